@@ -1,0 +1,162 @@
+"""The exception tree. Catch `PlayheadError` for everything that this package raises on purpose.
+
+    PlayheadError
+    |-- UsageError            the caller's mistake: what was wrong and what to do instead
+    |   |-- UnknownRun            no run of that id
+    |   |-- SessionBusy           a run of that session is still open
+    |   `-- AdmissionRefused      too many runs are open; nothing was logged
+    |-- RunNotFinished        `run()` ended without an answer; carries the reason
+    |-- ModelError            a model call failed; carries what decides whether it is tried again
+    |-- ToolError             raised by a tool for an expected failure, told to the model
+    |-- NotStorable           a payload would not survive the round trip through JSON
+    `-- LogError              the log
+        |-- HeadMoved             the append expected another head; nothing was written
+        |-- LogOwned              another process owns the log
+        |-- LogClosed             appended after close
+        |-- LogTooNew             written by a newer format; left untouched
+        `-- LogDamaged            a hash, a sequence or the anchor does not fit
+            `-- LogBehindAnchor       records that were acknowledged are missing
+"""
+
+
+class PlayheadError(Exception):
+    """Everything that Playhead raises on purpose: `except PlayheadError`."""
+
+
+class UsageError(PlayheadError):
+    """The caller asked for something that cannot be; the message says what to do instead."""
+
+
+class UnknownRun(UsageError):
+    """No run in the log has that id (or the beginning of an id fits several)."""
+
+
+class SessionBusy(UsageError):
+    """A run of the session is still open: send it a message, or wait for its end."""
+
+    def __init__(self, session: str, run: str) -> None:
+        self.session = session
+        self.run = run
+        super().__init__(
+            f"session {session!r} has the open run {run}: wait for it to end, cancel it, "
+            f"or send it a message (run.send(...), `playhead send {run} TEXT`)"
+        )
+
+
+class AdmissionRefused(UsageError):
+    """The runtime has as many open runs as it admits; nothing was logged."""
+
+
+class RunNotFinished(PlayheadError):
+    """The run ended without an answer, or is paused."""
+
+    def __init__(self, run: str, status: str, reason: str) -> None:
+        self.run = run
+        self.status = status
+        self.reason = reason
+        super().__init__(f"run {run} {status}: {reason} (`playhead why {run}` tells more)")
+
+
+class ModelError(PlayheadError):
+    """A model call failed; the attributes become the fields of ModelFailed."""
+
+    def __init__(
+        self,
+        error: str,
+        message: str,
+        *,
+        status: int | None = None,
+        retryable: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        self.error = error
+        self.message = message
+        self.status = status
+        self.retryable = retryable
+        self.retry_after = retry_after
+        super().__init__(f"{error}: {message}")
+
+
+class ToolError(PlayheadError):
+    """Raise it in a tool for an expected failure: the model reads the message and the hint.
+
+    `retry_after` (seconds) says that the same call may work later.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, retry_after: float | None = None
+    ) -> None:
+        self.message = message
+        self.hint = hint
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class NotStorable(PlayheadError):
+    """A payload would not come back from JSON as it went in; nothing was appended."""
+
+    def __init__(self, kind: str, why: str) -> None:
+        self.kind = kind
+        self.why = why
+        super().__init__(f"an event {kind} cannot be stored: {why}")
+
+
+class LogError(PlayheadError):
+    """Something about the log; the subclass says what."""
+
+
+class HeadMoved(LogError):
+    """The append expected another head; nothing of it was written."""
+
+    def __init__(self, run: str, expected: int, actual: int) -> None:
+        self.run = run
+        self.expected = expected
+        self.actual = actual
+        super().__init__(f"run {run} stands at seq {actual}, the append expected {expected}")
+
+
+class LogOwned(LogError):
+    """Another process owns the log."""
+
+    def __init__(self, path: str, owner: str) -> None:
+        self.path = path
+        self.owner = owner
+        super().__init__(
+            f"{path} is owned by {owner}: stop that process, give each worker a log of its own, "
+            "or talk to the owner (playhead cancel, pause, resume, send and approve do)"
+        )
+
+
+class LogClosed(LogError):
+    """The log was closed; nothing was written."""
+
+
+class LogTooNew(LogError):
+    """The file was written by a newer Playhead; it was left untouched."""
+
+    def __init__(self, path: str, found: int, known: int) -> None:
+        self.path = path
+        self.found = found
+        self.known = known
+        super().__init__(
+            f"{path} has log format {found}; this Playhead knows up to {known}: upgrade Playhead "
+            "(the file was not touched)"
+        )
+
+
+class LogDamaged(LogError):
+    """A hash, a sequence number or the anchor does not fit; the message names the first place."""
+
+
+class LogBehindAnchor(LogDamaged):
+    """Records that were acknowledged once are not in the file any more."""
+
+    def __init__(self, path: str, anchored: int, found: int) -> None:
+        self.path = path
+        self.anchored = anchored
+        self.found = found
+        super().__init__(
+            f"{path} ends at position {found}, but its anchor says that {anchored} was reached: "
+            "records were lost (an old copy put back, or a damaged WAL). It opens for reading; "
+            "`playhead verify --accept-loss` records the loss and lets it be written again"
+        )

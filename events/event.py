@@ -1,0 +1,30 @@
+"""What every event is: a fact in the past tense, frozen, closed to unknown fields, tagged by kind.
+
+`Data` is the same strictness for the plain values that events carry. Neither knows a model API, a
+terminal or a log: how an event is shown is a projection's work, how it is stored is the codec's.
+"""
+
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+type Json = JsonValue
+"""Any value that JSON can carry: None, bool, int, float, str, list of Json, dict of str to Json."""
+
+type Block = dict[str, JsonValue]
+"""One content block of the Messages API, kept verbatim (so unknown block types survive)."""
+
+
+class Data(BaseModel):
+    """A plain value inside an event: frozen, and an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Event(Data):
+    """A fact, past tense. Subclasses set `kind: Literal[...]` with its value as the default."""
+
+    VERSION: ClassVar[int] = 1
+    """The shape's version, stored beside the kind; raised with an upcaster when fields change."""
+
+    kind: str

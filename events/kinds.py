@@ -1,0 +1,184 @@
+"""The closed list of kinds, and the way from an event to its stored form and back.
+
+Encoding is strict: an event is stored only if it comes back equal. Decoding upcasts old shapes and
+keeps what it does not know: an `UnknownEvent` can be read, exported and verified, not continued.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from functools import cache
+from hashlib import sha256
+from typing import Any, Literal, NamedTuple
+
+from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError, from_json, to_json
+
+from playhead.events import model_calls, runs, steps, tool_calls
+from playhead.events.errors import LogDamaged, NotStorable
+from playhead.events.event import Event, Json
+from playhead.events.record import Record, Stored
+
+PAGES = (runs, steps, model_calls, tool_calls)
+
+INLINE = 4096
+"""Payloads up to this many bytes stay in their row; of larger ones the big fields become bodies."""
+
+FIELD = 1024
+"""A field of a large payload becomes a body from this many bytes on."""
+
+type Fields = dict[str, Any]
+type Upcaster = Callable[[Fields], Fields]
+
+UPCASTERS: Mapping[tuple[str, int], Upcaster] = {}
+"""(kind, version) -> the fields of that version made into the next one's. None yet."""
+
+
+class UnknownEvent(Event):
+    """A kind that this code does not know: kept whole, never decided on."""
+
+    kind: str
+    version: int
+    fields: dict[str, Json]
+
+
+def _events_in(page: object) -> list[type[Event]]:
+    found = vars(page).values()
+    return [c for c in found if isinstance(c, type) and issubclass(c, Event) and c is not Event]
+
+
+KINDS: Mapping[str, type[Event]] = {
+    cls.model_fields["kind"].default: cls for page in PAGES for cls in _events_in(page)
+}
+
+INTENTS: Mapping[str, frozenset[str]] = {
+    "model_requested": frozenset({"model_answered", "model_failed"}),
+    "tool_started": frozenset({"tool_succeeded", "tool_failed", "tool_outcome_unknown"}),
+}
+"""Intent -> the outcomes that may end it."""
+
+OUTCOMES = frozenset().union(*INTENTS.values())
+
+ENDINGS: Mapping[str, Literal["finished", "failed", "cancelled"]] = {
+    "run_finished": "finished",
+    "run_failed": "failed",
+    "run_cancelled": "cancelled",
+}
+
+
+class Encoded(NamedTuple):
+    """An event's stored payload: inline JSON, which fields were moved, and the moved ones."""
+
+    data: bytes
+    fields: str | None
+    bodies: Mapping[str, bytes]
+
+
+NO_BODIES: Mapping[str, bytes] = {}
+
+
+def encode(event: Event) -> Encoded:
+    """The payload to store. Raises NotStorable when it would not come back as it went in."""
+    if isinstance(event, UnknownEvent):
+        raise NotStorable(event.kind, "this code does not know the kind")
+    cls = type(event)
+    try:
+        data = cls.__pydantic_serializer__.to_json(event, exclude_none=True, exclude={"kind"})
+        back = cls.__pydantic_validator__.validate_json(data)
+    except (PydanticSerializationError, ValidationError, ValueError, RecursionError) as error:
+        raise NotStorable(event.kind, _first_line(error)) from error
+    if back != event:
+        raise NotStorable(event.kind, "a value changes on the way through JSON (NaN, infinity?)")
+    if len(data) <= INLINE:
+        return Encoded(data, None, NO_BODIES)
+    return _split(data)
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return str(error).partition("\n")[0][:200]
+
+
+def _split(data: bytes) -> Encoded:
+    fields: Fields = from_json(data)
+    moved: dict[str, str] = {}
+    bodies: dict[str, bytes] = {}
+    for name, value in list(fields.items()):
+        content = to_json(value)
+        if len(content) >= FIELD:
+            digest = sha256(content).hexdigest()
+            moved[name], bodies[digest] = digest, content
+            del fields[name]
+    if not moved:
+        return Encoded(data, None, NO_BODIES)
+    return Encoded(to_json(fields), json.dumps(moved, separators=(",", ":")), bodies)
+
+
+def body_refs(row: Stored) -> dict[str, str]:
+    """Field name -> SHA-256 (hex) of the bodies that the row points at."""
+    return json.loads(row.bodies) if row.bodies else {}
+
+
+def payload(row: Stored, body: Callable[[str], bytes]) -> bytes:
+    """The whole payload of a row as JSON, moved fields put back in."""
+    if row.bodies is None:
+        return row.data
+    inner = row.data.strip()[1:-1]
+    pieces = [inner] if inner.strip() else []
+    for name, digest in body_refs(row).items():
+        pieces.append(to_json(name) + b":" + body(digest))
+    return b"{" + b",".join(pieces) + b"}"
+
+
+def decode(row: Stored, body: Callable[[str], bytes]) -> Record:
+    """The record of a row. Raises LogDamaged when the payload does not fit its kind."""
+    return Record(
+        row.run, row.seq, row.at, row.actor, row.origin, row.cause,  # type: ignore[arg-type]
+        _event(row, body), row.held, row.command, row.traceparent, row.hash, row.position,
+    )  # fmt: skip
+
+
+def _event(row: Stored, body: Callable[[str], bytes]) -> Event:
+    cls = KINDS.get(row.kind)
+    try:
+        if cls is None or row.version > cls.VERSION:
+            fields = from_json(payload(row, body))
+            return UnknownEvent(kind=row.kind, version=row.version, fields=fields)
+        if row.version == cls.VERSION:
+            return cls.__pydantic_validator__.validate_json(payload(row, body))
+        return cls.model_validate(_upcast(row, from_json(payload(row, body)), cls.VERSION))
+    except (ValueError, KeyError) as error:
+        where = f"run {row.run} record {row.seq} ({row.kind} version {row.version})"
+        raise LogDamaged(f"{where} cannot be read: {_first_line(error)}") from error
+
+
+def _upcast(row: Stored, fields: Fields, version: int) -> Fields:
+    for old in range(row.version, version):
+        fields = UPCASTERS[row.kind, old](fields)
+    return fields
+
+
+@cache
+def stored_kind(cls: type[Event]) -> tuple[str, int]:
+    """A kind's name and the version of its shape."""
+    return cls.model_fields["kind"].default, cls.VERSION
+
+
+def seal(record: Record, previous: bytes) -> tuple[Stored, Mapping[str, bytes]]:
+    """The row to append after a record with the hash `previous`, and its bodies.
+
+    Raises NotStorable, before anything is written.
+    """
+    encoded = encode(record.event)
+    kind, version = stored_kind(type(record.event))
+    row = Stored(
+        0, record.run, record.seq, record.at, record.actor, record.origin, record.cause,
+        record.held, record.command, record.traceparent, kind, version,
+        encoded.data, encoded.fields, GENESIS_PLACE,
+    )  # fmt: skip
+    return row._replace(hash=row.computed_hash(previous)), encoded.bodies
+
+
+GENESIS_PLACE = b""
+"""Stands in the hash field until the hash is known; the hash does not cover itself."""

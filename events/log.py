@@ -1,0 +1,100 @@
+"""The contract of a log: append on an expected head, read, follow. Every backend passes one suite.
+
+What it does NOT promise: order between runs (positions are the order of commit), anything about
+decoded events (a log never looks inside `data`), or that `submit` has written when it returns.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Literal, NamedTuple, Protocol
+
+from playhead.events.record import GENESIS, Stored
+
+FORMAT = 1
+"""The log format written by this code; a file with a higher one is refused untouched."""
+
+type StreamKind = Literal["run", "session", "memory", "runtime"]
+
+RUNTIME_STREAM = "runtime"
+"""The stream of the runtime itself: what people say about ended runs, accepted losses."""
+
+
+class Head(NamedTuple):
+    """Where a stream ends: seq 0 and the empty hash before its first record."""
+
+    seq: int = 0
+    hash: bytes = GENESIS
+
+
+class Stream(NamedTuple):
+    """One stream and where it ends."""
+
+    id: str
+    kind: StreamKind
+    parent: str | None
+    """A fork's parent run: records up to `parent_seq` are read from there."""
+    parent_seq: int | None
+    head: Head
+
+
+class Append(NamedTuple):
+    """One turn: the rows go in together, on the expected head, or not at all."""
+
+    run: str
+    expected: Head
+    rows: tuple[Stored, ...]
+    """Positions are 0; the log gives them."""
+    bodies: Mapping[str, bytes] = {}
+    """SHA-256 (hex) -> content; a body that the log has already is kept once."""
+    kind: StreamKind = "run"
+    parent: str | None = None
+    parent_seq: int | None = None
+    epoch: int = 0
+    """The lease under which it was written; one lower than the stream's is refused."""
+
+
+type Done = Callable[[int | Exception], None]
+"""Told once, on the log's thread: the last row's position when durable, or what went wrong."""
+
+
+class Reader(Protocol):
+    """What a second process may do: read, never write, never checkpoint."""
+
+    def head(self, run: str) -> Head: ...
+
+    def stream(self, run: str) -> Stream | None: ...
+
+    def streams(self) -> Iterator[Stream]:
+        """All streams, oldest first."""
+        ...
+
+    def read(self, run: str, after: int = 0, to: int | None = None) -> Iterator[Stored]:
+        """The run's records with after < seq <= to, in order, a fork's past included."""
+        ...
+
+    def follow(self, after: int = 0, limit: int | None = None) -> Iterator[Stored]:
+        """Records by position, after that one, up to the end as it is now."""
+        ...
+
+    def body(self, digest: str) -> bytes:
+        """A body by its SHA-256 (hex). Raises KeyError when it is not there."""
+        ...
+
+    def has_command(self, command: str) -> bool: ...
+
+    def close(self) -> None: ...
+
+
+class Log(Reader, Protocol):
+    """A reader that also appends; at most one process has one open."""
+
+    def submit(self, append: Append, done: Done) -> None:
+        """Queue an append. Appends of one run are written in the order of submission.
+
+        `done` gets HeadMoved when the stream's head is not `expected`, LogClosed after close, and
+        ValueError for rows that are not dense or a chain that does not fit; nothing is written then.
+        """
+        ...
+
+    def close(self) -> None:
+        """Write what was submitted, then release the log. Safe to call twice."""
+        ...

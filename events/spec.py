@@ -1,0 +1,103 @@
+"""Plain data that the rooms share and RunStarted records: what an agent is, apart from its code."""
+
+from typing import Literal
+
+from playhead.events.event import Block, Data, Json
+
+type Effect = Literal["read", "keyed", "once"]
+"""read: may be repeated. keyed: repeated with the same idempotency key. once: never twice by us."""
+
+type Status = Literal["running", "paused", "finished", "failed", "cancelled"]
+
+
+class ToolSpec(Data):
+    """A tool as the model and the roles see it: everything but its code."""
+
+    name: str
+    description: str
+    input_schema: dict[str, Json]
+    """Strict JSON schema of the arguments (an object)."""
+    effect: Effect = "once"
+    timeout: float = 60.0
+    """Seconds until one attempt is given up."""
+    probe: bool = False
+    """Whether recovery can ask the tool what became of a call."""
+    performer: Literal["tool", "memory"] = "tool"
+    definition: str = ""
+    """SHA-256 (hex) over all of the above: what an approval and a recorded intent are bound to."""
+
+
+class Limits(Data):
+    """Hard limits of a run; None is no limit. Reserved in the turn that decides the call."""
+
+    max_steps: int = 10
+    """Rounds: a model call and its tools."""
+    max_model_calls: int | None = None
+    """Attempts of model calls, retries included."""
+    max_tool_calls: int | None = None
+    max_tokens: int | None = None
+    """Input and output tokens over the run."""
+    max_seconds: float | None = None
+    """Wall clock from the run's first record."""
+
+
+class Retry(Data):
+    """How often a failed model call is tried, and how long to wait in between (seconds)."""
+
+    attempts: int = 4
+    base: float = 0.5
+    cap: float = 30.0
+
+
+class ModelSettings(Data):
+    """How the model is asked."""
+
+    model: str
+    max_tokens: int = 4096
+    retry: Retry = Retry()
+    extra: dict[str, Json] = {}
+    """Further fields of the request body, verbatim (thinking, temperature, metadata...)."""
+
+
+class AgentSpec(Data):
+    """An agent as data: all that deciding and rendering need."""
+
+    name: str
+    instructions: str
+    model: ModelSettings
+    tools: tuple[ToolSpec, ...] = ()
+    limits: Limits = Limits()
+    output_schema: dict[str, Json] | None = None
+    """JSON schema of the answer; None for text."""
+
+
+class Usage(Data):
+    """Tokens of one model call, as the API counts them."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_creation_input_tokens: int = 0
+    cache_read_input_tokens: int = 0
+
+    @property
+    def total(self) -> int:
+        """Every token that went in or came out."""
+        return (
+            self.input_tokens
+            + self.output_tokens
+            + self.cache_creation_input_tokens
+            + self.cache_read_input_tokens
+        )
+
+
+class Past(Data):
+    """The last record of the session's last ended run: only its context is read."""
+
+    run: str
+    seq: int
+    hash: str
+
+
+def text_of(content: tuple[Block, ...] | list[Block]) -> str:
+    """The text of a message's content, other blocks left out."""
+    return "".join(str(b.get("text", "")) for b in content if b.get("type") == "text")

@@ -1,0 +1,40 @@
+"""Steps: what the planner starts. ReAct is one step; a plan has many."""
+
+from typing import Literal
+
+from playhead.events.event import Event, Json
+
+
+class StepStarted(Event):
+    """The planner started a step; the executor works on it."""
+
+    kind: Literal["step_started"] = "step_started"
+    step: str
+    task: str
+    """What the step is to reach."""
+
+
+class StepFinished(Event):
+    """The executor brought a step to its answer."""
+
+    kind: Literal["step_finished"] = "step_finished"
+    step: str
+    answer: str
+    output: Json = None
+
+
+class StepFailed(Event):
+    """The executor could not go on with a step."""
+
+    kind: Literal["step_failed"] = "step_failed"
+    step: str
+    reason: str
+    message: str
+
+
+class OutputRejected(Event):
+    """The answer does not fit the output schema; the model is told and asked again."""
+
+    kind: Literal["output_rejected"] = "output_rejected"
+    step: str
+    error: str

@@ -1,0 +1,77 @@
+"""Tool calls: the wish, the intent of each attempt, and what became of it.
+
+A call is (run, seq of its ToolRequested) through all attempts; so is its idempotency key. The cause
+of an outcome is the seq of its ToolStarted.
+"""
+
+from typing import Literal
+
+from playhead.events.event import Block, Event, Json
+
+
+class ToolRequested(Event):
+    """The executor wishes a tool call. A wish that never starts ends by ToolRefused."""
+
+    kind: Literal["tool_requested"] = "tool_requested"
+    step: str
+    tool: str
+    arguments: dict[str, Json]
+    use: str | None = None
+    """The provider's id of the tool_use block; it may repeat across runs, and is no key."""
+
+
+class ToolStarted(Event):
+    """One attempt of a call is about to start."""
+
+    kind: Literal["tool_started"] = "tool_started"
+    call: int
+    """The seq of the ToolRequested."""
+    attempt: int
+    """From 1."""
+    definition: str
+    """The definition's hash: perform starts no tool that was redefined since."""
+    not_before: int | None = None
+    """Microseconds since the epoch: the backoff of a retry."""
+
+
+class ToolSucceeded(Event):
+    """The tool gave a result."""
+
+    kind: Literal["tool_succeeded"] = "tool_succeeded"
+    result: Json
+    """Text, or a JSON value."""
+    content: tuple[Block, ...] | None = None
+    """Content blocks for the model, where the result is more than text (images)."""
+    cached: bool | None = None
+    duration_ms: float
+
+
+class ToolFailed(Event):
+    """The tool gave an error that the model can act on."""
+
+    kind: Literal["tool_failed"] = "tool_failed"
+    error: str
+    """A word for machines: timeout, interrupted, cancelled, changed, or an exception's name."""
+    message: str
+    hint: str | None = None
+    retry_after: float | None = None
+    """Seconds after which the same call may work."""
+    duration_ms: float | None = None
+
+
+class ToolOutcomeUnknown(Event):
+    """A `once` call was cut off between start and outcome: it may or may not have happened."""
+
+    kind: Literal["tool_outcome_unknown"] = "tool_outcome_unknown"
+    reason: str
+    """interrupted, cancelled or timeout."""
+
+
+class ToolRefused(Event):
+    """A wish that never starts: bad arguments, no such tool, a limit, a stop, a denial."""
+
+    kind: Literal["tool_refused"] = "tool_refused"
+    call: int
+    reason: Literal["unknown_tool", "invalid_arguments", "limit", "stopped", "denied"]
+    message: str
+    hint: str | None = None
