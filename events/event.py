@@ -4,14 +4,14 @@
 terminal or a log: how an event is shown is a projection's work, how it is stored is the codec's.
 """
 
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-type Json = JsonValue
+Json: TypeAlias = JsonValue
 """Any value that JSON can carry: None, bool, int, float, str, list of Json, dict of str to Json."""
 
-type Block = dict[str, JsonValue]
+Block: TypeAlias = dict[str, JsonValue]
 """One content block of the Messages API, kept verbatim (so unknown block types survive)."""
 
 

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from functools import cache
 from hashlib import sha256
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json
@@ -26,8 +26,8 @@ INLINE = 4096
 FIELD = 1024
 """A field of a large payload becomes a body from this many bytes on."""
 
-type Fields = dict[str, Any]
-type Upcaster = Callable[[Fields], Fields]
+Fields: TypeAlias = dict[str, Any]
+Upcaster: TypeAlias = Callable[[Fields], Fields]
 
 UPCASTERS: Mapping[tuple[str, int], Upcaster] = {}
 """(kind, version) -> the fields of that version made into the next one's. None yet."""

@@ -5,14 +5,14 @@ decoded events (a log never looks inside `data`), or that `submit` has written w
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from playhead.events.record import GENESIS, Stored
 
 FORMAT = 1
 """The log format written by this code; a file with a higher one is refused untouched."""
 
-type StreamKind = Literal["run", "session", "memory", "runtime"]
+StreamKind: TypeAlias = Literal["run", "session", "memory", "runtime"]
 
 RUNTIME_STREAM = "runtime"
 """The stream of the runtime itself: what people say about ended runs, accepted losses."""
@@ -52,7 +52,7 @@ class Append(NamedTuple):
     """The lease under which it was written; one lower than the stream's is refused."""
 
 
-type Done = Callable[[int | Exception], None]
+Done: TypeAlias = Callable[[int | Exception], None]
 """Told once, on the log's thread: the last row's position when durable, or what went wrong."""
 
 

@@ -5,16 +5,16 @@ bytes. Logs speak `Stored` only, so a record of a kind unknown here passes throu
 """
 
 from hashlib import sha256
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from pydantic_core import to_json
 
 from playhead.events.event import Event
 
-type Origin = Literal["outside", "effect", "decided"]
+Origin: TypeAlias = Literal["outside", "effect", "decided"]
 """Who brought it: somebody outside, the world answering an intent, or a role deciding."""
 
-type Actor = Literal["user", "runtime", "planner", "executor", "tool", "memory"]
+Actor: TypeAlias = Literal["user", "runtime", "planner", "executor", "tool", "memory"]
 
 GENESIS = b""
 """The hash before a run's first record."""

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from playhead.events.event import Block
 from playhead.events.spec import Usage
@@ -53,7 +53,7 @@ class Reply:
     request_id: str | None = None
 
 
-type OnText = Callable[[str], None]
+OnText: TypeAlias = Callable[[str], None]
 """Called with each piece of text as it streams in; what it gets is no event."""
 
 

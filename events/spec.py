@@ -1,13 +1,13 @@
 """Plain data that the rooms share and RunStarted records: what an agent is, apart from its code."""
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from playhead.events.event import Block, Data, Json
 
-type Effect = Literal["read", "keyed", "once"]
+Effect: TypeAlias = Literal["read", "keyed", "once"]
 """read: may be repeated. keyed: repeated with the same idempotency key. once: never twice by us."""
 
-type Status = Literal["running", "paused", "finished", "failed", "cancelled"]
+Status: TypeAlias = Literal["running", "paused", "finished", "failed", "cancelled"]
 
 
 class ToolSpec(Data):
