@@ -1,0 +1,116 @@
+# Every target does its own set-up in .venv; the stamps inside it make the second time quick.
+# Nothing is installed outside the folder, except by `make setup-system`.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3.11 python3 python
+PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+GOAL ?= What is 17 * 23?
+LOG ?= playhead.db
+WORKERS ?= 2
+ARGS ?=
+
+# What tests need from the system, as command:package. `make setup-system` installs what is missing.
+SYSTEM := tmux:tmux chromium:chromium node:nodejs
+
+# With a key or an endpoint of your own, `make run` leaves the local model (400 MB) out.
+REMOTE := $(ANTHROPIC_API_KEY)$(ANTHROPIC_BASE_URL)
+RUN_EXTRAS := $(if $(REMOTE),,[local])
+RUN_READY := $(VENV)/ready-$(if $(REMOTE),remote,local)
+DEV_READY := $(VENV)/ready-dev
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(DEV_READY) ## Install everything that a contributor needs into .venv
+
+.PHONY: setup-system
+setup-system: ## Install what some tests need from the system (apt, as root)
+	@missing=; \
+	for pair in $(SYSTEM); do \
+	  command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair#*:}"; \
+	done; \
+	if [ -z "$$missing" ]; then echo "system packages: all there"; exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then \
+	  echo "setup-system: no apt-get here; install by hand:$$missing" >&2; exit 1; fi; \
+	if [ "$$(id -u)" != 0 ]; then \
+	  echo "setup-system: not root; run: sudo apt-get install -y$$missing" >&2; exit 1; fi; \
+	apt-get update -qq && \
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null && \
+	echo "system packages: installed$$missing"
+
+.PHONY: run
+run: $(RUN_READY) ## Run an agent on a real model, then show and replay its log (GOAL="...")
+	@$(BIN)/playhead run "$(GOAL)" --log "$(LOG)"
+	@$(BIN)/playhead show last --log "$(LOG)"
+	@$(BIN)/playhead replay last --log "$(LOG)"
+
+.PHONY: test
+test: $(DEV_READY) ## Run every test (ARGS="-k name" for some)
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+.PHONY: check
+check: $(DEV_READY) ## Lint, formatting, types (mypy and pyright, strict), house rules, packaging
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/basedpyright
+	$(BIN)/python -m pytest -q tests/house
+
+.PHONY: format
+format: $(DEV_READY) ## Format the code and mend what the linter can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: bench
+bench: $(DEV_READY) ## Measure against the raw SDK loop and raw SQLite (ARGS="--help")
+	$(BIN)/python -m tests.bench $(ARGS)
+
+.PHONY: coverage
+coverage: $(DEV_READY) ## Run the tests and say which lines and branches none of them reaches
+	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage report
+
+.PHONY: build
+build: $(DEV_READY) ## Build the sdist and the wheel into dist/
+	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
+	$(BIN)/python -c "from setuptools.build_meta import build_sdist; build_sdist('dist')" >/dev/null
+
+.PHONY: clean
+clean: ## Remove .venv, caches and builds (logs stay)
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@for python in $(PYTHON); do \
+	  command -v "$$python" >/dev/null || continue; \
+	  "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+	  "$$python" -c 'import ensurepip, venv' 2>/dev/null || { \
+	    echo "$$python cannot make a venv: install its venv package (Debian: python3-venv)" >&2; exit 1; }; \
+	  echo "making $(VENV) with $$("$$python" --version)"; \
+	  "$$python" -m venv --clear $(VENV) && exit 0; exit 1; \
+	done; \
+	echo "no Python >= 3.11 found as $(PYTHON): install one, or name it: make PYTHON=/path/to/python" >&2; \
+	exit 1
+
+# pip from 25.1 on knows dependency groups.
+$(VENV)/ready-pip: $(BIN)/python
+	@$(PIP) install --upgrade 'pip>=25.1'
+	@touch $@
+
+$(RUN_READY): pyproject.toml $(VENV)/ready-pip
+	@echo "installing Playhead$(RUN_EXTRAS) into $(VENV)"
+	@$(PIP) install --editable '.$(RUN_EXTRAS)'
+	@touch $@
+
+$(DEV_READY): pyproject.toml $(VENV)/ready-pip
+	@echo "installing Playhead and what its tests and checks need into $(VENV)"
+	@$(PIP) install --editable '.[apsw,local,otlp-grpc]' --group dev
+	@touch $@ $(VENV)/ready-local $(VENV)/ready-remote

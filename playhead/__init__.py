@@ -1,0 +1,1 @@
+"""Playhead: an event-sourced actor runtime for LLM agents."""

@@ -1,0 +1,96 @@
+"""What `pip install` gives: one import package, the same from the wheel and the sdist."""
+
+import subprocess
+import sys
+import tarfile
+import tomllib
+import venv
+import zipfile
+from pathlib import Path
+from shutil import copy2
+
+import pytest
+
+from tests.house.sources import ROOMS, ROOT, paths
+
+BUILD = "import sys, setuptools.build_meta as b; print(getattr(b, sys.argv[1])(sys.argv[2]))"
+
+
+def _run(*command: str, cwd: Path) -> str:
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def _build(hook: str, source: Path, out: Path) -> Path:
+    """Call the build backend as pip would, without fetching anything."""
+    out.mkdir(exist_ok=True)
+    printed = _run(sys.executable, "-c", BUILD, hook, str(out), cwd=source)
+    return out / printed.splitlines()[-1]
+
+
+def _package(wheel: Path) -> dict[str, bytes]:
+    """The files of a wheel but for its metadata."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if ".dist-info/" not in name]
+        return {name: archive.read(name) for name in names}
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What git holds, alone in a folder, so that a build leaves nothing behind."""
+    top = tmp_path_factory.mktemp("checkout")
+    for name in paths():
+        (top / name).parent.mkdir(parents=True, exist_ok=True)
+        copy2(ROOT / name, top / name)
+    for room in ROOMS:
+        (top / "playhead" / room).symlink_to(f"../{room}")
+    return top
+
+
+@pytest.fixture(scope="module")
+def wheel(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _build("build_wheel", checkout, tmp_path_factory.mktemp("wheel"))
+
+
+def test_the_wheel_holds_every_module_of_every_room_once(wheel: Path) -> None:
+    ours = {name for name in paths() if name.endswith(".py")}
+    face = {name for name in ours if name.startswith("playhead/")}
+    rooms = {f"playhead/{name}" for name in ours if name.split("/")[0] in ROOMS}
+    assert {name for name in _package(wheel) if name.endswith(".py")} == face | rooms
+
+
+def test_the_wheel_tells_type_checkers_that_it_is_typed(wheel: Path) -> None:
+    assert "playhead/py.typed" in _package(wheel)
+
+
+def test_the_wheel_and_the_sdist_hold_the_same_tree(
+    checkout: Path, wheel: Path, tmp_path: Path
+) -> None:
+    sdist = _build("build_sdist", checkout, tmp_path / "sdist")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    unpacked = tmp_path / sdist.name.removesuffix(".tar.gz")
+    assert _package(_build("build_wheel", unpacked, tmp_path / "again")) == _package(wheel)
+
+
+def test_installing_adds_one_import_package(wheel: Path, tmp_path: Path) -> None:
+    venv.create(tmp_path / "venv", with_pip=False)
+    python = tmp_path / "venv" / "bin" / "python"
+    install = ("install", "--no-deps", "--no-index", "--quiet", str(wheel))
+    _run(sys.executable, "-m", "pip", "--python", str(python), *install, cwd=tmp_path)
+    where = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    site = Path(_run(str(python), "-c", where, cwd=tmp_path).strip())
+    added = {path.name for path in site.iterdir() if not path.name.endswith(".dist-info")}
+    assert added == {"playhead"}
+
+
+def test_importing_playhead_does_not_import_the_sdk(tmp_path: Path) -> None:
+    listing = "import sys, playhead; print('anthropic' in sys.modules)"
+    assert _run(sys.executable, "-c", listing, cwd=tmp_path).strip() == "False"
+
+
+def test_each_type_checker_is_given_every_room() -> None:
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    assert {f"playhead/{room}" for room in ROOMS} <= set(tool["pyright"]["include"])
+    assert "playhead" in tool["mypy"]["files"]
