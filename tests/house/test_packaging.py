@@ -1,19 +1,25 @@
 """What `pip install` gives: one import package, the same from the wheel and the sdist."""
 
+import ast
+import re
 import subprocess
 import sys
 import tarfile
 import tomllib
 import venv
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from shutil import copy2
 
 import pytest
 
-from tests.house.sources import ROOMS, ROOT, paths
+from tests.house.sources import ROOMS, ROOT, imported_names, modules, paths
 
 BUILD = "import sys, setuptools.build_meta as b; print(getattr(b, sys.argv[1])(sys.argv[2]))"
+
+COMES_WITH = {"httpx2": "anthropic", "pydantic-core": "pydantic"}
+"""Distributions whose version another one pins or speaks in its API, so that we name only that."""
 
 
 def _run(*command: str, cwd: Path) -> str:
@@ -94,3 +100,28 @@ def test_each_type_checker_is_given_every_room() -> None:
     tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
     assert {f"playhead/{room}" for room in ROOMS} <= set(tool["pyright"]["include"])
     assert "playhead" in tool["mypy"]["files"]
+
+
+def _normal(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def _declared() -> set[str]:
+    """The distributions that pyproject.toml names, and those that come with them for certain."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    groups = (project["dependencies"], *project["optional-dependencies"].values())
+    named = {_normal(re.split(r"[<>=\[; ]", str(line))[0]) for group in groups for line in group}
+    return named | {name for name, source in COMES_WITH.items() if source in named}
+
+
+def test_everything_imported_from_outside_is_a_declared_dependency() -> None:
+    tops = {
+        name.partition(".")[0]
+        for module in modules().values()
+        for node in ast.walk(module.tree)
+        for name in imported_names(node)
+    }
+    outside = tops - {*sys.stdlib_module_names, "playhead"}
+    holders = packages_distributions()
+    found = {top: {_normal(name) for name in holders.get(top, ())} for top in outside}
+    assert {top for top in outside if not found[top] & _declared()} == set()
