@@ -15,6 +15,7 @@ class Request:
 
     The stable prefix is kept as bytes, piece by piece: a longer request of the same step shares the
     pieces of the shorter one byte for byte, and neither encoding nor hashing starts again.
+    It does not say `stream`: how the reply travels is between the model's client and the endpoint.
     """
 
     head: bytes
@@ -39,7 +40,8 @@ class Request:
     @property
     def body(self) -> dict[str, Any]:
         """The body as Python values."""
-        return json.loads(self.content)
+        body: dict[str, Any] = json.loads(self.content)
+        return body
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,155 @@
+"""What can go wrong with a model call, in one table: the word for it, and whether to try again.
+
+An error's `type` in the body decides before the HTTP status does: inside a stream the status is
+200 whatever happens, and proxies put statuses of their own on errors of the API.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple, cast
+
+from playhead.events.errors import ModelError
+
+LONGEST_WAIT = 3600.0
+"""Seconds; a server that asks for more is taken to have asked for this."""
+
+
+class Fault(NamedTuple):
+    """The word for a fault, whether the same request may work later, and what a user can do."""
+
+    error: str
+    retryable: bool
+    advice: str = ""
+
+
+_TYPES: Mapping[str, Fault] = {
+    "invalid_request_error": Fault("invalid_request", False),
+    "authentication_error": Fault(
+        "authentication", False, "the API key was refused: set ANTHROPIC_API_KEY"
+    ),
+    "billing_error": Fault("billing", False, "the account cannot pay: see its billing page"),
+    "permission_error": Fault("permission", False, "the API key may not do this"),
+    "not_found_error": Fault("not_found", False, "check the model's name and the base URL"),
+    "request_too_large": Fault("request_too_large", False, "the request is too large"),
+    "rate_limit_error": Fault("rate_limit", True),
+    "timeout_error": Fault("timeout", True),
+    "conflict_error": Fault("conflict", True),
+    "api_error": Fault("server_error", True),
+    "overloaded_error": Fault("overloaded", True),
+}
+
+_STATUSES: Mapping[int, Fault] = {
+    400: _TYPES["invalid_request_error"],
+    401: _TYPES["authentication_error"],
+    402: _TYPES["billing_error"],
+    403: _TYPES["permission_error"],
+    404: _TYPES["not_found_error"],
+    408: _TYPES["timeout_error"],
+    409: _TYPES["conflict_error"],
+    413: _TYPES["request_too_large"],
+    422: _TYPES["invalid_request_error"],
+    429: _TYPES["rate_limit_error"],
+    503: _TYPES["overloaded_error"],
+    529: _TYPES["overloaded_error"],
+}
+
+_UNPAID = frozenset(
+    {
+        "contract_spend_limit_reached",
+        "enforced_spend_limit_reached",
+        "linked_organization_spend_limit_reached",
+        "linked_organization_billing_unavailable",
+    }
+)
+"""`error.details.error_code` of a 429 that no waiting mends."""
+
+_SPENT = Fault("spend_limit", False, "the account's spend limit is reached: raise it, or wait")
+
+
+def truncated(why: str) -> ModelError:
+    """The reply ended early."""
+    return ModelError("truncated", why, retryable=True)
+
+
+def malformed(why: str) -> ModelError:
+    """What came is no reply of the Messages API: retryable, as proxies that restart answer so."""
+    return ModelError("malformed_reply", why, retryable=True)
+
+
+def stream_error(event: Mapping[str, Any]) -> ModelError:
+    """The error of an `error` event inside a stream that began with 200."""
+    return refused(200, event, {})
+
+
+def refused(status: int, body: object, headers: Mapping[str, str]) -> ModelError:
+    """The error of an HTTP answer. `body` is its JSON (`{"error": {...}}`) or its text."""
+    told = _mapping(_mapping(body).get("error"))
+    fault = _fault(status, told)
+    said = one_line(told.get("message") or (body if isinstance(body, str) else "")) or "no message"
+    where = "an error in the stream" if status == 200 else f"HTTP {status}"
+    return ModelError(
+        fault.error,
+        f"{fault.advice} ({where}: {said})" if fault.advice else f"{where}: {said}",
+        status=status,
+        retryable=_server_says(headers, fault.retryable),
+        retry_after=retry_after(headers),
+    )
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+
+
+def _fault(status: int, told: Mapping[str, Any]) -> Fault:
+    code = _mapping(told.get("details")).get("error_code")
+    if code in _UNPAID or (status == 429 and "spend limit" in str(told.get("message")).lower()):
+        return _SPENT
+    if (fault := _TYPES.get(str(told.get("type")))) or (fault := _STATUSES.get(status)):
+        return fault
+    if 400 <= status < 500:
+        return Fault("invalid_request", False)
+    return Fault("server_error", status == 200 or status >= 500)
+
+
+def _server_says(headers: Mapping[str, str], retryable: bool) -> bool:
+    return {"true": True, "false": False}.get(headers.get("x-should-retry", ""), retryable)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that the server wants us to wait, from 0 to LONGEST_WAIT; None if it did not say.
+
+    `retry-after` is a number of seconds or an HTTP date (RFC 9110, 10.2.3), `retry-after-ms` wins.
+    """
+    try:
+        if milliseconds := headers.get("retry-after-ms"):
+            return _bounded(float(milliseconds) / 1000)
+    except ValueError:
+        pass
+    told = headers.get("retry-after")
+    if not told:
+        return None
+    try:
+        return _bounded(float(told))
+    except ValueError:
+        return _until(told, headers.get("date"))
+
+
+def _until(date: str, now: str | None) -> float | None:
+    """By the server's own clock, if it told that too: ours may be wrong."""
+    try:
+        then = parsedate_to_datetime(date)
+        start = parsedate_to_datetime(now) if now else datetime.now(UTC)
+        return _bounded((then - start).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def _bounded(seconds: float) -> float | None:
+    return min(max(seconds, 0.0), LONGEST_WAIT) if seconds == seconds else None
+
+
+def one_line(text: object) -> str:
+    """What a server said, fit for one line."""
+    words = " ".join(str(text).split())
+    return words if len(words) <= 300 else words[:299] + "…"
