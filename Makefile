@@ -56,12 +56,19 @@ run: $(RUN_READY) ## Run an agent on a real model, then show and replay its log 
 test: $(DEV_READY) ## Run every test (ARGS="-k name" for some)
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
-.PHONY: check
-check: $(DEV_READY) ## Lint, formatting, types (mypy and pyright, strict), house rules, packaging
+CHECKS := check-lint check-format check-mypy check-pyright check-house
+.PHONY: check $(CHECKS)
+check: $(CHECKS) ## Lint, formatting, types (mypy and pyright, strict), house rules, packaging
+$(CHECKS): $(DEV_READY)
+check-lint:
 	$(BIN)/ruff check .
+check-format:
 	$(BIN)/ruff format --check .
+check-mypy:
 	$(BIN)/mypy
+check-pyright:
 	$(BIN)/basedpyright
+check-house:
 	$(BIN)/python -m pytest -q tests/house
 
 .PHONY: format
