@@ -18,7 +18,11 @@ from tests.house.sources import ROOMS, ROOT, imported_names, modules, paths
 
 BUILD = "import sys, setuptools.build_meta as b; print(getattr(b, sys.argv[1])(sys.argv[2]))"
 
-COMES_WITH = {"httpx2": "anthropic", "pydantic-core": "pydantic"}
+COMES_WITH = {
+    "httpx2": "anthropic",
+    "pydantic-core": "pydantic",
+    "typing-extensions": "pydantic",
+}
 """Distributions whose version another one pins or speaks in its API, so that we name only that."""
 
 

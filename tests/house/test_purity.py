@@ -23,8 +23,14 @@ IMPURE = (
 )
 """Dotted origins, and builtins that read the world or (`id`, `hash`) differ from run to run."""
 
-PURE_OF_IMPURE = ("os.PathLike", "os.path.join", "time.struct_time", "threading.Lock")
-"""What an impure module holds that reads nothing: types, and a lock around a stored view."""
+PURE_OF_IMPURE = (
+    "os.PathLike",
+    "os.path.join",
+    "time.struct_time",
+    "threading.Lock",
+    "asyncio.Semaphore",
+)
+"""What an impure module holds that reads nothing: types, and locks, which read no world."""
 
 
 def impure_uses(module: Module) -> list[str]:
