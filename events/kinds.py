@@ -8,17 +8,17 @@ import json
 from collections.abc import Callable, Mapping
 from functools import cache
 from hashlib import sha256
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
-from playhead.events import model_calls, runs, steps, tool_calls
+from playhead.events import log_events, model_calls, runs, steps, tool_calls
 from playhead.events.errors import LogDamaged, NotStorable
 from playhead.events.event import Event, Json
 from playhead.events.record import Record, Stored
 
-PAGES = (runs, steps, model_calls, tool_calls)
+PAGES = (runs, steps, model_calls, tool_calls, log_events)
 
 INLINE = 4096
 """Payloads up to this many bytes stay in their row; of larger ones the big fields become bodies."""
@@ -131,32 +131,45 @@ def payload(row: Stored, body: Callable[[str], bytes]) -> bytes:
     return b"{" + b",".join(pieces) + b"}"
 
 
-def decode(row: Stored, body: Callable[[str], bytes]) -> Record:
+def decode(
+    row: Stored,
+    body: Callable[[str], bytes],
+    upcasters: Mapping[tuple[str, int], Upcaster] = UPCASTERS,
+) -> Record:
     """The record of a row. Raises LogDamaged when the payload does not fit its kind."""
+    event = _event(row, body, upcasters)
     return Record(
-        row.run, row.seq, row.at, row.actor, row.origin, row.cause,  # type: ignore[arg-type]
-        _event(row, body), row.held, row.command, row.traceparent, row.hash, row.position,
+        row.run, row.seq, row.at, row.actor, row.origin, row.cause, event,  # type: ignore[arg-type]
+        row.held, row.command, row.traceparent, row.hash, row.position,
     )  # fmt: skip
 
 
-def _event(row: Stored, body: Callable[[str], bytes]) -> Event:
+def _event(
+    row: Stored,
+    body: Callable[[str], bytes],
+    upcasters: Mapping[tuple[str, int], Upcaster],
+) -> Event:
     cls = KINDS.get(row.kind)
     try:
+        data = payload(row, body)
         if cls is None or row.version > cls.VERSION:
-            fields = from_json(payload(row, body))
-            return UnknownEvent(kind=row.kind, version=row.version, fields=fields)
-        if row.version == cls.VERSION:
-            return cls.__pydantic_validator__.validate_json(payload(row, body))
-        return cls.model_validate(_upcast(row, from_json(payload(row, body)), cls.VERSION))
+            return UnknownEvent(kind=row.kind, version=row.version, fields=from_json(data))
+        if row.version < cls.VERSION:
+            data = _upcast(row, data, cls.VERSION, upcasters)
+        return cast("Event", cls.__pydantic_validator__.validate_json(data))
     except (ValueError, KeyError) as error:
         where = f"run {row.run} record {row.seq} ({row.kind} version {row.version})"
-        raise LogDamaged(f"{where} cannot be read: {_first_line(error)}") from error
+        msg = f"{where} cannot be read: {_first_line(error)}"
+        raise LogDamaged(msg) from error
 
 
-def _upcast(row: Stored, fields: Fields, version: int) -> Fields:
+def _upcast(
+    row: Stored, data: bytes, version: int, upcasters: Mapping[tuple[str, int], Upcaster]
+) -> bytes:
+    fields: Fields = from_json(data)
     for old in range(row.version, version):
-        fields = UPCASTERS[row.kind, old](fields)
-    return fields
+        fields = upcasters[row.kind, old](fields)
+    return to_json(fields)
 
 
 @cache

@@ -47,6 +47,8 @@ class Append(NamedTuple):
     """SHA-256 (hex) -> content; a body that the log has already is kept once."""
     kind: StreamKind = "run"
     parent: str | None = None
+    """Said by a stream's first append. With `parent_seq` a fork: its first seq is the one after.
+    Without, a child: it names its parent, and has its own records only."""
     parent_seq: int | None = None
     epoch: int = 0
     """The lease under which it was written; one lower than the stream's is refused."""
@@ -59,9 +61,13 @@ Done: TypeAlias = Callable[[int | Exception], None]
 class Reader(Protocol):
     """What a second process may do: read, never write, never checkpoint."""
 
-    def head(self, run: str) -> Head: ...
+    def head(self, run: str) -> Head:
+        """Where the run's stream ends."""
+        ...
 
-    def stream(self, run: str) -> Stream | None: ...
+    def stream(self, run: str) -> Stream | None:
+        """The stream, None when it has no record."""
+        ...
 
     def streams(self) -> Iterator[Stream]:
         """All streams, oldest first."""
@@ -79,9 +85,13 @@ class Reader(Protocol):
         """A body by its SHA-256 (hex). Raises KeyError when it is not there."""
         ...
 
-    def has_command(self, command: str) -> bool: ...
+    def has_command(self, command: str) -> bool:
+        """Whether a record carries that command id."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go of files and connections. Safe to call twice."""
+        ...
 
 
 class Log(Reader, Protocol):
@@ -90,8 +100,9 @@ class Log(Reader, Protocol):
     def submit(self, append: Append, done: Done) -> None:
         """Queue an append. Appends of one run are written in the order of submission.
 
-        `done` gets HeadMoved when the stream's head is not `expected`, LogClosed after close, and
-        ValueError for rows that are not dense or a chain that does not fit; nothing is written then.
+        `done` gets HeadMoved when the stream's head is not `expected`, LogClosed after close (at
+        once, on the caller's thread), and ValueError for what does not fit: rows that are not
+        dense, a hash, a body that nobody has, a command appended before; nothing is written then.
         """
         ...
 

@@ -38,8 +38,8 @@ class ToolSucceeded(Event):
     """The tool gave a result."""
 
     kind: Literal["tool_succeeded"] = "tool_succeeded"
-    result: Json
-    """Text, or a JSON value."""
+    result: Json = None
+    """Text, or a JSON value; None for a tool that returns nothing."""
     content: tuple[Block, ...] | None = None
     """Content blocks for the model, where the result is more than text (images)."""
     cached: bool | None = None

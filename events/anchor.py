@@ -1,0 +1,65 @@
+"""The anchor: how far the log had come, kept outside of SQLite's files.
+
+A damaged WAL silently drops the newest commits, and an old copy of a log is a valid log. Only
+something outside can tell: a position, and a hash that runs over the hashes of all records to it.
+"""
+
+import json
+import os
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+from playhead.events.errors import LogDamaged
+
+
+class Mark(NamedTuple):
+    """The log up to one position."""
+
+    position: int = 0
+    hash: bytes = b""
+    """The hash of the record there."""
+    running: bytes = b""
+    """SHA-256 over the running hash before it and the record's hash."""
+
+    def after(self, position: int, record_hash: bytes) -> "Mark":
+        """The mark once the next record is in."""
+        return Mark(position, record_hash, sha256(self.running + record_hash).digest())
+
+
+def anchor_path(log: Path) -> Path:
+    """Where a log's anchor lies."""
+    return log.with_name(log.name + ".anchor")
+
+
+def read_anchor(log: Path) -> Mark | None:
+    """The mark that was written last, None without one. Raises LogDamaged when unreadable."""
+    path = anchor_path(log)
+    try:
+        fields = json.loads(path.read_bytes())
+        return Mark(
+            int(fields["position"]),
+            bytes.fromhex(fields["hash"]),
+            bytes.fromhex(fields["running"]),
+        )
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        msg = f"{path} is no anchor: {error}"
+        raise LogDamaged(msg) from error
+
+
+def write_anchor(log: Path, mark: Mark) -> None:
+    """Replace the anchor and sync it: after a power cut it is this one or the one before."""
+    path = anchor_path(log)
+    fields = {
+        "position": mark.position,
+        "hash": mark.hash.hex(),
+        "running": mark.running.hex(),
+    }
+    new = path.with_name(path.name + ".new")
+    with new.open("wb") as file:
+        file.write(json.dumps(fields).encode())
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)

@@ -1,0 +1,173 @@
+"""Commands from other processes: `<log>.inbox`, a small SQLite file beside the log.
+
+Only the owner writes to a log. Everybody else puts a command here; the owner appends it as a record
+from outside and removes it, or answers it when it does not apply any more. A command that was
+appended but not yet removed is recognised by its id, which is unique in the log.
+"""
+
+import json
+import sqlite3
+import time
+import uuid
+from pathlib import Path
+from threading import RLock
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+from sqlite_utils import Database
+
+from playhead.events.driver import BUSY_MS
+from playhead.events.errors import LogTooNew, NotStorable
+from playhead.events.event import Event
+from playhead.events.kinds import KINDS, encode, stored_kind
+
+FORMAT = 1
+"""`PRAGMA user_version` of an inbox."""
+
+COMMANDS = {
+    "id": str,
+    "run": str,
+    "kind": str,
+    "version": int,
+    "data": str,
+    "at": int,
+    "answer": str,
+    "answered_at": int,
+}
+
+
+class Command(NamedTuple):
+    """What somebody wants appended to a run."""
+
+    id: str
+    run: str
+    kind: str
+    version: int
+    data: str
+    """The event as JSON, without its kind."""
+    at: int
+    """When it was put here: microseconds since the Unix epoch."""
+    answer: str | None = None
+    """Why it was not appended; None while it waits."""
+    answered_at: int | None = None
+
+    def event(self) -> Event:
+        """The event to append. Raises NotStorable when it is none that this code knows."""
+        cls = KINDS.get(self.kind)
+        if cls is None or self.version != cls.VERSION:
+            raise NotStorable(self.kind, f"version {self.version} of it is not known here")
+        try:
+            json.loads(self.data, object_pairs_hook=_without_duplicates)
+            return cls.model_validate_json(self.data)
+        except (ValidationError, ValueError, RecursionError) as error:
+            raise NotStorable(self.kind, str(error).partition("\n")[0]) from error
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        names = [name for name, _ in pairs]
+        msg = f"duplicate keys among {names}"
+        raise ValueError(msg)
+    return fields
+
+
+def inbox_path(log: Path | str) -> Path:
+    """Where a log's inbox lies."""
+    log = Path(log)
+    return log.with_name(log.name + ".inbox")
+
+
+class Inbox:
+    """Open on either side; usable from any thread. The file is made by the first `put`."""
+
+    def __init__(self, log: Path | str) -> None:
+        self._path = inbox_path(log)
+        self._lock = RLock()
+        self._db: Database | None = None
+
+    def put(self, run: str, event: Event, *, command: str | None = None) -> Command:
+        """Leave a command for the owner. Committed, on the disk, when this returns."""
+        encoded = encode(event)  # the same refusals as on append
+        kind, version = stored_kind(type(event))
+        data = (
+            encoded.data.decode()
+            if encoded.fields is None
+            else event.model_dump_json(exclude_none=True, exclude={"kind"})
+        )
+        at = time.time_ns() // 1000
+        put = Command(command or uuid.uuid4().hex, run, kind, version, data, at)
+        with self._lock:
+            self._open(create=True).table("commands").insert(put._asdict())
+        return put
+
+    def waiting(self) -> list[Command]:
+        """The commands without an answer, oldest first."""
+        return self._where("answered_at IS NULL", [])
+
+    def find(self, command: str) -> Command | None:
+        """A command by its id; None once the owner has appended it."""
+        found = self._where("id = ?", [command])
+        return found[0] if found else None
+
+    def answer(self, command: str, text: str) -> None:
+        """Say why a command was not appended; it stays for whoever put it."""
+        now = time.time_ns() // 1000
+        with self._lock:
+            if (db := self._existing()) is not None:
+                db.table("commands").update(command, {"answer": text, "answered_at": now})
+
+    def remove(self, command: str) -> None:
+        """Forget a command: it was appended, or its answer was read."""
+        with self._lock:
+            if (db := self._existing()) is not None:
+                db.table("commands").delete_where("id = ?", [command])
+
+    def close(self) -> None:
+        """Close the file. Safe to call twice."""
+        with self._lock:
+            if self._db is not None:
+                self._db.close()
+                self._db = None
+
+    def _where(self, where: str, values: list[str]) -> list[Command]:
+        with self._lock:
+            db = self._existing()
+            if db is None:
+                return []
+            rows = db.table("commands").rows_where(where, values, order_by="at, rowid")
+            return [Command(**row) for row in rows]
+
+    def _existing(self) -> Database | None:
+        if self._db is None and not self._path.exists():
+            return None
+        return self._open(create=False)
+
+    def _open(self, *, create: bool) -> Database:
+        if self._db is None:
+            uri = f"{self._path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
+            connection = sqlite3.connect(
+                uri,
+                uri=True,
+                timeout=BUSY_MS / 1000,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+            db = Database(connection, execute_plugins=False)
+            db.execute("PRAGMA synchronous = full")
+            self._prepare(db)
+            self._db = db
+        return self._db
+
+    def _prepare(self, db: Database) -> None:
+        (found,) = db.execute("PRAGMA user_version").fetchone()
+        if found > FORMAT:
+            db.close()
+            raise LogTooNew(str(self._path), found, FORMAT)
+        if found < FORMAT:
+            db.execute("BEGIN IMMEDIATE")
+            db.table("commands").create(
+                COMMANDS, pk="id", not_null=set(list(COMMANDS)[:6]), strict=True, if_not_exists=True
+            )
+            db.execute(f"PRAGMA user_version = {FORMAT}")
+            db.execute("COMMIT")

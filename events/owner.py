@@ -1,0 +1,77 @@
+"""One process owns a log: an OS lock on `<log>.owner`, which also says who it is.
+
+The system releases the lock when the process dies, however it dies. The file stays: removing it
+would let two owners lock two files of one name.
+"""
+
+import json
+import os
+import socket
+import sys
+import weakref
+from datetime import UTC, datetime
+from pathlib import Path
+
+from playhead.events.errors import LogOwned
+
+if sys.platform == "win32":
+    import msvcrt
+
+    FAR = 1 << 20
+    """A byte beyond the text, so that others can read it while this one is locked."""
+
+    def _lock(fd: int) -> None:
+        os.lseek(fd, FAR, os.SEEK_SET)
+        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock(fd: int) -> None:
+        # flock, not lockf: it also keeps a second log of this very process out.
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+class OwnerLock:
+    """Held from construction to `release`. Raises LogOwned, naming the owner."""
+
+    def __init__(self, log: Path) -> None:
+        path = log.with_name(log.name + ".owner")
+        self._fd: int | None = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            _lock(self._fd)
+        except OSError as error:
+            owner = _who(os.pread(self._fd, 4096, 0) if hasattr(os, "pread") else path.read_bytes())
+            self.release()
+            raise LogOwned(str(log), owner) from error
+        os.truncate(self._fd, 0)
+        os.lseek(self._fd, 0, os.SEEK_SET)
+        os.write(self._fd, _me())
+        if hasattr(os, "register_at_fork"):
+            # A forked child must not keep the log owned after its parent has died.
+            this = weakref.ref(self)
+            os.register_at_fork(after_in_child=lambda: _release(this()))
+
+    def release(self) -> None:
+        """Let go. Safe to call twice."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+
+def _release(lock: OwnerLock | None) -> None:
+    if lock is not None:
+        lock.release()
+
+
+def _me() -> bytes:
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    return json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}).encode()
+
+
+def _who(text: bytes) -> str:
+    try:
+        owner = json.loads(text)
+        return f"process {owner['pid']} on {owner['host']} (since {owner['since']})"
+    except (ValueError, KeyError, TypeError):
+        return "another process"
