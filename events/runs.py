@@ -19,6 +19,8 @@ class RunStarted(Event):
     """The version of the code that took it up."""
     context_format: int = 1
     """How requests are rendered; a released format is frozen."""
+    metadata: dict[str, str] = {}
+    """The caller's own words about the run: for filters, and for finding the agent again."""
 
 
 class MessageReceived(Event):

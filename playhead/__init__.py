@@ -1,1 +1,29 @@
-"""Playhead: an event-sourced actor runtime for LLM agents."""
+"""Playhead: an event-sourced actor runtime for LLM agents.
+
+    from playhead import Agent, Runtime, tool
+"""
+
+from playhead.agent import Agent
+from playhead.events.errors import PlayheadError, RunNotFinished, ToolError, UsageError
+from playhead.events.spec import Limits, Retry
+from playhead.events.version import VERSION as __version__
+from playhead.run import Result, Run
+from playhead.runtime import Runtime
+from playhead.tools.context import ToolContext
+from playhead.tools.tool import tool
+
+__all__ = [
+    "Agent",
+    "Limits",
+    "PlayheadError",
+    "Result",
+    "Retry",
+    "Run",
+    "RunNotFinished",
+    "Runtime",
+    "ToolContext",
+    "ToolError",
+    "UsageError",
+    "__version__",
+    "tool",
+]

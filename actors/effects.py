@@ -1,0 +1,103 @@
+"""Effects under way: one task each, begun after its intent's commit, ended by one outcome."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from playhead.actors.role import PERFORMS, Job, Role, RoleName
+from playhead.actors.turn import Opening
+from playhead.events.errors import NotStorable
+from playhead.events.event import Event
+from playhead.events.model_calls import ModelFailed, ModelRequested
+from playhead.events.record import Record
+from playhead.events.tool_calls import ToolFailed, ToolStarted
+from playhead.projections.run_state import RunState
+
+
+class Effects:
+    """The open effects of all runs. Called on the loop."""
+
+    def __init__(
+        self,
+        cast: Mapping[RoleName, Role],
+        loop: asyncio.AbstractEventLoop,
+        now: Callable[[], int],
+        arrive: Callable[[str, Opening], None],
+    ) -> None:
+        self._cast = cast
+        self._loop = loop
+        self._now = now
+        self._arrive = arrive
+        self._tasks: dict[str, dict[int, asyncio.Task[None]]] = {}
+
+    def of(self, run: str) -> Mapping[int, "asyncio.Task[None]"]:
+        """The run's open effects, by the seq of their intent."""
+        return self._tasks.get(run, {})
+
+    def begin(self, intent: Record, state: RunState) -> None:
+        """Start what a committed intent announces."""
+        role = self._cast[PERFORMS[intent.event.kind]]
+        effect = self._perform(role, intent, job_of(state, intent), state.agent.name)
+        task = self._loop.create_task(effect)
+        self._tasks.setdefault(intent.run, {})[intent.seq] = task
+
+    def cancel(self, run: str) -> None:
+        """Cancel the run's open effects; each still gives its outcome."""
+        for task in self.of(run).values():
+            task.cancel("cancelled")
+
+    def abandon(self, run: str) -> None:
+        """Drop the run's open effects without an outcome, as a crash would."""
+        for task in self._tasks.pop(run, {}).values():
+            task.cancel("abandoned")
+
+    def runs(self) -> list[str]:
+        """The runs with something under way."""
+        return list(self._tasks)
+
+    async def settle(self, seconds: float) -> None:
+        """Wait until the effects under way have ended, at most so long; abandon the rest."""
+        tasks = [task for tasks in self._tasks.values() for task in tasks.values()]
+        if tasks and seconds > 0:
+            await asyncio.wait(tasks, timeout=seconds)
+        left = [task for task in tasks if not task.done()]
+        for run in self.runs():
+            self.abandon(run)
+        if left:
+            await asyncio.wait(left, timeout=1.0)
+
+    def unstorable(self, intent: Record, error: NotStorable) -> Event:
+        """The outcome in place of one that the log would not take."""
+        match intent.event:
+            case ModelRequested():
+                return ModelFailed(error="unstorable", message=str(error), retryable=True)
+            case _:
+                hint = "the tool's result is not plain JSON; report it to the tool's author"
+                return ToolFailed(error="invalid_result", message=str(error), hint=hint)
+
+    async def _perform(self, role: Role, intent: Record, job: Job, agent: str) -> None:
+        try:
+            await self._wait(intent)
+            outcome = await role.perform(intent, job, agent)
+        except asyncio.CancelledError as cancelled:
+            if cancelled.args == ("abandoned",):
+                return
+            outcome = role.cut_off(intent, job, "cancelled")
+        tasks = self._tasks.get(intent.run)
+        if tasks is None:
+            return
+        tasks.pop(intent.seq, None)
+        if not tasks:
+            del self._tasks[intent.run]
+        self._arrive(intent.run, Opening(outcome, role.name, "effect", intent.seq))
+
+    async def _wait(self, intent: Record) -> None:
+        not_before = getattr(intent.event, "not_before", None)
+        if not_before is not None:
+            await asyncio.sleep(max(0.0, (not_before - self._now()) / 1_000_000))
+
+
+def job_of(state: RunState, intent: Record) -> Job:
+    """What an open intent is about."""
+    if isinstance(intent.event, ToolStarted):
+        return state.calls[intent.event.call]
+    return state.requests[intent.seq]

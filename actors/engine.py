@@ -1,0 +1,283 @@
+"""The engine: opens a run's turns one at a time, commits each, then starts its effects.
+
+    arrive -> turn -> (planner, executor, tool, memory) -> one append -> effects -> arrive
+
+Everything here happens on one event loop; only the log and the tools have threads of their own.
+Nothing starts before its intent is committed, and nobody hears of a record before that either.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+import structlog
+
+from playhead.actors.effects import Effects
+from playhead.actors.memory import recollect
+from playhead.actors.role import Role, RoleName
+from playhead.actors.shell import Dispatch, Shell
+from playhead.actors.turn import Opening, Turn
+from playhead.events.errors import NotStorable, PlayheadError, UsageError
+from playhead.events.event import Event
+from playhead.events.kinds import ENDINGS
+from playhead.events.log import Log
+from playhead.events.record import Record
+from playhead.events.runs import RunPaused, TimeReached
+from playhead.projections.context import Context
+from playhead.projections.run_state import RunState
+
+Watcher: TypeAlias = Callable[[RunState, Sequence[Record]], None]
+"""Told, on the loop, each turn's records once they are committed."""
+
+Redact: TypeAlias = Callable[[Event], Event]
+
+program_log = structlog.get_logger("playhead.engine")
+
+
+class Stage:
+    """One run in memory: its state, the turn under way, and what waits for it."""
+
+    __slots__ = ("second_try", "state", "turn", "waiting")
+
+    def __init__(self, state: RunState) -> None:
+        self.state = state
+        self.turn: Turn | None = None
+        self.waiting: deque[Opening] = deque()
+        self.second_try = False
+        """A role raised on the opening record under way; it gets one more chance."""
+
+
+class Engine:
+    """Runs in turns. Every method is called on the loop."""
+
+    def __init__(
+        self,
+        log: Log,
+        cast: Mapping[RoleName, Role],
+        loop: asyncio.AbstractEventLoop,
+        now: Callable[[], int],
+        *,
+        dispatch: Dispatch | None = None,
+        redact: Redact | None = None,
+        keep_idle: int = 64,
+    ) -> None:
+        """Start the cast.
+
+        Args:
+            log: where the turns go.
+            cast: the four roles.
+            loop: where everything happens.
+            now: microseconds since the epoch.
+            dispatch: gives an actor its slot; the loop's `call_soon` by default.
+            redact: changes an event from outside or from an effect before it is sealed.
+            keep_idle: runs with nothing under way that stay in memory; others are folded again.
+        """
+        self.log = log
+        self.watchers: list[Watcher] = []
+        self.taken: set[str] = set()
+        """Runs that this process has taken up; what arrives for others is held."""
+        self.draining = False
+        """What arrives is held: nothing new starts."""
+        self.cast = cast
+        self._loop = loop
+        self._now = now
+        self._redact = redact
+        self._keep_idle = keep_idle
+        self._stages: dict[str, Stage] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._shells = {
+            name: Shell.start(role, self, dispatch or loop.call_soon) for name, role in cast.items()
+        }
+        self.effects = Effects(cast, loop, now, self.arrive)
+        self._committed: deque[tuple[Stage, Turn, int | Exception]] = deque()
+
+    def start(self, run: str, opening: Opening, past: Context | None) -> None:
+        """Open a new run with its first record."""
+        self._stages[run] = Stage(RunState(run, past))
+        self.taken.add(run)
+        self.arrive(run, opening)
+
+    def arrive(self, run: str, opening: Opening) -> None:
+        """Something happened to a run: its turn comes when those before it are committed."""
+        stage = self._stages.get(run) or self._load(run)
+        stage.waiting.append(opening)
+        self._next(run, stage)
+
+    def state(self, run: str) -> RunState:
+        """The run's state as of its last turn. Raises UnknownRun."""
+        return (self._stages.get(run) or self._load(run)).state
+
+    async def quiet(self) -> None:
+        """Wait until every turn under way is committed."""
+        while any(stage.turn is not None for stage in self._stages.values()):
+            await asyncio.sleep(0.001)
+
+    def stop(self) -> None:
+        """Stop the actors and the timers; nothing may arrive after this."""
+        for timer in self._timers.values():
+            timer.cancel()
+        for shell in self._shells.values():
+            shell.actor_stopped.set()
+
+    def _load(self, run: str) -> Stage:
+        stage = self._stages[run] = Stage(recollect(self.log, run))
+        self._arm_timer(stage.state)
+        return stage
+
+    def _next(self, run: str, stage: Stage) -> None:
+        while stage.turn is None and stage.waiting:
+            opening = stage.waiting.popleft()
+            refusal = _not_applicable(stage.state, opening)
+            if refusal is None:
+                self._open(stage, opening)
+            elif opening.told is not None:
+                opening.told(refusal)
+        if stage.turn is None and not self.effects.of(run):
+            self._rest(run)
+
+    def _rest(self, run: str) -> None:
+        """Nothing is under way: the run may leave memory once enough others are idle too."""
+        stage = self._stages.pop(run, None)
+        if stage is None or stage.state.ending is not None:
+            return
+        self._stages[run] = stage
+        idle = [r for r, s in self._stages.items() if s.turn is None and not self.effects.of(r)]
+        for old in idle[: -self._keep_idle]:
+            del self._stages[old]
+
+    def _open(self, stage: Stage, opening: Opening) -> None:
+        if self._redact is not None and not stage.second_try:
+            opening = opening._replace(event=self._redact(opening.event))
+        try:
+            stage.turn = Turn(
+                stage.state, opening, self._now(), held=self._holds(stage.state, opening.event)
+            )
+        except NotStorable as error:
+            self._unstorable(stage, opening, error)
+        else:
+            self._advance(stage.turn)
+
+    def _holds(self, state: RunState, event: Event) -> bool:
+        if state.run not in self.taken or self.draining:
+            return True
+        paused = state.paused is not None and state.stop is None
+        return paused and event.kind not in ("run_resumed", "cancel_requested")
+
+    def _unstorable(self, stage: Stage, opening: Opening, error: NotStorable) -> None:
+        if opening.origin == "effect":
+            failure = self.effects.unstorable(stage.state.open[opening.cause or 0], error)
+            self._open(stage, opening._replace(event=failure))
+        elif opening.told is not None:
+            opening.told(error)
+
+    def _advance(self, turn: Turn) -> None:
+        name = turn.next(self.cast)
+        if name is not None:
+            self._shells[name].tell(turn)
+            return
+        stage = self._stages[turn.state.run]
+        self.log.submit(turn.append, lambda result: self._from_log(stage, turn, result))
+
+    def visited(self, turn: Turn, role: Role, record: Record) -> None:
+        """A role has decided: the turn goes on."""
+        self._advance(turn)
+
+    def raised(self, turn: Turn, role: Role, error: Exception) -> None:
+        """Drop the turn, fold the run anew, try once more; then hold the record and pause."""
+        run = turn.state.run
+        stage = self._stages[run]
+        program_log.error("role.raised", run=run, role=role.name, exc_info=error)
+        stage.state = self._again(turn)
+        stage.turn = None
+        if not stage.second_try:
+            stage.second_try = True
+            self._open(stage, turn.opening)
+            return
+        stage.turn = Turn(stage.state, turn.opening, self._now(), held=True)
+        why = f"{type(error).__name__}: {error}"
+        stage.turn.also(RunPaused(reason="a role raised", role=role.name, error=why[:500]))
+        self._advance(stage.turn)
+
+    def _again(self, turn: Turn) -> RunState:
+        if turn.append.expected.seq == 0:
+            return RunState(turn.state.run, turn.state.past)
+        return recollect(self.log, turn.state.run)
+
+    def _from_log(self, stage: Stage, turn: Turn, result: int | Exception) -> None:
+        """On the log's thread: one wake-up of the loop serves all that was committed together."""
+        self._committed.append((stage, turn, result))
+        if len(self._committed) == 1:
+            self._loop.call_soon_threadsafe(self._serve_committed)
+
+    def _serve_committed(self) -> None:
+        while self._committed:
+            stage, turn, result = self._committed[0]
+            if isinstance(result, Exception):
+                self._lost(stage, turn, result)
+            else:
+                self._acknowledged(stage, turn, result)
+            self._committed.popleft()
+
+    def _acknowledged(self, stage: Stage, turn: Turn, position: int) -> None:
+        state, run = stage.state, stage.state.run
+        stage.turn, stage.second_try = None, False
+        first = position - len(turn.records) + 1
+        records = [r._replace(position=first + n) for n, r in enumerate(turn.records)]
+        for watch in list(self.watchers):
+            watch(state, records)
+        if turn.opening.told is not None:
+            turn.opening.told(None)
+        self._act(state, records)
+        self._next(run, stage)
+
+    def _act(self, state: RunState, records: Sequence[Record]) -> None:
+        if records[0].seq == 1:
+            self._arm_timer(state)
+        for record in records:
+            if record.seq in state.open and record.origin == "decided":
+                self.effects.begin(record, state)
+            elif record.event.kind in ENDINGS:
+                self.taken.discard(state.run)
+                self._disarm(state.run)
+        if state.stop is not None and state.stop.cancels:
+            self.effects.cancel(state.run)
+
+    def _lost(self, stage: Stage, turn: Turn, error: Exception) -> None:
+        """The append failed: the run leaves memory as it stands in the log."""
+        run = stage.state.run
+        program_log.error("append.failed", run=run, error=str(error))
+        self._stages.pop(run, None)
+        self.taken.discard(run)
+        self.effects.abandon(run)
+        self._disarm(run)
+        for opening in (turn.opening, *stage.waiting):
+            if opening.told is not None:
+                opening.told(error)
+
+    def _arm_timer(self, state: RunState) -> None:
+        if state.started is None or state.due is None or state.run in self._timers:
+            return
+        wait = max(0.0, (state.due - self._now()) / 1_000_000)
+        reached = Opening(TimeReached(due="max_seconds"), "runtime", "outside")
+        self._timers[state.run] = self._loop.call_later(wait, self._fire, state.run, reached)
+
+    def _fire(self, run: str, reached: Opening) -> None:
+        self._timers.pop(run, None)
+        self.arrive(run, reached)
+
+    def _disarm(self, run: str) -> None:
+        timer = self._timers.pop(run, None)
+        if timer is not None:
+            timer.cancel()
+
+
+def _not_applicable(state: RunState, opening: Opening) -> PlayheadError | None:
+    """Why what arrived is not appended: the run has ended, or the effect has its outcome."""
+    if state.ending is not None:
+        return UsageError(f"run {state.run} has {state.status} already")
+    if opening.origin == "effect" and opening.cause not in state.open:
+        return UsageError(f"record {opening.cause} of run {state.run} has its outcome already")
+    if opening.event.kind == "time_reached" and state.stop is not None:
+        return UsageError(f"run {state.run} is stopping already")
+    return None

@@ -1,0 +1,71 @@
+"""The memory role: carries what a session said into its next run.
+
+What a run remembers of its session is a pointer in RunStarted; the records that it points at give
+the same context at any time, so nothing needs deciding yet. Compression, recall and facts come here.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from playhead.actors.role import Role, RoleName
+from playhead.events.errors import LogDamaged, UnknownRun
+from playhead.events.event import Event
+from playhead.events.kinds import decode
+from playhead.events.log import Reader
+from playhead.events.record import Record
+from playhead.events.runs import RunStarted
+from playhead.events.spec import Past
+from playhead.projections.context import Context
+from playhead.projections.run_state import RunState
+
+
+class Memory(Role):
+    """Remember."""
+
+    name: ClassVar[RoleName] = "memory"
+    handles: ClassVar[frozenset[str]] = frozenset({"run_started"})
+
+    def decide(self, state: RunState, record: Record) -> Sequence[Event]:
+        """Nothing to decide: the state was made with the session's context."""
+        return []
+
+
+def recollect(log: Reader, run: str, to: int | None = None) -> RunState:
+    """The state of a run after record `to` (its last by default), folded from the log.
+
+    Raises UnknownRun, or LogDamaged when a record cannot be read or a past is not what it was.
+    """
+    chain = [run]
+    first = next(log.read(run, 0, 1), None)
+    if first is None:
+        raise UnknownRun(f"no run {run!r} in this log (`playhead runs` lists them)")
+    past = _past(log, first.run)
+    pasts: list[Past] = []
+    while past is not None:
+        pasts.append(past)
+        past = _past(log, past.run)
+    context: Context | None = None
+    for past in reversed(pasts):
+        state = _folded(log, past.run, past.seq, context)
+        if state.head.hash.hex() != past.hash:
+            raise LogDamaged(f"run {chain[0]} continues {past.run}, which has changed since")
+        context = state.conversation
+    return _folded(log, run, to, context)
+
+
+def _past(log: Reader, run: str) -> Past | None:
+    row = next(log.read(run, 0, 1), None)
+    event = decode(row, log.body).event if row is not None else None
+    return event.past if isinstance(event, RunStarted) else None
+
+
+def _folded(log: Reader, run: str, to: int | None, past: Context | None) -> RunState:
+    state = RunState(run, past)
+    for row in log.read(run, 0, to):
+        state.fold(decode(row, log.body))
+    return state
+
+
+def recall_session(log: Reader, past: Past | None) -> Context | None:
+    """The context that a new run of a session starts from."""
+    return None if past is None else recollect(log, past.run, past.seq).conversation

@@ -1,0 +1,42 @@
+"""Taking a run up again: after a crash, after a drain, under newer code.
+
+Recovery repeats no intent. Each open intent gets an outcome first (interrupted, or unknown for
+`once`), and the roles decide from there. It may itself be cut off anywhere and begun again.
+"""
+
+from playhead.actors.effects import job_of
+from playhead.actors.engine import Engine
+from playhead.actors.role import PERFORMS
+from playhead.actors.turn import Opening
+from playhead.events.errors import UsageError
+from playhead.events.runs import RunPaused, RunResumed
+from playhead.events.version import VERSION
+
+INTERRUPTIONS = 5
+"""After so many interruptions in a row without progress, a run is paused when it is taken up."""
+
+
+def take_up(engine: Engine, run: str) -> None:
+    """Go on with an open run that this process has the agent of. Called on the loop.
+
+    Raises UnknownRun, LogDamaged, and UsageError for a run of kinds that this code does not know.
+    """
+    if run in engine.taken:
+        return
+    state = engine.state(run)
+    if state.strange is not None:
+        raise UsageError(f"run {run} has {state.strange!r}, which this Playhead does not know")
+    if state.ending is not None:
+        return
+    engine.taken.add(run)
+    cut_off = list(state.open.items())
+    if state.paused is None and state.interrupted >= INTERRUPTIONS:
+        reason = f"interrupted {state.interrupted} times without getting any further"
+        engine.arrive(run, Opening(RunPaused(reason=reason), "runtime", "outside"))
+    elif state.paused is None and (state.held or state.code != VERSION):
+        resumed = RunResumed(code=VERSION, reason="taken up again")
+        engine.arrive(run, Opening(resumed, "runtime", "outside"))
+    for seq, intent in cut_off:
+        role = engine.cast[PERFORMS[intent.event.kind]]
+        outcome = role.cut_off(intent, job_of(state, intent), "interrupted")
+        engine.arrive(run, Opening(outcome, role.name, "effect", seq))

@@ -1,0 +1,145 @@
+"""Replay: the same turns again, without network, tools, keys or user code; then compare.
+
+Each opening record must give exactly the records up to the next opening one. The first difference
+is the divergence: an error with a place, never a guess.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import zip_longest
+
+from playhead.actors.executor import Executor
+from playhead.actors.memory import Memory, recall_session, recollect
+from playhead.actors.planner import Planner
+from playhead.actors.role import Role, RoleName
+from playhead.actors.tool import Tool
+from playhead.actors.turn import Opening, Turn
+from playhead.events.errors import UsageError
+from playhead.events.kinds import UnknownEvent, decode
+from playhead.events.log import Reader
+from playhead.events.record import Record
+from playhead.events.runs import RunStarted
+from playhead.projections.run_state import RunState
+
+
+def cast() -> Mapping[RoleName, Role]:
+    """The four roles as replay needs them: able to decide, unable to reach the world."""
+    return {"planner": Planner(), "executor": Executor(), "tool": Tool(), "memory": Memory()}
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """Where the installed code would have acted differently."""
+
+    seq: int
+    """The first record that differs."""
+    opening: int
+    """The seq of the record that opened its turn."""
+    field: str
+    """What differs: actor, cause, kind, a field of the event, or `missing` or `extra`."""
+    recorded: Record | None
+    """What the log has; None where it has nothing more in this turn."""
+    decided: Record | None
+    """What the installed code decides; None where it decides nothing more."""
+    error: str | None = None
+    """What a role raised, if that is how it differs."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayReport:
+    """What a replay found."""
+
+    run: str
+    records: int
+    turns: int
+    divergence: Divergence | None
+    """None when every turn was decided as recorded."""
+
+    @property
+    def matches(self) -> bool:
+        """Whether nothing diverged."""
+        return self.divergence is None
+
+
+def replay(log: Reader, run: str, to: int | None = None) -> ReplayReport:
+    """Decide every turn of a run again and compare with what the log has.
+
+    Args:
+        log: where the run is.
+        run: its id.
+        to: the last record to look at; its last by default.
+
+    Raises UnknownRun, LogDamaged for records that cannot be read, and UsageError for a run with a
+    kind that this code does not know.
+    """
+    roles = cast()
+    state: RunState | None = None
+    count = turns = 0
+    for opening, recorded in _turns(log, run, to):
+        if isinstance(opening.event, UnknownEvent):
+            raise UsageError(f"run {run} has the kind {opening.event.kind!r}: upgrade Playhead")
+        if state is None:
+            past = opening.event.past if isinstance(opening.event, RunStarted) else None
+            state = RunState(opening.run, recall_session(log, past))
+        divergence = _compare(state, opening, recorded, roles, to)
+        count, turns = count + 1 + len(recorded), turns + 1
+        if divergence is not None:
+            return ReplayReport(opening.run, count, turns, divergence)
+    if state is None:
+        recollect(log, run)
+    return ReplayReport(run, count, turns, None)
+
+
+def _turns(log: Reader, run: str, to: int | None) -> Iterator[tuple[Record, list[Record]]]:
+    """Each opening record with the decided records up to the next one."""
+    opening: Record | None = None
+    decided: list[Record] = []
+    for row in log.read(run, 0, to):
+        record = decode(row, log.body)
+        if record.origin == "decided":
+            decided.append(record)
+            continue
+        if opening is not None:
+            yield opening, decided
+        opening, decided = record, []
+    if opening is not None:
+        yield opening, decided
+
+
+def _compare(
+    state: RunState,
+    opening: Record,
+    recorded: list[Record],
+    roles: Mapping[RoleName, Role],
+    to: int | None,
+) -> Divergence | None:
+    begin = Opening(opening.event, opening.actor, opening.origin, opening.cause)
+    try:
+        turn = Turn(state, begin, opening.at, held=opening.held)
+        decided = turn.settle(roles)[1 : None if to is None else to - opening.seq + 1]
+    except Exception as error:  # noqa: BLE001 - whatever a role raises is the divergence
+        why = f"{type(error).__name__}: {error}"
+        return Divergence(opening.seq + 1, opening.seq, "raised", None, None, why)
+    for seq, (old, new) in enumerate(zip_longest(recorded, decided), opening.seq + 1):
+        field = _difference(old, new)
+        if field is not None:
+            return Divergence(seq, opening.seq, field, old, new)
+    return None
+
+
+def _difference(recorded: Record | None, decided: Record | None) -> str | None:
+    if recorded is None:
+        return "extra"
+    if decided is None:
+        return "missing"
+    for name in ("actor", "cause", "at"):
+        if getattr(recorded, name) != getattr(decided, name):
+            return name
+    if recorded.event == decided.event:
+        return None
+    if recorded.event.kind != decided.event.kind:
+        return "kind"
+    fields = type(recorded.event).model_fields
+    return next(
+        (f for f in fields if getattr(recorded.event, f) != getattr(decided.event, f)), "kind"
+    )

@@ -1,0 +1,78 @@
+"""What a role is: a pure `decide`, an async `perform`, and the kinds it may decide.
+
+The four roles decide in one fixed order. Which role decides which kind stands in one table; a role
+that decides another's kind is a bug that the turn refuses.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal, TypeAlias
+
+from playhead.events.event import Event
+from playhead.events.record import Record
+from playhead.events.request import Request
+from playhead.projections.run_state import Call, RunState
+
+RoleName: TypeAlias = Literal["planner", "executor", "tool", "memory"]
+
+ORDER: tuple[RoleName, ...] = ("planner", "executor", "tool", "memory")
+
+PERFORMS: Mapping[str, RoleName] = {"model_requested": "executor", "tool_started": "tool"}
+"""Intent -> the role that performs it."""
+
+DECIDES: Mapping[str, RoleName] = {
+    "strategy_chosen": "planner",
+    "step_started": "planner",
+    "run_finished": "planner",
+    "run_failed": "planner",
+    "run_cancelled": "planner",
+    "model_requested": "executor",
+    "tool_requested": "executor",
+    "output_rejected": "executor",
+    "step_finished": "executor",
+    "step_failed": "executor",
+    "limit_reached:max_steps": "executor",
+    "limit_reached:max_model_calls": "executor",
+    "limit_reached:max_tokens": "executor",
+    "limit_reached:max_tool_calls": "tool",
+    "tool_started": "tool",
+    "tool_refused": "tool",
+}
+"""Kind, or kind:purpose, -> the one role that decides it."""
+
+
+def purpose(event: Event) -> str:
+    """The event's key in DECIDES."""
+    limit = getattr(event, "limit", None)
+    return event.kind if limit is None else f"{event.kind}:{limit}"
+
+
+Job: TypeAlias = Request | Call
+"""What an intent is about: the rendered request, or the call with its wish."""
+
+
+class Role(ABC):
+    """One of the four: `decide` says what follows, `perform` makes it happen in the world."""
+
+    name: ClassVar[RoleName]
+    handles: ClassVar[frozenset[str]]
+    """The kinds that it is shown."""
+
+    @abstractmethod
+    def decide(self, state: RunState, record: Record) -> Sequence[Event]:
+        """What follows from `record`, given everything folded so far.
+
+        Pure: no clock, no random source, no environment, no network, no user code; changes nothing.
+        """
+
+    async def perform(self, intent: Record, job: Job, agent: str) -> Event:
+        """Do what a committed intent announces and say what came of it. The only code that waits.
+
+        `agent` is the name of the agent whose run it is.
+        Raises asyncio.CancelledError when it is cancelled; everything else becomes an outcome.
+        """
+        raise NotImplementedError(f"{self.name} performs no {intent.event.kind}")
+
+    def cut_off(self, intent: Record, job: Job, reason: str) -> Event:
+        """The outcome of an effect that was cut off: cancelled, or interrupted by a crash."""
+        raise NotImplementedError(f"{self.name} performs no {intent.event.kind}")

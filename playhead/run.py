@@ -1,0 +1,117 @@
+"""A run as its caller holds it, and the result it gave."""
+
+import html
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol
+
+from playhead.agent import Out
+from playhead.events.event import Event, Json
+from playhead.events.record import Record
+from playhead.events.runs import CancelRequested, MessageReceived, RunPaused
+from playhead.events.spec import Status, Usage
+from playhead.hub import Listening, Piece
+from playhead.projections.metrics import RunMetrics
+
+
+@dataclass(frozen=True)
+class Result(Generic[Out]):
+    """What a finished run gave."""
+
+    run_id: str
+    output: Out
+    """The answer as the agent's output type; the text itself for an agent without one."""
+    answer: str
+    metrics: RunMetrics
+    """Steps, calls, errors, tokens, duration."""
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens over the whole run."""
+        return self.metrics.usage
+
+    def _repr_html_(self) -> str:
+        m = self.metrics
+        facts = f"{m.steps} steps, {m.tool_calls} tool calls, {m.usage.total} tokens"
+        return (
+            f"<div><pre style='white-space:pre-wrap'>{html.escape(self.answer)}</pre>"
+            f"<small>run {html.escape(self.run_id)}: {facts}, {m.duration:.1f} s</small></div>"
+        )
+
+
+class Owner(Protocol):
+    """What a run needs of its runtime."""
+
+    def outcome(self, run: str) -> "Future[tuple[str, Json, RunMetrics]]": ...
+    def tell(self, run: str, event: Event) -> None: ...
+    def status(self, run: str) -> Status: ...
+    def resume(self, run: str) -> object: ...
+    def listen_records(self, run: str) -> Listening[Record]: ...
+    def listen_text(self, run: str) -> Listening[Piece]: ...
+
+
+class Run(Generic[Out]):
+    """One run under way: wait for it, listen to it, talk to it, stop it.
+
+    `run.wait()` blocks; `await run` does not. Every method may be called from any thread.
+    """
+
+    def __init__(self, owner: Owner, run: str, read: Callable[[str, Json], Out]) -> None:
+        self._owner = owner
+        self._read = read
+        self.id = run
+
+    def wait(self, timeout: float | None = None) -> Result[Out]:
+        """The result, once there is one.
+
+        Raises RunNotFinished when the run failed, was cancelled or is paused, and TimeoutError
+        after `timeout` seconds (the run goes on).
+        """
+        return self._result(self._owner.outcome(self.id).result(timeout))
+
+    def __await__(self) -> Generator[Any, None, Result[Out]]:
+        """`await run`: like `wait`, without blocking the caller's loop."""
+        import asyncio
+
+        answer = yield from asyncio.wrap_future(self._owner.outcome(self.id)).__await__()
+        return self._result(answer)
+
+    def _result(self, given: tuple[str, Json, RunMetrics]) -> Result[Out]:
+        answer, output, metrics = given
+        return Result(self.id, self._read(answer, output), answer, metrics)
+
+    @property
+    def status(self) -> Status:
+        """running, paused, finished, failed or cancelled."""
+        return self._owner.status(self.id)
+
+    def events(self) -> Listening[Record]:
+        """Every record of the run from its first, with `for` or `async for`, until it ends."""
+        return self._owner.listen_records(self.id)
+
+    def stream(self) -> Listening[Piece]:
+        """The model's text as it comes, with `for` or `async for`, until the run ends."""
+        return self._owner.listen_text(self.id)
+
+    def cancel(self, reason: str = "") -> None:
+        """Stop it: nothing new starts, open effects are cancelled, then the run ends."""
+        self._owner.tell(self.id, CancelRequested(reason=reason))
+
+    def pause(self, reason: str = "paused by the caller") -> None:
+        """Let it take no further decision until it is resumed; what arrives is held."""
+        self._owner.tell(self.id, RunPaused(reason=reason))
+
+    def resume(self) -> None:
+        """Go on after a pause."""
+        self._owner.resume(self.id)
+
+    def send(self, text: str) -> None:
+        """Say something more; the model reads it with its next request."""
+        self._owner.tell(self.id, MessageReceived(text=text))
+
+    def __repr__(self) -> str:
+        return f"<Run {self.id}: {self.status}>"
+
+    def _repr_html_(self) -> str:
+        return f"<code>run {html.escape(self.id)}</code>: {html.escape(self.status)}"

@@ -1,0 +1,114 @@
+"""Which runs there are: the open ones, and the last one of each session. Kept in memory."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from playhead.events.errors import AdmissionRefused, SessionBusy, UnknownRun
+from playhead.events.kinds import ENDINGS, decode
+from playhead.events.log import Head, Log, Stream
+from playhead.events.record import Record
+from playhead.events.runs import RunStarted
+from playhead.events.spec import Past
+from playhead.projections.run_state import RunState
+
+
+@dataclass(slots=True)
+class Indexed:
+    """One run: whose it is, and how it ended."""
+
+    run: str
+    agent: str
+    session: str | None
+    ended: Head | None = None
+    """Its last record, once it has ended."""
+    before: "Indexed | None" = None
+    """The run of the session before this one."""
+
+
+class RunIndex:
+    """Folded from each run's first and last record, then kept up; safe from any thread."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._lock = threading.Lock()
+        self._open: dict[str, Indexed] = {}
+        self._last: dict[str, Indexed] = {}
+        for stream in log.streams():
+            if stream.kind == "run":
+                self._read(stream)
+
+    def admit(self, run: str, agent: str, session: str | None, most: int) -> Past | None:
+        """Make room for a run; the end of its session's last run, if there is one.
+
+        Raises AdmissionRefused beyond `most` open runs, SessionBusy while the session has one.
+        """
+        with self._lock:
+            if len(self._open) >= most:
+                raise AdmissionRefused(
+                    f"{most} runs are open (max_open_runs): nothing was logged; wait for some to end"
+                )
+            last = None if session is None else self._last.get(session)
+            if session is not None and last is not None and last.ended is None:
+                raise SessionBusy(session, last.run)
+            self._put(Indexed(run, agent, session, before=last))
+        if last is None or last.ended is None:
+            return None
+        return Past(run=last.run, seq=last.ended.seq, hash=last.ended.hash.hex())
+
+    def forget(self, run: str) -> None:
+        """The run was not started after all."""
+        with self._lock:
+            entry = self._open.pop(run, None)
+            if entry is None or entry.session is None:
+                return
+            if entry.before is None:
+                self._last.pop(entry.session, None)
+            else:
+                self._last[entry.session] = entry.before
+
+    def committed(self, state: RunState, records: Sequence[Record]) -> None:
+        """An engine's watcher: see runs end."""
+        if state.ending is not None:
+            with self._lock:
+                entry = self._open.pop(state.run, None)
+                if entry is not None:
+                    entry.ended, entry.before = state.head, None
+
+    def open_runs(self, agent: str) -> list[str]:
+        """The agent's runs that have not ended, oldest first."""
+        with self._lock:
+            return [entry.run for entry in self._open.values() if entry.agent == agent]
+
+    def parked(self, agents: Sequence[str]) -> list[Indexed]:
+        """Open runs of other agents than these: nobody here can go on with them."""
+        with self._lock:
+            return [entry for entry in self._open.values() if entry.agent not in agents]
+
+    def _read(self, stream: Stream) -> None:
+        first = next(self._log.read(stream.id, 0, 1), None)
+        last = next(self._log.read(stream.id, stream.head.seq - 1), None)
+        if first is None or last is None:
+            return
+        event = decode(first, self._log.body).event
+        if isinstance(event, RunStarted):
+            ended = stream.head if last.kind in ENDINGS else None
+            self._put(Indexed(stream.id, event.agent.name, event.session, ended))
+
+    def _put(self, entry: Indexed) -> None:
+        if entry.ended is None:
+            self._open[entry.run] = entry
+        if entry.session is not None:
+            self._last[entry.session] = entry
+
+
+def find_run(log: Log, prefix: str) -> str:
+    """The id of the run that the given one is, or is the beginning of. Raises UnknownRun."""
+    found = [s.id for s in log.streams() if s.kind == "run" and s.id.startswith(prefix)]
+    if prefix in found:
+        return prefix
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UnknownRun(f"{prefix!r} is the beginning of {len(found)} runs: give more of the id")
+    raise UnknownRun(f"no run {prefix!r} in this log (`playhead runs` lists them)")

@@ -1,0 +1,332 @@
+"""The runtime: what a program embeds. One log, some agents, their runs.
+
+    with Runtime("fx.db", agents=[agent]) as runtime:
+        result = runtime.run(agent, "What is 1 EUR in VND?")
+
+It starts one thread for its event loop, one for the log, and a few for synchronous tools, however
+many runs there are. It touches no signal handler, no global logging and no global tracer provider.
+"""
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from playhead.actors.engine import Engine, Watcher
+from playhead.actors.executor import Executor
+from playhead.actors.memory import Memory, recall_session
+from playhead.actors.planner import Planner
+from playhead.actors.recovery import take_up
+from playhead.actors.replay import ReplayReport, replay
+from playhead.actors.tool import Tool as ToolRole
+from playhead.actors.turn import Opening
+from playhead.actors.world import World
+from playhead.agent import Agent, Out
+from playhead.events.errors import RunNotFinished, UsageError
+from playhead.events.event import Event, Json
+from playhead.events.kinds import ENDINGS, decode
+from playhead.events.log import Log
+from playhead.events.record import Record
+from playhead.events.request import Model
+from playhead.events.runs import RunFinished, RunResumed, RunStarted
+from playhead.events.spec import Status
+from playhead.events.sqlite_log import SqliteLog
+from playhead.events.store import Durability
+from playhead.events.version import VERSION
+from playhead.hub import Hub, Item, Listening, Piece
+from playhead.loop_thread import LoopThread
+from playhead.models import Models
+from playhead.projections.metrics import RunMetrics
+from playhead.projections.run_state import RunState
+from playhead.redaction import redacting
+from playhead.run import Result, Run
+from playhead.run_index import RunIndex, find_run
+from playhead.tools.tool import AnyTool, by_name
+from playhead.tools.workers import Threads
+
+DEFAULT_LOG = "playhead.db"
+
+
+def default_log() -> Path:
+    """$PLAYHEAD_LOG, or playhead.db in the working folder."""
+    return Path(os.environ.get("PLAYHEAD_LOG") or DEFAULT_LOG)
+
+
+class Runtime:
+    """Runs agents, every step an event in the log. Use it as a context manager, or `close` it."""
+
+    def __init__(
+        self,
+        log: Log | Path | str | None = None,
+        agents: Sequence[Agent[object]] = (),
+        *,
+        model: Model | None = None,
+        base_url: str | None = None,
+        durability: Durability = "full",
+        max_open_runs: int = 10_000,
+        max_model_calls: int = 64,
+        max_sync_tools: int = 8,
+        redact: Callable[[str], str] | None = None,
+        watchers: Iterable[Watcher] = (),
+        drain_seconds: float = 5.0,
+    ) -> None:
+        """Open the log, take up the open runs of these agents, and be ready.
+
+        Args:
+            log: a file (made when missing), a Log, or None for $PLAYHEAD_LOG or playhead.db.
+            agents: whose open runs are taken up again; runs of other agents stay parked.
+            model: answers every request of agents whose `model` is a name; by default the
+                anthropic SDK, or the local demonstration model without a key and a base URL.
+            base_url: an Anthropic-compatible endpoint.
+            durability: "full" survives power cuts, "normal" may lose the newest records then.
+            max_open_runs: `start` refuses more than so many open runs.
+            max_model_calls: model calls under way at once, over all runs.
+            max_sync_tools: threads for synchronous tools.
+            redact: changes every string of what comes in before an event is made of it.
+            watchers: hear each turn once it is committed, on the runtime's loop.
+            drain_seconds: how long `close` waits for effects under way.
+
+        Raises LogOwned, LogTooNew, LogDamaged and UsageError.
+        """
+        self._log: Log = (
+            SqliteLog(log or default_log(), durability)
+            if log is None or isinstance(log, str | Path)
+            else log
+        )
+        self._hub = Hub()
+        self._agents: dict[str, Agent[object]] = {}
+        self._tools: dict[str, Mapping[str, AnyTool]] = {}
+        self._models = Models(model, base_url)
+        self._workers = Threads(max_sync_tools)
+        self._max_open = max_open_runs
+        self._drain_seconds = drain_seconds
+        self._closed = False
+        self._thread = LoopThread()
+        self._engine = self._thread.call(lambda: self._make_engine(max_model_calls, redact))
+        self._index = RunIndex(self._log)
+        self._engine.watchers += [self._index.committed, *watchers, self._hub.committed]
+        for agent in agents:
+            self.register(agent)
+
+    def _make_engine(self, in_flight: int, redact: Callable[[str], str] | None) -> Engine:
+        world = World(
+            self._model_of, self._tool_of, self._workers, time.monotonic, self._hub.text, in_flight
+        )
+        return Engine(
+            self._log,
+            {
+                "planner": Planner(),
+                "executor": Executor(world),
+                "tool": ToolRole(world),
+                "memory": Memory(),
+            },
+            self._thread.loop,
+            lambda: time.time_ns() // 1000,
+            redact=None if redact is None else redacting(redact),
+        )
+
+    def register(self, agent: Agent[Out]) -> None:
+        """Make an agent known: its open runs are taken up now."""
+        known = self._agents.get(agent.name)
+        if known is agent:
+            return
+        if known is not None and known != agent:
+            raise UsageError(f"two different agents are called {agent.name!r}: rename one")
+        self._agents[agent.name] = agent
+        self._tools[agent.name] = by_name(agent.tools)
+        for run in self._index.open_runs(agent.name):
+            self._thread.call(partial(take_up, self._engine, run))
+
+    def run(
+        self,
+        agent: Agent[Out],
+        goal: str,
+        *,
+        session: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Result[Out]:
+        """Start a run and wait for its result. Raises RunNotFinished when there is none."""
+        return self.start(agent, goal, session=session, metadata=metadata).wait()
+
+    async def arun(
+        self,
+        agent: Agent[Out],
+        goal: str,
+        *,
+        session: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Result[Out]:
+        """`run` for async programs: the caller's loop is never blocked for long."""
+        return await self.start(agent, goal, session=session, metadata=metadata)
+
+    def start(
+        self,
+        agent: Agent[Out],
+        goal: str,
+        *,
+        session: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Run[Out]:
+        """Start a run; it is in the log when this returns.
+
+        Raises AdmissionRefused (nothing was logged), SessionBusy, and NotStorable for a goal that
+        JSON cannot carry.
+        """
+        self._check_open()
+        self.register(agent)
+        run = f"{time.strftime('%y%m%d', time.gmtime())}-{secrets.token_hex(4)}"
+        past = self._index.admit(run, agent.name, session, self._max_open)
+        started = RunStarted(
+            goal=goal, agent=agent.spec(), session=session, past=past, code=VERSION,
+            metadata=dict(metadata or {}),
+        )  # fmt: skip
+        committed: Future[None] = Future()
+        opening = Opening(started, "user", "outside", told=_teller(committed))
+        try:
+            context = recall_session(self._log, past)
+            self._thread.call(lambda: self._engine.start(run, opening, context))
+            committed.result()
+        except BaseException:
+            self._index.forget(run)
+            raise
+        return Run(self, run, agent.read_output)
+
+    def attach(self, run: str, agent: Agent[Out] | None = None) -> Run[Out]:
+        """A run that is in the log already, by its id. Raises UnknownRun."""
+        if agent is not None:
+            self.register(agent)
+        run = find_run(self._log, run)
+        state = self._thread.call(lambda: self._engine.state(run))
+        known = agent or self._agents.get(state.agent.name)
+        read = known.read_output if known is not None else _as_text
+        return Run(self, run, read)  # type: ignore[arg-type]
+
+    def replay(self, run: str, to: int | None = None) -> ReplayReport:
+        """Decide a run's turns again and compare; no network, no tool, no user code is touched."""
+        return replay(self._log, run, to=to)
+
+    def resume(self, run: str) -> None:
+        """Go on with a run that is paused."""
+        self.tell(run, RunResumed(code=VERSION, reason="resumed by the caller"))
+
+    def tell(self, run: str, event: Event, *, command: str | None = None) -> None:
+        """Append something that somebody outside says. Raises UsageError when it cannot apply."""
+        self._check_open()
+        committed: Future[None] = Future()
+        opening = Opening(event, "user", "outside", command=command, told=_teller(committed))
+        self._thread.call(lambda: self._engine.arrive(run, opening))
+        committed.result()
+
+    def status(self, run: str) -> Status:
+        """running, paused, finished, failed or cancelled. Raises UnknownRun."""
+        return self._thread.call(lambda: self._engine.state(run).status)
+
+    def outcome(self, run: str) -> "Future[tuple[str, Json, RunMetrics]]":
+        """What a run gave, once it has ended; RunNotFinished when that is no answer."""
+        answer: Future[tuple[str, Json, RunMetrics]] = Future()
+
+        def hear(item: Item) -> None:
+            if isinstance(item, Piece) or answer.done():
+                return
+            if item is None:
+                answer.set_exception(UsageError(f"the runtime was closed before run {run} ended"))
+            elif item.event.kind in ENDINGS or item.event.kind == "run_paused":
+                unsubscribe()
+                self._resolve(run, item.event, answer)
+
+        unsubscribe = self._hub.subscribe(run, hear)
+
+        def look() -> None:
+            state = self._engine.state(run)
+            event = state.ending or state.paused
+            if event is not None and not answer.done():
+                unsubscribe()
+                self._resolve(run, event, answer)
+
+        self._thread.call(look)
+        return answer
+
+    def _resolve(
+        self, run: str, event: Event, answer: "Future[tuple[str, Json, RunMetrics]]"
+    ) -> None:
+        if not isinstance(event, RunFinished):
+            status = ENDINGS.get(event.kind, "paused")
+            message = getattr(event, "message", None) or getattr(event, "reason", "")
+            answer.set_exception(RunNotFinished(run, status, message))
+            return
+        metrics = RunMetrics()
+        for record in self._records(run):
+            metrics.fold(record)
+        answer.set_result((event.answer, event.output, metrics))
+
+    def listen_records(self, run: str) -> Listening[Record]:
+        """Every record of a run, those to come included."""
+        return Listening(self._hub, run, Record, lambda: self._records(run))
+
+    def listen_text(self, run: str) -> Listening[Piece]:
+        """The model's text as it comes."""
+        return Listening(self._hub, run, Piece, lambda: self._records(run))
+
+    def close(self) -> None:
+        """Let effects under way end (`drain_seconds`), write everything, release the log.
+
+        Runs that are still open go on when a Runtime takes them up again. Safe to call twice.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self._thread.wait_for(self._settle())
+        self._hub.close()
+        self._thread.close()
+        self._workers.close()
+        self._log.close()
+
+    async def _settle(self) -> None:
+        self._engine.draining = True
+        await self._engine.effects.settle(self._drain_seconds)
+        await self._engine.quiet()
+        self._engine.stop()
+        await self._models.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise UsageError("the runtime is closed")
+
+    def _records(self, run: str) -> Iterator[Record]:
+        return (decode(row, self._log.body) for row in self._log.read(run))
+
+    def _model_of(self, agent: str) -> Model:
+        return self._models.of(self._agents[agent])
+
+    def _tool_of(self, agent: str, tool: str) -> AnyTool | None:
+        return self._tools[agent].get(tool)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _as_text(answer: str, _: Json) -> str:
+    return answer
+
+
+def _teller(committed: "Future[None]") -> Callable[[Exception | None], None]:
+    def told(error: Exception | None) -> None:
+        if error is None:
+            committed.set_result(None)
+        else:
+            committed.set_exception(error)
+
+    return told

@@ -1,0 +1,400 @@
+"""The state of one run, folded in place from its records: all that a decision may look at.
+
+O(1) a record. Nothing here decides anything; the roles do, and this says what is so.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from playhead.events import model_calls, runs, steps, tool_calls
+from playhead.events.event import Event
+from playhead.events.kinds import ENDINGS, OUTCOMES
+from playhead.events.log import Head
+from playhead.events.record import Record
+from playhead.events.request import Request
+from playhead.events.spec import AgentSpec, Limits, Status, ToolSpec
+from playhead.projections.context import CONTEXT_FORMAT, Context, render_head
+
+
+@dataclass(slots=True)
+class Stop:
+    """Why nothing new may start any more."""
+
+    kind: Literal["cancelled", "failed"]
+    reason: str
+    message: str
+    cancels: bool
+    """Whether open effects are cancelled; otherwise they are awaited."""
+
+
+@dataclass(slots=True)
+class Call:
+    """A tool call from its wish on; forgotten when it has ended."""
+
+    seq: int
+    wish: tool_calls.ToolRequested
+    spec: ToolSpec | None
+    """None for a tool that the agent does not have."""
+    attempts: int = 0
+    started: int | None = None
+    """The seq of the attempt under way."""
+
+
+@dataclass(slots=True)
+class Step:
+    """A step under way, and the conversation that it holds with the model."""
+
+    id: str
+    context: Context
+    round: int = 0
+    attempt: int = 0
+    """Attempts of the model call of this round."""
+    calls: int = 0
+    """Tool calls that have not ended."""
+    unread: bool = False
+    """Somebody said something that no request carried yet."""
+    rejected: int = 0
+    """Answers in a row that did not fit the output schema."""
+    empty: int = 0
+    """Empty replies in a row."""
+    tokens: tuple[int, int] = (0, 0)
+    """Tokens of the last answered request, and the context's bytes then."""
+
+
+@dataclass(slots=True)
+class Spent:
+    """What the limits count, reservations included."""
+
+    model_calls: int = 0
+    tool_calls: int = 0
+    tokens: int = 0
+    reserved: dict[int, int] = field(default_factory=dict)
+    """Open model call -> tokens set aside for it."""
+
+    @property
+    def tokens_at_most(self) -> int:
+        """Tokens used, plus those that open calls may still use."""
+        return self.tokens + sum(self.reserved.values())
+
+
+class RunState:
+    """One run as its records so far have it. `fold` is the only thing that changes it."""
+
+    __slots__ = (
+        "at", "calls", "code", "ended", "ending", "first_at", "head", "held", "interrupted", "open",
+        "past", "paused", "ready", "requests", "run", "spent", "started", "steps", "stop",
+        "strange", "last_interruption",
+    )  # fmt: skip
+
+    def __init__(self, run: str, past: Context | None = None) -> None:
+        self.run = run
+        self.past = past
+        """The context with which the session's last run ended."""
+        self.head = Head()
+        self.at = 0
+        self.first_at = 0
+        self.started: runs.RunStarted | None = None
+        self.paused: runs.RunPaused | None = None
+        self.stop: Stop | None = None
+        self.ending: Event | None = None
+        self.steps: dict[str, Step] = {}
+        self.calls: dict[int, Call] = {}
+        """Calls that have not ended, by the seq of their wish."""
+        self.open: dict[int, Record] = {}
+        """Intents without an outcome, by seq."""
+        self.ended: dict[int, Record] = {}
+        """Intents whose outcome is being decided on, by seq."""
+        self.ready: dict[str, None] = {}
+        """Steps whose calls have all ended and that the model has not heard of it yet."""
+        self.requests: dict[int, Request] = {}
+        """The rendered requests of open model calls."""
+        self.spent = Spent()
+        self.held: list[Record] = []
+        """Records that the next RunResumed decides."""
+        self.interrupted = 0
+        """Interruptions of the process since something last succeeded."""
+        self.last_interruption = 0
+        """The seq of the record that counted as the last one."""
+        self.code = ""
+        """The version of the code that last took the run up."""
+        self.strange: str | None = None
+        """A kind in this run that the code does not know: it cannot be continued."""
+
+    @property
+    def agent(self) -> AgentSpec:
+        """The agent as the run recorded it."""
+        return self.run_started.agent
+
+    @property
+    def run_started(self) -> runs.RunStarted:
+        """The first record's event. Raises ValueError for a run without one."""
+        if self.started is None:
+            raise ValueError(f"run {self.run} does not begin with run_started")
+        return self.started
+
+    @property
+    def limits(self) -> Limits:
+        """The run's limits."""
+        return self.agent.limits
+
+    @property
+    def status(self) -> Status:
+        """What became of the run so far."""
+        if self.ending is not None:
+            return ENDINGS[self.ending.kind]
+        return "running" if self.paused is None else "paused"
+
+    @property
+    def may_start(self) -> bool:
+        """Whether anything new may be decided: neither stopped nor ended."""
+        return self.stop is None and self.ending is None
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is under way: no open effect, no wish that waits."""
+        return not self.open and not self.calls
+
+    @property
+    def due(self) -> int | None:
+        """When TimeReached is to come, in microseconds since the epoch; None for never."""
+        seconds = self.limits.max_seconds
+        return None if seconds is None else self.first_at + int(seconds * 1_000_000)
+
+    @property
+    def conversation(self) -> Context | None:
+        """What the session's next run starts from: the last step's messages."""
+        return next((step.context for step in reversed(self.steps.values())), self.past)
+
+    def tool(self, name: str) -> ToolSpec | None:
+        """The agent's tool of that name."""
+        return next((t for t in self.agent.tools if t.name == name), None)
+
+    def intent_of(self, outcome: Record) -> Event:
+        """The intent that an outcome just folded has ended. Raises KeyError if there is none."""
+        return self.ended[outcome.cause or 0].event
+
+    def step_of(self, outcome: Record) -> Step:
+        """The step that asked for the model call with this outcome."""
+        intent = self.intent_of(outcome)
+        assert isinstance(intent, model_calls.ModelRequested)
+        return self.steps[intent.step]
+
+    def retries(self, outcome: Record) -> bool:
+        """Whether a failed attempt is followed by another: an interrupted repeatable one is."""
+        event, intent = outcome.event, self.intent_of(outcome)
+        assert isinstance(event, tool_calls.ToolFailed)
+        assert isinstance(intent, tool_calls.ToolStarted)
+        spec = self.calls[intent.call].spec if intent.call in self.calls else None
+        repeatable = spec is not None and spec.effect != "once"
+        return event.error == "interrupted" and repeatable and self.may_start
+
+    def fold(self, record: Record) -> None:
+        """Take in the run's next record."""
+        self.head = Head(record.seq, record.hash)
+        self.at = record.at
+        if record.held:
+            self.held.append(record)
+        elif record.origin != "decided" and not self.held:
+            self.ended.clear()
+        if record.event.kind in OUTCOMES:
+            self.ended[record.cause or 0] = self.open.pop(record.cause or 0)
+        folder = _FOLDS.get(record.event.kind)
+        if folder is None:
+            self.strange = self.strange or record.event.kind
+        else:
+            folder(self, record, record.event)
+
+
+Folder: TypeAlias = Callable[[RunState, Record, Any], None]
+
+
+def _run_started(state: RunState, record: Record, event: runs.RunStarted) -> None:
+    state.started = event
+    state.first_at = record.at
+    state.code = event.code
+    if event.context_format != CONTEXT_FORMAT:
+        state.strange = f"context format {event.context_format}"
+
+
+def _message_received(state: RunState, _: Record, event: runs.MessageReceived) -> None:
+    for step in state.steps.values():
+        step.context.user(event.text)
+        step.unread = True
+
+
+def _cancel_requested(state: RunState, _: Record, event: runs.CancelRequested) -> None:
+    state.stop = Stop("cancelled", "cancelled", event.reason, cancels=True)
+
+
+def _time_reached(state: RunState, _: Record, event: runs.TimeReached) -> None:
+    if state.stop is None:
+        limit = state.limits.max_seconds
+        state.stop = Stop("failed", event.due, f"{limit} s of wall clock have passed", cancels=True)
+
+
+def _limit_reached(state: RunState, _: Record, event: runs.LimitReached) -> None:
+    if state.stop is None:
+        message = f"{event.limit} is {event.maximum:g}; the run would have reached {event.wanted:g}"
+        state.stop = Stop("failed", event.limit, message, cancels=False)
+
+
+def _run_paused(state: RunState, _: Record, event: runs.RunPaused) -> None:
+    state.paused = event
+
+
+def _run_resumed(state: RunState, record: Record, event: runs.RunResumed) -> None:
+    state.code = event.code
+    if record.held:
+        return
+    if state.paused is not None:
+        state.interrupted = 0
+    state.paused = None
+    state.held.clear()
+
+
+def _run_ended(state: RunState, _: Record, event: Event) -> None:
+    state.ending = event
+    state.paused = None
+
+
+def _step_started(state: RunState, _: Record, event: steps.StepStarted) -> None:
+    head = render_head(state.agent, state.agent.model.model)
+    state.steps[event.step] = Step(event.step, Context(head, event.task, state.past))
+    state.ready[event.step] = None
+
+
+def _step_ended(state: RunState, _: Record, event: steps.StepFinished | steps.StepFailed) -> None:
+    state.ready.pop(event.step, None)
+
+
+def _output_rejected(state: RunState, _: Record, event: steps.OutputRejected) -> None:
+    step = state.steps[event.step]
+    step.rejected += 1
+    step.context.user(event.error)
+    state.ready[step.id] = None
+
+
+def _model_requested(state: RunState, record: Record, event: model_calls.ModelRequested) -> None:
+    step = state.steps[event.step]
+    state.open[record.seq] = record
+    state.requests[record.seq] = step.context.request(event.model)
+    state.spent.model_calls += 1
+    state.spent.reserved[record.seq] = event.reserved_tokens
+    step.context.settle()
+    step.round, step.attempt, step.unread = event.round, event.attempt, False
+    state.ready.pop(step.id, None)
+
+
+def _model_answered(state: RunState, record: Record, event: model_calls.ModelAnswered) -> None:
+    step = state.step_of(record)
+    _model_ended(state, record, event.usage.total)
+    state.interrupted = 0
+    step.tokens = (event.usage.total - event.usage.output_tokens, step.context.size)
+    step.empty = 0 if event.content else step.empty + 1
+    step.context.assistant(event.content)
+
+
+def _model_failed(state: RunState, record: Record, event: model_calls.ModelFailed) -> None:
+    if event.error == "interrupted":
+        _interrupted(state, record)
+        used = state.spent.reserved.get(record.cause or 0, 0)
+    else:
+        used = 0
+    _model_ended(state, record, used)
+
+
+def _model_ended(state: RunState, record: Record, used: int) -> None:
+    cause = record.cause or 0
+    state.spent.reserved.pop(cause, None)
+    state.spent.tokens += used
+    state.requests.pop(cause, None)
+
+
+def _tool_requested(state: RunState, record: Record, event: tool_calls.ToolRequested) -> None:
+    state.calls[record.seq] = Call(record.seq, event, state.tool(event.tool))
+    step = state.steps[event.step]
+    step.calls += 1
+    step.context.requested(record.seq, event)
+
+
+def _tool_started(state: RunState, record: Record, event: tool_calls.ToolStarted) -> None:
+    state.open[record.seq] = record
+    call = state.calls[event.call]
+    call.attempts, call.started = event.attempt, record.seq
+    state.spent.tool_calls += event.attempt == 1
+
+
+def _tool_unknown(
+    state: RunState, record: Record, event: tool_calls.ToolOutcomeUnknown
+) -> None:
+    if event.reason == "interrupted":
+        _interrupted(state, record)
+    _close_call(state, state.intent_of(record), event)
+
+
+def _interrupted(state: RunState, outcome: Record) -> None:
+    """Count an interruption of the process once, however many effects it cut off."""
+    if (outcome.cause or 0) > state.last_interruption:
+        state.interrupted += 1
+        state.last_interruption = outcome.seq
+
+
+def _tool_ended(state: RunState, record: Record, event: Event) -> None:
+    state.interrupted = 0
+    _close_call(state, state.intent_of(record), event)
+
+
+def _tool_failed(state: RunState, record: Record, event: tool_calls.ToolFailed) -> None:
+    intent = state.intent_of(record)
+    assert isinstance(intent, tool_calls.ToolStarted)
+    if event.error == "interrupted":
+        _interrupted(state, record)
+    else:
+        state.interrupted = 0
+    if state.retries(record):
+        state.calls[intent.call].started = None
+    else:
+        _close_call(state, intent, event)
+
+
+def _tool_refused(state: RunState, _: Record, event: tool_calls.ToolRefused) -> None:
+    _close_call(state, event, event)
+
+
+def _close_call(state: RunState, about: Event, outcome: Event) -> None:
+    assert isinstance(about, tool_calls.ToolStarted | tool_calls.ToolRefused)
+    call = state.calls.pop(about.call)
+    step = state.steps[call.wish.step]
+    step.calls -= 1
+    step.context.resulted(call.seq, outcome)
+    if not step.calls:
+        state.ready[step.id] = None
+
+
+_FOLDS: dict[str, Folder] = {
+    "run_started": _run_started,
+    "message_received": _message_received,
+    "strategy_chosen": lambda *_: None,
+    "cancel_requested": _cancel_requested,
+    "time_reached": _time_reached,
+    "limit_reached": _limit_reached,
+    "run_paused": _run_paused,
+    "run_resumed": _run_resumed,
+    "run_finished": _run_ended,
+    "run_failed": _run_ended,
+    "run_cancelled": _run_ended,
+    "step_started": _step_started,
+    "step_finished": _step_ended,
+    "step_failed": _step_ended,
+    "output_rejected": _output_rejected,
+    "model_requested": _model_requested,
+    "model_answered": _model_answered,
+    "model_failed": _model_failed,
+    "tool_requested": _tool_requested,
+    "tool_started": _tool_started,
+    "tool_succeeded": _tool_ended,
+    "tool_failed": _tool_failed,
+    "tool_outcome_unknown": _tool_unknown,
+    "tool_refused": _tool_refused,
+}
