@@ -1,0 +1,176 @@
+"""`@tool`: a typed function that an agent may call, and that remains the function it was."""
+
+import functools
+import inspect
+import json
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar, get_args, overload
+
+from playhead.events.errors import UsageError
+from playhead.events.event import Json
+from playhead.events.spec import Effect, ToolSpec
+from playhead.tools.schema import Signature, read_signature
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+"""The names of tools that the Messages API accepts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A probe found that the call took effect; `result` is what the tool would have returned."""
+
+    result: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotDone:
+    """A probe found that the call never took effect."""
+
+
+Found: TypeAlias = Done | NotDone | None
+"""What a probe says; None when it cannot tell."""
+
+Probe: TypeAlias = Callable[[str], Found] | Callable[[str], Awaitable[Found]]
+"""Called at recovery with the idempotency key of a call that was cut off."""
+
+
+class Tool(Generic[P, R]):
+    """A function with what the model is told about it. Calling it calls the function."""
+
+    def __init__(
+        self,
+        function: Callable[P, R],
+        spec: ToolSpec,
+        signature: Signature,
+        probe: Probe | None = None,
+    ) -> None:
+        self.function = function
+        self.spec = spec
+        self.signature = signature
+        self.probe = probe
+        functools.update_wrapper(self, function)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the plain function: nothing is checked, logged or timed."""
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<tool {self.spec.name} ({self.spec.effect})>"
+
+
+AnyTool: TypeAlias = Tool[..., Any]
+
+
+@overload
+def tool(
+    function: Callable[P, R],
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    effect: Effect = "once",
+    timeout: float = 60.0,
+    probe: Probe | None = None,
+) -> Tool[P, R]: ...
+
+
+@overload
+def tool(
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    effect: Effect = "once",
+    timeout: float = 60.0,
+    probe: Probe | None = None,
+) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
+
+
+def tool(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    effect: Effect = "once",
+    timeout: float = 60.0,
+    probe: Probe | None = None,
+) -> Any:
+    """Make a tool of a typed function: `@tool`, `@tool(effect="read")` or `tool(thing.method)`.
+
+    The schema comes from the signature, the words from the docstring (Google, NumPy or Sphinx
+    style). `effect` says what may happen when a call is cut off: `read` may be repeated, `keyed` is
+    repeated with the same `ToolContext.key`, `once` (the default) is never started twice. `timeout`
+    is in seconds, for one attempt. `probe(key)` finds out after a crash whether a call took effect.
+    Raises UsageError where the function cannot be told to a model.
+    """
+
+    def make(function: Callable[..., Any]) -> AnyTool:
+        return _make(function, name, description, effect, timeout, probe)
+
+    return make if function is None else make(function)
+
+
+def _make(
+    function: Callable[..., Any],
+    name: str | None,
+    description: str | None,
+    effect: Effect,
+    timeout: float,
+    probe: Probe | None,
+) -> AnyTool:
+    if not (inspect.isfunction(function) or inspect.ismethod(function)):
+        msg = f"a tool is made of a function or a bound method, not of {function!r}"
+        raise UsageError(msg)
+    name = name or function.__name__
+    if not NAME.fullmatch(name):
+        msg = f"tool {name!r}: a name has 1 to 64 of a-z, A-Z, 0-9, _ and -: give another by name="
+        raise UsageError(msg)
+    if effect not in get_args(Effect):
+        msg = f"tool {name}: effect={effect!r} is none of {', '.join(get_args(Effect))}"
+        raise UsageError(msg)
+    if not 0 < timeout < float("inf"):
+        msg = f"tool {name}: timeout={timeout!r} is no number of seconds above 0"
+        raise UsageError(msg)
+    signature = read_signature(function, name, description)
+    spec = ToolSpec(
+        name=name,
+        description=signature.description,
+        input_schema=signature.schema,
+        effect=effect,
+        timeout=timeout,
+        probe=probe is not None,
+    )
+    return Tool(function, pinned(spec), signature, probe)
+
+
+def pinned(spec: ToolSpec) -> ToolSpec:
+    """The spec with its definition: the SHA-256 (hex) over the canonical JSON of all the rest."""
+    rest = spec.model_dump(mode="json", exclude={"definition"}, exclude_none=True)
+    return spec.model_copy(update={"definition": sha256(canonical(rest)).hexdigest()})
+
+
+def canonical(value: Json) -> bytes:
+    """JSON with sorted keys and no spaces: equal values give equal bytes."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
+
+
+def by_name(tools: Iterable[AnyTool]) -> dict[str, AnyTool]:
+    """The tools by name. Raises UsageError for two of one name, and for what is no tool."""
+    found: dict[str, AnyTool] = {}
+    for each in tools:
+        if not isinstance(each, Tool):  # pyright: ignore[reportUnnecessaryIsInstance]
+            msg = f"{each!r} is no tool: put @tool above it, or write tool(...) around it"
+            raise UsageError(msg)
+        if each.spec.name in found:
+            msg = f"two tools are called {each.spec.name}: rename one by name="
+            raise UsageError(msg)
+        found[each.spec.name] = each
+    return found
