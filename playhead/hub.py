@@ -74,25 +74,25 @@ class Hub:
             return list(self._subscribers.get(run, ()))
 
 
-T = TypeVar("T", Record, Piece)
+T = TypeVar("T", bound=Record | Piece)
 
 
 class Listening(Generic[T]):
     """Items of one run to loop over, with `for` or with `async for`; it ends when the run ends."""
 
     def __init__(
-        self, hub: Hub, run: str, kind: type[T], recorded: Callable[[], Iterator[Record]]
+        self, hub: Hub, run: str, recorded: Callable[[], Iterator[Record]], *kinds: type[T]
     ) -> None:
         self._hub = hub
         self._run = run
-        self._kind = kind
+        self._kinds = kinds
         self._recorded = recorded
 
     def __iter__(self) -> Iterator[T]:
         items: queue.SimpleQueue[Item] = queue.SimpleQueue()
         unsubscribe = self._hub.subscribe(self._run, items.put)
         try:
-            sieve = _Sieve(self._kind)
+            sieve = _Sieve(self._kinds)
             for record in self._recorded():
                 yield from sieve.take(record)
             while not sieve.ended:
@@ -109,7 +109,7 @@ class Listening(Generic[T]):
 
         unsubscribe = self._hub.subscribe(self._run, deliver)
         try:
-            sieve = _Sieve(self._kind)
+            sieve = _Sieve(self._kinds)
             for record in self._recorded():
                 for item in sieve.take(record):
                     yield item
@@ -123,9 +123,9 @@ class Listening(Generic[T]):
 class _Sieve(Generic[T]):
     """Lets each record through once, whether it was read or heard, and sees the end."""
 
-    def __init__(self, kind: type[T]) -> None:
+    def __init__(self, kinds: tuple[type[T], ...]) -> None:
         self.ended = False
-        self._kind = kind
+        self._kinds = kinds
         self._seq = 0
 
     def take(self, item: Item) -> list[T]:
@@ -137,4 +137,4 @@ class _Sieve(Generic[T]):
                 return []
             self._seq = item.seq
             self.ended = item.event.kind in ENDINGS
-        return [item] if isinstance(item, self._kind) else []
+        return [item] if isinstance(item, self._kinds) else []

@@ -10,7 +10,7 @@ many runs there are. It touches no signal handler, no global logging and no glob
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -74,6 +74,7 @@ class Runtime:
         redact: Callable[[str], str] | None = None,
         watchers: Iterable[Watcher] = (),
         drain_seconds: float = 5.0,
+        only_runs: Container[str] | None = None,
     ) -> None:
         """Open the log, take up the open runs of these agents, and be ready.
 
@@ -90,6 +91,7 @@ class Runtime:
             redact: changes every string of what comes in before an event is made of it.
             watchers: hear each turn once it is committed, on the runtime's loop.
             drain_seconds: how long `close` waits for effects under way.
+            only_runs: of the open runs, take up these alone; None for all.
 
         Raises LogOwned, LogTooNew, LogDamaged and UsageError.
         """
@@ -105,6 +107,7 @@ class Runtime:
         self._workers = Threads(max_sync_tools)
         self._max_open = max_open_runs
         self._drain_seconds = drain_seconds
+        self._only_runs = only_runs
         self._closed = False
         self._thread = LoopThread()
         self._engine = self._thread.call(lambda: self._make_engine(max_model_calls, redact))
@@ -140,7 +143,8 @@ class Runtime:
         self._agents[agent.name] = agent
         self._tools[agent.name] = by_name(agent.tools)
         for run in self._index.open_runs(agent.name):
-            self._thread.call(partial(take_up, self._engine, run))
+            if self._only_runs is None or run in self._only_runs:
+                self._thread.call(partial(take_up, self._engine, run))
 
     def run(
         self,
@@ -266,11 +270,15 @@ class Runtime:
 
     def listen_records(self, run: str) -> Listening[Record]:
         """Every record of a run, those to come included."""
-        return Listening(self._hub, run, Record, lambda: self._records(run))
+        return Listening(self._hub, run, lambda: self._records(run), Record)
 
     def listen_text(self, run: str) -> Listening[Piece]:
         """The model's text as it comes."""
-        return Listening(self._hub, run, Piece, lambda: self._records(run))
+        return Listening(self._hub, run, lambda: self._records(run), Piece)
+
+    def listen(self, run: str) -> Listening[Record | Piece]:
+        """Records and text in the order in which they come, from the run's first record on."""
+        return Listening(self._hub, run, lambda: self._records(run), Record, Piece)
 
     def close(self) -> None:
         """Let effects under way end (`drain_seconds`), write everything, release the log.
