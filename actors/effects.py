@@ -1,16 +1,21 @@
 """Effects under way: one task each, begun after its intent's commit, ended by one outcome."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from typing import TypeAlias
 
 from playhead.actors.role import PERFORMS, Job, Role, RoleName
 from playhead.actors.turn import Opening
 from playhead.events.errors import NotStorable
 from playhead.events.event import Event
+from playhead.events.guards import RuleAnswered, RuleAsked
 from playhead.events.model_calls import ModelFailed, ModelRequested
 from playhead.events.record import Record
 from playhead.events.tool_calls import ToolFailed, ToolStarted
 from playhead.projections.run_state import RunState
+
+
+Do: TypeAlias = Callable[[Record, Job, str], Coroutine[None, None, Event]]
 
 
 class Effects:
@@ -36,7 +41,15 @@ class Effects:
     def begin(self, intent: Record, state: RunState) -> None:
         """Start what a committed intent announces."""
         role = self._cast[PERFORMS[intent.event.kind]]
-        effect = self._perform(role, intent, job_of(state, intent), state.agent.name)
+        self._run(role, role.perform, intent, state)
+
+    def recover(self, intent: Record, state: RunState) -> None:
+        """Find out what became of an intent that a crash left open."""
+        role = self._cast[PERFORMS[intent.event.kind]]
+        self._run(role, role.recover, intent, state)
+
+    def _run(self, role: Role, do: Do, intent: Record, state: RunState) -> None:
+        effect = self._perform(role, do, intent, job_of(state, intent), state.agent.name)
         task = self._loop.create_task(effect)
         self._tasks.setdefault(intent.run, {})[intent.seq] = task
 
@@ -70,14 +83,19 @@ class Effects:
         match intent.event:
             case ModelRequested():
                 return ModelFailed(error="unstorable", message=str(error), retryable=True)
+            case RuleAsked():
+                return RuleAnswered(error=str(error))
             case _:
                 hint = "the tool's result is not plain JSON; report it to the tool's author"
                 return ToolFailed(error="invalid_result", message=str(error), hint=hint)
 
-    async def _perform(self, role: Role, intent: Record, job: Job, agent: str) -> None:
+    async def _perform(
+        self, role: Role, do: Do, intent: Record, job: Job, agent: str
+    ) -> None:
         try:
-            await self._wait(intent)
-            outcome = await role.perform(intent, job, agent)
+            if do == role.perform:
+                await self._wait(intent)
+            outcome = await do(intent, job, agent)
         except asyncio.CancelledError as cancelled:
             if cancelled.args == ("abandoned",):
                 return
@@ -98,6 +116,6 @@ class Effects:
 
 def job_of(state: RunState, intent: Record) -> Job:
     """What an open intent is about."""
-    if isinstance(intent.event, ToolStarted):
+    if isinstance(intent.event, ToolStarted | RuleAsked):
         return state.calls[intent.event.call]
     return state.requests[intent.seq]

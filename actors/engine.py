@@ -16,10 +16,11 @@ import structlog
 from playhead.actors.effects import Effects
 from playhead.actors.memory import recollect
 from playhead.actors.role import Role, RoleName
-from playhead.actors.shell import Dispatch, Shell
+from playhead.actors.shell import Dispatch, LoopDispatcher, Shell
 from playhead.actors.turn import Opening, Turn
 from playhead.events.errors import NotStorable, PlayheadError, UsageError
 from playhead.events.event import Event
+from playhead.events.guards import ApprovalDecided
 from playhead.events.kinds import ENDINGS
 from playhead.events.log import Log
 from playhead.events.record import Record
@@ -69,7 +70,7 @@ class Engine:
             cast: the four roles.
             loop: where everything happens.
             now: microseconds since the epoch.
-            dispatch: gives an actor its slot; the loop's `call_soon` by default.
+            dispatch: gives an actor its slot; a LoopDispatcher by default.
             redact: changes an event from outside or from an effect before it is sealed.
             keep_idle: runs with nothing under way that stay in memory; others are folded again.
         """
@@ -85,10 +86,9 @@ class Engine:
         self._redact = redact
         self._keep_idle = keep_idle
         self._stages: dict[str, Stage] = {}
-        self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._shells = {
-            name: Shell.start(role, self, dispatch or loop.call_soon) for name, role in cast.items()
-        }
+        self._timers: dict[str, tuple[tuple[int, TimeReached], asyncio.TimerHandle]] = {}
+        dispatch = dispatch or LoopDispatcher(loop)
+        self._shells = {name: Shell.start(role, self, dispatch) for name, role in cast.items()}
         self.effects = Effects(cast, loop, now, self.arrive)
         self._committed: deque[tuple[Stage, Turn, int | Exception]] = deque()
 
@@ -115,8 +115,8 @@ class Engine:
 
     def stop(self) -> None:
         """Stop the actors and the timers; nothing may arrive after this."""
-        for timer in self._timers.values():
-            timer.cancel()
+        for run in list(self._timers):
+            self._disarm(run)
         for shell in self._shells.values():
             shell.actor_stopped.set()
 
@@ -232,8 +232,6 @@ class Engine:
         self._next(run, stage)
 
     def _act(self, state: RunState, records: Sequence[Record]) -> None:
-        if records[0].seq == 1:
-            self._arm_timer(state)
         for record in records:
             if record.seq in state.open and record.origin == "decided":
                 self.effects.begin(record, state)
@@ -242,6 +240,7 @@ class Engine:
                 self._disarm(state.run)
         if state.stop is not None and state.stop.cancels:
             self.effects.cancel(state.run)
+        self._arm_timer(state)
 
     def _lost(self, stage: Stage, turn: Turn, error: Exception) -> None:
         """The append failed: the run leaves memory as it stands in the log."""
@@ -256,20 +255,27 @@ class Engine:
                 opening.told(error)
 
     def _arm_timer(self, state: RunState) -> None:
-        if state.started is None or state.due is None or state.run in self._timers:
-            return
-        wait = max(0.0, (state.due - self._now()) / 1_000_000)
-        reached = Opening(TimeReached(due="max_seconds"), "runtime", "outside")
-        self._timers[state.run] = self._loop.call_later(wait, self._fire, state.run, reached)
+        """Have TimeReached come when the run's next due time comes."""
+        due = state.due if state.ending is None and state.started is not None else None
+        armed = self._timers.get(state.run)
+        if armed is not None:
+            if due is not None and armed[0] == due:
+                return
+            armed[1].cancel()
+            del self._timers[state.run]
+        if due is not None:
+            wait = max(0.0, (due[0] - self._now()) / 1_000_000)
+            timer = self._loop.call_later(wait, self._fire, state.run, due[1])
+            self._timers[state.run] = (due, timer)
 
-    def _fire(self, run: str, reached: Opening) -> None:
+    def _fire(self, run: str, reached: TimeReached) -> None:
         self._timers.pop(run, None)
-        self.arrive(run, reached)
+        self.arrive(run, Opening(reached, "runtime", "outside"))
 
     def _disarm(self, run: str) -> None:
-        timer = self._timers.pop(run, None)
-        if timer is not None:
-            timer.cancel()
+        armed = self._timers.pop(run, None)
+        if armed is not None:
+            armed[1].cancel()
 
 
 def _not_applicable(state: RunState, opening: Opening) -> PlayheadError | None:
@@ -278,6 +284,20 @@ def _not_applicable(state: RunState, opening: Opening) -> PlayheadError | None:
         return UsageError(f"run {state.run} has {state.status} already")
     if opening.origin == "effect" and opening.cause not in state.open:
         return UsageError(f"record {opening.cause} of run {state.run} has its outcome already")
-    if opening.event.kind == "time_reached" and state.stop is not None:
+    if isinstance(opening.event, TimeReached) and state.stop is not None:
         return UsageError(f"run {state.run} is stopping already")
+    if isinstance(opening.event, ApprovalDecided):
+        return _wrong_approval(state, opening.event)
+    return None
+
+
+def _wrong_approval(state: RunState, decided: ApprovalDecided) -> PlayheadError | None:
+    call = state.calls.get(decided.call)
+    if call is None or call.waits is None:
+        return UsageError(f"call {decided.call} of run {state.run} waits for no approval")
+    if call.waits.binding != decided.binding:
+        return UsageError(
+            f"call {decided.call} of run {state.run} is not what was approved: its arguments or "
+            "its tool's definition differ; look at it again (`playhead approvals`)"
+        )
     return None

@@ -38,7 +38,8 @@ class Executor(Role):
 
     name: ClassVar[RoleName] = "executor"
     handles: ClassVar[frozenset[str]] = frozenset({
-        "step_started", "output_rejected", "message_received", "run_resumed",
+        "step_started", "output_rejected", "message_received", "run_resumed", "loop_detected",
+        "tool_resolved",
         "model_answered", "model_failed",
         "tool_succeeded", "tool_failed", "tool_outcome_unknown", "tool_refused",
     })  # fmt: skip
@@ -57,7 +58,7 @@ class Executor(Role):
             case ModelFailed() as failed:
                 return _on_failure(state, state.step_of(record), record, failed)
             case _:
-                return [event for step in list(state.ready) for event in _ask(state, step)]
+                return [event for step in list(state.ready) for event in _go_on(state, step)]
 
 
     async def perform(self, intent: Record, job: Job, agent: str) -> Event:
@@ -157,6 +158,14 @@ def _ask(
             request=request.hash, reserved_tokens=reserve, not_before=wait,
         )
     ]  # fmt: skip
+
+
+def _go_on(state: RunState, step_id: str) -> Sequence[Event]:
+    """After the calls of a round: look for loops, then ask again."""
+    loop = state.steps[step_id].trail.loop(step_id, state.agent.loops)
+    if loop is None:
+        return _ask(state, step_id)
+    return [loop]
 
 
 def _reserve(state: RunState, step: Step, tail: int) -> int:

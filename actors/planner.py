@@ -20,7 +20,9 @@ from playhead.projections.run_state import RunState, Stop
 REACT_STEP = "main"
 """ReAct is one step."""
 
-STOPS = frozenset({"cancel_requested", "time_reached", "limit_reached", "tool_refused"})
+STOPS = frozenset({
+    "cancel_requested", "time_reached", "limit_reached", "loop_detected", "tool_refused",
+})  # fmt: skip
 
 
 class Planner(Role):

@@ -4,9 +4,7 @@ Recovery repeats no intent. Each open intent gets an outcome first (interrupted,
 `once`), and the roles decide from there. It may itself be cut off anywhere and begun again.
 """
 
-from playhead.actors.effects import job_of
 from playhead.actors.engine import Engine
-from playhead.actors.role import PERFORMS
 from playhead.actors.turn import Opening
 from playhead.events.errors import UsageError
 from playhead.events.runs import RunPaused, RunResumed
@@ -37,6 +35,5 @@ def take_up(engine: Engine, run: str) -> None:
         resumed = RunResumed(code=VERSION, reason="taken up again")
         engine.arrive(run, Opening(resumed, "runtime", "outside"))
     for seq, intent in cut_off:
-        role = engine.cast[PERFORMS[intent.event.kind]]
-        outcome = role.cut_off(intent, job_of(state, intent), "interrupted")
-        engine.arrive(run, Opening(outcome, role.name, "effect", seq))
+        if seq in state.open:
+            engine.effects.recover(intent, state)

@@ -17,7 +17,11 @@ RoleName: TypeAlias = Literal["planner", "executor", "tool", "memory"]
 
 ORDER: tuple[RoleName, ...] = ("planner", "executor", "tool", "memory")
 
-PERFORMS: Mapping[str, RoleName] = {"model_requested": "executor", "tool_started": "tool"}
+PERFORMS: Mapping[str, RoleName] = {
+    "model_requested": "executor",
+    "tool_started": "tool",
+    "rule_asked": "tool",
+}
 """Intent -> the role that performs it."""
 
 DECIDES: Mapping[str, RoleName] = {
@@ -31,12 +35,15 @@ DECIDES: Mapping[str, RoleName] = {
     "output_rejected": "executor",
     "step_finished": "executor",
     "step_failed": "executor",
+    "loop_detected": "executor",
     "limit_reached:max_steps": "executor",
     "limit_reached:max_model_calls": "executor",
     "limit_reached:max_tokens": "executor",
     "limit_reached:max_tool_calls": "tool",
     "tool_started": "tool",
     "tool_refused": "tool",
+    "approval_requested": "tool",
+    "rule_asked": "tool",
 }
 """Kind, or kind:purpose, -> the one role that decides it."""
 
@@ -72,6 +79,10 @@ class Role(ABC):
         Raises asyncio.CancelledError when it is cancelled; everything else becomes an outcome.
         """
         raise NotImplementedError(f"{self.name} performs no {intent.event.kind}")
+
+    async def recover(self, intent: Record, job: Job, agent: str) -> Event:
+        """What became of an effect that a crash cut off, as far as can be found out."""
+        return self.cut_off(intent, job, "interrupted")
 
     def cut_off(self, intent: Record, job: Job, reason: str) -> Event:
         """The outcome of an effect that was cut off: cancelled, or interrupted by a crash."""

@@ -7,6 +7,7 @@ Whatever a handler raises goes to the supervisor, and the actor lives on. A simu
 dispatcher.
 """
 
+import asyncio
 import queue
 from collections import deque
 from collections.abc import Callable
@@ -20,6 +21,34 @@ from playhead.events.record import Record
 
 Dispatch: TypeAlias = Callable[[Callable[[], None]], object]
 """Runs the given function soon, on the runtime's loop."""
+
+
+SLOT = 256
+"""Messages served before the loop gets to see what else has come."""
+
+
+class LoopDispatcher:
+    """Serves mailboxes on an event loop, in the order of asking, many messages to one slot."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._asked = False
+
+    def __call__(self, serve: Callable[[], None]) -> None:
+        """Serve soon. Called on the loop."""
+        self._waiting.append(serve)
+        if not self._asked:
+            self._asked = True
+            self._loop.call_soon(self._slot)
+
+    def _slot(self) -> None:
+        for _ in range(SLOT):
+            if not self._waiting:
+                self._asked = False
+                return
+            self._waiting.popleft()()
+        self._loop.call_soon(self._slot)
 
 
 class Supervisor(Protocol):

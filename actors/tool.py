@@ -1,65 +1,89 @@
 """The tool role: turns wishes into attempts, or refuses them; starts what was interrupted again."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from playhead.actors.role import Job, Role, RoleName
 from playhead.actors.world import World
 from playhead.events.event import Event
+from playhead.events.guards import ApprovalDecided, ApprovalRequested, RuleAnswered, RuleAsked
 from playhead.events.record import Record
-from playhead.events.runs import LimitReached
+from playhead.events.runs import LimitReached, TimeReached
 from playhead.events.tool_calls import ToolFailed, ToolRefused, ToolRequested, ToolStarted
 from playhead.projections.run_state import Call, RunState
+from playhead.tools.approvals import ask_approval, binding, matches
 from playhead.tools.arguments import check, suggest_tool
 from playhead.tools.calling import call_tool, given_up
 from playhead.tools.context import ToolContext
+from playhead.tools.probing import probe_call
 
 STOPPED = "not started: the run is stopping"
 
 
 class Tool(Role):
-    """Check a wish, and start it as often as its effect class allows."""
+    """Check a wish, ask for approval where that is wanted, start it as often as its class allows."""
 
     name: ClassVar[RoleName] = "tool"
     handles: ClassVar[frozenset[str]] = frozenset({
-        "tool_requested", "tool_failed", "cancel_requested", "time_reached", "limit_reached",
+        "tool_requested", "tool_failed", "rule_answered", "approval_decided",
+        "time_reached", "cancel_requested", "limit_reached", "loop_detected",
     })  # fmt: skip
 
     def __init__(self, world: World | None = None) -> None:
         self._world = world
 
     def decide(self, state: RunState, record: Record) -> Sequence[Event]:
-        """Start, start again, or refuse."""
+        """Start, start again, wait for a person, or refuse."""
+        if not state.may_start:
+            waiting = [call for call in state.calls.values() if call.started is None]
+            return [_refused(call, "stopped", STOPPED) for call in waiting]
         match record.event:
             case ToolRequested():
-                call = state.calls.get(record.seq)
-                return [] if call is None else _on_wish(state, call)
+                return _for_call(state, record.seq, _on_wish)
             case ToolFailed():
-                intent = state.intent_of(record)
-                call = state.calls.get(getattr(intent, "call", 0))
-                return [] if call is None else [_attempt(state, call)]
+                return _for_call(state, state.intent_of(record), _start)
+            case RuleAnswered() as answered:
+                return _for_call(state, state.intent_of(record), _on_rule, answered)
+            case ApprovalDecided(call=call) as decided:
+                return _for_call(state, call, _on_decision, decided)
+            case TimeReached(due="approval", call=int(call)):
+                return _for_call(state, call, _on_lapse)
             case _:
-                waiting = [call for call in state.calls.values() if call.started is None]
-                return [_refused(call, "stopped", STOPPED) for call in waiting]
+                return []
 
     async def perform(self, intent: Record, job: Job, agent: str) -> Event:
-        """Perform one attempt, if the tool is still the one that was meant."""
-        started = intent.event
+        """Perform one attempt, if the tool is still the one that was meant; or ask its rule."""
         assert isinstance(job, Call)
-        assert isinstance(started, ToolStarted)
+        assert job.spec is not None
         assert self._world is not None
         tool = self._world.tool(agent, job.wish.tool)
-        if tool is None or tool.spec.definition != started.definition:
+        if tool is not None and tool.spec.definition != job.spec.definition:
+            tool = None
+        if not isinstance(intent.event, ToolStarted):
+            if tool is None:
+                return RuleAnswered(error="the tool was changed or taken away")
+            return await ask_approval(tool, job.arguments, self._world.workers)
+        if tool is None:
             return _changed(job.wish.tool)
-        context = ToolContext(intent.run, started.call, started.attempt)
-        return await call_tool(
-            tool, job.wish.arguments, context, self._world.workers,
-            monotonic=self._world.monotonic,
-        )  # fmt: skip
+        context = ToolContext(intent.run, job.seq, intent.event.attempt)
+        workers, monotonic = self._world.workers, self._world.monotonic
+        return await call_tool(tool, job.arguments, context, workers, monotonic=monotonic)
+
+    async def recover(self, intent: Record, job: Job, agent: str) -> Event:
+        """Ask the tool's probe what became of the call; without one, or an answer, it is cut off."""
+        assert isinstance(job, Call)
+        assert self._world is not None
+        tool = self._world.tool(agent, job.wish.tool)
+        if tool is None or tool.probe is None or not isinstance(intent.event, ToolStarted):
+            return self.cut_off(intent, job, "interrupted")
+        found = await probe_call(tool, f"{intent.run}:{job.seq}", self._world.workers)
+        return found or self.cut_off(intent, job, "interrupted")
 
     def cut_off(self, intent: Record, job: Job, reason: str) -> Event:
         """Unknown for `once`; anything else may be done again."""
         assert isinstance(job, Call)
+        if not isinstance(intent.event, ToolStarted):
+            return RuleAnswered(error=reason)
         assert job.spec is not None
         return given_up(job.spec, reason)
 
@@ -70,28 +94,80 @@ def _changed(name: str) -> ToolFailed:
     return ToolFailed(error="changed", message=message, hint=hint)
 
 
+def _for_call(
+    state: RunState, which: Event | int, decide: Callable[..., Sequence[Event]], *more: object
+) -> Sequence[Event]:
+    """Decide on a call that is still open and not under way."""
+    seq = which if isinstance(which, int) else getattr(which, "call", 0)
+    call = state.calls.get(seq)
+    return [] if call is None or call.started is not None else decide(state, call, *more)
+
+
 def _on_wish(state: RunState, call: Call) -> Sequence[Event]:
-    if not state.may_start:
-        return [_refused(call, "stopped", STOPPED)]
     if call.spec is None:
         names = [tool.name for tool in state.agent.tools]
         unknown = suggest_tool(call.wish.tool, names)
         return [_refused(call, "unknown_tool", unknown.message, unknown.hint)]
-    wrong = check(call.spec, call.wish.arguments)
+    wrong = check(call.spec, call.arguments)
     if wrong is not None:
         return [_refused(call, "invalid_arguments", wrong.message, wrong.hint)]
+    approval = call.spec.approval
+    if approval is None:
+        return _start(state, call)
+    if approval.when == "function":
+        return [RuleAsked(rule="approval", call=call.seq)]
+    if approval.when == "matches" and not matches(approval, call.arguments):
+        return _start(state, call)
+    return [_ask_person(state, call)]
+
+
+def _on_rule(state: RunState, call: Call, answered: RuleAnswered) -> Sequence[Event]:
+    if answered.error == "interrupted":
+        return [RuleAsked(rule="approval", call=call.seq)]
+    if answered.error is None and answered.answer is False:
+        return _start(state, call)
+    return [_ask_person(state, call)]
+
+
+def _on_decision(state: RunState, call: Call, decided: ApprovalDecided) -> Sequence[Event]:
+    if call.waits is not None or call.spec is None:
+        return []
+    if not decided.approved:
+        why = f": {decided.reason}" if decided.reason else "."
+        return [_refused(call, "denied", f"a person denied this call{why}")]
+    wrong = check(call.spec, call.arguments)
+    if wrong is not None:
+        return [_refused(call, "invalid_arguments", wrong.message, wrong.hint)]
+    return _start(state, call)
+
+
+def _on_lapse(state: RunState, call: Call) -> Sequence[Event]:
+    if call.waits is None:
+        return []
+    return [_refused(call, "denied", "nobody approved this call in time")]
+
+
+def _ask_person(state: RunState, call: Call) -> ApprovalRequested:
+    assert call.spec is not None
+    assert call.spec.approval is not None
+    expires = call.spec.approval.expires
+    return ApprovalRequested(
+        call=call.seq,
+        binding=binding(call.spec, call.arguments),
+        expires_at=None if expires is None else state.at + int(expires * 1_000_000),
+    )
+
+
+def _start(state: RunState, call: Call) -> Sequence[Event]:
+    if call.spec is None:
+        return []
     maximum, wanted = state.limits.max_tool_calls, state.spent.tool_calls + 1
-    if maximum is not None and wanted > maximum:
+    if call.attempts == 0 and maximum is not None and wanted > maximum:
         reached = LimitReached(limit="max_tool_calls", maximum=maximum, wanted=wanted)
         message = f"not started: the run may make {maximum} tool calls"
         return [reached, _refused(call, "limit", message)]
-    return [_attempt(state, call)]
-
-
-def _attempt(state: RunState, call: Call) -> Event:
-    if not state.may_start or call.spec is None:
-        return _refused(call, "stopped", STOPPED)
-    return ToolStarted(call=call.seq, attempt=call.attempts + 1, definition=call.spec.definition)
+    definition = call.spec.definition
+    return [ToolStarted(call=call.seq, attempt=call.attempts + 1, definition=definition)]
 
 
 def _refused(call: Call, reason: str, message: str, hint: str | None = None) -> ToolRefused:

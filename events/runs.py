@@ -49,7 +49,9 @@ class TimeReached(Event):
     """A due time that the state holds has come."""
 
     kind: Literal["time_reached"] = "time_reached"
-    due: Literal["max_seconds"]
+    due: Literal["max_seconds", "approval"]
+    call: int | None = None
+    """The call whose approval has lapsed."""
 
 
 class LimitReached(Event):

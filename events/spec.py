@@ -10,6 +10,17 @@ Effect: TypeAlias = Literal["read", "keyed", "once"]
 Status: TypeAlias = Literal["running", "paused", "finished", "failed", "cancelled"]
 
 
+class Approval(Data):
+    """When a person must approve a call before it starts."""
+
+    when: Literal["always", "matches", "function"]
+    """always; when the arguments match `schema`; or when a function of the user's says so."""
+    argument_schema: dict[str, Json] | None = None
+    """For `matches`: a JSON schema; a call whose arguments fit it needs approval."""
+    expires: float | None = None
+    """Seconds after which an open request lapses; None for never."""
+
+
 class ToolSpec(Data):
     """A tool as the model and the roles see it: everything but its code."""
 
@@ -22,6 +33,8 @@ class ToolSpec(Data):
     """Seconds until one attempt is given up."""
     probe: bool = False
     """Whether recovery can ask the tool what became of a call."""
+    approval: Approval | None = None
+    """When a person must agree first; None for never."""
     performer: Literal["tool", "memory"] = "tool"
     definition: str = ""
     """SHA-256 (hex) over all of the above: what an approval and a recorded intent are bound to."""
@@ -49,6 +62,26 @@ class Retry(Data):
     cap: float = 30.0
 
 
+class Threshold(Data):
+    """How often until the model is told, and how often until the run is stopped; 0 is never."""
+
+    warn: int
+    stop: int
+
+
+class LoopRules(Data):
+    """What counts as going in circles, within one step."""
+
+    same_answer: Threshold = Threshold(warn=3, stop=5)
+    """The same call with the same answer, in a row."""
+    same_failure: Threshold = Threshold(warn=2, stop=4)
+    """The same call failing, in a row."""
+    cycle: Threshold = Threshold(warn=3, stop=5)
+    """The same two to four calls with the same answers, over and over."""
+    no_progress: Threshold = Threshold(warn=8, stop=16)
+    """Calls in a row that brought nothing new: failures, and answers that were known."""
+
+
 class ModelSettings(Data):
     """How the model is asked."""
 
@@ -67,6 +100,7 @@ class AgentSpec(Data):
     model: ModelSettings
     tools: tuple[ToolSpec, ...] = ()
     limits: Limits = Limits()
+    loops: LoopRules = LoopRules()
     output_schema: dict[str, Json] | None = None
     """JSON schema of the answer; None for text."""
 

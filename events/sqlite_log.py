@@ -1,5 +1,6 @@
 """The log in a SQLite file: how it is opened, who owns it, how it is closed."""
 
+import os
 import time
 from pathlib import Path
 from types import TracebackType
@@ -62,7 +63,7 @@ class SqliteLog(SqliteReader):
             owner.release()
             raise
         self.durability: Durability = durability
-        self._writer = Writer(path, store, durability, anchor_seconds, owner.release)
+        self._writer = Writer(path, store, durability, anchor_seconds, super().close, owner.release)
 
     @property
     def commits(self) -> int:
@@ -80,8 +81,8 @@ class SqliteLog(SqliteReader):
 
     def close(self) -> None:
         """Write what was submitted, anchor, checkpoint, and let go of the file."""
-        self._writer.close()
-        super().close()
+        if os.getpid() == self._process:
+            self._writer.close()
 
     def __enter__(self) -> Self:
         return self

@@ -5,6 +5,7 @@ A long read is many short ones, so that it keeps no snapshot and the owner's WAL
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,8 @@ class SqliteReader:
         try:
             rows = connection.execute(query, values).fetchall()
         except self.driver.error as error:
-            connection.close()
+            with suppress(self.driver.error):
+                connection.close()
             if self.driver.code(error) in (CORRUPT, NOT_A_DATABASE):
                 msg = f"{self.path} is damaged: {error}"
                 raise LogDamaged(msg) from error
@@ -169,7 +171,8 @@ class SqliteReader:
         self._closed = True
         if os.getpid() == self._process:
             while self._idle:
-                self._idle.pop().close()
+                with suppress(self.driver.error):  # SQLite tries to tidy up, which it may not here
+                    self._idle.pop().close()
 
 
 def _stored(row: Any) -> Stored:

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 from playhead.events.anchor import Mark
 from playhead.events.checks import Tail
-from playhead.events.driver import Connection, Driver
+from playhead.events.driver import BUSY_MS, Connection, Driver
 from playhead.events.errors import LogDamaged, LogError
 from playhead.events.log import Append, Head
 from playhead.events.schema import prepare
@@ -27,6 +27,9 @@ WAL_PAGES = 1000
 
 WAL_BYTES = 16 << 20
 """A WAL that grew beyond this under a long reader is cut back when it starts anew."""
+
+CHECKPOINT_MS = 1000
+"""How long a checkpoint waits for a foreign reader."""
 
 PLACES = ", ".join("?" * 16)
 
@@ -185,7 +188,9 @@ class Store:
 
     def checkpoint(self, mode: Literal["PASSIVE", "TRUNCATE"]) -> bool:
         """Move the WAL into the database file; whether all of it went."""
+        self._row(f"PRAGMA busy_timeout = {CHECKPOINT_MS}")
         busy, frames, moved = self._row(f"PRAGMA wal_checkpoint({mode})")
+        self._row(f"PRAGMA busy_timeout = {BUSY_MS}")
         return bool(not busy and frames == moved)
 
     def reopen_if_needed(self) -> None:

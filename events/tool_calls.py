@@ -75,3 +75,14 @@ class ToolRefused(Event):
     reason: Literal["unknown_tool", "invalid_arguments", "limit", "stopped", "denied"]
     message: str
     hint: str | None = None
+
+
+class ToolResolved(Event):
+    """A person found out what became of a call whose outcome was unknown."""
+
+    kind: Literal["tool_resolved"] = "tool_resolved"
+    run: str
+    call: int
+    succeeded: bool
+    note: str = ""
+    """What was found, in the person's words."""

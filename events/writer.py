@@ -35,13 +35,15 @@ class Writer:
         store: Store,
         durability: Durability,
         anchor_seconds: float,
-        released: Callable[[], None],
+        before_release: Callable[[], None],
+        release: Callable[[], None],
     ) -> None:
         self._path = path
         self._store = store
         self._durability = durability
         self._anchor_seconds = anchor_seconds
-        self._released = released
+        self._before_release = before_release
+        self._release = release
         self._queue: SimpleQueue[tuple[Append, Done] | None] = SimpleQueue()
         self._lock = Lock()
         self._closed = False
@@ -98,6 +100,7 @@ class Writer:
     def _write(self, waiting: list[tuple[Append, Done]]) -> None:
         tell: list[tuple[Done, int | Exception]] = []
         try:
+            self._store.reopen_if_needed()
             batch = self._store.batch()
             for append, done in waiting:
                 try:
@@ -169,7 +172,10 @@ class Writer:
             logger.warning("log.anchor.failed", path=str(self._path), error=repr(error))
 
     def _finish(self) -> None:
+        # Readers first: SQLite tidies up behind the last connection, and only a writing one can.
+        self._before_release()
         try:
+            self._store.reopen_if_needed()
             moved = self._store.checkpoint("TRUNCATE")
             if self._until_anchor() is not None and (moved or self._durability == "full"):
                 write_anchor(self._path, self._store.mark)
@@ -177,4 +183,4 @@ class Writer:
             logger.warning("log.close.failed", path=str(self._path), error=repr(error))
         finally:
             self._store.disconnect()
-            self._released()
+            self._release()

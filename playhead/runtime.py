@@ -27,8 +27,10 @@ from playhead.actors.tool import Tool as ToolRole
 from playhead.actors.turn import Opening
 from playhead.actors.world import World
 from playhead.agent import Agent, Out
+from playhead.command_desk import CommandDesk
 from playhead.events.errors import RunNotFinished, UsageError
 from playhead.events.event import Event, Json
+from playhead.events.inbox import Command
 from playhead.events.kinds import ENDINGS, decode
 from playhead.events.log import Log
 from playhead.events.record import Record
@@ -113,6 +115,11 @@ class Runtime:
         self._engine = self._thread.call(lambda: self._make_engine(max_model_calls, redact))
         self._index = RunIndex(self._log)
         self._engine.watchers += [self._index.committed, *watchers, self._hub.committed]
+        self._desk = (
+            CommandDesk(self._log.path, self._log, self._serve)
+            if isinstance(self._log, SqliteLog)
+            else None
+        )
         for agent in agents:
             self.register(agent)
 
@@ -226,6 +233,9 @@ class Runtime:
         self._thread.call(lambda: self._engine.arrive(run, opening))
         committed.result()
 
+    def _serve(self, command: Command) -> None:
+        self.tell(find_run(self._log, command.run), command.event(), command=command.id)
+
     def status(self, run: str) -> Status:
         """running, paused, finished, failed or cancelled. Raises UnknownRun."""
         return self._thread.call(lambda: self._engine.state(run).status)
@@ -287,6 +297,8 @@ class Runtime:
         """
         if self._closed:
             return
+        if self._desk is not None:
+            self._desk.close()
         self._closed = True
         self._thread.wait_for(self._settle())
         self._hub.close()

@@ -7,13 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from playhead.events import model_calls, runs, steps, tool_calls
-from playhead.events.event import Event
+from pydantic_core import to_json
+
+from playhead.events import guards, model_calls, runs, steps, tool_calls
+from playhead.events.event import Event, Json
 from playhead.events.kinds import ENDINGS, OUTCOMES
 from playhead.events.log import Head
 from playhead.events.record import Record
 from playhead.events.request import Request
 from playhead.events.spec import AgentSpec, Limits, Status, ToolSpec
+from playhead.projections.trail import Trail
 from playhead.projections.context import CONTEXT_FORMAT, Context, render_head
 
 
@@ -36,7 +39,14 @@ class Call:
     wish: tool_calls.ToolRequested
     spec: ToolSpec | None
     """None for a tool that the agent does not have."""
+    arguments: dict[str, Json]
+    """What it is called with: as wished, or as the person who approved it changed them."""
     attempts: int = 0
+    waits: guards.ApprovalRequested | None = None
+    """The open request for approval."""
+    asked: bool = False
+    """Whether a rule of the user's is being asked about it."""
+    approved: bool = False
     started: int | None = None
     """The seq of the attempt under way."""
 
@@ -54,6 +64,8 @@ class Step:
     """Tool calls that have not ended."""
     unread: bool = False
     """Somebody said something that no request carried yet."""
+    trail: Trail = field(default_factory=Trail)
+    """The calls so far, as the loop guard looks at them."""
     rejected: int = 0
     """Answers in a row that did not fit the output schema."""
     empty: int = 0
@@ -156,10 +168,17 @@ class RunState:
         return not self.open and not self.calls
 
     @property
-    def due(self) -> int | None:
-        """When TimeReached is to come, in microseconds since the epoch; None for never."""
-        seconds = self.limits.max_seconds
-        return None if seconds is None else self.first_at + int(seconds * 1_000_000)
+    def due(self) -> tuple[int, runs.TimeReached] | None:
+        """The next due time (microseconds since the epoch) and what is to be said then."""
+        times = [
+            (call.waits.expires_at, runs.TimeReached(due="approval", call=call.seq))
+            for call in self.calls.values()
+            if call.waits is not None and call.waits.expires_at is not None
+        ]
+        if self.limits.max_seconds is not None and self.stop is None:
+            end = self.first_at + int(self.limits.max_seconds * 1_000_000)
+            times.append((end, runs.TimeReached(due="max_seconds")))
+        return min(times, key=lambda time: time[0], default=None)
 
     @property
     def conversation(self) -> Context | None:
@@ -228,7 +247,7 @@ def _cancel_requested(state: RunState, _: Record, event: runs.CancelRequested) -
 
 
 def _time_reached(state: RunState, _: Record, event: runs.TimeReached) -> None:
-    if state.stop is None:
+    if state.stop is None and event.due == "max_seconds":
         limit = state.limits.max_seconds
         state.stop = Stop("failed", event.due, f"{limit} s of wall clock have passed", cancels=True)
 
@@ -312,10 +331,57 @@ def _model_ended(state: RunState, record: Record, used: int) -> None:
 
 
 def _tool_requested(state: RunState, record: Record, event: tool_calls.ToolRequested) -> None:
-    state.calls[record.seq] = Call(record.seq, event, state.tool(event.tool))
+    call = Call(record.seq, event, state.tool(event.tool), event.arguments)
+    state.calls[record.seq] = call
     step = state.steps[event.step]
     step.calls += 1
     step.context.requested(record.seq, event)
+
+
+def _approval_requested(state: RunState, _: Record, event: guards.ApprovalRequested) -> None:
+    state.calls[event.call].waits = event
+
+
+def _approval_decided(state: RunState, _: Record, event: guards.ApprovalDecided) -> None:
+    call = state.calls.get(event.call)
+    if call is None or call.waits is None or call.waits.binding != event.binding:
+        return
+    call.waits, call.approved = None, event.approved
+    if event.approved and event.arguments is not None:
+        call.arguments = event.arguments
+        changed = f"A person approved the call of {call.wish.tool} with other arguments: "
+        state.steps[call.wish.step].context.user(changed + to_json(event.arguments).decode())
+
+
+def _rule_asked(state: RunState, record: Record, event: guards.RuleAsked) -> None:
+    state.open[record.seq] = record
+    state.calls[event.call].asked = True
+
+
+def _rule_answered(state: RunState, record: Record, _: guards.RuleAnswered) -> None:
+    intent = state.intent_of(record)
+    assert isinstance(intent, guards.RuleAsked)
+    if intent.call in state.calls:
+        state.calls[intent.call].asked = False
+
+
+def _loop_detected(state: RunState, _: Record, event: guards.LoopDetected) -> None:
+    step = state.steps[event.step]
+    step.trail.told[event.pattern] = event.count
+    if event.action == "warn":
+        step.context.user(event.message)
+    elif state.stop is None:
+        state.stop = Stop("failed", "loop", event.message, cancels=False)
+
+
+def _tool_resolved(state: RunState, _: Record, event: tool_calls.ToolResolved) -> None:
+    found = "did take effect" if event.succeeded else "did not take effect"
+    note = f": {event.note}" if event.note else "."
+    for step in state.steps.values():
+        step.context.user(
+            f"A person looked into call {event.call}, whose outcome was unknown: it {found}{note}"
+        )
+        step.unread = True
 
 
 def _tool_started(state: RunState, record: Record, event: tool_calls.ToolStarted) -> None:
@@ -368,6 +434,7 @@ def _close_call(state: RunState, about: Event, outcome: Event) -> None:
     step = state.steps[call.wish.step]
     step.calls -= 1
     step.context.resulted(call.seq, outcome)
+    step.trail.add(call.wish.tool, call.arguments, outcome)
     if not step.calls:
         state.ready[step.id] = None
 
@@ -397,4 +464,10 @@ _FOLDS: dict[str, Folder] = {
     "tool_failed": _tool_failed,
     "tool_outcome_unknown": _tool_unknown,
     "tool_refused": _tool_refused,
+    "tool_resolved": _tool_resolved,
+    "approval_requested": _approval_requested,
+    "approval_decided": _approval_decided,
+    "rule_asked": _rule_asked,
+    "rule_answered": _rule_answered,
+    "loop_detected": _loop_detected,
 }

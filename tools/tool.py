@@ -11,7 +11,7 @@ from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar, get_args, overlo
 
 from playhead.events.errors import UsageError
 from playhead.events.event import Json
-from playhead.events.spec import Effect, ToolSpec
+from playhead.events.spec import Approval, Effect, ToolSpec
 from playhead.tools.schema import Signature, read_signature
 
 P = ParamSpec("P")
@@ -40,8 +40,18 @@ Probe: TypeAlias = Callable[[str], Found] | Callable[[str], Awaitable[Found]]
 """Called at recovery with the idempotency key of a call that was cut off."""
 
 
+ApprovalRule: TypeAlias = (
+    Callable[[dict[str, Json]], bool] | Callable[[dict[str, Json]], Awaitable[bool]]
+)
+"""Asked with a call's arguments: whether a person must approve it."""
+
+NeedsApproval: TypeAlias = bool | dict[str, Json] | ApprovalRule
+
+
 class Tool(Generic[P, R]):
     """A function with what the model is told about it. Calling it calls the function."""
+
+    __name__: str
 
     def __init__(
         self,
@@ -49,11 +59,13 @@ class Tool(Generic[P, R]):
         spec: ToolSpec,
         signature: Signature,
         probe: Probe | None = None,
+        needs_approval: ApprovalRule | None = None,
     ) -> None:
         self.function = function
         self.spec = spec
         self.signature = signature
         self.probe = probe
+        self.needs_approval = needs_approval
         functools.update_wrapper(self, function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -77,6 +89,8 @@ def tool(
     effect: Effect = "once",
     timeout: float = 60.0,
     probe: Probe | None = None,
+    approval: NeedsApproval = False,
+    approval_expires: float | None = None,
 ) -> Tool[P, R]: ...
 
 
@@ -88,6 +102,8 @@ def tool(
     effect: Effect = "once",
     timeout: float = 60.0,
     probe: Probe | None = None,
+    approval: NeedsApproval = False,
+    approval_expires: float | None = None,
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 
 
@@ -100,6 +116,8 @@ def tool(
     effect: Effect = "once",
     timeout: float = 60.0,
     probe: Probe | None = None,
+    approval: NeedsApproval = False,
+    approval_expires: float | None = None,
 ) -> Any:
     """Make a tool of a typed function: `@tool`, `@tool(effect="read")` or `tool(thing.method)`.
 
@@ -107,11 +125,15 @@ def tool(
     style). `effect` says what may happen when a call is cut off: `read` may be repeated, `keyed` is
     repeated with the same `ToolContext.key`, `once` (the default) is never started twice. `timeout`
     is in seconds, for one attempt. `probe(key)` finds out after a crash whether a call took effect.
+    `approval`: True (a person approves each call), a JSON schema (approves those whose arguments
+    fit it), or a function from the arguments to a bool; `approval_expires` (seconds) lets an open
+    request lapse.
     Raises UsageError where the function cannot be told to a model.
     """
 
     def make(function: Callable[..., Any]) -> AnyTool:
-        return _make(function, name, description, effect, timeout, probe)
+        made = _make(function, name, description, effect, timeout, probe)
+        return made if approval is False else _with_approval(made, approval, approval_expires)
 
     return make if function is None else make(function)
 
@@ -127,7 +149,7 @@ def _make(
     if not (inspect.isfunction(function) or inspect.ismethod(function)):
         msg = f"a tool is made of a function or a bound method, not of {function!r}"
         raise UsageError(msg)
-    name = name or function.__name__
+    name = function.__name__ if name is None else name
     if not NAME.fullmatch(name):
         msg = f"tool {name!r}: a name has 1 to 64 of a-z, A-Z, 0-9, _ and -: give another by name="
         raise UsageError(msg)
@@ -147,6 +169,25 @@ def _make(
         probe=probe is not None,
     )
     return Tool(function, pinned(spec), signature, probe)
+
+
+def _with_approval(made: AnyTool, needs: NeedsApproval, expires: float | None) -> AnyTool:
+    if expires is not None and not 0 < expires < float("inf"):
+        msg = f"tool {made.spec.name}: approval_expires={expires!r} is no number of seconds above 0"
+        raise UsageError(msg)
+    match needs:
+        case True:
+            approval = Approval(when="always", expires=expires)
+        case dict():
+            approval = Approval(when="matches", argument_schema=needs, expires=expires)
+        case _ if callable(needs):
+            made.needs_approval = needs
+            approval = Approval(when="function", expires=expires)
+        case _:
+            msg = f"tool {made.spec.name}: approval= takes True, a JSON schema or a function"
+            raise UsageError(msg)
+    made.spec = pinned(made.spec.model_copy(update={"approval": approval}))
+    return made
 
 
 def pinned(spec: ToolSpec) -> ToolSpec:

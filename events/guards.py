@@ -1,0 +1,59 @@
+"""Guards: people asked for their approval, rules asked for their answer, loops noticed."""
+
+from typing import Literal
+
+from playhead.events.event import Event, Json
+
+
+class ApprovalRequested(Event):
+    """A call waits for a person. The run goes on without a thread, across restarts."""
+
+    kind: Literal["approval_requested"] = "approval_requested"
+    call: int
+    """The seq of the ToolRequested."""
+    binding: str
+    """SHA-256 (hex) over tool, arguments and definition: what is approved is this, nothing else."""
+    expires_at: int | None = None
+    """Microseconds since the epoch; the request lapses then."""
+
+
+class ApprovalDecided(Event):
+    """A person approved or denied a call."""
+
+    kind: Literal["approval_decided"] = "approval_decided"
+    call: int
+    binding: str
+    """The binding of the request that was read; another one is not answered by it."""
+    approved: bool
+    reason: str | None = None
+    """Told to the model when denied."""
+    arguments: dict[str, Json] | None = None
+    """Other arguments to call it with; None for those asked for."""
+
+
+class RuleAsked(Event):
+    """A function of the user's is to be asked."""
+
+    kind: Literal["rule_asked"] = "rule_asked"
+    rule: Literal["approval"]
+    call: int
+
+
+class RuleAnswered(Event):
+    """What a function of the user's said; an error counts as the careful answer."""
+
+    kind: Literal["rule_answered"] = "rule_answered"
+    answer: Json = None
+    error: str | None = None
+
+
+class LoopDetected(Event):
+    """The run goes in circles: the model is told, or the run is stopped."""
+
+    kind: Literal["loop_detected"] = "loop_detected"
+    step: str
+    pattern: Literal["same_answer", "same_failure", "cycle", "no_progress"]
+    count: int
+    action: Literal["warn", "stop"]
+    message: str
+    """As the model reads it."""
