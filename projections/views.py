@@ -1,0 +1,147 @@
+"""Stored projections: tables in `<log>.views` that follow the log and can be deleted at any time.
+
+    follow the log from the view's position -> fold into its tables -> move the position: one
+    transaction, so each record is applied exactly once, whatever happens in between
+
+A view is folded anew when its file was deleted, when its version changed, or when the log is not
+the one it followed. Several processes may catch up on one file.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+from sqlite_utils import Database
+
+from playhead.events.errors import LogError
+from playhead.events.kinds import decode
+from playhead.events.log import Reader
+from playhead.events.record import GENESIS, Record
+
+TOGETHER = 1000
+"""Records folded in one transaction."""
+
+BUSY_SECONDS = 30.0
+"""How long one process waits while another catches up."""
+
+
+class View(Protocol):
+    """A fold of the log into tables of its own, all named `<name>` or `<name>_...`."""
+
+    @property
+    def name(self) -> str:
+        """What its tables are called."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Raised whenever the tables or the fold change: it is then folded anew."""
+        ...
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds it wants to see; the others are not even decoded."""
+        ...
+
+    def create(self, db: Database) -> None:
+        """Make the tables. Inside a transaction: no BEGIN, no COMMIT."""
+        ...
+
+    def apply(self, db: Database, record: Record) -> None:
+        """Fold one record, in log order, pure but for the tables. Inside a transaction."""
+        ...
+
+
+def views_path(log: Path | str) -> Path:
+    """Where a log's views lie."""
+    log = Path(log)
+    return log.with_name(log.name + ".views")
+
+
+class Views:
+    """The views of one log, on one connection of their own; for one thread at a time.
+
+    `path`: the file (`views_path`), or ":memory:" where nothing can be written.
+    """
+
+    def __init__(self, reader: Reader, path: Path | str, views: Sequence[View]) -> None:
+        self._reader = reader
+        self._views = views
+        connection = sqlite3.connect(
+            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        self.db = Database(connection, execute_plugins=False)
+        """For queries; call `catch_up` first."""
+        try:
+            self.db.execute("PRAGMA journal_mode = WAL")
+            # What a power cut takes is folded again: only the file must stay whole.
+            self.db.execute("PRAGMA synchronous = normal")
+            self.db.execute(
+                "CREATE TABLE IF NOT EXISTS views (name TEXT PRIMARY KEY, version INTEGER NOT NULL,"
+                " position INTEGER NOT NULL, hash BLOB NOT NULL) STRICT"
+            )
+        except sqlite3.DatabaseError as error:
+            self.db.close()
+            msg = f"{path}: {error}: delete that file, it is made anew from the log"
+            raise LogError(msg) from error
+
+    def catch_up(self) -> int:
+        """Fold what was appended since; the position that all views have reached."""
+        return min((self._catch_up(view) for view in self._views), default=0)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.db.close()
+
+    def _catch_up(self, view: View) -> int:
+        while True:
+            self.db.execute("BEGIN IMMEDIATE")
+            try:
+                before = self._position(view)
+                after = self._fold(view, before)
+                self.db.execute("COMMIT")
+            except BaseException:
+                self.db.execute("ROLLBACK")
+                raise
+            if after - before < TOGETHER:
+                return after
+
+    def _position(self, view: View) -> int:
+        """The position of the view in this log; its tables are made anew when they do not fit."""
+        found = self.db.execute(
+            "SELECT version, position, hash FROM views WHERE name = ?", [view.name]
+        ).fetchone()
+        if found is not None:
+            version, position, record_hash = found
+            if version == view.version and self._hash_at(position) == record_hash:
+                return int(position)
+        for table in self.db.table_names():
+            if table == view.name or table.startswith(f"{view.name}_"):
+                self.db.table(table).drop()
+        view.create(self.db)
+        self._move(view, 0, GENESIS)
+        return 0
+
+    def _hash_at(self, position: int) -> bytes | None:
+        if position == 0:
+            return GENESIS
+        row = next(iter(self._reader.follow(position - 1, 1)), None)
+        return row.hash if row is not None and row.position == position else None
+
+    def _fold(self, view: View, position: int) -> int:
+        row = None
+        for row in islice(self._reader.follow(position, TOGETHER), TOGETHER):
+            if row.kind in view.kinds:
+                view.apply(self.db, decode(row, self._reader.body))
+        if row is None:
+            return position
+        self._move(view, row.position, row.hash)
+        return row.position
+
+    def _move(self, view: View, position: int, record_hash: bytes) -> None:
+        self.db.execute(
+            "INSERT OR REPLACE INTO views VALUES (?, ?, ?, ?)",
+            [view.name, view.version, position, record_hash],
+        )
