@@ -14,7 +14,6 @@ from playhead.events.record import Record
 from playhead.events.tool_calls import ToolFailed, ToolStarted
 from playhead.projections.run_state import RunState
 
-
 Do: TypeAlias = Callable[[Record, Job, str], Coroutine[None, None, Event]]
 
 
@@ -89,9 +88,7 @@ class Effects:
                 hint = "the tool's result is not plain JSON; report it to the tool's author"
                 return ToolFailed(error="invalid_result", message=str(error), hint=hint)
 
-    async def _perform(
-        self, role: Role, do: Do, intent: Record, job: Job, agent: str
-    ) -> None:
+    async def _perform(self, role: Role, do: Do, intent: Record, job: Job, agent: str) -> None:
         try:
             if do == role.perform:
                 await self._wait(intent)

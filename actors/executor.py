@@ -60,7 +60,6 @@ class Executor(Role):
             case _:
                 return [event for step in list(state.ready) for event in _go_on(state, step)]
 
-
     async def perform(self, intent: Record, job: Job, agent: str) -> Event:
         """Ask the model once."""
         assert isinstance(job, Request)

@@ -1,7 +1,8 @@
 """The memory role: carries what a session said into its next run.
 
 What a run remembers of its session is a pointer in RunStarted; the records that it points at give
-the same context at any time, so nothing needs deciding yet. Compression, recall and facts come here.
+the same context at any time, so nothing needs deciding yet. Compression, recall
+and facts come here.
 """
 
 from collections.abc import Sequence
@@ -38,7 +39,8 @@ def recollect(log: Reader, run: str, to: int | None = None) -> RunState:
     chain = [run]
     first = next(log.read(run, 0, 1), None)
     if first is None:
-        raise UnknownRun(f"no run {run!r} in this log (`playhead runs` lists them)")
+        msg = f"no run {run!r} in this log (`playhead runs` lists them)"
+        raise UnknownRun(msg)
     past = _past(log, first.run)
     pasts: list[Past] = []
     while past is not None:
@@ -48,7 +50,8 @@ def recollect(log: Reader, run: str, to: int | None = None) -> RunState:
     for past in reversed(pasts):
         state = _folded(log, past.run, past.seq, context)
         if state.head.hash.hex() != past.hash:
-            raise LogDamaged(f"run {chain[0]} continues {past.run}, which has changed since")
+            msg = f"run {chain[0]} continues {past.run}, which has changed since"
+            raise LogDamaged(msg)
         context = state.conversation
     return _folded(log, run, to, context)
 

@@ -77,7 +77,8 @@ def replay(log: Reader, run: str, to: int | None = None) -> ReplayReport:
     count = turns = 0
     for opening, recorded in _turns(log, run, to):
         if isinstance(opening.event, UnknownEvent):
-            raise UsageError(f"run {run} has the kind {opening.event.kind!r}: upgrade Playhead")
+            msg = f"run {run} has the kind {opening.event.kind!r}: upgrade Playhead"
+            raise UsageError(msg)
         if state is None:
             past = opening.event.past if isinstance(opening.event, RunStarted) else None
             state = RunState(opening.run, recall_session(log, past))
@@ -117,7 +118,7 @@ def _compare(
     try:
         turn = Turn(state, begin, opening.at, held=opening.held)
         decided = turn.settle(roles)[1 : None if to is None else to - opening.seq + 1]
-    except Exception as error:  # noqa: BLE001 - whatever a role raises is the divergence
+    except Exception as error:
         why = f"{type(error).__name__}: {error}"
         return Divergence(opening.seq + 1, opening.seq, "raised", None, None, why)
     for seq, (old, new) in enumerate(zip_longest(recorded, decided), opening.seq + 1):

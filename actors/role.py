@@ -78,7 +78,8 @@ class Role(ABC):
         `agent` is the name of the agent whose run it is.
         Raises asyncio.CancelledError when it is cancelled; everything else becomes an outcome.
         """
-        raise NotImplementedError(f"{self.name} performs no {intent.event.kind}")
+        msg = f"{self.name} performs no {intent.event.kind}"
+        raise NotImplementedError(msg)
 
     async def recover(self, intent: Record, job: Job, agent: str) -> Event:
         """What became of an effect that a crash cut off, as far as can be found out."""
@@ -86,4 +87,5 @@ class Role(ABC):
 
     def cut_off(self, intent: Record, job: Job, reason: str) -> Event:
         """The outcome of an effect that was cut off: cancelled, or interrupted by a crash."""
-        raise NotImplementedError(f"{self.name} performs no {intent.event.kind}")
+        msg = f"{self.name} performs no {intent.event.kind}"
+        raise NotImplementedError(msg)

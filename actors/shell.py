@@ -122,7 +122,7 @@ class Shell(pykka.Actor):
         """Visit the role; nothing that it raises ends the actor."""
         try:
             record = message.visit(self._shown)
-        except Exception as error:  # noqa: BLE001 - supervision: the role's fault, not the actor's
+        except Exception as error:
             self._supervisor.raised(message, self._shown, error)
         else:
             self._supervisor.visited(message, self._shown, record)

@@ -21,7 +21,7 @@ STOPPED = "not started: the run is stopping"
 
 
 class Tool(Role):
-    """Check a wish, ask for approval where that is wanted, start it as often as its class allows."""
+    """Check a wish, ask a person where that is wanted, start it as often as its class allows."""
 
     name: ClassVar[RoleName] = "tool"
     handles: ClassVar[frozenset[str]] = frozenset({
@@ -70,7 +70,7 @@ class Tool(Role):
         return await call_tool(tool, job.arguments, context, workers, monotonic=monotonic)
 
     async def recover(self, intent: Record, job: Job, agent: str) -> Event:
-        """Ask the tool's probe what became of the call; without one, or an answer, it is cut off."""
+        """Ask the tool's probe what became of the call; without an answer it is cut off."""
         assert isinstance(job, Call)
         assert self._world is not None
         tool = self._world.tool(agent, job.wish.tool)

@@ -34,9 +34,7 @@ class Turn:
 
     __slots__ = ("_expected", "_queue", "_role", "_rows", "bodies", "opening", "records", "state")
 
-    def __init__(
-        self, state: RunState, opening: Opening, at: int, *, held: bool = False
-    ) -> None:
+    def __init__(self, state: RunState, opening: Opening, at: int, *, held: bool = False) -> None:
         """Seal and fold the opening record. Raises NotStorable, with the state unchanged.
 
         Args:
@@ -91,7 +89,8 @@ class Turn:
         record = self._queue[0]
         for event in role.decide(self.state, record):
             if DECIDES[purpose(event)] != role.name:
-                raise PermissionError(f"{role.name} may not decide {purpose(event)}")
+                msg = f"{role.name} may not decide {purpose(event)}"
+                raise PermissionError(msg)
             decided = Record(
                 record.run, self.state.head.seq + 1, self.state.at, role.name, "decided",
                 record.seq, event,

@@ -1,21 +1,21 @@
 """The exception tree. Catch `PlayheadError` for everything that this package raises on purpose.
 
-    PlayheadError
-    |-- UsageError            the caller's mistake: what was wrong and what to do instead
-    |   |-- UnknownRun            no run of that id
-    |   |-- SessionBusy           a run of that session is still open
-    |   `-- AdmissionRefused      too many runs are open; nothing was logged
-    |-- RunNotFinished        `run()` ended without an answer; carries the reason
-    |-- ModelError            a model call failed; carries what decides whether it is tried again
-    |-- ToolError             raised by a tool for an expected failure, told to the model
-    |-- NotStorable           a payload would not survive the round trip through JSON
-    `-- LogError              the log
-        |-- HeadMoved             the append expected another head; nothing was written
-        |-- LogOwned              another process owns the log
-        |-- LogClosed             appended after close
-        |-- LogTooNew             written by a newer format; left untouched
-        `-- LogDamaged            a hash, a sequence or the anchor does not fit
-            `-- LogBehindAnchor       records that were acknowledged are missing
+PlayheadError
+|-- UsageError            the caller's mistake: what was wrong and what to do instead
+|   |-- UnknownRun            no run of that id
+|   |-- SessionBusy           a run of that session is still open
+|   `-- AdmissionRefused      too many runs are open; nothing was logged
+|-- RunNotFinished        `run()` ended without an answer; carries the reason
+|-- ModelError            a model call failed; carries what decides whether it is tried again
+|-- ToolError             raised by a tool for an expected failure, told to the model
+|-- NotStorable           a payload would not survive the round trip through JSON
+`-- LogError              the log
+    |-- HeadMoved             the append expected another head; nothing was written
+    |-- LogOwned              another process owns the log
+    |-- LogClosed             appended after close
+    |-- LogTooNew             written by a newer format; left untouched
+    `-- LogDamaged            a hash, a sequence or the anchor does not fit
+        `-- LogBehindAnchor       records that were acknowledged are missing
 """
 
 

@@ -36,6 +36,9 @@ COMMANDS = {
 }
 
 
+SELECT = f"SELECT {', '.join(COMMANDS)} FROM commands"
+
+
 class Command(NamedTuple):
     """What somebody wants appended to a run."""
 
@@ -84,90 +87,86 @@ class Inbox:
     def __init__(self, log: Path | str) -> None:
         self._path = inbox_path(log)
         self._lock = RLock()
-        self._db: Database | None = None
+        self._connection: sqlite3.Connection | None = None
 
     def put(self, run: str, event: Event, *, command: str | None = None) -> Command:
-        """Leave a command for the owner. Committed, on the disk, when this returns."""
-        encoded = encode(event)  # the same refusals as on append
+        """Leave a command for the owner. Committed, on the disk, when this returns.
+
+        Raises NotStorable, as an append would.
+        """
+        encoded = encode(event)
         kind, version = stored_kind(type(event))
-        data = (
-            encoded.data.decode()
-            if encoded.fields is None
-            else event.model_dump_json(exclude_none=True, exclude={"kind"})
-        )
+        if encoded.fields is None:
+            data = encoded.data.decode()
+        else:
+            data = event.model_dump_json(exclude_none=True, exclude={"kind"})
         at = time.time_ns() // 1000
         put = Command(command or uuid.uuid4().hex, run, kind, version, data, at)
         with self._lock:
-            self._open(create=True).table("commands").insert(put._asdict())
+            Database(self._open(create=True)).table("commands").insert(put._asdict())
         return put
 
     def waiting(self) -> list[Command]:
         """The commands without an answer, oldest first."""
-        return self._where("answered_at IS NULL", [])
+        return self._run(f"{SELECT} WHERE answered_at IS NULL ORDER BY at, rowid")
 
     def find(self, command: str) -> Command | None:
         """A command by its id; None once the owner has appended it."""
-        found = self._where("id = ?", [command])
+        found = self._run(f"{SELECT} WHERE id = ?", command)
         return found[0] if found else None
 
     def answer(self, command: str, text: str) -> None:
         """Say why a command was not appended; it stays for whoever put it."""
         now = time.time_ns() // 1000
-        with self._lock:
-            if (db := self._existing()) is not None:
-                db.table("commands").update(command, {"answer": text, "answered_at": now})
+        self._run(
+            "UPDATE commands SET answer = ?, answered_at = ? WHERE id = ?", text, now, command
+        )
 
     def remove(self, command: str) -> None:
         """Forget a command: it was appended, or its answer was read."""
-        with self._lock:
-            if (db := self._existing()) is not None:
-                db.table("commands").delete_where("id = ?", [command])
+        self._run("DELETE FROM commands WHERE id = ?", command)
 
     def close(self) -> None:
         """Close the file. Safe to call twice."""
         with self._lock:
-            if self._db is not None:
-                self._db.close()
-                self._db = None
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
 
-    def _where(self, where: str, values: list[str]) -> list[Command]:
+    def _run(self, statement: str, *values: str | int) -> list[Command]:
+        """Nothing, while nobody has put a command yet."""
         with self._lock:
-            db = self._existing()
-            if db is None:
+            if self._connection is None and not self._path.exists():
                 return []
-            rows = db.table("commands").rows_where(where, values, order_by="at, rowid")
-            return [Command(**row) for row in rows]
+            rows = self._open(create=False).execute(statement, values).fetchall()
+            return [Command(*row) for row in rows]
 
-    def _existing(self) -> Database | None:
-        if self._db is None and not self._path.exists():
-            return None
-        return self._open(create=False)
-
-    def _open(self, *, create: bool) -> Database:
-        if self._db is None:
-            uri = f"{self._path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
+    def _open(self, *, create: bool) -> sqlite3.Connection:
+        if self._connection is None:
             connection = sqlite3.connect(
-                uri,
+                f"{self._path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}",
                 uri=True,
                 timeout=BUSY_MS / 1000,
                 isolation_level=None,
-                check_same_thread=False,
+                check_same_thread=False,  # the lock sees to it
             )
-            db = Database(connection, execute_plugins=False)
-            db.execute("PRAGMA synchronous = full")
-            self._prepare(db)
-            self._db = db
-        return self._db
+            try:
+                connection.execute("PRAGMA synchronous = full")
+                self._prepare(connection)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
+        return self._connection
 
-    def _prepare(self, db: Database) -> None:
-        (found,) = db.execute("PRAGMA user_version").fetchone()
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        (found,) = connection.execute("PRAGMA user_version").fetchone()
         if found > FORMAT:
-            db.close()
             raise LogTooNew(str(self._path), found, FORMAT)
         if found < FORMAT:
-            db.execute("BEGIN IMMEDIATE")
-            db.table("commands").create(
+            connection.execute("BEGIN IMMEDIATE")
+            Database(connection).table("commands").create(
                 COMMANDS, pk="id", not_null=set(list(COMMANDS)[:6]), strict=True, if_not_exists=True
             )
-            db.execute(f"PRAGMA user_version = {FORMAT}")
-            db.execute("COMMIT")
+            connection.execute(f"PRAGMA user_version = {FORMAT}")
+            connection.execute("COMMIT")

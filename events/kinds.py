@@ -57,7 +57,7 @@ INTENTS: Mapping[str, frozenset[str]] = {
 }
 """Intent -> the outcomes that may end it."""
 
-OUTCOMES = frozenset().union(*INTENTS.values())
+OUTCOMES: frozenset[str] = frozenset(kind for ends in INTENTS.values() for kind in ends)
 
 ENDINGS: Mapping[str, Literal["finished", "failed", "cancelled"]] = {
     "run_finished": "finished",

@@ -69,6 +69,7 @@ class Stored(NamedTuple):
         """The SHA-256 that this row must carry, given the hash of the run's record before it."""
         digest = sha256(previous)
         digest.update(to_json(self[1:12]))
+        digest.update(b"%d " % len(self.data))  # so that no byte can move between the two
         digest.update(self.data)
         if self.bodies is not None:
             digest.update(self.bodies.encode())

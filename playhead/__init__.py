@@ -1,12 +1,12 @@
 """Playhead: an event-sourced actor runtime for LLM agents.
 
-    from playhead import Agent, Runtime, tool
+from playhead import Agent, Runtime, tool
 """
 
 from playhead.agent import Agent
 from playhead.events.errors import PlayheadError, RunNotFinished, ToolError, UsageError
 from playhead.events.spec import Limits, Retry
-from playhead.events.version import VERSION as __version__
+from playhead.events.version import VERSION as __version__  # noqa: N811 - the usual name
 from playhead.run import Result, Run
 from playhead.runtime import Runtime
 from playhead.tools.context import ToolContext

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic
+from typing import Generic
 
 from pydantic import TypeAdapter
 from typing_extensions import TypeVar
@@ -15,7 +15,7 @@ from playhead.tools.tool import AnyTool, by_name
 
 DEFAULT_MODEL = "claude-sonnet-4-6"
 
-Out = TypeVar("Out", default=str)
+Out = TypeVar("Out", default=str, covariant=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class Agent(Generic[Out]):
     instructions: str = ""
     """The system prompt."""
     model: str | Model = DEFAULT_MODEL
-    """A model's name, or something that answers requests itself (`playhead.testing.ScriptedModel`)."""
+    """A model's name, or what answers requests itself (`playhead.testing.ScriptedModel`)."""
     tools: Sequence[AnyTool] = ()
     output: type[Out] | None = None
     """A type that Pydantic can validate; None for text."""
@@ -43,7 +43,8 @@ class Agent(Generic[Out]):
 
     def __post_init__(self) -> None:
         if not self.name or not self.name.isprintable():
-            raise UsageError("an agent needs a name of printable characters")
+            msg = "an agent needs a name of printable characters"
+            raise UsageError(msg)
         by_name(self.tools)
 
     @property
@@ -71,12 +72,9 @@ class Agent(Generic[Out]):
         """The answer as the agent's output type. Raises pydantic.ValidationError."""
         if self.output is None or self.output is str:
             return answer  # type: ignore[return-value]
-        return self._adapter().validate_python(output)
-
-    def _adapter(self) -> TypeAdapter[Any]:
-        return TypeAdapter(self.output)
+        return TypeAdapter(self.output).validate_python(output)
 
     def _schema(self) -> dict[str, Json] | None:
         if self.output is None or self.output is str:
             return None
-        return self._adapter().json_schema()
+        return TypeAdapter(self.output).json_schema()

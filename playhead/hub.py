@@ -12,7 +12,7 @@ from playhead.projections.run_state import RunState
 
 
 class Piece(NamedTuple):
-    """A piece of a reply as it streams in. It is no event: the log has the reply when it is whole."""
+    """A piece of a reply as it streams in. No event: the log has the reply when it is whole."""
 
     request: int
     """The seq of the ModelRequested that it answers."""

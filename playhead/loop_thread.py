@@ -26,7 +26,7 @@ class LoopThread:
         def run() -> None:
             try:
                 answer.set_result(function())
-            except BaseException as error:  # noqa: BLE001 - handed to the caller
+            except BaseException as error:
                 answer.set_exception(error)
 
         self.loop.call_soon_threadsafe(run)

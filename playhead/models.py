@@ -36,4 +36,5 @@ class Models:
     def _make(self) -> Model:
         if self._base_url or any(os.environ.get(key) for key in KEYS):
             return AnthropicModel(self._base_url)
-        raise UsageError("no model")
+        msg = "no model"
+        raise UsageError(msg)

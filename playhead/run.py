@@ -1,18 +1,24 @@
 """A run as its caller holds it, and the result it gave."""
 
+import asyncio
 import html
 from collections.abc import Callable, Generator
-from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol
 
 from playhead.agent import Out
+from playhead.events.errors import UsageError
 from playhead.events.event import Event, Json
+from playhead.events.guards import ApprovalDecided
 from playhead.events.record import Record
 from playhead.events.runs import CancelRequested, MessageReceived, RunPaused
 from playhead.events.spec import Status, Usage
 from playhead.hub import Listening, Piece
+from playhead.projections.approvals import OpenApproval
 from playhead.projections.metrics import RunMetrics
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 
 @dataclass(frozen=True)
@@ -43,12 +49,37 @@ class Result(Generic[Out]):
 class Owner(Protocol):
     """What a run needs of its runtime."""
 
-    def outcome(self, run: str) -> "Future[tuple[str, Json, RunMetrics]]": ...
-    def tell(self, run: str, event: Event) -> None: ...
-    def status(self, run: str) -> Status: ...
-    def resume(self, run: str) -> object: ...
-    def listen_records(self, run: str) -> Listening[Record]: ...
-    def listen_text(self, run: str) -> Listening[Piece]: ...
+    def outcome(self, run: str) -> "Future[tuple[str, Json, RunMetrics]]":
+        """Answer, output and metrics, once it has ended."""
+        ...
+
+    def tell(self, run: str, event: Event) -> None:
+        """Append what somebody outside says."""
+        ...
+
+    def status(self, run: str) -> Status:
+        """How it stands."""
+        ...
+
+    def resume(self, run: str) -> None:
+        """Go on after a pause."""
+        ...
+
+    def approvals(self, run: str) -> list[OpenApproval]:
+        """What waits for a person."""
+        ...
+
+    def resolve(self, run: str, call: int, *, succeeded: bool, note: str = "") -> None:
+        """Say what became of an unknown call."""
+        ...
+
+    def listen_records(self, run: str) -> Listening[Record]:
+        """Its records, those to come included."""
+        ...
+
+    def listen_text(self, run: str) -> Listening[Piece]:
+        """Its text as it streams."""
+        ...
 
 
 class Run(Generic[Out]):
@@ -72,8 +103,6 @@ class Run(Generic[Out]):
 
     def __await__(self) -> Generator[Any, None, Result[Out]]:
         """`await run`: like `wait`, without blocking the caller's loop."""
-        import asyncio
-
         answer = yield from asyncio.wrap_future(self._owner.outcome(self.id)).__await__()
         return self._result(answer)
 
@@ -105,6 +134,43 @@ class Run(Generic[Out]):
     def resume(self) -> None:
         """Go on after a pause."""
         self._owner.resume(self.id)
+
+    def approvals(self) -> list[OpenApproval]:
+        """The calls that wait for a person's approval."""
+        return self._owner.approvals(self.id)
+
+    def approve(self, call: int, arguments: dict[str, Json] | None = None) -> None:
+        """Let a call start, with other arguments if they are given. Raises UsageError."""
+        self._decide(call, approved=True, arguments=arguments)
+
+    def deny(self, call: int, reason: str | None = None) -> None:
+        """Refuse a call; the model reads the reason. Raises UsageError."""
+        self._decide(call, approved=False, reason=reason)
+
+    def _decide(
+        self,
+        call: int,
+        *,
+        approved: bool,
+        reason: str | None = None,
+        arguments: dict[str, Json] | None = None,
+    ) -> None:
+        waiting = {found.call: found for found in self.approvals()}
+        if call not in waiting:
+            calls = ", ".join(map(str, waiting)) or "none"
+            msg = f"call {call} of run {self.id} waits for no approval (waiting: {calls})"
+            raise UsageError(msg)
+        self._owner.tell(
+            self.id,
+            ApprovalDecided(
+                call=call, binding=waiting[call].binding, approved=approved, reason=reason,
+                arguments=arguments,
+            ),
+        )  # fmt: skip
+
+    def resolve(self, call: int, *, succeeded: bool, note: str = "") -> None:
+        """Say what became of a call whose outcome is unknown. Raises UsageError."""
+        self._owner.resolve(self.id, call, succeeded=succeeded, note=note)
 
     def send(self, text: str) -> None:
         """Say something more; the model reads it with its next request."""

@@ -45,9 +45,8 @@ class RunIndex:
         """
         with self._lock:
             if len(self._open) >= most:
-                raise AdmissionRefused(
-                    f"{most} runs are open (max_open_runs): nothing was logged; wait for some to end"
-                )
+                msg = f"{most} runs are open (max_open_runs): none was logged; wait for one to end"
+                raise AdmissionRefused(msg)
             last = None if session is None else self._last.get(session)
             if session is not None and last is not None and last.ended is None:
                 raise SessionBusy(session, last.run)
@@ -75,10 +74,11 @@ class RunIndex:
                 if entry is not None:
                     entry.ended, entry.before = state.head, None
 
-    def open_runs(self, agent: str) -> list[str]:
-        """The agent's runs that have not ended, oldest first."""
+    def open_runs(self, agent: str | None = None) -> list[str]:
+        """The runs that have not ended, of one agent or of all; oldest first."""
         with self._lock:
-            return [entry.run for entry in self._open.values() if entry.agent == agent]
+            entries = list(self._open.values())
+        return [entry.run for entry in entries if agent is None or entry.agent == agent]
 
     def parked(self, agents: Sequence[str]) -> list[Indexed]:
         """Open runs of other agents than these: nobody here can go on with them."""
@@ -110,5 +110,7 @@ def find_run(log: Log, prefix: str) -> str:
     if len(found) == 1:
         return found[0]
     if found:
-        raise UnknownRun(f"{prefix!r} is the beginning of {len(found)} runs: give more of the id")
-    raise UnknownRun(f"no run {prefix!r} in this log (`playhead runs` lists them)")
+        msg = f"{prefix!r} is the beginning of {len(found)} runs: give more of the id"
+        raise UnknownRun(msg)
+    msg = f"no run {prefix!r} in this log (`playhead runs` lists them)"
+    raise UnknownRun(msg)

@@ -25,6 +25,7 @@ from playhead.actors.recovery import take_up
 from playhead.actors.replay import ReplayReport, replay
 from playhead.actors.tool import Tool as ToolRole
 from playhead.actors.turn import Opening
+from playhead.actors.verdicts import append_event, unknown_call
 from playhead.actors.world import World
 from playhead.agent import Agent, Out
 from playhead.command_desk import CommandDesk
@@ -32,19 +33,20 @@ from playhead.events.errors import RunNotFinished, UsageError
 from playhead.events.event import Event, Json
 from playhead.events.inbox import Command
 from playhead.events.kinds import ENDINGS, decode
-from playhead.events.log import Log
+from playhead.events.log import RUNTIME_STREAM, Log
 from playhead.events.record import Record
 from playhead.events.request import Model
 from playhead.events.runs import RunFinished, RunResumed, RunStarted
 from playhead.events.spec import Status
 from playhead.events.sqlite_log import SqliteLog
 from playhead.events.store import Durability
+from playhead.events.tool_calls import ToolResolved
 from playhead.events.version import VERSION
 from playhead.hub import Hub, Item, Listening, Piece
 from playhead.loop_thread import LoopThread
 from playhead.models import Models
+from playhead.projections.approvals import OpenApproval, open_approvals
 from playhead.projections.metrics import RunMetrics
-from playhead.projections.run_state import RunState
 from playhead.redaction import redacting
 from playhead.run import Result, Run
 from playhead.run_index import RunIndex, find_run
@@ -146,7 +148,8 @@ class Runtime:
         if known is agent:
             return
         if known is not None and known != agent:
-            raise UsageError(f"two different agents are called {agent.name!r}: rename one")
+            msg = f"two different agents are called {agent.name!r}: rename one"
+            raise UsageError(msg)
         self._agents[agent.name] = agent
         self._tools[agent.name] = by_name(agent.tools)
         for run in self._index.open_runs(agent.name):
@@ -233,6 +236,25 @@ class Runtime:
         self._thread.call(lambda: self._engine.arrive(run, opening))
         committed.result()
 
+    def approvals(self, run: str | None = None) -> list[OpenApproval]:
+        """What waits for a person: of one run, or of all that are open."""
+        runs = self._index.open_runs() if run is None else [run]
+        found: list[OpenApproval] = []
+        for each in runs:
+            found += self._thread.call(
+                partial(lambda r: open_approvals(self._engine.state(r)), each)
+            )
+        return found
+
+    def resolve(self, run: str, call: int, *, succeeded: bool, note: str = "") -> None:
+        """Say what became of a call whose outcome is unknown: in its run, or after its end."""
+        unknown_call(self._log, run, call)
+        event = ToolResolved(run=run, call=call, succeeded=succeeded, note=note)
+        if self.status(run) in ENDINGS.values():
+            append_event(self._log, RUNTIME_STREAM, "runtime", event, time.time_ns() // 1000)
+        else:
+            self.tell(run, event)
+
     def _serve(self, command: Command) -> None:
         self.tell(find_run(self._log, command.run), command.event(), command=command.id)
 
@@ -271,7 +293,7 @@ class Runtime:
         if not isinstance(event, RunFinished):
             status = ENDINGS.get(event.kind, "paused")
             message = getattr(event, "message", None) or getattr(event, "reason", "")
-            answer.set_exception(RunNotFinished(run, status, message))
+            answer.set_exception(RunNotFinished(run, status, str(message)))
             return
         metrics = RunMetrics()
         for record in self._records(run):
@@ -315,7 +337,8 @@ class Runtime:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise UsageError("the runtime is closed")
+            msg = "the runtime is closed"
+            raise UsageError(msg)
 
     def _records(self, run: str) -> Iterator[Record]:
         return (decode(row, self._log.body) for row in self._log.read(run))

@@ -5,7 +5,7 @@ O(1) a record. Nothing here decides anything; the roles do, and this says what i
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic_core import to_json
 
@@ -14,10 +14,12 @@ from playhead.events.event import Event, Json
 from playhead.events.kinds import ENDINGS, OUTCOMES
 from playhead.events.log import Head
 from playhead.events.record import Record
-from playhead.events.request import Request
 from playhead.events.spec import AgentSpec, Limits, Status, ToolSpec
-from playhead.projections.trail import Trail
 from playhead.projections.context import CONTEXT_FORMAT, Context, render_head
+from playhead.projections.trail import Trail
+
+if TYPE_CHECKING:
+    from playhead.events.request import Request
 
 
 @dataclass(slots=True)
@@ -94,9 +96,27 @@ class RunState:
     """One run as its records so far have it. `fold` is the only thing that changes it."""
 
     __slots__ = (
-        "at", "calls", "code", "ended", "ending", "first_at", "head", "held", "interrupted", "open",
-        "past", "paused", "ready", "requests", "run", "spent", "started", "steps", "stop",
-        "strange", "last_interruption",
+        "at",
+        "calls",
+        "code",
+        "ended",
+        "ending",
+        "first_at",
+        "head",
+        "held",
+        "interrupted",
+        "last_interruption",
+        "open",
+        "past",
+        "paused",
+        "ready",
+        "requests",
+        "run",
+        "spent",
+        "started",
+        "steps",
+        "stop",
+        "strange",
     )  # fmt: skip
 
     def __init__(self, run: str, past: Context | None = None) -> None:
@@ -142,7 +162,8 @@ class RunState:
     def run_started(self) -> runs.RunStarted:
         """The first record's event. Raises ValueError for a run without one."""
         if self.started is None:
-            raise ValueError(f"run {self.run} does not begin with run_started")
+            msg = f"run {self.run} does not begin with run_started"
+            raise ValueError(msg)
         return self.started
 
     @property
@@ -391,9 +412,7 @@ def _tool_started(state: RunState, record: Record, event: tool_calls.ToolStarted
     state.spent.tool_calls += event.attempt == 1
 
 
-def _tool_unknown(
-    state: RunState, record: Record, event: tool_calls.ToolOutcomeUnknown
-) -> None:
+def _tool_unknown(state: RunState, record: Record, event: tool_calls.ToolOutcomeUnknown) -> None:
     if event.reason == "interrupted":
         _interrupted(state, record)
     _close_call(state, state.intent_of(record), event)

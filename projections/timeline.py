@@ -4,12 +4,12 @@ Goal, Thought, Action, Observation, Answer; and what went otherwise: refusals, f
 pauses. Which record says it, who brought it, why (its cause), how long it took, what it cost.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple, TypeAlias
 
 from pydantic_core import to_json
 
-from playhead.events import model_calls, runs, steps, tool_calls
+from playhead.events import guards, model_calls, tool_calls
 from playhead.events.event import Event
 from playhead.events.record import Record
 from playhead.events.spec import Usage, text_of
@@ -17,7 +17,7 @@ from playhead.projections.results import result_text
 
 Heading: TypeAlias = Literal[
     "Goal", "Message", "Strategy", "Thought", "Action", "Observation", "Answer",
-    "Failed", "Refused", "Unknown", "Retry", "Limit", "Stop", "Paused", "Resumed", "Note",
+    "Failed", "Refused", "Unknown", "Retry", "Approval", "Loop", "Limit", "Stop", "Paused", "Resumed", "Note",
 ]  # fmt: skip
 
 TROUBLE: frozenset[Heading] = frozenset({"Failed", "Refused", "Unknown", "Limit", "Stop", "Paused"})
@@ -50,27 +50,51 @@ def timeline(records: Iterable[Record]) -> Iterator[Entry]:
 
 Told: TypeAlias = list[tuple[Heading, str]]
 
+WORDS: Mapping[str, tuple[Heading, str]] = {
+    "run_started": ("Goal", "{e.goal}"),
+    "message_received": ("Message", "{e.text}"),
+    "strategy_chosen": ("Strategy", "{e.strategy}: {e.reason}"),
+    "model_failed": ("Failed", "model call: {e.error}: {e.message}"),
+    "output_rejected": ("Refused", "answer: {e.error}"),
+    "step_failed": ("Failed", "step: {e.reason}: {e.message}"),
+    "tool_failed": ("Failed", "tool: {e.error}: {e.message}"),
+    "tool_refused": ("Refused", "{e.reason}: {e.message}"),
+    "tool_outcome_unknown": ("Unknown", "cut off ({e.reason}): it may have taken effect"),
+    "tool_resolved": ("Note", "call {e.call} did take effect: {e.succeeded}. {e.note}"),
+    "approval_requested": ("Approval", "call {e.call} waits for a person"),
+    "loop_detected": ("Loop", "{e.action}: {e.message}"),
+    "limit_reached": ("Limit", "{e.limit} is {e.maximum:g}, wanted {e.wanted:g}"),
+    "time_reached": ("Limit", "{e.due}: its time has come"),
+    "cancel_requested": ("Stop", "cancel requested. {e.reason}"),
+    "run_paused": ("Paused", "{e.reason}"),
+    "run_resumed": ("Resumed", "{e.reason}"),
+    "run_finished": ("Answer", "{e.answer}"),
+    "run_failed": ("Failed", "run: {e.reason}: {e.message}"),
+    "run_cancelled": ("Stop", "cancelled. {e.reason}"),
+}
+"""Kinds that are told in one fixed way, `e` being the event."""
+
 
 def _told(event: Event) -> Told:
     match event:
-        case runs.RunStarted(goal=goal):
-            return [("Goal", goal)]
-        case runs.MessageReceived(text=text):
-            return [("Message", text)]
-        case runs.StrategyChosen(strategy=strategy, reason=reason):
-            return [("Strategy", f"{strategy}: {reason}")]
         case model_calls.ModelAnswered():
             return _thoughts(event)
-        case model_calls.ModelFailed(error=error, message=message):
-            return [("Failed", f"model call: {error}: {message}")]
         case model_calls.ModelRequested(attempt=attempt) if attempt > 1:
             return [("Retry", f"attempt {attempt} of the model call")]
-        case steps.OutputRejected(error=error):
-            return [("Refused", f"answer: {error}")]
-        case steps.StepFailed(reason=reason, message=message):
-            return [("Failed", f"step: {reason}: {message}")]
+        case tool_calls.ToolRequested(tool=tool, arguments=arguments):
+            return [("Action", f"{tool}({call_text(arguments)})")]
+        case tool_calls.ToolStarted(attempt=attempt) if attempt > 1:
+            return [("Retry", f"attempt {attempt} of the tool call")]
+        case tool_calls.ToolSucceeded(result=result):
+            return [("Observation", result_text(result))]
+        case guards.ApprovalDecided(call=call, approved=approved, reason=reason):
+            verdict = "approved" if approved else "denied"
+            return [("Approval", f"call {call} {verdict}{': ' + reason if reason else ''}")]
+        case _ if event.kind in WORDS:
+            heading, words = WORDS[event.kind]
+            return [(heading, words.format(e=event).strip())]
         case _:
-            return _tool_told(event) or _end_told(event)
+            return []
 
 
 def _thoughts(reply: model_calls.ModelAnswered) -> Told:
@@ -83,46 +107,6 @@ def _thoughts(reply: model_calls.ModelAnswered) -> Told:
     return told
 
 
-def _tool_told(event: Event) -> Told:
-    match event:
-        case tool_calls.ToolRequested(tool=tool, arguments=arguments):
-            return [("Action", f"{tool}({call_text(arguments)})")]
-        case tool_calls.ToolStarted(attempt=attempt) if attempt > 1:
-            return [("Retry", f"attempt {attempt} of the tool call")]
-        case tool_calls.ToolSucceeded(result=result):
-            return [("Observation", result_text(result))]
-        case tool_calls.ToolFailed(error=error, message=message):
-            return [("Failed", f"tool: {error}: {message}")]
-        case tool_calls.ToolRefused(reason=reason, message=message):
-            return [("Refused", f"{reason}: {message}")]
-        case tool_calls.ToolOutcomeUnknown(reason=reason):
-            return [("Unknown", f"the call was cut off ({reason}); it may have taken effect")]
-        case _:
-            return []
-
-
-def _end_told(event: Event) -> Told:
-    match event:
-        case runs.LimitReached(limit=limit, maximum=maximum, wanted=wanted):
-            return [("Limit", f"{limit} is {maximum:g}, wanted {wanted:g}")]
-        case runs.TimeReached(due=due):
-            return [("Limit", due)]
-        case runs.CancelRequested(reason=reason):
-            return [("Stop", f"cancel requested{': ' + reason if reason else ''}")]
-        case runs.RunPaused(reason=reason, error=error):
-            return [("Paused", reason if error is None else f"{reason}: {error}")]
-        case runs.RunResumed(reason=reason):
-            return [("Resumed", reason)]
-        case runs.RunFinished(answer=answer):
-            return [("Answer", answer)]
-        case runs.RunFailed(reason=reason, message=message):
-            return [("Failed", f"run: {reason}: {message}")]
-        case runs.RunCancelled(reason=reason):
-            return [("Stop", f"cancelled{': ' + reason if reason else ''}")]
-        case _:
-            return []
-
-
-def call_text(arguments: dict[str, object]) -> str:
+def call_text(arguments: Mapping[str, object]) -> str:
     """Arguments as a person would write them: name=value, ..."""
     return ", ".join(f"{name}={to_json(value).decode()}" for name, value in arguments.items())

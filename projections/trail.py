@@ -32,12 +32,12 @@ WORDS: Mapping[Pattern, str] = {
         "arguments, use another tool, or answer with what you have."
     ),
     "same_answer": (
-        "The same call of {tool} has given the same answer {count} times in a row. It will not give "
-        "another: use what you know, or do something else."
+        "The same call of {tool} has given the same answer {count} times in a row. It will not "
+        "give another: use what you know, or do something else."
     ),
     "cycle": (
-        "The same few calls have come around {count} times with the same answers. Break the circle: "
-        "do something new, or answer with what you have."
+        "The same few calls have come around {count} times with the same answers. Break the "
+        "circle: do something new, or answer with what you have."
     ),
     "no_progress": (
         "The last {count} calls brought nothing new. Answer with what you have, or say what is "
@@ -59,7 +59,7 @@ class Trod(NamedTuple):
 class Trail:
     """A step's calls, newest last."""
 
-    __slots__ = ("_known", "_stale", "_steps", "tool", "told")
+    __slots__ = ("_known", "_stale", "_steps", "told", "tool")
 
     def __init__(self) -> None:
         self._steps: deque[Trod] = deque(maxlen=WINDOW)
@@ -125,12 +125,13 @@ class Trail:
 
     def _repeats(self, period: int) -> int:
         """How often the last `period` answers have come in a row; 0 or 1 is no repeat."""
-        steps, same = self._steps, 0
-        if period > 1 and len({steps[-1 - n].answer for n in range(min(period, len(steps)))}) == 1:
+        answers = [trod.answer for trod in reversed(self._steps)]
+        if period > 1 and len(set(answers[:period])) == 1:
             return 0
-        while same + period < len(steps) and steps[-1 - same].answer == steps[-1 - same - period].answer:
-            same += 1
-        return same // period + 1
+        pairs = zip(answers, answers[period:], strict=False)
+        same = next((n for n, (new, old) in enumerate(pairs) if new != old), None)
+        run = max(0, len(answers) - period) if same is None else same
+        return run // period + 1
 
 
 def _said(outcome: Event) -> bytes:
