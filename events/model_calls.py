@@ -7,7 +7,7 @@ from playhead.events.spec import Usage
 
 
 class ModelRequested(Event):
-    """The executor decided to ask the model. The prompt is not stored: it is rendered from the log."""
+    """The executor asks the model. The prompt is not stored: it is rendered from the log."""
 
     kind: Literal["model_requested"] = "model_requested"
     step: str

@@ -63,7 +63,7 @@ class Model(Protocol):
     """Something that answers requests. The real one is the anthropic SDK."""
 
     async def reply(self, request: Request, on_text: OnText) -> Reply:
-        """Ask once. Raises ModelError; a cut or malformed reply is one too, never a partial Reply."""
+        """Ask once. Raises ModelError, for a cut or malformed reply too: never a partial Reply."""
         ...
 
     async def close(self) -> None:

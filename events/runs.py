@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from playhead.events.event import Event, Json
 from playhead.events.spec import AgentSpec, Past
 
@@ -19,7 +21,7 @@ class RunStarted(Event):
     """The version of the code that took it up."""
     context_format: int = 1
     """How requests are rendered; a released format is frozen."""
-    metadata: dict[str, str] = {}
+    metadata: dict[str, str] = Field(default_factory=dict)
     """The caller's own words about the run: for filters, and for finding the agent again."""
 
 

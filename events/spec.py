@@ -2,6 +2,8 @@
 
 from typing import Literal, TypeAlias
 
+from pydantic import Field
+
 from playhead.events.event import Block, Data, Json
 
 Effect: TypeAlias = Literal["read", "keyed", "once"]
@@ -88,7 +90,7 @@ class ModelSettings(Data):
     model: str
     max_tokens: int = 4096
     retry: Retry = Retry()
-    extra: dict[str, Json] = {}
+    extra: dict[str, Json] = Field(default_factory=dict)
     """Further fields of the request body, verbatim (thinking, temperature, metadata...)."""
 
 

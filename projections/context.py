@@ -117,7 +117,7 @@ class Context:
         return [*self.messages, pending] if pending else self.messages
 
     def _pending(self) -> bytes:
-        blocks = [awaited.result() for awaited in self._awaited]
+        blocks: list[Block] = [awaited.result() for awaited in self._awaited]
         blocks += [{"type": "text", "text": text} for text in self._texts if text]
         return _message("user", blocks) if blocks else b""
 

@@ -257,6 +257,10 @@ def _run_started(state: RunState, record: Record, event: runs.RunStarted) -> Non
         state.strange = f"context format {event.context_format}"
 
 
+def _nothing(*_: object) -> None:
+    """The kind changes nothing that a decision looks at."""
+
+
 def _message_received(state: RunState, _: Record, event: runs.MessageReceived) -> None:
     for step in state.steps.values():
         step.context.user(event.text)
@@ -461,7 +465,7 @@ def _close_call(state: RunState, about: Event, outcome: Event) -> None:
 _FOLDS: dict[str, Folder] = {
     "run_started": _run_started,
     "message_received": _message_received,
-    "strategy_chosen": lambda *_: None,
+    "strategy_chosen": _nothing,
     "cancel_requested": _cancel_requested,
     "time_reached": _time_reached,
     "limit_reached": _limit_reached,

@@ -16,8 +16,8 @@ from playhead.events.spec import Usage, text_of
 from playhead.projections.results import result_text
 
 Heading: TypeAlias = Literal[
-    "Goal", "Message", "Strategy", "Thought", "Action", "Observation", "Answer",
-    "Failed", "Refused", "Unknown", "Retry", "Approval", "Loop", "Limit", "Stop", "Paused", "Resumed", "Note",
+    "Goal", "Message", "Strategy", "Thought", "Action", "Observation", "Answer", "Failed",
+    "Refused", "Unknown", "Retry", "Approval", "Loop", "Limit", "Stop", "Paused", "Resumed", "Note",
 ]  # fmt: skip
 
 TROUBLE: frozenset[Heading] = frozenset({"Failed", "Refused", "Unknown", "Limit", "Stop", "Paused"})
@@ -98,13 +98,10 @@ def _told(event: Event) -> Told:
 
 
 def _thoughts(reply: model_calls.ModelAnswered) -> Told:
-    told: Told = [
-        ("Thought", str(block["thinking"])) for block in reply.content if block.get("thinking")
-    ]
+    thoughts = [str(block["thinking"]) for block in reply.content if block.get("thinking")]
     if any(block.get("type") == "tool_use" for block in reply.content):
-        text = text_of(reply.content)
-        told += [("Thought", text)] if text.strip() else []
-    return told
+        thoughts.append(text_of(reply.content))
+    return [("Thought", thought) for thought in thoughts if thought.strip()]
 
 
 def call_text(arguments: Mapping[str, object]) -> str:
