@@ -1,5 +1,6 @@
 """The list of runs as a stored view: what runs there are, and what became of each."""
 
+import sqlite3
 from typing import Any, NamedTuple
 
 from sqlite_utils import Database
@@ -53,7 +54,7 @@ class RunList:
         for column in ("status", "session", "position"):
             table.create_index([column])
 
-    def apply(self, db: Database, record: Record) -> None:
+    def apply(self, connection: sqlite3.Connection, record: Record) -> None:
         """Fold one record."""
         match record.event:
             case RunStarted() as started:
@@ -62,13 +63,13 @@ class RunList:
                     record.at, None, None, record.position,
                 )  # fmt: skip
                 places = ", ".join("?" * len(row))
-                db.execute(f"INSERT INTO runs VALUES ({places})", list(row))
+                connection.execute(f"INSERT INTO runs VALUES ({places})", list(row))
             case RunPaused(reason=reason):
-                _become(db, record.run, "paused", reason)
+                _become(connection, record.run, "paused", reason)
             case RunResumed():
-                _become(db, record.run, "running", None)
+                _become(connection, record.run, "running", None)
             case event if event.kind in ENDINGS:
-                _become(db, record.run, ENDINGS[event.kind], _reason(event), record.at)
+                _become(connection, record.run, ENDINGS[event.kind], _reason(event), record.at)
             case _:
                 pass
 
@@ -84,16 +85,20 @@ def _reason(event: object) -> str | None:
 
 
 def _become(
-    db: Database, run: str, status: str, reason: str | None, ended_at: int | None = None
+    connection: sqlite3.Connection,
+    run: str,
+    status: str,
+    reason: str | None,
+    ended_at: int | None = None,
 ) -> None:
-    db.execute(
+    connection.execute(
         "UPDATE runs SET status = ?, reason = ?, ended_at = ? WHERE run = ?",
         [status, reason, ended_at, run],
     )
 
 
 def find_runs(
-    db: Database,
+    connection: sqlite3.Connection,
     *,
     status: str | None = None,
     session: str | None = None,
@@ -109,10 +114,9 @@ def find_runs(
         ("instr(run, ?) = 1", beginning),
     ]
     given = [(clause, value) for clause, value in wanted if value is not None]
-    rows = db.table("runs").rows_where(
-        " AND ".join(clause for clause, _ in given) or None,
-        [value for _, value in given],
-        order_by="position DESC",
-        limit=limit,
+    where = " AND ".join(["true", *(clause for clause, _ in given)])
+    rows = connection.execute(
+        f"SELECT {', '.join(COLUMNS)} FROM runs WHERE {where} ORDER BY position DESC LIMIT ?",
+        [*(value for _, value in given), -1 if limit is None else limit],
     )
-    return [RunRow(**row) for row in rows]
+    return [RunRow(*row) for row in rows]

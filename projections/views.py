@@ -49,7 +49,7 @@ class View(Protocol):
         """Make the tables. Inside a transaction: no BEGIN, no COMMIT."""
         ...
 
-    def apply(self, db: Database, record: Record) -> None:
+    def apply(self, connection: sqlite3.Connection, record: Record) -> None:
         """Fold one record, in log order, pure but for the tables. Inside a transaction."""
         ...
 
@@ -69,21 +69,20 @@ class Views:
     def __init__(self, reader: Reader, path: Path | str, views: Sequence[View]) -> None:
         self._reader = reader
         self._views = views
-        connection = sqlite3.connect(
+        self.connection = sqlite3.connect(
             path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
-        self.db = Database(connection, execute_plugins=False)
-        """For queries; call `catch_up` first."""
+        """For queries, in autocommit; call `catch_up` first."""
         try:
-            self.db.execute("PRAGMA journal_mode = WAL")
+            self.connection.execute("PRAGMA journal_mode = WAL")
             # What a power cut takes is folded again: only the file must stay whole.
-            self.db.execute("PRAGMA synchronous = normal")
-            self.db.execute(
+            self.connection.execute("PRAGMA synchronous = normal")
+            self.connection.execute(
                 "CREATE TABLE IF NOT EXISTS views (name TEXT PRIMARY KEY, version INTEGER NOT NULL,"
                 " position INTEGER NOT NULL, hash BLOB NOT NULL) STRICT"
             )
         except sqlite3.DatabaseError as error:
-            self.db.close()
+            self.connection.close()
             msg = f"{path}: {error}: delete that file, it is made anew from the log"
             raise LogError(msg) from error
 
@@ -93,34 +92,35 @@ class Views:
 
     def close(self) -> None:
         """Close the file."""
-        self.db.close()
+        self.connection.close()
 
     def _catch_up(self, view: View) -> int:
         while True:
-            self.db.execute("BEGIN IMMEDIATE")
+            self.connection.execute("BEGIN IMMEDIATE")
             try:
                 before = self._position(view)
                 after = self._fold(view, before)
-                self.db.execute("COMMIT")
+                self.connection.execute("COMMIT")
             except BaseException:
-                self.db.execute("ROLLBACK")
+                self.connection.execute("ROLLBACK")
                 raise
             if after - before < TOGETHER:
                 return after
 
     def _position(self, view: View) -> int:
         """The position of the view in this log; its tables are made anew when they do not fit."""
-        found = self.db.execute(
+        found = self.connection.execute(
             "SELECT version, position, hash FROM views WHERE name = ?", [view.name]
         ).fetchone()
         if found is not None:
             version, position, record_hash = found
             if version == view.version and self._hash_at(position) == record_hash:
                 return int(position)
-        for table in self.db.table_names():
+        db = Database(self.connection, execute_plugins=False)
+        for table in db.table_names():
             if table == view.name or table.startswith(f"{view.name}_"):
-                self.db.table(table).drop()
-        view.create(self.db)
+                db.table(table).drop()
+        view.create(db)
         self._move(view, 0, GENESIS)
         return 0
 
@@ -134,14 +134,14 @@ class Views:
         row = None
         for row in islice(self._reader.follow(position, TOGETHER), TOGETHER):
             if row.kind in view.kinds:
-                view.apply(self.db, decode(row, self._reader.body))
+                view.apply(self.connection, decode(row, self._reader.body))
         if row is None:
             return position
         self._move(view, row.position, row.hash)
         return row.position
 
     def _move(self, view: View, position: int, record_hash: bytes) -> None:
-        self.db.execute(
+        self.connection.execute(
             "INSERT OR REPLACE INTO views VALUES (?, ?, ?, ?)",
             [view.name, view.version, position, record_hash],
         )

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from typing import TYPE_CHECKING
 
 import apsw
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 NUMBERS = itertools.count()
 
@@ -47,10 +51,10 @@ class FaultyFile(apsw.VFSFile):
         self.is_wal = bool(flags[0] & apsw.SQLITE_OPEN_WAL)
         super().__init__("", name, flags)
 
-    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
+    def xWrite(self, data: Buffer, offset: int) -> None:  # noqa: N802
         if self.is_wal and self.disk.due("write", after=False):
             raise apsw.FullError
-        super().xWrite(data, offset)
+        super().xWrite(data, offset)  # pyright: ignore[reportUnknownMemberType]
         if self.is_wal and self.disk.due("write", after=True):
             raise apsw.FullError
 

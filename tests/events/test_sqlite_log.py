@@ -309,7 +309,7 @@ def test_the_wal_stays_bounded_under_a_reader_that_never_ends(path: Path) -> Non
         endless = log.follow()
         next(endless)
         wal = path.with_name("a.db-wal")
-        sizes = []
+        sizes: list[int] = []
         for _ in range(60):
             body = ToolSucceeded(result=os.urandom(200_000).hex(), duration_ms=1.0)
             write(log, append_of("b", body, after=log.head("b")))

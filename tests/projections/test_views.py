@@ -50,16 +50,17 @@ class Said:
     def create(self, db: Database) -> None:
         db.table("said").create({"position": int, "text": str}, pk="position")
 
-    def apply(self, db: Database, record: Record) -> None:
+    def apply(self, connection: sqlite3.Connection, record: Record) -> None:
         assert isinstance(record.event, MessageReceived)
         self.applied += 1
-        db.execute("INSERT INTO said VALUES (?, ?)", [record.position, record.event.text])
+        connection.execute("INSERT INTO said VALUES (?, ?)", [record.position, record.event.text])
         if record.event.text == self.fail_on:
             raise RuntimeError
 
 
 def texts(views: Views) -> list[str]:
-    return [row["text"] for row in views.db.query("SELECT text FROM said ORDER BY position")]
+    rows = views.connection.execute("SELECT text FROM said ORDER BY position")
+    return [text for (text,) in rows]
 
 
 def go_on(log: MemoryLog, run: str, event: Event) -> Append:
@@ -195,7 +196,7 @@ def test_the_run_list_says_what_became_of_each_run(log: MemoryLog, runs: Views) 
         write(log, append_of(run, STARTED))
         go_on(log, run, event)
     runs.catch_up()
-    found = {row.run: row for row in find_runs(runs.db)}
+    found = {row.run: row for row in find_runs(runs.connection)}
     for run, (_, status, reason) in endings.items():
         ended = None if run == "d" else BEGIN + 2
         position = found[run].position
@@ -211,7 +212,7 @@ def test_a_paused_run_that_is_resumed_is_running_without_a_reason(
     go_on(log, "a", RunPaused(reason="x"))
     go_on(log, "a", RunResumed(code="1"))
     runs.catch_up()
-    (row,) = find_runs(runs.db)
+    (row,) = find_runs(runs.connection)
     assert (row.status, row.reason) == ("running", None)
 
 
@@ -222,13 +223,13 @@ def test_runs_are_found_by_status_session_time_and_the_beginning_of_their_id(
         write(log, append_of(run, STARTED))
     go_on(log, "abd", RunFinished(answer="1"))
     runs.catch_up()
-    assert names(find_runs(runs.db)) == ["x%", "abd", "abc"]
-    assert names(find_runs(runs.db, status="finished")) == ["abd"]
-    assert names(find_runs(runs.db, session="s2")) == []
-    assert names(find_runs(runs.db, beginning="ab")) == ["abd", "abc"]
-    assert names(find_runs(runs.db, beginning="x%")) == ["x%"]
-    assert names(find_runs(runs.db, since=BEGIN + 2)) == []
-    assert names(find_runs(runs.db, limit=1)) == ["x%"]
+    assert names(find_runs(runs.connection)) == ["x%", "abd", "abc"]
+    assert names(find_runs(runs.connection, status="finished")) == ["abd"]
+    assert names(find_runs(runs.connection, session="s2")) == []
+    assert names(find_runs(runs.connection, beginning="ab")) == ["abd", "abc"]
+    assert names(find_runs(runs.connection, beginning="x%")) == ["x%"]
+    assert names(find_runs(runs.connection, since=BEGIN + 2)) == []
+    assert names(find_runs(runs.connection, limit=1)) == ["x%"]
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3)), max_size=30))
@@ -248,7 +249,7 @@ def test_catching_up_in_any_pieces_gives_the_same_list_as_folding_once(
     live.catch_up()
     anew = Views(log, ":memory:", [RunList()])
     anew.catch_up()
-    assert find_runs(live.db) == find_runs(anew.db)
+    assert find_runs(live.connection) == find_runs(anew.connection)
     live.close()
     anew.close()
 
@@ -262,8 +263,8 @@ def test_the_position_is_written_in_the_transaction_of_the_rows(log: MemoryLog, 
     query = "SELECT (SELECT count(*) FROM said), (SELECT position FROM views)"
 
     class Watched(Said):
-        def apply(self, db: Database, record: Record) -> None:
-            super().apply(db, record)
+        def apply(self, connection: sqlite3.Connection, record: Record) -> None:
+            super().apply(connection, record)
             seen.append(other.execute(query).fetchone())
 
     say(log, "a", "2", "3")
