@@ -1,0 +1,392 @@
+"""A run's trace, folded from its records: names, ids, parents, times, attributes. No exporter here.
+
+    invoke_agent {agent}             the run; it comes last, with the ending record
+      process {kind}                 a role's look at what opened a turn; links to what brought it
+        process {kind}               ... and at what was decided on it
+          chat {model} | execute_tool {tool}     an effect, from its intent to its outcome
+
+A turn hangs on the run and not on the effect that brought it: otherwise each step would lie deeper
+than the one before. The log has no time within a turn, so a `process` span has a moment, no length.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple, TypeAlias
+
+from playhead.events.event import Event
+from playhead.events.guards import ApprovalDecided
+from playhead.events.kinds import ENDINGS, INTENTS, OUTCOMES
+from playhead.events.model_calls import ModelAnswered, ModelFailed, ModelRequested
+from playhead.events.record import Record
+from playhead.events.request import Request
+from playhead.events.runs import RunFailed, RunFinished, RunPaused, RunStarted
+from playhead.events.spec import Usage
+from playhead.events.tool_calls import (
+    ToolFailed,
+    ToolOutcomeUnknown,
+    ToolRequested,
+    ToolStarted,
+    ToolSucceeded,
+)
+from playhead.projections import semconv, span_content
+from playhead.projections.semconv import LATEST, Names
+from playhead.projections.span_ids import Origin, origin_of, span_id
+
+Attributes: TypeAlias = dict[str, str | int | float | tuple[str, ...]]
+Handlers: TypeAlias = Mapping[str, Sequence[str]]
+"""Kind -> the roles that are shown it, in their order."""
+Kind: TypeAlias = Literal["internal", "client", "consumer"]
+
+NANO = 1000
+"""Nanoseconds in a record's microsecond."""
+
+TOLD: Mapping[str, tuple[str, ...]] = {
+    "limit_reached": ("limit", "maximum", "wanted"),
+    "loop_detected": ("pattern", "count", "action"),
+    "tool_refused": ("call", "reason"),
+    "output_rejected": ("step",),
+    "approval_requested": ("call",),
+}
+"""Decided kinds that become span events, with the fields that they show."""
+
+
+class SpanEvent(NamedTuple):
+    """Something noteworthy within a span."""
+
+    name: str
+    at: int
+    """Nanoseconds since the epoch."""
+    attributes: Attributes
+
+
+class SpanData(NamedTuple):
+    """One span, as plain data."""
+
+    name: str
+    kind: Kind
+    id: int
+    parent: int | None
+    """In the same trace; None for the root of a trace of its own."""
+    start: int
+    """Nanoseconds since the epoch, as `end`."""
+    end: int
+    attributes: Attributes
+    failed: bool = False
+    description: str | None = None
+    """Of the failure; only where content is captured, for it may quote anything."""
+    events: Sequence[SpanEvent] = ()
+    links: Sequence[int] = ()
+    """Spans of the same trace."""
+
+
+class _Open(NamedTuple):
+    """An effect under way."""
+
+    intent: Record
+    parent: int
+    name: str
+    prompt: str | None
+    """Only where content is captured."""
+
+
+class _Wish(NamedTuple):
+    tool: str
+    use: str
+    arguments: Mapping[str, object] | None
+    """Only where content is captured."""
+
+
+class Trace:
+    """One run's trace as it grows; `fold` takes in the next turn and gives the spans that ended."""
+
+    __slots__ = (
+        "_base", "_content", "_handlers", "_held", "_input", "_names", "_open", "_output",
+        "_wishes", "conversation", "first", "name", "origin", "root", "run", "started",
+    )  # fmt: skip
+
+    def __init__(
+        self, first: Record, handlers: Handlers, names: Names = LATEST, *, content: bool = False
+    ) -> None:
+        """Begin with a run's first record, which is folded like the others afterwards.
+
+        Args:
+            first: a RunStarted. Raises ValueError for anything else.
+            handlers: which roles are shown which kinds.
+            names: of attributes.
+            content: whether prompts, arguments, results and error messages go onto the spans.
+        """
+        if not isinstance(first.event, RunStarted):
+            msg = f"run {first.run} begins with {first.event.kind}, not run_started"
+            raise ValueError(msg)  # noqa: TRY004 - the type is right, the run is not
+        self.run, self.first, self.started = first.run, first, first.event
+        self.origin: Origin = origin_of(first)
+        self.name = f"{semconv.INVOKE_AGENT} {self.started.agent.name}"
+        self.root = span_id(self.run, first.seq, self.name, "run")
+        self.conversation = self.started.session or self.run
+        self._handlers, self._names, self._content = handlers, names, content
+        self._open: dict[int, _Open] = {}
+        self._wishes: dict[int, _Wish] = {}
+        self._held: list[tuple[Record, int | None]] = []
+        self._input = self._output = 0
+        self._base: dict[tuple[str, str], tuple[str, Attributes]] = {}
+        """(kind, role) -> the name and the attributes that all its `process` spans share."""
+
+    def fold(
+        self, turn: Sequence[Record], requests: Mapping[int, Request] | None = None
+    ) -> list[SpanData]:
+        """The spans that end with a turn, parents before children; the run's own with its last.
+
+        `requests` are the run's open ones as rendered, by seq; read only where content is captured.
+        """
+        spans: list[SpanData] = []
+        to_process: list[tuple[Record, int | None]] = []
+        for record in turn:
+            link = self._outcome(record, spans) if record.event.kind in OUTCOMES else None
+            if record.held:
+                self._held.append((record, link))
+                continue
+            if record.event.kind == "run_resumed":
+                to_process, self._held = self._held, []
+            to_process.append((record, link))
+        visited = self._process(to_process, turn, spans)
+        for record in turn:
+            self._begin(record, visited, requests)
+        last = turn[-1]
+        if last.event.kind in ENDINGS:
+            spans.append(self._end(last))
+        return spans
+
+    def attributes(self) -> Attributes:
+        """What a sampler is told: the root span's attributes that are known from the start."""
+        names, agent = self._names, self.started.agent
+        return {
+            semconv.OPERATION: semconv.INVOKE_AGENT,
+            names.provider: semconv.PROVIDER,
+            semconv.AGENT: agent.name,
+            semconv.REQUEST_MODEL: agent.model.model,
+            semconv.CONVERSATION: self.conversation,
+            semconv.RUN: self.run,
+        }
+
+    def _process(
+        self,
+        records: Sequence[tuple[Record, int | None]],
+        turn: Sequence[Record],
+        spans: list[SpanData],
+    ) -> dict[tuple[int | None, str], int]:
+        """A span for each role that was shown a record; (seq, role) -> its id."""
+        decided: dict[tuple[int | None, str], list[Event]] = {}
+        for record in turn:
+            if record.origin == "decided":
+                decided.setdefault((record.cause, record.actor), []).append(record.event)
+        at = turn[0].at * NANO
+        visited: dict[tuple[int | None, str], int] = {}
+        for record, link in records:
+            if isinstance(record.event, RunPaused) and record.event.role and self._held:
+                spans.append(self._raised(record, record.event))
+            kind, parent = record.event.kind, self.root
+            if record.origin == "decided":
+                parent = visited.get((record.cause, record.actor), parent)
+            for role in self._handlers.get(kind, ()):
+                events = decided.get((record.seq, role), ())
+                name, base = self._base.get((kind, role)) or self._make_base(kind, role)
+                attributes: Attributes = {**base, semconv.MESSAGE: f"{self.run}/{record.seq}"}
+                if events:
+                    attributes[semconv.DECIDED] = tuple([event.kind for event in events])
+                span = visited[record.seq, role] = span_id(self.run, record.seq, name, role)
+                spans.append(
+                    SpanData(
+                        name, "consumer", span, parent, at, at, attributes,
+                        events=_told(events, at) if events else (),
+                        links=() if link is None else (link,),
+                    )
+                )  # fmt: skip
+        return visited
+
+    def _make_base(self, kind: str, role: str) -> tuple[str, Attributes]:
+        base = self._base[kind, role] = (
+            f"{semconv.PROCESS} {kind}",
+            {
+                semconv.MESSAGING_SYSTEM: semconv.SYSTEM,
+                semconv.MESSAGING_OPERATION: semconv.PROCESS,
+                semconv.MESSAGING_TYPE: semconv.PROCESS,
+                semconv.DESTINATION: kind,
+                semconv.CONSUMER: role,
+                semconv.MESSAGE_CONVERSATION: self.conversation,
+            },
+        )
+        return base
+
+    def _raised(self, record: Record, paused: RunPaused) -> SpanData:
+        """The visit in which a role raised; its id is the pause's, for the visit comes again."""
+        held, role = self._held[-1][0], paused.role or ""
+        name, base = self._make_base(held.event.kind, role)
+        error = (paused.error or "").partition(":")[0] or "_OTHER"
+        message = f"{self.run}/{held.seq}"
+        return SpanData(
+            name, "consumer", span_id(self.run, record.seq, name, role), self.root,
+            record.at * NANO, record.at * NANO,
+            {**base, semconv.MESSAGE: message, semconv.ERROR_TYPE: error},
+            failed=True, description=paused.error if self._content else None,
+        )  # fmt: skip
+
+    def _begin(
+        self,
+        record: Record,
+        visited: Mapping[tuple[int | None, str], int],
+        requests: Mapping[int, Request] | None,
+    ) -> None:
+        """Remember what an effect's span will need."""
+        event = record.event
+        if isinstance(event, ToolRequested):
+            arguments = event.arguments if self._content else None
+            use = event.use or f"{self.run}/{record.seq}"
+            self._wishes[record.seq] = _Wish(event.tool, use, arguments)
+        elif isinstance(event, ApprovalDecided) and event.arguments is not None:
+            wish = self._wishes.get(event.call)
+            if wish is not None and self._content:
+                self._wishes[event.call] = wish._replace(arguments=event.arguments)
+        if event.kind in INTENTS:
+            parent = visited.get((record.cause, record.actor), self.root)
+            said = requests.get(record.seq) if self._content and requests else None
+            prompt = None if said is None else span_content.prompt(said)
+            self._open[record.seq] = _Open(record, parent, self._effect_name(event), prompt)
+
+    def _effect_name(self, event: Event) -> str:
+        match event:
+            case ModelRequested(model=model):
+                return f"{semconv.CHAT} {model}"
+            case ToolStarted(call=call):
+                return f"{semconv.EXECUTE_TOOL} {self._wishes[call].tool}"
+            case _:
+                return f"{semconv.PERFORM} {event.kind}"
+
+    def _outcome(self, record: Record, spans: list[SpanData]) -> int | None:
+        """The effect's span, now that it has ended; its id."""
+        effect = self._open.pop(record.cause or 0, None)
+        if effect is None:
+            return None
+        intent, event = effect.intent, record.event
+        attributes: Attributes = {semconv.SEQ: intent.seq}
+        match intent.event:
+            case ModelRequested():
+                self._chat(intent.event, event, effect.prompt, attributes)
+            case ToolStarted():
+                self._tool(intent.event, event, attributes)
+            case _:
+                attributes[semconv.OPERATION] = intent.event.kind
+        error, description = _error(event)
+        if error is not None:
+            attributes[semconv.ERROR_TYPE] = error
+        span = span_id(self.run, intent.seq, effect.name, intent.actor)
+        spans.append(
+            SpanData(
+                effect.name, "client" if isinstance(intent.event, ModelRequested) else "internal",
+                span, effect.parent, _begun(intent, record) * NANO, record.at * NANO, attributes,
+                failed=error is not None, description=description if self._content else None,
+            )
+        )  # fmt: skip
+        return span
+
+    def _chat(
+        self, asked: ModelRequested, outcome: Event, prompt: str | None, attributes: Attributes
+    ) -> None:
+        attributes[semconv.OPERATION] = semconv.CHAT
+        attributes[self._names.provider] = semconv.PROVIDER
+        attributes[semconv.REQUEST_MODEL] = asked.model
+        attributes[semconv.CONVERSATION] = self.conversation
+        attributes[semconv.ROUND] = asked.round
+        attributes[semconv.ATTEMPT] = asked.attempt
+        if prompt is not None:
+            attributes[self._names.input_messages] = prompt
+        if isinstance(outcome, ModelAnswered):
+            attributes[semconv.RESPONSE_MODEL] = outcome.model
+            attributes[semconv.FINISH_REASONS] = (outcome.stop_reason,)
+            self._count(outcome.usage, attributes)
+            if self._content:
+                said = span_content.reply(outcome.content, outcome.stop_reason)
+                attributes[self._names.output_messages] = said
+        elif isinstance(outcome, ModelFailed) and outcome.status is not None:
+            attributes[semconv.HTTP_STATUS] = outcome.status
+
+    def _count(self, usage: Usage, attributes: Attributes) -> None:
+        read, written = usage.cache_read_input_tokens, usage.cache_creation_input_tokens
+        sent = usage.input_tokens + read + written
+        attributes[semconv.INPUT_TOKENS] = sent
+        attributes[semconv.OUTPUT_TOKENS] = usage.output_tokens
+        attributes[semconv.CACHE_READ] = read
+        attributes[semconv.CACHE_WRITE] = written
+        self._input += sent
+        self._output += usage.output_tokens
+
+    def _tool(self, started: ToolStarted, outcome: Event, attributes: Attributes) -> None:
+        wish = self._wishes[started.call]
+        attributes[semconv.OPERATION] = semconv.EXECUTE_TOOL
+        attributes[semconv.TOOL] = wish.tool
+        attributes[semconv.TOOL_TYPE] = "function"
+        attributes[semconv.TOOL_CALL] = wish.use
+        attributes[semconv.ATTEMPT] = started.attempt
+        if wish.arguments is not None:
+            attributes[semconv.TOOL_ARGUMENTS] = span_content.plain(wish.arguments)
+        if isinstance(outcome, ToolSucceeded):
+            del self._wishes[started.call]
+            if self._content:
+                attributes[semconv.TOOL_RESULT] = span_content.plain(outcome.result)
+
+    def _end(self, last: Record) -> SpanData:
+        attributes = self.attributes()
+        attributes[semconv.STATUS] = ENDINGS[last.event.kind]
+        attributes[semconv.INPUT_TOKENS] = self._input
+        attributes[semconv.OUTPUT_TOKENS] = self._output
+        if self.started.session is not None:
+            attributes[semconv.SESSION] = self.started.session
+        error, description = _error(last.event)
+        if error is not None:
+            attributes[semconv.ERROR_TYPE] = error
+        if self._content:
+            self._say(last.event, attributes)
+        return SpanData(
+            self.name, "internal", self.root, self.origin.parent, self.first.at * NANO,
+            last.at * NANO, attributes, failed=error is not None,
+            description=description if self._content else None,
+        )  # fmt: skip
+
+    def _say(self, ending: Event, attributes: Attributes) -> None:
+        names, agent = self._names, self.started.agent
+        attributes[names.instructions] = agent.instructions
+        attributes[names.input_messages] = span_content.text("user", self.started.goal)
+        if isinstance(ending, RunFinished):
+            attributes[names.output_messages] = span_content.text("assistant", ending.answer)
+
+
+def _begun(intent: Record, outcome: Record) -> int:
+    """When an effect began: before its end by what it took, without its waiting for a slot."""
+    took = getattr(outcome.event, "duration_ms", None)
+    if took is not None:
+        return max(intent.at, outcome.at - int(took * 1000))
+    return max(intent.at, min(outcome.at, getattr(intent.event, "not_before", None) or 0))
+
+
+def _error(event: Event) -> tuple[str | None, str | None]:
+    """(error.type, description) of an outcome or an ending; (None, None) if it went well."""
+    match event:
+        case ModelFailed() | ToolFailed():
+            return event.error, event.message
+        case RunFailed():
+            return event.reason, event.message
+        case ToolOutcomeUnknown():
+            return event.reason, "it may or may not have taken effect"
+        case _:
+            error = getattr(event, "error", None)
+            return (None, None) if error is None else ("_OTHER", str(error))
+
+
+def _told(decided: Sequence[Event], at: int) -> list[SpanEvent]:
+    told: list[SpanEvent] = []
+    for event in decided:
+        if event.kind in TOLD:
+            shown: Attributes = {f"playhead.{n}": getattr(event, n) for n in TOLD[event.kind]}
+            told.append(SpanEvent(f"playhead.{event.kind}", at, shown))
+        elif isinstance(event, ModelRequested | ToolStarted) and event.attempt > 1:
+            again: Attributes = {semconv.ATTEMPT: event.attempt}
+            told.append(SpanEvent(semconv.RETRY, at, again))
+    return told
