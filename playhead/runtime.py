@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from playhead.actors.engine import Engine, Watcher
 from playhead.actors.executor import Executor
@@ -50,8 +50,12 @@ from playhead.projections.metrics import RunMetrics
 from playhead.redaction import redacting
 from playhead.run import Result, Run
 from playhead.run_index import RunIndex, find_run
+from playhead.telemetry import Telemetry
 from playhead.tools.tool import AnyTool, by_name
 from playhead.tools.workers import Threads
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import TracerProvider
 
 DEFAULT_LOG = "playhead.db"
 
@@ -79,6 +83,8 @@ class Runtime:
         watchers: Iterable[Watcher] = (),
         drain_seconds: float = 5.0,
         only_runs: Container[str] | None = None,
+        tracer_provider: "TracerProvider | None" = None,
+        trace_content: bool = False,
     ) -> None:
         """Open the log, take up the open runs of these agents, and be ready.
 
@@ -96,9 +102,12 @@ class Runtime:
             watchers: hear each turn once it is committed, on the runtime's loop.
             drain_seconds: how long `close` waits for effects under way.
             only_runs: of the open runs, take up these alone; None for all.
+            tracer_provider: takes the spans; by default one that the OTEL_* variables ask for.
+            trace_content: put prompts, arguments, results and error messages onto the spans.
 
         Raises LogOwned, LogTooNew, LogDamaged and UsageError.
         """
+        self._telemetry = Telemetry(tracer_provider, content=trace_content)
         self._log: Log = (
             SqliteLog(log or default_log(), durability)
             if log is None or isinstance(log, str | Path)
@@ -116,7 +125,12 @@ class Runtime:
         self._thread = LoopThread()
         self._engine = self._thread.call(lambda: self._make_engine(max_model_calls, redact))
         self._index = RunIndex(self._log)
-        self._engine.watchers += [self._index.committed, *watchers, self._hub.committed]
+        self._engine.watchers += [
+            self._index.committed,
+            *watchers,
+            *self._telemetry.watchers(self._log),
+            self._hub.committed,
+        ]
         self._desk = (
             CommandDesk(self._log.path, self._log, self._serve)
             if isinstance(self._log, SqliteLog)
@@ -200,7 +214,10 @@ class Runtime:
             metadata=dict(metadata or {}),
         )  # fmt: skip
         committed: Future[None] = Future()
-        opening = Opening(started, "user", "outside", told=_teller(committed))
+        opening = Opening(
+            started, "user", "outside", traceparent=self._telemetry.traceparent(),
+            told=_teller(committed),
+        )  # fmt: skip
         try:
             context = recall_session(self._log, past)
             self._thread.call(lambda: self._engine.start(run, opening, context))
@@ -239,12 +256,9 @@ class Runtime:
     def approvals(self, run: str | None = None) -> list[OpenApproval]:
         """What waits for a person: of one run, or of all that are open."""
         runs = self._index.open_runs() if run is None else [run]
-        found: list[OpenApproval] = []
-        for each in runs:
-            found += self._thread.call(
-                partial(lambda r: open_approvals(self._engine.state(r)), each)
-            )
-        return found
+        engine = self._engine
+        states = self._thread.call(lambda: [engine.state(each) for each in runs])
+        return [waiting for state in states for waiting in open_approvals(state)]
 
     def resolve(self, run: str, call: int, *, succeeded: bool, note: str = "") -> None:
         """Say what became of a call whose outcome is unknown: in its run, or after its end."""
@@ -327,6 +341,7 @@ class Runtime:
         self._thread.close()
         self._workers.close()
         self._log.close()
+        self._telemetry.close()
 
     async def _settle(self) -> None:
         self._engine.draining = True
