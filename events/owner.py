@@ -33,9 +33,12 @@ else:
 
 
 class OwnerLock:
-    """Held from construction to `release`. Raises LogOwned, naming the owner."""
+    """Held from construction to `release`. Raises LogOwned, naming the owner.
 
-    def __init__(self, log: Path) -> None:
+    `claim=False` only tries the lock: nobody is told that this process was the owner.
+    """
+
+    def __init__(self, log: Path, *, claim: bool = True) -> None:
         path = log.with_name(log.name + ".owner")
         self._fd: int | None = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -44,6 +47,8 @@ class OwnerLock:
             owner = _who(os.pread(self._fd, 4096, 0) if hasattr(os, "pread") else path.read_bytes())
             self.release()
             raise LogOwned(str(log), owner) from error
+        if not claim:
+            return
         os.truncate(self._fd, 0)
         os.lseek(self._fd, 0, os.SEEK_SET)
         os.write(self._fd, _me())
@@ -57,6 +62,16 @@ class OwnerLock:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+
+
+def owner_of(log: Path) -> str | None:
+    """Who owns a log; None when nobody does."""
+    try:
+        lock = OwnerLock(log, claim=False)
+    except LogOwned as owned:
+        return owned.owner
+    lock.release()
+    return None
 
 
 def _release(lock: OwnerLock | None) -> None:

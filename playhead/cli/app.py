@@ -1,0 +1,68 @@
+"""The commands put together, and how mistakes are told: one line, and an exit code."""
+
+import sqlite3
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from playhead.cli import check, doctor, exits, look, run, tell, why
+from playhead.cli.output import err, out, plain
+from playhead.events.errors import LogError, PlayheadError
+from playhead.events.version import VERSION
+
+app = typer.Typer(
+    name="playhead",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"playhead {VERSION}")
+        raise typer.Exit
+
+
+@app.callback(epilog=exits.TABLE)
+def playhead(
+    version: Annotated[
+        bool, typer.Option("--version", help="Say the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Run LLM agents whose every step is an event in a log; read, replay and check that log."""
+
+
+for command in (
+    run.run, run.resume, tell.cancel, tell.pause, tell.send,
+    look.runs, look.show, why.why, check.replay, check.verify, doctor.doctor,
+):  # fmt: skip
+    app.command()(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code."""
+    try:
+        return app(arguments, standalone_mode=False) or exits.OK
+    except typer.TyperException as mistake:
+        context = getattr(mistake, "ctx", None)
+        return _tell(mistake.format_message(), exits.MISTAKE, getattr(context, "command_path", ""))
+    except LogError as error:
+        return _tell(str(error), exits.LOG)
+    except PlayheadError as error:
+        return _tell(str(error), exits.MISTAKE)
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read us has left: nothing more to say
+        return exits.OK
+    except (sqlite3.Error, OSError) as error:
+        return _tell(f"{type(error).__name__}: {error}", exits.LOG)
+
+
+def _tell(message: str, code: int, command: str = "") -> int:
+    hint = f" ({command} --help)" if command else ""
+    line = " ".join(plain(message).split())
+    err.print(f"{command or 'playhead'}: {line}{hint}", soft_wrap=True)
+    return code

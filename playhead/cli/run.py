@@ -1,0 +1,176 @@
+"""`playhead run` and `playhead resume`: an agent at work, shown live."""
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from playhead.cli import exits
+from playhead.cli.agents import ASSISTANT, Chosen, again, choose
+from playhead.cli.find import find, log_option, log_path, reading, records
+from playhead.cli.live import Live
+from playhead.cli.model import demonstration
+from playhead.cli.options import AgentRef, BaseUrl, Json, LogFile, RunId
+from playhead.cli.output import err, out, plain, say_json, styled
+from playhead.cli.story import Story, read_story
+from playhead.cli.tell import resume_elsewhere
+from playhead.cli.telling import totals
+from playhead.events.errors import LogOwned, UsageError
+from playhead.events.runs import CancelRequested, RunFinished
+from playhead.events.spec import Status
+from playhead.runtime import Runtime
+
+CODES: dict[Status, int] = {
+    "finished": exits.OK,
+    "failed": exits.NO,
+    "cancelled": exits.NO,
+    "paused": exits.OPEN,
+    "running": exits.OPEN,
+}
+
+
+def run(
+    goal: Annotated[str, typer.Argument(metavar="GOAL", help="What is to be reached.")],
+    agent: AgentRef = None,
+    workspace: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            file_okay=False,
+            exists=True,
+            help="The folder whose files the assistant may list and read.",
+            show_default="the current folder",
+        ),
+    ] = None,
+    log: LogFile = None,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The model.", show_default="the agent's own"),
+    ] = None,
+    base_url: BaseUrl = None,
+    session: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Go on from what was said in this session before."),
+    ] = None,
+    max_steps: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="At most so many steps.",
+            show_default="the agent's own",
+        ),
+    ] = None,
+    json: Json = False,
+) -> int:
+    """Run an agent on a goal. Progress goes to standard error, the answer to standard output.
+
+    Ctrl-C cancels the run, and records that; a second Ctrl-C leaves at once.
+    """
+    chosen = choose(agent, workspace, model, max_steps)
+    note = demonstration(chosen.agent, base_url)
+    with Runtime(log_path(log), base_url=base_url, only_runs=()) as runtime:
+        metadata = {**chosen.metadata, **_endpoint(base_url)}
+        started = runtime.start(chosen.agent, goal, session=session, metadata=metadata)
+        if not json:
+            _introduce(started.id, chosen, log, note)
+        return _attend(runtime, started.id, 0, log, json)
+
+
+def resume(
+    run: RunId,
+    agent: AgentRef = None,
+    log: LogFile = None,
+    base_url: BaseUrl = None,
+    json: Json = False,
+) -> int:
+    """Go on with a run after a crash, a second Ctrl-C or a pause, from its last record."""
+    with reading(log) as reader:
+        run = find(reader, run)
+        story = read_story(run, records(reader, run))
+    if story.ending is not None:
+        msg = f"run {run} has {story.status} already: playhead show {run}"
+        raise UsageError(msg)
+    metadata = story.started.metadata
+    base_url = base_url or metadata.get("base_url")
+    try:
+        runtime = Runtime(log_path(log), base_url=base_url, only_runs=(run,))
+    except LogOwned as owned:
+        return resume_elsewhere(log_path(log), story, owned.owner)
+    with runtime:
+        known = again(story.started.agent, metadata, agent)
+        note = demonstration(known, base_url)
+        if not json:
+            _say(f"run {run}: going on after record {len(story.records)}", note)
+        runtime.register(known)
+        if runtime.status(run) == "paused":
+            runtime.resume(run)
+        return _attend(runtime, run, len(story.records), log, json)
+
+
+def _endpoint(url: str | None) -> dict[str, str]:
+    """The base URL for the log, so that `resume` asks no other endpoint; no password goes there."""
+    return {} if url is None or "@" in url else {"base_url": url}
+
+
+def _introduce(run: str, chosen: Chosen, log: Path | None, note: str | None) -> None:
+    agent = chosen.agent
+    tools = ", ".join(tool.spec.name for tool in agent.tools) or "no tools"
+    about = f"run {run}, in {log_path(log)}: {agent.name} with {tools}"
+    if agent.name == ASSISTANT and "workspace" in chosen.metadata:
+        about += f"; it may read the files below {chosen.metadata['workspace']} (--workspace)"
+    _say(about, note)
+
+
+def _say(*lines: str | None) -> None:
+    for line in filter(None, lines):
+        err.print(plain(line), style="dim")
+    err.line()
+
+
+def _attend(runtime: Runtime, run: str, after: int, log: Path | None, json: bool) -> int:
+    """Show a run until it ends or is paused; the exit code."""
+    live = Live(run, after, quiet=json)
+    try:
+        interrupted = _watch(runtime, live)
+    except KeyboardInterrupt:
+        err.print(f"left. The run is open; to go on: playhead resume {run}{log_option(log)}")
+        sys.stdout.flush()
+        os._exit(exits.INTERRUPTED)  # not even a tool that hangs may keep us
+    if json:
+        say_json(live.story.summary())
+    else:
+        _conclude(live.story, log)
+    return exits.INTERRUPTED if interrupted else CODES[live.story.status]
+
+
+def _watch(runtime: Runtime, live: Live) -> bool:
+    """Follow the run; the first Ctrl-C cancels it. Whether there was one."""
+    run = live.story.run
+    try:
+        with live:
+            live.follow(runtime.listen(run))
+            return False
+    except KeyboardInterrupt:
+        err.print("cancelling the run (Ctrl-C again leaves at once)", style="yellow")
+    with suppress(UsageError):  # it may have ended meanwhile
+        runtime.tell(run, CancelRequested(reason="Ctrl-C"))
+    live.follow(runtime.listen(run))
+    return True
+
+
+def _conclude(story: Story, log: Path | None) -> None:
+    word, message = story.reason
+    if isinstance(story.ending, RunFinished):
+        out.print(styled(story.ending.answer, "Answer"))
+        out.file.flush()
+    else:
+        about = f"{story.status}: {word}: {message}" if word != message else message
+        err.print(styled(plain(about), story.status))
+    err.print(f"\n{story.status}: {totals(story)}", style="dim")
+    first = {"finished": "show", "paused": "resume"}.get(story.status, "why")
+    for command in (first, *(("replay",) if story.ending is not None else ())):
+        err.print(f"  playhead {command} {story.run}{log_option(log)}", style="dim", soft_wrap=True)
