@@ -4,9 +4,10 @@ Pure, so that a role may decide on it and a replay finds the same words. The wor
 wording.py), not the library's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import cast
 
 from jsonschema_rs import (
     Draft202012Validator,
@@ -18,6 +19,9 @@ from playhead.events.event import Json
 from playhead.events.spec import ToolSpec
 from playhead.tools.nearest import nearest
 from playhead.tools.wording import problems, takes
+
+MAX_DEPTH = 100
+"""Levels of lists and objects; the validating library follows any depth, and so into a crash."""
 
 BACKTRACKS = 100_000
 """Steps that a pattern may go back before it counts as not matching."""
@@ -69,11 +73,15 @@ def check(spec: ToolSpec, arguments: Mapping[str, Json]) -> ArgumentError | None
             f"{spec.name} cannot be called: its schema is not valid",
             "This is a fault of the tool, not of the call: go on without it.",
         )
+    errors: list[ValidationError] = []
     try:
-        if validator.is_valid(arguments):
+        deep = _deeper_than(MAX_DEPTH, arguments)
+        if not deep and validator.is_valid(arguments):
             return None
-        errors: list[ValidationError] = list(validator.iter_errors(arguments))
+        errors.extend(() if deep else validator.iter_errors(arguments))
     except ValueError:
+        pass
+    if not errors:
         return ArgumentError(
             f"the arguments of {spec.name} are nested too deep, or are no JSON",
             takes(spec.name, spec.input_schema),
@@ -81,6 +89,24 @@ def check(spec: ToolSpec, arguments: Mapping[str, Json]) -> ArgumentError | None
     return ArgumentError(
         problems(errors, spec.input_schema, arguments), takes(spec.name, spec.input_schema)
     )
+
+
+def _deeper_than(limit: int, value: object) -> bool:
+    level = [value]
+    for _ in range(limit):
+        level = [inner for each in level for inner in _inside(each)]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: object) -> list[object]:
+    """The lists and objects right inside a value."""
+    if isinstance(value, Mapping):
+        values = cast("Iterable[object]", value.values())
+    else:
+        values = cast("list[object]", value) if isinstance(value, list) else ()
+    return [each for each in values if isinstance(each, list | dict)]
 
 
 def suggest_tool(name: str, names: Sequence[str]) -> ArgumentError:

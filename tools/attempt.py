@@ -5,6 +5,7 @@ program's log, never to the model.
 """
 
 import asyncio
+import inspect
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
@@ -100,7 +101,7 @@ class Attempt:
         return keywords
 
     def _succeeded(self, value: object) -> Answer:
-        if asyncio.iscoroutine(value):
+        if inspect.iscoroutine(value):
             value.close()
             msg = "it returned a coroutine: declare the tool with `async def`"
             raise ResultRefused(msg)

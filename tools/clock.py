@@ -20,7 +20,7 @@ class CurrentTime(BaseModel):
     timezone: str
 
 
-def clock_tool(now: Callable[[tzinfo], datetime] = datetime.now) -> Tool[[str], CurrentTime]:
+def clock_tool(now: Callable[[tzinfo], datetime] = datetime.now) -> Tool[..., CurrentTime]:
     """The tool `current_time`, on the clock `now`."""
 
     def current_time(timezone: str = "UTC") -> CurrentTime:

@@ -45,36 +45,39 @@ class Folder:
     @contextmanager
     def open_file(self, path: str) -> Generator[int]:
         """A file descriptor, open for reading. Raises ToolError for what is no regular file."""
-        with self._opened(path, folder=False) as fd:
-            yield fd
-
-    def entries(self, path: str) -> list[Entry]:
-        """What the folder holds, by name. Raises ToolError for what is no folder."""
-        if not self.race_free:
-            with os.scandir(self._resolved(_parts(path), path)) as found:
-                return sorted(_entry(each) for each in found)
-        with self._opened(path, folder=True) as fd, os.scandir(fd) as found:
-            return sorted(_entry(each) for each in found)
-
-    @contextmanager
-    def _opened(self, path: str, *, folder: bool) -> Generator[int]:
         parts = _parts(path)
         try:
-            fd = self._walk(parts) if self.race_free else self._open(parts, path)
+            fd = self._walk(parts) if self.race_free else self._open(parts)
         except OSError as error:
             raise self._refusal(path, parts, error) from error
         try:
             mode = os.fstat(fd).st_mode
-            if folder and not stat.S_ISDIR(mode):
-                msg = f"{path} is no folder"
-                raise ToolError(msg, hint="Use read_file to read a file.")
-            if not folder and stat.S_ISDIR(mode):
-                msg = f"{path} is a folder"
+            if stat.S_ISDIR(mode):
+                msg = f"{_cut(path)} is a folder"
                 raise ToolError(msg, hint="Use list_files to see what it holds.")
-            if not folder and not stat.S_ISREG(mode):
-                msg = f"{path} is no regular file"
+            if not stat.S_ISREG(mode):
+                msg = f"{_cut(path)} is no regular file"
                 raise ToolError(msg, hint="Read another file.")
             yield fd
+        finally:
+            os.close(fd)
+
+    def entries(self, path: str) -> list[Entry]:
+        """What the folder holds, by name. Raises ToolError for what is no folder."""
+        parts = _parts(path)
+        try:
+            return self._listed(parts)
+        except OSError as error:
+            raise self._refusal(path, parts, error) from error
+
+    def _listed(self, parts: list[str]) -> list[Entry]:
+        if not self.race_free:
+            with os.scandir(self._resolved(parts)) as found:
+                return sorted(_entry(each) for each in found)
+        fd = self._walk(parts)
+        try:
+            with os.scandir(fd) as found:
+                return sorted(_entry(each) for each in found)
         finally:
             os.close(fd)
 
@@ -90,65 +93,79 @@ class Folder:
             fd = inner
         return fd
 
-    def _open(self, parts: list[str], path: str) -> int:
+    def _open(self, parts: list[str]) -> int:
         """Elsewhere: check, then open."""
-        return os.open(self._resolved(parts, path), os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        flags = getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+        return os.open(self._resolved(parts), os.O_RDONLY | flags)
 
-    def _resolved(self, parts: list[str], path: str) -> Path:
+    def _resolved(self, parts: list[str]) -> Path:
         wanted = self.root.joinpath(*parts)
-        if wanted.resolve() != wanted:
-            msg = f"{path} leads through a link; links are not followed"
-            raise ToolError(msg, hint=HINT)
+        try:
+            straight = wanted.resolve() == wanted
+        except RuntimeError:  # a link that leads to itself
+            straight = False
+        if not straight:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
         return wanted
 
     def _refusal(self, path: str, parts: list[str], error: OSError) -> ToolError:
+        shown = _cut(path)
         if error.errno == errno.ENOENT:
-            return ToolError(f"there is no {path}", hint=self._nearest(parts))
+            return ToolError(f"there is no {shown}", hint=self._nearest(parts))
         if error.errno in (errno.ELOOP, errno.EMLINK) or self._is_link(parts):
-            return ToolError(f"{path} leads through a link; links are not followed", hint=HINT)
+            return ToolError(f"{shown} leads through a link; links are not followed", hint=HINT)
         if error.errno == errno.ENOTDIR:
-            return ToolError(f"a part of {path} is a file, not a folder", hint=HINT)
-        return ToolError(f"{path} cannot be opened: {error.strerror}", hint="Try another path.")
+            msg = f"{shown} is no folder, or leads through a file"
+            return ToolError(msg, hint="Use read_file to read a file.")
+        return ToolError(f"{shown} cannot be opened: {error.strerror}", hint="Try another path.")
 
     def _is_link(self, parts: list[str]) -> bool:
         """Only for the wording: O_DIRECTORY on a link says "no directory"."""
-        return any(self.root.joinpath(*parts[: i + 1]).is_symlink() for i in range(len(parts)))
+        try:
+            return any(self.root.joinpath(*parts[: i + 1]).is_symlink() for i in range(len(parts)))
+        except OSError:
+            return False
 
     def _nearest(self, parts: list[str]) -> str:
         parent = "/".join(parts[:-1])
         try:
-            close = nearest(parts[-1], [e.name for e in self.entries(parent)]) if parts else None
-        except (ToolError, OSError):
-            close = None
+            names = [entry.name for entry in self._listed(parts[:-1])]
+        except OSError:
+            names = []
+        close = nearest(parts[-1], names) if parts else None
         if close is None:
             return "Use list_files to see what there is."
         return f"Did you mean {f'{parent}/{close}' if parent else close}?"
 
 
+def _cut(path: str) -> str:
+    return path if len(path) <= 120 else f"{path[:60]}...{path[-57:]}"
+
+
 def _parts(path: str) -> list[str]:
-    given = path.strip()
+    given, shown = path.strip(), _cut(path)
     windows = PureWindowsPath(given)
     if given.startswith(("/", "\\", "~")) or (windows.drive and windows.root):
-        msg = f"{path} is not relative to the workspace"
+        msg = f"{shown} is not relative to the workspace"
         raise ToolError(msg, hint=HINT)
     if os.name == "nt":
         given = given.replace("\\", "/")
-        if ":" in given:
-            msg = f"{path} is no path of a workspace"
-            raise ToolError(msg, hint=HINT)
     parts = [part for part in given.split("/") if part not in ("", ".")]
     if ".." in parts:
-        msg = f"{path} leads out of its folder: .. is not allowed"
+        msg = f"{shown} leads out of its folder: .. is not allowed"
         raise ToolError(msg, hint=HINT)
-    if any("\0" in part for part in parts):
-        msg = "a path cannot hold a NUL"
+    if not _nameable(given):
+        msg = f"{shown} holds characters that no file name has"
         raise ToolError(msg, hint=HINT)
-    try:
-        os.fsencode(given)
-    except UnicodeEncodeError as error:
-        msg = "a path holds characters that no file name has"
-        raise ToolError(msg, hint=HINT) from error
     return parts
+
+
+def _nameable(path: str) -> bool:
+    """On Windows a colon names a drive or a stream of a file, so it is no part of a name there."""
+    try:
+        return b"\0" not in os.fsencode(path) and not (os.name == "nt" and ":" in path)
+    except UnicodeEncodeError:
+        return False
 
 
 def _entry(found: os.DirEntry[str]) -> Entry:

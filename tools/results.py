@@ -29,12 +29,31 @@ def to_result(value: object, declared: TypeAdapter[Any] | None) -> Json:
     if type(value) is str and declared is None:
         return _Cleaner().text(value)
     try:
-        return _Cleaner().clean(_jsonable(value, declared), "the result", 0)
+        return _Cleaner().clean(_json_of(value, declared), "the result", 0)
     except ValidationError as error:
         raise ResultRefused(first_problems(error)) from error
     except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
         msg = f"{type(value).__name__} cannot be told as JSON: {error}"
         raise ResultRefused(msg) from error
+
+
+def _json_of(value: object, declared: TypeAdapter[Any] | None) -> object:
+    try:
+        return _jsonable(value, declared)
+    except UnicodeEncodeError:
+        return _jsonable(_mended(value), declared)
+
+
+def _mended(value: object) -> object:
+    """Plain text, lists and dicts with their text mended; all else as it is."""
+    if type(value) is str:
+        return clean_text(value)
+    if type(value) is list:
+        return [_mended(each) for each in cast("list[object]", value)]
+    if type(value) is dict:
+        items = cast("dict[object, object]", value).items()
+        return {_mended(key): _mended(each) for key, each in items}
+    return value
 
 
 def _jsonable(value: object, declared: TypeAdapter[Any] | None) -> object:

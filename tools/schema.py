@@ -16,7 +16,7 @@ import docstring_parser
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 from pydantic.errors import PydanticUserError
 from pydantic.fields import FieldInfo
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
 
 from playhead.events.errors import UsageError
 from playhead.events.event import Json
@@ -52,26 +52,31 @@ class StrictSchema(GenerateJsonSchema):
         super().__init__(*args, **kwargs)
         self.ignored_warning_kinds = {"non-serializable-default"}
 
+    def generate(self, schema: Any, mode: JsonSchemaMode = "validation") -> JsonSchemaValue:
+        """The whole, with its definitions."""
+        made = super().generate(schema, mode)
+        for each in (made, *made.get("$defs", {}).values()):
+            each.pop("title", None)
+        return made
+
     def field_title_should_be_set(self, schema: Any) -> bool:
         """Never."""
         return False
 
     def model_schema(self, schema: Any) -> JsonSchemaValue:
         """A Pydantic model."""
-        return _closed(super().model_schema(schema), schema["cls"])
+        return _closed(super().model_schema(schema))
 
     def dataclass_schema(self, schema: Any) -> JsonSchemaValue:
         """A dataclass."""
-        return _closed(super().dataclass_schema(schema), schema["cls"])
+        return _closed(super().dataclass_schema(schema))
 
     def typed_dict_schema(self, schema: Any) -> JsonSchemaValue:
         """A TypedDict."""
-        return _closed(super().typed_dict_schema(schema), schema.get("cls"))
+        return _closed(super().typed_dict_schema(schema))
 
 
-def _closed(schema: JsonSchemaValue, cls: type[Any] | None) -> JsonSchemaValue:
-    if cls is not None and schema.get("title") == cls.__name__:
-        del schema["title"]
+def _closed(schema: JsonSchemaValue) -> JsonSchemaValue:
     if "properties" in schema:
         schema.setdefault("additionalProperties", False)
     return schema

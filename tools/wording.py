@@ -86,7 +86,7 @@ def show(value: Any) -> str:
 
 
 def _problems(error: ValidationError, root: Json, arguments: Any) -> Iterable[Problem]:
-    path, keyword = error.instance_path, error.kind.name
+    path, keyword = _path(arguments, error.instance_path), error.kind.name
     value = _at(arguments, path)
     schema = _schema(_at(root, error.schema_path[:-1]))
     if schema is None:
@@ -123,7 +123,7 @@ def _unknown(names: Iterable[str], schema: Schema, path: Path) -> Iterable[Probl
             more = "none is allowed here"
         where = _name([*path, name])
         meant = _name([*path, close]) if close else ""
-        yield Problem(0, where, f"unknown field `{where[:100]}`: {more}", meant)
+        yield Problem(0, where, f"unknown field `{where}`: {more}", meant)
 
 
 def _property(error: ValidationError) -> str:
@@ -146,22 +146,23 @@ def _of_branches(
 ) -> Iterable[Problem]:
     """The problems of the branch that was meant, where that can be told."""
     branches: Sequence[Sequence[ValidationError]] = getattr(error.kind, "context", ())
-    here = list(error.instance_path)
-    meant = [b for b in branches if not any(_refuses_whole(e, here) for e in b)]
+    here = _path(arguments, error.instance_path)
+    meant = [b for b in branches if not any(_refuses_whole(e, error) for e in b)]
     if not meant:
         return [_other(here, _at(arguments, here), allowed(schema, root))]
     tags = [[e for e in branch if e.kind.name == "const"] for branch in meant]
     if len(meant) > 1 and all(tags):
         firsts = [branch[0] for branch in tags]
         words = " or ".join(show(_at(root, e.schema_path)) for e in firsts)
-        path = firsts[0].instance_path
+        path = _path(arguments, firsts[0].instance_path)
         return [_other(path, _at(arguments, path), words)]
     best = min(meant, key=lambda b: (sum(e.kind.name == "const" for e in b), len(b)))
     return [p for e in best for p in _problems(e, root, arguments)]
 
 
-def _refuses_whole(error: ValidationError, path: Path) -> bool:
-    return error.kind.name in ("type", "enum", "const") and list(error.instance_path) == list(path)
+def _refuses_whole(error: ValidationError, outer: ValidationError) -> bool:
+    whole = error.instance_path == outer.instance_path
+    return whole and error.kind.name in ("type", "enum", "const")
 
 
 def _suggestion(value: Any, words: str, options: Sequence[Any]) -> str:
@@ -211,7 +212,8 @@ def _name(path: Path) -> str:
     text = ""
     for step in path:
         text += f"[{step}]" if isinstance(step, int) else f".{step}"
-    return text.removeprefix(".")
+    text = text.removeprefix(".")
+    return text if len(text) <= 200 else f"{text[:100]}...{text[-97:]}"
 
 
 def _schema(value: Any) -> Schema | None:
@@ -228,7 +230,16 @@ def _ref(pointer: Any, root: Any) -> Any:
 def _at(value: Any, path: Path) -> Any:
     for step in path:
         try:
-            value = value[step]
+            value = value[_step(value, step)]
         except (KeyError, IndexError, TypeError):
             return None
     return value
+
+
+def _path(value: Any, path: Path) -> Path:
+    """The library gives a key such as "0" as a number; the value itself tells them apart."""
+    return [_step(_at(value, path[:i]), step) for i, step in enumerate(path)]
+
+
+def _step(value: Any, step: str | int) -> str | int:
+    return str(step) if isinstance(value, Mapping) else step
