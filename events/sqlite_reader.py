@@ -130,7 +130,7 @@ class SqliteReader:
         while rows:
             stream, name, parent, parent_seq = rows[0]
             begin = parent_seq or 0
-            segments.append((stream, name, max(low, begin), high))
+            segments.append((stream, name, low, high))
             if parent_seq is None or low >= begin:
                 break
             high = min(high, begin)

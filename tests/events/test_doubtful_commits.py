@@ -1,6 +1,7 @@
 """When a commit ends in an error nobody knows whether it happened: the file is asked."""
 
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -9,7 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from playhead.events.anchor import read_anchor
-from playhead.events.driver import ApswDriver
+from playhead.events.driver import (
+    ApswDriver,
+    Connection,
+    Cursor,
+    Mode,
+    Sqlite3Driver,
+    Value,
+)
 from playhead.events.errors import HeadMoved, LogError
 from playhead.events.log import Done, Head
 from playhead.events.sqlite_log import SqliteLog, SqliteReader
@@ -45,6 +53,55 @@ def test_a_commit_in_doubt_is_in_the_log_exactly_once(
         assert say(log, "b", "4") == 4
     reader = SqliteReader(path)
     assert [row.run for row in reader.follow()] == ["a", "a", "a", "b"]
+    assert verify(reader, read_anchor(path)).ok
+    reader.close()
+
+
+class LateConnection:
+    """A connection whose COMMIT happens, and then says that it failed."""
+
+    def __init__(self, connection: Connection, late: list[int]) -> None:
+        self._connection = connection
+        self._late = late
+
+    def execute(self, sql: str, parameters: Sequence[Value] = (), /) -> Cursor:
+        cursor = self._connection.execute(sql, parameters)
+        if sql == "COMMIT" and self._late:
+            self._late.pop()
+            raise sqlite3.OperationalError("disk I/O error")
+        return cursor
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Value]], /) -> object:
+        return self._connection.executemany(sql, rows)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class LateDriver(Sqlite3Driver):
+    """sqlite3, with `late` as many commits as it has items."""
+
+    def __init__(self) -> None:
+        self.late: list[int] = []
+
+    def connect(self, path: Path, mode: Mode, *, immutable: bool = False) -> Connection:
+        return LateConnection(super().connect(path, mode, immutable=immutable), self.late)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_commit_that_happened_although_it_failed_is_acknowledged_and_not_repeated(
+    tmp_path: Path, times: int
+) -> None:
+    driver = LateDriver()
+    path = tmp_path / "a.db"
+    with SqliteLog(path, driver=driver) as log:
+        assert say(log, "a", "1") == 1
+        driver.late.extend(range(times))
+        assert say(log, "a", "2", "3") == 3
+        assert say(log, "b", "4") == 4
+        assert driver.late == []
+        assert [row.run for row in log.follow()] == ["a", "a", "a", "b"]
+    reader = SqliteReader(path)
     assert verify(reader, read_anchor(path)).ok
     reader.close()
 
