@@ -5,8 +5,9 @@ without an exporter asked for, the SDK is not even imported.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from playhead.actors.engine import Watcher
 from playhead.actors.spans import Sink, Telling, Tracing, recorded_trace
@@ -89,22 +90,35 @@ def telling(environ: Mapping[str, str] = os.environ, *, content: bool = False) -
 def provider_from_env(environ: Mapping[str, str] = os.environ) -> "SdkProvider | None":
     """A provider as the standard variables ask for it, with a batch processor; None if they do not.
 
-    Its `shutdown` sends what waits. Raises UsageError for an exporter or a protocol that is unknown
-    or not installed.
+    `environ` says which exporters; where to send, they read from the process's own variables.
+    `shutdown` sends what waits. Raises UsageError for an exporter or a protocol that is unknown or
+    not installed.
     """
-    names = exporters(environ)
-    if not names:
-        return None
+    made = [_exporter(name, environ) for name in exporters(environ)]
+    return _batching(made) if made else None
+
+
+def otlp_provider(url: str | None = None) -> "SdkProvider":
+    """A provider that sends to an OTLP endpoint: `url`, or where the standard variables say.
+
+    Over HTTP, `url` may leave out the path: http://localhost:4318. Its `shutdown` sends what waits.
+    Raises UsageError.
+    """
+    protocol = _protocol(os.environ)
+    if url is not None and protocol != "grpc" and not urlsplit(url).path.strip("/"):
+        url = url.rstrip("/") + "/v1/traces"
+    return _batching([_otlp(protocol, url)])
+
+
+def _batching(made: "Sequence[SpanExporter]") -> "SdkProvider":
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider as SdkProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    made = [_exporter(name, environ) for name in names]
-    said = "OTEL_SERVICE_NAME" in environ or "service.name=" in environ.get(
-        "OTEL_RESOURCE_ATTRIBUTES", ""
-    )
-    provider = SdkProvider(resource=Resource.create({} if said else {"service.name": "playhead"}))
-    size = None if "OTEL_BSP_MAX_QUEUE_SIZE" in environ else QUEUE
+    said = os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    named = "OTEL_SERVICE_NAME" in os.environ or "service.name=" in said
+    provider = SdkProvider(resource=Resource.create({} if named else {"service.name": "playhead"}))
+    size = None if "OTEL_BSP_MAX_QUEUE_SIZE" in os.environ else QUEUE
     for exporter in made:
         provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=size))
     return provider
@@ -126,17 +140,18 @@ def _exporter(name: str, environ: Mapping[str, str]) -> "SpanExporter":
 
         return ConsoleSpanExporter()
     if name == "otlp":
-        found = (environ[variable] for variable in PROTOCOLS if environ.get(variable))
-        return otlp_exporter(next(found, "http/protobuf").strip())
+        return _otlp(_protocol(environ), None)
     msg = f"OTEL_TRACES_EXPORTER is {name!r}: choose otlp, console or none"
     raise UsageError(msg)
 
 
-def otlp_exporter(protocol: str = "http/protobuf", endpoint: str | None = None) -> "SpanExporter":
-    """An OTLP exporter; without an endpoint it goes by the OTEL_EXPORTER_OTLP_* variables.
+def _protocol(environ: Mapping[str, str]) -> str:
+    found = (environ[variable] for variable in PROTOCOLS if environ.get(variable))
+    return next(found, "http/protobuf").strip()
 
-    Over HTTP, `endpoint` is the whole URL (http://localhost:4318/v1/traces). Raises UsageError.
-    """
+
+def _otlp(protocol: str, endpoint: str | None) -> "SpanExporter":
+    """An OTLP exporter; what it is not told it reads from the process's own OTEL_* variables."""
     if protocol == "http/protobuf":
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as Http
 

@@ -369,6 +369,8 @@ def _begun(intent: Record, outcome: Record) -> int:
 def _error(event: Event) -> tuple[str | None, str | None]:
     """(error.type, description) of an outcome or an ending; (None, None) if it went well."""
     match event:
+        case ModelAnswered() | ToolSucceeded() | RunFinished():
+            return None, None
         case ModelFailed() | ToolFailed():
             return event.error, event.message
         case RunFailed():

@@ -1,0 +1,176 @@
+"""Live, over two lifetimes, after a kill and from the log: one and the same trace."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRatioBased
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    NoOpTracerProvider,
+    SpanContext,
+    TraceFlags,
+    use_span,
+)
+
+from playhead import Runtime, tool
+from playhead.events.errors import ModelError, RunNotFinished
+from playhead.events.memory_log import MemoryLog
+from playhead.events.sqlite_reader import SqliteReader
+from playhead.testing import Scripted, call
+from tests.house.sources import ROOT
+from tests.telemetry.collector import http_collector
+from tests.telemetry.killed import agent as looker
+from tests.telemetry.traced import FEW, Seen, Spans, agent, recorded, tracing
+
+replies: st.SearchStrategy[Scripted] = st.one_of(
+    st.lists(
+        st.sampled_from(
+            [call("add", a=1, b=2), call("add", a="x"), call("fail", why="no"), call("nothing")]
+        ),
+        min_size=1,
+        max_size=3,
+    ),
+    st.sampled_from([ModelError("overloaded", "busy", retryable=True), ModelError("auth", "no")]),
+)
+scripts = st.lists(replies, max_size=5).map(lambda script: [*script, "The answer."])
+
+
+def whole(spans: list[Seen]) -> None:
+    """One trace, one root, no orphan, no two spans of one id."""
+    ids = {span.id for span in spans}
+    assert len({span.trace for span in spans}) == 1
+    assert len(ids) == len(set(spans))
+    assert [span.name for span in set(spans) if span.parent is None] == ["invoke_agent adder"]
+    assert all(span.parent is None or span.parent in ids for span in spans)
+    assert all(link in ids for span in spans for link in span.links)
+
+
+@settings(max_examples=30)
+@given(script=scripts)
+def test_the_trace_is_the_same_live_and_from_the_log(script: list[Scripted]) -> None:
+    log, spans, someone = MemoryLog(), Spans(), agent(script, limits=FEW)
+    with tracing(log, spans, someone) as runtime:
+        run = runtime.start(someone, "Add.", session="s")
+        with suppress(RunNotFinished):
+            run.wait()
+        live = spans.seen()
+        whole(live)
+        assert live == recorded(log, run.id)
+
+
+def test_content_is_the_same_live_and_from_the_log() -> None:
+    log, spans = MemoryLog(), Spans()
+    someone = agent([call("add", a=1, b=2), "It is 3."])
+    with tracing(log, spans, someone, trace_content=True) as runtime:
+        run = runtime.run(someone, "What is 1 + 2?").run_id
+        assert spans.seen() == recorded(log, run, content=True)
+        prompts = [s.about["gen_ai.input.messages"] for s in spans.seen() if s.kind == "CLIENT"]
+        assert all("What is 1 + 2?" in prompt for prompt in prompts)
+        assert '"response":"3"' in prompts[-1]
+
+
+def test_a_run_that_is_taken_up_by_another_runtime_has_one_trace(tmp_path: Path) -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    @tool(effect="read")
+    def wait() -> str:
+        """Wait."""
+        entered.set()
+        leave.wait()
+        return "done"
+
+    log, spans = tmp_path / "log.db", Spans()
+    first, second = (agent(script, tools=[wait]) for script in ([call("wait")], ["The end."]))
+    with Runtime(log, [first], tracer_provider=spans.provider, drain_seconds=0) as runtime:
+        run = runtime.start(first, "Wait.")
+        entered.wait()
+        leave.set()
+    before = set(spans.seen())
+    with Runtime(log, [second], tracer_provider=spans.provider) as runtime:
+        runtime.attach(run.id, second).wait()
+    whole(spans.seen())
+    reader = SqliteReader(log)
+    assert before < set(spans.seen())
+    assert set(spans.seen()) == set(recorded(reader, run.id))  # type: ignore[arg-type]
+    reader.close()
+
+
+def test_after_a_kill_the_trace_is_whole_though_the_dead_process_sent_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "log.db"
+    with http_collector() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "600000")
+        command = [sys.executable, "-m", "tests.telemetry.killed", str(log)]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            run = process.stdout.readline().strip()
+            assert process.stdout.readline() == "waiting\n"
+            os.kill(process.pid, signal.SIGKILL)
+        assert collector.spans == []
+        someone = looker(["I have seen it."])
+        with Runtime(log, [someone]) as runtime:
+            runtime.attach(run, someone).wait()
+        got = {(span.id, span.parent, span.name, span.start, span.end) for span in collector.spans}
+    reader = SqliteReader(log)
+    told = recorded(reader, run)  # type: ignore[arg-type]
+    reader.close()
+    assert {s.trace for s in told} == {s.trace for s in collector.spans}
+    assert got == {(s.id, s.parent or 0, s.name, s.start, s.end) for s in told}
+    interrupted = [s for s in told if s.about.get("error.type") == "interrupted"]
+    assert [s.name for s in interrupted] == ["execute_tool look"]
+
+
+def test_runs_of_a_session_share_its_conversation_and_have_traces_of_their_own() -> None:
+    log, spans, someone = MemoryLog(), Spans(), agent(["One.", "Two."])
+    with tracing(log, spans, someone) as runtime:
+        for goal in ("first", "second"):
+            runtime.run(someone, goal, session="chat-7")
+    roots = [s for s in spans.seen() if s.parent is None]
+    assert len({s.trace for s in roots}) == 2
+    assert {s.about["gen_ai.conversation.id"] for s in spans.seen() if s.kind != "CONSUMER"} == {
+        "chat-7"
+    }
+
+
+def test_the_callers_span_is_the_parent_of_the_run() -> None:
+    log, spans, someone = MemoryLog(), Spans(), agent(["Hello."])
+    with tracing(log, spans, someone) as runtime:
+        tracer = spans.provider.get_tracer("the program")
+        with tracer.start_as_current_span("request") as request:
+            run = runtime.run(someone, "Greet.").run_id
+        caller = request.get_span_context()
+        root = spans.one("invoke_agent adder")
+        assert (root.trace, root.parent) == (caller.trace_id, caller.span_id)
+        assert [s for s in spans.seen() if s.name != "request"] == recorded(log, run)
+
+
+@pytest.mark.parametrize("sampler", [ALWAYS_OFF, TraceIdRatioBased(0.0)])
+def test_a_run_that_is_not_sampled_gives_no_span(sampler: TraceIdRatioBased) -> None:
+    spans, someone = Spans(sampler), agent(["Hello."])
+    with tracing(MemoryLog(), spans, someone) as runtime:
+        runtime.run(someone, "Greet.")
+    assert spans.seen() == []
+
+
+def test_a_caller_that_does_not_record_is_followed_in_that() -> None:
+    spans, someone = Spans(ParentBased(TraceIdRatioBased(1.0))), agent(["Hello."])
+    silent = NonRecordingSpan(SpanContext(7, 9, is_remote=True, trace_flags=TraceFlags(0)))
+    with tracing(MemoryLog(), spans, someone) as runtime, use_span(silent):
+        runtime.run(someone, "Greet.")
+    assert spans.seen() == []
+
+
+def test_a_provider_that_does_nothing_is_asked_for_nothing() -> None:
+    someone = agent(["Hello."])
+    with Runtime(MemoryLog(), [someone], tracer_provider=NoOpTracerProvider()) as runtime:
+        assert runtime.run(someone, "Greet.").output == "Hello."
