@@ -5,7 +5,6 @@ it still carries has ended, and a fresh one takes its place.
 """
 
 import asyncio
-import contextvars
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -29,12 +28,14 @@ class UserLoop:
         self.thread.start()
 
     def submit(self, work: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
-        """Start `work` (which must not raise) as a task; the answer is a way to cancel it."""
+        """Start `work` (which must not raise) as a task, in the caller's context variables.
+
+        The answer is a way to cancel it.
+        """
         started: list[asyncio.Task[None]] = []
-        context = contextvars.copy_context()
 
         def begin() -> None:
-            task = self._loop.create_task(work(), context=context)
+            task = self._loop.create_task(work())
             self._tasks.add(task)
             task.add_done_callback(self._done)
             started.append(task)

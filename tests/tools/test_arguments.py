@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -237,13 +238,15 @@ def test_arguments_nested_too_deep_are_refused_in_words() -> None:
     assert "nested too deep" in error.message
 
 
-@pytest.mark.parametrize("ref", ["http://127.0.0.1:9/x", "file:///etc/passwd", "#/nowhere"])
 def test_a_schema_that_points_elsewhere_is_a_fault_of_the_tool_and_nothing_is_read(
-    ref: str,
+    tmp_path: Path,
 ) -> None:
-    error = check(spec_of({"x": {"$ref": ref}}), {"x": 1})
-    assert error is not None
-    assert error.message == "t cannot be called: its schema is not valid"
+    (tmp_path / "readable.json").write_text('{"type": "integer"}')
+    readable = (tmp_path / "readable.json").as_uri()
+    for ref in (readable, "http://127.0.0.1:9/x", "#/nowhere"):
+        error = check(spec_of({"x": {"$ref": ref}}), {"x": 1})
+        assert error is not None
+        assert error.message == "t cannot be called: its schema is not valid"
 
 
 def test_a_cached_schema_is_never_taken_for_another_of_the_same_hash() -> None:
