@@ -35,7 +35,9 @@ class Tool(Role):
     def decide(self, state: RunState, record: Record) -> Sequence[Event]:
         """Start, start again, wait for a person, or refuse."""
         if not state.may_start:
-            waiting = [call for call in state.calls.values() if call.started is None]
+            # A call whose rule is being asked is refused when the rule's answer is in.
+            calls = state.calls.values()
+            waiting = [call for call in calls if call.started is None and not call.asked]
             return [_refused(call, "stopped", STOPPED) for call in waiting]
         match record.event:
             case ToolRequested():

@@ -1,0 +1,132 @@
+"""A model that acts by chance: it calls the tools that it is told of, mostly as their schemas ask.
+
+It stands in for the real model of an agent whose `model` is a name, and asks more of the runtime
+than a real one: odd stop reasons, empty replies, unknown tools, wrong arguments, many calls at once.
+"""
+
+import json
+from random import Random
+from typing import Any
+
+from playhead.events.event import Block
+from playhead.events.request import OnText, Reply, Request
+from playhead.events.spec import Usage
+
+DEEP = 6
+"""Levels of a schema after which values stay small."""
+
+
+class ChanceModel:
+    """A Model without a script: the same random source, the same replies."""
+
+    name = "chance"
+
+    def __init__(self, random: Random, odd: float = 0.0, patience: int = 4) -> None:
+        self._random = random
+        self._odd = odd
+        self._patience = patience
+        """Rounds after which it mostly answers."""
+
+    async def reply(self, request: Request, on_text: OnText) -> Reply:
+        """A whole reply: an answer or some calls."""
+        body = request.body
+        content, reason = self._say(body, request.hash)
+        for block in content:
+            if block["type"] == "text":
+                on_text(str(block["text"]))
+        most, size = int(body["max_tokens"]), len(request.content)
+        usage = Usage(
+            input_tokens=self._random.choice((size, size // 4, 1)),
+            output_tokens=self._random.choice((most, 1 + most // 10)),
+        )
+        return Reply(tuple(content), reason, usage, request.model)
+
+    async def close(self) -> None:
+        """Nothing was opened."""
+
+    def _say(self, body: dict[str, Any], request: str) -> tuple[list[Block], str]:
+        random = self._random
+        if random.random() < self._odd / 4:
+            return self._oddity()
+        rounds = sum(message["role"] == "assistant" for message in body["messages"])
+        tools = body.get("tools", [])
+        if not tools or random.random() < 0.1 + 0.8 * (rounds >= self._patience):
+            return [{"type": "text", "text": self._answer(body)}], "end_turn"
+        count = random.choice((1, 1, 1, 2, 2, 3, 6))
+        calls: list[Block] = [self._call(tools, f"toolu_{request[:8]}_{n}") for n in range(count)]
+        if random.random() < 0.3:
+            calls.insert(0, {"type": "text", "text": "Let me look."})
+        return calls, "tool_use"
+
+    def _oddity(self) -> tuple[list[Block], str]:
+        thought: Block = {"type": "thinking", "thinking": "Hm.", "signature": "s"}
+        cut: Block = {"type": "text", "text": "It would be"}
+        return self._random.choice((
+            ([], "end_turn"), ([{"type": "text", "text": " "}], "end_turn"), ([thought], "end_turn"),
+            ([cut], "pause_turn"), ([cut], "max_tokens"), ([cut], "refusal"),
+            ([{"type": "text", "text": ""}], "end_turn"),
+        ))  # fmt: skip
+
+    def _call(self, tools: list[dict[str, Any]], use: str) -> Block:
+        tool = self._random.choice(tools)
+        arguments = sample(tool["input_schema"], self._random)
+        name = tool["name"]
+        if self._random.random() < self._odd / 4:
+            name, arguments = self._random.choice((("no_such_tool", {}), (name, {"odd": []})))
+        return {"type": "tool_use", "id": use, "name": name, "input": arguments}
+
+    def _answer(self, body: dict[str, Any]) -> str:
+        wanted = body.get("output_config")
+        if wanted is None or self._random.random() < self._odd / 2:
+            return f"It is {self._random.randint(0, 9)}."
+        return json.dumps(sample(wanted["format"]["schema"], self._random))
+
+
+def sample(schema: dict[str, Any], random: Random) -> Any:
+    """A value that fits a JSON schema as tools write them; where it is too clever, one that may."""
+    return _sample(schema, schema.get("$defs", {}), random, 0)
+
+
+def _sample(schema: dict[str, Any], defs: dict[str, Any], random: Random, depth: int) -> Any:
+    if "$ref" in schema:
+        return _sample(defs[schema["$ref"].rpartition("/")[2]], defs, random, depth + 1)
+    for fixed in ("enum", "examples"):
+        if schema.get(fixed):
+            return random.choice(schema[fixed])
+    if "const" in schema:
+        return schema["const"]
+    several = schema.get("anyOf") or schema.get("oneOf")
+    if several:
+        return _sample(several[-1] if depth > DEEP else random.choice(several), defs, random, depth)
+    return _plain(schema, defs, random, depth)
+
+
+def _plain(schema: dict[str, Any], defs: dict[str, Any], random: Random, depth: int) -> Any:
+    kind = schema.get("type", "object" if "properties" in schema else "string")
+    match kind[0] if isinstance(kind, list) else kind:
+        case "object":
+            required = schema.get("required", ())
+            return {
+                name: _sample(each, defs, random, depth + 1)
+                for name, each in schema.get("properties", {}).items()
+                if name in required or (depth < DEEP and random.random() < 0.5)
+            }
+        case "array":
+            few = schema.get("minItems", 0 if depth > DEEP else random.randint(0, 2))
+            return [_sample(schema.get("items", {}), defs, random, depth + 1) for _ in range(few)]
+        case "integer":
+            return random.randint(*_range(schema))
+        case "number":
+            return random.randint(*_range(schema)) + random.choice((0, 0.5)) * ("maximum" not in schema)
+        case "boolean":
+            return random.random() < 0.5
+        case "null":
+            return None
+        case _:
+            text = "".join(random.choices("abc é", k=random.randint(1, 8)))
+            return text.ljust(schema.get("minLength", 0), "x")[: schema.get("maxLength", 99)]
+
+
+def _range(schema: dict[str, Any]) -> tuple[int, int]:
+    low = int(schema.get("minimum", schema.get("exclusiveMinimum", -1) + 1))
+    return low, int(schema.get("maximum", schema.get("exclusiveMaximum", low + 101) - 1))

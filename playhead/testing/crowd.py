@@ -1,0 +1,137 @@
+"""The agents that the campaign simulates when it is given none: every class of tool, every limit."""
+
+from random import Random
+from typing import Literal
+
+from pydantic import BaseModel
+
+from playhead.agent import Agent
+from playhead.events.event import Json
+from playhead.events.spec import Limits, Retry
+from playhead.testing.chance import ChanceModel
+from playhead.testing.faults import Mix
+from playhead.testing.world import world_knows
+from playhead.tools.tool import AnyTool, tool
+
+LETTER = {"type": "object", "properties": {"to": {"const": "everybody"}}, "required": ["to"]}
+
+
+class Weather(BaseModel):
+    """An answer with a shape."""
+
+    city: Literal["Hue", "Oslo"]
+    degrees: int
+
+
+@tool(effect="read", timeout=5)
+async def look(what: Literal["small", "big", "odd"]) -> str:
+    """Look something up."""
+    return {"small": "a dog", "big": "a dog " * 1000, "odd": "\x00\u2028é"}[what]
+
+
+@tool(effect="read")
+def count(upto: int = 3) -> list[int]:
+    """Count."""
+    return list(range(min(abs(upto), 20)))
+
+
+@tool(effect="read")
+def odd_result(kind: Literal["nan", "bytes", "surrogate", "deep"]) -> Json:
+    """Give something that JSON cannot carry."""
+    if kind == "deep":
+        nest: Json = []
+        for _ in range(300):
+            nest = [nest]
+        return nest
+    return {"nan": float("nan"), "bytes": b"\xff", "surrogate": "\ud800"}[kind]  # type: ignore[return-value]
+
+
+@tool(effect="keyed", timeout=8)
+async def put(amount: int) -> str:
+    """Put something away."""
+    return f"put {amount}"
+
+
+@tool(effect="keyed", timeout=8, probe=world_knows)
+async def put_findable(amount: int) -> str:
+    """Put something away where it can be found again."""
+    return f"put {amount}"
+
+
+@tool(effect="once", timeout=8)
+async def pay(amount: int) -> str:
+    """Pay."""
+    return f"paid {amount}"
+
+
+@tool(effect="once")
+def pay_now(amount: int) -> str:
+    """Pay at once."""
+    return f"paid {amount}"
+
+
+@tool(effect="once", timeout=8, probe=world_knows)
+async def pay_findable(amount: int) -> str:
+    """Pay with a receipt."""
+    return f"paid {amount}"
+
+
+@tool(effect="once", timeout=8, approval=True, approval_expires=40.0)
+async def fire(rockets: int) -> str:
+    """Fire rockets, if somebody agrees soon."""
+    return f"fired {rockets}"
+
+
+@tool(effect="keyed", timeout=8, approval=LETTER)  # type: ignore[arg-type]
+async def write_letter(to: Literal["a friend", "everybody"]) -> str:
+    """Write a letter."""
+    return f"wrote to {to}"
+
+
+def _is_large(arguments: dict[str, Json]) -> bool:
+    amount = arguments.get("amount")
+    return isinstance(amount, int) and amount > 50
+
+
+@tool(effect="once", timeout=8, approval=_is_large)
+async def transfer(amount: int) -> str:
+    """Transfer money; large sums need approval."""
+    return f"transferred {amount}"
+
+
+TOOLS: tuple[AnyTool, ...] = (
+    look, count, odd_result, put, put_findable, pay, pay_now, pay_findable, fire, write_letter,
+    transfer,
+)  # fmt: skip
+
+
+def agents(random: Random, mix: Mix) -> list[Agent[object]]:
+    """One or two agents of one life."""
+    return [_agent(f"agent-{n}", random, mix) for n in range(random.choice((1, 1, 2)))]
+
+
+def _agent(name: str, random: Random, mix: Mix) -> Agent[object]:
+    return Agent(
+        name=name,
+        instructions=random.choice(("", "Be brief.")),
+        model=ChanceModel(random, odd=mix.model_odd, patience=random.randint(0, 5)),
+        tools=random.sample(TOOLS, random.choice((0, 1, 2, 4, 6))),
+        output=random.choice((None, None, None, Weather)),
+        limits=_limits(random),
+        max_tokens=random.choice((50, 4096)),
+        retry=Retry(attempts=random.choice((1, 2, 4)), base=random.choice((0.0, 0.5))),
+    )
+
+
+def _limits(random: Random) -> Limits:
+    def perhaps(*values: float) -> float | None:
+        return random.choice(values) if random.random() < 0.25 else None
+
+    calls, tools, tokens = perhaps(1, 3, 6), perhaps(1, 2, 5), perhaps(3000, 8000, 40_000)
+    return Limits(
+        max_steps=random.choice((1, 3, 6, 10)),
+        max_model_calls=None if calls is None else int(calls),
+        max_tool_calls=None if tools is None else int(tools),
+        max_tokens=None if tokens is None else int(tokens),
+        max_seconds=perhaps(5.0, 30.0, 300.0),
+    )

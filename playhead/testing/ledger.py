@@ -1,0 +1,145 @@
+"""The ledger: what really happened in a simulated world, whatever any process remembers of it.
+
+It outlives every process. The invariants compare it with the log; what can only be seen while it
+happens (an effect before its intent's commit, say) is written into `broken` at once.
+"""
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from playhead.events.event import Block
+from playhead.events.log import Append
+from playhead.events.request import Reply, Request
+from playhead.events.spec import Effect, Usage
+from playhead.tools.context import ToolContext
+
+
+class Violation(NamedTuple):
+    """A promise that was not kept."""
+
+    invariant: str
+    what: str
+
+
+class Start(NamedTuple):
+    """A tool's code was entered."""
+
+    run: str
+    call: int
+    attempt: int
+    key: str
+    tool: str
+    effect: Effect
+    process: int
+
+
+@dataclass(slots=True)
+class Asked:
+    """A request reached the model."""
+
+    run: str
+    seq: int
+    process: int
+    reply: Reply | None = None
+    """The whole reply that went back; None when none did."""
+
+
+@dataclass
+class Ledger:
+    """Everything that outlives a process."""
+
+    broken: list[Violation] = field(default_factory=list[Violation])
+    starts: list[Start] = field(default_factory=list[Start])
+    answered: dict[tuple[str, int], list[Any]] = field(default_factory=dict)
+    """(key, attempt) -> what the tool's code returned."""
+    effects: Counter[str] = field(default_factory=Counter[str])
+    """Key -> how often the tool's code ran to its end."""
+    found: dict[str, list[Any]] = field(default_factory=dict)
+    """Key -> what its probe said."""
+    asked: list[Asked] = field(default_factory=list[Asked])
+    requests: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
+    """Hash of a request -> its committed intents that no request was made for yet."""
+    intents: set[tuple[str, int]] = field(default_factory=set[tuple[str, int]])
+    """Committed tool intents."""
+    committed: dict[str, list[bytes]] = field(default_factory=dict)
+    """Run -> the hashes of its committed records, in order."""
+    acknowledged: dict[str, int] = field(default_factory=dict[str, int])
+    """Run -> the last seq that somebody was told of."""
+    told: set[str] = field(default_factory=set[str])
+    """Commands whose sender heard that they are in the log."""
+    crashes: Counter[str] = field(default_factory=Counter[str])
+    """Crash point -> processes that died there."""
+    lines: list[str] = field(default_factory=list[str])
+    """The trace, where one is kept."""
+    tracing: bool = False
+    trace: Any = field(default_factory=sha256)
+
+    def note(self, *what: object) -> None:
+        """One step of the trace; its hash is the same for the same seed."""
+        line = repr(what)
+        self.trace.update(line.encode())
+        if self.tracing:
+            self.lines.append(line[1:-1])
+
+    def violated(self, invariant: str, what: str) -> None:
+        """Write down a broken promise."""
+        self.broken.append(Violation(invariant, what))
+
+    def commit(self, append: Append) -> None:
+        """An append is in the log."""
+        hashes = self.committed.setdefault(append.run, [])
+        for row in append.rows:
+            hashes.append(row.hash)
+            self.trace.update(row.hash)
+            if row.kind == "model_requested":
+                request = json.loads(row.data)["request"]
+                self.requests.setdefault(request, []).append((row.run, row.seq))
+            elif row.kind == "tool_started":
+                self.intents.add((row.run, row.seq))
+            if self.tracing:
+                self.lines.append(f"  {row.run} {row.seq} {row.kind} {row.data.decode()[:110]}")
+
+    def acknowledge(self, append: Append) -> None:
+        """Somebody was told that an append is in the log."""
+        self.acknowledged[append.run] = append.rows[-1].seq
+
+    def ask(self, request: Request, process: int) -> Asked:
+        """A request arrives at the model."""
+        waiting = self.requests.get(request.hash)
+        if not waiting:
+            self.violated("intent before effect", f"no open intent asks for {request.hash[:12]}")
+            return Asked("?", 0, process)
+        asked = Asked(*waiting.pop(), process)
+        self.asked.append(asked)
+        self.note("ask", asked.run, asked.seq)
+        return asked
+
+    def start(self, context: ToolContext, tool: str, effect: Effect, process: int) -> None:
+        """A tool's code is entered."""
+        start = Start(
+            context.run, context.call, context.attempt, context.key, tool, effect, process
+        )
+        self.starts.append(start)
+        self.note("start", *start)
+
+    def answer(self, context: ToolContext, result: object) -> None:
+        """A tool's code has run to its end."""
+        self.effects[context.key] += 1
+        self.answered.setdefault((context.key, context.attempt), []).append(result)
+
+    def spent(self, run: str) -> int:
+        """Tokens that the run's whole replies cost, those that a crash swallowed included."""
+        return sum(a.reply.usage.total for a in self.asked if a.run == run and a.reply is not None)
+
+
+def no_usage() -> Usage:
+    """Nothing was used."""
+    return Usage()
+
+
+def uses(content: tuple[Block, ...]) -> list[Block]:
+    """The tool calls of a reply."""
+    return [block for block in content if block.get("type") == "tool_use"]

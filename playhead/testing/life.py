@@ -1,0 +1,195 @@
+"""One simulated life: a seed, a log, some runs, the processes that carry them, and what came of it."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+from typing import Literal, TypeAlias
+
+from structlog.testing import capture_logs
+
+from playhead.agent import Agent
+from playhead.events.log import Log
+from playhead.events.memory_log import MemoryLog
+from playhead.events.request import Model
+from playhead.events.sqlite_log import SqliteLog
+from playhead.testing.chance import ChanceModel
+from playhead.testing.crowd import agents as crowd
+from playhead.testing.faults import CALM, Mix, draw
+from playhead.testing.invariants import Evidence, check_all, check_process
+from playhead.testing.ledger import Ledger, Violation
+from playhead.testing.people import People
+from playhead.testing.process import Process
+
+Mode: TypeAlias = Literal["safety", "liveness"]
+Storage: TypeAlias = Literal["memory", "sqlite"]
+
+ROUNDS = 60
+"""How often people answer what idle runs wait for, until a life without faults counts as stuck."""
+
+
+@dataclass(frozen=True)
+class Life:
+    """What one seed gave."""
+
+    seed: int
+    trace: str
+    """SHA-256 (hex) over everything that happened, in order."""
+    violations: tuple[Violation, ...]
+    crashes: Mapping[str, int]
+    """Crash point -> processes that died there."""
+    runs: int
+    records: int
+    processes: int
+    lines: tuple[str, ...] = ()
+    """The trace in words, when it was asked for."""
+
+
+class Disk:
+    """Where the log is while processes come and go."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._memory = MemoryLog() if storage == "memory" else None
+        self._folder = Path(tempfile.mkdtemp(prefix="playhead-life-")) if not self._memory else None
+        self._log: SqliteLog | None = None
+        self._copies = 0
+
+    def open(self) -> Log:
+        """The log for a new process."""
+        if self._folder is None:
+            assert self._memory is not None
+            return self._memory
+        self._log = SqliteLog(self._path)
+        return self._log
+
+    @property
+    def _path(self) -> Path:
+        assert self._folder is not None
+        return self._folder / str(self._copies) / "log.db"
+
+    def let_go(self, *, died: bool) -> None:
+        """The process is gone: with `died`, its files are what a SIGKILL would have left."""
+        if self._log is None or self._folder is None:
+            return
+        if died:
+            left = self._path.parent
+            self._copies += 1
+            self._path.parent.mkdir()
+            for file in left.iterdir():
+                if not file.name.endswith(("-shm", ".owner")):
+                    shutil.copy(file, self._path.parent)
+        self._log.close()
+        self._log = None
+
+    def make(self) -> "Disk":
+        """Make the folder."""
+        if self._folder is not None:
+            self._path.parent.mkdir(exist_ok=True)
+        return self
+
+    def remove(self) -> None:
+        """Take everything away."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+AgentFactory: TypeAlias = Callable[[], Agent[object]]
+
+
+def live(
+    seed: int, kinds: Collection[str], mode: Mode, storage: Storage,
+    factory: AgentFactory | None = None, *, tracing: bool = False,
+    goals: Callable[[int], str] = "goal {}".format,
+) -> Life:  # fmt: skip
+    """Live one life and check everything about it."""
+    random = Random(seed)  # noqa: S311 - chance, no secret
+    ledger = Ledger(tracing=tracing)
+    mix = draw(random, kinds)
+    found = crowd(random, mix) if factory is None else [factory()]
+    cast = {agent.name: agent for agent in found}
+    disk = Disk(storage).make()
+    try:
+        with capture_logs():
+            story = _Story(random, mix, ledger, disk, cast, People(random, goals))
+            story.tell(mode)
+            log = disk.open()
+            evidence = Evidence(log, ledger, story.people.runs, mode == "liveness")
+            check_all(evidence, random)
+            disk.let_go(died=False)
+    finally:
+        disk.remove()
+    return Life(
+        seed, ledger.trace.hexdigest(), tuple(ledger.broken), dict(ledger.crashes),
+        len(evidence.records), sum(map(len, evidence.records.values())), story.number,
+        tuple(ledger.lines),
+    )  # fmt: skip
+
+
+class _Story:
+    """The processes of a life, one after the other."""
+
+    def __init__(
+        self, random: Random, mix: Mix, ledger: Ledger, disk: Disk,
+        cast: Mapping[str, Agent[object]], people: People,
+    ) -> None:  # fmt: skip
+        self.random = random
+        self.mix = mix
+        self.ledger = ledger
+        self.disk = disk
+        self.cast = cast
+        self.people = people
+        self.number = 0
+        self.elapsed = 0.0
+        self.models: dict[str, Model] = {
+            agent.name: ChanceModel(random, mix.model_odd)
+            if isinstance(agent.model, str)
+            else agent.model
+            for agent in cast.values()
+        }
+
+    def tell(self, mode: Mode) -> None:
+        """Live through the processes with faults, then, for liveness, one without."""
+        for _ in range(self.mix.processes):
+            self.ledger.note("process", self.number)
+            stops = self.mix.stop if self.number < self.mix.processes - 1 else 0.0
+            until = self.random.random() ** 2 * 25 if self.random.random() < stops else None
+            self._process(self.mix, until)
+        if mode == "liveness":
+            self.ledger.note("calm")
+            self._process(replace(CALM, model_odd=0.0), None)
+
+    def _process(self, mix: Mix, until: float | None) -> None:
+        process = Process(
+            self.number, self.disk.open(), self.cast, self.models, self.random, mix, self.ledger,
+            self.elapsed,
+        )  # fmt: skip
+        self.number += 1
+        asyncio.set_event_loop(process.loop)
+
+        def begin() -> None:
+            self.people.inbox.serve(process)
+            process.take_up()
+            self.people.plan(process)
+
+        end = process.run(begin, until=until)
+        if mix is CALM or mix.crash == 0.0:
+            end = self._answer(process, end)
+        self.ledger.note("process ends", process.number, end)
+        check_process(process, end)
+        process.bury()
+        asyncio.set_event_loop(None)
+        self.elapsed = process.elapsed + self.random.random() * 5
+        self.disk.let_go(died=end == "died")
+
+    def _answer(self, process: Process, end: str) -> str:
+        for _ in range(ROUNDS):
+            if end != "idle":
+                break
+            acted: list[bool] = []
+            end = process.run(lambda: acted.append(self.people.calm_down(process)))
+            if not acted[0]:
+                break
+        return end

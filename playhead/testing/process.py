@@ -1,0 +1,224 @@
+"""One simulated process: the real engine and roles on a virtual loop, until it dies or is stopped.
+
+Nothing of it outlives its end but what it wrote to the log and did to the world.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping
+from random import Random
+
+from playhead.actors.engine import Engine
+from playhead.actors.executor import Executor
+from playhead.actors.memory import Memory
+from playhead.actors.planner import Planner
+from playhead.actors.recovery import take_up
+from playhead.actors.role import Role, RoleName
+from playhead.actors.tool import Tool as ToolRole
+from playhead.actors.turn import Opening
+from playhead.actors.world import World
+from playhead.agent import Agent
+from playhead.events.event import Event
+from playhead.events.errors import PlayheadError
+from playhead.events.log import Log
+from playhead.events.request import Model
+from playhead.run_index import RunIndex
+from playhead.testing.clock import SEAL, VirtualLoop
+from playhead.testing.faults import CRASH_POINTS, Mix
+from playhead.testing.faulty_log import FaultyLog
+from playhead.testing.ledger import Ledger
+from playhead.testing.scheduler import SeededDispatcher
+from playhead.testing.world import FaultyModel, FaultyTools
+from playhead.tools.tool import AnyTool
+from playhead.tools.workers import Inline
+
+EPOCH = 1_700_000_000_000_000
+"""The simulated world begins at this time, in microseconds since the Unix epoch."""
+
+MOST = 30_000
+"""Places reached by one process; more is a spin."""
+
+
+class ProcessDied(BaseException):
+    """The process is no more: no code of it may go on."""
+
+
+class Process:
+    """One incarnation. `run` serves it to its end."""
+
+    def __init__(
+        self,
+        number: int,
+        log: Log,
+        agents: Mapping[str, Agent[object]],
+        models: Mapping[str, Model],
+        random: Random,
+        mix: Mix,
+        ledger: Ledger,
+        start: float,
+    ) -> None:
+        self.number = number
+        self.agents = agents
+        self.random = random
+        self.mix = mix
+        self.ledger = ledger
+        self.alive = True
+        self.phase = "recovery"
+        self.skew = 0
+        """Microseconds by which the wall clock is wrong."""
+        self.loop = VirtualLoop()
+        self._start = start
+        self._models = models
+        self._reached = 0
+        self._recovering: set[tuple[str, int]] = set()
+        self._plan = self._draw_plan()
+        self._errors: list[str] = []
+        self.loop.set_exception_handler(self._unhandled)
+        self.log = FaultyLog(log, self, self.loop, random, mix, ledger)
+        self._tools = self._draw_tools()
+        self.dispatcher = SeededDispatcher(self.loop, random, lambda: self.reach("turn"))
+        self.engine = self._make_engine()
+        self.index = RunIndex(self.log)
+        self.engine.watchers += [self._watch_recovery, self.index.committed]  # type: ignore[list-item]
+
+    def _draw_plan(self) -> dict[str, int]:
+        """Crash point -> the visit that kills; which of them is reached first, time will tell."""
+        if self.random.random() >= self.mix.crash:
+            return {}
+        points = self.random.sample(CRASH_POINTS, self.random.choice((1, 2, 4, 8)))
+        return {point: 1 + int(self.random.expovariate(0.5)) for point in points}
+
+    def _draw_tools(self) -> dict[str, dict[str, AnyTool]]:
+        faulty = FaultyTools(self, self.number, self.random, self.mix, self.ledger)
+        tools: dict[str, dict[str, AnyTool]] = {}
+        for agent in self.agents.values():
+            tools[agent.name] = {
+                tool.spec.name: faulty.wrap(tool)
+                for tool in agent.tools
+                if self.number == 0 or self.random.random() >= self.mix.deploy
+            }
+        return tools
+
+    def _make_engine(self) -> Engine:
+        world = World(
+            self._model, self._tool, Inline(), self.loop.time, lambda *_: None,
+            in_flight=self.random.choice((1, 2, 64)),
+        )  # fmt: skip
+        cast: dict[RoleName, Role] = {
+            "planner": Planner(),
+            "executor": Executor(world),
+            "tool": ToolRole(world),
+            "memory": Memory(),
+        }
+        keep = self.random.choice((0, 1, 64))
+        return Engine(
+            self.log, cast, self.loop, self.now, dispatch=self.dispatcher, keep_idle=keep
+        )
+
+    def _model(self, agent: str) -> Model:
+        return FaultyModel(
+            self._models[agent], self, self.number, self.random, self.mix, self.ledger
+        )
+
+    def _tool(self, agent: str, tool: str) -> AnyTool | None:
+        return self._tools[agent].get(tool)
+
+    def now(self) -> int:
+        """The wall clock, in microseconds since the epoch."""
+        return EPOCH + int((self._start + self.loop.time()) * 1_000_000) + self.skew
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the world began, by the true clock."""
+        return self._start + self.loop.time()
+
+    def reach(self, place: str) -> None:
+        """A place where the process may die. Raises ProcessDied, also when it is dead already."""
+        if not self.alive:
+            raise ProcessDied
+        self._reached += 1
+        if self._reached > MOST:
+            self.ledger.violated("no spin", f"process {self.number} reached {MOST} places")
+            self._die("spin")
+        if self._plan:
+            point = f"{self.phase}:{place}"
+            left = self._plan.get(point, 0)
+            if left == 1:
+                self._die(point)
+            self._plan[point] = left - 1
+
+    def _die(self, point: str) -> None:
+        self.alive = False
+        self.ledger.crashes[point] += 1
+        self.ledger.note("process dies", self.number, point)
+        self.loop.stop()
+        raise ProcessDied
+
+    def take_up(self) -> None:
+        """Take up the open runs, as a Runtime does when it is given its agents."""
+        for agent in self.agents:
+            for run in self.index.open_runs(agent):
+                state = self.engine.state(run)
+                self._recovering |= {(run, seq) for seq in state.open}
+                take_up(self.engine, run)
+        if not self._recovering:
+            self.phase = "running"
+
+    def _watch_recovery(self, state: object, records: object) -> None:
+        if self.phase == "recovery":
+            for record in records:  # type: ignore[attr-defined]
+                self._recovering.discard((record.run, record.cause))
+            if not self._recovering:
+                self.phase = "running"
+
+    def run(self, begin: Callable[[], None], *, until: float | None = None) -> str:
+        """Serve until nothing is left to do, it dies, or it was shut down at `until` (seconds)."""
+        self.loop.call_soon(begin)
+        if until is not None:
+            self.loop.call_later(until, lambda: self.loop.create_task(self._shut_down()))
+        with SEAL.closed():
+            self.loop.run_until_idle()
+        return "idle" if self.loop.idle else "stopped" if self.alive else "died"
+
+    async def _shut_down(self) -> None:
+        self.phase = "shutdown"
+        self.ledger.note("shut down", self.number)
+        self.engine.draining = True
+        await self.engine.effects.settle(self.random.choice((0.0, 0.5, 5.0)))
+        await self.engine.quiet()
+        self.engine.stop()
+        self.loop.stop()
+
+    def tell(
+        self, run: str, event: Event, told: Callable[[Exception | None], None] | None = None,
+        *, command: str | None = None,
+    ) -> None:  # fmt: skip
+        """Something that somebody outside says to a run; what does not apply is refused."""
+        opening = Opening(event, "user", "outside", command=command, told=told)
+        try:
+            self.engine.arrive(run, opening)
+        except PlayheadError as error:
+            if told is not None:
+                told(error)
+
+    def _unhandled(self, _: object, context: dict[str, object]) -> None:
+        error = context.get("exception")
+        if isinstance(error, ProcessDied) or not self.alive:
+            return
+        self.ledger.violated("no unhandled error", f"{context.get('message')}: {error!r}")
+
+    def bury(self) -> None:
+        """End its coroutines where they stand, so that no garbage collector decides when."""
+        self.alive = False
+        for task in asyncio.all_tasks(self.loop):
+            task._log_destroy_pending = False  # type: ignore[attr-defined]
+            try:
+                task.get_coro().close()  # type: ignore[union-attr]
+            except (ProcessDied, RuntimeError):
+                continue
+        self.loop.close()
+
+
+def threads() -> int:
+    """Threads alive now."""
+    return threading.active_count()

@@ -1,0 +1,50 @@
+"""What the Messages API asks of a request, as far as a crash or a bug could break it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+BLOCKS = ("text", "tool_use", "tool_result", "thinking", "redacted_thinking", "image")
+
+
+def invalid_request(body: dict[str, Any]) -> str | None:
+    """The first reason for which the API would refuse the request, or None."""
+    messages: list[dict[str, Any]] = body.get("messages", [])
+    if not messages:
+        return "it has no message"
+    if messages[0]["role"] != "user":
+        return "it does not begin with the user"
+    awaited: Sequence[str] = ()
+    for number, message in enumerate(messages):
+        content = message["content"]
+        wrong = _wrong_blocks(content) or _wrong_results(message["role"], content, awaited)
+        if wrong:
+            return f"message {number}: {wrong}"
+        awaited = [b["id"] for b in content if b.get("type") == "tool_use"]
+        if len(set(awaited)) != len(awaited):
+            return f"message {number}: two tool_use blocks of one id"
+    return f"the calls {list(awaited)} have no results" if awaited else None
+
+
+def _wrong_blocks(content: Any) -> str | None:
+    if not isinstance(content, list) or not content:
+        return "its content is empty"
+    for block in content:  # pyright: ignore[reportUnknownVariableType]
+        if block.get("type") not in BLOCKS:
+            return f"a block of type {block.get('type')!r}"
+        if block["type"] == "text" and not block["text"]:
+            return "an empty text"
+        if block["type"] == "tool_result" and not block.get("content"):
+            return "an empty tool_result"
+    return None
+
+
+def _wrong_results(role: str, content: list[dict[str, Any]], awaited: Sequence[str]) -> str | None:
+    results = [b["tool_use_id"] for b in content if b["type"] == "tool_result"]
+    if role == "assistant":
+        return "the assistant gives a tool_result" if results or awaited else None
+    if sorted(results) != sorted(awaited):
+        return f"the calls {list(awaited)} are answered by results {results}"
+    first_other = next((n for n, b in enumerate(content) if b["type"] != "tool_result"), None)
+    if first_other is not None and first_other < len(results):
+        return "a tool_result stands behind another block"
+    return None

@@ -1,0 +1,201 @@
+"""The simulated world: the agent's own model and tools, with faults before, in and after each call.
+
+The code of tools and models runs for real, on the virtual loop. What is simulated is everything
+around it: time, failures, and the death of the process that called it.
+"""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from random import Random
+from typing import Any, NoReturn
+
+from playhead.events.errors import ModelError, ToolError
+from playhead.events.request import Model, OnText, Reply, Request
+from playhead.testing.faults import Mix
+from playhead.testing.faulty_log import Alive
+from playhead.testing.ledger import Ledger
+from playhead.testing.validity import invalid_request
+from playhead.tools.context import ToolContext
+from playhead.tools.tool import AnyTool, Done, Found, NotDone, Tool
+
+CONTEXT = "__context__"
+"""The keyword by which a wrapped tool gets its context, whether it asked for one or not."""
+
+FAULTS = (
+    ("overloaded", True, None), ("rate_limit", True, 3.0), ("truncated", True, None),
+    ("timeout", True, None), ("connection", True, None), ("bad_request", False, None),
+    ("spend_limit", False, None),
+)  # fmt: skip
+"""(error, retryable, retry_after) of model calls."""
+
+
+def world_knows(key: str) -> Found:
+    """A probe that asks the simulated world itself what became of a call."""
+    raise NotImplementedError(key)
+
+
+class FaultyModel:
+    """A Model over another one."""
+
+    def __init__(
+        self, model: Model, process: Alive, number: int, random: Random, mix: Mix, ledger: Ledger
+    ) -> None:
+        self._model = model
+        self._process = process
+        self._number = number
+        self._random = random
+        self._mix = mix
+        self._ledger = ledger
+
+    async def reply(self, request: Request, on_text: OnText) -> Reply:
+        """Ask the model beneath, if nothing happens on the way there or back."""
+        self._process.reach("model.before")
+        asked = self._ledger.ask(request, self._number)
+        wrong = invalid_request(request.body)
+        if wrong is not None:
+            self._ledger.violated("valid request", f"{asked.run} {asked.seq}: {wrong}")
+        slow = self._random.random() < self._mix.model_slow
+        await asyncio.sleep(self._random.random() * (200.0 if slow else 2.0))
+        if self._random.random() < self._mix.model_error:
+            self._fail(on_text)
+        asked.reply = reply = await self._model.reply(request, on_text)
+        self._process.reach("model.in")
+        if slow:
+            await asyncio.sleep(self._random.random())
+        self._process.reach("model.after")
+        return reply
+
+    async def close(self) -> None:
+        """Close the model beneath."""
+        await self._model.close()
+
+    def _fail(self, on_text: OnText) -> NoReturn:
+        error, retryable, after = self._random.choice(FAULTS)
+        if error == "truncated":
+            on_text("The answer is pro")
+        self._ledger.note("model fails", error)
+        raise ModelError(error, "simulated", retryable=retryable, retry_after=after)
+
+
+class FaultyTools:
+    """Makes the tools that one process sees out of the agent's."""
+
+    def __init__(
+        self, process: Alive, number: int, random: Random, mix: Mix, ledger: Ledger
+    ) -> None:
+        self._process = process
+        self._number = number
+        self._random = random
+        self._mix = mix
+        self._ledger = ledger
+
+    def wrap(self, tool: AnyTool) -> AnyTool:
+        """The same tool as everybody sees it, its code watched and made to fail."""
+        signature = replace(tool.signature, context=CONTEXT)
+        call = self._async_call(tool) if tool.signature.awaits else self._call(tool)
+        call.__name__ = call.__qualname__ = tool.spec.name
+        probe = None if tool.probe is None else self._probe(tool)
+        rule = None if tool.needs_approval is None else self._rule(tool.needs_approval)
+        return Tool(call, tool.spec, signature, probe, rule)
+
+    def _async_call(self, tool: AnyTool) -> Callable[..., Any]:
+        effect = tool.spec.effect
+
+        async def call(**arguments: Any) -> Any:
+            context: ToolContext = arguments.pop(CONTEXT)
+            self._enter(tool, context)
+            await asyncio.sleep(self._random.random() * 2)
+            self._fail_before()
+            hangs = self._random.random() < self._mix.tool_hang
+            if hangs and self._random.random() < 0.3:
+                await asyncio.sleep(tool.spec.timeout * 2)
+            result = await tool.function(**_own(tool, context, arguments))
+            self._ledger.answer(context, result)
+            self._process.reach(f"tool.{effect}.in")
+            if hangs:
+                await asyncio.sleep(tool.spec.timeout * 2)
+            return self._leave(tool, result)
+
+        return call
+
+    def _call(self, tool: AnyTool) -> Callable[..., Any]:
+        def call(**arguments: Any) -> Any:
+            context: ToolContext = arguments.pop(CONTEXT)
+            self._enter(tool, context)
+            self._fail_before()
+            result = tool.function(**_own(tool, context, arguments))
+            self._ledger.answer(context, result)
+            self._process.reach(f"tool.{tool.spec.effect}.in")
+            return self._leave(tool, result)
+
+        return call
+
+    def _enter(self, tool: AnyTool, context: ToolContext) -> None:
+        self._process.reach(f"tool.{tool.spec.effect}.before")
+        ledger = self._ledger
+        ledger.start(context, tool.spec.name, tool.spec.effect, self._number)
+        self._threads = threading.active_count()
+
+    def _leave(self, tool: AnyTool, result: Any) -> Any:
+        if threading.active_count() > self._threads:
+            self._ledger.violated("sealed", f"{tool.spec.name} started a thread")
+        if self._random.random() < self._mix.tool_odd:
+            self._fail_after()
+        self._process.reach(f"tool.{tool.spec.effect}.after")
+        return result
+
+    def _fail_before(self) -> None:
+        if self._random.random() < self._mix.tool_error:
+            after = self._random.choice((None, 1.0))
+            raise ToolError("simulated: not now", hint="try again", retry_after=after)
+
+    def _fail_after(self) -> NoReturn:
+        error = self._random.choice((RuntimeError, KeyError, SystemExit, asyncio.CancelledError))
+        raise error("simulated: it was done, and then this")
+
+    def _probe(self, tool: AnyTool) -> Callable[[str], Found]:
+        def probe(key: str) -> Found:
+            self._process.reach("probe.before")
+            if self._random.random() < self._mix.tool_odd:
+                raise RuntimeError("simulated: the probe fails")
+            found = self._world_knows(key) if tool.probe is world_knows else _asked(tool, key)
+            self._ledger.found.setdefault(key, []).append(found)
+            self._process.reach("probe.after")
+            return found
+
+        return probe
+
+    def _world_knows(self, key: str) -> Found:
+        if self._random.random() < self._mix.tool_odd:
+            return None
+        answers = [a for (k, _), found in self._ledger.answered.items() if k == key for a in found]
+        return Done(answers[-1]) if answers else NotDone()
+
+    def _rule(self, rule: Callable[..., Any]) -> Callable[..., Any]:
+        async def ask(arguments: dict[str, Any]) -> bool:
+            self._process.reach("rule.before")
+            await asyncio.sleep(self._random.random())
+            if self._random.random() < self._mix.tool_odd:
+                raise RuntimeError("simulated: the rule fails")
+            said = rule(arguments)
+            said = await said if isinstance(said, Awaitable) else said
+            self._process.reach("rule.after")
+            return bool(said)
+
+        return ask
+
+
+def _own(tool: AnyTool, context: ToolContext, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments as the tool's own code wants them."""
+    name = tool.signature.context
+    return arguments if name is None else {**arguments, name: context}
+
+
+def _asked(tool: AnyTool, key: str) -> Found:
+    assert tool.probe is not None
+    found = tool.probe(key)
+    if isinstance(found, Awaitable):
+        raise NotImplementedError("simulate: an async probe is not wrapped yet")
+    return found
