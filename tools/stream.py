@@ -211,15 +211,10 @@ def _check(stop_reason: str, content: tuple[Block, ...]) -> None:
         raise ModelError(error="unknown_stop_reason", message=message)
     if calls and stop_reason in CUT_OFF:
         raise _cut_off_call(str(calls[-1].get("name")), stop_reason)
+    if not all(isinstance(block.get(key), str) for block in calls for key in ("id", "name")):
+        raise malformed(why="a tool call came without its id or name")
     if not calls and stop_reason == "tool_use":
         raise malformed(why="the reply stopped for tool_use, and calls no tool")
-    if stop_reason not in {"refusal", "pause_turn"} and all(map(_is_empty_text, content)):
-        message = "the reply says nothing and calls no tool"
-        raise ModelError(error="empty_reply", message=message, retryable=True)
-
-
-def _is_empty_text(block: Block) -> bool:
-    return block["type"] == "text" and not block.get("text")
 
 
 def _cut_off_call(tool: str, stop_reason: str) -> ModelError:

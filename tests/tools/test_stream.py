@@ -178,17 +178,21 @@ def test_no_input_at_all_is_an_empty_object() -> None:
     assert assembled(message(call("now", ""))).content[0]["input"] == {}
 
 
-@pytest.mark.parametrize("reason", ["end_turn", "tool_use", "max_tokens", "stop_sequence"])
+@pytest.mark.parametrize("reason", ["end_turn", "max_tokens", "refusal", "pause_turn"])
 @pytest.mark.parametrize("blocks", [(), (text(""),)])
-def test_a_reply_that_says_nothing_is_no_reply(reason: str, blocks: tuple[Block, ...]) -> None:
-    error = refused(message(*blocks, stop_reason=reason))
-    assert error.error == ("malformed_reply" if reason == "tool_use" else "empty_reply")
-    assert error.retryable
+def test_a_reply_may_be_whole_and_say_nothing(reason: str, blocks: tuple[Block, ...]) -> None:
+    """What follows from it is decided, and logged, elsewhere."""
+    assert assembled(message(*blocks, stop_reason=reason)).content == blocks
 
 
-@pytest.mark.parametrize("reason", ["refusal", "pause_turn"])
-def test_a_refusal_or_a_pause_may_say_nothing(reason: str) -> None:
-    assert assembled(message(stop_reason=reason)).stop_reason == reason
+@pytest.mark.parametrize("missing", ["id", "name"])
+def test_a_call_without_an_id_or_a_name_is_refused(missing: str) -> None:
+    block = {key: value for key, value in call("add", {}).items() if key != missing}
+    assert refused(message(block)).error == "malformed_reply"
+
+
+def test_a_stop_for_a_tool_without_a_call_is_refused() -> None:
+    assert refused(message(text("I add."), stop_reason="tool_use")).error == "malformed_reply"
 
 
 def test_an_unknown_stop_reason_is_named_and_not_tried_again() -> None:
