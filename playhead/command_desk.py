@@ -1,6 +1,7 @@
 """Serves the inbox: commands that other processes left become records, or get their answer."""
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from playhead.events.log import Log
 
 SECONDS = 0.2
 """How often the desk looks whether the inbox has changed."""
+
+TICK = 1_000_000_000
+"""Nanoseconds; no file system that is in use has a coarser clock, but for FAT."""
 
 program_log = structlog.get_logger("playhead.inbox")
 
@@ -61,5 +65,7 @@ class CommandDesk:
         except FileNotFoundError:
             return False
         now = (found.st_mtime_ns, found.st_size)
-        changed, self._seen = now != self._seen, now
+        changed = now != self._seen
+        # Two writes may fall into one tick of the file system's clock: look again until it is past.
+        self._seen = now if time.time_ns() - found.st_mtime_ns > TICK else None
         return changed

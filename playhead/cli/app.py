@@ -1,7 +1,6 @@
 """The commands put together, and how mistakes are told: one line, and an exit code."""
 
 import sqlite3
-import sys
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -46,7 +45,7 @@ for command in (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
     try:
-        return app(arguments, standalone_mode=False) or exits.OK
+        return app(arguments, prog_name="playhead", standalone_mode=False) or exits.OK
     except typer.TyperException as mistake:
         context = getattr(mistake, "ctx", None)
         return _tell(mistake.format_message(), exits.MISTAKE, getattr(context, "command_path", ""))
@@ -54,9 +53,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _tell(str(error), exits.LOG)
     except PlayheadError as error:
         return _tell(str(error), exits.MISTAKE)
-    except BrokenPipeError:
-        sys.stderr.close()  # whoever read us has left: nothing more to say
-        return exits.OK
     except (sqlite3.Error, OSError) as error:
         return _tell(f"{type(error).__name__}: {error}", exits.LOG)
 

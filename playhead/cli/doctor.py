@@ -38,11 +38,18 @@ VARIABLES: Mapping[str, tuple[str, str]] = {
     "NO_COLOR": ("", "no colour on a terminal"),
 }
 SECRET = frozenset(KEYS)
-NOT_SETTINGS = frozenset({"self", "log", "agents", "model", "redact", "watchers", "only_runs"})
+ARGUMENTS = frozenset({
+    "log", "agents", "model", "base_url", "redact", "watchers", "only_runs", "tracer_provider",
+})  # fmt: skip
+"""Parameters of Runtime that are parts or choices of the moment, not settings with a default."""
 
 
 def doctor(log: LogFile = None, base_url: BaseUrl = None, json: Json = False) -> int:
-    """Say what is here: versions, model, log and owner, exporter, every setting."""
+    """Say what is installed and how it is set.
+
+    Versions, the model that would answer, the log and its owner, the exporter of traces, and every
+    setting with its default.
+    """
     here = {
         "versions": dict(_versions()),
         "model": _model(base_url),
@@ -130,7 +137,7 @@ def _settings() -> Iterator[dict[str, Any]]:
         shown = "set" if now and name in SECRET else now
         yield {"name": name, "default": default or None, "now": shown, "what": what}
     for name, parameter in inspect.signature(Runtime).parameters.items():
-        if name not in NOT_SETTINGS and name not in ("base_url",):
+        if name not in ARGUMENTS:
             yield {"name": f"Runtime({name}=)", "default": parameter.default}
     for field in fields(Agent):
         if field.name in ("model", "max_tokens"):

@@ -27,7 +27,7 @@ class Live:
         """Follow a run; records up to `after` were shown before."""
         self.story = Story(run)
         self._after = after
-        self._quiet = quiet
+        self.quiet = quiet
         self._text = ""
         self._status = ""
         self._region: Region | None = None
@@ -54,7 +54,7 @@ class Live:
             self._text = ""
         if record.seq <= self._after:
             return False
-        if not self._quiet:
+        if not self.quiet:
             self._print(record)
         return record.event.kind in ENDINGS or record.event.kind == "run_paused"
 

@@ -3,6 +3,8 @@
 Results go to standard output; progress, hints and mistakes to standard error.
 """
 
+import os
+import sys
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -12,10 +14,24 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from playhead.cli import exits
 from playhead.events.spec import Usage
 
-out = Console(highlight=False, markup=False, emoji=False)
-err = Console(highlight=False, markup=False, emoji=False, stderr=True)
+
+class Terminal(Console):
+    """A console on which nothing in the text is markup, and whose reader may leave early."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(highlight=False, markup=False, emoji=False, stderr=stderr)
+
+    def on_broken_pipe(self) -> None:
+        """Whoever read us has what they wanted: `playhead show last | head`."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(exits.OK)
+
+
+out = Terminal()
+err = Terminal(stderr=True)
 
 STYLES = {
     "Goal": "bold",
@@ -55,7 +71,7 @@ def one_line(text: str) -> str:
 
 def say_json(document: Any) -> None:
     """One JSON document, on standard output."""
-    out.file.write(to_json(document, indent=2).decode() + "\n")
+    out.out(to_json(document, indent=2).decode())
 
 
 def columns(*names: str) -> Table:

@@ -66,7 +66,9 @@ def run(
     ] = None,
     json: Json = False,
 ) -> int:
-    """Run an agent on a goal. Progress goes to standard error, the answer to standard output.
+    """Run an agent on a goal.
+
+    Progress goes to standard error, the answer to standard output.
 
     Ctrl-C cancels the run, and records that; a second Ctrl-C leaves at once.
     """
@@ -75,9 +77,9 @@ def run(
     with Runtime(log_path(log), base_url=base_url, only_runs=()) as runtime:
         metadata = {**chosen.metadata, **_endpoint(base_url)}
         started = runtime.start(chosen.agent, goal, session=session, metadata=metadata)
-        if not json:
-            _introduce(started.id, chosen, log, note)
-        return _attend(runtime, started.id, 0, log, json)
+        return _attend(
+            runtime, Live(started.id, quiet=json), log, _about(started.id, chosen, log), note
+        )
 
 
 def resume(
@@ -87,7 +89,11 @@ def resume(
     base_url: BaseUrl = None,
     json: Json = False,
 ) -> int:
-    """Go on with a run after a crash, a second Ctrl-C or a pause, from its last record."""
+    """Go on with a run from its last record.
+
+    After a crash, a second Ctrl-C or a pause. No tool call that has its outcome in the log runs
+    again.
+    """
     with reading(log) as reader:
         run = find(reader, run)
         story = read_story(run, records(reader, run))
@@ -103,12 +109,12 @@ def resume(
     with runtime:
         known = again(story.started.agent, metadata, agent)
         note = demonstration(known, base_url)
-        if not json:
-            _say(f"run {run}: going on after record {len(story.records)}", note)
         runtime.register(known)
         if runtime.status(run) == "paused":
             runtime.resume(run)
-        return _attend(runtime, run, len(story.records), log, json)
+        after = len(story.records)
+        about = f"run {run}: going on after record {after}"
+        return _attend(runtime, Live(run, after, quiet=json), log, about, note)
 
 
 def _endpoint(url: str | None) -> dict[str, str]:
@@ -116,41 +122,37 @@ def _endpoint(url: str | None) -> dict[str, str]:
     return {} if url is None or "@" in url else {"base_url": url}
 
 
-def _introduce(run: str, chosen: Chosen, log: Path | None, note: str | None) -> None:
+def _about(run: str, chosen: Chosen, log: Path | None) -> str:
     agent = chosen.agent
     tools = ", ".join(tool.spec.name for tool in agent.tools) or "no tools"
     about = f"run {run}, in {log_path(log)}: {agent.name} with {tools}"
     if agent.name == ASSISTANT and "workspace" in chosen.metadata:
         about += f"; it may read the files below {chosen.metadata['workspace']} (--workspace)"
-    _say(about, note)
+    return about
 
 
-def _say(*lines: str | None) -> None:
-    for line in filter(None, lines):
-        err.print(plain(line), style="dim")
-    err.line()
-
-
-def _attend(runtime: Runtime, run: str, after: int, log: Path | None, json: bool) -> int:
+def _attend(runtime: Runtime, live: Live, log: Path | None, about: str, note: str | None) -> int:
     """Show a run until it ends or is paused; the exit code."""
-    live = Live(run, after, quiet=json)
     try:
-        interrupted = _watch(runtime, live)
+        interrupted = _watch(runtime, live, about, note)
     except KeyboardInterrupt:
-        err.print(f"left. The run is open; to go on: playhead resume {run}{log_option(log)}")
+        again = f"playhead resume {live.story.run}{log_option(log)}"
+        err.print(f"left. The run is open; to go on: {again}", soft_wrap=True)
         sys.stdout.flush()
         os._exit(exits.INTERRUPTED)  # not even a tool that hangs may keep us
-    if json:
+    if live.quiet:
         say_json(live.story.summary())
     else:
         _conclude(live.story, log)
     return exits.INTERRUPTED if interrupted else CODES[live.story.status]
 
 
-def _watch(runtime: Runtime, live: Live) -> bool:
+def _watch(runtime: Runtime, live: Live, *about: str | None) -> bool:
     """Follow the run; the first Ctrl-C cancels it. Whether there was one."""
     run = live.story.run
     try:
+        for line in filter(None, about if not live.quiet else ()):
+            err.print(plain(line), style="dim")
         with live:
             live.follow(runtime.listen(run))
             return False

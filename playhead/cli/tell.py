@@ -30,12 +30,15 @@ Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; it stands in the
 
 
 def cancel(run: RunId, reason: Reason = "", log: LogFile = None) -> int:
-    """Cancel a run: nothing new starts, what is under way is stopped, then the run ends."""
+    """Cancel a run.
+
+    Nothing new starts, what is under way is stopped, then the run ends.
+    """
     return _tell(log, run, CancelRequested(reason=reason))
 
 
 def pause(run: RunId, reason: Reason = "playhead pause", log: LogFile = None) -> int:
-    """Pause a run: it decides nothing more until `playhead resume`."""
+    """Pause a run until `playhead resume`."""
     return _tell(log, run, RunPaused(reason=reason))
 
 
@@ -44,7 +47,10 @@ def send(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What to say.")],
     log: LogFile = None,
 ) -> int:
-    """Say something more to a run; the model reads it with its next request."""
+    """Say something more to a run.
+
+    The model reads it with its next request.
+    """
     return _tell(log, run, MessageReceived(text=text))
 
 

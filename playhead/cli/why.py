@@ -62,7 +62,10 @@ OTHERWISE = ("playhead show {run} --thoughts", "playhead show {run} --records")
 
 
 def why(run: RunId, log: LogFile = None, json: Json = False) -> int:
-    """Say why a run failed or stands still, which record says so, and what to try."""
+    """Say why a run failed or stands still.
+
+    Which record says so, what came before it, and what to try.
+    """
     with reading(log) as reader:
         run = find(reader, run)
         story = read_story(run, records(reader, run))

@@ -1,0 +1,84 @@
+"""Agents for the tests of the command line, found by reference: `tests.cli.agents:adder`.
+
+They depend on the conversation alone, so that they go on in another process. What happened in the
+world stands in files of the working folder.
+"""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from playhead import Agent, tool
+from playhead.events.errors import ModelError
+from playhead.testing import ScriptedModel, call
+
+HERE = "tests.cli.agents"
+
+
+@tool(effect="read")
+def add(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+@tool
+def write(line: str) -> str:
+    """Write a line into the file `written`."""
+    with Path("written").open("a") as file:
+        file.write(f"{line}\n")
+    return "written"
+
+
+@tool(effect="read", timeout=600)
+async def wait() -> str:
+    """Wait for the file `go`, for ever if it is not there at once."""
+    if not Path("go").exists():
+        await asyncio.Event().wait()
+    return "here we go"
+
+
+def results(body: dict[str, Any]) -> int:
+    """How many tool results the model has seen."""
+    blocks = [b for m in body["messages"] for b in m["content"] if isinstance(m["content"], list)]
+    return sum(b["type"] == "tool_result" for b in blocks)
+
+
+def _adding(body: dict[str, Any]) -> Any:
+    return "It is 21." if results(body) else ["I shall add.", call("add", a=17, b=4)]
+
+
+def _waiting(body: dict[str, Any]) -> Any:
+    return [call("write", line="once"), call("wait"), "Done."][results(body)]
+
+
+def _counting(body: dict[str, Any]) -> Any:
+    return call("add", a=results(body), b=1)
+
+
+def _hacking(_: dict[str, Any]) -> Any:
+    return "\x1b[2J\x1b]0;owned\x07 all \u202etext"
+
+
+def _locked_out(_: dict[str, Any]) -> Any:
+    return ModelError("authentication", "the API key was refused", status=401)
+
+
+async def _deaf(_: dict[str, Any]) -> Any:
+    while True:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            continue
+
+
+def _agent(name: str, script: Any) -> Agent[str]:
+    return Agent(name=name, model=ScriptedModel(script), tools=[add, write, wait])
+
+
+adder = _agent("adder", _adding)
+waiter = _agent("waiter", _waiting)
+deaf = _agent("deaf", _deaf)
+runaway = _agent("runaway", _counting)
+hacker = _agent("hacker", _hacking)
+locked_out = _agent("locked_out", _locked_out)
+no_agent = "a string"
