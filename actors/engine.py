@@ -284,10 +284,19 @@ def _not_applicable(state: RunState, opening: Opening) -> PlayheadError | None:
         return UsageError(f"run {state.run} has {state.status} already")
     if opening.origin == "effect" and opening.cause not in state.open:
         return UsageError(f"record {opening.cause} of run {state.run} has its outcome already")
-    if isinstance(opening.event, TimeReached) and state.stop is not None:
-        return UsageError(f"run {state.run} is stopping already")
+    if isinstance(opening.event, TimeReached):
+        return _too_late(state, opening.event)
     if isinstance(opening.event, ApprovalDecided):
         return _wrong_approval(state, opening.event)
+    return None
+
+
+def _too_late(state: RunState, reached: TimeReached) -> PlayheadError | None:
+    if state.stop is not None:
+        return UsageError(f"run {state.run} is stopping already")
+    call = state.calls.get(reached.call or 0)
+    if reached.due == "approval" and (call is None or call.waits is None or call.lapsed):
+        return UsageError(f"call {reached.call} of run {state.run} waits for no approval")
     return None
 
 
@@ -295,6 +304,8 @@ def _wrong_approval(state: RunState, decided: ApprovalDecided) -> PlayheadError 
     call = state.calls.get(decided.call)
     if call is None or call.waits is None:
         return UsageError(f"call {decided.call} of run {state.run} waits for no approval")
+    if call.lapsed:
+        return UsageError(f"call {decided.call} of run {state.run}: its approval has lapsed")
     if call.waits.binding != decided.binding:
         return UsageError(
             f"call {decided.call} of run {state.run} is not what was approved: its arguments or "

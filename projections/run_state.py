@@ -46,6 +46,8 @@ class Call:
     attempts: int = 0
     waits: guards.ApprovalRequested | None = None
     """The open request for approval."""
+    lapsed: bool = False
+    """Nobody answered the request in time; it is refused as soon as the run decides again."""
     asked: bool = False
     """Whether a rule of the user's is being asked about it."""
     approved: bool = False
@@ -194,7 +196,7 @@ class RunState:
         times = [
             (call.waits.expires_at, runs.TimeReached(due="approval", call=call.seq))
             for call in self.calls.values()
-            if call.waits is not None and call.waits.expires_at is not None
+            if call.waits is not None and call.waits.expires_at is not None and not call.lapsed
         ]
         if self.limits.max_seconds is not None and self.stop is None:
             end = self.first_at + int(self.limits.max_seconds * 1_000_000)
@@ -272,7 +274,9 @@ def _cancel_requested(state: RunState, _: Record, event: runs.CancelRequested) -
 
 
 def _time_reached(state: RunState, _: Record, event: runs.TimeReached) -> None:
-    if state.stop is None and event.due == "max_seconds":
+    if event.due == "approval" and event.call in state.calls:
+        state.calls[event.call].lapsed = True
+    elif state.stop is None and event.due == "max_seconds":
         limit = state.limits.max_seconds
         state.stop = Stop("failed", event.due, f"{limit} s of wall clock have passed", cancels=True)
 

@@ -24,6 +24,8 @@ class ChanceModel:
     def __init__(self, random: Random, odd: float = 0.0, patience: int = 4) -> None:
         self._random = random
         self._odd = odd
+        self._density = random.choice((1.0, 0.25, 0.05))
+        """Tokens a byte: a real tokenizer gives the same prefix the same count each time."""
         self._patience = patience
         """Rounds after which it mostly answers."""
 
@@ -36,7 +38,7 @@ class ChanceModel:
                 on_text(str(block["text"]))
         most, size = int(body["max_tokens"]), len(request.content)
         usage = Usage(
-            input_tokens=self._random.choice((size, size // 4, 1)),
+            input_tokens=int(size * self._density),
             output_tokens=self._random.choice((most, 1 + most // 10)),
         )
         return Reply(tuple(content), reason, usage, request.model)

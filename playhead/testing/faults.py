@@ -73,7 +73,7 @@ def draw(random: Random, kinds: Collection[str]) -> Mix:
         model_error=some("model", 0.5), model_slow=some("model", 0.3), model_odd=some("model", 0.4),
         tool_error=some("tool", 0.5), tool_hang=some("tool", 0.3), tool_odd=some("tool", 0.3),
         append_lost=some("log", 0.1), append_doubt=some("log", 0.1), append_slow=some("log", 1.0),
-        disk_full=some("log", 0.3), clock_jump=some("clock", 1.0), people=some("people", 1.5),
+        disk_full=some("log", 0.3), clock_jump=some("clock", 1.0), people=some("people", 3.0),
         deploy=some("deploy", 0.4),
     )  # fmt: skip
     if "crash" not in kinds or random.random() < 0.15:

@@ -14,6 +14,7 @@ from playhead.events.kinds import ENDINGS, INTENTS, OUTCOMES, decode
 from playhead.events.log import Reader
 from playhead.events.model_calls import ModelAnswered, ModelFailed, ModelRequested
 from playhead.events.record import Record
+from playhead.events.runs import TimeReached
 from playhead.events.spec import Limits
 from playhead.events.tool_calls import (
     ToolFailed,
@@ -331,6 +332,15 @@ def no_spin(e: Evidence) -> Iterator[str]:
             yield f"{run} has {len(records)} records"
 
 
+def a_due_time_is_reached_once(e: Evidence) -> Iterator[str]:
+    """The same due time of the same call is said once."""
+    for run, records in e.records.items():
+        reached = Counter(
+            (r.event.due, r.event.call) for r in records if isinstance(r.event, TimeReached)
+        )
+        yield from (f"{run}: {due} was reached {n} times" for due, n in reached.items() if n > 1)
+
+
 def everything_ends(e: Evidence) -> Iterator[str]:
     """Once the faults have stopped, every run comes to its end."""
     if e.liveness:
@@ -353,7 +363,7 @@ INVARIANTS: tuple[Callable[[Evidence], Iterator[str]], ...] = (
     started_once_per_attempt, once_at_most_once, one_key_per_call, one_wish_per_use,
     wishes_come_from_replies, no_phantom_success, doubt_is_explicit, effects_have_their_record,
     paired_calls, valid_request_at_every_prefix, attempts_logged_are_requests_made,
-    spent_within_caps, no_spin, everything_ends, replay_gives_the_same_records,
+    spent_within_caps, no_spin, a_due_time_is_reached_once, everything_ends, replay_gives_the_same_records,
 )  # fmt: skip
 
 

@@ -45,7 +45,7 @@ class People:
             self.runs.append(run)
             loop.call_later(random.random() * 3, self.start, process, run)
         for _ in range(int(random.random() * 6 * process.mix.people + 0.5)):
-            loop.call_later(random.random() ** 2 * 40, self._interfere, process)
+            loop.call_later(random.random() ** 3 * 40, self._interfere, process)
         if random.random() < process.mix.clock_jump:
             loop.call_later(random.random() * 10, self._jump, process)
         for _ in range(4):

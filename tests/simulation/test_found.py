@@ -2,8 +2,13 @@
 
 from playhead import Agent, Limits, tool
 from playhead.events.event import Json
+from playhead.events.guards import ApprovalDecided
+from playhead.events.runs import RunPaused, RunResumed
+from playhead.events.version import VERSION
 from playhead.testing import ScriptedModel, call
+from playhead.testing.process import Process
 from playhead.testing.simulate import simulate
+from tests.simulation.scenes import Scene, says
 
 
 def _always(_: dict[str, Json]) -> bool:
@@ -22,9 +27,42 @@ async def plain() -> str:
     return "done"
 
 
+@tool(effect="once", approval=True, approval_expires=60.0)
+async def approved() -> str:
+    """Ask a person first."""
+    return "done"
+
+
 def test_a_limit_reached_in_the_turn_that_asks_a_rule_does_not_lose_the_rules_answer() -> None:
     def agent() -> Agent:
         model = ScriptedModel([[call("ruled"), call("plain")], "Done."])
         return Agent(name="a", model=model, tools=[ruled, plain], limits=Limits(max_tool_calls=0))
 
     simulate(agent, 1, faults=(), mode="liveness").check()
+
+
+def test_an_approval_that_lapses_while_its_run_is_paused_lapses_once() -> None:
+    model = ScriptedModel([call("approved"), "Done."])
+    scene = Scene(Agent(name="a", model=model, tools=[approved]))
+    pause = RunPaused(reason="a person")
+    scene.process((0, scene.starts()), (4, says(pause)), (90, says(RunResumed(code=VERSION))))
+    assert scene.kinds().count("time_reached") == 1
+    scene.check()
+
+
+def test_an_approval_that_has_lapsed_cannot_be_given_while_the_run_is_paused() -> None:
+    model = ScriptedModel([call("approved"), "Done."])
+    scene = Scene(Agent(name="a", model=model, tools=[approved]))
+
+    def approve(process: Process) -> None:
+        (waiting,) = process.engine.state("run-1").calls.values()
+        assert waiting.waits is not None
+        decided = ApprovalDecided(
+            call=waiting.seq, binding=waiting.waits.binding, approved=True
+        )
+        process.tell("run-1", decided)
+
+    pause, resume = RunPaused(reason="a person"), RunResumed(code=VERSION)
+    scene.process((0, scene.starts()), (4, says(pause)), (80, approve), (90, says(resume)))
+    assert "tool_started" not in scene.kinds()
+    scene.check()

@@ -1,0 +1,81 @@
+"""Small stories on the simulator: one agent, no chance, people who act at given times."""
+
+from collections.abc import Callable
+from random import Random
+
+from playhead.actors.turn import Opening
+from playhead.agent import Agent
+from playhead.events.event import Event
+from playhead.events.kinds import decode
+from playhead.events.log import Log
+from playhead.events.memory_log import MemoryLog
+from playhead.events.record import Record
+from playhead.events.runs import RunStarted
+from playhead.events.version import VERSION
+from playhead.testing.faults import CALM
+from playhead.testing.invariants import Evidence, check_all
+from playhead.testing.ledger import Ledger
+from playhead.testing.process import Process
+
+Act = tuple[float, Callable[[Process], object]]
+"""Seconds after the process began, and what happens then."""
+
+
+class Scene:
+    """A log, and the processes that come one after the other."""
+
+    def __init__(self, agent: Agent, log: Log | None = None) -> None:
+        self.agent = agent
+        self.log = log or MemoryLog()
+        self.ledger = Ledger()
+        self._count = 0
+        self._elapsed = 0.0
+
+    def process(self, *acts: Act, until: float | None = None) -> str:
+        """Let one process take up what is open and live through the acts; how it ended."""
+        assert not isinstance(self.agent.model, str)
+        process = Process(
+            self._count, self.log, {self.agent.name: self.agent},
+            {self.agent.name: self.agent.model}, Random(0), CALM, self.ledger, self._elapsed,
+        )  # fmt: skip
+
+        def begin() -> None:
+            process.take_up()
+            for seconds, act in acts:
+                process.loop.call_later(seconds, act, process)
+
+        end = process.run(begin, until=until)
+        self._count += 1
+        self._elapsed += process.loop.time()
+        process.bury()
+        return end
+
+    def starts(self, run: str = "run-1") -> Callable[[Process], None]:
+        """The run is started."""
+        started = RunStarted(goal="g", agent=self.agent.spec(), code=VERSION)
+        opening = Opening(started, "user", "outside")
+        return lambda process: process.engine.start(run, opening, None)
+
+    def records(self, run: str = "run-1") -> list[Record]:
+        """The run so far."""
+        return [decode(row, self.log.body) for row in self.log.read(run)]
+
+    def kinds(self, run: str = "run-1") -> list[str]:
+        """The kinds of its records."""
+        return [record.event.kind for record in self.records(run)]
+
+    def check(self, *, all_end: bool = True) -> None:
+        """Every invariant holds."""
+        check_all(Evidence(self.log, self.ledger, ["run-1"], all_end), Random(0))
+        assert self.ledger.broken == []
+
+
+def says(event: Event, run: str = "run-1") -> Callable[[Process], None]:
+    """Somebody says something to the run."""
+    return lambda process: process.tell(run, event)
+
+
+def dies(process: Process) -> None:
+    """The process is killed."""
+    process.alive = False
+    process.loop.stop()
