@@ -9,7 +9,7 @@ import sys
 from importlib import import_module
 from typing import Any, NoReturn
 
-CONTEXT_TOKENS = 8192
+CONTEXT_TOKENS = 16384
 SLOTS = 2
 
 
