@@ -13,9 +13,8 @@ from playhead.events.tool_calls import ToolFailed, ToolRefused, ToolRequested, T
 from playhead.projections.run_state import Call, RunState
 from playhead.tools.approvals import ask_approval, binding, matches
 from playhead.tools.arguments import check, suggest_tool
-from playhead.tools.calling import call_tool, given_up
+from playhead.tools.calling import call_tool, given_up, probe_call
 from playhead.tools.context import ToolContext
-from playhead.tools.probing import probe_call
 
 STOPPED = "not started: the run is stopping"
 
@@ -78,8 +77,9 @@ class Tool(Role):
         tool = self._world.tool(agent, job.wish.tool)
         if tool is None or tool.probe is None or not isinstance(intent.event, ToolStarted):
             return self.cut_off(intent, job, "interrupted")
-        found = await probe_call(tool, f"{intent.run}:{job.seq}", self._world.workers)
-        return found or self.cut_off(intent, job, "interrupted")
+        context = ToolContext(intent.run, job.seq, intent.event.attempt)
+        workers, monotonic = self._world.workers, self._world.monotonic
+        return await probe_call(tool, context, workers, monotonic=monotonic)
 
     def cut_off(self, intent: Record, job: Job, reason: str) -> Event:
         """Unknown for `once`; anything else may be done again."""

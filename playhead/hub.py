@@ -54,6 +54,9 @@ class Hub:
         for deliver in self._of(state.run):
             for record in records:
                 deliver(record)
+        if state.ending is not None:
+            with self._lock:
+                self._subscribers.pop(state.run, None)
 
     def text(self, run: str, request: int, text: str) -> None:
         """A piece of text came in; an empty one says that the attempt failed."""
@@ -89,8 +92,13 @@ class Listening(Generic[T]):
         self._recorded = recorded
 
     def __iter__(self) -> Iterator[T]:
+        """Listens from now on, whenever the first item is asked for."""
         items: queue.SimpleQueue[Item] = queue.SimpleQueue()
-        unsubscribe = self._hub.subscribe(self._run, items.put)
+        return self._items(items, self._hub.subscribe(self._run, items.put))
+
+    def _items(
+        self, items: "queue.SimpleQueue[Item]", unsubscribe: Callable[[], None]
+    ) -> Iterator[T]:
         try:
             sieve = _Sieve(self._kinds)
             for record in self._recorded():

@@ -89,7 +89,7 @@ class Runtime:
         """Open the log, take up the open runs of these agents, and be ready.
 
         Args:
-            log: a file (made when missing), a Log, or None for $PLAYHEAD_LOG or playhead.db.
+            log: a file (made when missing), a Log (which stays its owner's to close), or None for $PLAYHEAD_LOG or playhead.db.
             agents: whose open runs are taken up again; runs of other agents stay parked.
             model: answers every request of agents whose `model` is a name; by default the
                 anthropic SDK, or the local demonstration model without a key and a base URL.
@@ -113,6 +113,7 @@ class Runtime:
             if log is None or isinstance(log, str | Path)
             else log
         )
+        self._own_log = self._log is not log
         self._hub = Hub()
         self._agents: dict[str, Agent[object]] = {}
         self._tools: dict[str, Mapping[str, AnyTool]] = {}
@@ -169,6 +170,10 @@ class Runtime:
         for run in self._index.open_runs(agent.name):
             if self._only_runs is None or run in self._only_runs:
                 self._thread.call(partial(take_up, self._engine, run))
+
+    def watch(self, watcher: Watcher) -> None:
+        """Have each turn of each run told to `watcher`, on the runtime's loop, once committed."""
+        self._thread.call(lambda: self._engine.watchers.append(watcher))
 
     def run(
         self,
@@ -340,7 +345,8 @@ class Runtime:
         self._hub.close()
         self._thread.close()
         self._workers.close()
-        self._log.close()
+        if self._own_log:
+            self._log.close()
         self._telemetry.close()
 
     async def _settle(self) -> None:

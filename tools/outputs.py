@@ -40,4 +40,5 @@ def _unfenced(answer: str) -> str:
 
 
 def _no_constant(name: str) -> Json:
-    raise ValueError(f"{name} is not JSON")
+    msg = f"{name} is not JSON"
+    raise ValueError(msg)
