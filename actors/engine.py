@@ -162,7 +162,7 @@ class Engine:
         if state.run not in self.taken or self.draining:
             return True
         paused = state.paused is not None and state.stop is None
-        return paused and event.kind not in ("run_resumed", "cancel_requested")
+        return paused and not _ends_a_pause(event)
 
     def _unstorable(self, stage: Stage, opening: Opening, error: NotStorable) -> None:
         if opening.origin == "effect":
@@ -276,6 +276,13 @@ class Engine:
         armed = self._timers.pop(run, None)
         if armed is not None:
             armed[1].cancel()
+
+
+def _ends_a_pause(event: Event) -> bool:
+    """Whether a paused run decides on it at once: it goes on, or it is to end."""
+    if isinstance(event, TimeReached):
+        return event.due == "max_seconds"
+    return event.kind in ("run_resumed", "cancel_requested")
 
 
 def _not_applicable(state: RunState, opening: Opening) -> PlayheadError | None:

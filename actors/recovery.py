@@ -29,10 +29,11 @@ def take_up(engine: Engine, run: str) -> None:
         return
     engine.taken.add(run)
     cut_off = list(state.open.items())
-    if state.paused is None and state.interrupted >= INTERRUPTIONS:
+    decides = state.paused is None or state.stop is not None  # a paused run can be stopped
+    if state.paused is None and state.stop is None and state.interrupted >= INTERRUPTIONS:
         reason = f"interrupted {state.interrupted} times without getting any further"
         engine.arrive(run, Opening(RunPaused(reason=reason), "runtime", "outside"))
-    elif state.paused is None and (state.held or state.code != VERSION):
+    elif decides and (state.held or state.code != VERSION):
         resumed = RunResumed(code=VERSION, reason="taken up again")
         engine.arrive(run, Opening(resumed, "runtime", "outside"))
     for seq, intent in cut_off:

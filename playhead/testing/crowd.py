@@ -115,7 +115,7 @@ def _agent(name: str, random: Random, mix: Mix) -> Agent[object]:
         name=name,
         instructions=random.choice(("", "Be brief.")),
         model=ChanceModel(random, odd=mix.model_odd, patience=random.randint(0, 5)),
-        tools=random.sample(TOOLS, random.choice((0, 1, 2, 4, 6))),
+        tools=random.sample(TOOLS, random.choice((0, 1, 3, 5, 11))),
         output=random.choice((None, None, None, Weather)),
         limits=_limits(random),
         max_tokens=random.choice((50, 4096)),

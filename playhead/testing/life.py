@@ -156,12 +156,14 @@ class _Story:
             self.ledger.note("process", self.number)
             stops = self.mix.stop if self.number < self.mix.processes - 1 else 0.0
             until = self.random.random() ** 2 * 25 if self.random.random() < stops else None
-            self._process(self.mix, until)
+            if self._process(self.mix, until) and self.random.random() < 0.8:
+                break
         if mode == "liveness":
             self.ledger.note("calm")
             self._process(replace(CALM, model_odd=0.0), None)
 
-    def _process(self, mix: Mix, until: float | None) -> None:
+    def _process(self, mix: Mix, until: float | None) -> bool:
+        """One process; whether it left nothing to do."""
         process = Process(
             self.number, self.disk.open(), self.cast, self.models, self.random, mix, self.ledger,
             self.elapsed,
@@ -179,10 +181,12 @@ class _Story:
             end = self._answer(process, end)
         self.ledger.note("process ends", process.number, end)
         check_process(process, end)
+        done = end == "idle" and self.people.at_rest(process)
         process.bury()
         asyncio.set_event_loop(None)
         self.elapsed = process.elapsed + self.random.random() * 5
         self.disk.let_go(died=end == "died")
+        return done
 
     def _answer(self, process: Process, end: str) -> str:
         for _ in range(ROUNDS):

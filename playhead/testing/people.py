@@ -40,16 +40,16 @@ class People:
     def plan(self, process: Process) -> None:
         """Draw what people will do while this process lives."""
         loop, random = process.loop, self._random
-        while len(self.runs) < self._wanted:
+        while len(self.runs) < self._wanted and (not self.runs or random.random() < 0.7):
             run = f"run-{len(self.runs) + 1}"
             self.runs.append(run)
             loop.call_later(random.random() * 3, self.start, process, run)
         for _ in range(int(random.random() * 6 * process.mix.people + 0.5)):
-            loop.call_later(random.random() ** 3 * 40, self._interfere, process)
+            loop.call_later(random.expovariate(0.2), self._interfere, process)
         if random.random() < process.mix.clock_jump:
             loop.call_later(random.random() * 10, self._jump, process)
         for _ in range(4):
-            loop.call_later(random.random() * 60, self._look_at_approvals, process)
+            loop.call_later(random.expovariate(0.05), self._look_at_approvals, process)
 
     def start(self, process: Process, run: str) -> None:
         """Start a run, in a session if there is one that is free."""
@@ -75,6 +75,11 @@ class People:
 
         opening = Opening(started, "user", "outside", told=told)
         process.engine.start(run, opening, recall_session(process.log, past))
+
+    def at_rest(self, process: Process) -> bool:
+        """Whether every run that people wanted has ended."""
+        states = [process.engine.state(run) for run in self._known(process)]
+        return len(self.runs) == self._wanted and all(s.ending is not None for s in states)
 
     def _known(self, process: Process) -> list[str]:
         return [run for run in self.runs if process.log.stream(run) is not None]
@@ -154,8 +159,8 @@ class People:
         acted = False
         for run in self._known(process):
             state = process.engine.state(run)
-            if state.ending is not None:
-                continue
+            if state.ending is not None or state.stop is not None:
+                continue  # a run that is to stop does so by itself
             if state.paused is not None:
                 process.tell(run, RunResumed(code=VERSION, reason="go on"))
                 acted = True

@@ -31,8 +31,17 @@ class Scene:
         self._count = 0
         self._elapsed = 0.0
 
+    def before_taking_up(self, act: Callable[[Process], object]) -> str:
+        """Let a process act before it takes up what is open, as it serves its inbox."""
+        return self._process(act, (), None)
+
     def process(self, *acts: Act, until: float | None = None) -> str:
         """Let one process take up what is open and live through the acts; how it ended."""
+        return self._process(lambda _: None, acts, until)
+
+    def _process(
+        self, first: Callable[[Process], object], acts: tuple[Act, ...], until: float | None
+    ) -> str:
         assert not isinstance(self.agent.model, str)
         process = Process(
             self._count, self.log, {self.agent.name: self.agent},
@@ -40,6 +49,7 @@ class Scene:
         )  # fmt: skip
 
         def begin() -> None:
+            first(process)
             process.take_up()
             for seconds, act in acts:
                 process.loop.call_later(seconds, act, process)

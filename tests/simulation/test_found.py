@@ -3,12 +3,12 @@
 from playhead import Agent, Limits, tool
 from playhead.events.event import Json
 from playhead.events.guards import ApprovalDecided
-from playhead.events.runs import RunPaused, RunResumed
+from playhead.events.runs import CancelRequested, RunPaused, RunResumed
 from playhead.events.version import VERSION
 from playhead.testing import ScriptedModel, call
 from playhead.testing.process import Process
 from playhead.testing.simulate import simulate
-from tests.simulation.scenes import Scene, says
+from tests.simulation.scenes import Scene, dies, says
 
 
 def _always(_: dict[str, Json]) -> bool:
@@ -65,4 +65,22 @@ def test_an_approval_that_has_lapsed_cannot_be_given_while_the_run_is_paused() -
     pause, resume = RunPaused(reason="a person"), RunResumed(code=VERSION)
     scene.process((0, scene.starts()), (4, says(pause)), (80, approve), (90, says(resume)))
     assert "tool_started" not in scene.kinds()
+    scene.check()
+
+
+def test_a_paused_run_ends_when_its_time_is_over() -> None:
+    model = ScriptedModel([call("approved"), "Done."])
+    limits = Limits(max_seconds=50)
+    scene = Scene(Agent(name="a", model=model, tools=[approved], limits=limits))
+    scene.process((0, scene.starts()), (4, says(RunPaused(reason="a person"))))
+    assert scene.kinds()[-1] == "run_failed"
+    scene.check()
+
+
+def test_a_cancel_that_came_to_a_paused_run_while_nobody_had_it_ends_it_when_it_is_taken_up() -> None:
+    model = ScriptedModel([call("approved"), "Done."])
+    scene = Scene(Agent(name="a", model=model, tools=[approved]))
+    scene.process((0, scene.starts()), (4, says(RunPaused(reason="a person"))), (5, dies))
+    scene.before_taking_up(says(CancelRequested()))
+    assert scene.kinds()[-1] == "run_cancelled"
     scene.check()
