@@ -30,7 +30,7 @@ from playhead.projections.results import result_text
 from playhead.projections.run_state import RunState
 from playhead.projections.span_ids import Origin, origin_of, span_id
 
-logger: structlog.typing.FilteringBoundLogger = structlog.get_logger("playhead.calls")
+logger = structlog.get_logger("playhead.calls")
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 INFO, WARNING = LEVELS["info"], LEVELS["warning"]
@@ -69,12 +69,18 @@ class ProgramLog:
         self._origins: dict[str, Origin] = {}
 
     def committed(self, state: RunState, records: Sequence[Record]) -> None:
-        """Write the lines of a turn, if any level of them is wanted."""
+        """Write the lines of a turn. What the program's settings raise never harms the run."""
         if not structlog.is_configured():
             return
+        try:
+            self._committed(state, records)
+        except Exception as error:  # whatever a processor of the program's raises
+            print(f"playhead: the program log failed: {error!r}", file=sys.stderr)  # noqa: T201
+
+    def _committed(self, state: RunState, records: Sequence[Record]) -> None:
         bound = logger.bind()
-        info = bound.is_enabled_for(INFO)
-        if not info and not bound.is_enabled_for(WARNING):
+        info = _wants(bound, INFO)
+        if not info and not _wants(bound, WARNING):
             return
         for record in records:
             line = self._line(state, record)
@@ -85,7 +91,7 @@ class ProgramLog:
 
     def _write(
         self,
-        bound: structlog.typing.FilteringBoundLogger,
+        bound: Any,
         state: RunState,
         name: str,
         seq: int,
@@ -99,8 +105,8 @@ class ProgramLog:
             "trace_id": f"{self._origin(state.run).trace:032x}",
             "span_id": f"{span:016x}",
         }
-        level = WARNING if name.endswith("failure") else INFO
-        bound.log(level, name, **where, **fields)
+        write = bound.warning if name.endswith("failure") else bound.info
+        write(name, **where, **fields)
 
     def _line(self, state: RunState, record: Record) -> tuple[str, int, int, Fields] | None:
         """(event, seq of the intent, span, fields) of a record worth a line."""
@@ -164,6 +170,14 @@ class ProgramLog:
         self._origins.pop(run, None)
         for key in [key for key in self._wishes if key[0] == run]:
             del self._wishes[key]
+
+
+def _wants(bound: object, level: int) -> bool:
+    """Whether lines of that level go anywhere: known of structlog's own filter and of stdlib's."""
+    if isinstance(bound, structlog.stdlib.BoundLogger):
+        return bool(bound.isEnabledFor(level))
+    ask = getattr(type(bound), "is_enabled_for", None)
+    return ask is None or bool(ask(bound, level))
 
 
 def _is_call(intent: Record) -> bool:

@@ -76,3 +76,35 @@ def test_a_program_that_wants_only_warnings_gets_only_failures(lines: list[Line]
     with Runtime(MemoryLog(), [someone]) as runtime:
         runtime.run(someone, "Go on.")
     assert [line["event"] for line in lines] == ["tool_call.failure"]
+
+
+@pytest.mark.parametrize("wrapper", [structlog.stdlib.BoundLogger, structlog.BoundLogger])
+def test_loggers_of_the_standard_library_get_the_lines_that_their_level_lets_through(
+    wrapper: type[Any], lines: list[Line], caplog: pytest.LogCaptureFixture
+) -> None:
+    structlog.configure(
+        processors=[structlog.stdlib.render_to_log_kwargs],
+        wrapper_class=wrapper,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+    )
+    caplog.set_level("WARNING", logger="playhead.calls")
+    someone = agent([call("fail", why="no"), "Done."])
+    with Runtime(MemoryLog(), [someone]) as runtime:
+        runtime.run(someone, "Go on.")
+    assert [record.message for record in caplog.records] == ["tool_call.failure"]
+
+
+def test_a_processor_that_raises_does_not_harm_the_run(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def broken(*_: object) -> str:
+        raise ValueError
+
+    structlog.configure(processors=[broken])
+    try:
+        someone = agent(["Hello."])
+        with Runtime(MemoryLog(), [someone]) as runtime:
+            assert runtime.run(someone, "Greet.").output == "Hello."
+    finally:
+        structlog.reset_defaults()
+    assert "the program log failed: ValueError()" in capsys.readouterr().err

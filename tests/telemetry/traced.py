@@ -4,7 +4,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import Sampler
@@ -49,13 +49,24 @@ class Seen(NamedTuple):
         return dict(self.attributes)
 
 
+class _Counting(SpanProcessor):
+    def __init__(self, spans: "Spans") -> None:
+        self._spans = spans
+
+    def on_end(self, span: ReadableSpan) -> None:
+        self._spans.made += 1
+
+
 class Spans:
     """A provider of the SDK whose spans stay here."""
 
     def __init__(self, sampler: Sampler | None = None) -> None:
+        self.made = 0
+        """Span objects that reached the processors, sampled or not."""
         self._exporter = InMemorySpanExporter()
         self.provider = TracerProvider(sampler=sampler, shutdown_on_exit=False)
         self.provider.add_span_processor(SimpleSpanProcessor(self._exporter))
+        self.provider.add_span_processor(_Counting(self))
 
     def seen(self) -> list[Seen]:
         """In the order in which they came."""
