@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TypeAlias
 
-from playhead.actors.role import PERFORMS, Job, Role, RoleName
+from playhead.actors.role import PERFORMS, Job, Role, RoleName, purpose
 from playhead.actors.turn import Opening
 from playhead.events.errors import NotStorable
 from playhead.events.event import Event
@@ -39,12 +39,12 @@ class Effects:
 
     def begin(self, intent: Record, state: RunState) -> None:
         """Start what a committed intent announces."""
-        role = self._cast[PERFORMS[intent.event.kind]]
+        role = self._cast[PERFORMS[purpose(intent.event)]]
         self._run(role, role.perform, intent, state)
 
     def recover(self, intent: Record, state: RunState) -> None:
         """Find out what became of an intent that a crash left open."""
-        role = self._cast[PERFORMS[intent.event.kind]]
+        role = self._cast[PERFORMS[purpose(intent.event)]]
         self._run(role, role.recover, intent, state)
 
     def _run(self, role: Role, do: Do, intent: Record, state: RunState) -> None:
@@ -113,6 +113,10 @@ class Effects:
 
 def job_of(state: RunState, intent: Record) -> Job:
     """What an open intent is about."""
-    if isinstance(intent.event, ToolStarted | RuleAsked):
-        return state.calls[intent.event.call]
-    return state.requests[intent.seq]
+    match intent.event:
+        case ToolStarted(call=call) | RuleAsked(call=int(call)):
+            return state.calls[call]
+        case ModelRequested():
+            return state.requests[intent.seq]
+        case _:
+            return None

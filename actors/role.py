@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal, TypeAlias
 
 from playhead.events.event import Event
+from playhead.events.guards import ApprovalRequested, RuleAsked
 from playhead.events.record import Record
 from playhead.events.request import Request
+from playhead.events.runs import LimitReached
 from playhead.projections.run_state import Call, RunState
 
 RoleName: TypeAlias = Literal["planner", "executor", "tool", "memory"]
@@ -20,9 +22,9 @@ ORDER: tuple[RoleName, ...] = ("planner", "executor", "tool", "memory")
 PERFORMS: Mapping[str, RoleName] = {
     "model_requested": "executor",
     "tool_started": "tool",
-    "rule_asked": "tool",
+    "rule_asked:approval": "tool",
 }
-"""Intent -> the role that performs it."""
+"""Intent, or intent:purpose, -> the role that performs it."""
 
 DECIDES: Mapping[str, RoleName] = {
     "strategy_chosen": "planner",
@@ -42,20 +44,23 @@ DECIDES: Mapping[str, RoleName] = {
     "limit_reached:max_tool_calls": "tool",
     "tool_started": "tool",
     "tool_refused": "tool",
-    "approval_requested": "tool",
-    "rule_asked": "tool",
+    "approval_requested:call": "tool",
+    "rule_asked:approval": "tool",
 }
 """Kind, or kind:purpose, -> the one role that decides it."""
 
 
 def purpose(event: Event) -> str:
-    """The event's key in DECIDES."""
-    limit = getattr(event, "limit", None)
-    return event.kind if limit is None else f"{event.kind}:{limit}"
+    """The event's key in DECIDES and PERFORMS."""
+    match event:
+        case LimitReached(limit=word) | RuleAsked(rule=word) | ApprovalRequested(about=word):
+            return f"{event.kind}:{word}"
+        case _:
+            return event.kind
 
 
-Job: TypeAlias = Request | Call
-"""What an intent is about: the rendered request, or the call with its wish."""
+Job: TypeAlias = Request | Call | None
+"""What an intent is about: the rendered request, the call with its wish, or the intent alone."""
 
 
 class Role(ABC):

@@ -9,10 +9,11 @@ class ApprovalRequested(Event):
     """A call waits for a person. The run goes on without a thread, across restarts."""
 
     kind: Literal["approval_requested"] = "approval_requested"
+    about: Literal["call", "plan"] = "call"
     call: int
-    """The seq of the ToolRequested."""
+    """The seq of the ToolRequested; for a plan, of its PlanProposed or PlanRevised."""
     binding: str
-    """SHA-256 (hex) over tool, arguments and definition: what is approved is this, nothing else."""
+    """SHA-256 (hex) over the plan, or over tool, arguments and definition: what is approved is this, nothing else."""
     expires_at: int | None = None
     """Microseconds since the epoch; the request lapses then."""
 
@@ -35,8 +36,14 @@ class RuleAsked(Event):
     """A function of the user's is to be asked."""
 
     kind: Literal["rule_asked"] = "rule_asked"
-    rule: Literal["approval"]
-    call: int
+    rule: Literal["approval", "strategy", "router", "output"]
+    """Which of the agent's functions; the role that it serves performs it."""
+    call: int | None = None
+    """For `approval`: the seq of the ToolRequested."""
+    step: str | None = None
+    """The step that it is about."""
+    subject: Json = None
+    """What it is asked about: a goal, an answer, a task; for `approval` the call says it."""
 
 
 class RuleAnswered(Event):

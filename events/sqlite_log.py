@@ -13,6 +13,7 @@ from playhead.events.errors import LogBehindAnchor, LogDamaged, PlayheadError, U
 from playhead.events.kinds import seal
 from playhead.events.log import RUNTIME_STREAM, Append, Done, Head
 from playhead.events.log_events import LossAccepted
+from playhead.events.moves import base_of, last_move
 from playhead.events.owner import OwnerLock
 from playhead.events.record import Record
 from playhead.events.schema import found_format
@@ -98,44 +99,51 @@ class SqliteLog(SqliteReader):
 
 def _open_store(path: Path, driver: Driver, durability: Durability, accept_loss: bool) -> Store:
     mark = read_anchor(path)
-    fault = None if mark is None else _fault(path, driver, mark)
+    base, fault = _examine(path, driver, mark or Mark())
     if fault is not None and not accept_loss:
         raise fault
     store = Store(path, driver, durability)
     try:
         if mark is not None and fault is not None:
-            store.catch_up(Mark())
+            store.catch_up(base)
             _record_loss(path, store, mark)
         else:
-            store.catch_up(mark or Mark())
+            store.catch_up(base if mark is None or mark.position < base.position else mark)
     except BaseException:
         store.disconnect()
         raise
     return store
 
 
-def _fault(path: Path, driver: Driver, mark: Mark) -> LogDamaged | None:
-    """How the log contradicts its anchor; reads one row only (`verify` reads them all).
+def _examine(path: Path, driver: Driver, mark: Mark) -> tuple[Mark, LogDamaged | None]:
+    """Where the unbroken part begins, and how the log contradicts its anchor.
 
-    Read-only, before anything opens it for writing: a damaged WAL is evidence.
+    Reads a few rows only (`verify` reads them all), and read-only, before anything opens the file
+    for writing: a damaged WAL is evidence.
     """
-    if mark.position == 0:
-        return None
     if found_format(driver, path) == 0:
-        return LogBehindAnchor(str(path), mark.position, 0)
+        lost = LogBehindAnchor(str(path), mark.position, 0) if mark.position else None
+        return Mark(), lost
     reader = SqliteReader(path, driver)
     try:
-        end = reader.end()
-        row = next(reader.follow(mark.position - 1, 1), None)
+        base = base_of(last_move(reader))
+        return base, _fault(reader, base, mark)
     finally:
         reader.close()
+
+
+def _fault(reader: SqliteReader, base: Mark, mark: Mark) -> LogDamaged | None:
+    if mark.position == 0 or mark == base:
+        return None
+    end = reader.end()
     if end < mark.position:
-        return LogBehindAnchor(str(path), mark.position, end)
+        return LogBehindAnchor(str(reader.path), mark.position, end)
+    row = next(reader.follow(mark.position - 1, 1), None)
     if row is None or row.hash != mark.hash:
         return LogDamaged(
-            f"{path} holds another record at position {mark.position} than its anchor: an old copy "
-            "was put back and written on; `playhead verify` tells more, and with --accept-loss "
-            "records the loss and lets it be written again"
+            f"{reader.path} holds another record at position {mark.position} than its anchor: an "
+            "old copy was put back and written on; `playhead verify` tells more, and with "
+            "--accept-loss records the loss and lets it be written again"
         )
     return None
 

@@ -51,17 +51,15 @@ class SqliteReader:
         if found_format(self.driver, self.path) == 0:
             msg = f"{self.path} is no Playhead log (it is empty)"
             raise LogError(msg)
-        self._idle: list[Connection] = []
+        self._idle: list[tuple[int, Connection]] = []
+        """Connections, each with the file's number when it was opened."""
         self._closed = False
         self._process = os.getpid()
 
     def _rows(self, query: str, *values: Value) -> list[Any]:
         """All rows of one short read, on a connection that no other thread uses meanwhile."""
         self._check_usable()
-        try:
-            connection = self._idle.pop()
-        except IndexError:
-            connection = self.driver.connect(self.path, "ro")
+        number, connection = self._connection()
         try:
             rows = connection.execute(query, values).fetchall()
         except self.driver.error as error:
@@ -72,10 +70,25 @@ class SqliteReader:
                 raise LogDamaged(msg) from error
             msg = f"{self.path} cannot be read: {error}"
             raise LogError(msg) from error
-        self._idle.append(connection)
+        self._idle.append((number, connection))
         if self._closed:
             self.close()
         return rows
+
+    def _connection(self) -> tuple[int, Connection]:
+        """An idle connection to the file that the path names now: archiving puts another there."""
+        try:
+            now = self.path.stat().st_ino
+        except FileNotFoundError as error:
+            msg = f"{self.path} is gone: it was moved or deleted"
+            raise LogError(msg) from error
+        while self._idle:
+            number, connection = self._idle.pop()
+            if number == now:
+                return number, connection
+            with suppress(self.driver.error):
+                connection.close()
+        return now, self.driver.connect(self.path, "ro")
 
     def _check_usable(self) -> None:
         if self._closed:
@@ -172,7 +185,7 @@ class SqliteReader:
         if os.getpid() == self._process:
             while self._idle:
                 with suppress(self.driver.error):  # SQLite tries to tidy up, which it may not here
-                    self._idle.pop().close()
+                    self._idle.pop()[1].close()
 
 
 def _stored(row: Any) -> Stored:

@@ -12,6 +12,7 @@ from playhead.events.anchor import Mark
 from playhead.events.errors import LogError
 from playhead.events.kinds import body_refs
 from playhead.events.log import Head, Reader
+from playhead.events.moves import base_of, last_move
 from playhead.events.record import Stored
 
 Fault: TypeAlias = Literal[
@@ -45,6 +46,8 @@ class Report:
     """The anchor's position; None without an anchor: then a lost tail cannot be seen."""
     problems: list[Problem] = field(default_factory=list)
     """In the order in which they were met; the first is the first bad place."""
+    mark: Mark = field(default=Mark(), compare=False)
+    """Where the log ends, as an anchor would say it."""
 
     @property
     def ok(self) -> bool:
@@ -55,8 +58,8 @@ class Report:
 def verify(reader: Reader, anchor: Mark | None) -> Report:
     """Read the whole log once and check it against its hashes, its bodies and its anchor."""
     report = Report(anchored=anchor.position if anchor else None)
-    check = _Check(reader, anchor, report)
     try:
+        check = _Check(reader, anchor, report)
         for row in reader.follow():
             for problem in check.record(row):
                 report.problems.append(problem)
@@ -75,10 +78,16 @@ class _Check:
         self._report = report
         self._heads: dict[str, Head] = {}
         self._mark = Mark()
+        self._move = last_move(reader)
+        self._base = base_of(self._move)
+        self._parted = self._move is not None
+        """Still before the position up to which the log was parted: gaps are no fault there."""
         self._bodies: set[str] = set()
 
     def record(self, row: Stored) -> Iterator[Problem]:
-        if row.position != self._report.end + 1:
+        if self._parted and row.position > self._base.position:
+            yield from self._joined()
+        if row.position != self._report.end + 1 and not self._parted:
             yield self._gap(row.position)
         self._report.end = row.position
         self._report.records += 1
@@ -86,7 +95,7 @@ class _Check:
         yield from self._chain(row)
         if row.bodies is not None:
             yield from self._body_of(row)
-        if self._anchor is not None and row.position == self._anchor.position:
+        if self._anchor is not None and row.position == self._anchor.position and not self._parted:
             yield from self._at_anchor(self._anchor)
 
     def _chain(self, row: Stored) -> Iterator[Problem]:
@@ -126,6 +135,20 @@ class _Check:
             if sha256(content).hexdigest() != digest:
                 yield Problem("altered_body", f"{what} was altered", *where)
 
+    def _joined(self) -> Iterator[Problem]:
+        """The parted part is over: it must hold what it was left with; go on from its end."""
+        assert self._move is not None
+        if self._mark.running.hex() != self._move.kept:
+            what = (
+                f"up to position {self._base.position} the log does not hold the records that it "
+                f"was left with when runs were moved ({self._move.side})"
+            )
+            yield Problem("missing", what, position=self._base.position)
+        self._parted = False
+        self._report.end, self._mark = self._base.position, self._base
+        if self._anchor is not None and self._anchor.position == self._base.position:
+            yield from self._at_anchor(self._anchor)
+
     def _gap(self, position: int) -> Problem:
         first, last = self._report.end + 1, position - 1
         lost = f"position {first} is" if first == last else f"positions {first} to {last} are"
@@ -140,6 +163,7 @@ class _Check:
             yield Problem("other_history", what, position=anchor.position)
 
     def end(self) -> Iterator[Problem]:
+        self._report.mark = self._mark
         for stream in self._reader.streams():
             if stream.id not in self._heads:
                 what = f"run {stream.id} is missing: the log names it, but has none of its records"

@@ -384,7 +384,8 @@ def _approval_decided(state: RunState, _: Record, event: guards.ApprovalDecided)
 
 def _rule_asked(state: RunState, record: Record, event: guards.RuleAsked) -> None:
     state.open[record.seq] = record
-    state.calls[event.call].asked = True
+    if event.call is not None:
+        state.calls[event.call].asked = True
 
 
 def _rule_answered(state: RunState, record: Record, _: guards.RuleAnswered) -> None:

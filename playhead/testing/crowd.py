@@ -114,22 +114,22 @@ def _agent(name: str, random: Random, mix: Mix) -> Agent[object]:
     return Agent(
         name=name,
         instructions=random.choice(("", "Be brief.")),
-        model=ChanceModel(random, odd=mix.model_odd, patience=random.randint(0, 5)),
-        tools=random.sample(TOOLS, random.choice((0, 1, 3, 5, 11))),
+        model=ChanceModel(random, odd=mix.model_odd, patience=random.randint(1, 6)),
+        tools=random.sample(TOOLS, random.choice((0, 2, 4, 6, 11, 11))),
         output=random.choice((None, None, None, Weather)),
         limits=_limits(random),
         max_tokens=random.choice((50, 4096)),
-        retry=Retry(attempts=random.choice((1, 2, 4)), base=random.choice((0.0, 0.5))),
+        retry=Retry(attempts=random.choice((1, 3, 4, 4)), base=random.choice((0.0, 0.5))),
     )
 
 
 def _limits(random: Random) -> Limits:
     def perhaps(*values: float) -> float | None:
-        return random.choice(values) if random.random() < 0.25 else None
+        return random.choice(values) if random.random() < 0.15 else None
 
     calls, tools, tokens = perhaps(1, 3, 6), perhaps(1, 2, 5), perhaps(3000, 8000, 40_000)
     return Limits(
-        max_steps=random.choice((1, 3, 6, 10)),
+        max_steps=random.choice((1, 4, 8, 10, 10)),
         max_model_calls=None if calls is None else int(calls),
         max_tool_calls=None if tools is None else int(tools),
         max_tokens=None if tokens is None else int(tokens),

@@ -17,12 +17,13 @@ PLACES = (
     "rule.before", "rule.after",
 )  # fmt: skip
 """turn: between two visits to a role. append.before, committed (nobody knows of it yet), told.
-before, in and after an effect; in: it has happened, the code that did it has not returned."""
+before, in and after an effect; in: it has happened, the code that did it has not returned. What
+arrives during a shutdown is held, so that no role is visited then."""
 
 CRASH_POINTS: tuple[str, ...] = (
     *(f"running:{place}" for place in PLACES),
     *(f"recovery:{place}" for place in (*PLACES[:4], "probe.before", "probe.after")),
-    *(f"shutdown:{place}" for place in (*PLACES[:4], "model.after", "tool.read.after",
+    *(f"shutdown:{place}" for place in (*PLACES[1:4], "model.after", "tool.read.after",
                                         "tool.keyed.after", "tool.once.after")),
 )  # fmt: skip
 

@@ -155,7 +155,7 @@ class _Story:
         for _ in range(self.mix.processes):
             self.ledger.note("process", self.number)
             stops = self.mix.stop if self.number < self.mix.processes - 1 else 0.0
-            until = self.random.random() ** 2 * 25 if self.random.random() < stops else None
+            until = self.random.expovariate(0.2) if self.random.random() < stops else None
             if self._process(self.mix, until) and self.random.random() < 0.8:
                 break
         if mode == "liveness":
@@ -166,7 +166,7 @@ class _Story:
         """One process; whether it left nothing to do."""
         process = Process(
             self.number, self.disk.open(), self.cast, self.models, self.random, mix, self.ledger,
-            self.elapsed,
+            self.elapsed, until,
         )  # fmt: skip
         self.number += 1
         asyncio.set_event_loop(process.loop)
@@ -176,7 +176,7 @@ class _Story:
             process.take_up()
             self.people.plan(process)
 
-        end = process.run(begin, until=until)
+        end = process.run(begin)
         if mix is CALM or mix.crash == 0.0:
             end = self._answer(process, end)
         self.ledger.note("process ends", process.number, end)

@@ -56,7 +56,10 @@ class Process:
         mix: Mix,
         ledger: Ledger,
         start: float,
+        until: float | None = None,
     ) -> None:
+        """Args as they are called; `until`: when it is to be shut down, in its own seconds."""
+        self._until = until
         self.number = number
         self.agents = agents
         self.random = random
@@ -85,8 +88,12 @@ class Process:
         """Crash point -> the visit that kills; which of them is reached first, time will tell."""
         if self.random.random() >= self.mix.crash:
             return {}
-        points = self.random.sample(CRASH_POINTS, self.random.choice((1, 2, 4, 8)))
-        return {point: 1 + int(self.random.expovariate(0.5)) for point in points}
+        after = () if self.number == 0 else ("recovery", "recovery")
+        phases = ("running", *after, *(() if self._until is None else ("shutdown",) * 3))
+        phase = self.random.choice(phases)
+        points = [point for point in CRASH_POINTS if point.startswith(phase)]
+        chosen = self.random.sample(points, self.random.choice((1, 2, 5)))
+        return {point: 1 + int(self.random.expovariate(1.0)) for point in chosen}
 
     def _draw_tools(self) -> dict[str, dict[str, AnyTool]]:
         faulty = FaultyTools(self, self.number, self.random, self.mix, self.ledger)
@@ -171,11 +178,11 @@ class Process:
             if not self._recovering:
                 self.phase = "running"
 
-    def run(self, begin: Callable[[], None], *, until: float | None = None) -> str:
-        """Serve until nothing is left to do, it dies, or it was shut down at `until` (seconds)."""
+    def run(self, begin: Callable[[], None]) -> str:
+        """Serve until nothing is left to do (idle), it died, or it was shut down (stopped)."""
         self.loop.call_soon(begin)
-        if until is not None:
-            self.loop.call_later(until, lambda: self.loop.create_task(self._shut_down()))
+        if self._until is not None:
+            self.loop.call_later(self._until, lambda: self.loop.create_task(self._shut_down()))
         with SEAL.closed():
             self.loop.run_until_idle()
         return "idle" if self.loop.idle else "stopped" if self.alive else "died"
@@ -184,7 +191,7 @@ class Process:
         self.phase = "shutdown"
         self.ledger.note("shut down", self.number)
         self.engine.draining = True
-        await self.engine.effects.settle(self.random.choice((0.0, 0.5, 5.0)))
+        await self.engine.effects.settle(self.random.choice((0.0, 5.0, 5.0)))
         await self.engine.quiet()
         self.engine.stop()
         self.loop.stop()

@@ -46,6 +46,7 @@ class Scene:
         process = Process(
             self._count, self.log, {self.agent.name: self.agent},
             {self.agent.name: self.agent.model}, Random(0), CALM, self.ledger, self._elapsed,
+            until,
         )  # fmt: skip
 
         def begin() -> None:
@@ -54,7 +55,7 @@ class Scene:
             for seconds, act in acts:
                 process.loop.call_later(seconds, act, process)
 
-        end = process.run(begin, until=until)
+        end = process.run(begin)
         self._count += 1
         self._elapsed += process.loop.time()
         process.bury()
