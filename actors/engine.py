@@ -91,6 +91,8 @@ class Engine:
         self._shells = {name: Shell.start(role, self, dispatch) for name, role in cast.items()}
         self.effects = Effects(cast, loop, now, self.arrive)
         self._committed: deque[tuple[Stage, Turn, int | Exception]] = deque()
+        self._served: asyncio.Future[None] | None = None
+        """Who waits in `quiet` looks again when it is done."""
 
     def start(self, run: str, opening: Opening, past: Context | None) -> None:
         """Open a new run with its first record."""
@@ -111,7 +113,8 @@ class Engine:
     async def quiet(self) -> None:
         """Wait until every turn under way is committed."""
         while any(stage.turn is not None for stage in self._stages.values()):
-            await asyncio.sleep(0.001)
+            self._served = self._loop.create_future()
+            await self._served
 
     def stop(self) -> None:
         """Stop the actors and the timers; nothing may arrive after this."""
@@ -218,6 +221,8 @@ class Engine:
             else:
                 self._acknowledged(stage, turn, result)
             self._committed.popleft()
+        if self._served is not None and not self._served.done():
+            self._served.set_result(None)
 
     def _acknowledged(self, stage: Stage, turn: Turn, position: int) -> None:
         state, run = stage.state, stage.state.run

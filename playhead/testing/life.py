@@ -79,8 +79,8 @@ class Disk:
             self._copies += 1
             self._path.parent.mkdir()
             for file in left.iterdir():
-                if not file.name.endswith(("-shm", ".owner")):
-                    shutil.copy(file, self._path.parent)
+                if not file.name.endswith(("-shm", ".owner", ".new")):
+                    shutil.copyfile(file, self._path.parent / file.name)
         self._log.close()
         self._log = None
 
