@@ -1,5 +1,6 @@
 """Live, over two lifetimes, after a kill and from the log: one and the same trace."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -83,13 +84,14 @@ def test_content_is_the_same_live_and_from_the_log() -> None:
 
 
 def test_a_run_that_is_taken_up_by_another_runtime_has_one_trace(tmp_path: Path) -> None:
-    entered, leave = threading.Event(), threading.Event()
+    entered = threading.Event()
 
     @tool(effect="read")
-    def wait() -> str:
-        """Wait."""
-        entered.set()
-        leave.wait()
+    async def wait() -> str:
+        """Wait, the first time for ever."""
+        if not entered.is_set():
+            entered.set()
+            await asyncio.Event().wait()
         return "done"
 
     log, spans = tmp_path / "log.db", Spans()
@@ -97,7 +99,6 @@ def test_a_run_that_is_taken_up_by_another_runtime_has_one_trace(tmp_path: Path)
     with Runtime(log, [first], tracer_provider=spans.provider, drain_seconds=0) as runtime:
         run = runtime.start(first, "Wait.")
         entered.wait()
-        leave.set()
     before = set(spans.seen())
     with Runtime(log, [second], tracer_provider=spans.provider) as runtime:
         runtime.attach(run.id, second).wait()
