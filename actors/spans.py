@@ -21,7 +21,8 @@ from playhead.events.request import Request
 from playhead.events.runs import RunStarted
 from playhead.projections.run_state import RunState
 from playhead.projections.semconv import LATEST, Names
-from playhead.projections.spans import Handlers, SpanData, Trace
+from playhead.projections.span_data import SpanData
+from playhead.projections.spans import Handlers, Trace
 
 AGAIN = 60_000_000_000
 """Nanoseconds: what ended so shortly before a run was last heard of is given again when it is taken

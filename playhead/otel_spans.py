@@ -31,7 +31,8 @@ from opentelemetry.trace import (
 from playhead.actors.spans import Sink
 from playhead.events.version import VERSION
 from playhead.projections.semconv import Names
-from playhead.projections.spans import SpanData, Trace
+from playhead.projections.span_data import SpanData
+from playhead.projections.spans import Trace
 
 KINDS = {
     "internal": SpanKind.INTERNAL,

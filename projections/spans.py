@@ -10,7 +10,7 @@ than the one before. The log has no time within a turn, so a `process` span has 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from playhead.events.event import Event
 from playhead.events.guards import ApprovalDecided
@@ -18,64 +18,27 @@ from playhead.events.kinds import ENDINGS, INTENTS, OUTCOMES
 from playhead.events.model_calls import ModelAnswered, ModelFailed, ModelRequested
 from playhead.events.record import Record
 from playhead.events.request import Request
-from playhead.events.runs import RunFailed, RunFinished, RunPaused, RunStarted
+from playhead.events.runs import RunFinished, RunPaused, RunStarted
 from playhead.events.spec import Usage
 from playhead.events.tool_calls import (
-    ToolFailed,
-    ToolOutcomeUnknown,
     ToolRequested,
     ToolStarted,
     ToolSucceeded,
 )
 from playhead.projections import semconv, span_content
 from playhead.projections.semconv import LATEST, Names
+from playhead.projections.span_data import (
+    NANO,
+    Attributes,
+    SpanData,
+    begun,
+    error_of,
+    told_of,
+)
 from playhead.projections.span_ids import Origin, origin_of, span_id
 
-Attributes: TypeAlias = dict[str, str | int | float | tuple[str, ...]]
 Handlers: TypeAlias = Mapping[str, Sequence[str]]
 """Kind -> the roles that are shown it, in their order."""
-Kind: TypeAlias = Literal["internal", "client", "consumer"]
-
-NANO = 1000
-"""Nanoseconds in a record's microsecond."""
-
-TOLD: Mapping[str, tuple[str, ...]] = {
-    "limit_reached": ("limit", "maximum", "wanted"),
-    "loop_detected": ("pattern", "count", "action"),
-    "tool_refused": ("call", "reason"),
-    "output_rejected": ("step",),
-    "approval_requested": ("call",),
-}
-"""Decided kinds that become span events, with the fields that they show."""
-
-
-class SpanEvent(NamedTuple):
-    """Something noteworthy within a span."""
-
-    name: str
-    at: int
-    """Nanoseconds since the epoch."""
-    attributes: Attributes
-
-
-class SpanData(NamedTuple):
-    """One span, as plain data."""
-
-    name: str
-    kind: Kind
-    id: int
-    parent: int | None
-    """In the same trace; None for the root of a trace of its own."""
-    start: int
-    """Nanoseconds since the epoch, as `end`."""
-    end: int
-    attributes: Attributes
-    failed: bool = False
-    description: str | None = None
-    """Of the failure; only where content is captured, for it may quote anything."""
-    events: Sequence[SpanEvent] = ()
-    links: Sequence[int] = ()
-    """Spans of the same trace."""
 
 
 class _Open(NamedTuple):
@@ -196,7 +159,7 @@ class Trace:
                 spans.append(
                     SpanData(
                         name, "consumer", span, parent, at, at, attributes,
-                        events=_told(events, at) if events else (),
+                        events=told_of(events, at) if events else (),
                         links=() if link is None else (link,),
                     )
                 )  # fmt: skip
@@ -274,14 +237,14 @@ class Trace:
                 self._tool(intent.event, event, attributes)
             case _:
                 attributes[semconv.OPERATION] = intent.event.kind
-        error, description = _error(event)
+        error, description = error_of(event)
         if error is not None:
             attributes[semconv.ERROR_TYPE] = error
         span = span_id(self.run, intent.seq, effect.name, intent.actor)
         spans.append(
             SpanData(
                 effect.name, "client" if isinstance(intent.event, ModelRequested) else "internal",
-                span, effect.parent, _begun(intent, record) * NANO, record.at * NANO, attributes,
+                span, effect.parent, begun(intent, record) * NANO, record.at * NANO, attributes,
                 failed=error is not None, description=description if self._content else None,
             )
         )  # fmt: skip
@@ -339,7 +302,7 @@ class Trace:
         attributes[semconv.OUTPUT_TOKENS] = self._output
         if self.started.session is not None:
             attributes[semconv.SESSION] = self.started.session
-        error, description = _error(last.event)
+        error, description = error_of(last.event)
         if error is not None:
             attributes[semconv.ERROR_TYPE] = error
         if self._content:
@@ -356,39 +319,3 @@ class Trace:
         attributes[names.input_messages] = span_content.text("user", self.started.goal)
         if isinstance(ending, RunFinished):
             attributes[names.output_messages] = span_content.text("assistant", ending.answer)
-
-
-def _begun(intent: Record, outcome: Record) -> int:
-    """When an effect began: before its end by what it took, without its waiting for a slot."""
-    took = getattr(outcome.event, "duration_ms", None)
-    if took is not None:
-        return max(intent.at, outcome.at - int(took * 1000))
-    return max(intent.at, min(outcome.at, getattr(intent.event, "not_before", None) or 0))
-
-
-def _error(event: Event) -> tuple[str | None, str | None]:
-    """(error.type, description) of an outcome or an ending; (None, None) if it went well."""
-    match event:
-        case ModelAnswered() | ToolSucceeded() | RunFinished():
-            return None, None
-        case ModelFailed() | ToolFailed():
-            return event.error, event.message
-        case RunFailed():
-            return event.reason, event.message
-        case ToolOutcomeUnknown():
-            return event.reason, "it may or may not have taken effect"
-        case _:
-            error = getattr(event, "error", None)
-            return (None, None) if error is None else ("_OTHER", str(error))
-
-
-def _told(decided: Sequence[Event], at: int) -> list[SpanEvent]:
-    told: list[SpanEvent] = []
-    for event in decided:
-        if event.kind in TOLD:
-            shown: Attributes = {f"playhead.{n}": getattr(event, n) for n in TOLD[event.kind]}
-            told.append(SpanEvent(f"playhead.{event.kind}", at, shown))
-        elif isinstance(event, ModelRequested | ToolStarted) and event.attempt > 1:
-            again: Attributes = {semconv.ATTEMPT: event.attempt}
-            told.append(SpanEvent(semconv.RETRY, at, again))
-    return told

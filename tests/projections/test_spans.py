@@ -19,8 +19,9 @@ from playhead.events.tool_calls import (
     ToolSucceeded,
 )
 from playhead.projections.semconv import V1_36, conventions
+from playhead.projections.span_data import SpanData
 from playhead.projections.span_ids import origin_of, own_trace, span_id, traceparent
-from playhead.projections.spans import SpanData, Trace
+from playhead.projections.spans import Trace
 
 HANDLERS = {
     "run_started": ("planner",),
