@@ -2,10 +2,18 @@
 
 import os
 
+import structlog
+
 from playhead.agent import Agent
-from playhead.events.errors import UsageError
+from playhead.events.errors import ModelError
 from playhead.events.request import Model
 from playhead.tools.anthropic_model import AnthropicModel
+from playhead.tools.local_model import LocalModel
+from playhead.tools.local_weights import find_local
+
+program_log = structlog.get_logger("playhead.model")
+
+NO_KEY = "no API key and no base URL: set ANTHROPIC_API_KEY, or give base_url"
 
 KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
 
@@ -19,7 +27,7 @@ class Models:
         self._made: Model | None = None
 
     def of(self, agent: Agent[object]) -> Model:
-        """What answers the agent. Raises UsageError when there is nothing to ask."""
+        """What answers the agent. Raises ModelError when there is nothing to ask."""
         if not isinstance(agent.model, str):
             return agent.model
         if self._given is not None:
@@ -36,5 +44,9 @@ class Models:
     def _make(self) -> Model:
         if self._base_url or any(os.environ.get(key) for key in KEYS):
             return AnthropicModel(self._base_url)
-        msg = "no model"
-        raise UsageError(msg)
+        missing = find_local()
+        if missing is None:
+            program_log.warning("model.demonstration", model="local", advice=NO_KEY)
+            return LocalModel()
+        message = f"{NO_KEY}, or pip install 'playhead[local]' for a small demonstration model"
+        raise ModelError(error="no_model", message=message)

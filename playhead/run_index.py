@@ -1,16 +1,19 @@
 """Which runs there are: the open ones, and the last one of each session. Kept in memory."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from playhead.events.errors import AdmissionRefused, SessionBusy, UnknownRun
 from playhead.events.kinds import ENDINGS, decode
-from playhead.events.log import Head, Log, Stream
+from playhead.events.log import Head, Log
 from playhead.events.record import Record
 from playhead.events.runs import RunStarted
 from playhead.events.spec import Past
+from playhead.events.sqlite_log import SqliteLog
+from playhead.projections.run_list import RunList, find_runs
 from playhead.projections.run_state import RunState
+from playhead.projections.views import Views, views_path
 
 
 @dataclass(slots=True)
@@ -27,16 +30,15 @@ class Indexed:
 
 
 class RunIndex:
-    """Folded from each run's first and last record, then kept up; safe from any thread."""
+    """Read when the log is opened, then kept up; safe from any thread."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
         self._lock = threading.Lock()
         self._open: dict[str, Indexed] = {}
         self._last: dict[str, Indexed] = {}
-        for stream in log.streams():
-            if stream.kind == "run":
-                self._read(stream)
+        for entry in _listed(log) if isinstance(log, SqliteLog) else _scanned(log):
+            self._put(entry)
 
     def admit(self, run: str, agent: str, session: str | None, most: int) -> Past | None:
         """Make room for a run; the end of its session's last run, if there is one.
@@ -85,21 +87,37 @@ class RunIndex:
         with self._lock:
             return [entry for entry in self._open.values() if entry.agent not in agents]
 
-    def _read(self, stream: Stream) -> None:
-        first = next(self._log.read(stream.id, 0, 1), None)
-        last = next(self._log.read(stream.id, stream.head.seq - 1), None)
-        if first is None or last is None:
-            return
-        event = decode(first, self._log.body).event
-        if isinstance(event, RunStarted):
-            ended = stream.head if last.kind in ENDINGS else None
-            self._put(Indexed(stream.id, event.agent.name, event.session, ended))
-
     def _put(self, entry: Indexed) -> None:
         if entry.ended is None:
             self._open[entry.run] = entry
         if entry.session is not None:
             self._last[entry.session] = entry
+
+
+def _listed(log: SqliteLog) -> Iterator[Indexed]:
+    """By the stored list of runs: only what was appended since it was last looked at is read."""
+    views = Views(log, views_path(log.path), [RunList()])
+    try:
+        views.catch_up()
+        for row in reversed(find_runs(views.connection)):
+            ended = log.head(row.run) if row.status in ENDINGS.values() else None
+            if ended is None or row.session is not None:
+                yield Indexed(row.run, row.agent, row.session, ended)
+    finally:
+        views.close()
+
+
+def _scanned(log: Log) -> Iterator[Indexed]:
+    """By each run's first and last record."""
+    for stream in log.streams():
+        if stream.kind != "run":
+            continue
+        first = next(log.read(stream.id, 0, 1))
+        last = next(log.read(stream.id, stream.head.seq - 1))
+        event = decode(first, log.body).event
+        if isinstance(event, RunStarted):
+            ended = stream.head if last.kind in ENDINGS else None
+            yield Indexed(stream.id, event.agent.name, event.session, ended)
 
 
 def find_run(log: Log, prefix: str) -> str:

@@ -1,0 +1,197 @@
+"""The engine: who decides what, what a raising role does, many runs at once, idle ones put away."""
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from playhead import Agent, PlayheadError, RunNotFinished, Runtime
+from playhead.actors.memory import recollect
+from playhead.actors.replay import cast
+from playhead.actors.role import DECIDES, ORDER, PERFORMS
+from playhead.events.errors import AdmissionRefused
+from playhead.events.event import Event
+from playhead.events.kinds import ENDINGS, INTENTS, KINDS, OUTCOMES
+from playhead.events.memory_log import MemoryLog
+from playhead.events.record import Record
+from playhead.events.runs import RunFinished, RunPaused
+from playhead.projections.run_state import RunState
+from playhead.testing import ScriptedModel, call
+from tests.actors.agents import add, kinds, records, runtime
+from tests.actors.test_guards import pay, until
+
+OUTSIDE = {
+    "run_started", "message_received", "cancel_requested", "time_reached", "approval_decided",
+    "run_paused", "run_resumed", "tool_resolved", "run_forked",
+}  # fmt: skip
+"""Kinds that no role decides: somebody outside, or the runtime, brings them."""
+
+ABOUT_THE_LOG = {
+    cls.model_fields["kind"].default
+    for cls in KINDS.values()
+    if cls.__module__.endswith("log_events")
+}
+
+
+def test_every_kind_has_one_deciding_role_or_comes_from_outside_or_from_an_effect() -> None:
+    decided = {key.partition(":")[0] for key in DECIDES}
+    for kind in KINDS:
+        sources = [kind in decided, kind in OUTCOMES, kind in OUTSIDE | ABOUT_THE_LOG]
+        assert sources.count(True) == 1, kind
+    assert set(DECIDES.values()) <= set(ORDER)
+
+
+def test_every_intent_has_one_performing_role() -> None:
+    assert {key.partition(":")[0] for key in PERFORMS} == set(INTENTS)
+    assert all(DECIDES[key] == role for key, role in PERFORMS.items())
+
+
+def test_the_planner_alone_ends_a_run() -> None:
+    assert {DECIDES[kind] for kind in ENDINGS} == {"planner"}
+
+
+def test_roles_handle_only_kinds_that_there_are() -> None:
+    for role in cast().values():
+        assert role.handles <= KINDS.keys()
+
+
+class Stumbling:
+    """Stands in for the executor's decide: it raises on some goals, some times."""
+
+    def __init__(self, made: Runtime, times: int) -> None:
+        role = made._engine.cast["executor"]
+        self.inner = role.decide
+        self.times = times
+        role.decide = self.decide  # type: ignore[method-assign]
+
+    def decide(self, state: RunState, record: Record) -> Sequence[Event]:
+        if "stumble" in state.run_started.goal and self.times:
+            self.times -= 1
+            raise ZeroDivisionError("a bug")
+        return self.inner(state, record)
+
+
+def test_a_role_that_raises_twice_pauses_its_run_and_nobody_elses() -> None:
+    agent = Agent(name="a", model=ScriptedModel(lambda _: "fine"))
+    with runtime(agent) as (made, log):
+        role = Stumbling(made, times=2)
+        broken = made.start(agent, "stumble")
+        with pytest.raises(RunNotFinished, match="a role raised"):
+            broken.wait()
+        assert made.run(agent, "walk").answer == "fine"
+        paused = records(log, broken.id)[-1].event
+        assert isinstance(paused, RunPaused)
+        assert (paused.role, paused.error) == ("executor", "ZeroDivisionError: a bug")
+        assert records(log, broken.id)[0].held
+        role.times = 0
+        broken.resume()
+        assert broken.wait().answer == "fine"
+        assert made.replay(broken.id).matches
+
+
+def test_a_role_that_raises_once_gets_its_turn_again_and_nothing_is_seen_of_it() -> None:
+    agent = Agent(name="a", model=ScriptedModel(lambda _: "fine"))
+    with runtime(agent) as (made, log):
+        Stumbling(made, times=1)
+        result = made.run(agent, "stumble")
+        assert result.answer == "fine"
+        assert not any(record.held for record in records(log, result.run_id))
+
+
+def test_a_role_may_not_decide_what_is_anothers() -> None:
+    agent = Agent(name="a", model=ScriptedModel(lambda _: "fine"))
+    with runtime(agent) as (made, log):
+        role = made._engine.cast["executor"]
+        role.decide = lambda *_: [RunFinished(answer="mine")]  # type: ignore[method-assign]
+        run = made.start(agent, "go")
+        with pytest.raises(RunNotFinished, match="raised"):
+            run.wait()
+        assert "run_finished" not in kinds(log, run.id)
+
+
+def test_idle_runs_leave_memory_and_come_back_as_they_were() -> None:
+    agent = Agent(
+        name="payer",
+        model=ScriptedModel(
+            lambda body: "ok" if len(body["messages"]) > 1 else call("pay", amount=1)
+        ),
+        tools=[pay],
+    )
+    with runtime(agent) as (made, _):
+        made._engine._keep_idle = 2
+        waiting = [made.start(agent, f"pay {n}") for n in range(8)]
+        for run in waiting:
+            until(run, "approval_requested")
+        made.run(Agent(name="other", model=ScriptedModel(["x"])), "something else")
+        assert len(made._engine._stages) <= 3
+        for run in waiting:
+            run.approve(run.approvals()[0].call)
+        assert all(run.wait().answer == "ok" for run in waiting)
+        assert all(made.replay(run.id).matches for run in waiting)
+
+
+def test_a_hundred_runs_at_once_need_few_threads_and_none_fails() -> None:
+    begun, gate = threading.Semaphore(0), asyncio.Event()
+
+    async def reply(body: dict[str, Any]) -> Any:
+        if len(body["messages"]) == 1:
+            begun.release()
+            await gate.wait()
+            return call("add", a=1, b=2)
+        return "3"
+
+    agent = Agent(name="many", model=ScriptedModel(reply), tools=[add])
+    with runtime(agent, max_model_calls=100) as (made, _):
+        started = [made.start(agent, f"run {n}") for n in range(100)]
+        for _ in started:
+            assert begun.acquire(timeout=30)
+        made._thread.loop.call_soon_threadsafe(gate.set)
+        assert {run.wait().answer for run in started} == {"3"}
+        assert threading.active_count() <= 20
+
+
+def test_live_state_equals_the_state_folded_from_the_log() -> None:
+    agent = Agent(
+        name="payer",
+        model=ScriptedModel([[call("add", a=1, b=2), call("pay", amount=3)]]),
+        tools=[add, pay],
+    )
+    with runtime(agent) as (made, log):
+        run = made.start(agent, "go")
+        until(run, "tool_succeeded")
+        live, folded = made._engine.state(run.id), recollect(log, run.id)
+        for name in ("head", "at", "status", "calls", "open", "ready", "spent", "first_at"):
+            assert getattr(live, name) == getattr(folded, name), name
+        step, again = live.steps["main"], folded.steps["main"]
+        assert step.context.request("m").hash == again.context.request("m").hash
+        run.cancel()
+
+
+def test_a_goal_that_json_cannot_carry_is_refused_and_nothing_is_logged() -> None:
+    log = MemoryLog()
+    with Runtime(log) as made:
+        with pytest.raises(PlayheadError, match="stored"):
+            made.start(Agent(name="a", model=ScriptedModel([])), "a lone \ud800 surrogate")
+        assert list(log.streams()) == []
+
+
+def test_over_the_admission_limit_a_run_is_refused_before_it_is_logged() -> None:
+    agent = Agent(name="payer", model=ScriptedModel([call("pay", amount=1)]), tools=[pay])
+    with runtime(agent, max_open_runs=1) as (made, log):
+        run = made.start(agent, "one")
+        with pytest.raises(AdmissionRefused):
+            made.start(agent, "two")
+        assert [stream.id for stream in log.streams()] == [run.id]
+        run.cancel()
+
+
+def test_what_is_redacted_is_seen_by_neither_model_nor_log() -> None:
+    model = ScriptedModel([call("add", a=1, b=2), "the key is SECRET-42"])
+    agent = Agent(name="a", model=model, tools=[add])
+    with runtime(agent, redact=lambda text: text.replace("SECRET-42", "[redacted]")) as (made, log):
+        result = made.run(agent, "use SECRET-42")
+        assert result.answer == "the key is [redacted]"
+        assert all("SECRET-42" not in request.content.decode() for request in model.requests)
+        assert all(b"SECRET-42" not in row.data for row in log.read(result.run_id))
