@@ -230,11 +230,18 @@ class Engine:
         first = position - len(turn.records) + 1
         records = [r._replace(position=first + n) for n, r in enumerate(turn.records)]
         for watch in list(self.watchers):
-            watch(state, records)
+            self._show(watch, state, records)
         if turn.opening.told is not None:
             turn.opening.told(None)
         self._act(state, records)
         self._next(run, stage)
+
+    def _show(self, watch: Watcher, state: RunState, records: Sequence[Record]) -> None:
+        """A watcher that raises harms neither the run nor the other watchers."""
+        try:
+            watch(state, records)
+        except Exception:
+            program_log.exception("watcher.raised", run=state.run)
 
     def _act(self, state: RunState, records: Sequence[Record]) -> None:
         for record in records:

@@ -177,6 +177,16 @@ def test_a_goal_that_json_cannot_carry_is_refused_and_nothing_is_logged() -> Non
         assert list(log.streams()) == []
 
 
+def test_a_watcher_that_raises_harms_neither_the_run_nor_other_watchers() -> None:
+    seen: list[str] = []
+    agent = Agent(name="a", model=ScriptedModel(["fine"]))
+    with runtime(agent) as (made, _):
+        made.watch(lambda *_: 1 / 0)
+        made.watch(lambda _, together: seen.extend(r.event.kind for r in together))
+        assert made.run(agent, "go").answer == "fine"
+    assert seen[-1] == "run_finished"
+
+
 def test_over_the_admission_limit_a_run_is_refused_before_it_is_logged() -> None:
     agent = Agent(name="payer", model=ScriptedModel([call("pay", amount=1)]), tools=[pay])
     with runtime(agent, max_open_runs=1) as (made, log):

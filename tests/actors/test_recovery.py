@@ -27,7 +27,8 @@ from playhead.events.tool_calls import (
 )
 from playhead.testing import ScriptedModel, call
 from playhead.tools.context import ToolContext
-from playhead.tools.tool import AnyTool, Done, NotDone
+from playhead.tools.options import Done, NotDone
+from playhead.tools.tool import AnyTool
 from tests.actors.agents import add, kinds, records
 
 done: list[str] = []

@@ -1,0 +1,57 @@
+"""Inside somebody else's program: nothing global is touched, and it works from async code."""
+
+import logging
+import signal
+import threading
+from pathlib import Path
+
+import structlog
+from fastapi.testclient import TestClient
+from opentelemetry import trace
+
+from docs.examples.fastapi_app import make_app, stock
+from playhead import Agent
+from playhead.testing import ScriptedModel, call
+from tests.actors.agents import add, runtime
+
+
+def test_a_fastapi_application_serves_runs_from_its_lifespan(tmp_path: Path) -> None:
+    model = ScriptedModel([call("stock", article="chair"), "Twelve chairs."])
+    agent = Agent(name="shop", model=model, tools=[stock])
+    with TestClient(make_app(agent, str(tmp_path / "shop.db"))) as client:
+        answer = client.post("/ask", params={"goal": "How many chairs?"}).json()
+        assert answer["answer"] == "Twelve chairs."
+        lines = client.get(f"/runs/{answer['run']}/events").text.splitlines()
+    assert lines[0] == "1 run_started"
+    assert lines[-1].endswith("run_finished")
+
+
+def test_a_runtime_touches_no_signal_handler_no_logging_and_no_global_tracer() -> None:
+    handlers = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
+    loggers, provider = list(logging.getLogger().handlers), trace.get_tracer_provider()
+    configured = structlog.get_config()
+    with runtime() as (made, _):
+        made.run(Agent(name="a", model=ScriptedModel(["x"]), tools=[add]), "go")
+    assert handlers == {s: signal.getsignal(s) for s in handlers}
+    assert list(logging.getLogger().handlers) == loggers
+    assert trace.get_tracer_provider() is provider
+    assert structlog.get_config() == configured
+
+
+def test_after_close_no_thread_of_ours_is_left() -> None:
+    with runtime() as (made, _):
+        made.run(
+            Agent(name="a", model=ScriptedModel([call("add", a=1, b=1), "x"]), tools=[add]), "go"
+        )
+    ours = [t for t in threading.enumerate() if t.name.startswith("playhead")]
+    for thread in ours:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in ours)
+
+
+def test_a_result_and_a_run_show_themselves_in_a_notebook() -> None:
+    with runtime() as (made, _):
+        run = made.start(Agent(name="a", model=ScriptedModel(["<b>x</b>"])), "go")
+        result = run.wait()
+        assert "&lt;b&gt;x&lt;/b&gt;" in result._repr_html_()
+        assert run.id in run._repr_html_()
