@@ -58,7 +58,9 @@ class RunIndex:
         return Past(run=last.run, seq=last.ended.seq, hash=last.ended.hash.hex())
 
     def forget(self, run: str) -> None:
-        """The run was not started after all."""
+        """The run was not started after all; one whose append only seemed to fail stays open."""
+        if self._log.stream(run) is not None:
+            return
         with self._lock:
             entry = self._open.pop(run, None)
             if entry is None or entry.session is None:

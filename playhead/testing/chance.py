@@ -48,10 +48,10 @@ class ChanceModel:
 
     def _say(self, body: dict[str, Any], request: str) -> tuple[list[Block], str]:
         random = self._random
-        if random.random() < self._odd / 4:
-            return self._oddity()
-        rounds = sum(message["role"] == "assistant" for message in body["messages"])
         tools = body.get("tools", [])
+        if random.random() < self._odd / 4:
+            return self._oddity(tools)
+        rounds = sum(message["role"] == "assistant" for message in body["messages"])
         if not tools or random.random() < 0.1 + 0.8 * (rounds >= self._patience):
             return [{"type": "text", "text": self._answer(body)}], "end_turn"
         count = random.choice((1, 1, 1, 2, 2, 3, 6))
@@ -60,11 +60,12 @@ class ChanceModel:
             calls.insert(0, {"type": "text", "text": "Let me look."})
         return calls, "tool_use"
 
-    def _oddity(self) -> tuple[list[Block], str]:
+    def _oddity(self, tools: list[dict[str, Any]]) -> tuple[list[Block], str]:
         thought: Block = {"type": "thinking", "thinking": "Hm.", "signature": "s"}
         cut: Block = {"type": "text", "text": "It would be"}
+        calls = [self._call(tools, "toolu_cut")] if tools else [cut]
         return self._random.choice((
-            ([], "end_turn"), ([{"type": "text", "text": " "}], "end_turn"), ([thought], "end_turn"),
+            (calls, "max_tokens"), (calls, "refusal"), ([], "end_turn"), ([{"type": "text", "text": " "}], "end_turn"), ([thought], "end_turn"),
             ([cut], "pause_turn"), ([cut], "max_tokens"), ([cut], "refusal"),
             ([{"type": "text", "text": ""}], "end_turn"),
         ))  # fmt: skip

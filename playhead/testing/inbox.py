@@ -44,7 +44,5 @@ class SimulatedInbox:
     def _tell(self, process: Process, command: Waiting) -> None:
         def told(error: Exception | None) -> None:
             self._commands.pop(command.id, None)
-            if error is None:
-                process.ledger.told.add(command.id)
 
         process.tell(command.run, command.event, told, command=command.id)

@@ -7,18 +7,20 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from random import Random
+from typing import Any
 
 from playhead.actors.memory import recollect
 from playhead.actors.replay import replay
+from playhead.events.guards import ApprovalDecided, ApprovalRequested, RuleAnswered
 from playhead.events.kinds import ENDINGS, INTENTS, OUTCOMES, decode
 from playhead.events.log import Reader
 from playhead.events.model_calls import ModelAnswered, ModelFailed, ModelRequested
 from playhead.events.record import Record
-from playhead.events.runs import TimeReached
-from playhead.events.spec import Limits
+from playhead.events.runs import RunStarted, TimeReached
+from playhead.events.spec import Limits, ToolSpec
 from playhead.events.tool_calls import (
     ToolFailed,
-    ToolOutcomeUnknown,
+    ToolRefused,
     ToolRequested,
     ToolStarted,
     ToolSucceeded,
@@ -29,8 +31,8 @@ from playhead.testing.fingerprint import fingerprint
 from playhead.testing.ledger import Ledger, Start, uses
 from playhead.testing.process import Process
 from playhead.testing.validity import invalid_request
+from playhead.tools.options import Done, NotDone
 from playhead.tools.results import to_result
-from playhead.tools.tool import Done, NotDone
 
 MOST_RECORDS = 3000
 """Of one run; more is a spin."""
@@ -224,13 +226,10 @@ def doubt_is_explicit(e: Evidence) -> Iterator[str]:
                 continue
             started = records[(record.cause or 1) - 1].event
             assert isinstance(started, ToolStarted)
-            wish = records[started.call - 1].event
-            assert isinstance(wish, ToolRequested)
-            first = records[0].event
-            spec = next(t for t in first.agent.tools if t.name == wish.tool)  # type: ignore[attr-defined]
+            spec = _spec_of(records, started.call)
             found = e.ledger.found.get(f"{run}:{started.call}", [])
             if spec.effect == "once" and not any(isinstance(f, NotDone) for f in found):
-                yield f"{run} {record.seq}: {wish.tool} was cut off and counts as {event.error}"
+                yield f"{run} {record.seq}: {spec.name} was cut off and counts as {event.error}"
 
 
 def effects_have_their_record(e: Evidence) -> Iterator[str]:
@@ -301,7 +300,6 @@ def spent_within_caps(e: Evidence) -> Iterator[str]:
     for run, records in e.records.items():
         first = records[0].event
         limits: Limits = first.agent.limits  # type: ignore[attr-defined]
-        state = RunState(run)
         calls = tools = rounds = tokens = 0
         for record in records:
             match record.event:
@@ -313,7 +311,6 @@ def spent_within_caps(e: Evidence) -> Iterator[str]:
                     tokens += usage.total
                 case _:
                     pass
-        del state
         for name, maximum, found in (
             ("max_model_calls", limits.max_model_calls, calls),
             ("max_tool_calls", limits.max_tool_calls, tools),
@@ -323,6 +320,135 @@ def spent_within_caps(e: Evidence) -> Iterator[str]:
         ):
             if maximum is not None and found > maximum:
                 yield f"{run}: {name} is {maximum}, and {found} were used"
+
+
+def nothing_is_decided_in_a_pause(e: Evidence) -> Iterator[str]:
+    """A paused run decides nothing, unless it is to end."""
+    for run, records in e.records.items():
+        paused = False
+        for record in records:
+            match record.event.kind:
+                case "run_paused":
+                    paused = not record.held or paused
+                case "run_resumed":
+                    paused = paused and record.held
+                case "cancel_requested" | "time_reached":
+                    paused = False
+                case "model_requested" | "tool_started" | "rule_asked" | "tool_requested" if paused:
+                    yield f"{run} {record.seq}: {record.event.kind} in a pause"
+                case _:
+                    pass
+
+
+def a_round_waits_for_its_calls(e: Evidence) -> Iterator[str]:
+    """The model is asked again only when every call of its last reply has ended."""
+    for run, records in e.records.items():
+        open_calls: set[int] = set()
+        for record in records:
+            match record.event:
+                case ToolRequested():
+                    open_calls.add(record.seq)
+                case ToolRefused(call=call):
+                    open_calls.discard(call)
+                case ModelRequested() if open_calls:
+                    yield f"{run} {record.seq}: asked while calls {sorted(open_calls)} are open"
+                case _ if record.event.kind in OUTCOMES:
+                    intent = records[(record.cause or 1) - 1].event
+                    if isinstance(intent, ToolStarted) and not _tried_again(records, record):
+                        open_calls.discard(intent.call)
+                case _:
+                    pass
+
+
+def _tried_again(records: list[Record], outcome: Record) -> bool:
+    intent = records[(outcome.cause or 1) - 1].event
+    assert isinstance(intent, ToolStarted)
+    return any(
+        isinstance(r.event, ToolStarted)
+        and (r.event.call, r.event.attempt) == (intent.call, intent.attempt + 1)
+        for r in records[outcome.seq :]
+    )
+
+
+def the_model_is_told_the_truth(e: Evidence) -> Iterator[str]:
+    """A request says of each call what became of it: its result, or that there is none."""
+    for run, records in e.records.items():
+        state = _begin(e, run)
+        became: dict[str, bool] = {}
+        for record in records:
+            state.fold(record)
+            _note_result(records, record, became)
+            if isinstance(record.event, ModelRequested):
+                body = state.requests[record.seq].body
+                for block in _results(body):
+                    failed = became.get(str(block["tool_use_id"]))
+                    if failed is not None and failed != bool(block.get("is_error")):
+                        yield f"{run} {record.seq}: told {block} of a call with error={failed}"
+
+
+def _note_result(records: list[Record], record: Record, became: dict[str, bool]) -> None:
+    call = getattr(record.event, "call", None)
+    if record.event.kind in OUTCOMES:
+        call = getattr(records[(record.cause or 1) - 1].event, "call", None)
+    elif not isinstance(record.event, ToolRefused):
+        return
+    if call is not None and not isinstance(record.event, RuleAnswered):
+        wish = records[call - 1].event
+        became[str(getattr(wish, "use", ""))] = not isinstance(record.event, ToolSucceeded)
+
+
+def _results(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for message in body["messages"]:
+        yield from (b for b in message["content"] if b["type"] == "tool_result")
+
+
+def no_start_without_approval(e: Evidence) -> Iterator[str]:
+    """A call that wants a person's approval starts only with one, for what was shown, in time."""
+    for run, records in e.records.items():
+        asked: dict[int, ApprovalRequested] = {}
+        given: set[int] = set()
+        for record in records:
+            match record.event:
+                case ApprovalRequested(call=call) as request:
+                    asked[call] = request
+                case ApprovalDecided(call=call, approved=True, binding=binding):
+                    if call in asked and asked[call].binding == binding:
+                        given.add(call)
+                case TimeReached(due="approval", call=int(call)) if call not in given:
+                    asked.pop(call, None)
+                    given.discard(call)
+                case ToolStarted(call=call) if call not in given:
+                    spec = _spec_of(records, call)
+                    if call in asked or (spec.approval and spec.approval.when == "always"):
+                        yield f"{run} {record.seq}: {spec.name} started without approval"
+                case _:
+                    pass
+
+
+def _spec_of(records: list[Record], call: int) -> ToolSpec:
+    first, wish = records[0].event, records[call - 1].event
+    assert isinstance(first, RunStarted)
+    assert isinstance(wish, ToolRequested)
+    return next(t for t in first.agent.tools if t.name == wish.tool)
+
+
+def sessions_take_turns(e: Evidence) -> Iterator[str]:
+    """A session has one open run at a time, and each goes on from the last one's end."""
+    open_run: dict[str, str] = {}
+    last: dict[str, Record] = {}
+    for record in sorted(e.all(), key=lambda r: r.position):
+        if isinstance(record.event, RunStarted) and record.event.session is not None:
+            session, past = record.event.session, record.event.past
+            if session in open_run:
+                yield f"{record.run} began while {open_run[session]} was open"
+            open_run[session] = record.run
+            before = last.get(session)
+            if (past.hash if past else None) != (before.hash.hex() if before else None):
+                yield f"{record.run} does not go on from {before.run if before else 'nothing'}"
+        elif record.event.kind in ENDINGS:
+            for session in [s for s, run in open_run.items() if run == record.run]:
+                last[session] = record
+                del open_run[session]
 
 
 def no_spin(e: Evidence) -> Iterator[str]:
@@ -363,7 +489,8 @@ INVARIANTS: tuple[Callable[[Evidence], Iterator[str]], ...] = (
     started_once_per_attempt, once_at_most_once, one_key_per_call, one_wish_per_use,
     wishes_come_from_replies, no_phantom_success, doubt_is_explicit, effects_have_their_record,
     paired_calls, valid_request_at_every_prefix, attempts_logged_are_requests_made,
-    spent_within_caps, no_spin, a_due_time_is_reached_once, everything_ends, replay_gives_the_same_records,
+    spent_within_caps, nothing_is_decided_in_a_pause, a_round_waits_for_its_calls,
+    the_model_is_told_the_truth, no_start_without_approval, sessions_take_turns, no_spin, a_due_time_is_reached_once, everything_ends, replay_gives_the_same_records,
 )  # fmt: skip
 
 
@@ -373,7 +500,7 @@ def check_all(evidence: Evidence, random: Random) -> None:
         try:
             for what in invariant(evidence):
                 evidence.ledger.violated(invariant.__name__, what)
-        except Exception as error:  # noqa: BLE001 - a log that cannot even be checked is broken
+        except Exception as error:
             evidence.ledger.violated(invariant.__name__, f"raised {error!r}")
 
 

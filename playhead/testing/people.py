@@ -72,6 +72,8 @@ class People:
             process.ledger.note("start told", run, error)
             if error is not None:
                 process.index.forget(run)
+            elif process.log.stream(run) is None:
+                process.ledger.violated("acknowledged_means_present", f"{run} is not in the log")
 
         opening = Opening(started, "user", "outside", told=told)
         process.engine.start(run, opening, recall_session(process.log, past))

@@ -73,6 +73,7 @@ class Process:
         self._start = start
         self._models = models
         self._reached = 0
+        self._said = 0
         self._recovering: set[tuple[str, int]] = set()
         self._plan = self._draw_plan()
         self._errors: list[str] = []
@@ -201,12 +202,25 @@ class Process:
         *, command: str | None = None,
     ) -> None:  # fmt: skip
         """Something that somebody outside says to a run; what does not apply is refused."""
-        opening = Opening(event, "user", "outside", command=command, told=told)
+        self._said += 1
+        command = command or f"said-{self.number}-{self._said}"
+
+        def hear(error: Exception | None) -> None:
+            if error is None:
+                self._heard(command)
+            if told is not None:
+                told(error)
+
+        opening = Opening(event, "user", "outside", command=command, told=hear)
         try:
             self.engine.arrive(run, opening)
         except PlayheadError as error:
-            if told is not None:
-                told(error)
+            hear(error)
+
+    def _heard(self, command: str) -> None:
+        self.ledger.told.add(command)
+        if not self.log.has_command(command):
+            self.ledger.violated("acknowledged_means_present", f"{command} is not in the log")
 
     def _unhandled(self, _: object, context: dict[str, object]) -> None:
         error = context.get("exception")

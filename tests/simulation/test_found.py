@@ -1,8 +1,13 @@
 """Real bugs that the campaign found, each as small as it could be made."""
 
-from playhead import Agent, Limits, tool
+import pytest
+
+from playhead import Agent, Limits, Runtime, tool
+from playhead.events.errors import LogError, SessionBusy
 from playhead.events.event import Json
 from playhead.events.guards import ApprovalDecided
+from playhead.events.log import Append, Done
+from playhead.events.memory_log import MemoryLog
 from playhead.events.runs import CancelRequested, RunPaused, RunResumed
 from playhead.events.version import VERSION
 from playhead.testing import ScriptedModel, call
@@ -84,3 +89,25 @@ def test_a_cancel_that_came_to_a_paused_run_while_nobody_had_it_ends_it_when_it_
     scene.before_taking_up(says(CancelRequested()))
     assert scene.kinds()[-1] == "run_cancelled"
     scene.check()
+
+
+class DoubtfulOnce(MemoryLog):
+    """Writes its first append and says that it failed."""
+
+    doubts = 1
+
+    def submit(self, append: Append, done: Done) -> None:
+        if self.doubts:
+            self.doubts -= 1
+            super().submit(append, lambda _: done(LogError("simulated")))
+        else:
+            super().submit(append, done)
+
+
+def test_a_run_whose_start_only_seemed_to_fail_keeps_its_session_busy() -> None:
+    agent = Agent(name="a", model=ScriptedModel(["Done."]))
+    with Runtime(DoubtfulOnce(), [agent]) as runtime:
+        with pytest.raises(LogError):
+            runtime.start(agent, "first", session="talk")
+        with pytest.raises(SessionBusy):
+            runtime.start(agent, "second", session="talk")
