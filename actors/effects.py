@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TypeAlias
 
+import structlog
+
 from playhead.actors.role import PERFORMS, Job, Role, RoleName, purpose
 from playhead.actors.turn import Opening
 from playhead.events.errors import NotStorable
@@ -13,6 +15,8 @@ from playhead.events.model_calls import ModelFailed, ModelRequested
 from playhead.events.record import Record
 from playhead.events.tool_calls import ToolFailed, ToolStarted
 from playhead.projections.run_state import RunState
+
+program_log = structlog.get_logger("playhead.effects")
 
 Do: TypeAlias = Callable[[Record, Job, str], Coroutine[None, None, Event]]
 
@@ -79,14 +83,20 @@ class Effects:
 
     def unstorable(self, intent: Record, error: NotStorable) -> Event:
         """The outcome in place of one that the log would not take."""
+        return self.broken(intent, "unstorable", str(error))
+
+    def broken(self, intent: Record, word: str, message: str) -> Event:
+        """The outcome of an effect that gave none. Only an unstorable reply is asked again."""
+        message = message.encode("utf-8", "replace").decode()[:500]
         match intent.event:
             case ModelRequested():
-                return ModelFailed(error="unstorable", message=str(error), retryable=True)
+                again = word == "unstorable"
+                return ModelFailed(error=word, message=message, retryable=again)
             case RuleAsked():
-                return RuleAnswered(error=str(error))
+                return RuleAnswered(error=message)
             case _:
-                hint = "the tool's result is not plain JSON; report it to the tool's author"
-                return ToolFailed(error="invalid_result", message=str(error), hint=hint)
+                hint = "This is a fault of the tool, not of your call."
+                return ToolFailed(error=word, message=message, hint=hint)
 
     async def _perform(self, role: Role, do: Do, intent: Record, job: Job, agent: str) -> None:
         try:
@@ -97,6 +107,9 @@ class Effects:
             if cancelled.args == ("abandoned",):
                 return
             outcome = role.cut_off(intent, job, "cancelled")
+        except BaseException as error:  # whatever a model client or a tool's wrapper raises
+            program_log.exception("effect.raised", run=intent.run, seq=intent.seq)
+            outcome = self.broken(intent, "internal_error", f"{type(error).__name__}: {error}")
         tasks = self._tasks.get(intent.run)
         if tasks is None:
             return

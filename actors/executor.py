@@ -8,7 +8,7 @@ from playhead.actors.backoff import not_before
 from playhead.actors.role import Job, Role, RoleName
 from playhead.actors.world import World
 from playhead.events.errors import ModelError
-from playhead.events.event import Event
+from playhead.events.event import Block, Event
 from playhead.events.model_calls import ModelAnswered, ModelFailed, ModelRequested
 from playhead.events.record import Record
 from playhead.events.request import Request
@@ -75,7 +75,15 @@ class Executor(Role):
             except ModelError as error:
                 world.on_text(run, seq, "")
                 return _model_failed(error, _ms(world.monotonic() - began))
+            except Exception as error:  # a Model of the user's own may raise anything
+                world.on_text(run, seq, "")
+                fault = ModelError(type(error).__name__, str(error)[:1000] or repr(error)[:1000])
+                return _model_failed(fault, _ms(world.monotonic() - began))
             took = _ms(world.monotonic() - began)
+        if not all(map(_whole_call, reply.content)):
+            world.on_text(run, seq, "")
+            error = ModelError("malformed_reply", "a tool call without id, name or input object")
+            return _model_failed(error, took)
         return ModelAnswered(
             content=reply.content, stop_reason=reply.stop_reason, usage=reply.usage,
             model=reply.model, request_id=reply.request_id, duration_ms=took,
@@ -85,6 +93,13 @@ class Executor(Role):
         """An interrupted call may be asked again; a cancelled one is not wanted any more."""
         message = f"the model call was {reason} before its reply was whole"
         return ModelFailed(error=reason, message=message, retryable=reason == "interrupted")
+
+
+def _whole_call(block: Block) -> bool:
+    if block.get("type") != "tool_use":
+        return True
+    named = isinstance(block.get("id"), str) and isinstance(block.get("name"), str)
+    return named and isinstance(block.get("input"), dict)
 
 
 def _ms(seconds: float) -> float:
