@@ -1,0 +1,182 @@
+"""Measure Playhead against the raw SDK loop and raw SQLite, in one run: `make bench`.
+
+Quote ratios, never absolute times: they hold on other machines, milliseconds do not. Rounds of what
+is compared are interleaved, and each figure is the median of its rounds. Nothing here passes or
+fails; the aims stand beside the figures.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.bench.children import Child, Figures, children, medians, stub
+from tests.bench.figures import Table
+from tests.bench.start import IMPORTS, cpu_of, make_log, python
+
+
+class Size(NamedTuple):
+    """How much is measured."""
+
+    rounds: int
+    runs: dict[int, int]
+    """Steps -> runs a round."""
+    crowds: tuple[int, ...]
+    raw_crowds: tuple[int, ...]
+    events: int
+
+
+MODEST = Size(3, {20: 5, 100: 1, 400: 1}, (100, 1000), (100,), 400)
+FULL = Size(7, {20: 20, 100: 5, 400: 2}, (100, 1000), (100, 1000), 4000)
+
+
+def against_sdk(size: Size) -> Iterator[Table]:
+    """CPU per step over HTTP, and bytes on disk."""
+    rows: list[list[object]] = []
+    bytes_: list[list[object]] = []
+    with children("raw", "http") as pair, ExitStack() as stubs:
+        for steps, runs in size.runs.items():
+            url = stubs.enter_context(stub(steps))
+            raw, ours = interleaved(pair, size.rounds, url=url, steps=steps, runs=runs)
+            ratio = ours["cpu_ms"] / raw["cpu_ms"]
+            rows.append([steps, raw["cpu_ms"], ours["cpu_ms"], ratio])
+            disk, export, seen = ours["disk_bytes"], ours["export_bytes"], raw["json_bytes"]
+            bytes_.append([steps, disk, export, disk / export, seen, disk / seen])
+    yield Table(
+        "against_sdk",
+        "CPU ms per step over HTTP: durable (FULL) and traced, against the raw SDK loop",
+        ["steps", "raw SDK", "Playhead", "ratio"],
+        rows,
+        "aim: 1.5 at 20 steps, 1.2 at 400; both stream, and the raw loop keeps nothing",
+    )
+    yield Table(
+        "bytes",
+        "Bytes per step: the log on disk, its records as JSON lines, the raw loop's JSON",
+        ["steps", "disk", "records", "ratio", "raw JSON", "ratio to raw"],
+        bytes_,
+        "aim: at most 1.5 x the records, the same at every length;\n"
+        "   records: envelope and event, no hashes, nothing empty; raw JSON: replies and results",
+    )
+
+
+def own_cost(size: Size) -> Iterator[Table]:
+    """CPU per step with a scripted model."""
+    rows: list[list[object]] = []
+    with children("scripted") as (child,):
+        for traced in (True, False):
+            arguments = {"steps": 20, "runs": size.runs[20] * 2, "traced": traced}
+            (found,) = interleaved([child], size.rounds, **arguments)
+            rows.append(["log and spans" if traced else "log alone", found["cpu_ms"]])
+    yield Table(
+        "own_cost",
+        "Own cost, CPU ms per step: scripted model, 20 steps, one run at a time, FULL",
+        ["", "CPU ms"],
+        rows,
+        "aim: 0.60 with log and spans",
+    )
+
+
+def log_rate(size: Size) -> Iterator[Table]:
+    """Events per second."""
+    rows: list[list[object]] = []
+    with children("sqlite", "log") as pair:
+        for together in (1, 128):
+            events = size.events * (1 if together == 1 else 20)
+            raw, ours = interleaved(pair, size.rounds, together=together, events=events)
+            name = "1 per commit" if together == 1 else f"{together} producers"
+            rate, cpu = ours["per_s"] / raw["per_s"], ours["cpu_us"] / raw["cpu_us"]
+            rows.append([name, raw["per_s"], ours["per_s"], rate, ours["cpu_us"], cpu])
+    yield Table(
+        "log",
+        "Events per second (600 bytes each, FULL): a plain SQLite table, and the log",
+        ["", "sqlite3", "log", "ratio", "CPU us/event", "ratio"],
+        rows,
+        "the log also checks, hashes, anchors and forbids changes",
+    )
+
+
+def crowds(size: Size) -> Iterator[Table]:
+    """Many runs at once."""
+    rows: list[list[object]] = []
+    with stub(10, wait=0.2) as url:
+        for name, variant, sizes in (
+            ("raw SDK", "raw_crowd", size.raw_crowds),
+            ("Playhead, FULL", "crowd", size.crowds),
+        ):
+            for runs in sizes:
+                with children(variant) as (child,):
+                    found = child.measure(url=url, runs=runs)
+                told = found["wall_s"], found["cpu_s"], int(found["threads"]), int(found["errors"])
+                rows.append([name, runs, *told])
+    yield Table(
+        "crowds",
+        "Runs at once, 10 steps each, against a model that takes 200 ms (ideal 2.2 s)",
+        ["", "runs", "wall s", "CPU s", "threads", "errors"],
+        rows,
+        "aim: at most 20 threads and no error; measured once, not a median",
+    )
+
+
+def start(size: Size) -> Iterator[Table]:
+    """Fresh processes."""
+    rows: list[list[object]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "bench.db"
+        make_log(path, 20)
+        show = python("-m", "playhead", "show", "last", "--log", str(path))
+        commands = {name: python("-c", code) for name, code in IMPORTS.items()}
+        for name, command in {**commands, "playhead show (20 steps)": show}.items():
+            rows.append([name, cpu_of(command, size.rounds)])
+    yield Table("start", "Start: CPU ms of a fresh process", ["", "CPU ms"], rows)
+
+
+def interleaved(variants: list[Child], rounds: int, **arguments: object) -> list[Figures]:
+    """The medians of each variant; the rounds go around."""
+    found = [[child.measure(**arguments) for child in variants] for _ in range(rounds)]
+    return [medians(list(each)) for each in zip(*found, strict=True)]
+
+
+SECTIONS: dict[str, Callable[[Size], Iterator[Table]]] = {
+    "sdk": against_sdk,
+    "own": own_cost,
+    "log": log_rate,
+    "crowd": crowds,
+    "start": start,
+}
+
+
+def main() -> None:
+    """Measure, and tell."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("sections", nargs="*", help=f"some of {', '.join(SECTIONS)}; all")
+    parser.add_argument("--full", action="store_true", help="more rounds, more runs, larger crowds")
+    parser.add_argument("--json", action="store_true", help="one JSON document instead of tables")
+    given = parser.parse_args()
+    unknown = set(given.sections) - SECTIONS.keys()
+    if unknown:
+        parser.error(f"no section {', '.join(sorted(unknown))}: choose from {', '.join(SECTIONS)}")
+    where = f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
+    machine = f"{where}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}"
+    if not given.json:
+        print(f"{machine}\n")
+    tables: list[Table] = []
+    for name in given.sections or SECTIONS:
+        for table in SECTIONS[name](FULL if given.full else MODEST):
+            tables.append(table)
+            if not given.json:
+                print(table.text, flush=True)
+    if given.json:
+        sections = {table.name: table.plain for table in tables}
+        json.dump({"machine": machine, **sections}, sys.stdout, indent=2)
+        print()
+
+
+if __name__ == "__main__":
+    main()
