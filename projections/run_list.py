@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from sqlite_utils import Database
 
 from playhead.events.kinds import ENDINGS
+from playhead.events.log_events import RunsMoved
 from playhead.events.record import Record
 from playhead.events.runs import RunCancelled, RunFailed, RunPaused, RunResumed, RunStarted
 
@@ -44,8 +45,8 @@ class RunList:
     """The view `runs`. Query it with `find_runs`."""
 
     name = "runs"
-    version = 1
-    kinds = frozenset({"run_started", "run_paused", "run_resumed", *ENDINGS})
+    version = 2
+    kinds = frozenset({"run_started", "run_paused", "run_resumed", "runs_moved", *ENDINGS})
 
     def create(self, db: Database) -> None:
         """Make the table."""
@@ -68,6 +69,9 @@ class RunList:
                 _become(connection, record.run, "paused", reason)
             case RunResumed():
                 _become(connection, record.run, "running", None)
+            case RunsMoved(side="log", runs=moved):
+                gone = [(found.run,) for found in moved]
+                connection.executemany("DELETE FROM runs WHERE run = ?", gone)
             case event if event.kind in ENDINGS:
                 _become(connection, record.run, ENDINGS[event.kind], _reason(event), record.at)
             case _:

@@ -1,15 +1,20 @@
 """The commands put together, and how mistakes are told: one line, and an exit code."""
 
+import os
 import sqlite3
 from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from playhead.cli import check, doctor, exits, look, run, tell, why
+from playhead.cli import check, doctor, exits, housekeeping, look, run, tell, why
 from playhead.cli.output import err, out, plain
 from playhead.events.errors import LogError, PlayheadError
 from playhead.events.version import VERSION
+from playhead.program_log import log_to_stderr
+
+LOG_LEVEL = "error"
+"""Of the program's log, unless PLAYHEAD_LOG_LEVEL says another: what a run does is shown anyway."""
 
 app = typer.Typer(
     name="playhead",
@@ -33,11 +38,13 @@ def playhead(
     ] = False,
 ) -> None:
     """Run LLM agents whose every step is an event in a log; read, replay and check that log."""
+    log_to_stderr(os.environ.get("PLAYHEAD_LOG_LEVEL") or LOG_LEVEL)
 
 
 for command in (
     run.run, run.resume, tell.cancel, tell.pause, tell.send,
     look.runs, look.show, why.why, check.replay, check.verify, doctor.doctor,
+    housekeeping.backup, housekeeping.restore, housekeeping.archive,
 ):  # fmt: skip
     app.command()(command)
 

@@ -1,9 +1,5 @@
 """`runs` and `show`: what is in the log. Both only read, also while another process writes."""
 
-import re
-import time
-from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,11 +25,10 @@ from playhead.cli.output import (
 )  # fmt: skip
 from playhead.cli.story import Story, read_story
 from playhead.cli.telling import entry_row, totals, who_and_why
+from playhead.cli.times import parse_time
 from playhead.events.errors import UsageError
 from playhead.events.record import Record
 from playhead.projections.run_list import RunRow, find_runs
-
-UNITS: Mapping[str, int] = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def runs(
@@ -52,7 +47,7 @@ def runs(
     if failed and is_open:
         msg = "--failed and --open: a run that failed is not open; give one of them"
         raise UsageError(msg)
-    from_ = None if since is None else _since(since)
+    from_ = None if since is None else parse_time(since, "--since")
     with reading(log) as reader, run_list(reader) as views:
         found = find_runs(views.connection, status="failed" if failed else None, since=from_)
     found = [row for row in found if agent in (None, row.agent) and not (is_open and row.ended_at)]
@@ -78,18 +73,6 @@ def _cells(row: RunRow) -> list[str | Text]:
     took = span((row.ended_at - row.started_at) / 1000) if row.ended_at else ""
     goal, agent = plain(one_line(row.goal)), plain(row.agent)[:16]
     return [row.run, styled(row.status), moment(row.started_at)[5:16], took, agent, goal]
-
-
-def _since(text: str) -> int:
-    """Microseconds since the epoch. Raises UsageError."""
-    age = re.fullmatch(r"(\d{1,9})([smhdw])", text.strip())
-    if age:
-        return time.time_ns() // 1000 - int(age[1]) * UNITS[age[2]] * 1_000_000
-    try:
-        return int(datetime.fromisoformat(text).timestamp() * 1_000_000)
-    except (ValueError, OverflowError) as error:
-        msg = f"--since {text}: write an age such as 90m, 12h or 3d, or a date such as 2030-01-31"
-        raise UsageError(msg) from error
 
 
 def show(

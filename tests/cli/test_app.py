@@ -16,6 +16,7 @@ from tests.cli.conftest import Playhead
 
 COMMANDS = (
     "run", "resume", "cancel", "pause", "send", "runs", "show", "why", "replay", "verify", "doctor",
+    "backup", "restore", "archive",
 )  # fmt: skip
 
 READING = (
