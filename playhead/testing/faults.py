@@ -27,7 +27,7 @@ CRASH_POINTS: tuple[str, ...] = (
                                         "tool.keyed.after", "tool.once.after")),
 )  # fmt: skip
 
-KINDS = ("crash", "model", "tool", "log", "clock", "people", "deploy")
+KINDS = ("crash", "model", "tool", "log", "clock", "people", "deploy", "role")
 """What `faults=` may name."""
 
 
@@ -57,7 +57,9 @@ class Mix:
     people: float = 0.0
     """How much people interfere: commands a process, times six."""
     deploy: float = 0.0
-    """That a process has lost or changed a tool."""
+    """That a process has lost a tool."""
+    role_error: float = 0.0
+    """That a role raises, at each visit."""
 
 
 CALM = Mix()
@@ -75,7 +77,7 @@ def draw(random: Random, kinds: Collection[str]) -> Mix:
         tool_error=some("tool", 0.5), tool_hang=some("tool", 0.3), tool_odd=some("tool", 0.3),
         append_lost=some("log", 0.1), append_doubt=some("log", 0.1), append_slow=some("log", 1.0),
         disk_full=some("log", 0.3), clock_jump=some("clock", 1.0), people=some("people", 3.0),
-        deploy=some("deploy", 0.4),
+        deploy=some("deploy", 0.4), role_error=some("role", 0.1) * (random.random() < 0.3),
     )  # fmt: skip
     if "crash" not in kinds or random.random() < 0.15:
         return mix

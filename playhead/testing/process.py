@@ -27,6 +27,7 @@ from playhead.testing.clock import SEAL, VirtualLoop
 from playhead.testing.faults import CRASH_POINTS, Mix
 from playhead.testing.faulty_log import FaultyLog
 from playhead.testing.ledger import Ledger
+from playhead.testing.roles import FaultyRole
 from playhead.testing.scheduler import SeededDispatcher
 from playhead.testing.world import FaultyModel, FaultyTools
 from playhead.tools.tool import AnyTool
@@ -118,6 +119,11 @@ class Process:
             "tool": ToolRole(world),
             "memory": Memory(),
         }
+        if self.mix.role_error:
+            cast = {
+                name: FaultyRole(role, self.random, self.mix.role_error)
+                for name, role in cast.items()
+            }
         keep = self.random.choice((0, 1, 64))
         return Engine(
             self.log, cast, self.loop, self.now, dispatch=self.dispatcher, keep_idle=keep

@@ -83,7 +83,7 @@ def simulate(
         seeds: how many lives.
         first: the first seed.
         log: "memory", or "sqlite" for real files.
-        faults: which kinds: crash, model, tool, log, clock, people, deploy.
+        faults: which kinds: crash, model, tool, log, clock, people, deploy, role.
         mode: "safety" ends anywhere; "liveness" lets the faults stop, and then all must end.
         trace: keep each life's trace.
 
