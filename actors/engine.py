@@ -25,6 +25,7 @@ from playhead.events.kinds import ENDINGS
 from playhead.events.log import Log
 from playhead.events.record import Record
 from playhead.events.runs import RunPaused, TimeReached
+from playhead.events.spec import Status
 from playhead.projections.context import Context
 from playhead.projections.run_state import RunState
 
@@ -39,10 +40,12 @@ program_log = structlog.get_logger("playhead.engine")
 class Stage:
     """One run in memory: its state, the turn under way, and what waits for it."""
 
-    __slots__ = ("second_try", "state", "turn", "waiting")
+    __slots__ = ("second_try", "state", "status", "turn", "waiting")
 
     def __init__(self, state: RunState) -> None:
         self.state = state
+        self.status = state.status
+        """As of the last turn that is in the log."""
         self.turn: Turn | None = None
         self.waiting: deque[Opening] = deque()
         self.second_try = False
@@ -107,8 +110,17 @@ class Engine:
         self._next(run, stage)
 
     def state(self, run: str) -> RunState:
-        """The run's state as of its last turn. Raises UnknownRun."""
+        """The run's state, with the turn that is being written. Raises UnknownRun."""
         return (self._stages.get(run) or self._load(run)).state
+
+    def committed_state(self, run: str) -> RunState | None:
+        """The run's state when all of it is in the log; None while a turn is being written."""
+        stage = self._stages.get(run) or self._load(run)
+        return stage.state if stage.turn is None else None
+
+    def status(self, run: str) -> Status:
+        """What became of the run, as far as the log has it. Raises UnknownRun."""
+        return (self._stages.get(run) or self._load(run)).status
 
     async def quiet(self) -> None:
         """Wait until every turn under way is committed."""
@@ -216,17 +228,21 @@ class Engine:
     def _serve_committed(self) -> None:
         while self._committed:
             stage, turn, result = self._committed[0]
-            if isinstance(result, Exception):
-                self._lost(stage, turn, result)
-            else:
-                self._acknowledged(stage, turn, result)
-            self._committed.popleft()
+            try:
+                if isinstance(result, Exception):
+                    self._lost(stage, turn, result)
+                else:
+                    self._acknowledged(stage, turn, result)
+            except Exception:  # a bug here must cost one run at most
+                program_log.exception("engine.bug", run=stage.state.run)
+            finally:
+                self._committed.popleft()
         if self._served is not None and not self._served.done():
             self._served.set_result(None)
 
     def _acknowledged(self, stage: Stage, turn: Turn, position: int) -> None:
         state, run = stage.state, stage.state.run
-        stage.turn, stage.second_try = None, False
+        stage.turn, stage.second_try, stage.status = None, False, state.status
         first = position - len(turn.records) + 1
         records = [r._replace(position=first + n) for n, r in enumerate(turn.records)]
         for watch in list(self.watchers):

@@ -49,8 +49,12 @@ class Result(Generic[Out]):
 class Owner(Protocol):
     """What a run needs of its runtime."""
 
-    def outcome(self, run: str) -> "Future[tuple[str, Json, RunMetrics]]":
-        """Answer, output and metrics, once it has ended."""
+    def outcome(self, run: str) -> "Future[tuple[str, Json]]":
+        """Answer and output, once it has ended."""
+        ...
+
+    def metrics(self, run: str) -> RunMetrics:
+        """What it took."""
         ...
 
     def tell(self, run: str, event: Event) -> None:
@@ -106,9 +110,9 @@ class Run(Generic[Out]):
         answer = yield from asyncio.wrap_future(self._owner.outcome(self.id)).__await__()
         return self._result(answer)
 
-    def _result(self, given: tuple[str, Json, RunMetrics]) -> Result[Out]:
-        answer, output, metrics = given
-        return Result(self.id, self._read(answer, output), answer, metrics)
+    def _result(self, given: tuple[str, Json]) -> Result[Out]:
+        answer, output = given
+        return Result(self.id, self._read(answer, output), answer, self._owner.metrics(self.id))
 
     @property
     def status(self) -> Status:

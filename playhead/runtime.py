@@ -89,7 +89,8 @@ class Runtime:
         """Open the log, take up the open runs of these agents, and be ready.
 
         Args:
-            log: a file (made when missing), a Log (which stays its owner's to close), or None for $PLAYHEAD_LOG or playhead.db.
+            log: a file (made when missing), a Log (which its owner closes), or None for
+                $PLAYHEAD_LOG or playhead.db.
             agents: whose open runs are taken up again; runs of other agents stay parked.
             model: answers every request of agents whose `model` is a name; by default the
                 anthropic SDK, or the local demonstration model without a key and a base URL.
@@ -279,11 +280,11 @@ class Runtime:
 
     def status(self, run: str) -> Status:
         """running, paused, finished, failed or cancelled. Raises UnknownRun."""
-        return self._thread.call(lambda: self._engine.state(run).status)
+        return self._thread.call(lambda: self._engine.status(run))
 
-    def outcome(self, run: str) -> "Future[tuple[str, Json, RunMetrics]]":
+    def outcome(self, run: str) -> "Future[tuple[str, Json]]":
         """What a run gave, once it has ended; RunNotFinished when that is no answer."""
-        answer: Future[tuple[str, Json, RunMetrics]] = Future()
+        answer: Future[tuple[str, Json]] = Future()
 
         def hear(item: Item) -> None:
             if isinstance(item, Piece) or answer.done():
@@ -297,8 +298,8 @@ class Runtime:
         unsubscribe = self._hub.subscribe(run, hear)
 
         def look() -> None:
-            state = self._engine.state(run)
-            event = state.ending or state.paused
+            state = self._engine.committed_state(run)
+            event = None if state is None else state.ending or state.paused
             if event is not None and not answer.done():
                 unsubscribe()
                 self._resolve(run, event, answer)
@@ -306,18 +307,20 @@ class Runtime:
         self._thread.call(look)
         return answer
 
-    def _resolve(
-        self, run: str, event: Event, answer: "Future[tuple[str, Json, RunMetrics]]"
-    ) -> None:
+    def _resolve(self, run: str, event: Event, answer: "Future[tuple[str, Json]]") -> None:
         if not isinstance(event, RunFinished):
             status = ENDINGS.get(event.kind, "paused")
             message = getattr(event, "message", None) or getattr(event, "reason", "")
             answer.set_exception(RunNotFinished(run, status, str(message)))
             return
+        answer.set_result((event.answer, event.output))
+
+    def metrics(self, run: str) -> RunMetrics:
+        """Steps, calls, errors, tokens and duration of a run so far."""
         metrics = RunMetrics()
         for record in self._records(run):
             metrics.fold(record)
-        answer.set_result((event.answer, event.output, metrics))
+        return metrics
 
     def listen_records(self, run: str) -> Listening[Record]:
         """Every record of a run, those to come included."""
