@@ -7,6 +7,7 @@ from playhead.agent import Agent
 from playhead.events.errors import PlayheadError, RunNotFinished, ToolError, UsageError
 from playhead.events.spec import Limits, Retry
 from playhead.events.version import VERSION as __version__  # noqa: N811 - the usual name
+from playhead.redaction import Redactor
 from playhead.run import Result, Run
 from playhead.runtime import Runtime
 from playhead.tools.context import ToolContext
@@ -16,6 +17,7 @@ __all__ = [
     "Agent",
     "Limits",
     "PlayheadError",
+    "Redactor",
     "Result",
     "Retry",
     "Run",

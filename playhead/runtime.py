@@ -47,7 +47,7 @@ from playhead.loop_thread import LoopThread
 from playhead.models import Models
 from playhead.projections.approvals import OpenApproval, open_approvals
 from playhead.projections.metrics import RunMetrics
-from playhead.redaction import redacting
+from playhead.redaction import redactor_of
 from playhead.run import Result, Run
 from playhead.run_index import RunIndex, find_run
 from playhead.telemetry import Telemetry
@@ -99,7 +99,8 @@ class Runtime:
             max_open_runs: `start` refuses more than so many open runs.
             max_model_calls: model calls under way at once, over all runs.
             max_sync_tools: threads for synchronous tools.
-            redact: changes every string of what comes in before an event is made of it.
+            redact: changes every text of what comes in before an event is made of it: a function,
+                or a Redactor; keys of a known form are hidden in any case but Redactor(formats=()).
             watchers: hear each turn once it is committed, on the runtime's loop.
             drain_seconds: how long `close` waits for effects under way.
             only_runs: of the open runs, take up these alone; None for all.
@@ -155,7 +156,7 @@ class Runtime:
             },
             self._thread.loop,
             lambda: time.time_ns() // 1000,
-            redact=None if redact is None else redacting(redact),
+            redact=redactor_of(redact).event,
         )
 
     def register(self, agent: Agent[Out]) -> None:
