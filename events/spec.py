@@ -5,6 +5,7 @@ from typing import Literal, TypeAlias
 from pydantic import Field
 
 from playhead.events.event import Block, Data, Json
+from playhead.events.tool_policy import Cache, Rate, Sandbox
 
 Effect: TypeAlias = Literal["read", "keyed", "once"]
 """read: may be repeated. keyed: repeated with the same idempotency key. once: never twice by us."""
@@ -23,6 +24,15 @@ class Approval(Data):
     """Seconds after which an open request lapses; None for never."""
 
 
+class Retry(Data):
+    """How often a failed call is tried, and how long to wait in between (seconds)."""
+
+    attempts: int = 4
+    """The first one included."""
+    base: float = 0.5
+    cap: float = 30.0
+
+
 class ToolSpec(Data):
     """A tool as the model and the roles see it: everything but its code."""
 
@@ -38,6 +48,23 @@ class ToolSpec(Data):
     approval: Approval | None = None
     """When a person must agree first; None for never."""
     performer: Literal["tool", "memory"] = "tool"
+    sandbox: Sandbox | None = None
+    """The process of its own that it runs in; None for this process."""
+    retry: Retry | None = None
+    """How often an attempt that may work later is made again; None for once. Not for `once`."""
+    concurrency: int | None = None
+    """Calls at once, over all runs."""
+    rate: Rate | None = None
+    cache: Cache | None = None
+    """For `read` tools."""
+    max_chars: int | None = None
+    """Characters of a result that the model sees; None for the context's own bound."""
+    when_empty: str | None = None
+    """What to try when the result is empty, told to the model with it."""
+    source: str | None = None
+    """Where it comes from, if not from this program: an MCP server's name."""
+    original: str | None = None
+    """What it is called there, where that is no name for the model API."""
     definition: str = ""
     """SHA-256 (hex) over all of the above: what an approval and a recorded intent are bound to."""
 
@@ -54,14 +81,6 @@ class Limits(Data):
     """Input and output tokens over the run."""
     max_seconds: float | None = None
     """Wall clock from the run's first record."""
-
-
-class Retry(Data):
-    """How often a failed model call is tried, and how long to wait in between (seconds)."""
-
-    attempts: int = 4
-    base: float = 0.5
-    cap: float = 30.0
 
 
 class Threshold(Data):

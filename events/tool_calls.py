@@ -56,6 +56,8 @@ class ToolFailed(Event):
     hint: str | None = None
     retry_after: float | None = None
     """Seconds after which the same call may work."""
+    retryable: bool | None = None
+    """Whether the same call may work later: with the tool's retry policy it is made again."""
     duration_ms: float | None = None
 
 

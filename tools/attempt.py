@@ -17,7 +17,9 @@ from pydantic_core import to_json
 from playhead.events.errors import ToolError
 from playhead.events.event import Json
 from playhead.events.tool_calls import ToolFailed, ToolSucceeded
-from playhead.tools.context import ToolContext
+from playhead.tools.content import to_content
+from playhead.tools.context import Depends, ToolContext
+from playhead.tools.hiding import Hidden, SecretMissing
 from playhead.tools.results import ResultRefused, clean_text, first_problems, to_result
 from playhead.tools.tool import AnyTool
 
@@ -50,6 +52,7 @@ class Attempt:
         self.context = context
         self.monotonic = monotonic
         self.began = monotonic()
+        self._hidden = Hidden()
 
     def perform(self) -> Answer:
         """Call a sync tool."""
@@ -98,6 +101,11 @@ class Attempt:
         }
         if signature.context is not None:
             keywords[signature.context] = self.context
+        for name, source in signature.given.items():
+            if isinstance(source, Depends):
+                keywords[name] = source.provide()
+            else:
+                keywords[name] = self._hidden.resolve(source, self.context)
         return keywords
 
     def _succeeded(self, value: object) -> Answer:
@@ -105,12 +113,24 @@ class Attempt:
             value.close()
             msg = "it returned a coroutine: declare the tool with `async def`"
             raise ResultRefused(msg)
+        took = milliseconds(self.began, self.monotonic)
+        content = to_content(value)
+        if content is not None:
+            return ToolSucceeded(content=self._hidden.in_blocks(content), duration_ms=took)
         result = to_result(value, self.tool.signature.result)
-        return ToolSucceeded(result=result, duration_ms=milliseconds(self.began, self.monotonic))
+        return ToolSucceeded(result=self._hidden.hide(result), duration_ms=took)
 
     def _failed(self, error: BaseException) -> ToolFailed:
+        failed = self._told(error)
+        if isinstance(error, self.tool.transient):
+            failed = failed.model_copy(update={"retryable": True})
+        return self._hidden.in_failure(failed)
+
+    def _told(self, error: BaseException) -> ToolFailed:
         took = milliseconds(self.began, self.monotonic)
         match error:
+            case SecretMissing():
+                return _secret_missing(self.tool.spec.name, error, took)
             case ToolError():
                 return _expected(error, took)
             case ArgumentsRefused():
@@ -161,6 +181,16 @@ def _expected(error: ToolError, took: float) -> ToolFailed:
         message=_safely(error.message),
         hint=None if error.hint is None else _safely(error.hint),
         retry_after=after if known else None,
+        retryable=True if known else None,
+        duration_ms=took,
+    )
+
+
+def _secret_missing(tool: str, error: SecretMissing, took: float) -> ToolFailed:
+    return ToolFailed(
+        error="secret_missing",
+        message=f"{tool} needs the secret {error.name}, which is not set where this run works",
+        hint="Nothing was done. Go on without this tool, and say what is missing.",
         duration_ms=took,
     )
 

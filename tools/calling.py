@@ -7,7 +7,10 @@ import inspect
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import TypeAlias, cast
+from signal import Signals
+from typing import Annotated, TypeAlias, cast
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from playhead.events.event import Json
 from playhead.events.spec import ToolSpec
@@ -22,12 +25,16 @@ from playhead.tools.attempt import (
     traceback_of,
 )
 from playhead.tools.context import ToolContext
-from playhead.tools.results import to_result
+from playhead.tools.options import Done, Found, NotDone
+from playhead.tools.results import ResultRefused, to_result
+from playhead.tools.sandbox import Ended
 from playhead.tools.ticket import NotStarted, TimedOut
-from playhead.tools.tool import AnyTool, Done, Found, NotDone
+from playhead.tools.tool import AnyTool
 from playhead.tools.workers import Workers
 
 Outcome: TypeAlias = Answer | ToolOutcomeUnknown
+
+ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="kind")])
 
 
 async def call_tool(
@@ -46,8 +53,11 @@ async def call_tool(
     wrong = check(spec, arguments)
     if wrong is not None:
         return ToolFailed(error="invalid_arguments", message=wrong.message, hint=wrong.hint)
-    attempt = Attempt(tool, arguments, context, monotonic)
     began = monotonic()
+    if spec.sandbox is not None:
+        ended = await workers.sandbox.run(tool, arguments, context)
+        return _from_sandbox(tool, context, ended, milliseconds(began, monotonic))
+    attempt = Attempt(tool, arguments, context, monotonic)
     try:
         if tool.signature.awaits:
             return await workers.run_async(
@@ -61,6 +71,7 @@ async def call_tool(
             error="busy",
             message=f"{spec.name} did not start: no worker was free for it",
             hint="Nothing was done. The same call may work later.",
+            retryable=True,
             duration_ms=milliseconds(began, monotonic),
         )
     except TimedOut:
@@ -81,8 +92,62 @@ def given_up(spec: ToolSpec, reason: str, duration_ms: float | None = None) -> O
         error=reason,
         message=f"{spec.name} {words.get(reason, reason)}",
         hint="Ask for less at once, or go on without it." if smaller else None,
+        retryable=True if reason == "timeout" else None,
         duration_ms=duration_ms,
     )
+
+
+def _from_sandbox(tool: AnyTool, context: ToolContext, ended: Ended, took: float) -> Outcome:
+    """The outcome of a call that had a process of its own; what that says is not trusted."""
+    spec = tool.spec
+    if ended.printed:
+        where = {"tool": spec.name, "run": context.run, "call": context.call}
+        log_safely("tool_call.printed", **where, text=ended.printed.decode("utf-8", "replace"))
+    if ended.reason == "timeout":
+        return given_up(spec, "timeout", took)
+    if ended.answer:
+        try:
+            return _checked(ended.answer, took)
+        except (ValidationError, ResultRefused, ValueError, RecursionError) as error:
+            message = f"{spec.name} gave no proper answer: {str(error).partition(chr(10))[0][:200]}"
+            hint = "This is a fault of the tool, not of your call."
+            return ToolFailed(error="invalid_result", message=message, hint=hint, duration_ms=took)
+    if ended.started and spec.effect == "once":
+        return ToolOutcomeUnknown(reason=ended.reason or "died")
+    if ended.started:
+        hint = "Ask for less at once, try other arguments, or go on without it."
+    else:
+        hint = "Nothing was done. Go on without it, and say that it cannot be run here."
+    return ToolFailed(
+        error=ended.reason or "died", message=f"{spec.name} {_death(ended)}", hint=hint,
+        duration_ms=took,
+    )  # fmt: skip
+
+
+def _checked(answer: bytes, took: float) -> Answer:
+    found: Answer = ANSWER.validate_json(answer)
+    if isinstance(found, ToolSucceeded):
+        found = found.model_copy(update={"result": to_result(found.result, None)})
+    return found.model_copy(update={"duration_ms": took})
+
+
+def _death(ended: Ended) -> str:
+    """What became of a process that gave no answer."""
+    match ended.reason, ended.status:
+        case "refused", _:
+            return f"was not started: {ended.why}"
+        case "startup", _:
+            return "did not come up in time: its module takes too long to import"
+        case "too_large", _:
+            return "wrote too much, and was killed"
+        case "lost", _:
+            return "could not be brought to its end; processes of it may be left"
+        case _, int(status) if status >= 128 or status < 0:
+            number = status - 128 if status >= 128 else -status
+            name = next((s.name for s in Signals if s == number), str(number))
+            return f"was killed by {name} before it gave an answer (too much memory or time?)"
+        case _:
+            return f"ended with exit status {ended.status} before it gave an answer"
 
 
 async def probe_call(

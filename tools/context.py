@@ -1,7 +1,43 @@
 """What a tool may know of the call that it performs; the model sees nothing of it."""
 
+import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from playhead.events.event import Json
+
+Secrets: TypeAlias = Callable[[str], str | None]
+"""From a secret's name to its value, None where there is none. Asked when a call is performed."""
+
+Results: TypeAlias = Callable[[str, str], Json]
+"""(run, key) -> the whole result of a call that the run may read. Raises ToolError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A parameter that is filled in when the call is performed: `Annotated[str, Secret("TOKEN")]`.
+
+    Neither the model nor the log sees the value; where a result holds it, its name stands instead.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Depends:
+    """A parameter that a function of yours gives for each attempt: `Annotated[Db, Depends(open)]`.
+
+    The function is called without arguments, where the tool runs. The model sees nothing of it.
+    """
+
+    provide: Callable[[], Any]
+
+
+def from_environment(name: str) -> str | None:
+    """The default for secrets: the environment variable of that name."""
+    return os.environ.get(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +49,8 @@ class ToolContext:
     call: int
     """The seq of the call's ToolRequested: one number through all attempts."""
     attempt: int = 1
+    secrets: Secrets = field(default=from_environment, repr=False)
+    results: Results | None = field(default=None, repr=False)
     _given_up: threading.Event = field(default_factory=threading.Event, repr=False)
 
     @property

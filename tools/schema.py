@@ -20,7 +20,8 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaV
 
 from playhead.events.errors import UsageError
 from playhead.events.event import Json
-from playhead.tools.context import ToolContext
+from playhead.tools.content import Image
+from playhead.tools.context import Depends, Secret, ToolContext
 
 AWAITABLES = (collections.abc.Awaitable, collections.abc.Coroutine)
 
@@ -37,6 +38,8 @@ class Signature:
     """Parameters without a default of their own."""
     context: str | None
     """The parameter that gets the ToolContext; the model does not see it."""
+    given: Mapping[str, Secret | Depends]
+    """Parameters that are filled in when a call is performed; the model does not see them."""
     result: TypeAdapter[Any] | None
     """The declared return type; None where nothing (or Any) is declared."""
     awaits: bool
@@ -92,7 +95,8 @@ def read_signature(function: Callable[..., Any], name: str, description: str | N
     if len(context) > 1:
         msg = f"tool {name}: two parameters are a ToolContext: {', '.join(context)}"
         raise UsageError(msg)
-    shown = [p for p in parameters if p.name not in context]
+    given = {p.name: g for p in parameters if (g := _given(hints.get(p.name))) is not None}
+    shown = [p for p in parameters if p.name not in context and p.name not in given]
     fields = {p.name: f"p{i}" for i, p in enumerate(shown)}
     for parameter in shown:
         _accept(parameter, hints, name)
@@ -106,11 +110,17 @@ def read_signature(function: Callable[..., Any], name: str, description: str | N
         fields=fields,
         required=frozenset(p.name for p in shown if p.default is p.empty),
         context=context[0] if context else None,
+        given=given,
         result=_result(returned, name),
         awaits=awaits,
         schema=arguments.model_json_schema(schema_generator=StrictSchema),
         description=description or _description(doc, name),
     )
+
+
+def _given(hint: Any) -> Secret | Depends | None:
+    notes = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    return next((note for note in notes if isinstance(note, Secret | Depends)), None)
 
 
 def _hints(function: Callable[..., Any], name: str) -> dict[str, Any]:
@@ -195,7 +205,7 @@ def _returned(function: Callable[..., Any], hints: Mapping[str, Any]) -> tuple[A
 
 
 def _result(returned: Any, name: str) -> TypeAdapter[Any] | None:
-    if returned is Any or returned is object or returned in AWAITABLES:
+    if returned is Any or returned is object or returned in AWAITABLES or _has_image(returned):
         return None
     try:
         return TypeAdapter(returned)
@@ -205,6 +215,10 @@ def _result(returned: Any, name: str) -> TypeAdapter[Any] | None:
             "str, a number, a list, a dict, a dataclass or a Pydantic model"
         )
         raise UsageError(msg) from error
+
+
+def _has_image(returned: Any) -> bool:
+    return returned is Image or any(_has_image(each) for each in get_args(returned))
 
 
 def _description(doc: docstring_parser.Docstring, name: str) -> str:

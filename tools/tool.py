@@ -4,14 +4,23 @@ import functools
 import inspect
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from hashlib import sha256
-from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar, get_args, overload
+from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar, Unpack, get_args, overload
 
 from playhead.events.errors import UsageError
 from playhead.events.event import Json
 from playhead.events.spec import Approval, Effect, ToolSpec
+from playhead.tools.options import (
+    TRANSIENT,
+    ApprovalRule,
+    NeedsApproval,
+    Probe,
+    Subprocess,
+    ToolOptions,
+    as_subprocess,
+    policy,
+)
 from playhead.tools.schema import Signature, read_signature
 
 P = ParamSpec("P")
@@ -19,33 +28,6 @@ R = TypeVar("R")
 
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 """The names of tools that the Messages API accepts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """A probe found that the call took effect; `result` is what the tool would have returned."""
-
-    result: object = None
-
-
-@dataclass(frozen=True, slots=True)
-class NotDone:
-    """A probe found that the call never took effect."""
-
-
-Found: TypeAlias = Done | NotDone | None
-"""What a probe says; None when it cannot tell."""
-
-Probe: TypeAlias = Callable[[str], Found] | Callable[[str], Awaitable[Found]]
-"""Called at recovery with the idempotency key of a call that was cut off."""
-
-
-ApprovalRule: TypeAlias = (
-    Callable[[dict[str, Json]], bool] | Callable[[dict[str, Json]], Awaitable[bool]]
-)
-"""Asked with a call's arguments: whether a person must approve it."""
-
-NeedsApproval: TypeAlias = bool | dict[str, Json] | ApprovalRule
 
 
 class Tool(Generic[P, R]):
@@ -60,12 +42,18 @@ class Tool(Generic[P, R]):
         signature: Signature,
         probe: Probe | None = None,
         needs_approval: ApprovalRule | None = None,
+        *,
+        subprocess: Subprocess | None = None,
+        transient: tuple[type[BaseException], ...] = TRANSIENT,
     ) -> None:
         self.function = function
         self.spec = spec
         self.signature = signature
         self.probe = probe
         self.needs_approval = needs_approval
+        self.subprocess = subprocess
+        self.transient = transient
+        """Exceptions after which the same call may work later."""
         functools.update_wrapper(self, function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -80,95 +68,69 @@ AnyTool: TypeAlias = Tool[..., Any]
 
 
 @overload
-def tool(
-    function: Callable[P, R],
-    /,
-    *,
-    name: str | None = None,
-    description: str | None = None,
-    effect: Effect = "once",
-    timeout: float = 60.0,
-    probe: Probe | None = None,
-    approval: NeedsApproval = False,
-    approval_expires: float | None = None,
-) -> Tool[P, R]: ...
+def tool(function: Callable[P, R], /, **options: Unpack[ToolOptions]) -> Tool[P, R]: ...
 
 
 @overload
-def tool(
-    *,
-    name: str | None = None,
-    description: str | None = None,
-    effect: Effect = "once",
-    timeout: float = 60.0,
-    probe: Probe | None = None,
-    approval: NeedsApproval = False,
-    approval_expires: float | None = None,
-) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
+def tool(**options: Unpack[ToolOptions]) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 
 
-def tool(
-    function: Callable[..., Any] | None = None,
-    /,
-    *,
-    name: str | None = None,
-    description: str | None = None,
-    effect: Effect = "once",
-    timeout: float = 60.0,
-    probe: Probe | None = None,
-    approval: NeedsApproval = False,
-    approval_expires: float | None = None,
-) -> Any:
+def tool(function: Callable[..., Any] | None = None, /, **options: Unpack[ToolOptions]) -> Any:
     """Make a tool of a typed function: `@tool`, `@tool(effect="read")` or `tool(thing.method)`.
 
     The schema comes from the signature, the words from the docstring (Google, NumPy or Sphinx
-    style). `effect` says what may happen when a call is cut off: `read` may be repeated, `keyed` is
-    repeated with the same `ToolContext.key`, `once` (the default) is never started twice. `timeout`
-    is in seconds, for one attempt. `probe(key)` finds out after a crash whether a call took effect.
-    `approval`: True (a person approves each call), a JSON schema (approves those whose arguments
-    fit it), or a function from the arguments to a bool; `approval_expires` (seconds) lets an open
-    request lapse.
+    style); `ToolOptions` says what each keyword means.
     Raises UsageError where the function cannot be told to a model.
     """
 
     def make(function: Callable[..., Any]) -> AnyTool:
-        made = _make(function, name, description, effect, timeout, probe)
-        return made if approval is False else _with_approval(made, approval, approval_expires)
+        made = _make(function, options)
+        approval = options.get("approval", False)
+        expires = options.get("approval_expires")
+        return made if approval is False else _with_approval(made, approval, expires)
 
     return make if function is None else make(function)
 
 
-def _make(
-    function: Callable[..., Any],
-    name: str | None,
-    description: str | None,
-    effect: Effect,
-    timeout: float,
-    probe: Probe | None,
-) -> AnyTool:
+def _make(function: Callable[..., Any], options: ToolOptions) -> AnyTool:
     if not (inspect.isfunction(function) or inspect.ismethod(function)):
         msg = f"a tool is made of a function or a bound method, not of {function!r}"
         raise UsageError(msg)
-    name = function.__name__ if name is None else name
+    given = options.get("name")
+    name = function.__name__ if given is None else given
     if not NAME.fullmatch(name):
         msg = f"tool {name!r}: a name has 1 to 64 of a-z, A-Z, 0-9, _ and -: give another by name="
         raise UsageError(msg)
+    effect = options.get("effect", "once")
     if effect not in get_args(Effect):
         msg = f"tool {name}: effect={effect!r} is none of {', '.join(get_args(Effect))}"
         raise UsageError(msg)
-    if not 0 < timeout < float("inf"):
-        msg = f"tool {name}: timeout={timeout!r} is no number of seconds above 0"
-        raise UsageError(msg)
-    signature = read_signature(function, name, description)
+    signature = read_signature(function, name, options.get("description"))
     spec = ToolSpec(
         name=name,
         description=signature.description,
         input_schema=signature.schema,
         effect=effect,
-        timeout=timeout,
-        probe=probe is not None,
+        **policy(name, options),
     )
-    return Tool(function, pinned(spec), signature, probe)
+    sandbox = options.get("subprocess", False)
+    if sandbox:
+        _check_importable(function, name)
+    return Tool(
+        function,
+        pinned(spec),
+        signature,
+        options.get("probe"),
+        subprocess=as_subprocess(sandbox) if sandbox else None,
+        transient=options.get("retry_on", TRANSIENT),
+    )
+
+
+def _check_importable(function: Callable[..., Any], name: str) -> None:
+    """A process of its own finds the function by its module and its name, never by a fork."""
+    if inspect.ismethod(function) or "<locals>" in function.__qualname__:
+        msg = f"tool {name}: with subprocess= it must be a function at the top of a module"
+        raise UsageError(msg)
 
 
 def _with_approval(made: AnyTool, needs: NeedsApproval, expires: float | None) -> AnyTool:

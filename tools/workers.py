@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
+from playhead.tools.sandbox import Sandbox
 from playhead.tools.sync_pool import SyncPool
 from playhead.tools.ticket import NotStarted, Ticket, TimedOut
 from playhead.tools.user_loop import UserLoop
@@ -31,6 +32,9 @@ class Workers(Protocol):
     async work is cancelled, a sync one goes on unheeded, and an answer that still comes goes to
     `late`, on the thread of the work.
     """
+
+    sandbox: Sandbox
+    """For calls that have a process of their own."""
 
     async def run_sync(
         self,
@@ -62,13 +66,16 @@ class Workers(Protocol):
 class Threads:
     """A bounded pool for sync tools, a thread with a loop for async ones; both made when needed."""
 
-    def __init__(self, max_sync_tools: int = 8, *, patience: float = 2.0) -> None:
+    def __init__(
+        self, max_sync_tools: int = 8, *, patience: float = 2.0, sandbox: Sandbox | None = None
+    ) -> None:
         self._pool = SyncPool(max_sync_tools)
         self._patience = patience
         """Seconds within which the user loop must begin a piece of work, or it counts as stuck."""
         self._current: UserLoop | None = None
         self._stuck: list[UserLoop] = []
         self._made = 0
+        self.sandbox = sandbox or Sandbox()
 
     async def run_sync(
         self,
@@ -116,6 +123,7 @@ class Threads:
     def close(self) -> None:
         """Cancel what is async, forget what waits, let threads end. Waits for nothing."""
         self._pool.close()
+        self.sandbox.close()
         if self._current is not None:
             self._current.retire(cancel=True)
             self._current = None
@@ -143,6 +151,9 @@ class Threads:
 
 class Inline:
     """Everything on the caller's own thread and loop. A sync work cannot be timed out here."""
+
+    def __init__(self) -> None:
+        self.sandbox = Sandbox()
 
     async def run_sync(
         self,

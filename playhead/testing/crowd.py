@@ -13,7 +13,11 @@ from playhead.testing.faults import Mix
 from playhead.testing.world import world_knows
 from playhead.tools.tool import AnyTool, tool
 
-LETTER = {"type": "object", "properties": {"to": {"const": "everybody"}}, "required": ["to"]}
+LETTER: dict[str, Json] = {
+    "type": "object",
+    "properties": {"to": {"const": "everybody"}},
+    "required": ["to"],
+}
 
 
 class Weather(BaseModel):
@@ -82,7 +86,7 @@ async def fire(rockets: int) -> str:
     return f"fired {rockets}"
 
 
-@tool(effect="keyed", timeout=8, approval=LETTER)  # type: ignore[arg-type]
+@tool(effect="keyed", timeout=8, approval=LETTER)
 async def write_letter(to: Literal["a friend", "everybody"]) -> str:
     """Write a letter."""
     return f"wrote to {to}"

@@ -18,7 +18,8 @@ from playhead.testing.faulty_log import Alive
 from playhead.testing.ledger import Ledger
 from playhead.testing.validity import invalid_request
 from playhead.tools.context import ToolContext
-from playhead.tools.tool import AnyTool, Done, Found, NotDone, Tool
+from playhead.tools.options import Done, Found, NotDone
+from playhead.tools.tool import AnyTool, Tool
 
 CONTEXT = "__context__"
 """The keyword by which a wrapped tool gets its context, whether it asked for one or not."""

@@ -12,7 +12,8 @@ from playhead.events.spec import Effect
 from playhead.events.tool_calls import ToolFailed, ToolOutcomeUnknown, ToolSucceeded
 from playhead.tools.calling import Outcome, probe_call
 from playhead.tools.context import ToolContext
-from playhead.tools.tool import Done, NotDone, tool
+from playhead.tools.options import Done, NotDone
+from playhead.tools.tool import tool
 from playhead.tools.workers import Threads
 
 UNKNOWN = ToolOutcomeUnknown(reason="interrupted")

@@ -1,0 +1,36 @@
+"""How a tool's calls are performed, as data: recorded with the tool, part of its definition."""
+
+from playhead.events.event import Data
+
+
+class Sandbox(Data):
+    """The call runs in a process of its own, which is killed with all that it started."""
+
+    memory_mb: int = 1024
+    """Address space of each of its processes, in MiB."""
+    cpu_seconds: int | None = None
+    """Processor time of each of its processes; None for a little more than the tool's timeout."""
+    files_mb: int = 64
+    """The largest file that it can write, in MiB."""
+    processes: int = 64
+    """How many processes it may have (where the system counts them for each sandbox)."""
+    environment: tuple[str, ...] = ()
+    """The names of the environment variables that it is given; it sees no other."""
+    keeps_workspace: bool = False
+    """Whether it works in a folder that stays; otherwise in a fresh one that is deleted."""
+
+
+class Rate(Data):
+    """At most so many calls in any so many seconds, over all runs of a runtime."""
+
+    calls: int
+    seconds: float = 60.0
+
+
+class Cache(Data):
+    """A result of a `read` tool is given again for the same arguments."""
+
+    ttl: float = 300.0
+    """Seconds for which it is good."""
+    shared: bool = False
+    """Whether other runs get it too."""

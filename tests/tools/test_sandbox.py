@@ -1,0 +1,157 @@
+"""Tools in processes of their own: an outcome in time, and nobody left behind."""
+
+import asyncio
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from playhead.events.errors import UsageError
+from playhead.events.tool_calls import ToolFailed, ToolOutcomeUnknown
+from playhead.tools.calling import Outcome, call_tool
+from playhead.tools.context import ToolContext
+from playhead.tools.sandbox import WAYS as CONFINING
+from playhead.tools.sandbox import Sandbox
+from playhead.tools.tool import tool
+from playhead.tools.workers import Threads
+from tests.tools import hostile
+from tests.tools.calls import call, failure_of, result_of
+
+HOSTILE_CALLS = int(os.environ.get("PLAYHEAD_HOSTILE_CALLS", "26"))
+"""How many hostile calls; `PLAYHEAD_HOSTILE_CALLS=200` is the whole campaign."""
+
+NAMESPACE, SUBREAPER = CONFINING
+
+
+@contextmanager
+def confined(*ways: str) -> Generator[Threads]:
+    workers = Threads(sandbox=Sandbox(4, ways))
+    try:
+        yield workers
+    finally:
+        workers.close()
+
+
+class Mark:
+    """A FIFO that every process of a call holds open: its end says that all of them are dead."""
+
+    def __init__(self, path: Path) -> None:
+        os.mkfifo(path)
+        self.path = str(path)
+        self.fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+
+    def is_deserted(self) -> bool:
+        try:
+            while os.read(self.fd, 65_536):
+                """What somebody wrote into it says nothing."""
+        except BlockingIOError:
+            return False
+        return True
+
+
+async def misbehave(workers: Threads, marks: Path, number: int) -> tuple[str, Outcome, bool]:
+    how = list(hostile.WAYS)[number % len(hostile.WAYS)]
+    mark = Mark(marks / f"{number}")
+    arguments = {"how": how, "mark": mark.path}
+    outcome = await call_tool(hostile.misbehave, arguments, ToolContext("run", number), workers)
+    deserted = mark.is_deserted()
+    os.close(mark.fd)
+    return how, outcome, deserted
+
+
+@pytest.mark.parametrize("way", CONFINING)
+def test_hostile_calls_end_in_time_and_leave_nobody_behind(tmp_path: Path, way: str) -> None:
+    async def all_of_them(workers: Threads) -> list[tuple[str, Outcome, bool]]:
+        calls = (misbehave(workers, tmp_path, n) for n in range(HOSTILE_CALLS // 2))
+        return await asyncio.gather(*calls)
+
+    with confined(way) as workers:
+        ends = asyncio.run(all_of_them(workers))
+    assert [how for how, _, deserted in ends if not deserted] == []
+    for how, outcome, _ in ends:
+        assert isinstance(outcome, ToolFailed), how
+        assert outcome.error in ("timeout", "died", "invalid_result"), (how, outcome)
+
+
+def test_a_call_in_a_process_of_its_own_gives_its_result() -> None:
+    with capture_logs() as logs:
+        assert result_of(call(hostile.add, a=2, b=3)) == 5
+    assert [line["text"] for line in logs] == ["adding\n"]
+
+
+def test_an_async_tool_there_has_the_key_of_the_call() -> None:
+    assert result_of(call(hostile.key)) == "run:7"
+
+
+def test_an_expected_failure_there_is_told_as_anywhere() -> None:
+    failed = failure_of(call(hostile.expected))
+    assert (failed.error, failed.message, failed.hint, failed.retry_after) == (
+        "ToolError",
+        "no such customer",
+        "search first",
+        3,
+    )
+
+
+@pytest.mark.parametrize("way", CONFINING)
+def test_it_sees_the_environment_that_it_was_given_and_an_empty_folder(way: str) -> None:
+    with confined(way) as workers:
+        seen = result_of(call(hostile.surroundings, workers))
+    seen["environment"].pop("LC_CTYPE", None)  # Python sets it for itself
+    assert (seen["environment"], seen["folder"]) == ({"GIVEN": "1"}, [])
+    assert (seen["pid"] < 10) == (way == NAMESPACE)
+
+
+def test_it_cannot_write_a_larger_file_than_allowed() -> None:
+    assert result_of(call(hostile.fill, megabytes=1)) == "written"
+    assert failure_of(call(hostile.fill, megabytes=2)).error in ("OSError", "died")
+
+
+def test_it_cannot_take_more_memory_than_allowed() -> None:
+    assert failure_of(call(hostile.swell)).error == "MemoryError"
+
+
+def test_a_once_call_whose_process_died_is_in_doubt() -> None:
+    assert call(hostile.vanish) == ToolOutcomeUnknown(reason="died")
+
+
+def test_where_nothing_confines_it_it_is_refused_and_nothing_runs(tmp_path: Path) -> None:
+    mark = Mark(tmp_path / "mark")
+    with confined() as workers:
+        failed = failure_of(call(hostile.misbehave, workers, how="hang", mark=mark.path))
+    assert failed.error == "refused"
+    assert "neither a pid namespace nor a child subreaper" in failed.message
+    os.close(mark.fd)
+
+
+@pytest.mark.parametrize("way", CONFINING)
+def test_cancelling_the_call_kills_what_it_started(tmp_path: Path, way: str) -> None:
+    mark = Mark(tmp_path / "mark")
+
+    async def cancel_once_it_runs(workers: Threads) -> None:
+        arguments = {"how": "double fork", "mark": mark.path}
+        patient = tool(hostile.misbehave.function, effect="read", subprocess=True)
+        context = ToolContext("run", 1)
+        task = asyncio.create_task(call_tool(patient, arguments, context, workers))
+        while mark.is_deserted():
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+
+    with confined(way) as workers:
+        asyncio.run(cancel_once_it_runs(workers))
+    assert mark.is_deserted()
+    os.close(mark.fd)
+
+
+def test_a_function_that_has_no_name_of_its_own_in_a_module_is_refused_when_defined() -> None:
+    def inner() -> str:
+        """Do."""
+        return ""
+
+    with pytest.raises(UsageError, match="top of a module"):
+        tool(inner, subprocess=True)

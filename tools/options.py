@@ -1,0 +1,167 @@
+"""What may be said about a tool when it is made, and how it becomes the recorded policy."""
+
+import math
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypedDict
+
+from playhead.events.errors import UsageError
+from playhead.events.event import Json
+from playhead.events.spec import Effect, Retry
+from playhead.events.tool_policy import Cache, Rate, Sandbox
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A probe found that the call took effect; `result` is what the tool would have returned."""
+
+    result: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotDone:
+    """A probe found that the call never took effect."""
+
+
+Found: TypeAlias = Done | NotDone | None
+"""What a probe says; None when it cannot tell."""
+
+Probe: TypeAlias = Callable[[str], Found] | Callable[[str], Awaitable[Found]]
+"""Called at recovery with the idempotency key of a call that was cut off."""
+
+ApprovalRule: TypeAlias = (
+    Callable[[dict[str, Json]], bool] | Callable[[dict[str, Json]], Awaitable[bool]]
+)
+"""Asked with a call's arguments: whether a person must approve it."""
+
+NeedsApproval: TypeAlias = bool | dict[str, Json] | ApprovalRule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subprocess:
+    """Run a tool in a process of its own, killed with all that it started; see Sandbox."""
+
+    memory_mb: int = 1024
+    cpu_seconds: int | None = None
+    files_mb: int = 64
+    processes: int = 64
+    workspace: str | os.PathLike[str] | None = None
+    """The folder that it works in; None for a fresh one per call, deleted afterwards."""
+    environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """All the environment variables that it sees; their values are not recorded."""
+
+    @property
+    def policy(self) -> Sandbox:
+        """The part that is recorded."""
+        return Sandbox(
+            memory_mb=self.memory_mb,
+            cpu_seconds=self.cpu_seconds,
+            files_mb=self.files_mb,
+            processes=self.processes,
+            environment=tuple(sorted(self.environment)),
+            keeps_workspace=self.workspace is not None,
+        )
+
+
+class ToolOptions(TypedDict, total=False):
+    """The keywords of `@tool`."""
+
+    name: str | None
+    """What the model calls it; the function's name by default."""
+    description: str | None
+    """What the model is told; the docstring's text by default."""
+    effect: Effect
+    """`read`: may be repeated. `keyed`: repeated with the same `ToolContext.key`. `once` (the
+    default): never started twice."""
+    timeout: float
+    """Seconds, for one attempt; 60 by default."""
+    probe: Probe | None
+    """Finds out after a crash whether a call took effect."""
+    approval: NeedsApproval
+    """True: a person approves each call. A JSON schema: those whose arguments fit it. A function
+    from the arguments to a bool: those for which it says True."""
+    approval_expires: float | None
+    """Seconds after which an open request lapses."""
+    subprocess: bool | Subprocess
+    """In a process of its own. For functions at the top of a module."""
+    retry: Retry | int | None
+    """Attempts (or how exactly) when a `read` or `keyed` call times out, loses its connection, or
+    raises `ToolError(retry_after=...)`."""
+    retry_on: tuple[type[BaseException], ...]
+    """Exceptions after which the same call may work later; connection errors and timeouts by
+    default."""
+    concurrency: int | None
+    """Calls at once, over all runs."""
+    rate: Rate | None
+    """Calls in a time, over all runs."""
+    cache: Cache | float | bool
+    """For `read` tools: give the same result again for so many seconds (True: 300)."""
+    max_chars: int | None
+    """Characters of a result that the model sees; the whole stays in the log (`read_result`)."""
+    when_empty: str | None
+    """What the model is told to try when the result is empty."""
+
+
+TRANSIENT: tuple[type[BaseException], ...] = (ConnectionError, TimeoutError)
+"""Exceptions after which the same call may work later."""
+
+
+def policy(name: str, options: ToolOptions) -> dict[str, Any]:
+    """The options as fields of a ToolSpec. Raises UsageError for what fits no tool."""
+    effect = options.get("effect", "once")
+    sandbox = options.get("subprocess", False)
+    return {
+        "timeout": _positive(name, "timeout", options.get("timeout", 60.0)),
+        "probe": options.get("probe") is not None,
+        "sandbox": as_subprocess(sandbox).policy if sandbox else None,
+        "retry": _retry(name, effect, options.get("retry")),
+        "concurrency": _count(name, "concurrency", options.get("concurrency")),
+        "rate": options.get("rate"),
+        "cache": _cache(name, effect, options.get("cache", False)),
+        "max_chars": _count(name, "max_chars", options.get("max_chars")),
+        "when_empty": options.get("when_empty"),
+    }
+
+
+def as_subprocess(given: bool | Subprocess) -> Subprocess:
+    """`subprocess=True` is a Subprocess with every default."""
+    return given if isinstance(given, Subprocess) else Subprocess()
+
+
+def _retry(name: str, effect: Effect, given: Retry | int | None) -> Retry | None:
+    if given is None:
+        return None
+    if effect == "once":
+        msg = f"tool {name}: a `once` tool is never started twice: leave retry= out"
+        raise UsageError(msg)
+    retry = Retry(attempts=given) if isinstance(given, int) else given
+    _count(name, "retry", retry.attempts)
+    return retry
+
+
+def _cache(name: str, effect: Effect, given: Cache | float | bool) -> Cache | None:
+    if given is False:
+        return None
+    if effect != "read":
+        msg = f'tool {name}: only a tool with effect="read" can be cached'
+        raise UsageError(msg)
+    if given is True:
+        return Cache()
+    cache = given if isinstance(given, Cache) else Cache(ttl=given)
+    _positive(name, "cache", cache.ttl)
+    return cache
+
+
+def _positive(name: str, what: str, seconds: float) -> float:
+    if not 0 < seconds < math.inf:
+        msg = f"tool {name}: {what}={seconds!r} is no number of seconds above 0"
+        raise UsageError(msg)
+    return seconds
+
+
+def _count(name: str, what: str, number: int | None) -> int | None:
+    if number is not None and number < 1:
+        msg = f"tool {name}: {what}={number!r} must be at least 1"
+        raise UsageError(msg)
+    return number
