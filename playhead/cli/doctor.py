@@ -23,6 +23,7 @@ from playhead.events.version import VERSION
 from playhead.models import KEYS
 from playhead.projections.run_list import find_runs
 from playhead.runtime import DEFAULT_LOG, Runtime
+from playhead.telemetry import ENDPOINTS, exporters
 from playhead.tools.local_weights import find_local
 
 FIXED = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
@@ -33,6 +34,12 @@ VARIABLES: Mapping[str, tuple[str, str]] = {
     "ANTHROPIC_API_KEY": ("", "the key of the Anthropic API"),
     "ANTHROPIC_AUTH_TOKEN": ("", "a bearer token instead of a key"),
     "ANTHROPIC_BASE_URL": ("", "an Anthropic-compatible endpoint (--base-url)"),
+    "PLAYHEAD_LOG_LEVEL": (
+        "error",
+        "of the program's log on standard error: info shows every call",
+    ),
+    "PLAYHEAD_SEMCONV": ("", "which version of the OpenTelemetry GenAI names spans carry"),
+    "OTEL_TRACES_EXPORTER": ("", "otlp, console or none"),
     "OTEL_EXPORTER_OTLP_ENDPOINT": ("", "where traces go"),
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": ("", "the same, for traces alone"),
     "NO_COLOR": ("", "no colour on a terminal"),
@@ -125,10 +132,11 @@ def _log(path: Path) -> dict[str, str]:
 
 
 def _exporter() -> str:
-    names = [name for name in VARIABLES if name.startswith("OTEL_") and os.environ.get(name)]
-    if not names:
+    found = exporters()
+    if not found:
         return "none: OTEL_EXPORTER_OTLP_ENDPOINT is not set"
-    return f"OTLP to {os.environ[names[-1]]}"
+    where = next((os.environ[name] for name in ENDPOINTS if os.environ.get(name)), "its default")
+    return ", ".join(f"otlp to {where}" if name == "otlp" else name for name in found)
 
 
 def _settings() -> Iterator[dict[str, Any]]:

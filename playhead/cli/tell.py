@@ -6,8 +6,9 @@ until somebody takes the run up.
 """
 
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import typer
 
@@ -19,6 +20,7 @@ from playhead.cli.story import Story, read_story
 from playhead.events.errors import LogOwned, UsageError
 from playhead.events.event import Event
 from playhead.events.inbox import Inbox
+from playhead.events.log import Reader
 from playhead.events.runs import CancelRequested, MessageReceived, RunPaused, RunResumed
 from playhead.events.version import VERSION
 from playhead.runtime import Runtime
@@ -26,7 +28,10 @@ from playhead.runtime import Runtime
 PATIENCE = 10.0
 """Seconds to wait for the owner of the log."""
 
-Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; it stands in the log.")]
+Word: TypeAlias = Callable[[Reader, str], Event]
+"""What is to be said to a run, given the log and its id."""
+
+Reason: TypeAlias = Annotated[str, typer.Option(metavar="TEXT", help="Why; it stands in the log.")]
 
 
 def cancel(run: RunId, reason: Reason = "", log: LogFile = None) -> int:
@@ -34,12 +39,12 @@ def cancel(run: RunId, reason: Reason = "", log: LogFile = None) -> int:
 
     Nothing new starts, what is under way is stopped, then the run ends.
     """
-    return _tell(log, run, CancelRequested(reason=reason))
+    return tell(log, run, lambda _, __: CancelRequested(reason=reason))
 
 
 def pause(run: RunId, reason: Reason = "playhead pause", log: LogFile = None) -> int:
     """Pause a run until `playhead resume`."""
-    return _tell(log, run, RunPaused(reason=reason))
+    return tell(log, run, lambda _, __: RunPaused(reason=reason))
 
 
 def send(
@@ -51,7 +56,7 @@ def send(
 
     The model reads it with its next request.
     """
-    return _tell(log, run, MessageReceived(text=text))
+    return tell(log, run, lambda _, __: MessageReceived(text=text))
 
 
 def resume_elsewhere(path: Path, story: Story, owner: str) -> int:
@@ -63,11 +68,13 @@ def resume_elsewhere(path: Path, story: Story, owner: str) -> int:
     return _through_inbox(path, story.run, resumed, owner)
 
 
-def _tell(log: Path | None, given: str, event: Event) -> int:
+def tell(log: Path | None, given: str, word: Word) -> int:
+    """Have a word appended to an open run, by whoever owns the log; the exit code."""
     with reading(log) as reader:
         run = find(reader, given)
         story = read_story(run, records(reader, run))
-    if story.ending is not None:
+        event = word(reader, run) if story.ending is None else None
+    if event is None:
         msg = f"run {run} has {story.status} already: nothing was recorded"
         raise UsageError(msg)
     path = log_path(log)

@@ -6,6 +6,7 @@ from rich.text import Text
 from playhead.cli.output import STYLES, count, plain, span, tokens
 from playhead.cli.story import Cost, Story
 from playhead.events.event import Event
+from playhead.events.guards import ApprovalRequested
 from playhead.events.model_calls import ModelRequested
 from playhead.events.tool_calls import ToolRequested, ToolStarted
 from playhead.projections.timeline import Entry
@@ -78,5 +79,7 @@ def under_way(event: Event, story: Story) -> str | None:
         case ToolStarted(call=call):
             wish = story.records[call].event if call in story.records else None
             return f"running {wish.tool}" if isinstance(wish, ToolRequested) else "running a tool"
+        case ApprovalRequested(call=call):
+            return f"waiting for a person: playhead approve {story.run} {call}"
         case _:
             return None

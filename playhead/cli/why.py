@@ -52,6 +52,7 @@ ADVICE: Mapping[str, tuple[str, ...]] = {
     "empty_reply": ("another model (--model), or plainer instructions",),
     "invalid_output": ("compare the answer with the output type: playhead show {run} --thoughts",),
     "no_local_model": (LOCAL,),
+    "no_model": (LOCAL,),
     "script_ended": ("give the ScriptedModel one more reply",),
     "loop": (CIRCLES, "say in the instructions what to do instead"),
     "paused": ("playhead resume {run}",),

@@ -1,10 +1,11 @@
 """The command line as a test uses it: `playhead("show", "last")`, in a folder of its own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import pytest
+import structlog
 
 from playhead.cli import main
 from playhead.models import KEYS
@@ -31,7 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def playhead(folder: Path, capsys: pytest.CaptureFixture[str]) -> Playhead:
+def playhead(folder: Path, capsys: pytest.CaptureFixture[str]) -> Generator[Playhead]:
     """One command in this process: its exit code, and what it wrote."""
 
     def run(*arguments: str) -> Said:
@@ -39,4 +40,5 @@ def playhead(folder: Path, capsys: pytest.CaptureFixture[str]) -> Playhead:
         out, err = capsys.readouterr()
         return Said(code, str(out), str(err))
 
-    return run
+    yield run
+    structlog.reset_defaults()

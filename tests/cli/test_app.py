@@ -16,7 +16,7 @@ from tests.cli.conftest import Playhead
 
 COMMANDS = (
     "run", "resume", "cancel", "pause", "send", "runs", "show", "why", "replay", "verify", "doctor",
-    "backup", "restore", "archive",
+    "backup", "restore", "archive", "approvals", "approve", "deny", "resolve", "export-trace",
 )  # fmt: skip
 
 READING = (

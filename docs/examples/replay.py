@@ -1,0 +1,29 @@
+"""An event log replayed for debugging: what happened, and whether the code would do it again.
+
+python docs/examples/replay.py fx.db        (reads only; no key, no network)
+"""
+
+import sys
+
+from playhead.actors.replay import replay
+from playhead.events.kinds import decode
+from playhead.events.sqlite_log import SqliteReader
+from playhead.projections.timeline import timeline
+
+
+def main(path: str) -> None:
+    log = SqliteReader(path)
+    for stream in log.streams():
+        if stream.kind != "run":
+            continue
+        print(f"run {stream.id}")
+        records = (decode(row, log.body) for row in log.read(stream.id))
+        for entry in timeline(records):
+            print(f"{entry.seq:5}  {entry.heading}: {entry.text}  ({entry.actor})")
+        report = replay(log, stream.id)
+        print("  matches" if report.matches else f"  diverges: {report.divergence}")
+    log.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,143 @@
+"""`approvals`, `approve`, `deny`, `resolve`: what runs ask of a person."""
+
+from collections.abc import Iterator
+from typing import Annotated, TypeAlias
+
+import typer
+from pydantic import TypeAdapter, ValidationError
+
+from playhead.actors.memory import recollect
+from playhead.actors.verdicts import unknown_call
+from playhead.cli import exits
+from playhead.cli.find import find, log_path, reading, records, run_list
+from playhead.cli.options import Json, LogFile, RunId
+from playhead.cli.output import facts, moment, out, say_json
+from playhead.cli.story import read_story
+from playhead.cli.tell import tell
+from playhead.events.errors import UsageError
+from playhead.events.event import Event
+from playhead.events.event import Json as JsonValue
+from playhead.events.guards import ApprovalDecided
+from playhead.events.log import Reader
+from playhead.events.sqlite_reader import SqliteReader
+from playhead.events.tool_calls import ToolResolved
+from playhead.projections.approvals import OpenApproval, open_approvals
+from playhead.projections.run_list import find_runs
+from playhead.projections.timeline import call_text
+from playhead.runtime import Runtime
+
+ARGUMENTS = TypeAdapter(dict[str, JsonValue])
+
+CallId: TypeAlias = Annotated[
+    int, typer.Argument(metavar="CALL", help="The number of the call: see `playhead approvals`.")
+]
+
+
+def approvals(log: LogFile = None, json: Json = False) -> int:
+    """List the calls that wait for a person."""
+    with reading(log) as reader:
+        waiting = list(_waiting(reader))
+    if json:
+        say_json([each._asdict() for each in waiting])
+        return exits.OK
+    for each in waiting:
+        until = "" if each.expires_at is None else f", until {moment(each.expires_at)}"
+        out.print(facts([
+            ("run", f"{each.run}: {each.goal}"),
+            ("call", f"{each.call}, effect {each.effect}{until}"),
+            ("wants", f"{each.tool}({call_text(each.arguments)})"),
+            ("say", f"playhead approve {each.run} {each.call}"),
+        ]))  # fmt: skip
+        out.line()
+    if not waiting:
+        out.print("nothing waits for a person")
+    return exits.OK
+
+
+def approve(
+    run: RunId,
+    call: CallId,
+    arguments: Annotated[
+        str | None, typer.Option(metavar="JSON", help="Other arguments to call it with.")
+    ] = None,
+    log: LogFile = None,
+) -> int:
+    """Let a call start.
+
+    What is approved is this call of this tool with these arguments, and nothing else.
+    """
+    changed = None if arguments is None else _arguments(arguments)
+
+    def word(reader: Reader, run: str) -> Event:
+        found = _open_call(reader, run, call)
+        return ApprovalDecided(call=call, binding=found.binding, approved=True, arguments=changed)
+
+    return tell(log, run, word)
+
+
+def deny(
+    run: RunId,
+    call: CallId,
+    reason: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Why; the model reads it.")
+    ] = None,
+    log: LogFile = None,
+) -> int:
+    """Refuse a call."""
+
+    def word(reader: Reader, run: str) -> Event:
+        found = _open_call(reader, run, call)
+        return ApprovalDecided(call=call, binding=found.binding, approved=False, reason=reason)
+
+    return tell(log, run, word)
+
+
+def resolve(
+    run: RunId,
+    call: CallId,
+    succeeded: Annotated[
+        bool | None,
+        typer.Option("--succeeded/--failed", help="Whether it took effect.", show_default=False),
+    ] = None,
+    note: Annotated[str, typer.Option(metavar="TEXT", help="What you found.")] = "",
+    log: LogFile = None,
+) -> int:
+    """Say what became of a call whose outcome is unknown."""
+    if succeeded is None:
+        msg = "resolve: say what became of the call: --succeeded or --failed"
+        raise UsageError(msg)
+    with reading(log) as reader:
+        run = find(reader, run)
+        ended = read_story(run, records(reader, run)).ending is not None
+        unknown_call(reader, run, call)
+    if not ended:
+        event = ToolResolved(run=run, call=call, succeeded=succeeded, note=note)
+        return tell(log, run, lambda _, __: event)
+    with Runtime(log_path(log), only_runs=()) as runtime:
+        runtime.resolve(run, call, succeeded=succeeded, note=note)
+    out.print(f"recorded beside run {run}, which has ended")
+    return exits.OK
+
+
+def _waiting(reader: SqliteReader) -> Iterator[OpenApproval]:
+    with run_list(reader) as views:
+        rows = [row for row in find_runs(views.connection) if row.ended_at is None]
+    for row in reversed(rows):
+        yield from open_approvals(recollect(reader, row.run))
+
+
+def _open_call(reader: Reader, run: str, call: int) -> OpenApproval:
+    found = {each.call: each for each in open_approvals(recollect(reader, run))}
+    if call not in found:
+        calls = ", ".join(map(str, found)) or "none"
+        msg = f"call {call} of run {run} waits for no approval (waiting: {calls})"
+        raise UsageError(msg)
+    return found[call]
+
+
+def _arguments(text: str) -> dict[str, JsonValue]:
+    try:
+        return ARGUMENTS.validate_json(text)
+    except ValidationError as error:
+        msg = f"--arguments: no JSON object: {text}"
+        raise UsageError(msg) from error
