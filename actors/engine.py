@@ -90,7 +90,7 @@ class Engine:
         self._keep_idle = keep_idle
         self._stages: dict[str, Stage] = {}
         self._timers: dict[str, tuple[tuple[int, TimeReached], asyncio.TimerHandle]] = {}
-        dispatch = dispatch or LoopDispatcher(loop)
+        dispatch = dispatch or LoopDispatcher()
         self._shells = {name: Shell.start(role, self, dispatch) for name, role in cast.items()}
         self.effects = Effects(cast, loop, now, self.arrive)
         self._committed: deque[tuple[Stage, Turn, int | Exception]] = deque()

@@ -64,25 +64,30 @@ class Ticket(Generic[T]):
         Raises NotStarted, or TimedOut after having called `abandon` (which is called too when the
         waiting task is cancelled while the work runs).
         """
+        self._look_in(min(patience, timeout), timeout, abandon)
         try:
-            if await self._within(min(patience, timeout)):
-                return self._answer.result()
-            if self._end("waiting"):
-                raise NotStarted
-            if await self._within(self._started_at + timeout - self._loop.time()):
-                return self._answer.result()
-            if self._end("running"):
-                self._stop(abandon)
-                raise TimedOut
             return await self._answer
         except asyncio.CancelledError:
             if not self._end("waiting") and self._end("running"):
                 self._stop(abandon)
             raise
+        finally:
+            self._timer.cancel()
 
-    async def _within(self, seconds: float) -> bool:
-        await asyncio.wait((self._answer,), timeout=max(seconds, 0.0))
-        return self._answer.done()
+    def _look_in(self, seconds: float, timeout: float, abandon: Callable[[], None]) -> None:
+        self._timer = self._loop.call_later(max(seconds, 0.0), self._look, timeout, abandon)
+
+    def _look(self, timeout: float, abandon: Callable[[], None]) -> None:
+        """Time is up for the work to begin, or to end; an answer on its way is still taken."""
+        if self._answer.done():
+            return
+        if self._end("waiting"):
+            self._answer.set_exception(NotStarted())
+        elif (left := self._started_at + timeout - self._loop.time()) > 0:
+            self._look_in(left, timeout, abandon)
+        elif self._end("running"):
+            self._stop(abandon)
+            self._answer.set_exception(TimedOut())
 
     def _end(self, state: str) -> bool:
         with self._lock:
