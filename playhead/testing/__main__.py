@@ -15,11 +15,12 @@ def main() -> int:
     parser.add_argument("--log", choices=("memory", "sqlite"), default="memory")
     parser.add_argument("--mode", choices=("safety", "liveness"), default="safety")
     parser.add_argument("--faults", default=",".join(KINDS))
+    parser.add_argument("--most", type=int, default=5, help="failing seeds to look for")
     parser.add_argument("--trace", action="store_true", help="print the whole trace of one seed")
     given = parser.parse_args()
     report = simulate(
         None, given.seeds, first=given.first, log=given.log, mode=given.mode,
-        faults=given.faults.split(","), trace=given.trace,
+        faults=given.faults.split(","), most=given.most, trace=given.trace,
     )  # fmt: skip
     print(report)  # noqa: T201 - it is a command
     print(f"{report.seeds / report.seconds:.0f} seeds a second")  # noqa: T201

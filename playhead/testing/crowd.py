@@ -80,7 +80,7 @@ async def pay_findable(amount: int) -> str:
     return f"paid {amount}"
 
 
-@tool(effect="once", timeout=8, approval=True, approval_expires=40.0)
+@tool(effect="once", timeout=8, approval=True, approval_expires=15.0)
 async def fire(rockets: int) -> str:
     """Fire rockets, if somebody agrees soon."""
     return f"fired {rockets}"

@@ -68,6 +68,8 @@ class FaultyLog:
             self._ledger.acknowledge(append)
         else:
             self._ledger.note("append failed", append.run, append.rows[-1].seq, str(outcome))
+            if not str(outcome).startswith("simulated"):
+                self._ledger.violated("every append fits", f"{append.run}: {outcome!r}")
         done(outcome)
 
     def _refusal(self) -> LogError | None:

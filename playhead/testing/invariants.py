@@ -451,6 +451,13 @@ def sessions_take_turns(e: Evidence) -> Iterator[str]:
                 del open_run[session]
 
 
+def no_internal_error(e: Evidence) -> Iterator[str]:
+    """What goes wrong in the world has a word of its own; an internal error is a bug of ours."""
+    for record in e.all():
+        if getattr(record.event, "error", None) == "internal_error":
+            yield f"{record.run} {record.seq}: {getattr(record.event, 'message', '')}"
+
+
 def no_spin(e: Evidence) -> Iterator[str]:
     """No run writes without end."""
     for run, records in e.records.items():
@@ -490,7 +497,7 @@ INVARIANTS: tuple[Callable[[Evidence], Iterator[str]], ...] = (
     wishes_come_from_replies, no_phantom_success, doubt_is_explicit, effects_have_their_record,
     paired_calls, valid_request_at_every_prefix, attempts_logged_are_requests_made,
     spent_within_caps, nothing_is_decided_in_a_pause, a_round_waits_for_its_calls,
-    the_model_is_told_the_truth, no_start_without_approval, sessions_take_turns, no_spin, a_due_time_is_reached_once, everything_ends, replay_gives_the_same_records,
+    the_model_is_told_the_truth, no_start_without_approval, sessions_take_turns, no_internal_error, no_spin, a_due_time_is_reached_once, everything_ends, replay_gives_the_same_records,
 )  # fmt: skip
 
 
@@ -515,3 +522,11 @@ def check_process(process: Process, end: str) -> None:
         folded = fingerprint(recollect(process.log, run))
         if live != folded:
             process.ledger.violated("projection_is_fold", f"{run}: {live} is not {folded}")
+        _check_idle(process, process.engine.state(run))
+
+
+def _check_idle(process: Process, state: RunState) -> None:
+    """A run at which nothing is under way has ended, is paused, or waits for a person."""
+    waits = state.paused is not None or any(call.waits for call in state.calls.values())
+    if state.run in process.engine.taken and (state.stop is not None or not waits):
+        process.ledger.violated("no_run_stands_still", f"{state.run} after {state.head.seq}")

@@ -145,7 +145,7 @@ class People:
             return False
         call = random.choice(waiting)
         assert call.waits is not None
-        binding = call.waits.binding if random.random() < 0.9 else "0" * 64
+        binding = call.waits.binding if random.random() < 0.8 else "0" * 64
         arguments = None
         if random.random() < 0.2:
             arguments = {**call.arguments, "amount": 1} if random.random() < 0.5 else {"odd": 1}

@@ -190,8 +190,11 @@ class Process:
         self.loop.call_soon(begin)
         if self._until is not None:
             self.loop.call_later(self._until, lambda: self.loop.create_task(self._shut_down()))
-        with SEAL.closed():
-            self.loop.run_until_idle()
+        try:
+            with SEAL.closed():
+                self.loop.run_until_idle()
+        except SystemExit as error:
+            self.ledger.violated("no unhandled error", f"the process was ended by {error!r}")
         return "idle" if self.loop.idle else "stopped" if self.alive else "died"
 
     async def _shut_down(self) -> None:

@@ -10,9 +10,6 @@ from playhead.events.errors import PlayheadError, UsageError
 from playhead.testing.faults import KINDS
 from playhead.testing.life import Life, Mode, Storage, live
 
-MOST_FAILURES = 5
-"""Failing seeds after which a simulation stops looking for more."""
-
 TRACE_LINES = 60
 
 
@@ -70,6 +67,7 @@ def simulate(
     log: Storage = "memory",
     faults: Collection[str] = KINDS,
     mode: Mode = "safety",
+    most: int = 5,
     trace: bool = False,
 ) -> Report:
     """Run an agent through `seeds` lives full of faults, and check every promise after each.
@@ -85,6 +83,7 @@ def simulate(
         log: "memory", or "sqlite" for real files.
         faults: which kinds: crash, model, tool, log, clock, people, deploy, role.
         mode: "safety" ends anywhere; "liveness" lets the faults stop, and then all must end.
+        most: failing seeds after which it stops looking for more.
         trace: keep each life's trace.
 
     Raises UsageError. What it finds is in the report: `simulate(agent).check()` raises for it.
@@ -101,7 +100,7 @@ def simulate(
             if not trace:
                 life = live(seed, faults, mode, log, factory, tracing=True)
             report.failed.append((life, _again(agent, seed, log, mode, faults)))
-            if len(report.failed) == MOST_FAILURES:
+            if len(report.failed) >= most:
                 break
     report.seconds = time.monotonic() - began
     return report
