@@ -25,7 +25,7 @@ from playhead.events.runs import CancelRequested, MessageReceived, RunPaused, Ru
 from playhead.events.version import VERSION
 from playhead.runtime import Runtime
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds to wait for the owner of the log."""
 
 Word: TypeAlias = Callable[[Reader, str], Event]

@@ -37,6 +37,20 @@ async def wait() -> str:
     return "here we go"
 
 
+@tool
+async def hang() -> str:
+    """Do something once, and never come back."""
+    await asyncio.Event().wait()
+    return "never"
+
+
+@tool(approval=True)
+def pay(euros: int) -> str:
+    """Pay an amount."""
+    Path("paid").write_text(str(euros))
+    return f"{euros} paid"
+
+
 def results(body: dict[str, Any]) -> int:
     """How many tool results the model has seen."""
     blocks = [b for m in body["messages"] for b in m["content"] if isinstance(m["content"], list)]
@@ -45,6 +59,14 @@ def results(body: dict[str, Any]) -> int:
 
 def _adding(body: dict[str, Any]) -> Any:
     return "It is 21." if results(body) else ["I shall add.", call("add", a=17, b=4)]
+
+
+def _paying(body: dict[str, Any]) -> Any:
+    return "Settled." if results(body) else call("pay", euros=40)
+
+
+def _hanging(body: dict[str, Any]) -> Any:
+    return "I do not know." if results(body) else call("hang")
 
 
 def _waiting(body: dict[str, Any]) -> Any:
@@ -72,10 +94,12 @@ async def _deaf(_: dict[str, Any]) -> Any:
 
 
 def _agent(name: str, script: Any) -> Agent[str]:
-    return Agent(name=name, model=ScriptedModel(script), tools=[add, write, wait])
+    return Agent(name=name, model=ScriptedModel(script), tools=[add, write, wait, pay, hang])
 
 
 adder = _agent("adder", _adding)
+hanger = _agent("hanger", _hanging)
+payer = _agent("payer", _paying)
 waiter = _agent("waiter", _waiting)
 deaf = _agent("deaf", _deaf)
 runaway = _agent("runaway", _counting)
