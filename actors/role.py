@@ -23,6 +23,8 @@ PERFORMS: Mapping[str, RoleName] = {
     "model_requested": "executor",
     "tool_started": "tool",
     "rule_asked:approval": "tool",
+    "rule_asked:router": "executor",
+    "rule_asked:output": "executor",
 }
 """Intent, or intent:purpose, -> the role that performs it."""
 
@@ -41,6 +43,10 @@ DECIDES: Mapping[str, RoleName] = {
     "limit_reached:max_steps": "executor",
     "limit_reached:max_model_calls": "executor",
     "limit_reached:max_tokens": "executor",
+    "limit_reached:max_cost": "executor",
+    "budget_neared": "executor",
+    "rule_asked:router": "executor",
+    "rule_asked:output": "executor",
     "limit_reached:max_tool_calls": "tool",
     "tool_started": "tool",
     "tool_refused": "tool",

@@ -1,12 +1,15 @@
 """What the performing half of the roles may reach: the only way from an actor to the world."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
 
 from playhead.events.request import Model
 from playhead.tools.tool import AnyTool
+from playhead.tools.traffic import Traffic
 from playhead.tools.workers import Workers
+
+Rule: TypeAlias = Literal["router", "output"]
 
 OnText: TypeAlias = Callable[[str, int, str], None]
 """(run, seq of the ModelRequested, piece of text); an empty piece: forget what came before."""
@@ -26,3 +29,14 @@ class World:
     on_text: OnText
     in_flight: int = 64
     """Model calls under way at once, over all runs; the others wait in order."""
+    endpoint: Callable[[str], Model | None] = lambda _: None
+    """A named endpoint -> what answers there; None for an unknown name."""
+    rule: Callable[[str, Rule], Callable[..., Any] | None] = lambda *_: None
+    """(agent's name, rule) -> the function of the user's; None where there is none any more."""
+    given_traffic: Traffic | None = None
+    traffic: Traffic = field(init=False)
+    """Who may call a model when."""
+
+    def __post_init__(self) -> None:
+        """Without limits on requests and tokens, only calls in flight are bounded."""
+        self.traffic = self.given_traffic or Traffic(self.in_flight, self.monotonic)

@@ -18,6 +18,8 @@ PlayheadError
         `-- LogBehindAnchor       records that were acknowledged are missing
 """
 
+from playhead.events.spec import Usage
+
 
 class PlayheadError(Exception):
     """Everything that Playhead raises on purpose: `except PlayheadError`."""
@@ -68,12 +70,14 @@ class ModelError(PlayheadError):
         status: int | None = None,
         retryable: bool = False,
         retry_after: float | None = None,
+        usage: Usage | None = None,
     ) -> None:
         self.error = error
         self.message = message
         self.status = status
         self.retryable = retryable
         self.retry_after = retry_after
+        self.usage = usage
         super().__init__(f"{error}: {message}")
 
 

@@ -20,6 +20,16 @@ class ModelRequested(Event):
     """SHA-256 (hex) of the rendered request."""
     reserved_tokens: int
     """Upper bound of what the call can use, counted until the outcome says."""
+    reserved_cost: int | None = None
+    """Upper bound of what it can cost, in picodollars; None where the model has no known price."""
+    task: str = "reasoning"
+    """The type of task: what the model was chosen by."""
+    reason: str = ""
+    """Why this model."""
+    endpoint: str = ""
+    """Where it is asked; empty for the Runtime's own endpoint."""
+    fallbacks: int = 0
+    """How many others can still be tried: with none left, perform waits where it can."""
     not_before: int | None = None
     """Microseconds since the epoch: the backoff of a retry."""
 
@@ -50,3 +60,24 @@ class ModelFailed(Event):
     retry_after: float | None = None
     """Seconds, as the server asked."""
     duration_ms: float | None = None
+    usage: Usage | None = None
+    """What the reply had said of its tokens before it broke off."""
+
+    @property
+    def unbilled(self) -> bool:
+        """Whether the API took no request, so that nothing is to be paid."""
+        return self.error in NEVER_SENT or (self.status is not None and self.status >= 400)
+
+
+NEVER_SENT = frozenset({"authentication", "unreachable", "circuit_open", "script_ended"})
+"""Errors of calls that never reached a model."""
+
+
+class BudgetNeared(Event):
+    """What the run has cost, or may cost with the open calls, has passed the share to warn at."""
+
+    kind: Literal["budget_neared"] = "budget_neared"
+    cost: int
+    """Picodollars, reservations included."""
+    maximum: float
+    """The cap, in US dollars."""

@@ -26,13 +26,21 @@ class Request:
     tail: bytes
     """The last message, as JSON: it carries what changes on each turn. May be empty."""
     hash: str
-    """SHA-256 (hex) over all of the above."""
+    """SHA-256 (hex) over all of the above, the marks of the prompt cache in messages left out."""
     model: str
+    endpoint: str = ""
+    """Where it is to be sent; empty for the Runtime's own endpoint."""
+    bound: int = 0
+    """At least as many tokens as the API will count for all of the above."""
+    marked: tuple[int, bytes] | None = None
+    """A stable message's index, and the message with a mark of the prompt cache in it."""
 
     @property
     def content(self) -> bytes:
         """The body of the HTTP request."""
         pieces = list(self.messages[: self.count])
+        if self.marked is not None:
+            pieces[self.marked[0]] = self.marked[1]
         if self.tail:
             pieces.append(self.tail)
         return self.head + b",".join(pieces) + b"]}"

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from playhead.events.event import Event, Json
+from playhead.events.event import Block, Event, Json
 from playhead.events.spec import AgentSpec, Past
 
 
@@ -13,6 +13,8 @@ class RunStarted(Event):
 
     kind: Literal["run_started"] = "run_started"
     goal: str
+    content: tuple[Block, ...] = ()
+    """Images and documents that belong to the goal, as the API has them."""
     agent: AgentSpec
     session: str | None = None
     past: Past | None = None
@@ -30,6 +32,8 @@ class MessageReceived(Event):
 
     kind: Literal["message_received"] = "message_received"
     text: str
+    content: tuple[Block, ...] = ()
+    """Images and documents that belong to it, as the API has them."""
 
 
 class StrategyChosen(Event):

@@ -5,6 +5,8 @@ from typing import Literal, TypeAlias
 from pydantic import Field
 
 from playhead.events.event import Block, Data, Json
+from playhead.events.prices import Price
+from playhead.events.routing import Budget, Route
 from playhead.events.tool_policy import Cache, Rate, Sandbox
 
 Effect: TypeAlias = Literal["read", "keyed", "once"]
@@ -79,6 +81,8 @@ class Limits(Data):
     max_tool_calls: int | None = None
     max_tokens: int | None = None
     """Input and output tokens over the run."""
+    max_cost: float | None = None
+    """US dollars over the run; every model that may be asked needs a known price then."""
     max_seconds: float | None = None
     """Wall clock from the run's first record."""
 
@@ -110,7 +114,18 @@ class ModelSettings(Data):
     max_tokens: int = 4096
     retry: Retry = Retry()
     extra: dict[str, Json] = Field(default_factory=dict)
-    """Further fields of the request body, verbatim (thinking, temperature, metadata...)."""
+    """Further fields of the request body, verbatim (temperature, metadata...)."""
+    thinking: dict[str, Json] | None = None
+    """As the API has it: {"type": "enabled", "budget_tokens": 2000}, {"type": "adaptive"}..."""
+    tool_choice: dict[str, Json] | None = None
+    """As the API has it; a forced one (any, tool) holds for the first request of a step only."""
+    stop_sequences: tuple[str, ...] = ()
+    strict_tools: bool = False
+    """Ask the API to hold calls to their schemas."""
+    server_tools: tuple[Block, ...] = ()
+    """Tools that the API performs itself, verbatim."""
+    cache: Literal["off", "5m", "1h"] = "5m"
+    """How long the API is asked to keep the prompt."""
 
 
 class AgentSpec(Data):
@@ -124,6 +139,19 @@ class AgentSpec(Data):
     loops: LoopRules = LoopRules()
     output_schema: dict[str, Json] | None = None
     """JSON schema of the answer; None for text."""
+    output_rule: bool = False
+    """Whether the answer's type is asked too whether it takes an answer that fits the schema."""
+    task_type: str = "reasoning"
+    """The type of its steps, for routing, where a step does not say."""
+    routing: dict[str, Route] = Field(default_factory=dict)
+    """Type of task -> who is asked; for any other type it is `model.model`."""
+    router: bool = False
+    """Whether a function of the user's is asked for each step's type."""
+    prices: dict[str, Price] = Field(default_factory=dict)
+    """Model -> its price when the run started; a model that is missing has no known price."""
+    price_table: str = ""
+    """Where the prices came from, and of which version."""
+    budget: Budget = Budget()
 
 
 class Usage(Data):
@@ -133,16 +161,24 @@ class Usage(Data):
     output_tokens: int = 0
     cache_creation_input_tokens: int = 0
     cache_read_input_tokens: int = 0
+    cache_creation_1h_input_tokens: int = 0
+    """Those of cache_creation_input_tokens that are kept for an hour."""
+    thinking_tokens: int = 0
+    """Those of output_tokens that were thought."""
+    web_search_requests: int = 0
+    """Searches that the API made."""
+
+    @property
+    def input_total(self) -> int:
+        """Every token that went in."""
+        return (
+            self.input_tokens + self.cache_creation_input_tokens + self.cache_read_input_tokens
+        )
 
     @property
     def total(self) -> int:
         """Every token that went in or came out."""
-        return (
-            self.input_tokens
-            + self.output_tokens
-            + self.cache_creation_input_tokens
-            + self.cache_read_input_tokens
-        )
+        return self.input_total + self.output_tokens
 
 
 class Past(Data):

@@ -12,6 +12,8 @@ class StepStarted(Event):
     step: str
     task: str
     """What the step is to reach."""
+    task_type: str | None = None
+    """What its model is chosen by; None for the router's word, or the agent's own type."""
 
 
 class StepFinished(Event):

@@ -4,6 +4,10 @@ Format 1. The stable part is a list of messages as JSON that only grows, with a 
 longer request shares the shorter one's bytes. What changes every turn (the goal, restated) stands
 at the end of the last message only. At every moment the request is valid for the Messages API:
 each tool_use is followed by its tool_result, made up where there is none.
+
+For the prompt cache, the last stable block carries a mark, and so does the one that was the last in
+the request before: the first is written, the second is found again, however many blocks came since.
+The marks move; what they stand on does not change, and the API compares it without them.
 """
 
 from collections.abc import Iterable
@@ -13,9 +17,10 @@ from pydantic_core import to_json
 
 from playhead.events.event import Block, Event
 from playhead.events.request import Request
-from playhead.events.spec import AgentSpec
 from playhead.events.tool_calls import ToolRequested
+from playhead.projections.heads import RequestHead
 from playhead.projections.results import result_block
+from playhead.projections.weight import OVERHEAD, weight
 
 CONTEXT_FORMAT = 1
 """A released format is frozen; a change is a new format beside it."""
@@ -32,48 +37,58 @@ class Context:
     """The messages of one step, folded from its records."""
 
     __slots__ = (
-        "_awaited", "_before", "_digest", "_goal", "_goal_index", "_last_role", "_texts",
-        "head", "messages", "size",
+        "_awaited", "_before", "_digest", "_goal", "_goal_index", "_last_role", "_said",
+        "_sent", "_weight", "head", "messages",
     )  # fmt: skip
 
-    def __init__(self, head: bytes, goal: str, past: "Context | None" = None) -> None:
+    def __init__(
+        self,
+        head: RequestHead,
+        goal: str,
+        past: "Context | None" = None,
+        content: Iterable[Block] = (),
+    ) -> None:
         """Start with the past's messages, if any, and the goal as the user's.
 
         Args:
-            head: the request's JSON up to and including `"messages":[`, from `render_head`.
+            head: what stands before the messages, from `render_head`.
             goal: what is to be reached; the first message, restated in later requests.
             past: the context with which the session's last run ended.
+            content: images and documents that belong to the goal.
         """
         self.head = head
         self.messages: list[bytes] = []
         """Stable messages as JSON; they are only ever added to."""
-        self.size = len(head)
-        """Bytes of head and stable messages: an upper bound of their tokens."""
-        self._digest = sha256(head)
+        self._weight = 0
+        self._digest = sha256()
         self._before = self._digest
         self._goal = goal
-        self._texts: list[str] = []
+        self._said: list[Block] = []
         self._awaited: list[_Awaited] = []
         self._last_role = ""
+        self._sent: tuple[int, int] = (-1, past._sent[1] if past is not None else -1)
+        """The last messages of the last two different requests, by index."""
         for message in past.closed() if past is not None else ():
-            self._add(message)
-        self._push("user", [{"type": "text", "text": goal or "(no goal)"}])
+            self._add(message, len(message))
+        self._push("user", [*map(_unmarked, content), _text(goal or "(no goal)")])
         self._goal_index = len(self.messages) - 1
 
     def assistant(self, content: Iterable[Block]) -> None:
         """The model's reply. Blocks that the API would refuse back (empty text) are left out."""
-        self.settle()
+        self._absorb()
         blocks = [b for b in content if b.get("type") != "text" or b.get("text")]
         if blocks:
             self._push("assistant", blocks)
             uses = (b for b in blocks if b.get("type") == "tool_use")
             self._awaited = [_Awaited(str(b.get("id", ""))) for b in uses]
         else:
-            self._texts.append(EMPTY_REPLY)
+            self._said.append(_text(EMPTY_REPLY))
 
-    def user(self, text: str) -> None:
+    def user(self, text: str, content: Iterable[Block] = ()) -> None:
         """Something the user, or the runtime on its behalf, says; it goes out with what is next."""
-        self._texts.append(text)
+        self._said += map(_unmarked, content)
+        if text:
+            self._said.append(_text(text))
 
     def requested(self, call: int, event: ToolRequested) -> None:
         """The wish for one of the last reply's tool_use blocks."""
@@ -88,51 +103,74 @@ class Context:
             if awaited.call == call:
                 awaited.block = result_block(awaited.use, outcome)
 
-    def request(self, model: str) -> Request:
-        """The request as it would be sent now. Costs what was added since the last one."""
-        pending = self._pending()
-        if pending:
-            count, digest, last = len(self.messages), self._digest.copy(), pending
+    def request(self, model: str, head: RequestHead | None = None) -> Request:
+        """The request as it would be sent now. Costs what was added since the last one.
+
+        `head` is that of the model, where it is not the one that the context began with.
+        """
+        head = head or self.head
+        blocks = self._pending()
+        if blocks:
+            count, digest, last = len(self.messages), self._digest.copy(), _message("user", blocks)
+            bound = self._weight + weight(blocks, last)
         elif self._last_role == "user":
             count, digest, last = len(self.messages) - 1, self._before.copy(), self.messages[-1]
+            bound = self._weight
         else:
-            count, digest, last = len(self.messages), self._digest.copy(), b""
+            count, digest, last, bound = len(self.messages), self._digest.copy(), b"", self._weight
+        reminder = b""
         if last and count > self._goal_index:
-            last = last[:-2] + b"," + to_json(self._reminder()) + b"]}"
-        digest.update(last)
-        return Request(self.head, self.messages, count, last, digest.hexdigest(), model)
+            reminder = b"," + to_json(self._reminder())
+            bound += len(reminder)
+        digest.update(last + reminder)
+        digest.update(head.digest)
+        tail = _marked(last, head.mark)[:-2] + reminder + b"]}" if last else b""
+        return Request(
+            head.content, self.messages, count, tail, digest.hexdigest(), model, head.endpoint,
+            len(head.content) + bound + OVERHEAD, self._marked_before(count, head.mark),
+        )  # fmt: skip
+
+    def _marked_before(self, count: int, mark: bytes) -> tuple[int, bytes] | None:
+        """The message that was the last one in the request before, marked again."""
+        index = max((i for i in self._sent if i < count), default=-1)
+        return (index, _marked(self.messages[index], mark)) if mark and index >= 0 else None
 
     def settle(self) -> None:
         """What was pending is stable from now on: a request went out with it."""
-        pending = self._pending()
+        self._absorb()
+        last = len(self.messages) - 1
+        if self._last_role == "user" and last != self._sent[1]:
+            self._sent = (self._sent[1], last)
+
+    def _absorb(self) -> None:
+        blocks = self._pending()
         self._awaited.clear()
-        self._texts.clear()
-        if pending:
-            self._add(pending)
-            self._last_role = "user"
+        self._said.clear()
+        if blocks:
+            self._push("user", blocks)
 
     def closed(self) -> list[bytes]:
         """The messages as another run's past: every tool_use with its result."""
-        pending = self._pending()
-        return [*self.messages, pending] if pending else self.messages
+        blocks = self._pending()
+        return [*self.messages, _message("user", blocks)] if blocks else self.messages
 
-    def _pending(self) -> bytes:
-        blocks: list[Block] = [awaited.result() for awaited in self._awaited]
-        blocks += [{"type": "text", "text": text} for text in self._texts if text]
-        return _message("user", blocks) if blocks else b""
+    def _pending(self) -> list[Block]:
+        return [*(awaited.result() for awaited in self._awaited), *self._said]
 
     def _reminder(self) -> Block:
         goal = self._goal
-        short = goal if len(goal) <= GOAL_CHARS else goal[:GOAL_CHARS] + " [...]"
-        return {"type": "text", "text": f"<goal>\n{short}\n</goal>"}
+        return _text(
+            f"<goal>\n{goal if len(goal) <= GOAL_CHARS else goal[:GOAL_CHARS] + ' [...]'}\n</goal>"
+        )
 
     def _push(self, role: str, blocks: list[Block]) -> None:
-        self._add(_message(role, blocks))
+        message = _message(role, blocks)
+        self._add(message, weight(blocks, message))
         self._last_role = role
 
-    def _add(self, message: bytes) -> None:
+    def _add(self, message: bytes, weight: int) -> None:
         self.messages.append(message)
-        self.size += len(message)
+        self._weight += weight
         self._before = self._digest.copy()
         self._digest.update(message)
 
@@ -161,19 +199,15 @@ def _message(role: str, blocks: list[Block]) -> bytes:
     return to_json({"role": role, "content": blocks})
 
 
-def render_head(agent: AgentSpec, model: str) -> bytes:
-    """The request's JSON up to its messages: the same bytes for every request of a run."""
-    fields: dict[str, object] = {
-        "model": model,
-        "max_tokens": agent.model.max_tokens,
-        "system": agent.instructions,
-        "tools": [
-            {"name": t.name, "description": t.description, "input_schema": t.input_schema}
-            for t in agent.tools
-        ],
-        **agent.model.extra,
-    }
-    if agent.output_schema is not None:
-        fields["output_config"] = {"format": {"type": "json_schema", "schema": agent.output_schema}}
-    present = {name: value for name, value in fields.items() if value not in ("", [])}
-    return to_json(present)[:-1] + b',"messages":['
+def _text(text: str) -> Block:
+    return {"type": "text", "text": text}
+
+
+def _unmarked(block: Block) -> Block:
+    """Marks of the prompt cache are set here and nowhere else: the API takes four of them."""
+    return {key: value for key, value in block.items() if key != "cache_control"}
+
+
+def _marked(message: bytes, mark: bytes) -> bytes:
+    """The message with a mark in its last block; it ends with that block's brace and `]}`."""
+    return message[:-3] + mark + b"}]}" if mark else message

@@ -5,7 +5,7 @@ O(1) a record. Nothing here decides anything; the roles do, and this says what i
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from pydantic_core import to_json
 
@@ -14,12 +14,14 @@ from playhead.events.event import Event, Json
 from playhead.events.kinds import ENDINGS, OUTCOMES
 from playhead.events.log import Head
 from playhead.events.record import Record
-from playhead.events.spec import AgentSpec, Limits, Status, ToolSpec
-from playhead.projections.context import CONTEXT_FORMAT, Context, render_head
+from playhead.events.request import Request
+from playhead.events.routing import Target
+from playhead.events.spec import AgentSpec, Limits, Status, ToolSpec, Usage, text_of
+from playhead.projections.context import CONTEXT_FORMAT, Context
+from playhead.projections.heads import RequestHead, render_head
+from playhead.projections.pricing import at_most, cost_of
+from playhead.projections.targets import FALLS_BACK, max_tokens, target_of
 from playhead.projections.trail import Trail
-
-if TYPE_CHECKING:
-    from playhead.events.request import Request
 
 
 @dataclass(slots=True)
@@ -61,6 +63,8 @@ class Step:
 
     id: str
     context: Context
+    task: str = ""
+    """What it is to reach."""
     round: int = 0
     attempt: int = 0
     """Attempts of the model call of this round."""
@@ -74,8 +78,18 @@ class Step:
     """Answers in a row that did not fit the output schema."""
     empty: int = 0
     """Empty replies in a row."""
-    tokens: tuple[int, int] = (0, 0)
-    """Tokens of the last answered request, and the context's bytes then."""
+    used: tuple[bytes, int, int] | None = None
+    """The last answered request: its head, its input tokens, and what they were bounded by."""
+    said: str = ""
+    """The text of the last reply."""
+    task_type: str = ""
+    """What its model is chosen by; empty until that is known."""
+    why: str = ""
+    """Where the type came from, if not from the step or the agent."""
+    tried: int = 0
+    """How many of those who can be asked have failed in this round."""
+    heads: dict[tuple[str, str, bool], RequestHead] = field(default_factory=dict)
+    """By model, endpoint, and whether it is the first request."""
 
 
 @dataclass(slots=True)
@@ -85,13 +99,26 @@ class Spent:
     model_calls: int = 0
     tool_calls: int = 0
     tokens: int = 0
+    cost: int = 0
+    """Picodollars."""
+    unpriced: int = 0
+    """Model calls that ended and whose price is not known."""
     reserved: dict[int, int] = field(default_factory=dict)
     """Open model call -> tokens set aside for it."""
+    reserved_cost: dict[int, int] = field(default_factory=dict)
+    """Open model call -> picodollars set aside for it."""
+    warned: bool = False
+    """BudgetNeared was recorded."""
 
     @property
     def tokens_at_most(self) -> int:
         """Tokens used, plus those that open calls may still use."""
         return self.tokens + sum(self.reserved.values())
+
+    @property
+    def cost_at_most(self) -> int:
+        """Picodollars spent, plus those that open calls may still cost."""
+        return self.cost + sum(self.reserved_cost.values())
 
 
 class RunState:
@@ -208,6 +235,18 @@ class RunState:
         """What the session's next run starts from: the last step's messages."""
         return next((step.context for step in reversed(self.steps.values())), self.past)
 
+    def request(self, step: Step, target: Target, *, first: bool) -> Request:
+        """What would be sent to the target now; `first`: of the step's first round."""
+        key = (target.model, target.endpoint, first)
+        head = step.heads.get(key)
+        if head is None:
+            head = step.heads[key] = render_head(self.agent, target, first=first)
+        return step.context.request(target.model, head)
+
+    def target(self, asked: model_calls.ModelRequested) -> Target:
+        """Whom a recorded request was for."""
+        return target_of(self.agent, asked.task, asked.model, asked.endpoint)
+
     def tool(self, name: str) -> ToolSpec | None:
         """The agent's tool of that name."""
         return next((t for t in self.agent.tools if t.name == name), None)
@@ -265,7 +304,7 @@ def _nothing(*_: object) -> None:
 
 def _message_received(state: RunState, _: Record, event: runs.MessageReceived) -> None:
     for step in state.steps.values():
-        step.context.user(event.text)
+        step.context.user(event.text, event.content)
         step.unread = True
 
 
@@ -307,8 +346,12 @@ def _run_ended(state: RunState, _: Record, event: Event) -> None:
 
 
 def _step_started(state: RunState, _: Record, event: steps.StepStarted) -> None:
-    head = render_head(state.agent, state.agent.model.model)
-    state.steps[event.step] = Step(event.step, Context(head, event.task, state.past))
+    head = render_head(state.agent)
+    content = state.run_started.content
+    context = Context(head, event.task, state.past, content)
+    state.steps[event.step] = Step(event.step, context, event.task)
+    if event.task_type is not None or not state.agent.router:
+        state.steps[event.step].task_type = event.task_type or state.agent.task_type
     state.ready[event.step] = None
 
 
@@ -326,36 +369,54 @@ def _output_rejected(state: RunState, _: Record, event: steps.OutputRejected) ->
 def _model_requested(state: RunState, record: Record, event: model_calls.ModelRequested) -> None:
     step = state.steps[event.step]
     state.open[record.seq] = record
-    state.requests[record.seq] = step.context.request(event.model)
+    state.requests[record.seq] = state.request(step, state.target(event), first=event.round == 1)
     state.spent.model_calls += 1
     state.spent.reserved[record.seq] = event.reserved_tokens
+    if event.reserved_cost is not None:
+        state.spent.reserved_cost[record.seq] = event.reserved_cost
     step.context.settle()
+    step.tried = 0 if event.attempt == 1 else step.tried
     step.round, step.attempt, step.unread = event.round, event.attempt, False
     state.ready.pop(step.id, None)
 
 
 def _model_answered(state: RunState, record: Record, event: model_calls.ModelAnswered) -> None:
     step = state.step_of(record)
-    _model_ended(state, record, event.usage.total)
+    request = state.requests[record.cause or 0]
+    step.used = (request.head, event.usage.input_total, request.bound)
+    _model_ended(state, record, event.usage)
     state.interrupted = 0
-    step.tokens = (event.usage.total - event.usage.output_tokens, step.context.size)
+    if event.stop_reason == "refusal":
+        step.tried += 1
+        return  # the API wants a refusal left out of the conversation
     step.empty = 0 if event.content else step.empty + 1
+    step.said = text_of(event.content)
     step.context.assistant(event.content)
 
 
 def _model_failed(state: RunState, record: Record, event: model_calls.ModelFailed) -> None:
+    asked = state.intent_of(record)
+    assert isinstance(asked, model_calls.ModelRequested)
     if event.error == "interrupted":
         _interrupted(state, record)
-        used = state.spent.reserved.get(record.cause or 0, 0)
-    else:
-        used = 0
-    _model_ended(state, record, used)
+    elif event.error in FALLS_BACK:
+        state.steps[asked.step].tried += 1
+    _model_ended(state, record, at_most(event, max_tokens(state.agent, state.target(asked))))
 
 
-def _model_ended(state: RunState, record: Record, used: int) -> None:
-    cause = record.cause or 0
-    state.spent.reserved.pop(cause, None)
-    state.spent.tokens += used
+def _model_ended(state: RunState, record: Record, usage: Usage | None) -> None:
+    """Count what it used; where that is not known, all that was set aside for it."""
+    cause, spent = record.cause or 0, state.spent
+    asked = state.intent_of(record)
+    assert isinstance(asked, model_calls.ModelRequested)
+    tokens, cost = spent.reserved.pop(cause, 0), spent.reserved_cost.pop(cause, None)
+    price = state.agent.prices.get(asked.model)
+    if usage is not None:
+        tokens = usage.total
+        cost = 0 if usage.total == 0 else cost_of(price, usage) if price is not None else None
+    spent.tokens += tokens
+    spent.cost += cost or 0
+    spent.unpriced += cost is None
     state.requests.pop(cause, None)
 
 
@@ -386,13 +447,30 @@ def _rule_asked(state: RunState, record: Record, event: guards.RuleAsked) -> Non
     state.open[record.seq] = record
     if event.call is not None:
         state.calls[event.call].asked = True
+    if event.rule == "router":
+        state.ready.pop(event.step or "", None)
 
 
-def _rule_answered(state: RunState, record: Record, _: guards.RuleAnswered) -> None:
+def _rule_answered(state: RunState, record: Record, event: guards.RuleAnswered) -> None:
     intent = state.intent_of(record)
     assert isinstance(intent, guards.RuleAsked)
     if intent.call in state.calls:
         state.calls[intent.call].asked = False
+    if intent.rule == "router":
+        _routed(state, state.steps[intent.step or ""], event)
+
+
+def _routed(state: RunState, step: Step, event: guards.RuleAnswered) -> None:
+    state.ready[step.id] = None
+    if isinstance(event.answer, str) and event.answer:
+        step.task_type, step.why = event.answer, "the router says so"
+    elif event.error != "interrupted":
+        step.task_type = state.agent.task_type
+        step.why = f"the router failed ({event.error or 'it gave no type'})"
+
+
+def _budget_neared(state: RunState, _: Record, event: model_calls.BudgetNeared) -> None:
+    state.spent.warned = True
 
 
 def _loop_detected(state: RunState, _: Record, event: guards.LoopDetected) -> None:
@@ -497,5 +575,6 @@ _FOLDS: dict[str, Folder] = {
     "approval_decided": _approval_decided,
     "rule_asked": _rule_asked,
     "rule_answered": _rule_answered,
+    "budget_neared": _budget_neared,
     "loop_detected": _loop_detected,
 }

@@ -64,6 +64,7 @@ WORDS: Mapping[str, tuple[Heading, str]] = {
     "approval_requested": ("Approval", "call {e.call} waits for a person"),
     "loop_detected": ("Loop", "{e.action}: {e.message}"),
     "limit_reached": ("Limit", "{e.limit} is {e.maximum:g}, wanted {e.wanted:g}"),
+    "budget_neared": ("Limit", "the cost nears the cap of ${e.maximum:g}"),
     "time_reached": ("Limit", "{e.due}: its time has come"),
     "cancel_requested": ("Stop", "cancel requested. {e.reason}"),
     "run_paused": ("Paused", "{e.reason}"),

@@ -57,15 +57,19 @@ class AnthropicModel:
         try:
             async with asyncio.timeout(self._timeout):
                 return await self._ask(request, assembler, on_text)
-        except ModelError:
+        except ModelError as error:
+            error.usage = error.usage or assembler.usage
             raise
         except TimeoutError as error:
             message = f"no whole reply within {self._timeout:g} s from {self._url}"
-            raise ModelError(error="timeout", message=message, retryable=True) from error
+            usage = assembler.usage
+            raise ModelError("timeout", message, retryable=True, usage=usage) from error
         except Exception as error:
             if assembler.stopped:  # the connection broke after the last byte that mattered
                 return assembler.reply()
-            raise self._model_error(error) from error
+            found = self._model_error(error)
+            found.usage = assembler.usage
+            raise found from error
 
     async def close(self) -> None:
         """Close the connections, unless the client is the caller's."""
@@ -186,6 +190,5 @@ def _lost(url: str, error: BaseException) -> ModelError:
     why = one_line(error) or type(error).__name__
     if isinstance(error, httpx2.ConnectError):
         message = f"no connection to {url}: {why} (check the base URL and the network)"
-    else:
-        message = f"the connection to {url} broke: {why}"
-    return ModelError("connection", message, retryable=True)
+        return ModelError("unreachable", message, retryable=True)
+    return ModelError("connection", f"the connection to {url} broke: {why}", retryable=True)

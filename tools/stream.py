@@ -44,6 +44,14 @@ REPLACED = frozenset({"signature_delta", "compaction_delta"})
 """Deltas whose fields are the block's fields, whole."""
 
 
+DETAILS: Mapping[str, Mapping[str, str]] = {
+    "cache_creation": {"ephemeral_1h_input_tokens": "cache_creation_1h_input_tokens"},
+    "output_tokens_details": {"thinking_tokens": "thinking_tokens"},
+    "server_tool_use": {"web_search_requests": "web_search_requests"},
+}
+"""Group of the API's usage -> its fields that are ours under another name."""
+
+
 class EventStream:
     """Server-sent events out of chunks of bytes; an event counts once its blank line came."""
 
@@ -124,8 +132,20 @@ class Assembler:
 
     def _count(self, usage: StreamEvent | None) -> None:
         """Counts are totals: a later one replaces an earlier one."""
+        told = dict(usage or {})
+        for group, fields in DETAILS.items():
+            details = told.get(group) or {}
+            told |= {ours: details[theirs] for theirs, ours in fields.items() if theirs in details}
         known = Usage.model_fields
-        self._usage |= {k: n for k, n in (usage or {}).items() if k in known and n is not None}
+        self._usage |= {k: n for k, n in told.items() if k in known and n is not None}
+
+    @property
+    def usage(self) -> Usage | None:
+        """What was told so far, of a reply that broke off."""
+        try:
+            return Usage.model_validate(self._usage, strict=True) if self._usage else None
+        except ValidationError:
+            return None
 
     def _start_block(self, index: int, block: Block) -> None:
         if index in self._growing:
@@ -171,7 +191,7 @@ class Assembler:
         try:
             usage = Usage.model_validate(self._usage, strict=True)
         except ValidationError as error:
-            raise malformed(why="the usage of the reply is not four numbers") from error
+            raise malformed(why="the usage of the reply is not made of numbers") from error
         return Reply(content, self._stop_reason, usage, self._model, request_id)
 
 

@@ -8,7 +8,7 @@ def fingerprint(state: RunState) -> str:
     steps = [
         (
             step.id, step.round, step.attempt, step.calls, step.unread, step.rejected, step.empty,
-            step.tokens, step.context.request("m").hash,
+            step.used, step.context.request("m").hash,
         )
         for step in state.steps.values()
     ]  # fmt: skip

@@ -244,7 +244,7 @@ def test_no_server_is_a_connection_error_that_names_the_url() -> None:
         gone = api.url
     with pytest.raises(ModelError, match=gone) as raised:
         asyncio.run(AnthropicModel(gone).reply(HI, lambda _: None))
-    assert (raised.value.error, raised.value.retryable) == ("connection", True)
+    assert (raised.value.error, raised.value.retryable) == ("unreachable", True)
 
 
 def test_a_silent_server_is_a_timeout() -> None:

@@ -1,0 +1,140 @@
+"""How a step asks the model: which one, with what reserved for it, or why not. Pure."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from playhead.actors.backoff import not_before
+from playhead.events.event import Event
+from playhead.events.guards import RuleAsked
+from playhead.events.model_calls import BudgetNeared, ModelFailed, ModelRequested
+from playhead.events.prices import PICODOLLARS
+from playhead.events.record import Record
+from playhead.events.routing import Target
+from playhead.events.runs import LimitReached
+from playhead.events.steps import StepFailed
+from playhead.projections.pricing import most, picodollars
+from playhead.projections.run_state import RunState, Step
+from playhead.projections.targets import FALLS_BACK, max_tokens, ring
+
+
+class Choice(NamedTuple):
+    """Who is asked, and why."""
+
+    target: Target
+    reason: str
+    fallbacks: int = 0
+
+
+def ask(
+    state: RunState, step_id: str, *, attempt: int = 1, wait: int | None = None, why: str = ""
+) -> Sequence[Event]:
+    """What asks the model for the step's next reply; first its router, if there is one.
+
+    Args:
+        state: the run.
+        step_id: which step.
+        attempt: from 1; a later one stays in its round.
+        wait: microseconds since the epoch before which it does not start.
+        why: why it is asked again, if it is.
+    """
+    step = state.steps[step_id]
+    if not step.task_type:
+        return [RuleAsked(rule="router", step=step_id, subject=step.task)]
+    choice = _choose(state, step, why)
+    asked = _request(state, step, choice, attempt, wait)
+    over = _over_limit(state, asked)
+    cheaper = state.agent.budget.cheaper
+    if isinstance(over, LimitReached) and over.limit == "max_cost" and cheaper is not None:
+        reason = f"{choice.target.model} would pass max_cost; {cheaper.model} does not"
+        asked = _request(state, step, Choice(cheaper, reason), attempt, wait)
+        over = _over_limit(state, asked)
+    return [over or asked]
+
+
+def ask_after_failure(
+    state: RunState, step: Step, record: Record, failed: ModelFailed
+) -> Sequence[Event]:
+    """The next attempt: of the same model after a pause, or of the next one at once."""
+    retry, targets = state.agent.model.retry, ring(state.agent, step.task_type, step.rejected)
+    others = len(targets) > 1 and failed.error in FALLS_BACK
+    may = failed.retryable or (others and step.tried % len(targets) != 0)
+    if not may or step.attempt >= max(retry.attempts, len(targets)):
+        tried = "" if step.attempt == 1 else f" (tried {step.attempt} times)"
+        return [StepFailed(step=step.id, reason=failed.error, message=failed.message + tried)]
+    wait = None
+    if failed.error != "interrupted" and not (others and step.tried % len(targets)):
+        wait = not_before(record, step.attempt, retry, failed.retry_after)
+    return ask(state, step.id, attempt=step.attempt + 1, wait=wait, why=failed.error)
+
+
+def ask_after_refusal(state: RunState, step: Step) -> Sequence[Event] | None:
+    """The next model, asked the same; None when there is none."""
+    targets = ring(state.agent, step.task_type, step.rejected)
+    if step.tried % len(targets) == 0:
+        return None
+    return ask(state, step.id, attempt=step.attempt + 1, why="refusal")
+
+
+def budget_neared(state: RunState) -> Sequence[Event]:
+    """Say once that the run's cost has passed the share to warn at."""
+    cap, share, spent = state.limits.max_cost, state.agent.budget.warn_at, state.spent
+    if cap is None or share is None or spent.warned or spent.cost < picodollars(cap * share):
+        return []
+    return [BudgetNeared(cost=spent.cost, maximum=cap)]
+
+
+def _choose(state: RunState, step: Step, why: str) -> Choice:
+    targets = ring(state.agent, step.task_type, step.rejected)
+    place = step.tried % len(targets)
+    left = len(targets) - 1 - place
+    target, task = targets[place], step.task_type
+    if why and place:
+        return Choice(target, f"{targets[place - 1].model} failed: {why}", left)
+    if why:
+        return Choice(target, f"again after {why}", left)
+    ladder = state.agent.routing[task].ladder if task in state.agent.routing else ()
+    if step.rejected and len(ladder) > 1:
+        return Choice(target, f"{step.rejected} rejected answers of {ladder[0].model}", left)
+    reason = f"routed as {task}" if ladder else f"no route for {task}: the agent's model"
+    return Choice(target, f"{reason}; {step.why}" if step.why else reason, left)
+
+
+def _request(
+    state: RunState, step: Step, choice: Choice, attempt: int, wait: int | None
+) -> ModelRequested:
+    round_ = step.round + (attempt == 1)
+    target, agent = choice.target, state.agent
+    request = state.request(step, target, first=round_ == 1)
+    sent = request.bound
+    if step.used is not None and step.used[0] == request.head:
+        sent = step.used[1] + max(0, request.bound - step.used[2])
+    reply, price = max_tokens(agent, target), agent.prices.get(target.model)
+    return ModelRequested(
+        step=step.id, round=round_, attempt=attempt, model=target.model, request=request.hash,
+        reserved_tokens=sent + reply,
+        reserved_cost=None if price is None else most(price, sent, reply, agent.model.cache),
+        task=step.task_type, reason=choice.reason, endpoint=target.endpoint,
+        fallbacks=choice.fallbacks, not_before=wait,
+    )  # fmt: skip
+
+
+def _over_limit(state: RunState, asked: ModelRequested) -> LimitReached | StepFailed | None:
+    limits, spent = state.limits, state.spent
+    wanted = (
+        ("max_steps", limits.max_steps, asked.round),
+        ("max_model_calls", limits.max_model_calls, spent.model_calls + 1),
+        ("max_tokens", limits.max_tokens, spent.tokens_at_most + asked.reserved_tokens),
+    )
+    for limit, maximum, total in wanted:
+        if maximum is not None and total > maximum:
+            return LimitReached(limit=limit, maximum=maximum, wanted=total)
+    if limits.max_cost is None:
+        return None
+    if asked.reserved_cost is None or spent.unpriced:
+        message = f"max_cost is set and {asked.model} has no known price: give the agent prices="
+        return StepFailed(step=asked.step, reason="unknown_price", message=message)
+    cost = spent.cost_at_most + asked.reserved_cost
+    if cost > picodollars(limits.max_cost):
+        wanted_dollars = cost / PICODOLLARS
+        return LimitReached(limit="max_cost", maximum=limits.max_cost, wanted=wanted_dollars)
+    return None

@@ -1,0 +1,61 @@
+"""Who is asked: the routing table read, pure, so that deciding, folding and pricing agree."""
+
+from collections.abc import Iterable, Iterator
+
+from playhead.events.routing import Route, Target
+from playhead.events.spec import AgentSpec
+
+FALLS_BACK = frozenset({
+    "overloaded", "server_error", "timeout", "connection", "unreachable", "circuit_open",
+    "rate_limit", "refusal", "truncated", "malformed_reply",
+})  # fmt: skip
+"""Failures after which another model or endpoint may do better."""
+
+
+def route_of(agent: AgentSpec, task: str) -> Route:
+    """The route for a type of task; unknown types go to the agent's own model."""
+    return agent.routing.get(task) or Route(ladder=(Target(model=agent.model.model),))
+
+
+def ring(agent: AgentSpec, task: str, rejected: int) -> tuple[Target, ...]:
+    """Who is asked in turn: the rung that so many rejected answers lead to, then the fallbacks."""
+    route = route_of(agent, task)
+    rung = route.ladder[min(rejected, len(route.ladder) - 1)]
+    return (rung, *(target for target in route.fallback if target != rung))
+
+
+def target_of(agent: AgentSpec, task: str, model: str, endpoint: str) -> Target:
+    """The target that a recorded request names."""
+    route = route_of(agent, task)
+    named = [*route.ladder, *route.fallback]
+    if agent.budget.cheaper is not None:
+        named.append(agent.budget.cheaper)
+    for target in named:
+        if (target.model, target.endpoint) == (model, endpoint):
+            return target
+    return Target(model=model, endpoint=endpoint)
+
+
+def all_targets(agent: AgentSpec) -> Iterator[Target]:
+    """Everyone that a run of the agent may ask."""
+    yield Target(model=agent.model.model)
+    for route in agent.routing.values():
+        yield from route.ladder
+        yield from route.fallback
+    if agent.budget.cheaper is not None:
+        yield agent.budget.cheaper
+
+
+def unpriced(agent: AgentSpec) -> list[str]:
+    """Models that may be asked and have no known price."""
+    return sorted({t.model for t in all_targets(agent)} - agent.prices.keys())
+
+
+def max_tokens(agent: AgentSpec, target: Target) -> int:
+    """The longest reply of a target."""
+    return target.max_tokens or agent.model.max_tokens
+
+
+def models(targets: Iterable[Target]) -> list[str]:
+    """Their models, each once, in order."""
+    return list(dict.fromkeys(target.model for target in targets))

@@ -1,0 +1,43 @@
+"""Functions of the user's about the model: which type of task it is, whether an answer will do."""
+
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import ValidationError
+
+from playhead.events.event import Json
+from playhead.events.guards import RuleAnswered
+from playhead.tools.user_code import ask
+from playhead.tools.workers import Workers
+
+Check = Callable[[Json], Json]
+"""Takes an answer that fits the schema, gives it as it is to be kept. Raises ValidationError."""
+
+
+async def ask_router(function: Callable[[str], Any], task: Json, workers: Workers) -> RuleAnswered:
+    """Ask for the type of a task, given what is to be reached."""
+    said = await ask("router", function, (task,), workers)
+    if said.error is None and not isinstance(said.value, str):
+        given = type(said.value).__name__
+        return RuleAnswered(error=f"the router answered {given}, not the name of a type of task")
+    return RuleAnswered(answer=said.value, error=said.error)
+
+
+async def ask_output(check: Check, answer: Json, workers: Workers) -> RuleAnswered:
+    """Ask the output's type whether it takes the answer: {"output": ...} or {"rejected": why}."""
+
+    def judge(answer: Json) -> Json:
+        try:
+            return {"output": check(answer)}
+        except ValidationError as error:
+            return {"rejected": _told(error)}
+
+    said = await ask("output", judge, (answer,), workers)
+    return RuleAnswered(answer=said.value, error=said.error)
+
+
+def _told(error: ValidationError) -> str:
+    """For the model: every place that is wrong, without what stands there."""
+    wrong = error.errors(include_url=False, include_context=False, include_input=False)
+    places = [f"{'.'.join(map(str, e['loc'])) or 'the answer'}: {e['msg']}" for e in wrong[:10]]
+    return f"The answer was not accepted: {'; '.join(places)}. Answer again."
