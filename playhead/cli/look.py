@@ -14,7 +14,6 @@ from playhead.cli.options import Json, LogFile, RunId
 from playhead.cli.output import (
     columns,
     count,
-    facts,
     moment,
     one_line,
     out,
@@ -135,15 +134,13 @@ def _print_records(story: Story, full: bool) -> None:
 
 def _hints(story: Story, all_shown: bool, log: Path | None) -> None:
     run = f"{story.run}{log_option(log)}"
-    hints: list[tuple[str, str]] = []
-    if not all_shown:
-        hints.append((f"playhead show {run} --thoughts", "with what the model thought"))
+    hints = [] if all_shown else [f"show {run} --thoughts"]
     if story.status in ("failed", "cancelled"):
-        hints.append((f"playhead why {run}", "why, and what to try"))
+        hints.append(f"why {run}")
     if story.ending is None:
-        hints.append((f"playhead resume {run}", "go on, if nobody does"))
-    if hints:
-        out.print(facts(hints), style="dim")
+        hints.append(f"resume {run}")
+    for hint in hints:
+        out.print(f"  playhead {hint}", style="dim", soft_wrap=True)
 
 
 def _document(story: Story, thoughts: bool, all_records: bool) -> dict[str, Any]:

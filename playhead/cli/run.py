@@ -3,6 +3,7 @@
 import os
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,7 @@ from playhead.events.errors import LogOwned, UsageError
 from playhead.events.runs import CancelRequested, RunFinished
 from playhead.events.spec import Status
 from playhead.runtime import Runtime
+from playhead.tools.local_model import NAME as LOCAL_MODEL
 
 CODES: dict[Status, int] = {
     "finished": exits.OK,
@@ -74,6 +76,8 @@ def run(
     """
     chosen = choose(agent, workspace, model, max_steps)
     note = demonstration(chosen.agent, base_url)
+    if note is not None and model is None:  # the log says who answers
+        chosen = replace(chosen, agent=replace(chosen.agent, model=LOCAL_MODEL))
     with Runtime(log_path(log), base_url=base_url, only_runs=()) as runtime:
         metadata = {**chosen.metadata, **_endpoint(base_url)}
         started = runtime.start(chosen.agent, goal, session=session, metadata=metadata)
