@@ -21,7 +21,7 @@ from playhead.actors.turn import Opening, Turn
 from playhead.events.errors import NotStorable, PlayheadError, UsageError
 from playhead.events.event import Event
 from playhead.events.guards import ApprovalDecided
-from playhead.events.kinds import ENDINGS
+from playhead.events.kinds import ENDINGS, decode
 from playhead.events.log import Log
 from playhead.events.record import Record
 from playhead.events.runs import RunPaused, TimeReached
@@ -113,10 +113,18 @@ class Engine:
         """The run's state, with the turn that is being written. Raises UnknownRun."""
         return (self._stages.get(run) or self._load(run)).state
 
-    def committed_state(self, run: str) -> RunState | None:
-        """The run's state when all of it is in the log; None while a turn is being written."""
-        stage = self._stages.get(run) or self._load(run)
-        return stage.state if stage.turn is None else None
+    def settled(self, run: str) -> Event | None:
+        """The event by which the run has ended or is paused, as far as the log has it.
+
+        Raises UnknownRun.
+        """
+        stage = self._stages.get(run)
+        if stage is None:
+            last = next(self.log.read(run, self.log.head(run).seq - 1), None)
+            if last is not None and last.kind in ENDINGS:
+                return decode(last, self.log.body).event
+            stage = self._load(run)
+        return (stage.state.ending or stage.state.paused) if stage.turn is None else None
 
     def status(self, run: str) -> Status:
         """What became of the run, as far as the log has it. Raises UnknownRun."""

@@ -7,7 +7,6 @@ Whatever a handler raises goes to the supervisor, and the actor lives on. A simu
 dispatcher.
 """
 
-import asyncio
 import queue
 from collections import deque
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from playhead.actors.turn import Turn
 from playhead.events.record import Record
 
 Dispatch: TypeAlias = Callable[[Callable[[], None]], object]
-"""Runs the given function soon, on the runtime's loop."""
+"""Runs the given function, at once or soon, on the runtime's loop."""
 
 
 class LoopDispatcher:

@@ -16,6 +16,7 @@ from playhead.events.spec import Status, Usage
 from playhead.hub import Listening, Piece
 from playhead.projections.approvals import OpenApproval
 from playhead.projections.metrics import RunMetrics
+from playhead.waiting import Ended
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -49,12 +50,8 @@ class Result(Generic[Out]):
 class Owner(Protocol):
     """What a run needs of its runtime."""
 
-    def outcome(self, run: str) -> "Future[tuple[str, Json]]":
-        """Answer and output, once it has ended."""
-        ...
-
-    def metrics(self, run: str) -> RunMetrics:
-        """What it took."""
+    def outcome(self, run: str) -> "Future[Ended]":
+        """What it gave and what it took, once it has ended."""
         ...
 
     def tell(self, run: str, event: Event) -> None:
@@ -110,9 +107,9 @@ class Run(Generic[Out]):
         answer = yield from asyncio.wrap_future(self._owner.outcome(self.id)).__await__()
         return self._result(answer)
 
-    def _result(self, given: tuple[str, Json]) -> Result[Out]:
-        answer, output = given
-        return Result(self.id, self._read(answer, output), answer, self._owner.metrics(self.id))
+    def _result(self, ended: Ended) -> Result[Out]:
+        answer, output, metrics = ended
+        return Result(self.id, self._read(answer, output), answer, metrics)
 
     @property
     def status(self) -> Status:

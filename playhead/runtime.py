@@ -29,30 +29,30 @@ from playhead.actors.verdicts import append_event, unknown_call
 from playhead.actors.world import World
 from playhead.agent import Agent, Out
 from playhead.command_desk import CommandDesk
-from playhead.events.errors import RunNotFinished, UsageError
+from playhead.events.errors import UsageError
 from playhead.events.event import Event, Json
 from playhead.events.inbox import Command
 from playhead.events.kinds import ENDINGS, decode
 from playhead.events.log import RUNTIME_STREAM, Log
 from playhead.events.record import Record
 from playhead.events.request import Model
-from playhead.events.runs import RunFinished, RunResumed, RunStarted
+from playhead.events.runs import RunResumed, RunStarted
 from playhead.events.spec import Status
 from playhead.events.sqlite_log import SqliteLog
 from playhead.events.store import Durability
 from playhead.events.tool_calls import ToolResolved
 from playhead.events.version import VERSION
-from playhead.hub import Hub, Item, Listening, Piece
+from playhead.hub import Hub, Listening, Piece
 from playhead.loop_thread import LoopThread
 from playhead.models import Models
 from playhead.projections.approvals import OpenApproval, open_approvals
-from playhead.projections.metrics import RunMetrics
 from playhead.redaction import redactor_of
 from playhead.run import Result, Run
 from playhead.run_index import RunIndex, find_run
 from playhead.telemetry import Telemetry
 from playhead.tools.tool import AnyTool, by_name
 from playhead.tools.workers import Threads
+from playhead.waiting import Ended, Waiting
 
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
@@ -77,6 +77,9 @@ class Runtime:
         base_url: str | None = None,
         durability: Durability = "full",
         max_open_runs: int = 10_000,
+        endpoints: Mapping[str, Model | str] | None = None,
+        rate_limits: Mapping[str, RateLimit] | None = None,
+        breaker: BreakerRule | None = None,
         max_model_calls: int = 64,
         max_sync_tools: int = 8,
         redact: Callable[[str], str] | None = None,
@@ -97,6 +100,10 @@ class Runtime:
             base_url: an Anthropic-compatible endpoint.
             durability: "full" survives power cuts, "normal" may lose the newest records then.
             max_open_runs: `start` refuses more than so many open runs.
+            endpoints: others that a routing table may name: a Model, or in words (a URL,
+                bedrock:REGION, vertex:PROJECT/REGION).
+            rate_limits: requests and tokens a minute, by model ("*": any other); calls wait.
+            breaker: when an endpoint that fails again and again rests, and for how long.
             max_model_calls: model calls under way at once, over all runs.
             max_sync_tools: threads for synchronous tools.
             redact: changes every text of what comes in before an event is made of it: a function,
@@ -119,7 +126,7 @@ class Runtime:
         self._hub = Hub()
         self._agents: dict[str, Agent[object]] = {}
         self._tools: dict[str, Mapping[str, AnyTool]] = {}
-        self._models = Models(model, base_url)
+        self._models = Models(model, base_url, endpoints)
         self._workers = Threads(max_sync_tools)
         self._max_open = max_open_runs
         self._drain_seconds = drain_seconds
@@ -283,45 +290,11 @@ class Runtime:
         """running, paused, finished, failed or cancelled. Raises UnknownRun."""
         return self._thread.call(lambda: self._engine.status(run))
 
-    def outcome(self, run: str) -> "Future[tuple[str, Json]]":
+    def outcome(self, run: str) -> Future[Ended]:
         """What a run gave, once it has ended; RunNotFinished when that is no answer."""
-        answer: Future[tuple[str, Json]] = Future()
-
-        def hear(item: Item) -> None:
-            if isinstance(item, Piece) or answer.done():
-                return
-            if item is None:
-                answer.set_exception(UsageError(f"the runtime was closed before run {run} ended"))
-            elif item.event.kind in ENDINGS or item.event.kind == "run_paused":
-                unsubscribe()
-                self._resolve(run, item.event, answer)
-
-        unsubscribe = self._hub.subscribe(run, hear)
-
-        def look() -> None:
-            state = self._engine.committed_state(run)
-            event = None if state is None else state.ending or state.paused
-            if event is not None and not answer.done():
-                unsubscribe()
-                self._resolve(run, event, answer)
-
-        self._thread.call(look)
-        return answer
-
-    def _resolve(self, run: str, event: Event, answer: "Future[tuple[str, Json]]") -> None:
-        if not isinstance(event, RunFinished):
-            status = ENDINGS.get(event.kind, "paused")
-            message = getattr(event, "message", None) or getattr(event, "reason", "")
-            answer.set_exception(RunNotFinished(run, status, str(message)))
-            return
-        answer.set_result((event.answer, event.output))
-
-    def metrics(self, run: str) -> RunMetrics:
-        """Steps, calls, errors, tokens and duration of a run so far."""
-        metrics = RunMetrics()
-        for record in self._records(run):
-            metrics.fold(record)
-        return metrics
+        waiting = Waiting(run, self._records)
+        self._thread.call(lambda: waiting.begin(self._hub, self._engine.settled))
+        return waiting.answer
 
     def listen_records(self, run: str) -> Listening[Record]:
         """Every record of a run, those to come included."""
@@ -365,8 +338,8 @@ class Runtime:
             msg = "the runtime is closed"
             raise UsageError(msg)
 
-    def _records(self, run: str) -> Iterator[Record]:
-        return (decode(row, self._log.body) for row in self._log.read(run))
+    def _records(self, run: str, after: int = 0) -> Iterator[Record]:
+        return (decode(row, self._log.body) for row in self._log.read(run, after))
 
     def _model_of(self, agent: str) -> Model:
         return self._models.of(self._agents[agent])

@@ -15,8 +15,10 @@ from playhead.events.tool_calls import (
 
 @dataclass(slots=True)
 class RunMetrics:
-    """Counts of one run; `fold` takes in its next record, O(1)."""
+    """Counts of one run; `fold` takes in its next record, O(1), and passes over an earlier one."""
 
+    seq: int = 0
+    """The last record counted."""
     steps: int = 0
     """Rounds: model calls, retries not counted."""
     model_calls: int = 0
@@ -37,6 +39,9 @@ class RunMetrics:
 
     def fold(self, record: Record) -> None:
         """Count one record."""
+        if record.seq <= self.seq:
+            return
+        self.seq = record.seq
         self.started_at = self.started_at or record.at
         self.last_at = record.at
         match record.event:
