@@ -77,9 +77,6 @@ class Runtime:
         base_url: str | None = None,
         durability: Durability = "full",
         max_open_runs: int = 10_000,
-        endpoints: Mapping[str, Model | str] | None = None,
-        rate_limits: Mapping[str, RateLimit] | None = None,
-        breaker: BreakerRule | None = None,
         max_model_calls: int = 64,
         max_sync_tools: int = 8,
         redact: Callable[[str], str] | None = None,
@@ -100,10 +97,6 @@ class Runtime:
             base_url: an Anthropic-compatible endpoint.
             durability: "full" survives power cuts, "normal" may lose the newest records then.
             max_open_runs: `start` refuses more than so many open runs.
-            endpoints: others that a routing table may name: a Model, or in words (a URL,
-                bedrock:REGION, vertex:PROJECT/REGION).
-            rate_limits: requests and tokens a minute, by model ("*": any other); calls wait.
-            breaker: when an endpoint that fails again and again rests, and for how long.
             max_model_calls: model calls under way at once, over all runs.
             max_sync_tools: threads for synchronous tools.
             redact: changes every text of what comes in before an event is made of it: a function,
@@ -126,7 +119,7 @@ class Runtime:
         self._hub = Hub()
         self._agents: dict[str, Agent[object]] = {}
         self._tools: dict[str, Mapping[str, AnyTool]] = {}
-        self._models = Models(model, base_url, endpoints)
+        self._models = Models(model, base_url)
         self._workers = Threads(max_sync_tools)
         self._max_open = max_open_runs
         self._drain_seconds = drain_seconds
