@@ -4,19 +4,18 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TypeAlias
 
-import structlog
-
 from playhead.actors.role import PERFORMS, Job, Role, RoleName, purpose
 from playhead.actors.turn import Opening
 from playhead.events.errors import NotStorable
 from playhead.events.event import Event
 from playhead.events.guards import RuleAnswered, RuleAsked
 from playhead.events.model_calls import ModelFailed, ModelRequested
+from playhead.events.program_logger import ProgramLogger
 from playhead.events.record import Record
 from playhead.events.tool_calls import ToolFailed, ToolStarted
 from playhead.projections.run_state import RunState
 
-program_log = structlog.get_logger("playhead.effects")
+program_log = ProgramLogger("playhead.effects")
 
 Do: TypeAlias = Callable[[Record, Job, str], Coroutine[None, None, Event]]
 

@@ -11,8 +11,6 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
-import structlog
-
 from playhead.actors.effects import Effects
 from playhead.actors.memory import recollect
 from playhead.actors.role import Role, RoleName
@@ -23,6 +21,7 @@ from playhead.events.event import Event
 from playhead.events.guards import ApprovalDecided
 from playhead.events.kinds import ENDINGS, decode
 from playhead.events.log import Log
+from playhead.events.program_logger import ProgramLogger
 from playhead.events.record import Record
 from playhead.events.runs import RunPaused, TimeReached
 from playhead.events.spec import Status
@@ -34,7 +33,7 @@ Watcher: TypeAlias = Callable[[RunState, Sequence[Record]], None]
 
 Redact: TypeAlias = Callable[[Event], Event]
 
-program_log = structlog.get_logger("playhead.engine")
+program_log = ProgramLogger("playhead.engine")
 
 
 class Stage:

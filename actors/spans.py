@@ -8,14 +8,13 @@ was killed may have kept it to itself, and ids that derive from the log make a s
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-import structlog
-
 from playhead.actors.memory import recall_session
 from playhead.actors.replay import cast
 from playhead.actors.role import ORDER
 from playhead.events.errors import UnknownRun, UsageError
 from playhead.events.kinds import decode
 from playhead.events.log import Reader
+from playhead.events.program_logger import ProgramLogger
 from playhead.events.record import Record
 from playhead.events.request import Request
 from playhead.events.runs import RunStarted
@@ -31,7 +30,7 @@ up. A batch of spans waits five seconds by default before it is sent."""
 AGAIN_AT_MOST = 1000
 """Spans; the queue that they go through is bounded."""
 
-program_log = structlog.get_logger("playhead.spans")
+program_log = ProgramLogger("playhead.spans")
 
 
 def handlers() -> Handlers:

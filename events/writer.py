@@ -12,18 +12,17 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread, current_thread
 
-import structlog
-
 from playhead.events.admission import admit
 from playhead.events.anchor import write_anchor
 from playhead.events.errors import LogClosed, LogError, PlayheadError
 from playhead.events.log import Append, Done
+from playhead.events.program_logger import ProgramLogger
 from playhead.events.store import Durability, Store
 
 TOGETHER = 512
 """At most so many appends go into one transaction."""
 
-logger = structlog.get_logger("playhead.log")
+logger = ProgramLogger("playhead.log")
 
 
 class Writer:

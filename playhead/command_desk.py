@@ -5,11 +5,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import structlog
-
 from playhead.events.errors import PlayheadError
 from playhead.events.inbox import Command, Inbox, inbox_path
 from playhead.events.log import Log
+from playhead.events.program_logger import ProgramLogger
 
 SECONDS = 0.2
 """How often the desk looks whether the inbox has changed."""
@@ -17,7 +16,7 @@ SECONDS = 0.2
 TICK = 1_000_000_000
 """Nanoseconds; no file system that is in use has a coarser clock, but for FAT."""
 
-program_log = structlog.get_logger("playhead.inbox")
+program_log = ProgramLogger("playhead.inbox")
 
 
 class CommandDesk:

@@ -10,12 +10,12 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-import structlog
 from pydantic import ValidationError
 from pydantic_core import to_json
 
 from playhead.events.errors import ToolError
 from playhead.events.event import Json
+from playhead.events.program_logger import ProgramLogger
 from playhead.events.tool_calls import ToolFailed, ToolSucceeded
 from playhead.tools.content import to_content
 from playhead.tools.context import Depends, ToolContext
@@ -23,7 +23,7 @@ from playhead.tools.hiding import Hidden, SecretMissing
 from playhead.tools.results import ResultRefused, clean_text, first_problems, to_result
 from playhead.tools.tool import AnyTool
 
-log = structlog.get_logger("playhead.tool")
+log = ProgramLogger("playhead.tool")
 
 Answer: TypeAlias = ToolSucceeded | ToolFailed
 Monotonic: TypeAlias = Callable[[], float]

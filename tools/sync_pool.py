@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import structlog
+from playhead.events.program_logger import ProgramLogger
 
-log = structlog.get_logger("playhead.tool")
+log = ProgramLogger("playhead.tool")
 
 MAX_ABANDONED = 32
 """Threads that may hang beside the pool; after that a hung one keeps its slot until it returns."""

@@ -9,9 +9,9 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import structlog
+from playhead.events.program_logger import ProgramLogger
 
-log = structlog.get_logger("playhead.tool")
+log = ProgramLogger("playhead.tool")
 
 STRAYS = 5.0
 """Seconds that a cancelled stray task has to end with its loop."""

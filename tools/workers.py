@@ -9,8 +9,7 @@ import contextvars
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
-import structlog
-
+from playhead.events.program_logger import ProgramLogger
 from playhead.tools.sandbox import Sandbox
 from playhead.tools.sync_pool import SyncPool
 from playhead.tools.ticket import NotStarted, Ticket, TimedOut
@@ -18,7 +17,7 @@ from playhead.tools.user_loop import UserLoop
 
 T = TypeVar("T")
 
-log = structlog.get_logger("playhead.tool")
+log = ProgramLogger("playhead.tool")
 
 MAX_STUCK = 8
 """Stuck user loops beside the one in use; after that async tools wait for one to come free."""

@@ -47,3 +47,8 @@ def runtime(*agents: Agent[object], **options: object) -> Iterator[tuple[Runtime
     log = MemoryLog()
     with Runtime(log, agents, **options) as made:  # type: ignore[arg-type]
         yield made, log
+
+
+def broken(*_: object) -> None:
+    """A watcher that raises."""
+    raise RuntimeError("a broken watcher")

@@ -5,6 +5,7 @@ import signal
 import threading
 from pathlib import Path
 
+import pytest
 import structlog
 from fastapi.testclient import TestClient
 from opentelemetry import trace
@@ -12,7 +13,7 @@ from opentelemetry import trace
 from docs.examples.fastapi_app import make_app, stock
 from playhead import Agent
 from playhead.testing import ScriptedModel, call
-from tests.actors.agents import add, runtime
+from tests.actors.agents import add, broken, runtime
 
 
 def test_a_fastapi_application_serves_runs_from_its_lifespan(tmp_path: Path) -> None:
@@ -55,3 +56,12 @@ def test_a_result_and_a_run_show_themselves_in_a_notebook() -> None:
         result = run.wait()
         assert "&lt;b&gt;x&lt;/b&gt;" in result._repr_html_()
         assert run.id in run._repr_html_()
+
+
+def test_a_program_without_structlog_finds_nothing_of_ours_on_its_standard_output(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with runtime() as (made, _):
+        made.watch(broken)
+        made.run(Agent(name="a", model=ScriptedModel(["x"])), "go")
+    assert capsys.readouterr().out == ""

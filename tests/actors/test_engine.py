@@ -19,7 +19,7 @@ from playhead.events.record import Record
 from playhead.events.runs import RunFinished, RunPaused
 from playhead.projections.run_state import RunState
 from playhead.testing import ScriptedModel, call
-from tests.actors.agents import add, kinds, records, runtime
+from tests.actors.agents import add, broken, kinds, records, runtime
 from tests.actors.test_guards import pay, until
 
 OUTSIDE = {
@@ -181,7 +181,7 @@ def test_a_watcher_that_raises_harms_neither_the_run_nor_other_watchers() -> Non
     seen: list[str] = []
     agent = Agent(name="a", model=ScriptedModel(["fine"]))
     with runtime(agent) as (made, _):
-        made.watch(lambda *_: 1 / 0)
+        made.watch(broken)
         made.watch(lambda _, together: seen.extend(r.event.kind for r in together))
         assert made.run(agent, "go").answer == "fine"
     assert seen[-1] == "run_finished"

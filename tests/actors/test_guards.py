@@ -82,7 +82,7 @@ def test_edited_arguments_that_do_not_fit_are_refused_before_anything_runs() -> 
 
 
 def test_several_open_approvals_are_answered_one_by_one_in_any_order() -> None:
-    replies = [[call("pay", amount=n) for n in (1, 2, 3)], "ok"]
+    replies: list[Any] = [[call("pay", amount=n) for n in (1, 2, 3)], "ok"]
     agent = Agent(name="payer", model=ScriptedModel(replies), tools=[pay])
     with runtime(agent) as (made, log):
         run = made.start(agent, "pay three times")

@@ -1,0 +1,39 @@
+"""What Playhead says to the program around it when something goes wrong: never on stdout.
+
+Where the program has configured structlog, its configuration holds. Where it has not, structlog's
+default would print to stdout; the standard library's logger of the same name is used instead, which
+shows warnings and errors on stderr unless the program says otherwise.
+"""
+
+import logging
+from typing import Any
+
+import structlog
+
+
+class ProgramLogger:
+    """`warning`, `error` and `exception`, each with an event's name and its fields."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._structured = structlog.get_logger(name)
+
+    def warning(self, event: str, **fields: Any) -> None:
+        """Something to look at; the run goes on."""
+        self._say(logging.WARNING, event, fields)
+
+    def error(self, event: str, **fields: Any) -> None:
+        """Something failed; `exc_info` may hold the exception."""
+        self._say(logging.ERROR, event, fields)
+
+    def exception(self, event: str, **fields: Any) -> None:
+        """Something raised: with the traceback of the exception being handled."""
+        self._say(logging.ERROR, event, {**fields, "exc_info": True})
+
+    def _say(self, level: int, event: str, fields: dict[str, Any]) -> None:
+        if structlog.is_configured():
+            self._structured.log(level, event, **fields)
+            return
+        raised = fields.pop("exc_info", None)
+        words = " ".join(f"{name}={value}" for name, value in fields.items())
+        logging.getLogger(self._name).log(level, "%s %s", event, words, exc_info=raised)
