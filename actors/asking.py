@@ -78,7 +78,7 @@ def ask_after_refusal(state: RunState, step: Step) -> Sequence[Event] | None:
 def budget_neared(state: RunState) -> Sequence[Event]:
     """Say once that the run's cost has passed the share to warn at."""
     cap, share, spent = state.limits.max_cost, state.agent.budget.warn_at, state.spent
-    if cap is None or share is None or spent.warned or spent.cost < picodollars(cap * share):
+    if cap is None or spent.warned or spent.cost < picodollars(cap * share):
         return []
     return [BudgetNeared(cost=spent.cost, maximum=cap)]
 

@@ -91,13 +91,10 @@ class Executor(Role):
     async def _ask(self, intent: Record, request: Request, agent: str) -> Reply:
         assert self._world is not None
         world, run, seq = self._world, intent.run, intent.seq
-        if request.endpoint:
-            model = world.endpoint(request.endpoint)
-        else:
-            model = world.model(agent)
+        model = world.endpoint(request.endpoint) if request.endpoint else world.model(agent)
         if model is None:
             message = f"this Runtime knows no endpoint {request.endpoint!r}: give it endpoints="
-            raise ModelError("unreachable", message)
+            raise ModelError(error="unreachable", message=message)
         try:
             reply = await model.reply(request, lambda text: world.on_text(run, seq, text))
         except ModelError:
@@ -106,7 +103,8 @@ class Executor(Role):
             said = str(error)[:1000] or repr(error)[:1000]
             raise ModelError(type(error).__name__, said) from error
         if not all(map(_whole_call, reply.content)):
-            raise ModelError("malformed_reply", "a tool call without id, name or input object")
+            message = "a tool call without id, name or input object"
+            raise ModelError(error="malformed_reply", message=message)
         return reply
 
     def cut_off(self, intent: Record, job: Job, reason: str) -> Event:
@@ -191,12 +189,11 @@ def _on_rule(state: RunState, asked: RuleAsked, answered: RuleAnswered) -> Seque
         return [asked]
     if answered.error is not None:
         return [_failed(step, "output_rule", answered.error)]
-    if isinstance(answered.answer, dict) and "rejected" in answered.answer:
-        return [_rejected(step, str(answered.answer["rejected"]))]
+    if isinstance(answered.answer, str):
+        return [_rejected(step, answered.answer)]
     if step.unread:
         return ask(state, step.id)
-    output = answered.answer["output"] if isinstance(answered.answer, dict) else asked.subject
-    return [StepFinished(step=step.id, answer=step.said, output=output)]
+    return [StepFinished(step=step.id, answer=step.said, output=asked.subject)]
 
 
 def _rejected(step: Step, error: str) -> Event:

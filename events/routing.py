@@ -31,8 +31,8 @@ class Route(Data):
 class Budget(Data):
     """What happens as a run's cost comes near `Limits.max_cost`."""
 
-    warn_at: float | None = 0.8
-    """The share of the cap at which BudgetNeared is recorded; None for never."""
+    warn_at: float = 0.8
+    """The share of the cap at which BudgetNeared is recorded; above 1 for never."""
     at_cap: Literal["stop", "cheaper"] = "stop"
     """Stop the run, or ask the model `cheaper` for as long as that fits."""
     cheaper: Target | None = None

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from playhead.events.event import Block, Data, Json
 from playhead.events.prices import Price
-from playhead.events.routing import Budget, Route
+from playhead.events.routing import Budget, Route, Target
 from playhead.events.tool_policy import Cache, Rate, Sandbox
 
 Effect: TypeAlias = Literal["read", "keyed", "once"]
@@ -145,6 +145,8 @@ class AgentSpec(Data):
     """The type of its steps, for routing, where a step does not say."""
     routing: dict[str, Route] = Field(default_factory=dict)
     """Type of task -> who is asked; for any other type it is `model.model`."""
+    fallback: tuple[Target, ...] = ()
+    """Asked in turn when `model.model` is overloaded, does not answer, or refuses."""
     router: bool = False
     """Whether a function of the user's is asked for each step's type."""
     prices: dict[str, Price] = Field(default_factory=dict)
@@ -171,9 +173,7 @@ class Usage(Data):
     @property
     def input_total(self) -> int:
         """Every token that went in."""
-        return (
-            self.input_tokens + self.cache_creation_input_tokens + self.cache_read_input_tokens
-        )
+        return self.input_tokens + self.cache_creation_input_tokens + self.cache_read_input_tokens
 
     @property
     def total(self) -> int:

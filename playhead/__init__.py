@@ -5,24 +5,33 @@ from playhead import Agent, Runtime, tool
 
 from playhead.agent import Agent
 from playhead.events.errors import PlayheadError, RunNotFinished, ToolError, UsageError
+from playhead.events.prices import Price
+from playhead.events.routing import Budget, Route, Target
 from playhead.events.spec import Limits, Retry
 from playhead.events.version import VERSION as __version__  # noqa: N811 - the usual name
 from playhead.redaction import Redactor
 from playhead.run import Result, Run
 from playhead.runtime import Runtime
 from playhead.tools.context import ToolContext
+from playhead.tools.rates import BreakerRule, RateLimit
 from playhead.tools.tool import tool
 
 __all__ = [
     "Agent",
+    "BreakerRule",
+    "Budget",
     "Limits",
     "PlayheadError",
+    "Price",
+    "RateLimit",
     "Redactor",
     "Result",
     "Retry",
+    "Route",
     "Run",
     "RunNotFinished",
     "Runtime",
+    "Target",
     "ToolContext",
     "ToolError",
     "UsageError",

@@ -1,19 +1,22 @@
 """An agent as its author writes it; `spec` is the agent as a run records it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic
+from typing import Generic, Literal
 
 from pydantic import TypeAdapter
 from typing_extensions import TypeVar
 
 from playhead.events.errors import UsageError
-from playhead.events.event import Json
+from playhead.events.event import Block, Json
+from playhead.events.prices import Price
 from playhead.events.request import Model
+from playhead.events.routing import Budget
 from playhead.events.spec import AgentSpec, Limits, ModelSettings, Retry
+from playhead.prices import prices_for
+from playhead.projections.targets import all_targets, unpriced
+from playhead.routing import DEFAULT_MODEL, DEFAULT_ROUTING, Goal, Routes, routes, targets
 from playhead.tools.tool import AnyTool, by_name
-
-DEFAULT_MODEL = "claude-sonnet-4-6"
 
 Out = TypeVar("Out", default=str, covariant=True)
 
@@ -39,13 +42,38 @@ class Agent(Generic[Out]):
     """The longest reply, in tokens."""
     retry: Retry = field(default_factory=Retry)
     extra: Mapping[str, Json] = field(default_factory=dict[str, Json])
-    """Further fields of each request, verbatim (thinking, temperature, metadata...)."""
+    """Further fields of each request, verbatim (temperature, metadata...)."""
+    thinking: Mapping[str, Json] | None = None
+    """As the API has it: {"type": "enabled", "budget_tokens": 2000}, {"type": "adaptive"}..."""
+    tool_choice: Mapping[str, Json] | None = None
+    """As the API has it; a forced one holds for the first request of a step only."""
+    stop_sequences: Sequence[str] = ()
+    strict_tools: bool = False
+    """Ask the API to hold tool calls to their schemas."""
+    server_tools: Sequence[Block] = ()
+    """Tools that the API performs itself (web search...), verbatim."""
+    cache: Literal["off", "5m", "1h"] = "5m"
+    """How long the API is asked to keep the prompt; writing it costs 1.25 or 2 x, reading 0.1 x."""
+    task_type: str = "reasoning"
+    """The type of what it is asked, by which the model is chosen."""
+    routing: Routes | None = None
+    """Type of task -> model, or a ladder of models; over the default table where `model` is the
+    default one, alone where it is not. A type that is not in it goes to `model`."""
+    fallback: Sequence[Goal] = ()
+    """Asked in turn when the first is overloaded, does not answer, or refuses."""
+    router: Callable[[str], str] | None = None
+    """Given what a step is to reach, says the type of the task; asked once a step, recorded."""
+    budget: Budget = field(default_factory=Budget)
+    """What happens as the cost comes near `limits.max_cost`."""
+    prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
+    """Model -> its price, where the price table does not know it or you pay another."""
 
     def __post_init__(self) -> None:
         if not self.name or not self.name.isprintable():
             msg = "an agent needs a name of printable characters"
             raise UsageError(msg)
         by_name(self.tools)
+        _check_bounded(self.limits, self.server_tools)
 
     @property
     def model_name(self) -> str:
@@ -53,20 +81,57 @@ class Agent(Generic[Out]):
         return self.model if isinstance(self.model, str) else getattr(self.model, "name", "custom")
 
     def spec(self) -> AgentSpec:
-        """The agent as data: what RunStarted records."""
-        return AgentSpec(
+        """The agent as data: what RunStarted records.
+
+        Raises UsageError for a money limit with a model whose price is not known.
+        """
+        spec = AgentSpec(
             name=self.name,
             instructions=self.instructions,
-            model=ModelSettings(
-                model=self.model_name,
-                max_tokens=self.max_tokens,
-                retry=self.retry,
-                extra=dict(self.extra),
-            ),
+            model=self._settings(),
             tools=tuple(tool.spec for tool in self.tools),
             limits=self.limits,
             output_schema=self._schema(),
+            output_rule=self._schema() is not None,
+            task_type=self.task_type,
+            routing=routes(self._routing(), self.fallback),
+            fallback=targets(self.fallback),
+            router=self.router is not None,
+            budget=self.budget,
         )
+        return self._priced(spec)
+
+    def _settings(self) -> ModelSettings:
+        return ModelSettings(
+            model=self.model_name,
+            max_tokens=self.max_tokens,
+            retry=self.retry,
+            extra=dict(self.extra),
+            thinking=None if self.thinking is None else dict(self.thinking),
+            tool_choice=None if self.tool_choice is None else dict(self.tool_choice),
+            stop_sequences=tuple(self.stop_sequences),
+            strict_tools=self.strict_tools,
+            server_tools=tuple(self.server_tools),
+            cache=self.cache,
+        )
+
+    def _routing(self) -> Routes:
+        default = DEFAULT_ROUTING if self.model == DEFAULT_MODEL else {}
+        return {**default, **(self.routing or {})}
+
+    def _priced(self, spec: AgentSpec) -> AgentSpec:
+        models = {target.model for target in all_targets(spec)}
+        if not isinstance(self.model, str):
+            models.discard(self.model_name)  # it is no name that a price table could know
+        prices, table = prices_for(sorted(models), self.prices)
+        spec = spec.model_copy(update={"prices": prices, "price_table": table})
+        if self.limits.max_cost is not None and (unknown := unpriced(spec)):
+            msg = (
+                f"agent {self.name!r} has max_cost and may ask {', '.join(unknown)}, whose price "
+                "is not known: give it prices={model: Price(...)}, or drop max_cost"
+            )
+            raise UsageError(msg)
+        return spec
 
     def read_output(self, answer: str, output: Json) -> Out:
         """The answer as the agent's output type. Raises pydantic.ValidationError."""
@@ -74,7 +139,22 @@ class Agent(Generic[Out]):
             return answer  # type: ignore[return-value]
         return TypeAdapter(self.output).validate_python(output)
 
+    def check_output(self, output: Json) -> None:
+        """Raise pydantic.ValidationError for an answer that the output type does not take."""
+        self.read_output("", output)
+
     def _schema(self) -> dict[str, Json] | None:
         if self.output is None or self.output is str:
             return None
         return TypeAdapter(self.output).json_schema()
+
+
+def _check_bounded(limits: Limits, server_tools: Sequence[Block]) -> None:
+    """What the API's own tools read is counted as input of the same call: nothing bounds it."""
+    bounded = limits.max_cost is not None or limits.max_tokens is not None
+    if bounded and server_tools:
+        msg = "server_tools with max_cost or max_tokens: nobody can say before how much they read"
+        raise UsageError(msg)
+    if any("cache_control" in tool for tool in server_tools):
+        msg = "server_tools carry cache_control: leave it out, Agent(cache=...) sets it"
+        raise UsageError(msg)

@@ -2,13 +2,13 @@
 
 import asyncio
 import html
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol
 
 from playhead.agent import Out
 from playhead.events.errors import UsageError
-from playhead.events.event import Event, Json
+from playhead.events.event import Block, Event, Json
 from playhead.events.guards import ApprovalDecided
 from playhead.events.record import Record
 from playhead.events.runs import CancelRequested, MessageReceived, RunPaused
@@ -173,9 +173,12 @@ class Run(Generic[Out]):
         """Say what became of a call whose outcome is unknown. Raises UsageError."""
         self._owner.resolve(self.id, call, succeeded=succeeded, note=note)
 
-    def send(self, text: str) -> None:
-        """Say something more; the model reads it with its next request."""
-        self._owner.tell(self.id, MessageReceived(text=text))
+    def send(self, text: str, content: Sequence[Block] = ()) -> None:
+        """Say something more, with images and documents as the API has them.
+
+        The model reads it with its next request.
+        """
+        self._owner.tell(self.id, MessageReceived(text=text, content=tuple(content)))
 
     def __repr__(self) -> str:
         return f"<Run {self.id}: {self.status}>"

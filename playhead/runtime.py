@@ -26,7 +26,7 @@ from playhead.actors.replay import ReplayReport, replay
 from playhead.actors.tool import Tool as ToolRole
 from playhead.actors.turn import Opening
 from playhead.actors.verdicts import append_event, unknown_call
-from playhead.actors.world import World
+from playhead.actors.world import Rule, World
 from playhead.agent import Agent, Out
 from playhead.command_desk import CommandDesk
 from playhead.events.errors import UsageError
@@ -50,7 +50,9 @@ from playhead.redaction import redactor_of
 from playhead.run import Result, Run
 from playhead.run_index import RunIndex, find_run
 from playhead.telemetry import Telemetry
+from playhead.tools.rates import BreakerRule, RateLimit
 from playhead.tools.tool import AnyTool, by_name
+from playhead.tools.traffic import Traffic
 from playhead.tools.workers import Threads
 from playhead.waiting import Ended, Waiting
 
@@ -77,6 +79,9 @@ class Runtime:
         base_url: str | None = None,
         durability: Durability = "full",
         max_open_runs: int = 10_000,
+        endpoints: Mapping[str, Model | str] | None = None,
+        rate_limits: Mapping[str, RateLimit] | None = None,
+        breaker: BreakerRule | None = None,
         max_model_calls: int = 64,
         max_sync_tools: int = 8,
         redact: Callable[[str], str] | None = None,
@@ -97,6 +102,10 @@ class Runtime:
             base_url: an Anthropic-compatible endpoint.
             durability: "full" survives power cuts, "normal" may lose the newest records then.
             max_open_runs: `start` refuses more than so many open runs.
+            endpoints: others that a routing table may name: a Model, or in words (a URL,
+                bedrock:REGION, vertex:PROJECT/REGION).
+            rate_limits: requests and tokens a minute, by model ("*": any other); calls wait.
+            breaker: when an endpoint that fails again and again rests, and for how long.
             max_model_calls: model calls under way at once, over all runs.
             max_sync_tools: threads for synchronous tools.
             redact: changes every text of what comes in before an event is made of it: a function,
@@ -119,14 +128,15 @@ class Runtime:
         self._hub = Hub()
         self._agents: dict[str, Agent[object]] = {}
         self._tools: dict[str, Mapping[str, AnyTool]] = {}
-        self._models = Models(model, base_url)
+        self._models = Models(model, base_url, endpoints)
         self._workers = Threads(max_sync_tools)
         self._max_open = max_open_runs
         self._drain_seconds = drain_seconds
         self._only_runs = only_runs
         self._closed = False
         self._thread = LoopThread()
-        self._engine = self._thread.call(lambda: self._make_engine(max_model_calls, redact))
+        traffic = Traffic(max_model_calls, time.monotonic, rate_limits, breaker)
+        self._engine = self._thread.call(lambda: self._make_engine(traffic, redact))
         self._index = RunIndex(self._log)
         self._engine.watchers += [
             self._index.committed,
@@ -142,10 +152,11 @@ class Runtime:
         for agent in agents:
             self.register(agent)
 
-    def _make_engine(self, in_flight: int, redact: Callable[[str], str] | None) -> Engine:
+    def _make_engine(self, traffic: Traffic, redact: Callable[[str], str] | None) -> Engine:
         world = World(
-            self._model_of, self._tool_of, self._workers, time.monotonic, self._hub.text, in_flight
-        )
+            self._model_of, self._tool_of, self._workers, time.monotonic, self._hub.text,
+            endpoint=self._models.at, rule=self._rule_of, given_traffic=traffic,
+        )  # fmt: skip
         return Engine(
             self._log,
             {
@@ -184,9 +195,10 @@ class Runtime:
         *,
         session: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        content: Sequence[Block] = (),
     ) -> Result[Out]:
         """Start a run and wait for its result. Raises RunNotFinished when there is none."""
-        return self.start(agent, goal, session=session, metadata=metadata).wait()
+        return self.start(agent, goal, session=session, metadata=metadata, content=content).wait()
 
     async def arun(
         self,
@@ -195,9 +207,10 @@ class Runtime:
         *,
         session: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        content: Sequence[Block] = (),
     ) -> Result[Out]:
         """`run` for async programs: the caller's loop is never blocked for long."""
-        return await self.start(agent, goal, session=session, metadata=metadata)
+        return await self.start(agent, goal, session=session, metadata=metadata, content=content)
 
     def start(
         self,
@@ -206,19 +219,23 @@ class Runtime:
         *,
         session: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        content: Sequence[Block] = (),
     ) -> Run[Out]:
         """Start a run; it is in the log when this returns.
 
-        Raises AdmissionRefused (nothing was logged), SessionBusy, and NotStorable for a goal that
-        JSON cannot carry.
+        `content` holds images and documents that belong to the goal, as the API has them.
+
+        Raises AdmissionRefused (nothing was logged), SessionBusy, NotStorable for a goal that JSON
+        cannot carry, and UsageError for a money limit with a model of unknown price.
         """
         self._check_open()
         self.register(agent)
+        spec = self._models.check(agent, agent.spec())
         run = f"{time.strftime('%y%m%d', time.gmtime())}-{secrets.token_hex(4)}"
         past = self._index.admit(run, agent.name, session, self._max_open)
         started = RunStarted(
-            goal=goal, agent=agent.spec(), session=session, past=past, code=VERSION,
-            metadata=dict(metadata or {}),
+            goal=goal, content=tuple(content), agent=spec, session=session, past=past,
+            code=VERSION, metadata=dict(metadata or {}),
         )  # fmt: skip
         committed: Future[None] = Future()
         opening = Opening(
@@ -336,6 +353,10 @@ class Runtime:
 
     def _model_of(self, agent: str) -> Model:
         return self._models.of(self._agents[agent])
+
+    def _rule_of(self, agent: str, rule: Rule) -> Callable[..., object] | None:
+        known = self._agents[agent]
+        return known.router if rule == "router" else known.check_output
 
     def _tool_of(self, agent: str, tool: str) -> AnyTool | None:
         return self._tools[agent].get(tool)

@@ -14,7 +14,8 @@ FALLS_BACK = frozenset({
 
 def route_of(agent: AgentSpec, task: str) -> Route:
     """The route for a type of task; unknown types go to the agent's own model."""
-    return agent.routing.get(task) or Route(ladder=(Target(model=agent.model.model),))
+    own = Route(ladder=(Target(model=agent.model.model),), fallback=agent.fallback)
+    return agent.routing.get(task, own)
 
 
 def ring(agent: AgentSpec, task: str, rejected: int) -> tuple[Target, ...]:
@@ -39,6 +40,7 @@ def target_of(agent: AgentSpec, task: str, model: str, endpoint: str) -> Target:
 def all_targets(agent: AgentSpec) -> Iterator[Target]:
     """Everyone that a run of the agent may ask."""
     yield Target(model=agent.model.model)
+    yield from agent.fallback
     for route in agent.routing.values():
         yield from route.ladder
         yield from route.fallback

@@ -7,9 +7,9 @@ hashed, and the stream is read raw (see stream.py).
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from pydantic_core import from_json
 
@@ -19,10 +19,22 @@ from playhead.tools.model_errors import malformed, one_line, refused, truncated
 from playhead.tools.stream import Assembler, EventStream, StreamEvent
 
 if TYPE_CHECKING:
-    from anthropic import AsyncAnthropic, AsyncStream
+    from anthropic import (
+        AsyncAnthropic,
+        AsyncAnthropicBedrock,
+        AsyncAnthropicVertex,
+        AsyncStream,
+    )
+
+    AnyClient: TypeAlias = AsyncAnthropic | AsyncAnthropicBedrock | AsyncAnthropicVertex
 
 CONNECT_TIMEOUT = 10.0
 """Seconds to reach the endpoint."""
+
+COUNTED = frozenset({
+    "model", "messages", "system", "tools", "tool_choice", "thinking", "output_config",
+})  # fmt: skip
+"""Fields of a request that the API counts the tokens of."""
 
 _KEYS = frozenset({"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"})
 
@@ -33,7 +45,8 @@ class AnthropicModel:
     `base_url` and `api_key` default to what the SDK finds (ANTHROPIC_BASE_URL, ANTHROPIC_API_KEY);
     an endpoint of one's own may do without a key. `timeout` (seconds) bounds the whole call.
     A `client` of one's own (Bedrock, Vertex, with middleware) is used as the SDK means it: it gets
-    the body as a dict and decodes its own stream; closing it is its owner's.
+    the body as a dict and decodes its own stream; closing it is its owner's. `make_client` makes
+    one when it is first needed.
     """
 
     def __init__(
@@ -41,14 +54,18 @@ class AnthropicModel:
         base_url: str | None = None,
         api_key: str | None = None,
         *,
-        client: "AsyncAnthropic | None" = None,
+        client: "AnyClient | None" = None,
+        make_client: "Callable[[], AnyClient] | None" = None,
         timeout: float = 600.0,
     ) -> None:
         self._base_url = base_url
         self._api_key = api_key
         self._timeout = timeout
         self._given = client
-        self._made: AsyncAnthropic | None = None
+        self._make_client = make_client
+        self._plain = client is None and make_client is None
+        """Takes the body as bytes and streams as we read it."""
+        self._made: AnyClient | None = None
         self._opening = asyncio.Lock()
 
     async def reply(self, request: Request, on_text: OnText) -> Reply:
@@ -63,13 +80,25 @@ class AnthropicModel:
         except TimeoutError as error:
             message = f"no whole reply within {self._timeout:g} s from {self._url}"
             usage = assembler.usage
-            raise ModelError("timeout", message, retryable=True, usage=usage) from error
+            raise ModelError(
+                error="timeout", message=message, retryable=True, usage=usage
+            ) from error
         except Exception as error:
             if assembler.stopped:  # the connection broke after the last byte that mattered
                 return assembler.reply()
             found = self._model_error(error)
             found.usage = assembler.usage
             raise found from error
+
+    async def count_tokens(self, request: Request) -> int:
+        """How many tokens of input the request is, as the API counts. Raises ModelError."""
+        client = self._given or self._made or await self._open()
+        body = {key: value for key, value in request.body.items() if key in COUNTED}
+        try:
+            counted = await client.post("/v1/messages/count_tokens", cast_to=object, body=body)
+            return int(cast("StreamEvent", counted)["input_tokens"])
+        except Exception as error:
+            raise self._model_error(error) from error
 
     async def close(self) -> None:
         """Close the connections, unless the client is the caller's."""
@@ -78,7 +107,7 @@ class AnthropicModel:
 
     async def _ask(self, request: Request, assembler: Assembler, on_text: OnText) -> Reply:
         async with self._stream(request) as stream:
-            if self._given is None:
+            if self._plain:
                 await _read_raw(stream, assembler, on_text)
             else:
                 await _read_decoded(stream, assembler, on_text)
@@ -92,7 +121,7 @@ class AnthropicModel:
         client = self._given or self._made or await self._open()
         from anthropic import AsyncStream
 
-        if self._given is not None:
+        if not self._plain:
             body: Mapping[str, Any] = {"body": {**request.body, "stream": True}}
         else:
             body = {"content": b'{"stream":true,' + request.content[1:]}
@@ -109,10 +138,14 @@ class AnthropicModel:
         finally:
             await stream.close()
 
-    async def _open(self) -> "AsyncAnthropic":
+    async def _open(self) -> "AnyClient":
         async with self._opening:
             if self._made is None:
-                self._made = await asyncio.to_thread(self._make)
+                try:
+                    self._made = await asyncio.to_thread(self._make_client or self._make)
+                except ImportError as error:
+                    message = f"{one_line(error)}: pip install 'playhead[bedrock]' or [vertex]"
+                    raise ModelError(error="authentication", message=message) from error
             return self._made
 
     def _make(self) -> "AsyncAnthropic":

@@ -10,8 +10,8 @@ from playhead.events.guards import RuleAnswered
 from playhead.tools.user_code import ask
 from playhead.tools.workers import Workers
 
-Check = Callable[[Json], Json]
-"""Takes an answer that fits the schema, gives it as it is to be kept. Raises ValidationError."""
+Check = Callable[[Json], object]
+"""Takes an answer that fits the schema. Raises ValidationError when it will not do."""
 
 
 async def ask_router(function: Callable[[str], Any], task: Json, workers: Workers) -> RuleAnswered:
@@ -24,13 +24,14 @@ async def ask_router(function: Callable[[str], Any], task: Json, workers: Worker
 
 
 async def ask_output(check: Check, answer: Json, workers: Workers) -> RuleAnswered:
-    """Ask the output's type whether it takes the answer: {"output": ...} or {"rejected": why}."""
+    """Ask the output's type whether it takes the answer: True, or what to tell the model."""
 
     def judge(answer: Json) -> Json:
         try:
-            return {"output": check(answer)}
+            check(answer)
         except ValidationError as error:
-            return {"rejected": _told(error)}
+            return _told(error)
+        return True
 
     said = await ask("output", judge, (answer,), workers)
     return RuleAnswered(answer=said.value, error=said.error)
