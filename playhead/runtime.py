@@ -30,7 +30,7 @@ from playhead.actors.world import Rule, World
 from playhead.agent import Agent, Out
 from playhead.command_desk import CommandDesk
 from playhead.events.errors import UsageError
-from playhead.events.event import Event, Json
+from playhead.events.event import Block, Event, Json
 from playhead.events.inbox import Command
 from playhead.events.kinds import ENDINGS, decode
 from playhead.events.log import RUNTIME_STREAM, Log
