@@ -33,7 +33,7 @@ from playhead.events.errors import UsageError
 from playhead.events.event import Block, Event, Json
 from playhead.events.inbox import Command
 from playhead.events.kinds import ENDINGS, decode
-from playhead.events.log import RUNTIME_STREAM, Log
+from playhead.events.log import Log
 from playhead.events.record import Record
 from playhead.events.request import Model
 from playhead.events.runs import RunResumed, RunStarted
@@ -286,15 +286,22 @@ class Runtime:
 
     def resolve(self, run: str, call: int, *, succeeded: bool, note: str = "") -> None:
         """Say what became of a call whose outcome is unknown: in its run, or after its end."""
-        unknown_call(self._log, run, call)
         event = ToolResolved(run=run, call=call, succeeded=succeeded, note=note)
+        self._resolve_call(run, event, None)
+
+    def _resolve_call(self, run: str, event: ToolResolved, command: str | None) -> None:
+        unknown_call(self._log, run, event.call)
         if self.status(run) in ENDINGS.values():
-            append_event(self._log, RUNTIME_STREAM, "runtime", event, time.time_ns() // 1000)
+            append_event(self._log, event, time.time_ns() // 1000, command)
         else:
-            self.tell(run, event)
+            self.tell(run, event, command=command)
 
     def _serve(self, command: Command) -> None:
-        self.tell(find_run(self._log, command.run), command.event(), command=command.id)
+        run, event = find_run(self._log, command.run), command.event()
+        if isinstance(event, ToolResolved):
+            self._resolve_call(run, event, command.id)
+        else:
+            self.tell(run, event, command=command.id)
 
     def status(self, run: str) -> Status:
         """running, paused, finished, failed or cancelled. Raises UnknownRun."""
