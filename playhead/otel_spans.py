@@ -5,11 +5,12 @@ nothing of a live span's locks, limits and clocks is needed for what has ended a
 tracer is asked for spans of its own, with our times; their ids are then its own too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace import Tracer as SdkTracer
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import (
@@ -159,3 +160,25 @@ class TracerSink:
 
 def _status(span: SpanData) -> Status:
     return Status(StatusCode.ERROR, span.description) if span.description else ERROR
+
+
+class Observed(SpanExporter):
+    """An exporter, and somebody who is told what became of each batch."""
+
+    def __init__(self, exporter: SpanExporter, sent: Callable[[int, bool], None]) -> None:
+        self._exporter = exporter
+        self._sent = sent
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Send them on, and tell."""
+        result = self._exporter.export(spans)
+        self._sent(len(spans), result is SpanExportResult.SUCCESS)
+        return result
+
+    def shutdown(self) -> None:
+        """End the exporter."""
+        self._exporter.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Flush the exporter."""
+        return self._exporter.force_flush(timeout_millis)

@@ -28,6 +28,7 @@ from playhead.actors.turn import Opening
 from playhead.actors.verdicts import append_event, unknown_call
 from playhead.actors.world import Rule, World
 from playhead.agent import Agent, Out
+from playhead.alerts import Alerts
 from playhead.command_desk import CommandDesk
 from playhead.events.errors import UsageError
 from playhead.events.event import Block, Event, Json
@@ -57,6 +58,7 @@ from playhead.tools.workers import Threads
 from playhead.waiting import Ended, Waiting
 
 if TYPE_CHECKING:
+    from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
 DEFAULT_LOG = "playhead.db"
@@ -89,6 +91,8 @@ class Runtime:
         drain_seconds: float = 5.0,
         only_runs: Container[str] | None = None,
         tracer_provider: "TracerProvider | None" = None,
+        meter_provider: "MeterProvider | None" = None,
+        alerts: Alerts | None = None,
         trace_content: bool = False,
     ) -> None:
         """Open the log, take up the open runs of these agents, and be ready.
@@ -114,11 +118,15 @@ class Runtime:
             drain_seconds: how long `close` waits for effects under way.
             only_runs: of the open runs, take up these alone; None for all.
             tracer_provider: takes the spans; by default one that the OTEL_* variables ask for.
+            meter_provider: takes the metrics; by default one that the OTEL_* variables ask for.
+            alerts: what is judged after each run, and who is told.
             trace_content: put prompts, arguments, results and error messages onto the spans.
 
         Raises LogOwned, LogTooNew, LogDamaged and UsageError.
         """
-        self._telemetry = Telemetry(tracer_provider, content=trace_content)
+        self._telemetry = Telemetry(
+            tracer_provider, meter_provider=meter_provider, alerts=alerts, content=trace_content
+        )
         self._log: Log = (
             SqliteLog(log or default_log(), durability)
             if log is None or isinstance(log, str | Path)

@@ -1,29 +1,33 @@
-"""Tracing as the runtime sets it up: the program's provider, or one made from the OTEL_* variables.
+"""Telemetry as the runtime sets it up: the program's providers, or made from the OTEL_* variables.
 
-Nothing global is read or set: no global tracer provider, no signal handler. Without a provider and
-without an exporter asked for, the SDK is not even imported.
+Nothing global is read or set: no global provider, no signal handler. Without a provider and without
+an exporter asked for, the SDK is not even imported. Metrics: `playhead.meters`.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from playhead.actors.engine import Watcher
 from playhead.actors.spans import Sink, Telling, Tracing, recorded_trace
+from playhead.alerts import AlertDesk, Alerts
 from playhead.events.errors import UsageError
 from playhead.events.log import Reader
+from playhead.measures import Listener, LiveMeasures
+from playhead.meters import NO_GRPC, asked_for, meter_provider_from_env, protocol, resource
 from playhead.program_log import ProgramLog
 from playhead.projections.semconv import conventions
 from playhead.projections.span_ids import traceparent
 
 if TYPE_CHECKING:
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.sdk.metrics import MeterProvider as SdkMeterProvider
     from opentelemetry.sdk.trace import TracerProvider as SdkProvider
     from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.trace import TracerProvider
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 CONVENTIONS = "PLAYHEAD_SEMCONV"
 
@@ -41,10 +45,18 @@ class Telemetry:
         self,
         provider: "TracerProvider | None" = None,
         *,
+        meter_provider: "MeterProvider | None" = None,
+        alerts: Alerts | None = None,
         content: bool = False,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
         """Raises UsageError for a variable that says what cannot be."""
+        self._alerts = alerts
+        self._desk: AlertDesk | None = None
+        self._own_meters: SdkMeterProvider | None = None
+        if meter_provider is None:
+            meter_provider = self._own_meters = meter_provider_from_env(environ)
+        self._meter_provider = meter_provider
         self._telling = telling(environ, content=content)
         self._own: SdkProvider | None = None
         if provider is None:
@@ -57,11 +69,24 @@ class Telemetry:
         return self._sink is not None
 
     def watchers(self, log: Reader) -> list[Watcher]:
-        """Whom the engine is to tell of its turns; no tracing when nobody would hear of it."""
-        calls: Watcher = ProgramLog(log).committed
-        if self._sink is None:
-            return [calls]
-        return [calls, Tracing(log, self._sink, self._telling).committed]
+        """Whom the engine is to tell of its turns: nobody who would not be heard."""
+        found: list[Watcher] = [ProgramLog(log).committed]
+        if self._sink is not None:
+            found.append(Tracing(log, self._sink, self._telling).committed)
+        if listeners := self._listeners(log):
+            found.append(LiveMeasures(log, listeners).committed)
+        return found
+
+    def _listeners(self, log: Reader) -> list[Listener]:
+        found: list[Listener] = []
+        if self._meter_provider is not None:
+            from playhead.otel_metrics import OtelMetrics
+
+            found.append(OtelMetrics(self._meter_provider, self._telling.names))
+        if self._alerts is not None:
+            self._desk = AlertDesk(self._alerts, log)
+            found.append(self._desk)
+        return found
 
     def traceparent(self) -> str | None:
         """The caller's span, as the first record of a run that it starts carries it."""
@@ -76,8 +101,12 @@ class Telemetry:
 
     def close(self) -> None:
         """Send what waits, if the provider is ours; the program's own goes on."""
+        if self._desk is not None:
+            self._desk.close()
         if self._own is not None:
             self._own.shutdown()
+        if self._own_meters is not None:
+            self._own_meters.shutdown()
 
 
 def telling(environ: Mapping[str, str] = os.environ, *, content: bool = False) -> Telling:
@@ -98,26 +127,30 @@ def provider_from_env(environ: Mapping[str, str] = os.environ) -> "SdkProvider |
     return _batching(made) if made else None
 
 
-def otlp_provider(url: str | None = None) -> "SdkProvider":
+def otlp_provider(
+    url: str | None = None, *, sent: Callable[[int, bool], None] | None = None
+) -> "SdkProvider":
     """A provider that sends to an OTLP endpoint: `url`, or where the standard variables say.
 
     Over HTTP, `url` may leave out the path: http://localhost:4318. Its `shutdown` sends what waits.
-    Raises UsageError.
+    `sent` is told how many spans went out together, and whether they were taken. Raises UsageError.
     """
-    protocol = _protocol(os.environ)
-    if url is not None and protocol != "grpc" and not urlsplit(url).path.strip("/"):
+    way = protocol(os.environ, "TRACES")
+    if url is not None and way != "grpc" and not urlsplit(url).path.strip("/"):
         url = url.rstrip("/") + "/v1/traces"
-    return _batching([_otlp(protocol, url)])
+    exporter = _otlp(way, url)
+    if sent is not None:
+        from playhead.otel_spans import Observed
+
+        exporter = Observed(exporter, sent)
+    return _batching([exporter])
 
 
 def _batching(made: "Sequence[SpanExporter]") -> "SdkProvider":
-    from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider as SdkProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    said = os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
-    named = "OTEL_SERVICE_NAME" in os.environ or "service.name=" in said
-    provider = SdkProvider(resource=Resource.create({} if named else {"service.name": "playhead"}))
+    provider = SdkProvider(resource=resource())
     size = None if "OTEL_BSP_MAX_QUEUE_SIZE" in os.environ else QUEUE
     for exporter in made:
         provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=size))
@@ -126,12 +159,7 @@ def _batching(made: "Sequence[SpanExporter]") -> "SdkProvider":
 
 def exporters(environ: Mapping[str, str] = os.environ) -> list[str]:
     """The span exporters that the standard variables ask for: none, otlp, console or both."""
-    if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        return []
-    asked = environ.get("OTEL_TRACES_EXPORTER", "").strip()
-    if not asked:
-        return ["otlp"] if any(environ.get(name) for name in ENDPOINTS) else []
-    return [name for part in asked.split(",") if (name := part.strip()) not in ("", "none")]
+    return asked_for(environ, "OTEL_TRACES_EXPORTER", *ENDPOINTS)
 
 
 def _exporter(name: str, environ: Mapping[str, str]) -> "SpanExporter":
@@ -140,33 +168,24 @@ def _exporter(name: str, environ: Mapping[str, str]) -> "SpanExporter":
 
         return ConsoleSpanExporter()
     if name == "otlp":
-        return _otlp(_protocol(environ), None)
+        return _otlp(protocol(environ, "TRACES"), None)
     msg = f"OTEL_TRACES_EXPORTER is {name!r}: choose otlp, console or none"
     raise UsageError(msg)
 
 
-def _protocol(environ: Mapping[str, str]) -> str:
-    found = (environ[variable] for variable in PROTOCOLS if environ.get(variable))
-    return next(found, "http/protobuf").strip()
-
-
-def _otlp(protocol: str, endpoint: str | None) -> "SpanExporter":
+def _otlp(way: str, endpoint: str | None) -> "SpanExporter":
     """An OTLP exporter; what it is not told it reads from the process's own OTEL_* variables."""
-    if protocol == "http/protobuf":
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as Http
-
-        return Http(endpoint=endpoint)
-    if protocol == "grpc":
+    if way == "grpc":
         try:
             from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (
                 OTLPSpanExporter as Grpc,
             )
         except ImportError as error:
-            missing = "OTLP over gRPC is not installed: pip install playhead[otlp-grpc]"
-            raise UsageError(missing) from error
+            raise UsageError(NO_GRPC) from error
         return Grpc(endpoint=endpoint)
-    unknown = f"OTLP protocol {protocol!r}: choose http/protobuf or grpc"
-    raise UsageError(unknown)
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as Http
+
+    return Http(endpoint=endpoint)
 
 
 def export_trace(

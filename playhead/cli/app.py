@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from playhead.cli import check, doctor, exits, housekeeping, look, people, run, tell, trace, why
+from playhead.cli import (
+    check, doctor, exits, housekeeping, look, metrics, people, run, tell, trace, why,
+)  # fmt: skip
 from playhead.cli.output import err, out, plain
 from playhead.events.errors import LogError, PlayheadError
 from playhead.events.version import VERSION
@@ -45,7 +47,7 @@ for command in (
     run.run, run.resume, tell.cancel, tell.pause, tell.send,
     look.runs, look.show, why.why, check.replay, check.verify, doctor.doctor,
     people.approvals, people.approve, people.deny, people.resolve, trace.export_trace,
-    housekeeping.backup, housekeeping.restore, housekeeping.archive,
+    metrics.metrics, housekeeping.backup, housekeeping.restore, housekeeping.archive,
 ):  # fmt: skip
     app.command()(command)
 

@@ -1,0 +1,101 @@
+"""OpenTelemetry metrics under the GenAI conventions' names. Imported only when they are wanted."""
+
+from collections.abc import Mapping
+
+from opentelemetry.metrics import MeterProvider
+
+from playhead.events.model_calls import ModelAnswered, ModelFailed
+from playhead.events.prices import PICODOLLARS
+from playhead.events.record import Record
+from playhead.events.tool_calls import ToolFailed, ToolOutcomeUnknown, ToolSucceeded
+from playhead.events.version import VERSION
+from playhead.projections import semconv
+from playhead.projections.measure import BOUNDS, Measure
+from playhead.projections.semconv import Names
+from playhead.projections.span_data import error_of
+
+TOKEN_BOUNDS = [4**n for n in range(14)]
+"""As the conventions advise: 1, 4, 16 ... 67,108,864."""
+
+
+class OtelMetrics:
+    """A listener of LiveMeasures that records on the instruments of one meter."""
+
+    def __init__(self, provider: MeterProvider, names: Names) -> None:
+        meter = provider.get_meter("playhead", VERSION, names.schema_url)
+        self._names = names
+        self._duration = meter.create_histogram(
+            semconv.METRIC_DURATION, "s", "Length of a model or tool call.",
+            explicit_bucket_boundaries_advisory=BOUNDS,
+        )  # fmt: skip
+        self._tokens = meter.create_histogram(
+            semconv.METRIC_TOKENS, "{token}", "Tokens of a model call.",
+            explicit_bucket_boundaries_advisory=TOKEN_BOUNDS,
+        )  # fmt: skip
+        self._runs = meter.create_counter(semconv.METRIC_RUNS, "{run}", "Runs that have ended.")
+        self._run_duration = meter.create_histogram(
+            semconv.METRIC_RUN_DURATION, "s", "Length of a run, without waiting for people."
+        )
+        self._steps = meter.create_histogram(semconv.METRIC_STEPS, "{step}", "Rounds of a run.")
+        self._cost = meter.create_counter(semconv.METRIC_COST, "USD", "Where prices are known.")
+        self._retries = meter.create_counter(semconv.METRIC_RETRIES, "{attempt}", "Second tries.")
+        self._guards = meter.create_counter(semconv.METRIC_GUARDS, "{stop}", "Limits and loops.")
+        self._waiting = meter.create_up_down_counter(
+            semconv.METRIC_APPROVALS, "{call}", "Calls that wait for a person."
+        )
+
+    def record(self, measure: Measure, record: Record) -> None:
+        """Record what a record says."""
+        event = record.event
+        name = measure.open.get(record.cause or 0, "")
+        match event:
+            case ModelAnswered(usage=usage):
+                about = self._model(name) | {semconv.RESPONSE_MODEL: event.model}
+                self._duration.record(event.duration_ms / 1000, about)
+                for word, count in (("input", usage.input_total), ("output", usage.output_tokens)):
+                    self._tokens.record(count, about | {semconv.TOKEN_TYPE: word})
+            case ModelFailed():
+                self._took(event.duration_ms, self._model(name), event)
+            case ToolSucceeded() | ToolFailed():
+                self._took(event.duration_ms, self._tool(name), event)
+            case ToolOutcomeUnknown():
+                self._took(None, self._tool(name), event)
+            case _:
+                self._other(measure, record)
+
+    def _other(self, measure: Measure, record: Record) -> None:
+        about = {semconv.AGENT: measure.agent}
+        event = record.event
+        if getattr(event, "attempt", 1) > 1:
+            self._retries.add(1, about)
+        elif event.kind == "approval_requested":
+            self._waiting.add(1, about)
+        elif event.kind in ("approval_decided", "tool_refused", "time_reached"):
+            self._waiting.add(-int(getattr(event, "call", None) in measure.approvals), about)
+        elif event.kind == "limit_reached" or getattr(event, "action", None) == "stop":
+            self._guards.add(1, about)
+
+    def ended(self, measure: Measure) -> None:
+        """Record a run as a whole."""
+        about = {semconv.AGENT: measure.agent, semconv.STATUS: measure.status}
+        self._runs.add(1, about)
+        self._run_duration.record(measure.seconds, about)
+        self._steps.record(measure.steps, about)
+        for model, effects in measure.models.items():
+            of = {semconv.AGENT: measure.agent, semconv.REQUEST_MODEL: model}
+            self._cost.add(effects.cost / PICODOLLARS, of)
+
+    def _took(self, ms: float | None, about: Mapping[str, str], event: object) -> None:
+        error, _ = error_of(event)  # type: ignore[arg-type]
+        said = dict(about) if error is None else {**about, semconv.ERROR_TYPE: error}
+        self._duration.record((ms or 0.0) / 1000, said)
+
+    def _model(self, name: str) -> dict[str, str]:
+        return {
+            semconv.OPERATION: semconv.CHAT,
+            self._names.provider: semconv.PROVIDER,
+            semconv.REQUEST_MODEL: name,
+        }
+
+    def _tool(self, name: str) -> dict[str, str]:
+        return {semconv.OPERATION: semconv.EXECUTE_TOOL, semconv.TOOL: name}

@@ -1,0 +1,311 @@
+"""One run as the metrics see it: counts by tool and by model, waiting, cost. A pure fold.
+
+The same fold runs live, over what is committed, and in the stored view `metrics`, over the log: so
+both give the same figures. A measure is plain data, so that the view can keep one between two
+looks at the log.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from playhead.events import guards, model_calls, runs, tool_calls
+from playhead.events.kinds import ENDINGS, INTENTS, OUTCOMES
+from playhead.events.prices import Price
+from playhead.events.record import Record
+from playhead.events.spec import Usage
+from playhead.projections.pricing import cost_of
+
+BOUNDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+"""Upper bounds of durations in seconds, as the GenAI conventions advise; one more is open."""
+
+NOT_THE_TOOLS_FAULT = frozenset({"denied", "stopped", "limit"})
+"""Refusals that say nothing against a tool or the way it was called."""
+
+
+class Part(BaseModel):
+    """Mutable plain data; an unknown field is an error, so that an old row is folded anew."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Durations(Part):
+    """A histogram of seconds."""
+
+    counts: list[int] = Field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
+    total: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        """One more."""
+        self.counts[sum(seconds > bound for bound in BOUNDS)] += 1
+        self.total += seconds
+
+    def merge(self, other: "Durations") -> None:
+        """Those of another one too."""
+        self.counts = [a + b for a, b in zip(self.counts, other.counts, strict=True)]
+        self.total += other.total
+
+    def quantile(self, share: float) -> float | None:
+        """The bound below which that share of them lies; None without any."""
+        wanted, seen = share * sum(self.counts), 0
+        for bound, count in zip((*BOUNDS, 2 * BOUNDS[-1]), self.counts, strict=True):
+            seen += count
+            if count and seen >= wanted:
+                return bound
+        return None
+
+
+class Effects(Part):
+    """What one tool or one model did."""
+
+    attempts: int = 0
+    """Those that have ended; for a tool, calls that were refused for how they were made too."""
+    errors: int = 0
+    """Attempts that failed, or whose outcome is unknown."""
+    retries: int = 0
+    """Attempts after the first."""
+    durations: Durations = Field(default_factory=Durations)
+
+
+class ToolEffects(Effects):
+    """What one tool did."""
+
+    cached: int = 0
+    """Answered from the tool cache."""
+
+
+class ModelEffects(Effects):
+    """What one model did."""
+
+    input: int = 0
+    """Tokens, those read from and written to the cache included."""
+    output: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    cost: int = 0
+    """Picodollars of the calls whose price is known."""
+    unpriced: int = 0
+    """Calls whose price is not known."""
+
+    def add(self, usage: Usage, price: Price | None) -> None:
+        """What a call used."""
+        self.input += usage.input_total
+        self.output += usage.output_tokens
+        self.cache_read += usage.cache_read_input_tokens
+        self.cache_write += usage.cache_creation_input_tokens
+        if price is None:
+            self.unpriced += 1
+        else:
+            self.cost += cost_of(price, usage)
+
+
+class Measure(Part):
+    """One run."""
+
+    run: str
+    agent: str = ""
+    status: str = "running"
+    started_at: int = 0
+    """Microseconds since the epoch, as all times here."""
+    last_at: int = 0
+    steps: int = 0
+    """Rounds: model calls, retries not counted."""
+    guard_stops: int = 0
+    """Limits, loops and time limits that stopped it."""
+    waited: int = 0
+    """Microseconds in which it waited for people alone: approvals and pauses, nothing under way."""
+    tools: dict[str, ToolEffects] = Field(default_factory=dict)
+    models: dict[str, ModelEffects] = Field(default_factory=dict)
+    approvals: set[int] = Field(default_factory=set)
+    """Calls (or plans) that wait for a person."""
+    paused: bool = False
+    prices: dict[str, Price] = Field(default_factory=dict)
+    wishes: dict[int, str] = Field(default_factory=dict)
+    """Tool calls that have not ended."""
+    open: dict[int, str] = Field(default_factory=dict)
+    """Intents under way: seq -> tool or model."""
+    costs: dict[int, int] = Field(default_factory=dict)
+    """What open model calls reserved."""
+    waits_since: int | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended."""
+        return self.status in ENDINGS.values()
+
+    @property
+    def seconds(self) -> float:
+        """From its first record to its last, without waiting for people."""
+        return (self.last_at - self.started_at - self.waited) / 1_000_000
+
+    @property
+    def cost(self) -> int | None:
+        """Picodollars; None where a price is not known."""
+        if any(model.unpriced for model in self.models.values()):
+            return None
+        return sum(model.cost for model in self.models.values())
+
+    @property
+    def tokens(self) -> int:
+        """All that went in and came out."""
+        return sum(model.input + model.output for model in self.models.values())
+
+    def fold(self, record: Record) -> None:
+        """Take in the run's next record."""
+        self.last_at = record.at
+        kind = record.event.kind
+        if kind in OUTCOMES:
+            self._outcome(record)
+        elif kind in INTENTS:
+            self._intent(record)
+        elif kind in ENDINGS:
+            self._end(ENDINGS[kind])
+        elif (folder := _FOLDS.get(kind)) is not None:
+            folder(self, record, record.event)
+        self._watch_the_wait(record.at)
+
+    def _intent(self, record: Record) -> None:
+        name = ""
+        match record.event:
+            case model_calls.ModelRequested(model=name, attempt=attempt) as asked:
+                self.steps += attempt == 1
+                self._model(name).retries += attempt > 1
+                if asked.reserved_cost is not None:
+                    self.costs[record.seq] = asked.reserved_cost
+            case tool_calls.ToolStarted(call=call, attempt=attempt):
+                name = self.wishes.get(call, "?")
+                self._tool(name).retries += attempt > 1
+            case _:
+                pass
+        self.open[record.seq] = name
+
+    def _outcome(self, record: Record) -> None:
+        intent = record.cause or 0
+        name = self.open.pop(intent, "")
+        reserved = self.costs.pop(intent, None)
+        event = record.event
+        effects: Effects
+        match event:
+            case model_calls.ModelAnswered(usage=usage):
+                effects = self._model(name)
+                effects.add(usage, self.prices.get(name))
+            case model_calls.ModelFailed():
+                effects = self._model(name)
+                effects.errors += 1
+                self._failed_call(effects, event, name, reserved)
+            case tool_calls.ToolSucceeded(cached=cached):
+                effects = self._tool(name)
+                effects.cached += bool(cached)
+            case tool_calls.ToolFailed() | tool_calls.ToolOutcomeUnknown():
+                effects = self._tool(name)
+                effects.errors += 1
+            case _:
+                return
+        effects.attempts += 1
+        took = getattr(event, "duration_ms", None)
+        if took is not None:
+            effects.durations.add(took / 1000)
+
+    def _failed_call(
+        self,
+        effects: ModelEffects,
+        failed: model_calls.ModelFailed,
+        name: str,
+        reserved: int | None,
+    ) -> None:
+        """What a failed call may have cost: what it had told, else what was set aside for it."""
+        if failed.unbilled:
+            return
+        if failed.usage is not None:
+            effects.add(failed.usage, self.prices.get(name))
+        elif reserved is not None:
+            effects.cost += reserved
+        else:
+            effects.unpriced += 1
+
+    def _end(self, status: str) -> None:
+        self.status, self.paused = status, False
+        for left in (self.approvals, self.wishes, self.open, self.prices, self.costs):
+            left.clear()
+
+    def _watch_the_wait(self, at: int) -> None:
+        waits = not self.open and (self.paused or bool(self.approvals)) and not self.ended
+        if self.waits_since is not None and not waits:
+            self.waited += at - self.waits_since
+            self.waits_since = None
+        elif self.waits_since is None and waits:
+            self.waits_since = at
+
+    def _tool(self, name: str) -> ToolEffects:
+        return self.tools.setdefault(name, ToolEffects())
+
+    def _model(self, name: str) -> ModelEffects:
+        return self.models.setdefault(name, ModelEffects())
+
+
+def _started(measure: Measure, record: Record, event: runs.RunStarted) -> None:
+    measure.agent = event.agent.name
+    measure.started_at = record.at
+    measure.prices = dict(event.agent.prices)
+
+
+def _wished(measure: Measure, record: Record, event: tool_calls.ToolRequested) -> None:
+    measure.wishes[record.seq] = event.tool
+
+
+def _refused(measure: Measure, _: Record, event: tool_calls.ToolRefused) -> None:
+    name = measure.wishes.pop(event.call, "?")
+    measure.approvals.discard(event.call)
+    if event.reason not in NOT_THE_TOOLS_FAULT:
+        effects = measure._tool(name)
+        effects.attempts += 1
+        effects.errors += 1
+
+
+def _approval(measure: Measure, _: Record, event: guards.ApprovalRequested) -> None:
+    measure.approvals.add(event.call)
+
+
+def _approved(measure: Measure, _: Record, event: guards.ApprovalDecided) -> None:
+    measure.approvals.discard(event.call)
+
+
+def _paused(measure: Measure, *_: object) -> None:
+    measure.paused, measure.status = True, "paused"
+
+
+def _resumed(measure: Measure, record: Record, _: runs.RunResumed) -> None:
+    if not record.held:
+        measure.paused, measure.status = False, "running"
+
+
+def _limited(measure: Measure, *_: object) -> None:
+    measure.guard_stops += 1
+
+
+def _looped(measure: Measure, _: Record, event: guards.LoopDetected) -> None:
+    measure.guard_stops += event.action == "stop"
+
+
+def _time(measure: Measure, _: Record, event: runs.TimeReached) -> None:
+    measure.guard_stops += event.due == "max_seconds"
+    if event.due == "approval":
+        measure.approvals.discard(event.call or 0)
+
+
+_FOLDS: Mapping[str, Callable[[Measure, Record, Any], None]] = {
+    "run_started": _started,
+    "tool_requested": _wished,
+    "tool_refused": _refused,
+    "approval_requested": _approval,
+    "approval_decided": _approved,
+    "run_paused": _paused,
+    "run_resumed": _resumed,
+    "limit_reached": _limited,
+    "loop_detected": _looped,
+    "time_reached": _time,
+}
+
+SEEN: frozenset[str] = frozenset({*_FOLDS, *INTENTS, *OUTCOMES, *ENDINGS})
+"""The kinds that a measure looks at."""
