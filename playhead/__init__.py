@@ -4,11 +4,13 @@ from playhead import Agent, Runtime, tool
 """
 
 from playhead.agent import Agent
+from playhead.alerts import Alert, Alerts
 from playhead.events.errors import PlayheadError, RunNotFinished, ToolError, UsageError
 from playhead.events.prices import Price
 from playhead.events.routing import Budget, Route, Target
 from playhead.events.spec import Limits, Retry
 from playhead.events.version import VERSION as __version__  # noqa: N811 - the usual name
+from playhead.projections.alert_rules import AlertRule
 from playhead.redaction import Redactor
 from playhead.run import Result, Run
 from playhead.runtime import Runtime
@@ -18,6 +20,9 @@ from playhead.tools.tool import tool
 
 __all__ = [
     "Agent",
+    "Alert",
+    "AlertRule",
+    "Alerts",
     "BreakerRule",
     "Budget",
     "Limits",

@@ -170,12 +170,12 @@ class Measure(Part):
         match record.event:
             case model_calls.ModelRequested(model=name, attempt=attempt) as asked:
                 self.steps += attempt == 1
-                self._model(name).retries += attempt > 1
+                self.model(name).retries += attempt > 1
                 if asked.reserved_cost is not None:
                     self.costs[record.seq] = asked.reserved_cost
             case tool_calls.ToolStarted(call=call, attempt=attempt):
                 name = self.wishes.get(call, "?")
-                self._tool(name).retries += attempt > 1
+                self.tool(name).retries += attempt > 1
             case _:
                 pass
         self.open[record.seq] = name
@@ -188,17 +188,17 @@ class Measure(Part):
         effects: Effects
         match event:
             case model_calls.ModelAnswered(usage=usage):
-                effects = self._model(name)
+                effects = self.model(name)
                 effects.add(usage, self.prices.get(name))
             case model_calls.ModelFailed():
-                effects = self._model(name)
+                effects = self.model(name)
                 effects.errors += 1
                 self._failed_call(effects, event, name, reserved)
             case tool_calls.ToolSucceeded(cached=cached):
-                effects = self._tool(name)
+                effects = self.tool(name)
                 effects.cached += bool(cached)
             case tool_calls.ToolFailed() | tool_calls.ToolOutcomeUnknown():
-                effects = self._tool(name)
+                effects = self.tool(name)
                 effects.errors += 1
             case _:
                 return
@@ -237,10 +237,12 @@ class Measure(Part):
         elif self.waits_since is None and waits:
             self.waits_since = at
 
-    def _tool(self, name: str) -> ToolEffects:
+    def tool(self, name: str) -> ToolEffects:
+        """What a tool did so far."""
         return self.tools.setdefault(name, ToolEffects())
 
-    def _model(self, name: str) -> ModelEffects:
+    def model(self, name: str) -> ModelEffects:
+        """What a model did so far."""
         return self.models.setdefault(name, ModelEffects())
 
 
@@ -258,7 +260,7 @@ def _refused(measure: Measure, _: Record, event: tool_calls.ToolRefused) -> None
     name = measure.wishes.pop(event.call, "?")
     measure.approvals.discard(event.call)
     if event.reason not in NOT_THE_TOOLS_FAULT:
-        effects = measure._tool(name)
+        effects = measure.tool(name)
         effects.attempts += 1
         effects.errors += 1
 

@@ -19,7 +19,6 @@ NANO = 1000
 TOLD: Mapping[str, tuple[str, ...]] = {
     "limit_reached": ("limit", "maximum", "wanted"),
     "budget_neared": ("cost", "maximum"),
-    "budget_neared": ("cost", "maximum"),
     "loop_detected": ("pattern", "count", "action"),
     "tool_refused": ("call", "reason"),
     "output_rejected": ("step",),

@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from playhead.cli import (
-    check, doctor, exits, housekeeping, look, metrics, people, run, tell, trace, why,
+    check,
+    doctor,
+    exits,
+    housekeeping,
+    look,
+    metrics,
+    people,
+    run,
+    tell,
+    trace,
+    why,
 )  # fmt: skip
 from playhead.cli.output import err, out, plain
 from playhead.events.errors import LogError, PlayheadError

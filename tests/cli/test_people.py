@@ -109,7 +109,7 @@ def test_a_once_call_that_was_killed_is_unknown_until_a_person_resolves_it(
 def test_export_trace_sends_a_recorded_run_as_one_tree(playhead: Playhead) -> None:
     playhead("run", "add", "--agent", f"{HERE}:adder")
     with http_collector() as collector:
-        said = playhead("export-trace", "last", "--endpoint", collector.url)
+        said = playhead("export-trace", "last", "--otlp", collector.url)
     assert said.code == 0
     assert [span.name for span in collector.spans if not span.parent] == ["invoke_agent adder"]
     assert f"{len(collector.spans)} spans" in said.out

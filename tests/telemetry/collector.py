@@ -9,6 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
 import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -40,6 +43,10 @@ class Collector:
     def __init__(self) -> None:
         self.url = ""
         self.spans: list[Got] = []
+        self.metrics: list[str] = []
+        """Names, as they come."""
+        self.raw: list[bytes] = []
+        """The bodies as they came, unpacked."""
         self._lock = threading.Lock()
 
     def take(self, request: ExportTraceServiceRequest) -> None:
@@ -48,6 +55,11 @@ class Collector:
             for scope in resource.scope_spans:
                 with self._lock:
                     self.spans += [_got(span, named["service.name"]) for span in scope.spans]
+
+    def take_metrics(self, request: ExportMetricsServiceRequest) -> None:
+        for resource in request.resource_metrics:
+            for scope in resource.scope_metrics:
+                self.metrics += [metric.name for metric in scope.metrics]
 
     def tree(self) -> frozenset[Got]:
         """The spans without their copies."""
@@ -72,7 +84,11 @@ def http_collector() -> Generator[Collector]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
-            collector.take(ExportTraceServiceRequest.FromString(body))
+            collector.raw.append(body)
+            if self.path == "/v1/metrics":
+                collector.take_metrics(ExportMetricsServiceRequest.FromString(body))
+            else:
+                collector.take(ExportTraceServiceRequest.FromString(body))
             answer = ExportTraceServiceResponse().SerializeToString()
             self.send_response(200)
             self.send_header("Content-Type", "application/x-protobuf")

@@ -1,0 +1,221 @@
+"""Metrics of a runtime: live as in the log, under the conventions' names, and alerts."""
+
+import queue
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from hypothesis import given, settings
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+from playhead import Alert, AlertRule, Alerts, Runtime, UsageError
+from playhead.events.errors import ModelError, RunNotFinished
+from playhead.events.log import Reader
+from playhead.events.memory_log import MemoryLog
+from playhead.events.record import Record
+from playhead.events.sqlite_reader import SqliteReader
+from playhead.measures import LiveMeasures, read_measures
+from playhead.meters import meter_provider_from_env
+from playhead.projections.measure import Measure
+from playhead.testing import Scripted, call
+from tests.telemetry.collector import http_collector
+from tests.telemetry.test_one_trace import scripts
+from tests.telemetry.traced import FEW, agent
+
+
+class Kept:
+    """A listener that keeps the measures of ended runs."""
+
+    def __init__(self) -> None:
+        self.measures: list[Measure] = []
+
+    def record(self, measure: Measure, record: Record) -> None:
+        pass
+
+    def ended(self, measure: Measure) -> None:
+        self.measures.append(measure)
+
+
+@settings(max_examples=25)
+@given(script=scripts)
+def test_live_measures_are_those_of_the_log(script: list[Scripted]) -> None:
+    log, kept, someone = MemoryLog(), Kept(), agent(script, limits=FEW)
+    watcher = LiveMeasures(log, [kept]).committed
+    with Runtime(log, [someone], watchers=[watcher]) as runtime, suppress(RunNotFinished):
+        runtime.run(someone, "Add.")
+    assert kept.measures == read_measures(log).runs
+
+
+def test_a_run_that_is_taken_up_is_measured_from_its_first_record(tmp_path: Path) -> None:
+    path, kept = tmp_path / "log.db", Kept()
+    first, second = agent([call("add", a=1, b=2), "x"]), agent(["Done."])
+    with Runtime(path, [first]) as runtime:
+        run = runtime.start(first, "Add.")
+        next(r for r in run.events() if r.event.kind == "tool_requested")
+        run.pause()
+    reader = SqliteReader(path)
+    watcher = LiveMeasures(reader, [kept]).committed
+    with Runtime(path, [second], watchers=[watcher]) as runtime:
+        again = runtime.attach(run.id, second)
+        if again.status == "paused":
+            again.resume()
+        again.wait()
+    assert kept.measures == read_measures(reader).runs
+    reader.close()
+
+
+def test_a_listener_that_raises_harms_neither_the_run_nor_the_others() -> None:
+    class Broken(Kept):
+        def record(self, measure: Measure, record: Record) -> None:
+            raise ValueError(record.seq)
+
+    log, kept, someone = MemoryLog(), Kept(), agent(["Hello."])
+    watcher = LiveMeasures(log, [Broken(), kept]).committed
+    with Runtime(log, [someone], watchers=[watcher]) as runtime:
+        assert runtime.run(someone, "Greet.").output == "Hello."
+    assert [m.status for m in kept.measures] == ["finished"]
+
+
+def points(reader: InMemoryMetricReader) -> dict[str, list[tuple[dict[str, Any], Any]]]:
+    """Name -> attributes and value (or sum) of each point."""
+    data = reader.get_metrics_data()
+    assert data is not None
+    metrics = [m for r in data.resource_metrics for s in r.scope_metrics for m in s.metrics]
+    return {
+        m.name: [
+            (dict(p.attributes or {}), getattr(p, "value", None) or getattr(p, "sum", 0))
+            for p in m.data.data_points
+        ]
+        for m in metrics
+    }
+
+
+def test_otel_metrics_carry_the_conventions_names() -> None:
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader], shutdown_on_exit=False)
+    log = MemoryLog()
+    busy = ModelError("overloaded", "busy", status=529, retryable=True)
+    someone = agent([busy, call("add", a=1, b=2), call("fail", why="no"), "Done."])
+    with Runtime(log, [someone], meter_provider=provider) as runtime:
+        runtime.run(someone, "Add.")
+    found = points(reader)
+    calls = [about for about, _ in found["gen_ai.client.operation.duration"]]
+    chat = {
+        "gen_ai.operation.name": "chat", "gen_ai.provider.name": "anthropic",
+        "gen_ai.request.model": "custom",
+    }  # fmt: skip
+    assert {**chat, "gen_ai.response.model": "custom"} in calls
+    assert {**chat, "error.type": "overloaded"} in calls
+    assert {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "add"} in calls
+    assert "ToolError" in [about.get("error.type") for about in calls]
+    (measure,) = read_measures(log).runs
+    measure.models["custom"]
+    tokens = {about["gen_ai.token.type"]: n for about, n in found["gen_ai.client.token.usage"]}
+    assert tokens == {
+        "input": measure.models["custom"].input,
+        "output": measure.models["custom"].output,
+    }
+    ended = {"gen_ai.agent.name": "adder", "playhead.status": "finished"}
+    assert found["playhead.runs"] == [(ended, 1)]
+    assert found["playhead.retries"] == [({"gen_ai.agent.name": "adder"}, 1)]
+
+
+def test_the_standard_variables_send_metrics_only_when_they_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with http_collector() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        for asked in (False, True):
+            if asked:
+                monkeypatch.setenv("OTEL_METRICS_EXPORTER", "otlp")
+            someone = agent(["Hello."])
+            with Runtime(tmp_path / f"{asked}.db", [someone]) as runtime:
+                runtime.run(someone, "Greet.")
+            assert ("gen_ai.client.token.usage" in collector.metrics) == asked
+
+
+def test_an_exporter_of_metrics_that_is_none_is_named() -> None:
+    with pytest.raises(UsageError, match="OTEL_METRICS_EXPORTER is 'statsd': choose otlp"):
+        meter_provider_from_env({"OTEL_METRICS_EXPORTER": "statsd"})
+
+
+@pytest.fixture
+def lines() -> Iterator[list[dict[str, Any]]]:
+    kept = structlog.testing.LogCapture()
+    structlog.configure(processors=[kept])
+    yield kept.entries  # type: ignore[misc]
+    structlog.reset_defaults()
+
+
+def run_all(log: MemoryLog, alerts: Alerts, scripts: list[list[Scripted]]) -> None:
+    for script in scripts:
+        someone = agent(script)
+        with Runtime(log, [someone], alerts=alerts) as runtime, suppress(RunNotFinished):
+            runtime.run(someone, "Go.")
+
+
+BAD: list[Scripted] = [ModelError("auth", "no")]
+GOOD: list[Scripted] = ["Fine."]
+COMPLETION = AlertRule(figure="completion_rate", at_least=0.9, alert_below=0.8)
+
+
+def test_an_alert_is_told_when_it_begins_and_when_it_is_over(lines: list[dict[str, Any]]) -> None:
+    told: queue.SimpleQueue[Alert] = queue.SimpleQueue()
+    alerts = Alerts(told.put, rules=[COMPLETION], window=2)
+    someone = agent([*BAD, *BAD, *GOOD, *GOOD, *GOOD])
+    with Runtime(MemoryLog(), [someone], alerts=alerts) as runtime:
+        for _ in range(5):
+            with suppress(RunNotFinished):
+                runtime.run(someone, "Go.")
+    began, over = told.get_nowait(), told.get_nowait()
+    assert told.empty()
+    assert (began.firing, began.agent, began.figure.name) == (True, "adder", "completion_rate")
+    assert (began.figure.value, over.firing) == (0, False)
+    said = [line for line in lines if line["event"].startswith("alert.")]
+    assert [(line["event"], line["log_level"]) for line in said] == [
+        ("alert.firing", "warning"),
+        ("alert.over", "info"),
+    ]
+
+
+def test_runs_of_earlier_processes_count_too() -> None:
+    log, told = MemoryLog(), queue.SimpleQueue[Alert]()
+    alerts = Alerts(told.put, rules=[COMPLETION])
+    run_all(log, alerts, [GOOD] * 9)
+    run_all(log, alerts, [BAD])
+    assert told.empty()
+
+
+def test_a_callback_that_raises_does_not_harm_the_run(lines: list[dict[str, Any]]) -> None:
+    def broken(_: Alert) -> None:
+        raise ValueError
+
+    run_all(MemoryLog(), Alerts(broken, rules=[COMPLETION]), [BAD])
+    assert "alert.untold" in [line["event"] for line in lines]
+
+
+def test_a_run_that_costs_twice_what_its_like_cost_is_an_alert_by_itself() -> None:
+    log, told = MemoryLog(), queue.SimpleQueue[Alert]()
+    alerts = Alerts(told.put)
+    dear: list[Scripted] = ["long " * 20_000]
+    run_all(log, alerts, [GOOD] * 6)
+    run_all(log, alerts, [dear])
+    found: list[Alert] = []
+    while not told.empty():
+        found.append(told.get())
+    assert [a.figure.name for a in found] == ["cost_ratio"]
+
+
+def test_reading_measures_leaves_the_log_alone(tmp_path: Path) -> None:
+    someone = agent(GOOD)
+    with Runtime(tmp_path / "log.db", [someone]) as runtime:
+        runtime.run(someone, "Go.")
+    before = (tmp_path / "log.db").read_bytes()
+    reader: Reader = SqliteReader(tmp_path / "log.db")
+    assert [m.status for m in read_measures(reader).runs] == ["finished"]
+    reader.close()
+    assert (tmp_path / "log.db").read_bytes() == before
