@@ -16,7 +16,7 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 from playhead.events import guards, log_events, model_calls, runs, steps, tool_calls
 from playhead.events.errors import LogDamaged, NotStorable
 from playhead.events.event import Event, Json
-from playhead.events.record import Record, Stored
+from playhead.events.record import Record, Stored, chained
 
 PAGES = (runs, steps, model_calls, tool_calls, guards, log_events)
 
@@ -186,13 +186,9 @@ def seal(record: Record, previous: bytes) -> tuple[Stored, Mapping[str, bytes]]:
     """
     encoded = encode(record.event)
     kind, version = stored_kind(type(record.event))
-    row = Stored(
-        0, record.run, record.seq, record.at, record.actor, record.origin, record.cause,
+    envelope = (
+        record.run, record.seq, record.at, record.actor, record.origin, record.cause,
         record.held, record.command, record.traceparent, kind, version,
-        encoded.data, encoded.fields, GENESIS_PLACE,
     )  # fmt: skip
-    return row._replace(hash=row.computed_hash(previous)), encoded.bodies
-
-
-GENESIS_PLACE = b""
-"""Stands in the hash field until the hash is known; the hash does not cover itself."""
+    row_hash = chained(previous, envelope, encoded.data, encoded.fields)
+    return Stored(0, *envelope, encoded.data, encoded.fields, row_hash), encoded.bodies

@@ -67,10 +67,17 @@ class Stored(NamedTuple):
 
     def computed_hash(self, previous: bytes) -> bytes:
         """The SHA-256 that this row must carry, given the hash of the run's record before it."""
-        digest = sha256(previous)
-        digest.update(to_json(self[1:12]))
-        digest.update(b"%d " % len(self.data))  # so that no byte can move between the two
-        digest.update(self.data)
-        if self.bodies is not None:
-            digest.update(self.bodies.encode())
-        return digest.digest()
+        return chained(previous, self[1:12], self.data, self.bodies)
+
+
+def chained(
+    previous: bytes, envelope: tuple[object, ...], data: bytes, bodies: str | None
+) -> bytes:
+    """The hash of a row: over the hash before it, its envelope (run to version) and its payload."""
+    digest = sha256(previous)
+    digest.update(to_json(envelope))
+    digest.update(b"%d " % len(data))  # so that no byte can move between the two
+    digest.update(data)
+    if bodies is not None:
+        digest.update(bodies.encode())
+    return digest.digest()

@@ -125,12 +125,13 @@ class Trail:
 
     def _repeats(self, period: int) -> int:
         """How often the last `period` answers have come in a row; 0 or 1 is no repeat."""
-        answers = [trod.answer for trod in reversed(self._steps)]
-        if period > 1 and len(set(answers[:period])) == 1:
+        steps, end = self._steps, len(self._steps) - 1
+        newest = {steps[end - n].answer for n in range(min(period, end + 1))}
+        if period > 1 and len(newest) == 1:
             return 0
-        pairs = zip(answers, answers[period:], strict=False)
-        same = next((n for n, (new, old) in enumerate(pairs) if new != old), None)
-        run = max(0, len(answers) - period) if same is None else same
+        run = 0
+        while run + period <= end and steps[end - run].answer == steps[end - run - period].answer:
+            run += 1
         return run // period + 1
 
 
