@@ -19,6 +19,8 @@ program_log = ProgramLogger("playhead.effects")
 
 Do: TypeAlias = Callable[[Record, Job, str], Coroutine[None, None, Event]]
 
+Recorded: TypeAlias = Callable[[Record, RunState], Event | None]
+
 
 class Effects:
     """The open effects of all runs. Called on the loop."""
@@ -29,11 +31,22 @@ class Effects:
         loop: asyncio.AbstractEventLoop,
         now: Callable[[], int],
         arrive: Callable[[str, Opening], None],
+        recorded: Recorded = lambda _intent, _state: None,
     ) -> None:
+        """Begin with none.
+
+        Args:
+            cast: who performs.
+            loop: where the tasks run.
+            now: microseconds since the epoch.
+            arrive: takes each outcome.
+            recorded: the outcome that a fork's parent has for an intent, if it has one.
+        """
         self._cast = cast
         self._loop = loop
         self._now = now
         self._arrive = arrive
+        self._recorded = recorded
         self._tasks: dict[str, dict[int, asyncio.Task[None]]] = {}
 
     def of(self, run: str) -> Mapping[int, "asyncio.Task[None]"]:
@@ -43,17 +56,27 @@ class Effects:
     def begin(self, intent: Record, state: RunState) -> None:
         """Start what a committed intent announces."""
         role = self._cast[PERFORMS[purpose(intent.event)]]
-        self._run(role, role.perform, intent, state)
+        self._run(role, self._given(intent, state) or role.perform, intent, state)
 
     def recover(self, intent: Record, state: RunState) -> None:
         """Find out what became of an intent that a crash left open."""
         role = self._cast[PERFORMS[purpose(intent.event)]]
-        self._run(role, role.recover, intent, state)
+        self._run(role, self._given(intent, state) or role.recover, intent, state)
+
+    def _given(self, intent: Record, state: RunState) -> Do | None:
+        outcome = self._recorded(intent, state)
+        if outcome is None:
+            return None
+
+        async def give(*_: object) -> Event:
+            return outcome
+
+        return give
 
     def _run(self, role: Role, do: Do, intent: Record, state: RunState) -> None:
-        effect = self._perform(role, do, intent, job_of(state, intent), state.agent.name)
-        task = self._loop.create_task(effect)
-        self._tasks.setdefault(intent.run, {})[intent.seq] = task
+        run, job = state.run, job_of(state, intent)  # a fork's open intents may be its parent's
+        task = self._loop.create_task(self._perform(run, role, do, intent, job, state.agent.name))
+        self._tasks.setdefault(run, {})[intent.seq] = task
 
     def cancel(self, run: str) -> None:
         """Cancel the run's open effects; each still gives its outcome."""
@@ -97,7 +120,9 @@ class Effects:
                 hint = "This is a fault of the tool, not of your call."
                 return ToolFailed(error=word, message=message, hint=hint)
 
-    async def _perform(self, role: Role, do: Do, intent: Record, job: Job, agent: str) -> None:
+    async def _perform(
+        self, run: str, role: Role, do: Do, intent: Record, job: Job, agent: str
+    ) -> None:
         try:
             if do == role.perform:
                 await self._wait(intent)
@@ -109,13 +134,13 @@ class Effects:
         except BaseException as error:  # whatever a model client or a tool's wrapper raises
             program_log.exception("effect.raised", run=intent.run, seq=intent.seq)
             outcome = self.broken(intent, "internal_error", f"{type(error).__name__}: {error}")
-        tasks = self._tasks.get(intent.run)
+        tasks = self._tasks.get(run)
         if tasks is None:
             return
         tasks.pop(intent.seq, None)
         if not tasks:
-            del self._tasks[intent.run]
-        self._arrive(intent.run, Opening(outcome, role.name, "effect", intent.seq))
+            del self._tasks[run]
+        self._arrive(run, Opening(outcome, role.name, "effect", intent.seq))
 
     async def _wait(self, intent: Record) -> None:
         not_before = getattr(intent.event, "not_before", None)

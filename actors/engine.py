@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from playhead.actors.effects import Effects
 from playhead.actors.memory import recollect
+from playhead.actors.recorded import Recordings
 from playhead.actors.role import Role, RoleName
 from playhead.actors.shell import Dispatch, LoopDispatcher, Shell
 from playhead.actors.turn import Opening, Turn
@@ -91,7 +92,8 @@ class Engine:
         self._timers: dict[str, tuple[tuple[int, TimeReached], asyncio.TimerHandle]] = {}
         dispatch = dispatch or LoopDispatcher()
         self._shells = {name: Shell.start(role, self, dispatch) for name, role in cast.items()}
-        self.effects = Effects(cast, loop, now, self.arrive)
+        self._recordings = Recordings(log)
+        self.effects = Effects(cast, loop, now, self.arrive, self._recordings)
         self._committed: deque[tuple[Stage, Turn, int | Exception]] = deque()
         self._served: asyncio.Future[None] | None = None
         """Who waits in `quiet` looks again when it is done."""
@@ -272,6 +274,7 @@ class Engine:
                 self.effects.begin(record, state)
             elif record.event.kind in ENDINGS:
                 self.taken.discard(state.run)
+                self._recordings.forget(state.run)
                 self._disarm(state.run)
         if state.stop is not None and state.stop.cancels:
             self.effects.cancel(state.run)
@@ -284,6 +287,7 @@ class Engine:
         self._stages.pop(run, None)
         self.taken.discard(run)
         self.effects.abandon(run)
+        self._recordings.forget(run)
         self._disarm(run)
         for opening in (turn.opening, *stage.waiting):
             if opening.told is not None:

@@ -7,6 +7,7 @@ is the divergence: an error with a place, never a guess.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
+from typing import TypeAlias
 
 from playhead.actors.executor import Executor
 from playhead.actors.memory import Memory, recall_session, recollect
@@ -14,10 +15,11 @@ from playhead.actors.planner import Planner
 from playhead.actors.role import Role, RoleName
 from playhead.actors.tool import Tool
 from playhead.actors.turn import Opening, Turn
-from playhead.events.errors import UsageError
+from playhead.events.errors import LogDamaged, UsageError
+from playhead.events.forks import RunForked
 from playhead.events.kinds import UnknownEvent, decode
 from playhead.events.log import Reader
-from playhead.events.record import Record
+from playhead.events.record import GENESIS, Record
 from playhead.events.runs import RunStarted
 from playhead.projections.run_state import RunState
 
@@ -75,14 +77,15 @@ def replay(log: Reader, run: str, to: int | None = None) -> ReplayReport:
     roles = cast()
     state: RunState | None = None
     count = turns = 0
-    for opening, recorded in _turns(log, run, to):
+    for opening, recorded, undecided in _turns(log, run, to):
         if isinstance(opening.event, UnknownEvent):
             msg = f"run {run} has the kind {opening.event.kind!r}: upgrade Playhead"
             raise UsageError(msg)
         if state is None:
             past = opening.event.past if isinstance(opening.event, RunStarted) else None
             state = RunState(opening.run, recall_session(log, past))
-        divergence = _compare(state, opening, recorded, roles, to)
+        state.run = opening.run  # in a fork's past its parent's
+        divergence = _compare(state, opening, recorded, {} if undecided else roles, to)
         count, turns = count + 1 + len(recorded), turns + 1
         if divergence is not None:
             return ReplayReport(opening.run, count, turns, divergence)
@@ -91,20 +94,34 @@ def replay(log: Reader, run: str, to: int | None = None) -> ReplayReport:
     return ReplayReport(run, count, turns, None)
 
 
-def _turns(log: Reader, run: str, to: int | None) -> Iterator[tuple[Record, list[Record]]]:
-    """Each opening record with the decided records up to the next one."""
+Recorded: TypeAlias = tuple[Record, list[Record], bool]
+"""An opening record, the decided ones up to the next, and whether a fork was cut in between."""
+
+
+def _turns(log: Reader, run: str, to: int | None) -> Iterator[Recorded]:
     opening: Record | None = None
     decided: list[Record] = []
-    for row in log.read(run, 0, to):
-        record = decode(row, log.body)
+    for record in _read(log, run, to):
         if record.origin == "decided":
             decided.append(record)
             continue
         if opening is not None:
-            yield opening, decided
+            event = record.event
+            yield opening, decided, isinstance(event, RunForked) and event.undecided == opening.seq
         opening, decided = record, []
     if opening is not None:
-        yield opening, decided
+        yield opening, decided, False
+
+
+def _read(log: Reader, run: str, to: int | None) -> Iterator[Record]:
+    """The records, as they were sealed. Raises LogDamaged at the first that was altered."""
+    previous = GENESIS
+    for row in log.read(run, 0, to):
+        if row.hash != row.computed_hash(previous):
+            msg = f"run {row.run} record {row.seq} was altered: its hash does not fit"
+            raise LogDamaged(msg)
+        previous = row.hash
+        yield decode(row, log.body)
 
 
 def _compare(
@@ -117,7 +134,8 @@ def _compare(
     begin = Opening(opening.event, opening.actor, opening.origin, opening.cause)
     try:
         turn = Turn(state, begin, opening.at, held=opening.held)
-        decided = turn.settle(roles)[1 : None if to is None else to - opening.seq + 1]
+        decided = (turn.settle(roles) if roles else turn.records)[1:]
+        decided = decided if to is None else decided[: to - opening.seq]
     except Exception as error:
         why = f"{type(error).__name__}: {error}"
         return Divergence(opening.seq + 1, opening.seq, "raised", None, None, why)

@@ -25,6 +25,7 @@ PERFORMS: Mapping[str, RoleName] = {
     "rule_asked:approval": "tool",
     "rule_asked:router": "executor",
     "rule_asked:output": "executor",
+    "rule_asked:fork": "tool",
 }
 """Intent, or intent:purpose, -> the role that performs it."""
 
@@ -52,6 +53,7 @@ DECIDES: Mapping[str, RoleName] = {
     "tool_refused": "tool",
     "approval_requested:call": "tool",
     "rule_asked:approval": "tool",
+    "rule_asked:fork": "tool",
 }
 """Kind, or kind:purpose, -> the one role that decides it."""
 

@@ -44,7 +44,8 @@ class Tool(Role):
             case ToolFailed():
                 return _for_call(state, state.intent_of(record), _start)
             case RuleAnswered() as answered:
-                return _for_call(state, state.intent_of(record), _on_rule, answered)
+                asked = state.intent_of(record)
+                return _for_call(state, asked, _on_rule, asked, answered)
             case ApprovalDecided(call=call) as decided:
                 return _for_call(state, call, _on_decision, decided)
             case TimeReached(due="approval", call=int(call)):
@@ -61,12 +62,14 @@ class Tool(Role):
         if tool is not None and tool.spec.definition != job.spec.definition:
             tool = None
         if not isinstance(intent.event, ToolStarted):
+            if isinstance(intent.event, RuleAsked) and intent.event.rule == "fork":
+                return RuleAnswered(answer=True)
             if tool is None:
                 return RuleAnswered(error="the tool was changed or taken away")
             return await ask_approval(tool, job.arguments, self._world.workers)
         if tool is None:
             return _changed(job.wish.tool)
-        context = ToolContext(intent.run, job.seq, intent.event.attempt)
+        context = ToolContext(job.run, job.seq, intent.event.attempt)
         workers, monotonic = self._world.workers, self._world.monotonic
         return await call_tool(tool, job.arguments, context, workers, monotonic=monotonic)
 
@@ -77,7 +80,7 @@ class Tool(Role):
         tool = self._world.tool(agent, job.wish.tool)
         if tool is None or tool.probe is None or not isinstance(intent.event, ToolStarted):
             return self.cut_off(intent, job, "interrupted")
-        context = ToolContext(intent.run, job.seq, intent.event.attempt)
+        context = ToolContext(job.run, job.seq, intent.event.attempt)
         workers, monotonic = self._world.workers, self._world.monotonic
         return await probe_call(tool, context, workers, monotonic=monotonic)
 
@@ -123,9 +126,9 @@ def _on_wish(state: RunState, call: Call) -> Sequence[Event]:
     return [_ask_person(state, call)]
 
 
-def _on_rule(state: RunState, call: Call, answered: RuleAnswered) -> Sequence[Event]:
+def _on_rule(state: RunState, call: Call, asked: Event, answered: RuleAnswered) -> Sequence[Event]:
     if answered.error == "interrupted":
-        return [RuleAsked(rule="approval", call=call.seq)]
+        return [asked]
     if answered.error is None and answered.answer is False:
         return _start(state, call)
     return [_ask_person(state, call)]
@@ -151,8 +154,7 @@ def _on_lapse(state: RunState, call: Call) -> Sequence[Event]:
 
 def _ask_person(state: RunState, call: Call) -> ApprovalRequested:
     assert call.spec is not None
-    assert call.spec.approval is not None
-    expires = call.spec.approval.expires
+    expires = None if call.spec.approval is None else call.spec.approval.expires
     return ApprovalRequested(
         call=call.seq,
         binding=binding(call.spec, call.arguments),
@@ -169,7 +171,17 @@ def _start(state: RunState, call: Call) -> Sequence[Event]:
         message = f"not started: the run may make {maximum} tool calls"
         return [reached, _refused(call, "limit", message)]
     definition = call.spec.definition
+    if _forks_effect(state, call):
+        return [RuleAsked(rule="fork", call=call.seq, subject=definition)]
     return [ToolStarted(call=call.seq, attempt=call.attempts + 1, definition=definition)]
+
+
+def _forks_effect(state: RunState, call: Call) -> bool:
+    """Whether a fork would do a second time in the world what its parent did, and nobody agreed."""
+    if state.forked is None or call.approved or call.cleared:
+        return False
+    assert call.spec is not None
+    return call.spec.effect != "read" and call.wish.tool not in state.forked.allow
 
 
 def _refused(call: Call, reason: str, message: str, hint: str | None = None) -> ToolRefused:

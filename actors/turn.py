@@ -92,7 +92,7 @@ class Turn:
                 msg = f"{role.name} may not decide {purpose(event)}"
                 raise PermissionError(msg)
             decided = Record(
-                record.run, self.state.head.seq + 1, self.state.at, role.name, "decided",
+                self.state.run, self.state.head.seq + 1, self.state.at, role.name, "decided",
                 record.seq, event,
             )  # fmt: skip
             self._queue.append(self._add(decided))

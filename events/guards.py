@@ -36,10 +36,11 @@ class RuleAsked(Event):
     """A function of the user's is to be asked."""
 
     kind: Literal["rule_asked"] = "rule_asked"
-    rule: Literal["approval", "strategy", "router", "output"]
-    """Which of the agent's functions; the role that it serves performs it."""
+    rule: Literal["approval", "strategy", "router", "output", "fork"]
+    """Which of the agent's functions; the role that it serves performs it. `fork`: whether a person
+    must be asked before a fork's call is made, which its parent's records may save."""
     call: int | None = None
-    """For `approval`: the seq of the ToolRequested."""
+    """For `approval` and `fork`: the seq of the ToolRequested."""
     step: str | None = None
     """The step that it is about."""
     subject: Json = None

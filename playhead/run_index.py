@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from playhead.actors.memory import recollect
 from playhead.events.errors import AdmissionRefused, SessionBusy, UnknownRun
 from playhead.events.kinds import ENDINGS, decode
 from playhead.events.log import Head, Log
@@ -56,6 +57,11 @@ class RunIndex:
         if last is None or last.ended is None:
             return None
         return Past(run=last.run, seq=last.ended.seq, hash=last.ended.hash.hex())
+
+    def add(self, run: str, agent: str) -> None:
+        """A run that was begun without being admitted: a fork."""
+        with self._lock:
+            self._put(Indexed(run, agent, None))
 
     def forget(self, run: str) -> None:
         """The run was not started after all; one whose append only seemed to fail stays open."""
@@ -119,7 +125,11 @@ def _scanned(log: Log) -> Iterator[Indexed]:
         event = decode(first, log.body).event
         if isinstance(event, RunStarted):
             ended = stream.head if last.kind in ENDINGS else None
-            yield Indexed(stream.id, event.agent.name, event.session, ended)
+            if stream.parent_seq is None:
+                yield Indexed(stream.id, event.agent.name, event.session, ended)
+            else:  # a fork is in no session
+                agent = recollect(log, stream.id, stream.parent_seq + 1).agent
+                yield Indexed(stream.id, agent.name, None, ended)
 
 
 def find_run(log: Log, prefix: str) -> str:

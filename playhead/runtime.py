@@ -8,7 +8,6 @@ many runs there are. It touches no signal handler, no global logging and no glob
 """
 
 import os
-import secrets
 import time
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Self
 
 from playhead.actors.engine import Engine, Watcher
 from playhead.actors.executor import Executor
+from playhead.actors.fork import agent_of
 from playhead.actors.memory import Memory, recall_session
 from playhead.actors.planner import Planner
 from playhead.actors.recovery import take_up
@@ -43,6 +43,7 @@ from playhead.events.sqlite_log import SqliteLog
 from playhead.events.store import Durability
 from playhead.events.tool_calls import ToolResolved
 from playhead.events.version import VERSION
+from playhead.forking import NOTHING, Instead, begin_fork, new_run_id
 from playhead.hub import Hub, Listening, Piece
 from playhead.loop_thread import LoopThread
 from playhead.models import Models
@@ -239,7 +240,7 @@ class Runtime:
         self._check_open()
         self.register(agent)
         spec = self._models.check(agent, agent.spec())
-        run = f"{time.strftime('%y%m%d', time.gmtime())}-{secrets.token_hex(4)}"
+        run = new_run_id()
         past = self._index.admit(run, agent.name, session, self._max_open)
         started = RunStarted(
             goal=goal, content=tuple(content), agent=spec, session=session, past=past,
@@ -272,6 +273,27 @@ class Runtime:
     def replay(self, run: str, to: int | None = None) -> ReplayReport:
         """Decide a run's turns again and compare; no network, no tool, no user code is touched."""
         return replay(self._log, run, to=to)
+
+    def fork(self, run: str, at: int | None = None, instead: Instead = NOTHING) -> Run[object]:
+        """A new run that shares a run's past up to record `at`, and goes on with something changed.
+
+        What the parent has recorded answers as long as what is asked stays the same; then it is
+        live. Tools with effects ask for approval first, unless `instead.allow` names them.
+
+        Raises UnknownRun, and UsageError where it cannot be cut or its agent is not known here.
+        """
+        self._check_open()
+        run = find_run(self._log, run)
+        if instead.agent is not None:
+            self.register(instead.agent)
+        known = self._agents.get((instead.agent or agent_of(self._log, run, at)).name)
+        if known is None:
+            msg = f"the agent of run {run} is not known here: Runtime(agents=[...]) or agent="
+            raise UsageError(msg)
+        forked = begin_fork(self._log, run, at, instead)
+        self._index.add(forked.run, forked.agent.name)
+        self._thread.call(partial(take_up, self._engine, forked.run))
+        return Run(self, forked.run, known.read_output)
 
     def resume(self, run: str) -> None:
         """Go on with a run that is paused."""

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlite_utils import Database
 
+from playhead.events.forks import RunForked
 from playhead.events.kinds import ENDINGS
 from playhead.events.log_events import RunsMoved
 from playhead.events.record import Record
@@ -20,6 +21,7 @@ COLUMNS = {
     "ended_at": int,
     "reason": str,
     "position": int,
+    "parent": str,
 }
 
 
@@ -39,14 +41,18 @@ class RunRow(NamedTuple):
     """Why it is paused, failed or was cancelled."""
     position: int
     """Of its first record: the order of starting."""
+    parent: str | None = None
+    """The run that it was forked from."""
 
 
 class RunList:
     """The view `runs`. Query it with `find_runs`."""
 
     name = "runs"
-    version = 2
-    kinds = frozenset({"run_started", "run_paused", "run_resumed", "runs_moved", *ENDINGS})
+    version = 3
+    kinds = frozenset({
+        "run_started", "run_forked", "run_paused", "run_resumed", "runs_moved", *ENDINGS,
+    })  # fmt: skip
 
     def create(self, db: Database) -> None:
         """Make the table."""
@@ -63,8 +69,15 @@ class RunList:
                     record.run, started.session, started.agent.name, started.goal, "running",
                     record.at, None, None, record.position,
                 )  # fmt: skip
-                places = ", ".join("?" * len(row))
-                connection.execute(f"INSERT INTO runs VALUES ({places})", list(row))
+                _insert(connection, row)
+            case RunForked() as forked:
+                (parent,) = find_runs(connection, run=forked.parent)
+                agent = parent.agent if forked.agent is None else forked.agent.name
+                row = RunRow(
+                    record.run, None, agent, parent.goal, "running", record.at, None, None,
+                    record.position, parent.run,
+                )  # fmt: skip
+                _insert(connection, row)
             case RunPaused(reason=reason):
                 _become(connection, record.run, "paused", reason)
             case RunResumed():
@@ -76,6 +89,11 @@ class RunList:
                 _become(connection, record.run, ENDINGS[event.kind], _reason(event), record.at)
             case _:
                 pass
+
+
+def _insert(connection: sqlite3.Connection, row: RunRow) -> None:
+    places = ", ".join("?" * len(row))
+    connection.execute(f"INSERT INTO runs VALUES ({places})", list(row))
 
 
 def _reason(event: object) -> str | None:
@@ -104,6 +122,7 @@ def _become(
 def find_runs(
     connection: sqlite3.Connection,
     *,
+    run: str | None = None,
     status: str | None = None,
     session: str | None = None,
     since: int | None = None,
@@ -112,6 +131,7 @@ def find_runs(
 ) -> list[RunRow]:
     """Runs, newest first. `since`: started at or after (microseconds); `beginning`: of the id."""
     wanted: list[tuple[str, Any]] = [
+        ("run = ?", run),
         ("status = ?", status),
         ("session = ?", session),
         ("started_at >= ?", since),

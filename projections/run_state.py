@@ -9,8 +9,8 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic_core import to_json
 
-from playhead.events import guards, model_calls, runs, steps, tool_calls
-from playhead.events.event import Event, Json
+from playhead.events import forks, guards, model_calls, runs, steps, tool_calls
+from playhead.events.event import Block, Event, Json
 from playhead.events.kinds import ENDINGS, OUTCOMES
 from playhead.events.log import Head
 from playhead.events.record import Record
@@ -40,6 +40,8 @@ class Call:
     """A tool call from its wish on; forgotten when it has ended."""
 
     seq: int
+    run: str
+    """Whose call it is: the run that wished it, for a fork's past the parent. It names the key."""
     wish: tool_calls.ToolRequested
     spec: ToolSpec | None
     """None for a tool that the agent does not have."""
@@ -53,6 +55,8 @@ class Call:
     asked: bool = False
     """Whether a rule of the user's is being asked about it."""
     approved: bool = False
+    cleared: bool = False
+    """In a fork: its next attempt needs no person, its parent's records answer it."""
     started: int | None = None
     """The seq of the attempt under way."""
 
@@ -131,9 +135,11 @@ class RunState:
         "ended",
         "ending",
         "first_at",
+        "forked",
         "head",
         "held",
         "interrupted",
+        "last",
         "last_interruption",
         "open",
         "past",
@@ -156,6 +162,10 @@ class RunState:
         self.at = 0
         self.first_at = 0
         self.started: runs.RunStarted | None = None
+        self.forked: forks.RunForked | None = None
+        """Where this run left its parent, if it is a fork."""
+        self.last: Record | None = None
+        """The last record that opened a turn."""
         self.paused: runs.RunPaused | None = None
         self.stop: Stop | None = None
         self.ending: Event | None = None
@@ -278,6 +288,8 @@ class RunState:
             self.held.append(record)
         elif record.origin != "decided" and not self.held:
             self.ended.clear()
+        if record.origin != "decided" and record.event.kind != "run_forked":
+            self.last = record
         if record.event.kind in OUTCOMES:
             self.ended[record.cause or 0] = self.open.pop(record.cause or 0)
         folder = _FOLDS.get(record.event.kind)
@@ -303,8 +315,12 @@ def _nothing(*_: object) -> None:
 
 
 def _message_received(state: RunState, _: Record, event: runs.MessageReceived) -> None:
+    _hear(state, event.text, event.content)
+
+
+def _hear(state: RunState, text: str, content: tuple[Block, ...] = ()) -> None:
     for step in state.steps.values():
-        step.context.user(event.text, event.content)
+        step.context.user(text, content)
         step.unread = True
 
 
@@ -338,6 +354,23 @@ def _run_resumed(state: RunState, record: Record, event: runs.RunResumed) -> Non
         state.interrupted = 0
     state.paused = None
     state.held.clear()
+
+
+def _run_forked(state: RunState, record: Record, event: forks.RunForked) -> None:
+    state.code, state.forked, state.paused, state.interrupted = event.code, event, None, 0
+    if state.last is not None:
+        state.first_at += record.at - state.last.at  # the time in between was not the run's
+        if event.undecided == state.last.seq:
+            state.held.insert(len(state.held) - record.held, state.last)
+    if event.agent is not None:
+        state.started = state.run_started.model_copy(update={"agent": event.agent})
+        for step in state.steps.values():
+            step.context.head = render_head(state.agent)
+            step.heads.clear()
+    for call in state.calls.values():
+        call.approved = False  # that was for the parent's call
+    for text in event.messages:
+        _hear(state, text)
 
 
 def _run_ended(state: RunState, _: Record, event: Event) -> None:
@@ -421,7 +454,7 @@ def _model_ended(state: RunState, record: Record, usage: Usage | None) -> None:
 
 
 def _tool_requested(state: RunState, record: Record, event: tool_calls.ToolRequested) -> None:
-    call = Call(record.seq, event, state.tool(event.tool), event.arguments)
+    call = Call(record.seq, record.run, event, state.tool(event.tool), event.arguments)
     state.calls[record.seq] = call
     step = state.steps[event.step]
     step.calls += 1
@@ -455,7 +488,8 @@ def _rule_answered(state: RunState, record: Record, event: guards.RuleAnswered) 
     intent = state.intent_of(record)
     assert isinstance(intent, guards.RuleAsked)
     if intent.call in state.calls:
-        state.calls[intent.call].asked = False
+        call = state.calls[intent.call]
+        call.asked, call.cleared = False, intent.rule == "fork" and event.answer is False
     if intent.rule == "router":
         _routed(state, state.steps[intent.step or ""], event)
 
@@ -526,6 +560,7 @@ def _tool_failed(state: RunState, record: Record, event: tool_calls.ToolFailed) 
         state.interrupted = 0
     if state.retries(record):
         state.calls[intent.call].started = None
+        state.calls[intent.call].cleared = False
     else:
         _close_call(state, intent, event)
 
@@ -554,6 +589,7 @@ _FOLDS: dict[str, Folder] = {
     "limit_reached": _limit_reached,
     "run_paused": _run_paused,
     "run_resumed": _run_resumed,
+    "run_forked": _run_forked,
     "run_finished": _run_ended,
     "run_failed": _run_ended,
     "run_cancelled": _run_ended,

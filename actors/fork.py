@@ -1,0 +1,165 @@
+"""Forking: a new run that points at another one's past up to a record. Nothing is copied.
+
+The fork is one held record on the parent's head of that moment, so it costs the same at record 10
+and at record 100,000. Whoever takes it up folds the past and decides from there.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from playhead.events.errors import UnknownRun, UsageError
+from playhead.events.forks import GivenResult, RunForked
+from playhead.events.kinds import ENDINGS, OUTCOMES, decode, seal
+from playhead.events.log import Append, Head, Log, Reader
+from playhead.events.record import Record, Stored
+from playhead.events.runs import RunStarted
+from playhead.events.spec import AgentSpec
+from playhead.events.tool_calls import ToolStarted
+from playhead.events.version import VERSION
+
+NEAR = 32
+"""Records looked at around a cut at first; more where a turn is longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Where a fork leaves its parent."""
+
+    at: int
+    """The last record that they share."""
+    undecided: int | None
+    """That record, if what was decided on it is decided anew."""
+    hash: bytes
+    """Of that record."""
+    moment: int
+    """When it was: microseconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What is different in a fork; nothing by default."""
+
+    agent: AgentSpec | None = None
+    results: Sequence[GivenResult] = ()
+    messages: Sequence[str] = ()
+    live: Sequence[str] = ()
+    allow: Sequence[str] = ()
+
+
+NO_CHANGES = Changes()
+
+
+def fork_run(
+    log: Log, parent: str, cut: Cut, fork: str, at: int, changes: Changes = NO_CHANGES
+) -> None:
+    """Begin a fork; it is in the log when this returns. Not to be called on the log's thread.
+
+    Args:
+        log: where the parent is.
+        parent: the run to fork.
+        cut: where, from `cut_at` or `cut_before_result`.
+        fork: the id of the new run.
+        at: now, in microseconds since the epoch.
+        changes: what is different from there on.
+
+    Raises UsageError and LogError.
+    """
+    _check(log, parent, cut, changes)
+    forked = RunForked(
+        parent=parent, at=cut.at, undecided=cut.undecided, code=VERSION, agent=changes.agent,
+        results=tuple(changes.results), messages=tuple(changes.messages),
+        live=tuple(changes.live), allow=tuple(changes.allow),
+    )  # fmt: skip
+    head = Head(cut.at, cut.hash)
+    record = Record(
+        fork, cut.at + 1, max(at, cut.moment), "user", "outside", None, forked, held=True
+    )
+    row, bodies = seal(record, head.hash)
+    done: Future[int | Exception] = Future()
+    log.submit(Append(fork, head, (row,), bodies, "run", parent, cut.at), done.set_result)
+    outcome = done.result()
+    if isinstance(outcome, Exception):
+        raise outcome
+
+
+def cut_at(log: Reader, run: str, at: int | None = None) -> Cut:
+    """The last place up to record `at` (the run's end by default) where a fork can be cut.
+
+    That is after a whole turn, or after its opening record, whose turn is then decided anew; where
+    the run has ended, its last turn is. Raises UnknownRun and UsageError.
+    """
+    end = log.head(run).seq
+    if end == 0:
+        msg = f"no run {run!r} in this log (`playhead runs` lists them)"
+        raise UnknownRun(msg)
+    wanted = end if at is None else at
+    if not 1 <= wanted <= end:
+        msg = f"run {run} has the records 1 to {end}: there is no record {at} to fork after"
+        raise UsageError(msg)
+    here, following = _turn_of(log, run, wanted)
+    last = here[-1]
+    if last.origin != "decided" and last.kind == "run_resumed" and wanted > 1:
+        return cut_at(log, run, wanted - 1)  # it let others be decided, which are held before it
+    if last.kind not in ENDINGS and (following is None or following.origin != "decided"):
+        return Cut(last.seq, None, last.hash, last.at)
+    opening = here[0]
+    if opening.kind == "run_resumed":
+        return cut_at(log, run, opening.seq - 1)
+    return Cut(opening.seq, opening.seq, opening.hash, opening.at)
+
+
+def cut_before_result(log: Reader, run: str, call: int) -> Cut:
+    """The place right before a call's last outcome, so that it can be given another one."""
+    outcome = started = None
+    for row in log.read(run, call):
+        event = decode(row, log.body).event if row.kind == "tool_started" else None
+        if isinstance(event, ToolStarted) and event.call == call:
+            started = row.seq
+        elif row.kind in OUTCOMES and row.cause is not None and row.cause == started:
+            outcome = row.seq
+    if outcome is None:
+        msg = f"run {run}: record {call} is no tool call that had a result (`playhead show {run}`)"
+        raise UsageError(msg)
+    return cut_at(log, run, outcome - 1)
+
+
+def _turn_of(log: Reader, run: str, seq: int) -> tuple[list[Stored], Stored | None]:
+    """The records of a turn up to `seq`, its opening record first, and the record after `seq`."""
+    near = NEAR
+    while True:
+        rows = list(log.read(run, max(0, seq - near), seq + 1))
+        following = rows.pop() if rows[-1].seq > seq else None
+        opening = next((n for n in reversed(range(len(rows))) if rows[n].origin != "decided"), None)
+        if opening is not None:
+            return rows[opening:], following
+        near *= 4
+
+
+def _check(log: Reader, parent: str, cut: Cut, changes: Changes) -> None:
+    if changes.messages and cut.undecided == 1:
+        msg = "before the first step nobody listens to a message: start a run with another goal"
+        raise UsageError(msg)
+    for given in changes.results:
+        row = next(log.read(parent, given.call - 1, given.call), None)
+        if row is None or row.kind != "tool_requested" or row.seq > cut.at:
+            msg = f"the fork at record {cut.at} of run {parent} has no open call {given.call}"
+            raise UsageError(msg)
+
+
+def agent_of(log: Reader, run: str, at: int | None = None) -> AgentSpec:
+    """A run's agent after record `at`, as its start or the last fork on the way recorded it."""
+    stream = log.stream(run)
+    while stream is not None and stream.parent is not None and stream.parent_seq is not None:
+        first = stream.parent_seq + 1
+        if at is None or at >= first:
+            event = decode(next(log.read(stream.id, first - 1, first)), log.body).event
+            if isinstance(event, RunForked) and event.agent is not None:
+                return event.agent
+        stream = log.stream(stream.parent)
+    row = None if stream is None else next(log.read(stream.id, 0, 1), None)
+    event = None if row is None else decode(row, log.body).event
+    if not isinstance(event, RunStarted):
+        msg = f"no run {run!r} in this log (`playhead runs` lists them)"
+        raise UnknownRun(msg)
+    return event.agent

@@ -1,0 +1,98 @@
+"""What a caller may change in a fork, made into the data that the fork records."""
+
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from playhead.actors.fork import Changes, Cut, agent_of, cut_at, cut_before_result, fork_run
+from playhead.agent import Agent
+from playhead.events.errors import UsageError
+from playhead.events.event import Json
+from playhead.events.forks import GivenResult
+from playhead.events.log import Log, Reader
+from playhead.events.spec import AgentSpec, Limits, LoopRules
+
+
+def new_run_id() -> str:
+    """The day, and chance: enough for any log."""
+    return f"{time.strftime('%y%m%d', time.gmtime())}-{secrets.token_hex(4)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instead:
+    """What is to be different in a fork. Nothing is: the parent's own way again."""
+
+    agent: Agent[object] | None = None
+    """Goes on in place of the parent's agent."""
+    model: str | None = None
+    """Asked for everything: a routing table does not hold any more."""
+    instructions: str | None = None
+    limits: Limits | None = None
+    loops: LoopRules | None = None
+    results: Mapping[int, Json] = field(default_factory=dict[int, Json])
+    """Call (the seq of its ToolRequested) -> what it gives."""
+    message: str | None = None
+    """Said by the user where the fork begins."""
+    live: Sequence[str] = ()
+    """Tools that are called, although the parent's records have their answers."""
+    allow: Sequence[str] = ()
+    """Tools with effects that may run without a person's approval."""
+
+    def spec(self, before: AgentSpec) -> AgentSpec | None:
+        """The agent as data, None when it stays as it was."""
+        spec = before if self.agent is None else self.agent.spec()
+        if self.model is not None:
+            model = spec.model.model_copy(update={"model": self.model})
+            spec = spec.model_copy(update={"model": model, "routing": {}})
+        for name in ("instructions", "limits", "loops"):
+            if getattr(self, name) is not None:
+                spec = spec.model_copy(update={name: getattr(self, name)})
+        return None if spec == before else spec
+
+
+NOTHING = Instead()
+
+
+@dataclass(frozen=True, slots=True)
+class Forked:
+    """A fork that is in the log."""
+
+    run: str
+    parent: str
+    cut: Cut
+    agent: AgentSpec
+
+
+def place_of(log: Reader, run: str, at: int | None, instead: Instead) -> Cut:
+    """Where to cut: as asked, or right before the first result that is to be another one."""
+    if at is None and instead.results:
+        return cut_before_result(log, run, min(instead.results))
+    return cut_at(log, run, at)
+
+
+def begin_fork(log: Log, run: str, at: int | None = None, instead: Instead = NOTHING) -> Forked:
+    """Append a fork's first record. Raises UsageError, UnknownRun, NotStorable, LogError."""
+    cut = place_of(log, run, at, instead)
+    before = agent_of(log, run, cut.at)
+    spec = instead.spec(before)
+    changes = Changes(
+        agent=spec,
+        results=[GivenResult(call=call, result=r) for call, r in sorted(instead.results.items())],
+        messages=[] if instead.message is None else [instead.message],
+        live=_known(instead.live, spec or before),
+        allow=_known(instead.allow, spec or before),
+    )
+    fork = new_run_id()
+    fork_run(log, run, cut, fork, time.time_ns() // 1000, changes)
+    return Forked(fork, run, cut, spec or before)
+
+
+def _known(tools: Sequence[str], agent: AgentSpec) -> Sequence[str]:
+    names = {tool.name for tool in agent.tools}
+    for tool in tools:
+        if tool not in names:
+            has = ", ".join(sorted(names)) or "none"
+            msg = f"the agent {agent.name!r} has no tool {tool!r} (it has {has})"
+            raise UsageError(msg)
+    return tools
