@@ -13,7 +13,7 @@ class RunStarted(Event):
 
     kind: Literal["run_started"] = "run_started"
     goal: str
-    content: tuple[Block, ...] = ()
+    content: tuple[Block, ...] | None = None
     """Images and documents that belong to the goal, as the API has them."""
     agent: AgentSpec
     session: str | None = None
@@ -32,7 +32,7 @@ class MessageReceived(Event):
 
     kind: Literal["message_received"] = "message_received"
     text: str
-    content: tuple[Block, ...] = ()
+    content: tuple[Block, ...] | None = None
     """Images and documents that belong to it, as the API has them."""
 
 

@@ -178,7 +178,7 @@ class Run(Generic[Out]):
 
         The model reads it with its next request.
         """
-        self._owner.tell(self.id, MessageReceived(text=text, content=tuple(content)))
+        self._owner.tell(self.id, MessageReceived(text=text, content=tuple(content) or None))
 
     def __repr__(self) -> str:
         return f"<Run {self.id}: {self.status}>"

@@ -315,7 +315,7 @@ def _nothing(*_: object) -> None:
 
 
 def _message_received(state: RunState, _: Record, event: runs.MessageReceived) -> None:
-    _hear(state, event.text, event.content)
+    _hear(state, event.text, event.content or ())
 
 
 def _hear(state: RunState, text: str, content: tuple[Block, ...] = ()) -> None:
@@ -380,7 +380,7 @@ def _run_ended(state: RunState, _: Record, event: Event) -> None:
 
 def _step_started(state: RunState, _: Record, event: steps.StepStarted) -> None:
     head = render_head(state.agent)
-    content = state.run_started.content
+    content = state.run_started.content or ()
     context = Context(head, event.task, state.past, content)
     state.steps[event.step] = Step(event.step, context, event.task)
     if event.task_type is not None or not state.agent.router:
