@@ -15,13 +15,29 @@ class Rates(Data):
 
     input: float
     output: float
-    cache_write: float
-    """Written to the cache for five minutes."""
-    cache_write_1h: float
-    """Written to the cache for an hour."""
-    cache_read: float
+    cache_write: float | None = None
+    """Written to the cache for five minutes; None for 1.25 x the input."""
+    cache_write_1h: float | None = None
+    """Written to the cache for an hour; None for 2 x the input."""
+    cache_read: float | None = None
+    """Read from the cache; None for 0.1 x the input."""
     web_search: float = 0.0
     """US dollars per thousand searches that the API itself makes."""
+
+    @property
+    def written(self) -> float:
+        """Writing to the cache for five minutes."""
+        return self.input * 1.25 if self.cache_write is None else self.cache_write
+
+    @property
+    def written_1h(self) -> float:
+        """Writing to the cache for an hour."""
+        return self.input * 2 if self.cache_write_1h is None else self.cache_write_1h
+
+    @property
+    def read(self) -> float:
+        """Reading from the cache."""
+        return self.input * 0.1 if self.cache_read is None else self.cache_read
 
 
 class Tier(Rates):

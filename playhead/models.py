@@ -22,7 +22,7 @@ program_log = ProgramLogger("playhead.model")
 
 NO_KEY = "no API key and no base URL: set ANTHROPIC_API_KEY, or give base_url"
 
-FREE = Price(input=0, output=0, cache_write=0, cache_write_1h=0, cache_read=0)
+FREE = Price(input=0, output=0)
 """What the local model costs."""
 
 KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")

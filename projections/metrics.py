@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from playhead.events.model_calls import ModelAnswered, ModelFailed, ModelRequested
+from playhead.events.prices import PICODOLLARS
 from playhead.events.record import Record
 from playhead.events.spec import Usage
 from playhead.events.tool_calls import (
@@ -11,6 +12,7 @@ from playhead.events.tool_calls import (
     ToolRefused,
     ToolRequested,
 )
+from playhead.projections.ledger import Ledger
 
 
 @dataclass(slots=True)
@@ -29,6 +31,13 @@ class RunMetrics:
     tool_errors: int = 0
     """Attempts that failed, wishes that were refused, outcomes that are unknown."""
     usage: Usage = field(default_factory=Usage)
+    cost: int = 0
+    """Picodollars, of the calls whose price is known."""
+    cost_uncached: int = 0
+    """What they would have cost without a prompt cache."""
+    unpriced: int = 0
+    """Model calls that ended and whose price is not known."""
+    ledger: Ledger = field(default_factory=Ledger, repr=False, compare=False)
     started_at: int = 0
     last_at: int = 0
 
@@ -37,6 +46,21 @@ class RunMetrics:
         """Seconds from the first record to the last."""
         return (self.last_at - self.started_at) / 1_000_000
 
+    @property
+    def dollars(self) -> float | None:
+        """What the run cost, in US dollars; None where that is not known of every call."""
+        return None if self.unpriced else self.cost / PICODOLLARS
+
+    @property
+    def saved_dollars(self) -> float:
+        """What the prompt cache saved, in US dollars; below zero where it cost more than that."""
+        return (self.cost_uncached - self.cost) / PICODOLLARS
+
+    @property
+    def cached_share(self) -> float:
+        """The share of the input tokens that was read from the prompt cache, from 0 to 1."""
+        return self.usage.cache_read_input_tokens / max(1, self.usage.input_total)
+
     def fold(self, record: Record) -> None:
         """Count one record."""
         if record.seq <= self.seq:
@@ -44,6 +68,7 @@ class RunMetrics:
         self.seq = record.seq
         self.started_at = self.started_at or record.at
         self.last_at = record.at
+        self._price(record)
         match record.event:
             case ModelRequested(attempt=attempt):
                 self.model_calls += 1
@@ -59,11 +84,13 @@ class RunMetrics:
             case _:
                 pass
 
+    def _price(self, record: Record) -> None:
+        line = self.ledger.fold(record)
+        if line is not None:
+            self.unpriced += line.cost is None
+            self.cost += line.cost or 0
+            self.cost_uncached += line.uncached or 0
+
 
 def _sum(a: Usage, b: Usage) -> Usage:
-    return Usage(
-        input_tokens=a.input_tokens + b.input_tokens,
-        output_tokens=a.output_tokens + b.output_tokens,
-        cache_creation_input_tokens=a.cache_creation_input_tokens + b.cache_creation_input_tokens,
-        cache_read_input_tokens=a.cache_read_input_tokens + b.cache_read_input_tokens,
-    )
+    return Usage(**{name: getattr(a, name) + getattr(b, name) for name in Usage.model_fields})

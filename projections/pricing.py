@@ -14,17 +14,12 @@ def cost_of(price: Price, usage: Usage) -> int:
     for_an_hour = usage.cache_creation_1h_input_tokens
     return (
         usage.input_tokens * _pico(rates.input)
-        + (usage.cache_creation_input_tokens - for_an_hour) * _pico(rates.cache_write)
-        + for_an_hour * _pico(rates.cache_write_1h)
-        + usage.cache_read_input_tokens * _pico(rates.cache_read)
+        + (usage.cache_creation_input_tokens - for_an_hour) * _pico(rates.written)
+        + for_an_hour * _pico(rates.written_1h)
+        + usage.cache_read_input_tokens * _pico(rates.read)
         + usage.output_tokens * _pico(rates.output)
         + usage.web_search_requests * round(rates.web_search * MICRO * 1000)
     )
-
-
-def cost_without_cache(price: Price, usage: Usage) -> int:
-    """What it would have cost had nothing been written to or read from a cache."""
-    return cost_of(price, uncached(usage))
 
 
 def uncached(usage: Usage) -> Usage:
@@ -47,8 +42,8 @@ def most(price: Price, input_tokens: int, output_tokens: int, cache: str = "off"
 
 
 def _dearest_input(rates: Rates, cache: str) -> int:
-    written = {"5m": rates.cache_write, "1h": rates.cache_write_1h}.get(cache, 0.0)
-    return _pico(max(rates.input, rates.cache_read, written))
+    written = {"5m": rates.written, "1h": rates.written_1h}.get(cache, 0.0)
+    return _pico(max(rates.input, rates.read, written))
 
 
 def _pico(dollars_a_million: float) -> int:

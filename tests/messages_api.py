@@ -60,17 +60,27 @@ def call(tool: str, arguments: dict[str, Json] | str, use: str = "toolu_1") -> B
     return {"type": "tool_use", "id": use, "name": tool, "input": arguments}
 
 
-def message(*blocks: Block, stop_reason: str | None = None, output_tokens: int = 7) -> Answer:
-    """A streamed reply of these blocks."""
+def message(
+    *blocks: Block,
+    stop_reason: str | None = None,
+    output_tokens: int = 7,
+    usage: dict[str, Json] | None = None,
+) -> Answer:
+    """A streamed reply of these blocks; `usage` is that of its input."""
     calls = any(block["type"] == "tool_use" for block in blocks)
     reason = stop_reason or ("tool_use" if calls else "end_turn")
-    return Answer(sse(message_events(blocks, reason, output_tokens)))
+    return Answer(sse(message_events(blocks, reason, output_tokens, usage)))
 
 
 def message_events(
-    blocks: Sequence[Block], stop_reason: str | None, output_tokens: int = 7
+    blocks: Sequence[Block],
+    stop_reason: str | None,
+    output_tokens: int = 7,
+    usage: dict[str, Json] | None = None,
 ) -> Iterator[dict[str, Json]]:
-    usage = {"input_tokens": 11, "cache_creation_input_tokens": 2, "cache_read_input_tokens": 3}
+    usage = usage or {
+        "input_tokens": 11, "cache_creation_input_tokens": 2, "cache_read_input_tokens": 3,
+    }  # fmt: skip
     start = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-stub"}
     first: dict[str, Json] = {
         **start,

@@ -9,6 +9,7 @@ import typer
 
 from playhead.cli import (
     check,
+    cost,
     doctor,
     exits,
     housekeeping,
@@ -55,7 +56,7 @@ def playhead(
 
 for command in (
     run.run, run.resume, tell.cancel, tell.pause, tell.send,
-    look.runs, look.show, why.why, check.replay, check.verify, doctor.doctor,
+    look.runs, look.show, why.why, cost.cost, check.replay, check.verify, doctor.doctor,
     people.approvals, people.approve, people.deny, people.resolve, trace.export_trace,
     metrics.metrics, housekeeping.backup, housekeeping.restore, housekeeping.archive,
 ):  # fmt: skip
