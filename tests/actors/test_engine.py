@@ -1,5 +1,8 @@
 """The engine: who decides what, what a raising role does, many runs at once, idle ones put away."""
 
+# The engine inside a Runtime is looked at here, and nowhere else.
+# pyright: reportPrivateUsage=false
+
 import asyncio
 import threading
 from collections.abc import Sequence
@@ -200,7 +203,11 @@ def test_over_the_admission_limit_a_run_is_refused_before_it_is_logged() -> None
 def test_what_is_redacted_is_seen_by_neither_model_nor_log() -> None:
     model = ScriptedModel([call("add", a=1, b=2), "the key is SECRET-42"])
     agent = Agent(name="a", model=model, tools=[add])
-    with runtime(agent, redact=lambda text: text.replace("SECRET-42", "[redacted]")) as (made, log):
+
+    def redact(text: str) -> str:
+        return text.replace("SECRET-42", "[redacted]")
+
+    with runtime(agent, redact=redact) as (made, log):
         result = made.run(agent, "use SECRET-42")
         assert result.answer == "the key is [redacted]"
         assert all("SECRET-42" not in request.content.decode() for request in model.requests)

@@ -1,5 +1,8 @@
 """Approvals, loops, limits, stops: nothing starts unasked, nothing goes on for ever."""
 
+# The engine inside a Runtime is looked at here, and nowhere else.
+# pyright: reportPrivateUsage=false
+
 import asyncio
 import threading
 from typing import Any
@@ -8,6 +11,7 @@ import pytest
 
 from playhead import Agent, Limits, RunNotFinished, Runtime, UsageError, tool
 from playhead.events.guards import ApprovalDecided, LoopDetected
+from playhead.events.model_calls import ModelAnswered
 from playhead.events.record import Record
 from playhead.events.runs import RunResumed
 from playhead.events.tool_calls import ToolFailed, ToolRefused, ToolStarted
@@ -127,12 +131,16 @@ def test_an_approval_that_expires_refuses_the_call() -> None:
         assert made.replay(run.id).matches
 
 
+def big_amount(arguments: dict[str, Any]) -> bool:
+    return bool(arguments["amount"] >= 100)
+
+
 @pytest.mark.parametrize(("amount", "waits"), [(10, False), (1000, True)])
 @pytest.mark.parametrize("rule", ["schema", "function"])
 def test_a_rule_on_the_arguments_says_which_calls_wait(rule: str, amount: int, waits: bool) -> None:
     big: Any = {
         "schema": {"properties": {"amount": {"minimum": 100}}},
-        "function": lambda arguments: arguments["amount"] >= 100,
+        "function": big_amount,
     }[rule]
 
     @tool(approval=big)
@@ -283,7 +291,8 @@ def test_no_limit_is_ever_exceeded(limits: Limits) -> None:
         seen = kinds(log, run.id)
         assert seen.count("model_requested") <= (limits.max_model_calls or 99)
         assert seen.count("tool_started") <= (limits.max_tool_calls or 99)
-        used = sum(r.event.usage.total for r in records(log, run.id) if hasattr(r.event, "usage"))
+        answered = [r.event for r in records(log, run.id) if isinstance(r.event, ModelAnswered)]
+        used = sum(event.usage.total for event in answered)
         assert used <= (limits.max_tokens or 10**9)
         assert "limit_reached" in seen
         assert made.replay(run.id).matches

@@ -1,5 +1,8 @@
 """The ReAct loop: goal, model, tools, observations, answer."""
 
+# The engine inside a Runtime is looked at here, and nowhere else.
+# pyright: reportPrivateUsage=false
+
 import asyncio
 import json
 import threading

@@ -1,5 +1,8 @@
 """A process may die at any moment: what was committed stays, and nothing is done twice."""
 
+# The engine inside a Runtime is looked at here, and nowhere else.
+# pyright: reportPrivateUsage=false
+
 import asyncio
 import os
 import signal
@@ -15,6 +18,7 @@ from playhead import Agent, RunNotFinished, Runtime, tool
 from playhead.events.kinds import body_refs
 from playhead.events.log import Append, Head
 from playhead.events.memory_log import MemoryLog
+from playhead.events.model_calls import ModelRequested
 from playhead.events.record import Stored
 from playhead.events.runs import MessageReceived, RunPaused, RunResumed
 from playhead.events.sqlite_log import SqliteLog
@@ -119,11 +123,8 @@ def test_an_interrupted_model_call_counts_its_reservation_and_is_asked_again() -
     with Runtime(log, [agent]) as made:
         assert made.attach(run).wait().answer == "hello"
         state = made._engine.state(run)
-        reserved = next(
-            r.event.reserved_tokens  # type: ignore[attr-defined]
-            for r in records(log, run)
-            if r.event.kind == "model_requested"
-        )
+        asked = [r.event for r in records(log, run) if isinstance(r.event, ModelRequested)]
+        reserved = asked[0].reserved_tokens
         assert state.spent.tokens > reserved
 
 
