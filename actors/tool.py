@@ -3,18 +3,21 @@
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
+from playhead.actors.backoff import not_before
 from playhead.actors.role import Job, Role, RoleName
 from playhead.actors.world import World
 from playhead.events.event import Event
 from playhead.events.guards import ApprovalDecided, ApprovalRequested, RuleAnswered, RuleAsked
 from playhead.events.record import Record
 from playhead.events.runs import LimitReached, TimeReached
+from playhead.events.spec import Retry
 from playhead.events.tool_calls import ToolFailed, ToolRefused, ToolRequested, ToolStarted
 from playhead.projections.run_state import Call, RunState
 from playhead.tools.approvals import ask_approval, binding, matches
 from playhead.tools.arguments import check, suggest_tool
-from playhead.tools.calling import call_tool, given_up, probe_call
+from playhead.tools.calling import given_up, probe_call
 from playhead.tools.context import ToolContext
+from playhead.tools.policies import Policies
 
 STOPPED = "not started: the run is stopping"
 
@@ -30,6 +33,8 @@ class Tool(Role):
 
     def __init__(self, world: World | None = None) -> None:
         self._world = world
+        if world is not None:
+            self._policies = Policies(world.workers, world.monotonic)
 
     def decide(self, state: RunState, record: Record) -> Sequence[Event]:
         """Start, start again, wait for a person, or refuse."""
@@ -42,7 +47,7 @@ class Tool(Role):
             case ToolRequested():
                 return _for_call(state, record.seq, _on_wish)
             case ToolFailed():
-                return _for_call(state, state.intent_of(record), _start)
+                return _for_call(state, state.intent_of(record), _again, record)
             case RuleAnswered() as answered:
                 asked = state.intent_of(record)
                 return _for_call(state, asked, _on_rule, asked, answered)
@@ -69,9 +74,10 @@ class Tool(Role):
             return await ask_approval(tool, job.arguments, self._world.workers)
         if tool is None:
             return _changed(job.wish.tool)
-        context = ToolContext(job.run, job.seq, intent.event.attempt)
-        workers, monotonic = self._world.workers, self._world.monotonic
-        return await call_tool(tool, job.arguments, context, workers, monotonic=monotonic)
+        context = ToolContext(
+            job.run, job.seq, intent.event.attempt, self._world.secrets, self._world.results
+        )
+        return await self._policies.call(tool, job.arguments, context)
 
     async def recover(self, intent: Record, job: Job, agent: str) -> Event:
         """Ask the tool's probe what became of the call; without an answer it is cut off."""
@@ -162,7 +168,18 @@ def _ask_person(state: RunState, call: Call) -> ApprovalRequested:
     )
 
 
-def _start(state: RunState, call: Call) -> Sequence[Event]:
+def _again(state: RunState, call: Call, record: Record) -> Sequence[Event]:
+    """Another attempt: at once after an interruption, else after a while."""
+    failed = record.event
+    assert isinstance(failed, ToolFailed)
+    assert call.spec is not None
+    if failed.error == "interrupted":
+        return _start(state, call)
+    retry = call.spec.retry or Retry()
+    return _start(state, call, not_before(record, call.attempts, retry, failed.retry_after))
+
+
+def _start(state: RunState, call: Call, wait: int | None = None) -> Sequence[Event]:
     if call.spec is None:
         return []
     maximum, wanted = state.limits.max_tool_calls, state.spent.tool_calls + 1
@@ -173,7 +190,8 @@ def _start(state: RunState, call: Call) -> Sequence[Event]:
     definition = call.spec.definition
     if _forks_effect(state, call):
         return [RuleAsked(rule="fork", call=call.seq, subject=definition)]
-    return [ToolStarted(call=call.seq, attempt=call.attempts + 1, definition=definition)]
+    attempt = call.attempts + 1
+    return [ToolStarted(call=call.seq, attempt=attempt, definition=definition, not_before=wait)]
 
 
 def _forks_effect(state: RunState, call: Call) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from playhead.events.request import Model
+from playhead.tools.context import Results, Secrets, from_environment
 from playhead.tools.tool import AnyTool
 from playhead.tools.traffic import Traffic
 from playhead.tools.workers import Workers
@@ -29,6 +30,10 @@ class World:
     on_text: OnText
     in_flight: int = 64
     """Model calls under way at once, over all runs; the others wait in order."""
+    secrets: Secrets = from_environment
+    """Asked for the secrets of a call when it is performed."""
+    results: Results | None = None
+    """Finds whole results that a run may read on in."""
     endpoint: Callable[[str], Model | None] = lambda _: None
     """A named endpoint -> what answers there; None for an unknown name."""
     rule: Callable[[str, Rule], Callable[..., Any] | None] = lambda *_: None

@@ -1,6 +1,6 @@
 """An agent as its author writes it; `spec` is the agent as a run records it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Literal
 
@@ -16,7 +16,8 @@ from playhead.events.spec import AgentSpec, Limits, ModelSettings, Retry
 from playhead.prices import prices_for
 from playhead.projections.targets import all_targets, unpriced
 from playhead.routing import DEFAULT_MODEL, DEFAULT_ROUTING, Goal, Routes, routes, targets
-from playhead.tools.tool import AnyTool, by_name
+from playhead.tools.groups import AnyTools, chosen, every
+from playhead.tools.tool import AnyTool
 
 Out = TypeVar("Out", default=str, covariant=True)
 
@@ -34,7 +35,8 @@ class Agent(Generic[Out]):
     """The system prompt."""
     model: str | Model = DEFAULT_MODEL
     """A model's name, or what answers requests itself (`playhead.testing.ScriptedModel`)."""
-    tools: Sequence[AnyTool] = ()
+    tools: AnyTools = ()
+    """Tools, groups of them, MCP servers."""
     output: type[Out] | None = None
     """A type that Pydantic can validate; None for text."""
     limits: Limits = field(default_factory=Limits)
@@ -72,7 +74,7 @@ class Agent(Generic[Out]):
         if not self.name or not self.name.isprintable():
             msg = "an agent needs a name of printable characters"
             raise UsageError(msg)
-        by_name(self.tools)
+        every(self.tools)
         _check_bounded(self.limits, self.server_tools)
 
     @property
@@ -80,8 +82,13 @@ class Agent(Generic[Out]):
         """The model as requests name it."""
         return self.model if isinstance(self.model, str) else getattr(self.model, "name", "custom")
 
-    def spec(self) -> AgentSpec:
-        """The agent as data: what RunStarted records.
+    @property
+    def all_tools(self) -> list[AnyTool]:
+        """Its tools, those of groups and connected servers included."""
+        return every(self.tools)
+
+    def spec(self, only: Iterable[str] | None = None) -> AgentSpec:
+        """The agent as data: what RunStarted records, with all its tools or only those chosen.
 
         Raises UsageError for a money limit with a model whose price is not known.
         """
@@ -89,7 +96,7 @@ class Agent(Generic[Out]):
             name=self.name,
             instructions=self.instructions,
             model=self._settings(),
-            tools=tuple(tool.spec for tool in self.tools),
+            tools=tuple(tool.spec for tool in chosen(self.tools, only)),
             limits=self.limits,
             output_schema=self._schema(),
             output_rule=self._schema() is not None,

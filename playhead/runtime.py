@@ -52,11 +52,13 @@ from playhead.redaction import redactor_of
 from playhead.run import Result, Run
 from playhead.run_index import RunIndex, find_run
 from playhead.telemetry import Telemetry
+from playhead.toolbox import Toolbox
+from playhead.tools.context import Secrets, from_environment
 from playhead.tools.rates import BreakerRule, RateLimit
-from playhead.tools.tool import AnyTool, by_name
 from playhead.tools.traffic import Traffic
 from playhead.tools.workers import Threads
 from playhead.waiting import Ended, Waiting
+from playhead.whole_results import whole_result
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
@@ -95,6 +97,7 @@ class Runtime:
         meter_provider: "MeterProvider | None" = None,
         alerts: Alerts | None = None,
         trace_content: bool = False,
+        secrets: Secrets | None = None,
     ) -> None:
         """Open the log, take up the open runs of these agents, and be ready.
 
@@ -121,6 +124,8 @@ class Runtime:
             tracer_provider: takes the spans; by default one that the OTEL_* variables ask for.
             meter_provider: takes the metrics; by default one that the OTEL_* variables ask for.
             alerts: what is judged after each run, and who is told.
+            secrets: from a secret's name to its value, asked when a tool that needs it is called;
+                by default the environment variable of that name.
             trace_content: put prompts, arguments, results and error messages onto the spans.
 
         Raises LogOwned, LogTooNew, LogDamaged and UsageError.
@@ -136,7 +141,8 @@ class Runtime:
         self._own_log = self._log is not log
         self._hub = Hub()
         self._agents: dict[str, Agent[object]] = {}
-        self._tools: dict[str, Mapping[str, AnyTool]] = {}
+        self._toolbox = Toolbox()
+        self._secrets = secrets or from_environment
         self._models = Models(model, base_url, endpoints)
         self._workers = Threads(max_sync_tools)
         self._max_open = max_open_runs
@@ -163,8 +169,9 @@ class Runtime:
 
     def _make_engine(self, traffic: Traffic, redact: Callable[[str], str] | None) -> Engine:
         world = World(
-            self._model_of, self._tool_of, self._workers, time.monotonic, self._hub.text,
+            self._model_of, self._toolbox.tool, self._workers, time.monotonic, self._hub.text,
             endpoint=self._models.at, rule=self._rule_of, given_traffic=traffic,
+            secrets=self._secrets, results=partial(whole_result, self._log),
         )  # fmt: skip
         return Engine(
             self._log,
@@ -188,7 +195,7 @@ class Runtime:
             msg = f"two different agents are called {agent.name!r}: rename one"
             raise UsageError(msg)
         self._agents[agent.name] = agent
-        self._tools[agent.name] = by_name(agent.tools)
+        self._toolbox.register(agent)
         for run in self._index.open_runs(agent.name):
             if self._only_runs is None or run in self._only_runs:
                 self._thread.call(partial(take_up, self._engine, run))
@@ -205,9 +212,13 @@ class Runtime:
         session: str | None = None,
         metadata: Mapping[str, str] | None = None,
         content: Sequence[Block] = (),
+        tools: Sequence[str] | None = None,
     ) -> Result[Out]:
         """Start a run and wait for its result. Raises RunNotFinished when there is none."""
-        return self.start(agent, goal, session=session, metadata=metadata, content=content).wait()
+        run = self.start(
+            agent, goal, session=session, metadata=metadata, content=content, tools=tools
+        )
+        return run.wait()
 
     async def arun(
         self,
@@ -217,9 +228,12 @@ class Runtime:
         session: str | None = None,
         metadata: Mapping[str, str] | None = None,
         content: Sequence[Block] = (),
+        tools: Sequence[str] | None = None,
     ) -> Result[Out]:
         """`run` for async programs: the caller's loop is never blocked for long."""
-        return await self.start(agent, goal, session=session, metadata=metadata, content=content)
+        return await self.start(
+            agent, goal, session=session, metadata=metadata, content=content, tools=tools
+        )
 
     def start(
         self,
@@ -229,9 +243,11 @@ class Runtime:
         session: str | None = None,
         metadata: Mapping[str, str] | None = None,
         content: Sequence[Block] = (),
+        tools: Sequence[str] | None = None,
     ) -> Run[Out]:
         """Start a run; it is in the log when this returns.
 
+        `tools` names those of the agent's tools and groups that the run may see; None for all.
         `content` holds images and documents that belong to the goal, as the API has them.
 
         Raises AdmissionRefused (nothing was logged), SessionBusy, NotStorable for a goal that JSON
@@ -239,7 +255,7 @@ class Runtime:
         """
         self._check_open()
         self.register(agent)
-        spec = self._models.check(agent, agent.spec())
+        spec = self._models.check(agent, agent.spec(tools))
         run = new_run_id()
         past = self._index.admit(run, agent.name, session, self._max_open)
         started = RunStarted(
@@ -394,9 +410,6 @@ class Runtime:
     def _rule_of(self, agent: str, rule: Rule) -> Callable[..., object] | None:
         known = self._agents[agent]
         return known.router if rule == "router" else known.check_output
-
-    def _tool_of(self, agent: str, tool: str) -> AnyTool | None:
-        return self._tools[agent].get(tool)
 
     def __enter__(self) -> Self:
         return self

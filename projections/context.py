@@ -19,7 +19,7 @@ from playhead.events.event import Block, Event
 from playhead.events.request import Request
 from playhead.events.tool_calls import ToolRequested
 from playhead.projections.heads import RequestHead
-from playhead.projections.results import result_block
+from playhead.projections.results import SHOWN, Shown, result_block
 from playhead.projections.weight import OVERHEAD, weight
 
 CONTEXT_FORMAT = 1
@@ -97,11 +97,11 @@ class Context:
                 awaited.call = call
                 return
 
-    def resulted(self, call: int, outcome: Event) -> None:
+    def resulted(self, call: int, outcome: Event, shown: Shown = SHOWN) -> None:
         """What became of a call."""
         for awaited in self._awaited:
             if awaited.call == call:
-                awaited.block = result_block(awaited.use, outcome)
+                awaited.block = result_block(awaited.use, outcome, shown)
 
     def request(self, model: str, head: RequestHead | None = None) -> Request:
         """The request as it would be sent now. Costs what was added since the last one.

@@ -20,6 +20,7 @@ from playhead.events.spec import AgentSpec, Limits, Status, ToolSpec, Usage, tex
 from playhead.projections.context import CONTEXT_FORMAT, Context
 from playhead.projections.heads import RequestHead, render_head
 from playhead.projections.pricing import at_most, cost_of
+from playhead.projections.results import READ_RESULT, Shown
 from playhead.projections.targets import FALLS_BACK, max_tokens, target_of
 from playhead.projections.trail import Trail
 
@@ -272,13 +273,21 @@ class RunState:
         return self.steps[intent.step]
 
     def retries(self, outcome: Record) -> bool:
-        """Whether a failed attempt is followed by another: an interrupted repeatable one is."""
+        """Whether a failed attempt is followed by another.
+
+        One that was interrupted is, and by the tool's retry policy one that may work later; never
+        one of a `once` tool.
+        """
         event, intent = outcome.event, self.intent_of(outcome)
         assert isinstance(event, tool_calls.ToolFailed)
         assert isinstance(intent, tool_calls.ToolStarted)
         spec = self.calls[intent.call].spec if intent.call in self.calls else None
-        repeatable = spec is not None and spec.effect != "once"
-        return event.error == "interrupted" and repeatable and self.may_start
+        if spec is None or spec.effect == "once" or not self.may_start:
+            return False
+        if event.error == "interrupted":
+            return True
+        attempts = spec.retry.attempts if spec.retry is not None else 1
+        return event.retryable is True and intent.attempt < attempts
 
     def fold(self, record: Record) -> None:
         """Take in the run's next record."""
@@ -574,7 +583,8 @@ def _close_call(state: RunState, about: Event, outcome: Event) -> None:
     call = state.calls.pop(about.call)
     step = state.steps[call.wish.step]
     step.calls -= 1
-    step.context.resulted(call.seq, outcome)
+    shown = Shown(f"{call.run}:{call.seq}", call.spec, state.tool(READ_RESULT) is not None)
+    step.context.resulted(call.seq, outcome, shown)
     step.trail.add(call.wish.tool, call.arguments, outcome)
     if not step.calls:
         state.ready[step.id] = None

@@ -14,7 +14,7 @@ LISTED = 200
 """Names in one answer of list_files."""
 
 READ = 20_000
-MAX_READ = 100_000
+MAX_READ = 40_000
 """Bytes in one answer of read_file."""
 
 

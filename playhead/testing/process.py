@@ -103,7 +103,7 @@ class Process:
         for agent in self.agents.values():
             tools[agent.name] = {
                 tool.spec.name: faulty.wrap(tool)
-                for tool in agent.tools
+                for tool in agent.all_tools
                 if self.number == 0 or self.random.random() >= self.mix.deploy
             }
         return tools

@@ -1,0 +1,79 @@
+"""Tools that belong together, under one name; and the choice of those that a run may see."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias, runtime_checkable
+
+from playhead.events.errors import UsageError
+from playhead.tools.nearest import nearest
+from playhead.tools.reading_on import read_result
+from playhead.tools.tool import AnyTool, by_name
+
+
+@runtime_checkable
+class Toolset(Protocol):
+    """Anything that holds tools: a group, or an MCP server once it is connected."""
+
+    @property
+    def name(self) -> str:
+        """What it is chosen by."""
+        ...
+
+    @property
+    def tools(self) -> Sequence[AnyTool]:
+        """Its tools as they are now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ToolGroup:
+    """Tools under one name: `Agent(tools=[group("crm", search, update), calculator])`."""
+
+    name: str
+    tools: tuple[AnyTool, ...]
+
+
+AnyTools: TypeAlias = Sequence[AnyTool | Toolset]
+
+
+def group(name: str, *tools: AnyTool) -> ToolGroup:
+    """Make a group. Raises UsageError for two tools of one name."""
+    by_name(tools)
+    return ToolGroup(name, tools)
+
+
+def every(tools: AnyTools) -> list[AnyTool]:
+    """All the tools, those of groups included, and `read_result` where results may be cut short.
+
+    Raises UsageError for two of one name.
+    """
+    found = list[AnyTool]()
+    for each in tools:
+        found += each.tools if isinstance(each, Toolset) else [each]
+    named = by_name(found)
+    own = read_result.spec.name
+    if own not in named and any(tool.spec.max_chars is not None for tool in found):
+        found.append(read_result)
+    return found
+
+
+def chosen(tools: AnyTools, only: Iterable[str] | None) -> list[AnyTool]:
+    """The tools of these names, and those of the groups of these names; all for None.
+
+    Raises UsageError for a name that is neither.
+    """
+    if only is None:
+        return every(tools)
+    groups = {each.name: each for each in tools if isinstance(each, Toolset)}
+    named = by_name(every(tools))
+    wanted = set[str]()
+    for name in only:
+        if name not in groups and name not in named:
+            close = nearest(name, [*groups, *named])
+            more = f": did you mean {close!r}?" if close else f" (there are: {', '.join(named)})"
+            msg = f"tools=: the agent has no tool or group {name!r}{more}"
+            raise UsageError(msg)
+        wanted |= {tool.spec.name for tool in groups[name].tools} if name in groups else {name}
+    if any(named[name].spec.max_chars is not None for name in wanted):
+        wanted.add(read_result.spec.name)
+    return [tool for name, tool in named.items() if name in wanted]
