@@ -1,6 +1,6 @@
 """Tools and agents that the tests of the actors share."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from playhead import Agent, Runtime, tool
@@ -42,7 +42,7 @@ def kinds(log: Reader, run: str) -> list[str]:
 
 
 @contextmanager
-def runtime(*agents: Agent[object], **options: object) -> Iterator[tuple[Runtime, MemoryLog]]:
+def runtime(*agents: Agent[object], **options: object) -> Generator[tuple[Runtime, MemoryLog]]:
     """A runtime over an in-memory log."""
     log = MemoryLog()
     with Runtime(log, agents, **options) as made:  # type: ignore[arg-type]

@@ -1,5 +1,8 @@
 """Inside somebody else's program: nothing global is touched, and it works from async code."""
 
+# A notebook calls the methods that it looks for.
+# pyright: reportPrivateUsage=false
+
 import logging
 import signal
 import threading
