@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from playhead.actors.backoff import not_before
+from playhead.actors.shares import over_share
 from playhead.events.event import Event
 from playhead.events.guards import RuleAsked
 from playhead.events.model_calls import BudgetNeared, ModelFailed, ModelRequested
@@ -119,10 +120,13 @@ def _request(
 
 
 def _over_limit(state: RunState, asked: ModelRequested) -> LimitReached | StepFailed | None:
-    limits, spent = state.limits, state.spent
+    limits, spent, new = state.limits, state.spent, asked.attempt == 1
+    over = over_share(state.steps[asked.step], asked)
+    if over is not None:
+        return over
     wanted = (
-        ("max_steps", limits.max_steps, asked.round),
-        ("max_model_calls", limits.max_model_calls, spent.model_calls + 1),
+        ("max_steps", limits.max_steps, spent.steps_at_most + new),
+        ("max_model_calls", limits.max_model_calls, spent.model_calls_at_most + 1),
         ("max_tokens", limits.max_tokens, spent.tokens_at_most + asked.reserved_tokens),
     )
     for limit, maximum, total in wanted:

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from playhead.actors.role import PERFORMS, Job, Role, RoleName, purpose
 from playhead.actors.turn import Opening
+from playhead.events.children import ChildFinished, ChildStarted
 from playhead.events.errors import NotStorable
 from playhead.events.event import Event
 from playhead.events.guards import RuleAnswered, RuleAsked
@@ -61,7 +62,18 @@ class Effects:
     def recover(self, intent: Record, state: RunState) -> None:
         """Find out what became of an intent that a crash left open."""
         role = self._cast[PERFORMS[purpose(intent.event)]]
-        self._run(role, self._given(intent, state) or role.recover, intent, state)
+        do = self._given(intent, state) or self._parents_child(role, intent, state)
+        self._run(role, do or role.recover, intent, state)
+
+    def _parents_child(self, role: Role, intent: Record, state: RunState) -> Do | None:
+        """A child that a fork's parent started is not the fork's: to the fork it is cut off."""
+        if not isinstance(intent.event, ChildStarted) or intent.run == state.run:
+            return None
+
+        async def cut_off(intent: Record, job: Job, _: str) -> Event:
+            return role.cut_off(intent, job, "interrupted")
+
+        return cut_off
 
     def _given(self, intent: Record, state: RunState) -> Do | None:
         outcome = self._recorded(intent, state)
@@ -75,7 +87,8 @@ class Effects:
 
     def _run(self, role: Role, do: Do, intent: Record, state: RunState) -> None:
         run, job = state.run, job_of(state, intent)  # a fork's open intents may be its parent's
-        task = self._loop.create_task(self._perform(run, role, do, intent, job, state.agent.name))
+        effect = self._perform(run, role, do, intent, job, state.agent.name)
+        task = self._loop.create_task(effect, name=intent.event.kind)
         self._tasks.setdefault(run, {})[intent.seq] = task
 
     def cancel(self, run: str) -> None:
@@ -93,10 +106,14 @@ class Effects:
         return list(self._tasks)
 
     async def settle(self, seconds: float) -> None:
-        """Wait until the effects under way have ended, at most so long; abandon the rest."""
+        """Wait until the effects under way have ended, at most so long; abandon the rest.
+
+        Who waits for a child is not waited for: the child stands still too.
+        """
         tasks = [task for tasks in self._tasks.values() for task in tasks.values()]
-        if tasks and seconds > 0:
-            await asyncio.wait(tasks, timeout=seconds)
+        busy = [task for task in tasks if task.get_name() != "child_started"]
+        if busy and seconds > 0:
+            await asyncio.wait(busy, timeout=seconds)
         left = [task for task in tasks if not task.done()]
         for run in self.runs():
             self.abandon(run)
@@ -116,6 +133,8 @@ class Effects:
                 return ModelFailed(error=word, message=message, retryable=again)
             case RuleAsked():
                 return RuleAnswered(error=message)
+            case ChildStarted():
+                return ChildFinished(status="failed", reason=word, message=message)
             case _:
                 hint = "This is a fault of the tool, not of your call."
                 return ToolFailed(error=word, message=message, hint=hint)
@@ -151,7 +170,7 @@ class Effects:
 def job_of(state: RunState, intent: Record) -> Job:
     """What an open intent is about."""
     match intent.event:
-        case ToolStarted(call=call) | RuleAsked(call=int(call)):
+        case ToolStarted(call=call) | RuleAsked(call=int(call)) | ChildStarted(call=call):
             return state.calls[call]
         case ModelRequested():
             return state.requests[intent.seq]

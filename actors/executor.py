@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from playhead.actors.asking import ask, ask_after_failure, ask_after_refusal, budget_neared
+from playhead.actors.plan_steps import answer_of_plan, call_of_plan, rejected
 from playhead.actors.role import Job, Role, RoleName
 from playhead.actors.world import Rule, World
 from playhead.events.errors import ModelError
@@ -13,14 +14,11 @@ from playhead.events.model_calls import ModelAnswered, ModelFailed, ModelRequest
 from playhead.events.record import Record
 from playhead.events.request import Reply, Request
 from playhead.events.spec import text_of
-from playhead.events.steps import OutputRejected, StepFailed, StepFinished
+from playhead.events.steps import StepFailed, StepFinished
 from playhead.events.tool_calls import ToolRequested
 from playhead.projections.run_state import RunState, Step
 from playhead.tools.model_rules import ask_output, ask_router
 from playhead.tools.outputs import parse_output
-
-REJECTIONS = 2
-"""How often in a row an answer may miss the output schema before the step fails."""
 
 EMPTIES = 2
 """How many empty replies in a row are asked again."""
@@ -41,7 +39,7 @@ class Executor(Role):
         "step_started", "output_rejected", "message_received", "run_resumed", "loop_detected",
         "tool_resolved",
         "model_answered", "model_failed", "rule_answered",
-        "tool_succeeded", "tool_failed", "tool_outcome_unknown", "tool_refused",
+        "tool_succeeded", "tool_failed", "tool_outcome_unknown", "tool_refused", "child_finished",
     })  # fmt: skip
 
     def __init__(self, world: World | None = None) -> None:
@@ -172,12 +170,14 @@ def _on_answer(state: RunState, step: Step, answer: str) -> Sequence[Event]:
         if step.empty <= EMPTIES:
             return ask(state, step.id)
         return [_failed(step, "empty_reply", f"{step.empty} empty replies in a row")]
-    if state.agent.output_schema is None:
+    if state.plan is not None and step.purpose in ("plan", "reason"):
+        return [answer_of_plan(state.plan, step, state.agent, answer)]
+    if step.agent.output_schema is None:
         return [StepFinished(step=step.id, answer=answer)]
-    output, error = parse_output(state.agent.output_schema, answer)
+    output, error = parse_output(step.agent.output_schema, answer)
     if error is not None:
-        return [_rejected(step, error)]
-    if state.agent.output_rule:
+        return [rejected(step, error)]
+    if step.agent.output_rule:
         return [RuleAsked(rule="output", step=step.id, subject=output)]
     return [StepFinished(step=step.id, answer=answer, output=output)]
 
@@ -190,20 +190,19 @@ def _on_rule(state: RunState, asked: RuleAsked, answered: RuleAnswered) -> Seque
     if answered.error is not None:
         return [_failed(step, "output_rule", answered.error)]
     if isinstance(answered.answer, str):
-        return [_rejected(step, answered.answer)]
+        return [rejected(step, answered.answer)]
     if step.unread:
         return ask(state, step.id)
     return [StepFinished(step=step.id, answer=step.said, output=asked.subject)]
 
 
-def _rejected(step: Step, error: str) -> Event:
-    if step.rejected < REJECTIONS:
-        return OutputRejected(step=step.id, error=error)
-    return _failed(step, "invalid_output", error)
-
-
 def _go_on(state: RunState, step_id: str) -> Sequence[Event]:
     """After the calls of a round: look for loops, then ask again."""
+    step = state.steps[step_id]
+    if step.problem is not None:
+        return [_failed(step, "unresolved", step.problem)]
+    if step.purpose == "tool" and state.plan is not None:
+        return [call_of_plan(state.plan, step)]
     loop = state.steps[step_id].trail.loop(step_id, state.agent.loops)
     if loop is None:
         return ask(state, step_id)

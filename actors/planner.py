@@ -1,11 +1,16 @@
 """The planner: chooses how to reach the goal, starts the steps, and alone ends the run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from playhead.actors.role import Role, RoleName
-from playhead.events.event import Event
+from playhead.actors.plan_run import advance, ask_for_plan, planned
+from playhead.actors.role import Job, Role, RoleName
+from playhead.actors.strategy import choose, chosen_by
+from playhead.actors.world import Rule, World
+from playhead.events.event import Event, Json
+from playhead.events.guards import RuleAnswered, RuleAsked
 from playhead.events.kinds import OUTCOMES
+from playhead.events.plans import Strategy
 from playhead.events.record import Record
 from playhead.events.runs import (
     RunCancelled,
@@ -14,15 +19,23 @@ from playhead.events.runs import (
     RunStarted,
     StrategyChosen,
 )
-from playhead.events.steps import StepFailed, StepFinished, StepStarted
+from playhead.events.steps import Purpose, StepFailed, StepFinished, StepStarted
+from playhead.projections.plan import PLANNING
+from playhead.projections.references import as_text
 from playhead.projections.run_state import RunState, Stop
+from playhead.tools.outputs import misfit
+from playhead.tools.plain import ask_plainly
 
-REACT_STEP = "main"
-"""ReAct is one step."""
+WHOLE_STEP = "main"
+"""Without a plan, one step is the whole goal."""
+
+PURPOSES: Mapping[Strategy, Purpose] = {"react": "react", "direct": "direct"}
 
 STOPS = frozenset({
     "cancel_requested", "time_reached", "limit_reached", "loop_detected", "tool_refused",
 })  # fmt: skip
+
+PLANS = frozenset({"plan_proposed", "plan_revised", "approval_decided"})
 
 
 class Planner(Role):
@@ -30,8 +43,12 @@ class Planner(Role):
 
     name: ClassVar[RoleName] = "planner"
     handles: ClassVar[frozenset[str]] = (
-        frozenset({"run_started", "step_finished", "step_failed", "run_resumed"}) | OUTCOMES | STOPS
-    )
+        frozenset({"run_started", "step_finished", "step_failed", "run_resumed"})
+        | OUTCOMES | STOPS | PLANS
+    )  # fmt: skip
+
+    def __init__(self, world: World | None = None) -> None:
+        self._world = world
 
     def decide(self, state: RunState, record: Record) -> Sequence[Event]:
         """Choose, start, end."""
@@ -40,15 +57,83 @@ class Planner(Role):
         if state.stop is not None:
             return [_ended_by(state.stop)] if state.at_rest else []
         match record.event:
-            case RunStarted(goal=goal):
-                chosen = StrategyChosen(strategy="react", reason="the only strategy so far")
-                return [chosen, StepStarted(step=REACT_STEP, task=goal)]
-            case StepFinished(answer=answer, output=output):
-                return [RunFinished(answer=answer, output=output)]
-            case StepFailed(reason=reason, message=message):
-                return [RunFailed(reason=reason, message=message)]
+            case RunStarted(goal=goal, agent=agent) if agent.strategy == "asked":
+                tools: list[Json] = [tool.name for tool in agent.tools]
+                return [RuleAsked(rule="strategy", subject={"goal": goal, "tools": tools})]
+            case RunStarted(goal=goal, agent=agent):
+                return _begin(state, choose(goal, agent))
+            case RuleAnswered() as answered:
+                return _on_rule(state, record, answered)
+            case StepFinished() | StepFailed():
+                return _on_step(state, record.event)
+            case _ if state.plan is not None:
+                return advance(state, state.plan)
             case _:
                 return []
+
+    async def perform(self, intent: Record, job: Job, agent: str) -> Event:
+        """Ask a function of the user's: how to go about the goal, or for the answer itself."""
+        assert isinstance(intent.event, RuleAsked)
+        assert self._world is not None
+        rule: Rule = "strategy" if intent.event.rule == "strategy" else "function"
+        function = self._world.rule(agent, rule)
+        if function is None:
+            return RuleAnswered(error=f"the agent has no {rule} function any more")
+        subject = intent.event.subject
+        given = tuple(subject.values()) if isinstance(subject, dict) else (subject,)
+        return await ask_plainly(rule, function, given, self._world.workers)
+
+    def cut_off(self, intent: Record, job: Job, reason: str) -> Event:
+        """An interrupted question is asked again."""
+        return RuleAnswered(error=reason)
+
+
+def _begin(state: RunState, chosen: StrategyChosen) -> Sequence[Event]:
+    goal = state.run_started.goal
+    match chosen.strategy:
+        case "plan":
+            return [chosen, ask_for_plan(state)]
+        case "function":
+            return [chosen, RuleAsked(rule="function", subject=goal)]
+        case strategy:
+            return [chosen, StepStarted(step=WHOLE_STEP, task=goal, purpose=PURPOSES[strategy])]
+
+
+def _on_rule(state: RunState, record: Record, answered: RuleAnswered) -> Sequence[Event]:
+    asked = state.intent_of(record)
+    assert isinstance(asked, RuleAsked)
+    if asked.rule not in ("strategy", "function"):
+        return []
+    if answered.error == "interrupted":
+        return [asked]
+    if asked.rule == "strategy":
+        return _begin(state, chosen_by(answered, state.run_started.goal, state.agent))
+    return [_answered(state, answered)]
+
+
+def _answered(state: RunState, answered: RuleAnswered) -> Event:
+    """The end of a run whose task is a plain function."""
+    if answered.error is not None:
+        return RunFailed(reason="function", message=answered.error)
+    schema = state.agent.output_schema
+    if schema is None:
+        return RunFinished(answer=as_text(answered.answer))
+    wrong = misfit(schema, answered.answer)
+    if wrong is not None:
+        return RunFailed(reason="invalid_output", message=wrong)
+    return RunFinished(answer=as_text(answered.answer), output=answered.answer)
+
+
+def _on_step(state: RunState, ended: StepFinished | StepFailed) -> Sequence[Event]:
+    plan = state.plan
+    if isinstance(ended, StepFailed) and (plan is None or ended.step == PLANNING):
+        return [RunFailed(reason=ended.reason, message=ended.message)]
+    if plan is None:
+        assert isinstance(ended, StepFinished)
+        return [RunFinished(answer=ended.answer, output=ended.output)]
+    if isinstance(ended, StepFinished) and ended.step == PLANNING:
+        return [planned(plan, ended)]
+    return advance(state, plan)
 
 
 def _ended_by(stop: Stop) -> Event:

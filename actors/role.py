@@ -26,11 +26,19 @@ PERFORMS: Mapping[str, RoleName] = {
     "rule_asked:router": "executor",
     "rule_asked:output": "executor",
     "rule_asked:fork": "tool",
+    "rule_asked:strategy": "planner",
+    "rule_asked:function": "planner",
+    "child_started": "tool",
 }
 """Intent, or intent:purpose, -> the role that performs it."""
 
 DECIDES: Mapping[str, RoleName] = {
     "strategy_chosen": "planner",
+    "rule_asked:strategy": "planner",
+    "rule_asked:function": "planner",
+    "plan_proposed": "planner",
+    "plan_revised": "planner",
+    "approval_requested:plan": "planner",
     "step_started": "planner",
     "run_finished": "planner",
     "run_failed": "planner",
@@ -50,6 +58,7 @@ DECIDES: Mapping[str, RoleName] = {
     "rule_asked:output": "executor",
     "limit_reached:max_tool_calls": "tool",
     "tool_started": "tool",
+    "child_started": "tool",
     "tool_refused": "tool",
     "approval_requested:call": "tool",
     "rule_asked:approval": "tool",

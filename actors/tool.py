@@ -5,12 +5,14 @@ from typing import ClassVar
 
 from playhead.actors.backoff import not_before
 from playhead.actors.role import Job, Role, RoleName
+from playhead.actors.shares import child_share
 from playhead.actors.world import World
+from playhead.events.children import ChildFinished, ChildStarted
 from playhead.events.event import Event
 from playhead.events.guards import ApprovalDecided, ApprovalRequested, RuleAnswered, RuleAsked
 from playhead.events.record import Record
 from playhead.events.runs import LimitReached, TimeReached
-from playhead.events.spec import Retry
+from playhead.events.spec import AgentSpec, Retry
 from playhead.events.tool_calls import ToolFailed, ToolRefused, ToolRequested, ToolStarted
 from playhead.projections.run_state import Call, RunState
 from playhead.tools.approvals import ask_approval, binding, matches
@@ -63,6 +65,9 @@ class Tool(Role):
         assert isinstance(job, Call)
         assert job.spec is not None
         assert self._world is not None
+        if isinstance(intent.event, ChildStarted):
+            assert self._world.children is not None
+            return await self._world.children.attend(intent, job)
         tool = self._world.tool(agent, job.wish.tool)
         if tool is not None and tool.spec.definition != job.spec.definition:
             tool = None
@@ -83,6 +88,8 @@ class Tool(Role):
         """Ask the tool's probe what became of the call; without an answer it is cut off."""
         assert isinstance(job, Call)
         assert self._world is not None
+        if isinstance(intent.event, ChildStarted):
+            return await self.perform(intent, job, agent)
         tool = self._world.tool(agent, job.wish.tool)
         if tool is None or tool.probe is None or not isinstance(intent.event, ToolStarted):
             return self.cut_off(intent, job, "interrupted")
@@ -93,6 +100,8 @@ class Tool(Role):
     def cut_off(self, intent: Record, job: Job, reason: str) -> Event:
         """Unknown for `once`; anything else may be done again."""
         assert isinstance(job, Call)
+        if isinstance(intent.event, ChildStarted):
+            return ChildFinished(status="cancelled", reason=reason, message=f"it was {reason}")
         if not isinstance(intent.event, ToolStarted):
             return RuleAnswered(error=reason)
         assert job.spec is not None
@@ -116,7 +125,7 @@ def _for_call(
 
 def _on_wish(state: RunState, call: Call) -> Sequence[Event]:
     if call.spec is None:
-        names = [tool.name for tool in state.agent.tools]
+        names = [tool.name for tool in state.steps[call.wish.step].agent.tools]
         unknown = suggest_tool(call.wish.tool, names)
         return [_refused(call, "unknown_tool", unknown.message, unknown.hint)]
     wrong = check(call.spec, call.arguments)
@@ -182,16 +191,34 @@ def _again(state: RunState, call: Call, record: Record) -> Sequence[Event]:
 def _start(state: RunState, call: Call, wait: int | None = None) -> Sequence[Event]:
     if call.spec is None:
         return []
-    maximum, wanted = state.limits.max_tool_calls, state.spent.tool_calls + 1
+    maximum, wanted = state.limits.max_tool_calls, state.spent.tool_calls_at_most + 1
     if call.attempts == 0 and maximum is not None and wanted > maximum:
         reached = LimitReached(limit="max_tool_calls", maximum=maximum, wanted=wanted)
         message = f"not started: the run may make {maximum} tool calls"
         return [reached, _refused(call, "limit", message)]
+    step = state.steps[call.wish.step]
+    share = None if step.limits is None else step.limits.max_tool_calls
+    if call.attempts == 0 and share is not None and step.tool_calls + 1 > share:
+        return [_refused(call, "limit", f"not started: this step may make {share} tool calls")]
     definition = call.spec.definition
     if _forks_effect(state, call):
         return [RuleAsked(rule="fork", call=call.seq, subject=definition)]
+    if call.spec.agent is not None:
+        return [_start_child(state, call, call.spec.agent)]
     attempt = call.attempts + 1
     return [ToolStarted(call=call.seq, attempt=attempt, definition=definition, not_before=wait)]
+
+
+def _start_child(state: RunState, call: Call, agent: AgentSpec) -> Event:
+    """A run of its own for the call, with a share of what is left for each that wants one."""
+    calls = [c for c in state.calls.values() if c.started is None and c.spec and c.spec.agent]
+    parts = 1 + len(calls) + (0 if state.plan is None else state.plan.hungry)
+    share = child_share(state, agent.limits, parts)
+    if isinstance(share, str):
+        message = f"not started: too little is left of {share} for a run of {agent.name}"
+        return _refused(call, "limit", message)
+    child = f"{state.run}.{state.head.seq + 1}"
+    return ChildStarted(call=call.seq, run=child, limits=share)
 
 
 def _forks_effect(state: RunState, call: Call) -> bool:

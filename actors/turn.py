@@ -13,6 +13,7 @@ from playhead.events.event import Event
 from playhead.events.kinds import seal
 from playhead.events.log import Append
 from playhead.events.record import Origin, Record, Stored
+from playhead.events.runs import RunStarted
 from playhead.projections.run_state import RunState
 
 
@@ -64,7 +65,12 @@ class Turn:
     @property
     def append(self) -> Append:
         """The turn as one append."""
-        return Append(self.state.run, self._expected, tuple(self._rows), self.bodies)
+        first, parent = self.records[0].event, None
+        if isinstance(first, RunStarted) and first.parent is not None:
+            parent = first.parent.run
+        return Append(
+            self.state.run, self._expected, tuple(self._rows), self.bodies, parent=parent
+        )  # fmt: skip
 
     def also(self, event: Event) -> None:
         """Append something that the runtime says in the same turn, after the opening record."""

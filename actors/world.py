@@ -2,18 +2,29 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
+from playhead.events.children import ChildFinished
+from playhead.events.record import Record
 from playhead.events.request import Model
+from playhead.projections.run_state import Call
 from playhead.tools.context import Results, Secrets, from_environment
 from playhead.tools.tool import AnyTool
 from playhead.tools.traffic import Traffic
 from playhead.tools.workers import Workers
 
-Rule: TypeAlias = Literal["router", "output"]
+Rule: TypeAlias = Literal["router", "output", "strategy", "function"]
 
 OnText: TypeAlias = Callable[[str, int, str], None]
 """(run, seq of the ModelRequested, piece of text); an empty piece: forget what came before."""
+
+
+class Attendant(Protocol):
+    """Starts and finds the runs that calls of agents lead to."""
+
+    async def attend(self, intent: Record, call: Call) -> ChildFinished:
+        """What became of the child that a ChildStarted announces."""
+        ...
 
 
 @dataclass(slots=True)
@@ -38,6 +49,8 @@ class World:
     """A named endpoint -> what answers there; None for an unknown name."""
     rule: Callable[[str, Rule], Callable[..., Any] | None] = lambda *_: None
     """(agent's name, rule) -> the function of the user's; None where there is none any more."""
+    children: Attendant | None = None
+    """Set once there is an engine."""
     given_traffic: Traffic | None = None
     traffic: Traffic = field(init=False)
     """Who may call a model when."""

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from playhead.events.event import Event, Json
+from playhead.events.plans import PlanStep
 
 
 class ApprovalRequested(Event):
@@ -13,13 +14,14 @@ class ApprovalRequested(Event):
     call: int
     """The seq of the ToolRequested; for a plan, of its PlanProposed or PlanRevised."""
     binding: str
-    """SHA-256 (hex) over the plan, or over tool, arguments and definition: what is approved is this, nothing else."""
+    """SHA-256 (hex) over the plan, or over tool, arguments and definition: this is approved, and
+    nothing else."""
     expires_at: int | None = None
     """Microseconds since the epoch; the request lapses then."""
 
 
 class ApprovalDecided(Event):
-    """A person approved or denied a call."""
+    """A person approved or denied a call, or a plan."""
 
     kind: Literal["approval_decided"] = "approval_decided"
     call: int
@@ -30,13 +32,15 @@ class ApprovalDecided(Event):
     """Told to the model when denied."""
     arguments: dict[str, Json] | None = None
     """Other arguments to call it with; None for those asked for."""
+    plan: tuple[PlanStep, ...] | None = None
+    """Other steps to run; None for those asked about."""
 
 
 class RuleAsked(Event):
     """A function of the user's is to be asked."""
 
     kind: Literal["rule_asked"] = "rule_asked"
-    rule: Literal["approval", "strategy", "router", "output", "fork"]
+    rule: Literal["approval", "strategy", "function", "router", "output", "fork"]
     """Which of the agent's functions; the role that it serves performs it. `fork`: whether a person
     must be asked before a fork's call is made, which its parent's records may save."""
     call: int | None = None

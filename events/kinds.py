@@ -13,12 +13,22 @@ from typing import Any, Literal, NamedTuple, TypeAlias, cast
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
-from playhead.events import forks, guards, log_events, model_calls, runs, steps, tool_calls
+from playhead.events import (
+    children,
+    forks,
+    guards,
+    log_events,
+    model_calls,
+    plans,
+    runs,
+    steps,
+    tool_calls,
+)
 from playhead.events.errors import LogDamaged, NotStorable
 from playhead.events.event import Event, Json
 from playhead.events.record import Record, Stored, chained
 
-PAGES = (runs, forks, steps, model_calls, tool_calls, guards, log_events)
+PAGES = (runs, forks, steps, plans, children, model_calls, tool_calls, guards, log_events)
 
 INLINE = 4096
 """Payloads up to this many bytes stay in their row; of larger ones the big fields become bodies."""
@@ -54,6 +64,7 @@ INTENTS: Mapping[str, frozenset[str]] = {
     "model_requested": frozenset({"model_answered", "model_failed"}),
     "tool_started": frozenset({"tool_succeeded", "tool_failed", "tool_outcome_unknown"}),
     "rule_asked": frozenset({"rule_answered"}),
+    "child_started": frozenset({"child_finished"}),
 }
 """Intent -> the outcomes that may end it."""
 

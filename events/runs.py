@@ -5,7 +5,8 @@ from typing import Literal
 from pydantic import Field
 
 from playhead.events.event import Block, Event, Json
-from playhead.events.spec import AgentSpec, Past
+from playhead.events.plans import Strategy
+from playhead.events.spec import AgentSpec, Parent, Past
 
 
 class RunStarted(Event):
@@ -19,6 +20,8 @@ class RunStarted(Event):
     session: str | None = None
     past: Past | None = None
     """The session's last ended run; only its context is read."""
+    parent: Parent | None = None
+    """The call of another run that this one is made for."""
     code: str
     """The version of the code that took it up."""
     context_format: int = 1
@@ -40,7 +43,7 @@ class StrategyChosen(Event):
     """The planner chose how to reach the goal."""
 
     kind: Literal["strategy_chosen"] = "strategy_chosen"
-    strategy: Literal["react"]
+    strategy: Strategy
     reason: str
 
 
@@ -57,7 +60,7 @@ class TimeReached(Event):
     kind: Literal["time_reached"] = "time_reached"
     due: Literal["max_seconds", "approval"]
     call: int | None = None
-    """The call whose approval has lapsed."""
+    """The call, or the plan, whose approval has lapsed."""
 
 
 class LimitReached(Event):

@@ -5,6 +5,7 @@ from typing import Literal, TypeAlias
 from pydantic import Field
 
 from playhead.events.event import Block, Data, Json
+from playhead.events.plans import PlanRules, Strategy
 from playhead.events.prices import Price
 from playhead.events.routing import Budget, Route, Target
 from playhead.events.tool_policy import Cache, Rate, Sandbox
@@ -49,7 +50,9 @@ class ToolSpec(Data):
     """Whether recovery can ask the tool what became of a call."""
     approval: Approval | None = None
     """When a person must agree first; None for never."""
-    performer: Literal["tool", "memory"] = "tool"
+    performer: Literal["tool", "memory", "agent"] = "tool"
+    agent: "AgentSpec | None" = None
+    """Performed by a run of its own of this agent."""
     sandbox: Sandbox | None = None
     """The process of its own that it runs in; None for this process."""
     retry: Retry | None = None
@@ -154,6 +157,12 @@ class AgentSpec(Data):
     price_table: str = ""
     """Where the prices came from, and of which version."""
     budget: Budget = Budget()
+    strategy: Strategy | Literal["auto", "asked"] = "auto"
+    """auto: chosen by stated rules. asked: a function of the user's is asked."""
+    plan: PlanRules = PlanRules()
+
+
+ToolSpec.model_rebuild()  # an agent's tool may be an agent
 
 
 class Usage(Data):
@@ -179,6 +188,14 @@ class Usage(Data):
     def total(self) -> int:
         """Every token that went in or came out."""
         return self.input_total + self.output_tokens
+
+
+class Parent(Data):
+    """The call that a run is the child of."""
+
+    run: str
+    seq: int
+    """Of its ChildStarted."""
 
 
 class Past(Data):

@@ -1,8 +1,13 @@
 """Steps: what the planner starts. ReAct is one step; a plan has many."""
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from playhead.events.event import Event, Json
+from playhead.events.spec import Limits
+
+Purpose: TypeAlias = Literal["react", "direct", "plan", "tool", "reason", "synthesize"]
+"""react, direct: the whole goal. plan: the model is asked for a plan. The others are steps of one;
+tool: one call of a tool or an agent, and no model."""
 
 
 class StepStarted(Event):
@@ -14,6 +19,13 @@ class StepStarted(Event):
     """What the step is to reach."""
     task_type: str | None = None
     """What its model is chosen by; None for the router's word, or the agent's own type."""
+    purpose: Purpose = "react"
+    attempt: int = 1
+    """From 1; a step of a plan that failed may be tried again."""
+    limits: Limits | None = None
+    """A share of what the run has left, for this step; None for all of it."""
+    problem: str | None = None
+    """Why it cannot even begin: a reference that leads nowhere."""
 
 
 class StepFinished(Event):

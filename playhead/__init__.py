@@ -6,6 +6,7 @@ from playhead import Agent, Runtime, tool
 from playhead.agent import Agent
 from playhead.alerts import Alert, Alerts
 from playhead.events.errors import PlayheadError, RunNotFinished, ToolError, UsageError
+from playhead.events.plans import PlanRules
 from playhead.events.prices import Price
 from playhead.events.routing import Budget, Route, Target
 from playhead.events.spec import Limits, Retry
@@ -26,6 +27,7 @@ __all__ = [
     "BreakerRule",
     "Budget",
     "Limits",
+    "PlanRules",
     "PlayheadError",
     "Price",
     "RateLimit",

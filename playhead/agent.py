@@ -2,22 +2,32 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Literal
+from typing import Any, Generic, Literal, TypeAlias
 
 from pydantic import TypeAdapter
 from typing_extensions import TypeVar
 
 from playhead.events.errors import UsageError
 from playhead.events.event import Block, Json
+from playhead.events.plans import PlanRules, Strategy
 from playhead.events.prices import Price
 from playhead.events.request import Model
 from playhead.events.routing import Budget
-from playhead.events.spec import AgentSpec, Limits, ModelSettings, Retry
+from playhead.events.spec import AgentSpec, Limits, ModelSettings, Retry, ToolSpec
 from playhead.prices import prices_for
 from playhead.projections.targets import all_targets, unpriced
 from playhead.routing import DEFAULT_MODEL, DEFAULT_ROUTING, Goal, Routes, routes, targets
-from playhead.tools.groups import AnyTools, chosen, every
+from playhead.strategies import (
+    StrategyRule,
+    Task,
+    agent_as_tool,
+    check_plan_rules,
+    recorded_strategy,
+)
+from playhead.tools.groups import AnyTools, Toolset, chosen, every
 from playhead.tools.tool import AnyTool
+
+StrategyName: TypeAlias = Strategy | Literal["auto"]
 
 Out = TypeVar("Out", default=str, covariant=True)
 
@@ -35,8 +45,17 @@ class Agent(Generic[Out]):
     """The system prompt."""
     model: str | Model = DEFAULT_MODEL
     """A model's name, or what answers requests itself (`playhead.testing.ScriptedModel`)."""
-    tools: AnyTools = ()
-    """Tools, groups of them, MCP servers."""
+    description: str = ""
+    """What it is good for: told to agents that have it as a tool."""
+    tools: Sequence["AnyTool | Toolset | Agent[Any]"] = ()
+    """Tools, groups of them, MCP servers; an agent is called with a task, in a run of its own."""
+    strategy: StrategyName | StrategyRule = "auto"
+    """How it goes about a goal: "auto" (by stated rules), "direct", "react", "plan", "function", or
+    a function that says which."""
+    plan: PlanRules = field(default_factory=PlanRules)
+    """What its plans may be, and whether a person reviews them."""
+    function: Task | None = None
+    """The whole task as a plain function of the goal: no model is asked."""
     output: type[Out] | None = None
     """A type that Pydantic can validate; None for text."""
     limits: Limits = field(default_factory=Limits)
@@ -74,8 +93,19 @@ class Agent(Generic[Out]):
         if not self.name or not self.name.isprintable():
             msg = "an agent needs a name of printable characters"
             raise UsageError(msg)
-        every(self.tools)
+        names = [tool.spec.name for tool in self.all_tools]
+        names += [agent.name for agent in self.agents]
+        if len(set(names)) < len(names):
+            msg = f"agent {self.name!r}: a tool and an agent have one name: rename one"
+            raise UsageError(msg)
+        recorded_strategy(self.name, self.strategy, self.function)
+        check_plan_rules(self.name, self.plan)
         _check_bounded(self.limits, self.server_tools)
+
+    @property
+    def agents(self) -> list["Agent[Any]"]:
+        """Its tools that are agents."""
+        return [tool for tool in self.tools if isinstance(tool, Agent)]
 
     @property
     def model_name(self) -> str:
@@ -85,7 +115,11 @@ class Agent(Generic[Out]):
     @property
     def all_tools(self) -> list[AnyTool]:
         """Its tools, those of groups and connected servers included."""
-        return every(self.tools)
+        return every(self._functions)
+
+    @property
+    def _functions(self) -> AnyTools:
+        return [tool for tool in self.tools if not isinstance(tool, Agent)]
 
     def spec(self, only: Iterable[str] | None = None) -> AgentSpec:
         """The agent as data: what RunStarted records, with all its tools or only those chosen.
@@ -96,7 +130,7 @@ class Agent(Generic[Out]):
             name=self.name,
             instructions=self.instructions,
             model=self._settings(),
-            tools=tuple(tool.spec for tool in chosen(self.tools, only)),
+            tools=self._tool_specs(only),
             limits=self.limits,
             output_schema=self._schema(),
             output_rule=self._schema() is not None,
@@ -105,8 +139,17 @@ class Agent(Generic[Out]):
             fallback=targets(self.fallback),
             router=self.router is not None,
             budget=self.budget,
+            strategy=recorded_strategy(self.name, self.strategy, self.function),
+            plan=self.plan,
         )
         return self._priced(spec)
+
+    def _tool_specs(self, only: Iterable[str] | None) -> tuple[ToolSpec, ...]:
+        names = None if only is None else list(only)
+        agents = [agent for agent in self.agents if names is None or agent.name in names]
+        rest = None if names is None else [n for n in names if n not in {a.name for a in agents}]
+        tools = [tool.spec for tool in chosen(self._functions, rest)]
+        return (*tools, *(agent_as_tool(agent.spec(), agent.description) for agent in agents))
 
     def _settings(self) -> ModelSettings:
         return ModelSettings(

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from playhead.actors.children import Children
 from playhead.actors.engine import Engine, Watcher
 from playhead.actors.executor import Executor
 from playhead.actors.fork import agent_of
@@ -173,10 +174,10 @@ class Runtime:
             endpoint=self._models.at, rule=self._rule_of, given_traffic=traffic,
             secrets=self._secrets, results=partial(whole_result, self._log),
         )  # fmt: skip
-        return Engine(
+        engine = Engine(
             self._log,
             {
-                "planner": Planner(),
+                "planner": Planner(world),
                 "executor": Executor(world),
                 "tool": ToolRole(world),
                 "memory": Memory(),
@@ -185,6 +186,8 @@ class Runtime:
             lambda: time.time_ns() // 1000,
             redact=redactor_of(redact).event,
         )
+        world.children = Children(engine, self._agents.__contains__)
+        return engine
 
     def register(self, agent: Agent[Out]) -> None:
         """Make an agent known: its open runs are taken up now."""
@@ -194,6 +197,8 @@ class Runtime:
         if known is not None and known != agent:
             msg = f"two different agents are called {agent.name!r}: rename one"
             raise UsageError(msg)
+        for child in agent.agents:
+            self.register(child)
         self._agents[agent.name] = agent
         self._toolbox.register(agent)
         for run in self._index.open_runs(agent.name):
@@ -409,7 +414,15 @@ class Runtime:
 
     def _rule_of(self, agent: str, rule: Rule) -> Callable[..., object] | None:
         known = self._agents[agent]
-        return known.router if rule == "router" else known.check_output
+        match rule:
+            case "router":
+                return known.router
+            case "output":
+                return known.check_output
+            case "strategy":
+                return known.strategy if callable(known.strategy) else None
+            case _:
+                return known.function
 
     def __enter__(self) -> Self:
         return self

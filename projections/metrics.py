@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from playhead.events.children import ChildFinished, Spending
 from playhead.events.model_calls import ModelAnswered, ModelFailed, ModelRequested
 from playhead.events.prices import PICODOLLARS
 from playhead.events.record import Record
@@ -30,6 +31,10 @@ class RunMetrics:
     """Wishes, whether they started or not."""
     tool_errors: int = 0
     """Attempts that failed, wishes that were refused, outcomes that are unknown."""
+    children: int = 0
+    """Runs that calls of agents led to, whose cost is below."""
+    below: Spending = field(default_factory=Spending)
+    """What those runs used, and theirs."""
     usage: Usage = field(default_factory=Usage)
     cost: int = 0
     """Picodollars, of the calls whose price is known."""
@@ -81,6 +86,10 @@ class RunMetrics:
                 self.tool_calls += 1
             case ToolFailed() | ToolRefused() | ToolOutcomeUnknown():
                 self.tool_errors += 1
+            case ChildFinished(status=status, spent=spent):
+                self.children += 1
+                self.tool_errors += status != "finished"
+                self.below = _together(self.below, spent)
             case _:
                 pass
 
@@ -94,3 +103,7 @@ class RunMetrics:
 
 def _sum(a: Usage, b: Usage) -> Usage:
     return Usage(**{name: getattr(a, name) + getattr(b, name) for name in Usage.model_fields})
+
+
+def _together(a: Spending, b: Spending) -> Spending:
+    return Spending(**{name: getattr(a, name) + getattr(b, name) for name in Spending.model_fields})

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from pydantic_core import to_json
 
+from playhead.events.children import ChildFinished
 from playhead.events.event import Block, Event, Json
 from playhead.events.spec import ToolSpec
 from playhead.events.tool_calls import (
@@ -67,6 +68,10 @@ def result_block(use: str, outcome: Event, shown: Shown = SHOWN) -> Block:
             return _block(use, _failure(message, hint, after), failed=True)
         case ToolRefused(message=message, hint=hint):
             return _block(use, _failure(message, hint, None), failed=True)
+        case ChildFinished(status="finished", output=output, answer=answer):
+            return _block(use, result_text(answer if output is None else output), failed=False)
+        case ChildFinished(status=status, message=message):
+            return _block(use, f"The agent's run has {status}: {message}", failed=True)
         case ToolOutcomeUnknown(reason=reason):
             return _block(use, UNKNOWN.format(reason=reason), failed=True)
         case _:

@@ -9,7 +9,8 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic_core import to_json
 
-from playhead.events import forks, guards, model_calls, runs, steps, tool_calls
+from playhead.events import children, forks, guards, model_calls, plans, runs, steps, tool_calls
+from playhead.events.children import Spending
 from playhead.events.event import Block, Event, Json
 from playhead.events.kinds import ENDINGS, OUTCOMES
 from playhead.events.log import Head
@@ -19,10 +20,15 @@ from playhead.events.routing import Target
 from playhead.events.spec import AgentSpec, Limits, Status, ToolSpec, Usage, text_of
 from playhead.projections.context import CONTEXT_FORMAT, Context
 from playhead.projections.heads import RequestHead, render_head
-from playhead.projections.pricing import at_most, cost_of
+from playhead.projections.plan import Plan
+from playhead.projections.plan_prompt import agent_of, first_words
+from playhead.projections.pricing import at_most, cost_of, picodollars
 from playhead.projections.results import READ_RESULT, Shown
 from playhead.projections.targets import FALLS_BACK, max_tokens, target_of
 from playhead.projections.trail import Trail
+
+SILENT = ("tool", "plan")
+"""Purposes of steps that are no part of what was said."""
 
 
 @dataclass(slots=True)
@@ -68,8 +74,20 @@ class Step:
 
     id: str
     context: Context
+    agent: AgentSpec
+    """As it works on this step: its instructions, tools and form of answer."""
     task: str = ""
     """What it is to reach."""
+    purpose: steps.Purpose = "react"
+    limits: Limits | None = None
+    """Its share; None for all that the run has left."""
+    problem: str | None = None
+    """Why it cannot even begin."""
+    outcome: Event | None = None
+    """What became of the last call."""
+    model_calls: int = 0
+    tool_calls: int = 0
+    tokens: int = 0
     round: int = 0
     attempt: int = 0
     """Attempts of the model call of this round."""
@@ -101,6 +119,8 @@ class Step:
 class Spent:
     """What the limits count, reservations included."""
 
+    steps: int = 0
+    """Rounds."""
     model_calls: int = 0
     tool_calls: int = 0
     tokens: int = 0
@@ -112,18 +132,45 @@ class Spent:
     """Open model call -> tokens set aside for it."""
     reserved_cost: dict[int, int] = field(default_factory=dict)
     """Open model call -> picodollars set aside for it."""
+    children: dict[int, Limits] = field(default_factory=dict[int, Limits])
+    """Open child -> what was set aside for it."""
     warned: bool = False
     """BudgetNeared was recorded."""
 
     @property
+    def steps_at_most(self) -> int:
+        """Rounds made, plus those that open children may still make."""
+        return self.steps + sum(child.max_steps for child in self.children.values())
+
+    @property
+    def model_calls_at_most(self) -> int:
+        """Model calls made, plus those that open children may still make."""
+        return self.model_calls + sum(c.max_model_calls or 0 for c in self.children.values())
+
+    @property
+    def tool_calls_at_most(self) -> int:
+        """Tool calls made, plus those that open children may still make."""
+        return self.tool_calls + sum(c.max_tool_calls or 0 for c in self.children.values())
+
+    @property
     def tokens_at_most(self) -> int:
-        """Tokens used, plus those that open calls may still use."""
-        return self.tokens + sum(self.reserved.values())
+        """Tokens used, plus those that open calls and children may still use."""
+        below = sum(child.max_tokens or 0 for child in self.children.values())
+        return self.tokens + sum(self.reserved.values()) + below
 
     @property
     def cost_at_most(self) -> int:
-        """Picodollars spent, plus those that open calls may still cost."""
-        return self.cost + sum(self.reserved_cost.values())
+        """Picodollars spent, plus those that open calls and children may still cost."""
+        below = sum(picodollars(child.max_cost or 0) for child in self.children.values())
+        return self.cost + sum(self.reserved_cost.values()) + below
+
+    @property
+    def total(self) -> Spending:
+        """What was used, for whoever it was used for."""
+        return Spending(
+            steps=self.steps, model_calls=self.model_calls, tool_calls=self.tool_calls,
+            tokens=self.tokens, cost=self.cost, unpriced=self.unpriced,
+        )  # fmt: skip
 
 
 class RunState:
@@ -145,14 +192,17 @@ class RunState:
         "open",
         "past",
         "paused",
+        "plan",
         "ready",
         "requests",
         "run",
+        "said",
         "spent",
         "started",
         "steps",
         "stop",
         "strange",
+        "traceparent",
     )  # fmt: skip
 
     def __init__(self, run: str, past: Context | None = None) -> None:
@@ -170,6 +220,12 @@ class RunState:
         self.paused: runs.RunPaused | None = None
         self.stop: Stop | None = None
         self.ending: Event | None = None
+        self.traceparent: str | None = None
+        """The trace context of the run's caller."""
+        self.plan: Plan | None = None
+        """Once the strategy is to plan."""
+        self.said: list[runs.MessageReceived] = []
+        """What people said to a run with a plan: steps that start later hear it too."""
         self.steps: dict[str, Step] = {}
         self.calls: dict[int, Call] = {}
         """Calls that have not ended, by the seq of their wish."""
@@ -236,6 +292,11 @@ class RunState:
             for call in self.calls.values()
             if call.waits is not None and call.waits.expires_at is not None and not call.lapsed
         ]
+        plan = self.plan
+        review = None if plan is None or plan.lapsed else plan.waits
+        if review is not None and review.expires_at is not None:
+            lapses = runs.TimeReached(due="approval", call=review.call)
+            times.append((review.expires_at, lapses))
         if self.limits.max_seconds is not None and self.stop is None:
             end = self.first_at + int(self.limits.max_seconds * 1_000_000)
             times.append((end, runs.TimeReached(due="max_seconds")))
@@ -244,23 +305,20 @@ class RunState:
     @property
     def conversation(self) -> Context | None:
         """What the session's next run starts from: the last step's messages."""
-        return next((step.context for step in reversed(self.steps.values())), self.past)
+        talks = (s.context for s in reversed(self.steps.values()) if s.purpose not in SILENT)
+        return next(talks, self.past)
 
     def request(self, step: Step, target: Target, *, first: bool) -> Request:
         """What would be sent to the target now; `first`: of the step's first round."""
         key = (target.model, target.endpoint, first)
         head = step.heads.get(key)
         if head is None:
-            head = step.heads[key] = render_head(self.agent, target, first=first)
+            head = step.heads[key] = render_head(step.agent, target, first=first)
         return step.context.request(target.model, head)
 
     def target(self, asked: model_calls.ModelRequested) -> Target:
         """Whom a recorded request was for."""
         return target_of(self.agent, asked.task, asked.model, asked.endpoint)
-
-    def tool(self, name: str) -> ToolSpec | None:
-        """The agent's tool of that name."""
-        return next((t for t in self.agent.tools if t.name == name), None)
 
     def intent_of(self, outcome: Record) -> Event:
         """The intent that an outcome just folded has ended. Raises KeyError if there is none."""
@@ -308,12 +366,18 @@ class RunState:
             folder(self, record, record.event)
 
 
+def tool_of(agent: AgentSpec, name: str) -> ToolSpec | None:
+    """The agent's tool of that name."""
+    return next((t for t in agent.tools if t.name == name), None)
+
+
 Folder: TypeAlias = Callable[[RunState, Record, Any], None]
 
 
 def _run_started(state: RunState, record: Record, event: runs.RunStarted) -> None:
     state.started = event
     state.first_at = record.at
+    state.traceparent = record.traceparent
     state.code = event.code
     if event.context_format != CONTEXT_FORMAT:
         state.strange = f"context format {event.context_format}"
@@ -324,6 +388,8 @@ def _nothing(*_: object) -> None:
 
 
 def _message_received(state: RunState, _: Record, event: runs.MessageReceived) -> None:
+    if state.plan is not None:
+        state.said.append(event)
     _hear(state, event.text, event.content or ())
 
 
@@ -340,6 +406,8 @@ def _cancel_requested(state: RunState, _: Record, event: runs.CancelRequested) -
 def _time_reached(state: RunState, _: Record, event: runs.TimeReached) -> None:
     if event.due == "approval" and event.call in state.calls:
         state.calls[event.call].lapsed = True
+    elif event.due == "approval" and state.plan is not None:
+        state.plan.lapsed = True
     elif state.stop is None and event.due == "max_seconds":
         limit = state.limits.max_seconds
         state.stop = Stop("failed", event.due, f"{limit} s of wall clock have passed", cancels=True)
@@ -374,7 +442,8 @@ def _run_forked(state: RunState, record: Record, event: forks.RunForked) -> None
     if event.agent is not None:
         state.started = state.run_started.model_copy(update={"agent": event.agent})
         for step in state.steps.values():
-            step.context.head = render_head(state.agent)
+            step.agent = _agent_for(state, step.id, step.purpose)
+            step.context.head = render_head(step.agent)
             step.heads.clear()
     for call in state.calls.values():
         call.approved = False  # that was for the parent's call
@@ -388,17 +457,55 @@ def _run_ended(state: RunState, _: Record, event: Event) -> None:
 
 
 def _step_started(state: RunState, _: Record, event: steps.StepStarted) -> None:
-    head = render_head(state.agent)
-    content = state.run_started.content or ()
-    context = Context(head, event.task, state.past, content)
-    state.steps[event.step] = Step(event.step, context, event.task)
+    if event.purpose == "plan":
+        state.plan = state.plan or Plan(state.agent.plan.for_each_items)
+        state.plan.asked()
+    elif state.plan is not None:
+        state.plan.started(event.step, event.attempt)
+    step = state.steps[event.step] = _begin(state, event)
     if event.task_type is not None or not state.agent.router:
-        state.steps[event.step].task_type = event.task_type or state.agent.task_type
+        step.task_type = event.task_type or state.agent.task_type
     state.ready[event.step] = None
 
 
-def _step_ended(state: RunState, _: Record, event: steps.StepFinished | steps.StepFailed) -> None:
+def _begin(state: RunState, event: steps.StepStarted) -> Step:
+    plan, content, past = state.plan, state.run_started.content or (), state.past
+    agent = _agent_for(state, event.step, event.purpose)
+    if plan is not None:
+        content = (*content, *first_words(state.run_started.goal, state.agent, event, plan))
+        past = past if event.purpose == "plan" else None
+    context = Context(render_head(agent), event.task, past, content)
+    for said in state.said if event.purpose not in SILENT else ():
+        context.user(said.text, said.content or ())
+    return Step(
+        event.step, context, agent, event.task, event.purpose, event.limits, event.problem
+    )  # fmt: skip
+
+
+def _agent_for(state: RunState, step: str, purpose: steps.Purpose) -> AgentSpec:
+    final = None if state.plan is None else state.plan.final
+    return agent_of(state.agent, purpose, final=final is not None and final.id == step)
+
+
+def _step_finished(state: RunState, _: Record, event: steps.StepFinished) -> None:
     state.ready.pop(event.step, None)
+    step, plan = state.steps[event.step], state.plan
+    if plan is not None and step.purpose != "plan":
+        told = event.output is not None or step.purpose == "tool"
+        plan.finished(event.step, event.output if told else event.answer, event.answer)
+
+
+def _step_failed(state: RunState, _: Record, event: steps.StepFailed) -> None:
+    state.ready.pop(event.step, None)
+    if state.plan is not None and state.steps[event.step].purpose != "plan":
+        state.plan.failed_at(event)
+
+
+def _plan_made(
+    state: RunState, record: Record, event: plans.PlanProposed | plans.PlanRevised
+) -> None:
+    if state.plan is not None:
+        state.plan.propose(record.seq, event.steps)
 
 
 def _output_rejected(state: RunState, _: Record, event: steps.OutputRejected) -> None:
@@ -413,6 +520,8 @@ def _model_requested(state: RunState, record: Record, event: model_calls.ModelRe
     state.open[record.seq] = record
     state.requests[record.seq] = state.request(step, state.target(event), first=event.round == 1)
     state.spent.model_calls += 1
+    state.spent.steps += event.attempt == 1
+    step.model_calls += 1
     state.spent.reserved[record.seq] = event.reserved_tokens
     if event.reserved_cost is not None:
         state.spent.reserved_cost[record.seq] = event.reserved_cost
@@ -457,25 +566,32 @@ def _model_ended(state: RunState, record: Record, usage: Usage | None) -> None:
         tokens = usage.total
         cost = 0 if usage.total == 0 else cost_of(price, usage) if price is not None else None
     spent.tokens += tokens
+    state.steps[asked.step].tokens += tokens
     spent.cost += cost or 0
     spent.unpriced += cost is None
     state.requests.pop(cause, None)
 
 
 def _tool_requested(state: RunState, record: Record, event: tool_calls.ToolRequested) -> None:
-    call = Call(record.seq, record.run, event, state.tool(event.tool), event.arguments)
-    state.calls[record.seq] = call
     step = state.steps[event.step]
+    call = Call(record.seq, record.run, event, tool_of(step.agent, event.tool), event.arguments)
+    state.calls[record.seq] = call
+    state.ready.pop(step.id, None)
     step.calls += 1
     step.context.requested(record.seq, event)
 
 
 def _approval_requested(state: RunState, _: Record, event: guards.ApprovalRequested) -> None:
-    state.calls[event.call].waits = event
+    if event.about == "call":
+        state.calls[event.call].waits = event
+    elif state.plan is not None:
+        state.plan.waits, state.plan.lapsed = event, False
 
 
 def _approval_decided(state: RunState, _: Record, event: guards.ApprovalDecided) -> None:
-    call = state.calls.get(event.call)
+    plan, call = state.plan, state.calls.get(event.call)
+    if plan is not None and plan.waits is not None and plan.waits.call == event.call:
+        plan.decided(event)
     if call is None or call.waits is None or call.waits.binding != event.binding:
         return
     call.waits, call.approved = None, event.approved
@@ -496,6 +612,8 @@ def _rule_asked(state: RunState, record: Record, event: guards.RuleAsked) -> Non
 def _rule_answered(state: RunState, record: Record, event: guards.RuleAnswered) -> None:
     intent = state.intent_of(record)
     assert isinstance(intent, guards.RuleAsked)
+    if event.error == "interrupted":
+        _interrupted(state, record)
     if intent.call in state.calls:
         call = state.calls[intent.call]
         call.asked, call.cleared = False, intent.rule == "fork" and event.answer is False
@@ -539,7 +657,37 @@ def _tool_started(state: RunState, record: Record, event: tool_calls.ToolStarted
     state.open[record.seq] = record
     call = state.calls[event.call]
     call.attempts, call.started = event.attempt, record.seq
-    state.spent.tool_calls += event.attempt == 1
+    _count_call(state, call, event.attempt == 1)
+
+
+def _child_started(state: RunState, record: Record, event: children.ChildStarted) -> None:
+    state.open[record.seq] = record
+    call = state.calls[event.call]
+    call.attempts, call.started = 1, record.seq
+    state.spent.children[record.seq] = event.limits
+    _count_call(state, call, True)
+
+
+def _count_call(state: RunState, call: Call, first: bool) -> None:
+    step = state.steps[call.wish.step]
+    state.spent.tool_calls += first
+    step.tool_calls += first
+    node = None if state.plan is None else state.plan.nodes.get(step.id)
+    if node is not None and call.spec is not None:
+        node.acted = node.acted or call.spec.effect != "read"
+
+
+def _child_finished(state: RunState, record: Record, event: children.ChildFinished) -> None:
+    spent, used = state.spent, event.spent
+    spent.children.pop(record.cause or 0, None)
+    spent.steps += used.steps
+    spent.model_calls += used.model_calls
+    spent.tool_calls += used.tool_calls
+    spent.tokens += used.tokens
+    spent.cost += used.cost
+    spent.unpriced += used.unpriced
+    state.interrupted = 0
+    _close_call(state, state.intent_of(record), event)
 
 
 def _tool_unknown(state: RunState, record: Record, event: tool_calls.ToolOutcomeUnknown) -> None:
@@ -579,11 +727,14 @@ def _tool_refused(state: RunState, _: Record, event: tool_calls.ToolRefused) -> 
 
 
 def _close_call(state: RunState, about: Event, outcome: Event) -> None:
-    assert isinstance(about, tool_calls.ToolStarted | tool_calls.ToolRefused)
+    assert isinstance(
+        about, tool_calls.ToolStarted | tool_calls.ToolRefused | children.ChildStarted
+    )
     call = state.calls.pop(about.call)
     step = state.steps[call.wish.step]
     step.calls -= 1
-    shown = Shown(f"{call.run}:{call.seq}", call.spec, state.tool(READ_RESULT) is not None)
+    step.outcome = outcome
+    shown = Shown(f"{call.run}:{call.seq}", call.spec, tool_of(step.agent, READ_RESULT) is not None)
     step.context.resulted(call.seq, outcome, shown)
     step.trail.add(call.wish.tool, call.arguments, outcome)
     if not step.calls:
@@ -604,8 +755,12 @@ _FOLDS: dict[str, Folder] = {
     "run_failed": _run_ended,
     "run_cancelled": _run_ended,
     "step_started": _step_started,
-    "step_finished": _step_ended,
-    "step_failed": _step_ended,
+    "step_finished": _step_finished,
+    "step_failed": _step_failed,
+    "plan_proposed": _plan_made,
+    "plan_revised": _plan_made,
+    "child_started": _child_started,
+    "child_finished": _child_finished,
     "output_rejected": _output_rejected,
     "model_requested": _model_requested,
     "model_answered": _model_answered,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
+from playhead.events.children import ChildFinished
 from playhead.events.event import Event
 from playhead.events.model_calls import ModelAnswered, ModelFailed, ModelRequested
 from playhead.events.record import Record
@@ -69,6 +70,10 @@ def error_of(event: Event) -> tuple[str | None, str | None]:
     match event:
         case ModelAnswered() | ToolSucceeded() | RunFinished():
             return None, None
+        case ChildFinished(status="finished"):
+            return None, None
+        case ChildFinished():
+            return event.reason, event.message
         case ModelFailed() | ToolFailed():
             return event.error, event.message
         case RunFailed():

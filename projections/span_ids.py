@@ -47,3 +47,14 @@ def _parsed(text: str) -> Origin | None:
     except ValueError:
         return None
     return Origin(trace, span, bool(flags & 1)) if trace and span else None
+
+
+def child_span(intent: Record) -> int:
+    """The span of a ChildStarted, whose child's root span hangs on it."""
+    return span_id(intent.run, intent.seq, f"perform {intent.event.kind}", intent.actor)
+
+
+def child_traceparent(intent: Record, caller: str | None) -> str:
+    """The trace context of a child: its parent's trace, below the span that announces it."""
+    origin = _parsed(caller or "") or Origin(own_trace(intent.run))
+    return traceparent(origin.trace, child_span(intent), sampled=origin.sampled)

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from pydantic_core import to_json
 
-from playhead.events import guards, model_calls, tool_calls
+from playhead.events import children, guards, model_calls, plans, steps, tool_calls
 from playhead.events.event import Event
 from playhead.events.record import Record
 from playhead.events.spec import Usage, text_of
@@ -18,6 +18,7 @@ from playhead.projections.results import result_text
 Heading: TypeAlias = Literal[
     "Goal", "Message", "Strategy", "Thought", "Action", "Observation", "Answer", "Failed",
     "Refused", "Unknown", "Retry", "Approval", "Loop", "Limit", "Stop", "Paused", "Resumed", "Note",
+    "Plan", "Step", "Done", "Child",
 ]  # fmt: skip
 
 TROUBLE: frozenset[Heading] = frozenset({"Failed", "Refused", "Unknown", "Limit", "Stop", "Paused"})
@@ -56,12 +57,12 @@ WORDS: Mapping[str, tuple[Heading, str]] = {
     "strategy_chosen": ("Strategy", "{e.strategy}: {e.reason}"),
     "model_failed": ("Failed", "model call: {e.error}: {e.message}"),
     "output_rejected": ("Refused", "answer: {e.error}"),
-    "step_failed": ("Failed", "step: {e.reason}: {e.message}"),
+    "child_started": ("Child", "run {e.run}"),
     "tool_failed": ("Failed", "tool: {e.error}: {e.message}"),
     "tool_refused": ("Refused", "{e.reason}: {e.message}"),
     "tool_outcome_unknown": ("Unknown", "cut off ({e.reason}): it may have taken effect"),
     "tool_resolved": ("Note", "call {e.call} did take effect: {e.succeeded}. {e.note}"),
-    "approval_requested": ("Approval", "call {e.call} waits for a person"),
+    "approval_requested": ("Approval", "{e.about} {e.call} waits for a person"),
     "loop_detected": ("Loop", "{e.action}: {e.message}"),
     "limit_reached": ("Limit", "{e.limit} is {e.maximum:g}, wanted {e.wanted:g}"),
     "budget_neared": ("Limit", "the cost nears the cap of ${e.maximum:g}"),
@@ -82,20 +83,68 @@ def _told(event: Event) -> Told:
             return _thoughts(event)
         case model_calls.ModelRequested(attempt=attempt) if attempt > 1:
             return [("Retry", f"attempt {attempt} of the model call")]
-        case tool_calls.ToolRequested(tool=tool, arguments=arguments):
-            return [("Action", f"{tool}({call_text(arguments)})")]
         case tool_calls.ToolStarted(attempt=attempt) if attempt > 1:
             return [("Retry", f"attempt {attempt} of the tool call")]
-        case tool_calls.ToolSucceeded(result=result):
-            return [("Observation", result_text(result))]
-        case guards.ApprovalDecided(call=call, approved=approved, reason=reason):
-            verdict = "approved" if approved else "denied"
-            return [("Approval", f"call {call} {verdict}{': ' + reason if reason else ''}")]
+        case steps.StepStarted() | steps.StepFinished() | steps.StepFailed():
+            return _step(event)
         case _ if event.kind in WORDS:
             heading, words = WORDS[event.kind]
             return [(heading, words.format(e=event).strip())]
         case _:
+            return _done(event)
+
+
+def _done(event: Event) -> Told:
+    """What was done, by tools, by people, by the planner."""
+    match event:
+        case tool_calls.ToolRequested(tool=tool, arguments=arguments):
+            return [("Action", f"{tool}({call_text(arguments)})")]
+        case tool_calls.ToolSucceeded(result=result):
+            return [("Observation", result_text(result))]
+        case children.ChildFinished(status=status, answer=answer, message=message):
+            went_well = status == "finished"
+            return [("Observation", answer) if went_well else ("Failed", f"{status}: {message}")]
+        case guards.ApprovalDecided(call=call, approved=approved, reason=reason):
+            verdict = "approved" if approved else "denied"
+            return [("Approval", f"call {call} {verdict}{': ' + reason if reason else ''}")]
+        case plans.PlanProposed(steps=proposed):
+            return [("Plan", plan_text(proposed))]
+        case plans.PlanRevised(steps=proposed, reason=reason):
+            return [("Plan", f"revised ({reason})\n{plan_text(proposed)}")]
+        case _:
             return []
+
+
+def _step(event: steps.StepStarted | steps.StepFinished | steps.StepFailed) -> Told:
+    """Steps of a plan; without one, the run itself says all."""
+    match event:
+        case steps.StepFailed(step="main", reason=reason, message=message):
+            return [("Failed", f"step: {reason}: {message}")]
+        case steps.StepFailed(step=step, reason=reason, message=message):
+            return [("Failed", f"step {step}: {reason}: {message}")]
+        case steps.StepStarted(purpose=purpose) if purpose not in ("react", "direct"):
+            return [("Step", _step_text(event))]
+        case steps.StepFinished(step=step) if step not in ("main", "plan"):
+            return [("Done", step)]
+        case _:
+            return []
+
+
+def plan_text(proposed: Iterable[plans.PlanStep]) -> str:
+    """A plan as a person would write it down: a line for each step."""
+    return "\n".join(map(_line, proposed))
+
+
+def _line(step: plans.PlanStep) -> str:
+    after = f"  after {', '.join(step.depends_on)}" if step.depends_on else ""
+    each = f"  for each of {step.for_each}" if step.for_each else ""
+    return f"{step.id} [{step.tool}] {step.description}{each}{after}"
+
+
+def _step_text(started: steps.StepStarted) -> str:
+    again = f" (attempt {started.attempt})" if started.attempt > 1 else ""
+    what = "asking for a plan" if started.purpose == "plan" else started.task
+    return f"{started.step}{again}: {what}"
 
 
 def _thoughts(reply: model_calls.ModelAnswered) -> Told:

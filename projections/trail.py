@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from pydantic_core import to_json
 
+from playhead.events.children import ChildFinished
 from playhead.events.event import Event, Json
 from playhead.events.guards import LoopDetected
 from playhead.events.spec import LoopRules, Threshold
@@ -74,7 +75,7 @@ class Trail:
         """A call has ended."""
         call = sha256(to_json([tool, sorted(arguments.items())])).digest()
         answer = sha256(call + _said(outcome)).digest()
-        failed = not isinstance(outcome, ToolSucceeded)
+        failed = not _went_well(outcome)
         self.tool = tool
         self._steps.append(Trod(call, answer, failed))
         new = not failed and answer not in self._known
@@ -144,5 +145,13 @@ def _said(outcome: Event) -> bytes:
             return f"{error}: {message}".encode()
         case ToolRefused(reason=reason, message=message):
             return f"{reason}: {message}".encode()
+        case ChildFinished(answer=answer, output=output, reason=reason, message=message):
+            return to_json([answer, output, reason, message])
         case _:
             return outcome.kind.encode()
+
+
+def _went_well(outcome: Event) -> bool:
+    if isinstance(outcome, ChildFinished):
+        return outcome.status == "finished"
+    return isinstance(outcome, ToolSucceeded)

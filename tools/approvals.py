@@ -19,10 +19,14 @@ def binding(spec: ToolSpec, arguments: Mapping[str, Json]) -> str:
 
 def matches(approval: Approval, arguments: Mapping[str, Json]) -> bool:
     """Whether a rule given as data wants a person: the arguments fit its schema."""
-    schema = approval.argument_schema or {}
+    return matches_schema(approval.argument_schema or {}, arguments)
+
+
+def matches_schema(schema: dict[str, Json], value: Mapping[str, Json]) -> bool:
+    """Whether an object fits a schema that is a rule."""
     digest = sha256(canonical(schema)).hexdigest()
     rule = ToolSpec(name="rule", description="", input_schema=schema, definition=digest)
-    return check(rule, arguments) is None
+    return check(rule, value) is None
 
 
 async def ask_approval(

@@ -128,7 +128,7 @@ def _endpoint(url: str | None) -> dict[str, str]:
 
 def _about(run: str, chosen: Chosen, log: Path | None) -> str:
     agent = chosen.agent
-    tools = ", ".join(tool.spec.name for tool in agent.all_tools) or "no tools"
+    tools = ", ".join(tool.name for tool in agent.spec().tools) or "no tools"
     about = f"run {run}, in {log_path(log)}: {agent.name} with {tools}"
     if agent.name == ASSISTANT and "workspace" in chosen.metadata:
         about += f"; it may read the files below {chosen.metadata['workspace']} (--workspace)"

@@ -64,7 +64,7 @@ def test_a_divergence_is_shown_side_by_side_and_exits_with_1(
     assert "diverges at record 2: reason" in said.out
     (line,) = (line for line in said.out.splitlines() if line.startswith("reason"))
     assert "a coin was tossed" in line
-    assert "the only strategy so far" in line
+    assert "a maybe: 5 tools" in line
     report = json.loads(playhead("replay", "last", "--log", "other.db", "--json").out)
     assert (report["matches"], report["divergence"]["seq"]) == (False, 2)
     assert playhead("replay", "last", "--log", "other.db", "--to", "1").code == 0

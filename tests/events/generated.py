@@ -1,6 +1,7 @@
 """Strategies for events of every kind, derived from the types of their fields."""
 
 import types
+from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin
 
 from hypothesis import strategies as st
@@ -8,6 +9,7 @@ from pydantic import BaseModel, JsonValue
 
 from playhead.events.event import Event
 from playhead.events.kinds import KINDS
+from playhead.events.spec import AgentSpec, ToolSpec
 
 texts = st.text(st.characters(codec="utf-8"), max_size=40)
 floats = st.floats(allow_nan=False, allow_infinity=False)
@@ -43,15 +45,27 @@ def of_type(wanted: Any) -> st.SearchStrategy[Any]:
     if origin is dict:
         return st.dictionaries(texts, of_type(arguments[1]), max_size=4)
     assert issubclass(wanted, BaseModel), wanted
+    if wanted is AgentSpec:  # an agent's tool may be an agent, and so on
+        return st.deferred(lambda: of_agent())
     return of_model(wanted)
 
 
-def of_model(cls: type[BaseModel]) -> st.SearchStrategy[Any]:
+def of_model(cls: type[BaseModel], without: str = "") -> st.SearchStrategy[Any]:
     """Instances of a Pydantic model, its optional fields given or left out."""
-    fields = {name: of_type(field.annotation) for name, field in cls.model_fields.items()}
-    required = {n: fields[n] for n, field in cls.model_fields.items() if field.is_required()}
+    fields = {n: of_type(field.annotation) for n, field in cls.model_fields.items() if n != without}
+    required = {n: fields[n] for n in fields if cls.model_fields[n].is_required()}
     optional = {n: fields[n] for n in fields.keys() - required.keys() if n != "kind"}
     return st.fixed_dictionaries(required, optional=optional).map(lambda given: cls(**given))
+
+
+@cache
+def of_agent() -> st.SearchStrategy[Any]:
+    """Agents; few of their tools are agents, and none of those has tools."""
+    plain = of_model(AgentSpec, without="tools")
+    nothing = st.just({})
+    child = st.builds(ToolSpec, name=texts, description=texts, input_schema=nothing, agent=plain)
+    tools = st.lists(of_model(ToolSpec, without="agent") | child, max_size=2).map(tuple)
+    return st.builds(lambda agent, tools: agent.model_copy(update={"tools": tools}), plain, tools)
 
 
 events: st.SearchStrategy[Event] = st.one_of([of_model(cls) for cls in KINDS.values()])
