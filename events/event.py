@@ -27,4 +27,8 @@ class Event(Data):
     VERSION: ClassVar[int] = 1
     """The shape's version, stored beside the kind; raised with an upcaster when fields change."""
 
+    COMPACT: ClassVar[bool] = False
+    """Whether fields at their default are not stored, for kinds that come with every step. Their
+    defaults belong to the version: a test holds them."""
+
     kind: str

@@ -1,6 +1,6 @@
 """Model calls: the intent, and its two outcomes (their cause is the intent's seq)."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from playhead.events.event import Block, Event
 from playhead.events.spec import Usage
@@ -8,6 +8,8 @@ from playhead.events.spec import Usage
 
 class ModelRequested(Event):
     """The executor asks the model. The prompt is not stored: it is rendered from the log."""
+
+    COMPACT: ClassVar[bool] = True
 
     kind: Literal["model_requested"] = "model_requested"
     step: str
@@ -37,6 +39,8 @@ class ModelRequested(Event):
 class ModelAnswered(Event):
     """A whole reply arrived."""
 
+    COMPACT: ClassVar[bool] = True
+
     kind: Literal["model_answered"] = "model_answered"
     content: tuple[Block, ...]
     stop_reason: str
@@ -49,6 +53,8 @@ class ModelAnswered(Event):
 
 class ModelFailed(Event):
     """No whole reply: an error, a cut stream, a cancel, an interruption by a crash."""
+
+    COMPACT: ClassVar[bool] = True
 
     kind: Literal["model_failed"] = "model_failed"
     error: str

@@ -4,13 +4,15 @@ A call is (run, seq of its ToolRequested) through all attempts; so is its idempo
 of an outcome is the seq of its ToolStarted.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from playhead.events.event import Block, Event, Json
 
 
 class ToolRequested(Event):
     """The executor wishes a tool call. A wish that never starts ends by ToolRefused."""
+
+    COMPACT: ClassVar[bool] = True
 
     kind: Literal["tool_requested"] = "tool_requested"
     step: str
@@ -22,6 +24,8 @@ class ToolRequested(Event):
 
 class ToolStarted(Event):
     """One attempt of a call is about to start."""
+
+    COMPACT: ClassVar[bool] = True
 
     kind: Literal["tool_started"] = "tool_started"
     call: int
@@ -37,6 +41,8 @@ class ToolStarted(Event):
 class ToolSucceeded(Event):
     """The tool gave a result."""
 
+    COMPACT: ClassVar[bool] = True
+
     kind: Literal["tool_succeeded"] = "tool_succeeded"
     result: Json = None
     """Text, or a JSON value; None for a tool that returns nothing."""
@@ -48,6 +54,8 @@ class ToolSucceeded(Event):
 
 class ToolFailed(Event):
     """The tool gave an error that the model can act on."""
+
+    COMPACT: ClassVar[bool] = True
 
     kind: Literal["tool_failed"] = "tool_failed"
     error: str

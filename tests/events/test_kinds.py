@@ -63,7 +63,7 @@ def test_every_event_that_is_stored_comes_back_equal(event: Event) -> None:
     assert record.event == event
     assert type(record.event) is type(event)
     assert json.loads(payload(row, bodies.__getitem__)) == json.loads(
-        event.model_dump_json(exclude_none=True, exclude={"kind"})
+        event.model_dump_json(exclude_none=True, exclude_defaults=event.COMPACT, exclude={"kind"})
     )
 
 

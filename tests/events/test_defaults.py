@@ -1,0 +1,39 @@
+"""Compact kinds do not store fields at their default: so a default never changes in a version."""
+
+import json
+
+from playhead.events.kinds import KINDS
+from playhead.events.spec import Usage
+
+KNOWN = {
+    ("model_requested", 1): {
+        "not_before": None, "reserved_cost": None, "task": "reasoning", "reason": "",
+        "endpoint": "", "fallbacks": 0, "purpose": "step",
+    },
+    ("model_answered", 1): {"request_id": None},
+    ("model_failed", 1): {
+        "status": None, "retry_after": None, "duration_ms": None, "usage": None,
+    },
+    ("tool_requested", 1): {"use": None},
+    ("tool_started", 1): {"not_before": None},
+    ("tool_succeeded", 1): {"result": None, "content": None, "cached": None},
+    ("tool_failed", 1): {"hint": None, "retry_after": None, "retryable": None, "duration_ms": None},
+}  # fmt: skip
+"""What was written without a field is read back with this."""
+
+
+def test_the_defaults_of_compact_kinds_are_those_of_their_version() -> None:
+    found = {
+        (kind, cls.VERSION): {
+            name: field.get_default(call_default_factory=True)
+            for name, field in cls.model_fields.items()
+            if name != "kind" and not field.is_required()
+        }
+        for kind, cls in KINDS.items()
+        if cls.COMPACT
+    }
+    assert found == KNOWN
+
+
+def test_an_empty_usage_is_all_zeros() -> None:
+    assert set(json.loads(Usage().model_dump_json()).values()) == {0}
