@@ -27,7 +27,13 @@ class Choice(NamedTuple):
 
 
 def ask(
-    state: RunState, step_id: str, *, attempt: int = 1, wait: int | None = None, why: str = ""
+    state: RunState,
+    step_id: str,
+    *,
+    attempt: int = 1,
+    wait: int | None = None,
+    why: str = "",
+    beside: Sequence[Event] = (),
 ) -> Sequence[Event]:
     """What asks the model for the step's next reply; first its router, if there is one.
 
@@ -37,18 +43,19 @@ def ask(
         attempt: from 1; a later one stays in its round.
         wait: microseconds since the epoch before which it does not start.
         why: why it is asked again, if it is.
+        beside: what is decided at the same time for other steps: it counts for the limits too.
     """
     step = state.steps[step_id]
     if not step.task_type:
         return [RuleAsked(rule="router", step=step_id, subject=step.task)]
     choice = _choose(state, step, why)
     asked = _request(state, step, choice, attempt, wait)
-    over = _over_limit(state, asked)
+    over = _over_limit(state, asked, beside)
     cheaper = state.agent.budget.cheaper
     if isinstance(over, LimitReached) and over.limit == "max_cost" and cheaper is not None:
         reason = f"{choice.target.model} would pass max_cost; {cheaper.model} does not"
         asked = _request(state, step, Choice(cheaper, reason), attempt, wait)
-        over = _over_limit(state, asked)
+        over = _over_limit(state, asked, beside)
     return [over or asked]
 
 
@@ -119,7 +126,9 @@ def _request(
     )  # fmt: skip
 
 
-def _over_limit(state: RunState, asked: ModelRequested) -> LimitReached | StepFailed | None:
+def _over_limit(
+    state: RunState, asked: ModelRequested, beside: Sequence[Event] = ()
+) -> LimitReached | StepFailed | None:
     limits, spent, new = state.limits, state.spent, asked.attempt == 1
     over = over_share(state.steps[asked.step], asked)
     if over is not None:
@@ -137,7 +146,7 @@ def _over_limit(state: RunState, asked: ModelRequested) -> LimitReached | StepFa
     if asked.reserved_cost is None or spent.unpriced:
         message = f"max_cost is set and {asked.model} has no known price: give the agent prices="
         return StepFailed(step=asked.step, reason="unknown_price", message=message)
-    cost = spent.cost_at_most + asked.reserved_cost
+    cost = spent.cost_at_most + sum(call.reserved_cost or 0 for call in calls)
     if cost > picodollars(limits.max_cost):
         wanted_dollars = cost / PICODOLLARS
         return LimitReached(limit="max_cost", maximum=limits.max_cost, wanted=wanted_dollars)

@@ -13,6 +13,7 @@ from playhead.events.guards import RuleAnswered, RuleAsked
 from playhead.events.model_calls import ModelAnswered, ModelFailed, ModelRequested
 from playhead.events.record import Record
 from playhead.events.request import Reply, Request
+from playhead.events.runs import LimitReached
 from playhead.events.spec import text_of
 from playhead.events.steps import StepFailed, StepFinished
 from playhead.events.tool_calls import ToolRequested
@@ -59,7 +60,7 @@ class Executor(Role):
             case RuleAnswered() as answered if (asked := _asked(state, record)).rule != "router":
                 return [] if asked.rule != "output" else _on_rule(state, asked, answered)
             case _:
-                return [event for step in list(state.ready) for event in _go_on(state, step)]
+                return _go_on_all(state)
 
     async def perform(self, intent: Record, job: Job, agent: str) -> Event:
         """Ask the model once, or a function of the user's about it."""
@@ -196,17 +197,24 @@ def _on_rule(state: RunState, asked: RuleAsked, answered: RuleAnswered) -> Seque
     return [StepFinished(step=step.id, answer=step.said, output=asked.subject)]
 
 
-def _go_on(state: RunState, step_id: str) -> Sequence[Event]:
-    """After the calls of a round: look for loops, then ask again."""
+def _go_on_all(state: RunState) -> Sequence[Event]:
+    """After the calls of a round: look for loops, then ask again; for each step that is ready."""
+    decided: list[Event] = []
+    for step in list(state.ready):
+        decided += _go_on(state, step, decided)
+        if decided and isinstance(decided[-1], LimitReached):
+            break
+    return decided
+
+
+def _go_on(state: RunState, step_id: str, beside: Sequence[Event]) -> Sequence[Event]:
     step = state.steps[step_id]
     if step.problem is not None:
         return [_failed(step, "unresolved", step.problem)]
     if step.purpose == "tool" and state.plan is not None:
         return [call_of_plan(state.plan, step)]
-    loop = state.steps[step_id].trail.loop(step_id, state.agent.loops)
-    if loop is None:
-        return ask(state, step_id)
-    return [loop]
+    loop = step.trail.loop(step_id, state.agent.loops)
+    return ask(state, step_id, beside=beside) if loop is None else [loop]
 
 
 def _failed(step: Step, reason: str, message: str) -> StepFailed:
