@@ -94,7 +94,9 @@ def encode(event: Event) -> Encoded:
         raise NotStorable(event.kind, "this code does not know the kind")
     cls = type(event)
     try:
-        data = cls.__pydantic_serializer__.to_json(event, exclude_none=True, exclude={"kind"})
+        data = cls.__pydantic_serializer__.to_json(
+            event, exclude_none=True, exclude_defaults=cls.COMPACT, exclude={"kind"}
+        )
         back = cls.__pydantic_validator__.validate_json(data)
     except (PydanticSerializationError, ValidationError, ValueError, RecursionError) as error:
         raise NotStorable(event.kind, _first_line(error)) from error
