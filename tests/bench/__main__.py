@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.bench.bill import bill
 from tests.bench.children import Child, Figures, children, medians, stub
 from tests.bench.figures import Table
 from tests.bench.start import IMPORTS, cpu_of, make_log, python
@@ -149,6 +150,7 @@ SECTIONS: dict[str, Callable[[Size], Iterator[Table]]] = {
     "log": log_rate,
     "crowd": crowds,
     "start": start,
+    "bill": lambda _: bill(),
 }
 
 
