@@ -81,6 +81,9 @@ def replay(log: Reader, run: str, to: int | None = None) -> ReplayReport:
         if isinstance(opening.event, UnknownEvent):
             msg = f"run {run} has the kind {opening.event.kind!r}: upgrade Playhead"
             raise UsageError(msg)
+        if isinstance(opening.event, RunStarted) and opening.event.redacted:
+            msg = f"run {run} is a redacted copy: what was said is gone, so it cannot be replayed"
+            raise UsageError(msg)
         if state is None:
             past = opening.event.past if isinstance(opening.event, RunStarted) else None
             state = RunState(opening.run, recall_session(log, past))

@@ -28,6 +28,8 @@ class RunStarted(Event):
     """How requests are rendered; a released format is frozen."""
     metadata: dict[str, str] = Field(default_factory=dict)
     """The caller's own words about the run: for filters, and for finding the agent again."""
+    redacted: bool | None = None
+    """This is a copy without words: it can be read and verified, not decided again."""
 
 
 class MessageReceived(Event):

@@ -381,6 +381,8 @@ def _run_started(state: RunState, record: Record, event: runs.RunStarted) -> Non
     state.code = event.code
     if event.context_format != CONTEXT_FORMAT:
         state.strange = f"context format {event.context_format}"
+    if event.redacted:
+        state.strange = "redacted words"
 
 
 def _nothing(*_: object) -> None:
