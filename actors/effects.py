@@ -159,7 +159,9 @@ class Effects:
         tasks.pop(intent.seq, None)
         if not tasks:
             del self._tasks[run]
-        self._arrive(run, Opening(outcome, role.name, "effect", intent.seq))
+        # What a fork is given, no role brought about: it cost nothing, and the record says so.
+        who = role.name if do in (role.perform, role.recover) else "runtime"
+        self._arrive(run, Opening(outcome, who, "effect", intent.seq))
 
     async def _wait(self, intent: Record) -> None:
         not_before = getattr(intent.event, "not_before", None)

@@ -153,9 +153,9 @@ def agent_of(log: Reader, run: str, at: int | None = None) -> AgentSpec:
     while stream is not None and stream.parent is not None and stream.parent_seq is not None:
         first = stream.parent_seq + 1
         if at is None or at >= first:
-            event = decode(next(log.read(stream.id, first - 1, first)), log.body).event
-            if isinstance(event, RunForked) and event.agent is not None:
-                return event.agent
+            forked = decode(next(log.read(stream.id, first - 1, first)), log.body).event
+            if isinstance(forked, RunForked) and forked.agent is not None:
+                return forked.agent
         stream = log.stream(stream.parent)
     row = None if stream is None else next(log.read(stream.id, 0, 1), None)
     event = None if row is None else decode(row, log.body).event

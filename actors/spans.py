@@ -156,4 +156,5 @@ def _turns(records: Iterator[Record]) -> Iterator[list[Record]]:
 
 
 def _records(log: Reader, run: str, to: int | None) -> Iterator[Record]:
-    return (decode(row, log.body) for row in log.read(run, 0, to))
+    """A run's records; a fork's past as its own, for a trace of its own."""
+    return (decode(row, log.body)._replace(run=run) for row in log.read(run, 0, to))

@@ -9,7 +9,7 @@ that its pointers reach: what it was forked from, what its session said before, 
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from pydantic_core import from_json, to_json
 
@@ -191,7 +191,7 @@ def _fields(line: bytes, number: int) -> dict[str, Any]:
     except ValueError as error:
         msg = f"line {number} of the export is no JSON: is it an export?"
         raise LogDamaged(msg) from error
-    return fields if isinstance(fields, dict) else {}
+    return cast("dict[str, Any]", fields) if isinstance(fields, dict) else {}
 
 
 def _stored(run: str, fields: dict[str, Any], number: int) -> Stored:

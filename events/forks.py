@@ -11,7 +11,7 @@ class GivenResult(Data):
 
     call: int
     """The seq of the parent's ToolRequested."""
-    result: Json
+    result: Json = None
 
 
 class RunForked(Event):

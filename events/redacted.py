@@ -10,24 +10,27 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 
 from playhead.events.event import Event
 from playhead.events.exports import lines_of, reach
 from playhead.events.kinds import decode, seal
 from playhead.events.log import Append, Head, Reader
 from playhead.events.memory_log import MemoryLog
-from playhead.events.record import GENESIS, Record
+from playhead.events.record import GENESIS, Record, Stored
 from playhead.events.runs import RunStarted
 
 REDACTED = "[redacted]"
 
 NAMES = frozenset({
-    "binding", "code", "definition", "endpoint", "hash", "id", "kept", "kind", "limit", "model",
-    "name", "parent", "price_table", "request", "request_id", "role", "run", "running", "step",
-    "task_type", "tool", "tool_use_id", "type", "use",
+    "binding", "code", "definition", "endpoint", "hash", "kept", "kind", "limit", "model", "name",
+    "parent", "price_table", "request", "request_id", "run", "running", "step", "task_type",
+    "tool", "use",
 })  # fmt: skip
-"""Fields that name a part of the machine, never what somebody said."""
+"""Fields of events that name a part of the machine, never what somebody said."""
+
+OF_BLOCKS = frozenset({"type", "id", "name", "tool_use_id"})
+"""The same for content blocks."""
 
 WORDS = frozenset({"error", "reason"})
 """Fields that hold a word for machines, or words for people: a single word stays."""
@@ -40,25 +43,55 @@ T = TypeVar("T", bound=BaseModel)
 def redact(model: T) -> T:
     """The event or value without what was said in it."""
     fields = {
-        name: _redacted(name, getattr(model, name), info.annotation)
+        name: _field(name, getattr(model, name), info.annotation)
         for name, info in type(model).model_fields.items()
     }
     return type(model).model_validate(fields)
 
 
-def _redacted(name: str, value: Any, annotation: Any = None) -> Any:
+def _field(name: str, value: Any, annotation: Any) -> Any:
     match value:
-        case str():
+        case str() if not _is_json(annotation):
             return value if _stays(name, value, annotation) else _replaced(name, value)
         case BaseModel():
             return redact(value)
-        case list() | tuple():
-            return [_redacted(name, inner) for inner in cast("list[Any]", value)]
+        case tuple():
+            inner = get_args(annotation)[:1] or (None,)
+            return [_field(name, each, inner[0]) for each in cast("tuple[Any, ...]", value)]
+        case dict() if not _is_given(annotation):
+            fields = cast("dict[str, Any]", value)
+            return {key: _field("", each, None) for key, each in fields.items()}
+        case dict() | list():
+            return _given(value, OF_BLOCKS if name == "content" else frozenset())
+        case _:
+            return REDACTED if value is not None and _is_json(annotation) else value
+
+
+def _given(value: Any, keep: frozenset[str]) -> Any:
+    """A value that somebody gave: not only its texts are words."""
+    match value:
         case dict():
             fields = cast("dict[str, Any]", value)
-            return {key: _redacted(key, inner) for key, inner in fields.items()}
+            return {
+                key: inner if key in keep and isinstance(inner, str) else
+                _given(inner, frozenset() if key == "input" else keep)
+                for key, inner in fields.items()
+            }  # fmt: skip
+        case list():
+            return [_given(inner, keep) for inner in cast("list[Any]", value)]
+        case None:
+            return None
         case _:
-            return value
+            return REDACTED
+
+
+def _is_given(annotation: Any) -> bool:
+    """Whether the values of a dict are JSON, and no part of a spec."""
+    return _is_json(annotation) or any(map(_is_given, get_args(annotation)))
+
+
+def _is_json(annotation: Any) -> bool:
+    return annotation == JsonValue or JsonValue in get_args(annotation)
 
 
 def _stays(name: str, value: str, annotation: Any) -> bool:
@@ -84,7 +117,8 @@ def export_redacted(reader: Reader, run: str) -> Iterator[bytes]:
         begin = stream.parent_seq or 0
         before = next(copy.read(stream.parent or "", begin - 1, begin), None) if begin else None
         head = previous = Head(begin, before.hash if before else GENESIS)
-        rows, bodies = [], {}
+        rows: list[Stored] = []
+        bodies: dict[str, bytes] = {}
         for row in reader.read(stream.id, begin):
             record = decode(row, reader.body)
             record = record._replace(event=_event(record, copy), command=None)

@@ -12,6 +12,7 @@ from playhead.events.event import Json
 from playhead.events.forks import GivenResult
 from playhead.events.log import Log, Reader
 from playhead.events.spec import AgentSpec, Limits, LoopRules
+from playhead.prices import prices_for
 
 
 def new_run_id() -> str:
@@ -44,7 +45,13 @@ class Instead:
         spec = before if self.agent is None else self.agent.spec()
         if self.model is not None:
             model = spec.model.model_copy(update={"model": self.model})
-            spec = spec.model_copy(update={"model": model, "routing": {}})
+            prices, table = prices_for([self.model], {})
+            spec = spec.model_copy(
+                update={
+                    "model": model, "routing": {}, "fallback": (),
+                    "prices": {**spec.prices, **prices}, "price_table": table or spec.price_table,
+                }
+            )  # fmt: skip
         for name in ("instructions", "limits", "loops"):
             if getattr(self, name) is not None:
                 spec = spec.model_copy(update={name: getattr(self, name)})

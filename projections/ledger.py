@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple, TypeAlias
 
+from playhead.events.forks import RunForked
 from playhead.events.model_calls import ModelAnswered, ModelFailed, ModelRequested
 from playhead.events.prices import Price
 from playhead.events.record import Record
@@ -83,10 +84,14 @@ class Ledger:
         event = record.event
         if isinstance(event, RunStarted):
             self._started = event
+        elif isinstance(event, RunForked) and event.agent is not None and self._started is not None:
+            self._started = self._started.model_copy(update={"agent": event.agent})
         elif isinstance(event, ModelRequested):
             self._open[record.seq] = (record.at, event)
         elif isinstance(event, ModelAnswered | ModelFailed) and record.cause in self._open:
             at, asked = self._open.pop(record.cause)
+            if record.actor == "runtime":
+                return None  # answered from the records of a fork's parent
             return self._line(record.run, record.cause, at, asked, event)
         return None
 

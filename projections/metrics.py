@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from playhead.events.children import ChildFinished, Spending
+from playhead.events.forks import RunForked
 from playhead.events.model_calls import ModelAnswered, ModelFailed, ModelRequested
 from playhead.events.prices import PICODOLLARS
 from playhead.events.record import Record
@@ -72,6 +73,8 @@ class RunMetrics:
             return
         self.seq = record.seq
         self.started_at = self.started_at or record.at
+        if isinstance(record.event, RunForked):
+            self.started_at += record.at - self.last_at  # the time in between was nobody's
         self.last_at = record.at
         self._price(record)
         match record.event:

@@ -68,6 +68,7 @@ WORDS: Mapping[str, tuple[Heading, str]] = {
     "budget_neared": ("Limit", "the cost nears the cap of ${e.maximum:g}"),
     "time_reached": ("Limit", "{e.due}: its time has come"),
     "cancel_requested": ("Stop", "cancel requested. {e.reason}"),
+    "run_forked": ("Note", "forked from run {e.parent} at its record {e.at}"),
     "run_paused": ("Paused", "{e.reason}"),
     "run_resumed": ("Resumed", "{e.reason}"),
     "run_finished": ("Answer", "{e.answer}"),

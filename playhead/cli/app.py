@@ -8,15 +8,21 @@ from typing import Annotated
 import typer
 
 from playhead.cli import (
+    carry,
+    causes,
     check,
+    compat,
     cost,
+    diff,
     doctor,
     exits,
+    fork,
     housekeeping,
     look,
     metrics,
     people,
     run,
+    tail,
     tell,
     trace,
     why,
@@ -58,9 +64,12 @@ for command in (
     run.run, run.resume, tell.cancel, tell.pause, tell.send,
     look.runs, look.show, why.why, cost.cost, check.replay, check.verify, doctor.doctor,
     people.approvals, people.approve, people.deny, people.resolve, trace.export_trace,
-    metrics.metrics, housekeeping.backup, housekeeping.restore, housekeeping.archive,
+    fork.fork, diff.diff, causes.causes, tail.tail, carry.export, metrics.metrics,
+    housekeeping.backup, housekeeping.restore, housekeeping.archive,
 ):  # fmt: skip
     app.command()(command)
+app.command("import")(carry.import_)
+app.command("check-compat")(compat.check_compat)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -21,7 +21,9 @@ from playhead.prices import prices_for
 from playhead.projections.ledger import Bill, By, Ledger, Line, bill, grouped, repriced
 from playhead.projections.run_list import find_runs
 
-KINDS = frozenset({"run_started", "model_requested", "model_answered", "model_failed"})
+KINDS = frozenset({
+    "run_started", "run_forked", "model_requested", "model_answered", "model_failed",
+})  # fmt: skip
 """What the ledger looks at; nothing else is even decoded."""
 
 TODAY = "today"

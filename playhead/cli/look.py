@@ -10,6 +10,7 @@ from rich.text import Text
 
 from playhead.cli import exits
 from playhead.cli.find import find, log_option, reading, records, run_list
+from playhead.cli.moment import show_at
 from playhead.cli.options import Json, LogFile, RunId
 from playhead.cli.output import (
     columns,
@@ -81,6 +82,10 @@ def show(
         bool, typer.Option("--records", help="Every record as it is in the log.")
     ] = False,
     full: Annotated[bool, typer.Option("--full", help="Long texts whole.")] = False,
+    at: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="The state after record N, and what N changed."),
+    ] = None,
     log: LogFile = None,
     json: Json = False,
 ) -> int:
@@ -91,6 +96,8 @@ def show(
     """
     with reading(log) as reader:
         run = find(reader, run)
+        if at is not None:
+            return show_at(reader, run, at, json=json, full=full)
         story = read_story(run, records(reader, run))
     if json:
         say_json(_document(story, thoughts, all_records))
@@ -113,8 +120,11 @@ def _head(story: Story) -> None:
     if message:
         about.append(plain(f": {message if word in ('paused', message) else f'{word}: {message}'}"))
     out.print(about)
-    parts = [started.agent.name, f"model {started.agent.model.model}"]
-    parts += [f"session {started.session}"] if started.session else []
+    parts = [story.agent.name, f"model {story.agent.model.model}"]
+    if story.forked is not None:
+        parts.append(f"forked from {story.forked.parent} at {story.forked.at}")
+    elif started.session:
+        parts.append(f"session {started.session}")
     out.print(plain(", ".join([*parts, moment(story.metrics.started_at)])), style="dim")
     out.line()
 

@@ -81,7 +81,7 @@ def run(
     with Runtime(log_path(log), base_url=base_url, only_runs=()) as runtime:
         metadata = {**chosen.metadata, **_endpoint(base_url)}
         started = runtime.start(chosen.agent, goal, session=session, metadata=metadata)
-        return _attend(
+        return attend(
             runtime, Live(started.id, quiet=json), log, _about(started.id, chosen, log), note
         )
 
@@ -111,14 +111,14 @@ def resume(
     except LogOwned as owned:
         return resume_elsewhere(log_path(log), story, owned.owner)
     with runtime:
-        known = again(story.started.agent, metadata, agent)
+        known = again(story.agent, metadata, agent)
         note = demonstration(known, base_url)
         runtime.register(known)
         if runtime.status(run) == "paused":
             runtime.resume(run)
         after = len(story.records)
         about = f"run {run}: going on after record {after}"
-        return _attend(runtime, Live(run, after, quiet=json), log, about, note)
+        return attend(runtime, Live(run, after, quiet=json), log, about, note)
 
 
 def _endpoint(url: str | None) -> dict[str, str]:
@@ -135,7 +135,7 @@ def _about(run: str, chosen: Chosen, log: Path | None) -> str:
     return about
 
 
-def _attend(runtime: Runtime, live: Live, log: Path | None, about: str, note: str | None) -> int:
+def attend(runtime: Runtime, live: Live, log: Path | None, about: str, note: str | None) -> int:
     """Show a run until it ends or is paused; the exit code."""
     try:
         interrupted = _watch(runtime, live, about, note)

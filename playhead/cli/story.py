@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 from playhead.events.errors import LogDamaged
 from playhead.events.event import Event
+from playhead.events.forks import RunForked
 from playhead.events.kinds import ENDINGS, INTENTS, OUTCOMES
 from playhead.events.record import Record
 from playhead.events.runs import RunFinished, RunPaused, RunStarted
-from playhead.events.spec import Status, Usage
+from playhead.events.spec import AgentSpec, Status, Usage
 from playhead.projections.metrics import RunMetrics
 from playhead.projections.timeline import Entry, timeline
 
@@ -30,6 +31,9 @@ class Story:
     """By seq."""
     metrics: RunMetrics = field(default_factory=RunMetrics)
     paused: RunPaused | None = None
+    forked: RunForked | None = None
+    """Where it left its parent, if it is a fork."""
+    forked_agent: AgentSpec | None = None
     ending: Event | None = None
     open: dict[int, Record] = field(default_factory=dict[int, Record])
     """Intents without an outcome, by seq."""
@@ -46,6 +50,9 @@ class Story:
         match record.event:
             case RunPaused() as paused:
                 self.paused = paused
+            case RunForked() as forked:
+                self.forked, self.paused = forked, None
+                self.forked_agent = forked.agent or self.forked_agent
             case event if kind in ENDINGS:
                 self.ending, self.paused = event, None
             case _ if kind == "run_resumed" and not record.held:
@@ -61,6 +68,11 @@ class Story:
             msg = f"run {self.run} does not begin with run_started"
             raise LogDamaged(msg)
         return first.event
+
+    @property
+    def agent(self) -> AgentSpec:
+        """The agent that goes on with it: as it started, or as its last fork has it."""
+        return self.forked_agent or self.started.agent
 
     @property
     def status(self) -> Status:
@@ -114,9 +126,10 @@ class Story:
             "run": self.run,
             "status": self.status,
             "goal": started.goal,
-            "agent": started.agent.name,
-            "model": started.agent.model.model,
-            "session": started.session,
+            "agent": self.agent.name,
+            "model": self.agent.model.model,
+            "session": None if self.forked else started.session,
+            "parent": self.forked and {"run": self.forked.parent, "at": self.forked.at},
             "answer": finished.answer if finished else None,
             "output": finished.output if finished else None,
             "reason": word or None,

@@ -22,6 +22,7 @@ from playhead.forking import Instead
 from playhead.run import Run
 from playhead.testing import ScriptedModel, call
 from playhead.tools.context import ToolContext
+from playhead.tools.tool import AnyTool
 from tests.actors.agents import add, kinds, records, runtime
 
 LOST = "two replies asked for what the log has"
@@ -59,12 +60,20 @@ def script(body: dict[str, Any]) -> Any:
             return "; ".join(str(b["content"]) for b in said)
 
 
+def counted(body: dict[str, Any]) -> Any:
+    return f"live: {results(body)}"
+
+
+def heard(body: dict[str, Any]) -> Any:
+    return f"heard {body['messages'][-1]['content'][0]['text']}"
+
+
 def silent(_: dict[str, Any]) -> Any:
     return ModelError("asked", "the model was asked, though the log has its answer")
 
 
 def shopper(shop: Shop, model: Any = script, **more: Any) -> Agent[str]:
-    tools = [add, tool(effect="keyed")(shop.order)]
+    tools: list[AnyTool] = [add, tool(effect="keyed")(shop.order)]
     return Agent(name="shopper", model=ScriptedModel(model), tools=tools, **more)
 
 
@@ -134,21 +143,22 @@ def test_a_fork_is_its_parents_record_for_record_up_to_the_cut(
 
 
 @pytest.mark.parametrize(
-    "change", [{"model": "another"}, {"instructions": "Be brief."}], ids=["model", "instructions"]
+    "change", [Instead(model="another"), Instead(instructions="Be brief.")], ids=["model", "words"]
 )
 def test_from_the_first_request_that_differs_a_fork_is_live(
-    parent: tuple[MemoryLog, str], change: dict[str, str]
+    parent: tuple[MemoryLog, str], change: Instead
 ) -> None:
     log, run = copy(parent[0], parent[1]), parent[1]
     before = records(log, run)
     second = [r.seq for r in before if r.event.kind == "model_requested"][1]
-    agent = shopper(Shop(), lambda body: f"live: {results(body)}")
+    agent = shopper(Shop(), counted)
     with Runtime(log, [agent]) as made:
-        fork = made.fork(run, second, Instead(**change))
+        fork = made.fork(run, second, change)
         assert answer(fork) == "live: 2"
-    asked = agent.model.requests[0].body  # type: ignore[union-attr]
-    assert asked.get("model") == change.get("model", asked["model"])
-    assert change.get("instructions", "") in str(asked.get("system", ""))
+    assert isinstance(agent.model, ScriptedModel)
+    asked = agent.model.requests[0].body
+    assert asked.get("model") == (change.model or asked["model"])
+    assert (change.instructions or "") in str(asked.get("system", ""))
     assert replay(log, fork.id).matches
 
 
@@ -166,7 +176,7 @@ def test_a_result_can_be_another_one(parent: tuple[MemoryLog, str]) -> None:
 
 def test_a_message_is_heard_where_the_fork_begins(parent: tuple[MemoryLog, str]) -> None:
     log, run = copy(parent[0], parent[1]), parent[1]
-    agent = shopper(Shop(), lambda body: f"heard {body['messages'][-1]['content'][0]['text']}")
+    agent = shopper(Shop(), heard)
     with Runtime(log, [agent]) as made:
         fork = made.fork(run, None, Instead(message="and cake?"))
         assert answer(fork) == "heard and cake?"
@@ -316,7 +326,7 @@ def test_a_fork_reads_as_much_at_record_2_000_as_at_record_1_000() -> None:
                 run.cancel()
                 break
         list(run.events())
-    read = []
+    read: list[int] = []
     for at in (10, 1_000, 2_000):
         log.rows = 0
         cut = cut_at(log, run.id, at)

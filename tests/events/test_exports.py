@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,15 +14,16 @@ from playhead.events.exports import export, import_run
 from playhead.events.kinds import decode, seal
 from playhead.events.log import Head
 from playhead.events.memory_log import MemoryLog
+from playhead.events.model_calls import ModelAnswered
 from playhead.events.record import Record, Stored
 from playhead.events.redacted import REDACTED, export_redacted, redact
 from playhead.events.runs import MessageReceived, RunStarted
-from playhead.events.spec import AgentSpec, ModelSettings, Past
+from playhead.events.spec import AgentSpec, ModelSettings, Past, Usage
 from playhead.events.sqlite_log import SqliteLog
-from playhead.events.tool_calls import ToolSucceeded
+from playhead.events.tool_calls import ToolRequested, ToolSucceeded
 from playhead.events.verify import verify
 from tests.contracts.appends import append_of, fork, said, say, write
-from tests.events.generated import events, of_model
+from tests.events.generated import events, jsons, of_model
 
 AGENT = AgentSpec(name="a", instructions="my secret plan", model=ModelSettings(model="m"))
 
@@ -140,6 +142,36 @@ def test_a_redacted_export_carries_forks_and_pasts_with_hashes_of_its_own(log: M
     text = b"".join(lines).decode()
     for word in ("secret", "another way", "a child", "xxxx"):
         assert word not in text
+
+
+@given(jsons)
+def test_no_value_that_a_tool_gave_is_kept(value: Any) -> None:
+    kept = redact(ToolSucceeded(result=value, duration_ms=1.0)).result
+    assert set(leaves(kept)) <= {REDACTED, None}
+    assert len(leaves(kept)) == len(leaves(value))
+    wish = redact(ToolRequested(step="1", tool="t", arguments={"name": value, "id": "secret"}))
+    assert (wish.tool, wish.arguments["id"]) == ("t", REDACTED)
+    assert set(leaves(wish.arguments)) <= {REDACTED, None}
+
+
+def test_blocks_keep_their_shape_and_lose_their_words() -> None:
+    block = {"type": "tool_use", "id": "toolu_1", "name": "t", "input": {"name": "Ada", "n": 7}}
+    reply = ModelAnswered(
+        content=(block, {"type": "text", "text": "Ada"}), stop_reason="tool_use", usage=Usage(),
+        model="m", duration_ms=1.0,
+    )  # fmt: skip
+    kept = redact(reply)
+    assert kept.content[0] == block | {"input": {"name": REDACTED, "n": REDACTED}}
+    assert kept.content[1] == {"type": "text", "text": REDACTED}
+    assert (kept.model, kept.usage, kept.duration_ms) == ("m", Usage(), 1.0)
+
+
+def leaves(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [leaf for inner in value.values() for leaf in leaves(inner)]
+    if isinstance(value, list):
+        return [leaf for inner in value for leaf in leaves(inner)]
+    return [value]
 
 
 @given(of_model(MessageReceived))
