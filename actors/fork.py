@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
+from playhead.events.children import ChildStarted
 from playhead.events.errors import UnknownRun, UsageError
 from playhead.events.forks import GivenResult, RunForked
 from playhead.events.kinds import ENDINGS, OUTCOMES, decode, seal
@@ -113,8 +114,8 @@ def cut_before_result(log: Reader, run: str, call: int) -> Cut:
     """The place right before a call's last outcome, so that it can be given another one."""
     outcome = started = None
     for row in log.read(run, call):
-        event = decode(row, log.body).event if row.kind == "tool_started" else None
-        if isinstance(event, ToolStarted) and event.call == call:
+        event = decode(row, log.body).event if row.kind.endswith("_started") else None
+        if isinstance(event, ToolStarted | ChildStarted) and event.call == call:
             started = row.seq
         elif row.kind in OUTCOMES and row.cause is not None and row.cause == started:
             outcome = row.seq

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from pydantic_core import to_json
 
+from playhead.events.children import ChildFinished, ChildStarted
 from playhead.events.event import Event, Json
 from playhead.events.forks import RunForked
 from playhead.events.guards import ApprovalDecided, RuleAnswered, RuleAsked
@@ -131,9 +132,9 @@ class Book:
 
     def _look_up(self, intent: Record, wish: Callable[[int], Wish]) -> Event | None:
         event = intent.event
-        if isinstance(event, ToolStarted):
+        if isinstance(event, ToolStarted | ChildStarted):
             if event.call in self._given:
-                return ToolSucceeded(result=self._given[event.call], duration_ms=0.0)
+                return _outcome_with(event, self._given[event.call])
             if wish(event.call)[0] in self._forked.live:
                 return None
             if event.call in self._set_aside:
@@ -158,7 +159,9 @@ class Book:
         tool, arguments = wish(asked.call)
         if tool in self._forked.live:
             return False
-        found = self._next(_tool_key(tool, str(asked.subject), arguments))
+        key = _tool_key(tool, str(asked.subject), arguments)
+        child = _child_key(tool, arguments)
+        found = self._next(child if self._left[child] and self._forked.agent is None else key)
         if found is not None:
             self._set_aside[asked.call] = found
         return found is not None
@@ -176,6 +179,8 @@ class Book:
             case ToolStarted(call=call, definition=definition):
                 tool, arguments = wish(call)
                 return _tool_key(tool, definition, arguments)
+            case ChildStarted(call=call):
+                return _child_key(*wish(call))
             case RuleAsked(rule=rule, call=int(call)):
                 tool, arguments = wish(call)
                 return ("rule", rule, tool, _canonical(arguments))
@@ -186,6 +191,17 @@ class Book:
 
 def _tool_key(tool: str, definition: str, arguments: dict[str, Json]) -> Key:
     return ("tool", tool, definition, _canonical(arguments))
+
+
+def _child_key(tool: str, arguments: dict[str, Json]) -> Key:
+    return ("child", tool, _canonical(arguments))
+
+
+def _outcome_with(started: ToolStarted | ChildStarted, result: Json) -> Event:
+    if isinstance(started, ToolStarted):
+        return ToolSucceeded(result=result, duration_ms=0.0)
+    answer = result if isinstance(result, str) else to_json(result).decode()
+    return ChildFinished(status="finished", answer=answer)
 
 
 def _canonical(fields: dict[str, Json]) -> str:

@@ -68,6 +68,10 @@ def heard(body: dict[str, Any]) -> Any:
     return f"heard {body['messages'][-1]['content'][0]['text']}"
 
 
+def delegating(body: dict[str, Any]) -> Any:
+    return "Done." if results(body) else call("helper", task="help me")
+
+
 def silent(_: dict[str, Any]) -> Any:
     return ModelError("asked", "the model was asked, though the log has its answer")
 
@@ -415,3 +419,20 @@ def test_an_agent_that_is_not_known_here_is_a_mistake(parent: tuple[MemoryLog, s
     with Runtime(log) as made, pytest.raises(UsageError, match="not known here"):
         made.fork(run, 1)
     assert len(list(log.streams())) == 1
+
+
+def test_a_child_that_the_parent_had_finished_is_not_started_again() -> None:
+    child: Agent[str] = Agent(name="helper", model=ScriptedModel(["helped"]))
+    boss: Agent[str] = Agent(
+        name="boss",
+        model=ScriptedModel(delegating),
+        tools=[child],
+    )
+    with runtime(boss) as (made, log):
+        run = made.run(boss, "go").run_id
+        for at in cuts(log, run):
+            fork = made.fork(run, at)
+            assert answer(fork) == "Done."
+            assert replay(log, fork.id).matches
+        assert sum(stream.id.startswith(f"{run}.") for stream in log.streams()) == 1
+        assert len([s for s in log.streams() if s.kind == "run" and "." in s.id]) == 1
