@@ -1,7 +1,10 @@
-"""Files of one workspace folder, to look at: list and read. Nothing outside of it can be named."""
+"""Files of one workspace folder: list, read, search, write. Nothing outside of it can be named."""
 
 import codecs
 import os
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
 from typing import Annotated
 
 from pydantic import BaseModel, Field
@@ -16,6 +19,16 @@ LISTED = 200
 READ = 20_000
 MAX_READ = 40_000
 """Bytes in one answer of read_file."""
+
+
+MATCHES = 100
+"""Lines in one answer of search_files."""
+
+LOOKED_AT = 5_000
+"""Files that one search reads."""
+
+SEARCHED = 2_000_000
+"""Bytes; larger files are not searched."""
 
 
 class FileEntry(BaseModel):
@@ -44,8 +57,27 @@ class FileText(BaseModel):
     next_offset: int | None = None
 
 
-def file_tools(workspace: str | os.PathLike[str]) -> list[AnyTool]:
-    """`list_files` and `read_file`, confined to a folder. Raises UsageError where there is none."""
+class Match(BaseModel):
+    """A line that holds what was looked for."""
+
+    path: str
+    line: int
+    text: str
+
+
+class Written(BaseModel):
+    """What was written."""
+
+    path: str
+    bytes: int
+    replaced: bool
+
+
+def file_tools(workspace: str | os.PathLike[str], *, write: bool = False) -> list[AnyTool]:
+    """`list_files`, `read_file`, `search_files`, with `write` also `write_file`: of one folder.
+
+    Raises UsageError where there is no such folder.
+    """
     folder_ = Folder(workspace)
 
     def list_files(folder: str = ".", offset: Annotated[int, Field(ge=0)] = 0) -> FileList:
@@ -113,7 +145,75 @@ def file_tools(workspace: str | os.PathLike[str]) -> list[AnyTool]:
         end = offset + used
         return FileText(path=path, text=text, bytes=size, next_offset=end if end < size else None)
 
-    return [tool(list_files, effect="read"), tool(read_file, effect="read")]
+    def search_files(
+        text: Annotated[str, Field(min_length=1, max_length=200)], folder: str = "."
+    ) -> list[Match]:
+        """Find the lines of text files in the workspace that hold a text.
+
+        Use it when you know what a file says but not which; use list_files to see names. Upper and
+        lower case make no difference. It looks into folders inside, not through links.
+
+        Args:
+            text: What to look for, as it stands in the file.
+            folder: Where to look, relative to the workspace; "." is all of it.
+
+        Returns:
+            Up to 100 lines with their paths and line numbers.
+        """
+        return list(islice(_matches(folder_, folder, text), MATCHES))
+
+    def write_file(path: str, text: str, overwrite: bool = False) -> Written:
+        """Write a text file of the workspace, whole.
+
+        Use it to keep a result as a file; to change a file, read it first and write all of it.
+
+        Args:
+            path: The file, relative to the workspace; folders on the way are made.
+            text: All that it is to hold.
+            overwrite: Whether a file that is there may be replaced.
+
+        Returns:
+            The path, how many bytes were written, and whether a file was replaced.
+        """
+        data = text.encode()
+        replaced = folder_.replace_file(path, data, overwrite=overwrite)
+        return Written(path=path, bytes=len(data), replaced=replaced)
+
+    found = "Try fewer letters, or look with list_files and read_file."
+    tools: list[AnyTool] = [
+        tool(list_files, effect="read"),
+        tool(read_file, effect="read"),
+        tool(search_files, effect="read", when_empty=found),
+    ]
+    return [*tools, tool(write_file)] if write else tools
+
+
+def _matches(root: Folder, folder: str, text: str) -> Iterator[Match]:
+    """Line by line, folder by folder; what is large, no text or cannot be read is left out."""
+    wanted, waiting = text.casefold(), [folder.strip().strip("/") or "."]
+    looked = 0
+    while waiting:
+        at = waiting.pop(0)
+        for entry in root.entries(at):
+            path = entry.name if at == "." else f"{at}/{entry.name}"
+            if entry.kind == "folder":
+                waiting.append(path)
+            elif entry.kind == "file" and entry.size <= SEARCHED:
+                looked += 1
+                if looked > LOOKED_AT:
+                    return
+                with suppress(ToolError):
+                    yield from _lines(root, path, wanted)
+
+
+def _lines(root: Folder, path: str, wanted: str) -> Iterator[Match]:
+    with root.open_file(path) as fd:
+        data = _read(fd, SEARCHED)
+    if b"\0" in data:
+        return
+    for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
+        if wanted in line.casefold():
+            yield Match(path=_shown(path), line=number, text=line.strip()[:300])
 
 
 def _read(fd: int, limit: int) -> bytes:

@@ -6,8 +6,10 @@ is resolved and compared first: that refuses the same paths, but a swap between 
 opening is not seen (`Folder.race_free` says which it is).
 """
 
+import contextlib
 import errno
 import os
+import secrets
 import stat
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -18,6 +20,9 @@ from playhead.events.errors import ToolError, UsageError
 from playhead.tools.nearest import nearest
 
 HINT = 'Paths are relative to the workspace, such as "notes/todo.txt"; "." is the workspace itself.'
+
+
+FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 class Entry(NamedTuple):
@@ -62,6 +67,71 @@ class Folder:
         finally:
             os.close(fd)
 
+    def replace_file(self, path: str, data: bytes, *, overwrite: bool) -> bool:
+        """Write a whole file, folders on the way made; whether there was one before.
+
+        It is written beside and put in place at once: nobody sees half of it. Raises ToolError.
+        """
+        parts = _parts(path)
+        if not parts:
+            msg = f"{_cut(path)} is a folder"
+            raise ToolError(msg, hint="Name a file in it.")
+        try:
+            return self._put(path, parts, data, overwrite=overwrite)
+        except OSError as error:
+            raise self._refusal(path, parts, error) from error
+
+    def _put(self, path: str, parts: list[str], data: bytes, *, overwrite: bool) -> bool:
+        at = self._made(parts[:-1])
+        try:
+            there = _kind_at(self._name_in(parts), at)
+            if there not in ("", "file"):
+                msg = f"{_cut(path)} is there already, and is a {there}"
+                raise ToolError(msg, hint="Choose another name.")
+            if there and not overwrite:
+                msg = f"{_cut(path)} is there already"
+                raise ToolError(msg, hint="Say overwrite=true to replace it, or choose another.")
+            self._exchange(parts, data, at)
+        finally:
+            if at is not None:
+                os.close(at)
+        return bool(there)
+
+    def _exchange(self, parts: list[str], data: bytes, at: int | None) -> None:
+        """Write beside, then rename: a rename puts itself in the place of a link, never through."""
+        name = self._name_in(parts)
+        beside = f"{name}.{secrets.token_hex(4)}.part"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+        fd = os.open(beside, flags, 0o644, dir_fd=at)
+        try:
+            with open(fd, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
+                file.write(data)
+            os.replace(beside, name, src_dir_fd=at, dst_dir_fd=at)
+        except BaseException:
+            os.unlink(beside, dir_fd=at)
+            raise
+
+    def _name_in(self, parts: list[str]) -> str:
+        """The file's name relative to its open folder, or its whole path where there is none."""
+        return parts[-1] if self.race_free else str(self.root.joinpath(*parts))
+
+    def _made(self, parts: list[str]) -> int | None:
+        """The folder, open, made with those above it; None where folders cannot be opened."""
+        if not self.race_free:
+            self._resolved(parts).mkdir(parents=True, exist_ok=True)
+            self._resolved(parts)
+            return None
+        fd = os.open(self.root, FOLDER)
+        for part in parts:
+            try:
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(part, dir_fd=fd)
+                inner = os.open(part, FOLDER | os.O_NOFOLLOW, dir_fd=fd)
+            finally:
+                os.close(fd)
+            fd = inner
+        return fd
+
     def entries(self, path: str) -> list[Entry]:
         """What the folder holds, by name. Raises ToolError for what is no folder."""
         parts = _parts(path)
@@ -83,7 +153,7 @@ class Folder:
 
     def _walk(self, parts: list[str]) -> int:
         """POSIX: open part by part; O_NONBLOCK, since opening a named pipe would wait for ever."""
-        fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fd = os.open(self.root, FOLDER)
         for i, part in enumerate(parts):
             kind = os.O_DIRECTORY if i < len(parts) - 1 else os.O_NONBLOCK
             try:
@@ -180,3 +250,13 @@ def _entry(found: os.DirEntry[str]) -> Entry:
     except OSError:
         return Entry(name, "other", 0)
     return Entry(name, "other", 0)
+
+
+def _kind_at(name: str, at: int | None) -> str:
+    """file, folder, link or other; empty when there is nothing of that name."""
+    try:
+        mode = os.stat(name, dir_fd=at, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return ""
+    kinds = ((stat.S_ISREG, "file"), (stat.S_ISDIR, "folder"), (stat.S_ISLNK, "link"))
+    return next((kind for test, kind in kinds if test(mode)), "other")

@@ -235,4 +235,5 @@ def test_the_file_tools_only_look() -> None:
     assert [(each.spec.name, each.spec.effect) for each in file_tools(Path.cwd())] == [
         ("list_files", "read"),
         ("read_file", "read"),
+        ("search_files", "read"),
     ]
