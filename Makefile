@@ -80,6 +80,14 @@ format: $(DEV_READY) ## Format the code and mend what the linter can mend
 bench: $(DEV_READY) ## Measure against the raw SDK loop and raw SQLite (ARGS="--help")
 	$(BIN)/python -m tests.bench $(ARGS)
 
+SIZE ?= ci
+SEED ?= 0
+
+.PHONY: campaign
+campaign: $(DEV_READY) ## Try to break it: crashes, power cuts, kills, damage (SIZE=ci|full SEED=0)
+	$(BIN)/python -m tests.simulation.campaign --size $(SIZE) --seed $(SEED) \
+	  $(if $(filter full,$(SIZE)),--page docs/campaign.md)
+
 .PHONY: coverage
 coverage: $(DEV_READY) ## Run the tests and say which lines and branches none of them reaches
 	$(BIN)/coverage run -m pytest $(ARGS)

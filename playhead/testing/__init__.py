@@ -8,5 +8,16 @@ each run that every promise of the README was kept.
 """
 
 from playhead.testing.scripted import Call, Part, Script, Scripted, ScriptedModel, call
+from playhead.testing.simulation import Report, SimulationFailed, simulate
 
-__all__ = ["Call", "Part", "Script", "Scripted", "ScriptedModel", "call"]
+__all__ = [
+    "Call",
+    "Part",
+    "Report",
+    "Script",
+    "Scripted",
+    "ScriptedModel",
+    "SimulationFailed",
+    "call",
+    "simulate",
+]

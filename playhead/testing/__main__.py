@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from playhead.testing.faults import KINDS
-from playhead.testing.simulate import simulate
+from playhead.testing.simulation import simulate
 
 
 def main() -> int:

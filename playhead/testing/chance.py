@@ -1,14 +1,14 @@
 """A model that acts by chance: it calls the tools that it is told of, mostly as their schemas ask.
 
 It stands in for the real model of an agent whose `model` is a name, and asks more of the runtime
-than a real one: odd stop reasons, empty replies, unknown tools, wrong arguments, many calls at once.
+than a real one: odd stop reasons, empty replies, unknown tools, wrong arguments, many calls.
 """
 
 import json
 from random import Random
-from typing import Any
+from typing import Any, cast
 
-from playhead.events.event import Block
+from playhead.events.event import Block, Json
 from playhead.events.request import OnText, Reply, Request
 from playhead.events.spec import Usage
 
@@ -36,7 +36,8 @@ class ChanceModel:
         for block in content:
             if block["type"] == "text":
                 on_text(str(block["text"]))
-        most, size = int(body["max_tokens"]), len(request.content)
+        # At most a token a byte of what is said; the commas between messages are not.
+        most, size = int(body["max_tokens"]), len(request.content) - request.count - 1
         usage = Usage(
             input_tokens=int(size * self._density),
             output_tokens=self._random.choice((most, 1 + most // 10)),
@@ -53,29 +54,32 @@ class ChanceModel:
             return self._oddity(tools)
         rounds = sum(message["role"] == "assistant" for message in body["messages"])
         if not tools or random.random() < 0.1 + 0.8 * (rounds >= self._patience):
-            return [{"type": "text", "text": self._answer(body)}], "end_turn"
+            return [_text(self._answer(body))], "end_turn"
         count = random.choice((1, 1, 1, 2, 2, 3, 6))
         calls: list[Block] = [self._call(tools, f"toolu_{request[:8]}_{n}") for n in range(count)]
         if random.random() < 0.3:
-            calls.insert(0, {"type": "text", "text": "Let me look."})
+            calls.insert(0, _text("Let me look."))
         return calls, "tool_use"
 
     def _oddity(self, tools: list[dict[str, Any]]) -> tuple[list[Block], str]:
         thought: Block = {"type": "thinking", "thinking": "Hm.", "signature": "s"}
-        cut: Block = {"type": "text", "text": "It would be"}
-        calls = [self._call(tools, "toolu_cut")] if tools else [cut]
-        return self._random.choice((
-            (calls, "max_tokens"), (calls, "refusal"), ([], "end_turn"), ([{"type": "text", "text": " "}], "end_turn"), ([thought], "end_turn"),
-            ([cut], "pause_turn"), ([cut], "max_tokens"), ([cut], "refusal"),
-            ([{"type": "text", "text": ""}], "end_turn"),
-        ))  # fmt: skip
+        cut = _text("It would be")
+        calls: list[Block] = [self._call(tools, "toolu_cut")] if tools else [cut]
+        blank, empty = _text(" "), _text("")
+        oddities: tuple[tuple[list[Block], str], ...] = (
+            (calls, "max_tokens"), (calls, "refusal"), ([], "end_turn"), ([thought], "end_turn"),
+            ([blank], "end_turn"), ([empty], "end_turn"), ([cut], "pause_turn"),
+            ([cut], "max_tokens"), ([cut], "refusal"),
+        )  # fmt: skip
+        return self._random.choice(oddities)
 
     def _call(self, tools: list[dict[str, Any]], use: str) -> Block:
         tool = self._random.choice(tools)
-        arguments = sample(tool["input_schema"], self._random)
-        name = tool["name"]
+        name: str = tool["name"]
+        arguments: Json = sample(tool["input_schema"], self._random)
         if self._random.random() < self._odd / 4:
-            name, arguments = self._random.choice((("no_such_tool", {}), (name, {"odd": []})))
+            odd: Json = {"odd": 1}
+            name, arguments = self._random.choice((("no_such_tool", arguments), (name, odd)))
         return {"type": "tool_use", "id": use, "name": name, "input": arguments}
 
     def _answer(self, body: dict[str, Any]) -> str:
@@ -83,6 +87,10 @@ class ChanceModel:
         if wanted is None or self._random.random() < self._odd / 2:
             return f"It is {self._random.randint(0, 9)}."
         return json.dumps(sample(wanted["format"]["schema"], self._random))
+
+
+def _text(text: str) -> Block:
+    return {"type": "text", "text": text}
 
 
 def sample(schema: dict[str, Any], random: Random) -> Any:
@@ -105,8 +113,10 @@ def _sample(schema: dict[str, Any], defs: dict[str, Any], random: Random, depth:
 
 
 def _plain(schema: dict[str, Any], defs: dict[str, Any], random: Random, depth: int) -> Any:
-    kind = schema.get("type", "object" if "properties" in schema else "string")
-    match kind[0] if isinstance(kind, list) else kind:
+    kinds = cast(
+        "str | list[str]", schema.get("type", "object" if "properties" in schema else "string")
+    )
+    match kinds if isinstance(kinds, str) else kinds[0]:
         case "object":
             required = schema.get("required", ())
             return {
@@ -120,7 +130,9 @@ def _plain(schema: dict[str, Any], defs: dict[str, Any], random: Random, depth: 
         case "integer":
             return random.randint(*_range(schema))
         case "number":
-            return random.randint(*_range(schema)) + random.choice((0, 0.5)) * ("maximum" not in schema)
+            return random.randint(*_range(schema)) + random.choice((0, 0.5)) * (
+                "maximum" not in schema
+            )
         case "boolean":
             return random.random() < 0.5
         case "null":

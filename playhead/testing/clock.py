@@ -8,7 +8,7 @@ import asyncio
 import heapq
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -72,7 +72,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _write_to_self(self) -> None:
         """Nobody sleeps in a selector, so nobody needs waking."""
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> NoReturn:
+    def run_in_executor(  # type: ignore[override]  # it never returns a future
+        self, executor: Any, func: Callable[..., Any], *args: Any
+    ) -> NoReturn:
         """Raise RealWorld: there are no threads here."""
         msg = f"{getattr(func, '__qualname__', func)} wants a thread: a simulation has none"
         raise RealWorld(msg)
@@ -84,21 +86,24 @@ class Seal:
     def __init__(self) -> None:
         self._thread: int | None = None
         self._hooked = False
+        self._reached: list[str] = []
 
     @contextmanager
-    def closed(self) -> Iterator[None]:
-        """Within, on this thread, sockets and processes raise RealWorld."""
+    def closed(self) -> Generator[list[str]]:
+        """Within, on this thread, sockets and processes raise RealWorld, and are listed."""
         if not self._hooked:
             self._hooked = True
             sys.addaudithook(self._audit)  # it cannot be taken away again, so it looks at _thread
-        before, self._thread = self._thread, threading.get_ident()
+        before = self._thread, self._reached
+        self._thread, self._reached = threading.get_ident(), []
         try:
-            yield
+            yield self._reached
         finally:
-            self._thread = before
+            self._thread, self._reached = before
 
     def _audit(self, event: str, _: tuple[Any, ...]) -> None:
         if event in FORBIDDEN and self._thread == threading.get_ident():
+            self._reached.append(event)
             msg = f"the simulated agent reached for the real world ({event})"
             raise RealWorld(msg)
 

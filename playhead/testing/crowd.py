@@ -1,4 +1,4 @@
-"""The agents that the campaign simulates when it is given none: every class of tool, every limit."""
+"""The agents that are simulated when none is given: every class of tool, every limit."""
 
 from random import Random
 from typing import Literal
@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from playhead.agent import Agent
 from playhead.events.event import Json
 from playhead.events.spec import Limits, Retry
+from playhead.events.tool_policy import Rate
 from playhead.testing.chance import ChanceModel
 from playhead.testing.faults import Mix
 from playhead.testing.world import world_knows
@@ -27,7 +28,7 @@ class Weather(BaseModel):
     degrees: int
 
 
-@tool(effect="read", timeout=5)
+@tool(effect="read", timeout=5, max_chars=500)
 async def look(what: Literal["small", "big", "odd"]) -> str:
     """Look something up."""
     return {"small": "a dog", "big": "a dog " * 1000, "odd": "\x00\u2028é"}[what]
@@ -50,7 +51,19 @@ def odd_result(kind: Literal["nan", "bytes", "surrogate", "deep"]) -> Json:
     return {"nan": float("nan"), "bytes": b"\xff", "surrogate": "\ud800"}[kind]  # type: ignore[return-value]
 
 
-@tool(effect="keyed", timeout=8)
+@tool(effect="read", timeout=5, cache=30.0, retry=3)
+async def remembered(n: Literal[1, 2]) -> str:
+    """Look up what does not change for a while."""
+    return f"page {n}"
+
+
+@tool(effect="read", timeout=5, concurrency=1, rate=Rate(calls=2, seconds=3.0))
+async def scarce() -> str:
+    """Ask somebody who can serve one at a time."""
+    return "served"
+
+
+@tool(effect="keyed", timeout=8, retry=Retry(attempts=3, base=0.5))
 async def put(amount: int) -> str:
     """Put something away."""
     return f"put {amount}"
@@ -80,7 +93,7 @@ async def pay_findable(amount: int) -> str:
     return f"paid {amount}"
 
 
-@tool(effect="once", timeout=8, approval=True, approval_expires=15.0)
+@tool(effect="once", timeout=8, approval=True, approval_expires=6.0)
 async def fire(rockets: int) -> str:
     """Fire rockets, if somebody agrees soon."""
     return f"fired {rockets}"
@@ -104,7 +117,8 @@ async def transfer(amount: int) -> str:
 
 
 TOOLS: tuple[AnyTool, ...] = (
-    look, count, odd_result, put, put_findable, pay, pay_now, pay_findable, fire, write_letter,
+    look, count, odd_result, remembered, scarce, put, put_findable, pay, pay_now,
+    pay_findable, fire, write_letter,
     transfer,
 )  # fmt: skip
 
@@ -119,7 +133,7 @@ def _agent(name: str, random: Random, mix: Mix) -> Agent[object]:
         name=name,
         instructions=random.choice(("", "Be brief.")),
         model=ChanceModel(random, odd=mix.model_odd, patience=random.randint(1, 6)),
-        tools=random.sample(TOOLS, random.choice((0, 2, 4, 6, 11, 11))),
+        tools=random.sample(TOOLS, random.choice((0, 2, 4, 6, len(TOOLS)))),
         output=random.choice((None, None, None, Weather)),
         limits=_limits(random),
         max_tokens=random.choice((50, 4096)),
@@ -131,11 +145,12 @@ def _limits(random: Random) -> Limits:
     def perhaps(*values: float) -> float | None:
         return random.choice(values) if random.random() < 0.15 else None
 
-    calls, tools, tokens = perhaps(1, 3, 6), perhaps(1, 2, 5), perhaps(3000, 8000, 40_000)
+    calls, tools = perhaps(1, 3, 6), perhaps(1, 2, 5)
+    tokens = random.choice((None, None, None, 3000, 12_000, 40_000))
     return Limits(
         max_steps=random.choice((1, 4, 8, 10, 10)),
         max_model_calls=None if calls is None else int(calls),
         max_tool_calls=None if tools is None else int(tools),
-        max_tokens=None if tokens is None else int(tokens),
+        max_tokens=tokens,
         max_seconds=perhaps(5.0, 30.0, 300.0),
     )

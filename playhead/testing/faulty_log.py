@@ -43,7 +43,9 @@ class FaultyLog:
         if len(self._waiting) == 1:
             slow = self._random.random() < self._mix.append_slow
             delay = self._random.random() ** 4 * 5 if slow else 0.0
-            self._loop.call_later(delay, self._flush) if delay else self._loop.call_soon(self._flush)
+            self._loop.call_later(delay, self._flush) if delay else self._loop.call_soon(
+                self._flush
+            )
 
     def _flush(self) -> None:
         group, self._waiting = self._waiting, []

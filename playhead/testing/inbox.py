@@ -1,4 +1,4 @@
-"""The inbox as a simulated life needs it: in memory, older than any process, served as the real one.
+"""The inbox of a simulated life: in memory, older than any process, served as the real one.
 
 The real file is exercised by the tests of real kills (tests/crash).
 """

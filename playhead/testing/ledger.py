@@ -45,6 +45,8 @@ class Asked:
     process: int
     reply: Reply | None = None
     """The whole reply that went back; None when none did."""
+    used: Usage | None = None
+    """What the provider counts, for a reply that nobody got too."""
 
 
 @dataclass
@@ -131,13 +133,8 @@ class Ledger:
         self.answered.setdefault((context.key, context.attempt), []).append(result)
 
     def spent(self, run: str) -> int:
-        """Tokens that the run's whole replies cost, those that a crash swallowed included."""
-        return sum(a.reply.usage.total for a in self.asked if a.run == run and a.reply is not None)
-
-
-def no_usage() -> Usage:
-    """Nothing was used."""
-    return Usage()
+        """Tokens that the run's requests cost, those that a crash or a fault swallowed included."""
+        return sum(a.used.total for a in self.asked if a.run == run and a.used is not None)
 
 
 def uses(content: tuple[Block, ...]) -> list[Block]:

@@ -1,4 +1,4 @@
-"""One simulated life: a seed, a log, some runs, the processes that carry them, and what came of it."""
+"""One simulated life: a seed, a log, some runs, and the processes that carry them."""
 
 import asyncio
 import shutil
@@ -7,22 +7,25 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from structlog.testing import capture_logs
 
 from playhead.agent import Agent
 from playhead.events.log import Log
 from playhead.events.memory_log import MemoryLog
-from playhead.events.request import Model
 from playhead.events.sqlite_log import SqliteLog
 from playhead.testing.chance import ChanceModel
 from playhead.testing.crowd import agents as crowd
+from playhead.testing.evidence import Evidence
 from playhead.testing.faults import CALM, Mix, draw
-from playhead.testing.invariants import Evidence, check_all, check_process
+from playhead.testing.invariants import check_all, check_process
 from playhead.testing.ledger import Ledger, Violation
 from playhead.testing.people import People
 from playhead.testing.process import Process
+
+if TYPE_CHECKING:
+    from playhead.events.request import Model
 
 Mode: TypeAlias = Literal["safety", "liveness"]
 Storage: TypeAlias = Literal["memory", "sqlite"]
@@ -105,7 +108,7 @@ def live(
     goals: Callable[[int], str] = "goal {}".format,
 ) -> Life:  # fmt: skip
     """Live one life and check everything about it."""
-    random = Random(seed)  # noqa: S311 - chance, no secret
+    random = Random(seed)
     ledger = Ledger(tracing=tracing)
     mix = draw(random, kinds)
     found = crowd(random, mix) if factory is None else [factory()]
@@ -142,6 +145,7 @@ class _Story:
         self.cast = cast
         self.people = people
         self.number = 0
+        self.acted = False
         self.elapsed = 0.0
         self.models: dict[str, Model] = {
             agent.name: ChanceModel(random, mix.model_odd)
@@ -192,8 +196,11 @@ class _Story:
         for _ in range(ROUNDS):
             if end != "idle":
                 break
-            acted: list[bool] = []
-            end = process.run(lambda: acted.append(self.people.calm_down(process)))
-            if not acted[0]:
+            self.acted = False
+            end = process.run(lambda: self._calm_down(process))
+            if not self.acted:
                 break
         return end
+
+    def _calm_down(self, process: Process) -> None:
+        self.acted = self.people.calm_down(process)

@@ -1,11 +1,12 @@
-"""The people around a simulated run: they start it, interrupt it, approve, deny, and come too late."""
+"""The people around a simulated run: they start it, interrupt, approve, deny, come too late."""
 
 from collections.abc import Callable
 from random import Random
 
+from playhead.actors.memory import recall_session
 from playhead.actors.turn import Opening
 from playhead.events.errors import PlayheadError
-from playhead.events.event import Event
+from playhead.events.event import Event, Json
 from playhead.events.guards import ApprovalDecided
 from playhead.events.kinds import decode
 from playhead.events.model_calls import ModelFailed
@@ -16,12 +17,11 @@ from playhead.events.runs import (
     RunResumed,
     RunStarted,
 )
-from playhead.events.tool_calls import ToolFailed, ToolSucceeded
+from playhead.events.tool_calls import ToolFailed
 from playhead.events.version import VERSION
 from playhead.projections.run_state import RunState
 from playhead.testing.inbox import SimulatedInbox
 from playhead.testing.process import Process
-from playhead.actors.memory import recall_session
 
 MOST_RUNS = 3
 
@@ -48,8 +48,8 @@ class People:
             loop.call_later(random.expovariate(0.2), self._interfere, process)
         if random.random() < process.mix.clock_jump:
             loop.call_later(random.random() * 10, self._jump, process)
-        for _ in range(4):
-            loop.call_later(random.expovariate(0.05), self._look_at_approvals, process)
+        for _ in range(6):
+            loop.call_later(random.expovariate(0.08), self._look_at_approvals, process)
 
     def start(self, process: Process, run: str) -> None:
         """Start a run, in a session if there is one that is free."""
@@ -146,7 +146,7 @@ class People:
         call = random.choice(waiting)
         assert call.waits is not None
         binding = call.waits.binding if random.random() < 0.8 else "0" * 64
-        arguments = None
+        arguments: dict[str, Json] | None = None
         if random.random() < 0.2:
             arguments = {**call.arguments, "amount": 1} if random.random() < 0.5 else {"odd": 1}
         decided = ApprovalDecided(
@@ -161,14 +161,12 @@ class People:
         acted = False
         for run in self._known(process):
             state = process.engine.state(run)
-            if state.ending is not None or state.stop is not None:
-                continue  # a run that is to stop does so by itself
+            broken = state.paused is not None and state.paused.role is not None
+            if state.ending is not None or (state.stop is not None and not broken):
+                continue  # a run that is to stop does so by itself, unless a role raised
             if state.paused is not None:
                 process.tell(run, RunResumed(code=VERSION, reason="go on"))
                 acted = True
             else:
                 acted = self.decide(process, run, state) or acted
         return acted
-
-
-__all__ = ["People", "ToolSucceeded"]

@@ -4,24 +4,25 @@ Nothing of it outlives its end but what it wrote to the log and did to the world
 """
 
 import asyncio
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
+from typing import TYPE_CHECKING
 
 from playhead.actors.engine import Engine
 from playhead.actors.executor import Executor
 from playhead.actors.memory import Memory
 from playhead.actors.planner import Planner
 from playhead.actors.recovery import take_up
-from playhead.actors.role import Role, RoleName
 from playhead.actors.tool import Tool as ToolRole
 from playhead.actors.turn import Opening
 from playhead.actors.world import World
 from playhead.agent import Agent
-from playhead.events.event import Event
 from playhead.events.errors import PlayheadError
+from playhead.events.event import Event
 from playhead.events.log import Log
+from playhead.events.record import Record
 from playhead.events.request import Model
+from playhead.projections.run_state import RunState
 from playhead.run_index import RunIndex
 from playhead.testing.clock import SEAL, VirtualLoop
 from playhead.testing.faults import CRASH_POINTS, Mix
@@ -32,6 +33,9 @@ from playhead.testing.scheduler import SeededDispatcher
 from playhead.testing.world import FaultyModel, FaultyTools
 from playhead.tools.tool import AnyTool
 from playhead.tools.workers import Inline
+
+if TYPE_CHECKING:
+    from playhead.actors.role import Role, RoleName
 
 EPOCH = 1_700_000_000_000_000
 """The simulated world begins at this time, in microseconds since the Unix epoch."""
@@ -84,7 +88,7 @@ class Process:
         self.dispatcher = SeededDispatcher(self.loop, random, lambda: self.reach("turn"))
         self.engine = self._make_engine()
         self.index = RunIndex(self.log)
-        self.engine.watchers += [self._watch_recovery, self.index.committed]  # type: ignore[list-item]
+        self.engine.watchers += [self._watch_recovery, self.index.committed]
 
     def _draw_plan(self) -> dict[str, int]:
         """Crash point -> the visit that kills; which of them is reached first, time will tell."""
@@ -110,7 +114,7 @@ class Process:
 
     def _make_engine(self) -> Engine:
         world = World(
-            self._model, self._tool, Inline(), self.loop.time, lambda *_: None,
+            self._model, self._tool, Inline(), self.loop.time, _unheard,
             in_flight=self.random.choice((1, 2, 64)),
         )  # fmt: skip
         cast: dict[RoleName, Role] = {
@@ -125,9 +129,7 @@ class Process:
                 for name, role in cast.items()
             }
         keep = self.random.choice((0, 1, 64))
-        return Engine(
-            self.log, cast, self.loop, self.now, dispatch=self.dispatcher, keep_idle=keep
-        )
+        return Engine(self.log, cast, self.loop, self.now, dispatch=self.dispatcher, keep_idle=keep)
 
     def _model(self, agent: str) -> Model:
         return FaultyModel(
@@ -178,9 +180,9 @@ class Process:
         if not self._recovering:
             self.phase = "running"
 
-    def _watch_recovery(self, state: object, records: object) -> None:
+    def _watch_recovery(self, _: RunState, records: Sequence[Record]) -> None:
         if self.phase == "recovery":
-            for record in records:  # type: ignore[attr-defined]
+            for record in records:
                 self._recovering.discard((record.run, record.cause))
             if not self._recovering:
                 self.phase = "running"
@@ -191,8 +193,10 @@ class Process:
         if self._until is not None:
             self.loop.call_later(self._until, lambda: self.loop.create_task(self._shut_down()))
         try:
-            with SEAL.closed():
+            with SEAL.closed() as reached:
                 self.loop.run_until_idle()
+            for event in reached:
+                self.ledger.violated("sealed", f"the agent reached for the real world: {event}")
         except SystemExit as error:
             self.ledger.violated("no unhandled error", f"the process was ended by {error!r}")
         return "idle" if self.loop.idle else "stopped" if self.alive else "died"
@@ -243,12 +247,11 @@ class Process:
         for task in asyncio.all_tasks(self.loop):
             task._log_destroy_pending = False  # type: ignore[attr-defined]
             try:
-                task.get_coro().close()  # type: ignore[union-attr]
+                task.get_coro().close()
             except (ProcessDied, RuntimeError):
                 continue
         self.loop.close()
 
 
-def threads() -> int:
-    """Threads alive now."""
-    return threading.active_count()
+def _unheard(run: str, request: int, text: str) -> None:
+    """Nobody listens to the text as it streams in."""

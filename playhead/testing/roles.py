@@ -23,10 +23,12 @@ class FaultyRole(Role):
         """As the role beneath, or raise: half of the time after it has decided."""
         draw = self._random.random()
         if draw < self._error / 2:
-            raise RuntimeError("simulated: a bug in a role")
+            msg = "simulated: a bug in a role"
+            raise RuntimeError(msg)
         decided = self._role.decide(state, record)
         if draw < self._error:
-            raise RuntimeError("simulated: a bug in a role, late")
+            msg = "simulated: a bug in a role, late"
+            raise RuntimeError(msg)
         return decided
 
     async def perform(self, intent: Record, job: Job, agent: str) -> Event:

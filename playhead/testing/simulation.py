@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
+from typing import cast
 
 from playhead.agent import Agent, Out
 from playhead.events.errors import PlayheadError, UsageError
@@ -50,7 +51,13 @@ class Report:
             f"{self.seeds} seeds, {self.runs} runs, {self.records} records, {self.processes} "
             f"processes ({died} died), {len(self.failed)} seeds broke a promise"
         )
-        return "\n".join([text, *(_told(life, again) for life, again in self.failed)])
+        return "\n".join([text, *(self.told(life, again) for life, again in self.failed)])
+
+    def told(self, life: Life, again: str) -> str:
+        """One failing life in words: how to repeat it, what was broken, its last steps."""
+        broken = [f"  {violation.invariant}: {violation.what}" for violation in life.violations[:5]]
+        lines = list(_shortened(life.lines))
+        return "\n".join([f"seed {life.seed}; to repeat it: {again}", *broken, *lines])
 
     def check(self) -> "Report":
         """Itself. Raises SimulationFailed when a promise was broken."""
@@ -90,7 +97,8 @@ def simulate(
     """
     strange = set(faults) - set(KINDS)
     if strange:
-        raise UsageError(f"no faults {sorted(strange)}: choose from {', '.join(KINDS)}")
+        msg = f"no faults {sorted(strange)}: choose from {', '.join(KINDS)}"
+        raise UsageError(msg)
     factory = _factory(agent)
     report, began = Report(), time.monotonic()
     for seed in range(first, first + seeds):
@@ -112,24 +120,19 @@ def _factory(
     if agent is None:
         return None
     if isinstance(agent, Agent):
-        return lambda: agent
+        same = cast("Agent[object]", agent)
+        return lambda: same
     return agent
 
 
-def _again(
-    agent: object, seed: int, log: Storage, mode: Mode, faults: Collection[str]
-) -> str:
+def _again(agent: object, seed: int, log: Storage, mode: Mode, faults: Collection[str]) -> str:
     if agent is None:
         only = "" if set(faults) == set(KINDS) else f" --faults {','.join(sorted(faults))}"
-        return f"python -m playhead.testing --first {seed} --seeds 1 --log {log} --mode {mode}{only}"
+        return (
+            f"python -m playhead.testing --first {seed} --seeds 1 --log {log} --mode {mode}{only}"
+        )
     only = "" if set(faults) == set(KINDS) else f", faults={sorted(faults)}"
     return f"simulate(agent, 1, first={seed}, log={log!r}, mode={mode!r}{only})"
-
-
-def _told(life: Life, again: str) -> str:
-    broken = [f"  {violation.invariant}: {violation.what}" for violation in life.violations[:5]]
-    lines = list(_shortened(life.lines))
-    return "\n".join([f"seed {life.seed}; to repeat it: {again}", *broken, *lines])
 
 
 def _shortened(lines: Iterable[str]) -> Iterable[str]:

@@ -25,10 +25,10 @@ def invalid_request(body: dict[str, Any]) -> str | None:
     return f"the calls {list(awaited)} have no results" if awaited else None
 
 
-def _wrong_blocks(content: Any) -> str | None:
-    if not isinstance(content, list) or not content:
+def _wrong_blocks(content: list[dict[str, Any]]) -> str | None:
+    if not content:
         return "its content is empty"
-    for block in content:  # pyright: ignore[reportUnknownVariableType]
+    for block in content:
         if block.get("type") not in BLOCKS:
             return f"a block of type {block.get('type')!r}"
         if block["type"] == "text" and not block["text"]:

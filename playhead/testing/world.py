@@ -5,6 +5,7 @@ around it: time, failures, and the death of the process that called it.
 """
 
 import asyncio
+import inspect
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -13,23 +14,24 @@ from typing import Any, NoReturn
 
 from playhead.events.errors import ModelError, ToolError
 from playhead.events.request import Model, OnText, Reply, Request
+from playhead.events.spec import Usage
 from playhead.testing.faults import Mix
 from playhead.testing.faulty_log import Alive
-from playhead.testing.ledger import Ledger
+from playhead.testing.ledger import Asked, Ledger
 from playhead.testing.validity import invalid_request
 from playhead.tools.context import ToolContext
-from playhead.tools.options import Done, Found, NotDone
+from playhead.tools.options import ApprovalRule, Done, Found, NotDone
 from playhead.tools.tool import AnyTool, Tool
 
 CONTEXT = "__context__"
 """The keyword by which a wrapped tool gets its context, whether it asked for one or not."""
 
 FAULTS = (
-    ("overloaded", True, None), ("rate_limit", True, 3.0), ("truncated", True, None),
-    ("timeout", True, None), ("connection", True, None), ("bad_request", False, None),
-    ("spend_limit", False, None),
+    ("overloaded", True, 529, None), ("rate_limit", True, 429, 3.0), ("timeout", True, None, None),
+    ("truncated", True, None, None), ("connection", True, None, None),
+    ("bad_request", False, 400, None), ("spend_limit", False, 429, None),
 )  # fmt: skip
-"""(error, retryable, retry_after) of model calls."""
+"""(error, retryable, status, retry_after); without a status, the model has done its work."""
 
 
 def world_knows(key: str) -> Found:
@@ -60,8 +62,9 @@ class FaultyModel:
         slow = self._random.random() < self._mix.model_slow
         await asyncio.sleep(self._random.random() * (200.0 if slow else 2.0))
         if self._random.random() < self._mix.model_error:
-            self._fail(on_text)
+            await self._fail(asked, request, on_text)
         asked.reply = reply = await self._model.reply(request, on_text)
+        asked.used = reply.usage
         self._process.reach("model.in")
         if slow:
             await asyncio.sleep(self._random.random())
@@ -72,12 +75,17 @@ class FaultyModel:
         """Close the model beneath."""
         await self._model.close()
 
-    def _fail(self, on_text: OnText) -> NoReturn:
-        error, retryable, after = self._random.choice(FAULTS)
-        if error == "truncated":
-            on_text("The answer is pro")
+    async def _fail(self, asked: Asked, request: Request, on_text: OnText) -> NoReturn:
+        error, retryable, status, after = self._random.choice(FAULTS)
         self._ledger.note("model fails", error)
-        raise ModelError(error, "simulated", retryable=retryable, retry_after=after)
+        known = None
+        if status is None:
+            asked.used = (await self._model.reply(request, on_text)).usage
+            if self._random.random() < 0.5:
+                known = Usage(input_tokens=asked.used.input_tokens)
+        raise ModelError(
+            error, "simulated", status=status, retryable=retryable, retry_after=after, usage=known
+        )
 
 
 class FaultyTools:
@@ -99,7 +107,7 @@ class FaultyTools:
         call.__name__ = call.__qualname__ = tool.spec.name
         probe = None if tool.probe is None else self._probe(tool)
         rule = None if tool.needs_approval is None else self._rule(tool.needs_approval)
-        return Tool(call, tool.spec, signature, probe, rule)
+        return Tool(call, tool.spec, signature, probe, rule, transient=tool.transient)
 
     def _async_call(self, tool: AnyTool) -> Callable[..., Any]:
         effect = tool.spec.effect
@@ -150,18 +158,22 @@ class FaultyTools:
     def _fail_before(self) -> None:
         if self._random.random() < self._mix.tool_error:
             after = self._random.choice((None, 1.0))
-            raise ToolError("simulated: not now", hint="try again", retry_after=after)
+            msg = "simulated: not now"
+            raise ToolError(msg, hint="try again", retry_after=after)
 
     def _fail_after(self) -> NoReturn:
         error = self._random.choice((RuntimeError, KeyError, SystemExit, asyncio.CancelledError))
-        raise error("simulated: it was done, and then this")
+        msg = "simulated: it was done, and then this"
+        raise error(msg)
 
-    def _probe(self, tool: AnyTool) -> Callable[[str], Found]:
-        def probe(key: str) -> Found:
+    def _probe(self, tool: AnyTool) -> Callable[[str], Awaitable[Found]]:
+        async def probe(key: str) -> Found:
             self._process.reach("probe.before")
             if self._random.random() < self._mix.tool_odd:
-                raise RuntimeError("simulated: the probe fails")
+                msg = "simulated: the probe fails"
+                raise RuntimeError(msg)
             found = self._world_knows(key) if tool.probe is world_knows else _asked(tool, key)
+            found = await found if isinstance(found, Awaitable) else found
             self._ledger.found.setdefault(key, []).append(found)
             self._process.reach("probe.after")
             return found
@@ -174,16 +186,17 @@ class FaultyTools:
         answers = [a for (k, _), found in self._ledger.answered.items() if k == key for a in found]
         return Done(answers[-1]) if answers else NotDone()
 
-    def _rule(self, rule: Callable[..., Any]) -> Callable[..., Any]:
+    def _rule(self, rule: ApprovalRule) -> ApprovalRule:
         async def ask(arguments: dict[str, Any]) -> bool:
             self._process.reach("rule.before")
             await asyncio.sleep(self._random.random())
             if self._random.random() < self._mix.tool_odd:
-                raise RuntimeError("simulated: the rule fails")
+                msg = "simulated: the rule fails"
+                raise RuntimeError(msg)
             said = rule(arguments)
-            said = await said if isinstance(said, Awaitable) else said
+            answer = await said if inspect.isawaitable(said) else said
             self._process.reach("rule.after")
-            return bool(said)
+            return bool(answer)
 
         return ask
 
@@ -194,9 +207,6 @@ def _own(tool: AnyTool, context: ToolContext, arguments: dict[str, Any]) -> dict
     return arguments if name is None else {**arguments, name: context}
 
 
-def _asked(tool: AnyTool, key: str) -> Found:
+def _asked(tool: AnyTool, key: str) -> Found | Awaitable[Found]:
     assert tool.probe is not None
-    found = tool.probe(key)
-    if isinstance(found, Awaitable):
-        raise NotImplementedError("simulate: an async probe is not wrapped yet")
-    return found
+    return tool.probe(key)

@@ -1,4 +1,4 @@
-"""Damage: one bit flipped in the log or its WAL, a WAL deleted, a file cut short, an old copy put back.
+"""Damage: a bit flipped in the log or its WAL, a WAL deleted, a file cut, an old copy put back.
 
 Whatever the damage, opening or `verify` must name it; or else every record must still be there.
 """
@@ -28,7 +28,7 @@ class Sample:
     """A log as a kill would leave it, half in its file and half in its WAL, and an older copy."""
 
     def __init__(self, seed: int, top: Path) -> None:
-        random = Random(seed)  # noqa: S311 - chance, no secret
+        random = Random(seed)
         self.old, self.new = top / "old", top / "new"
         live = top / "live"
         for folder in (self.old, self.new, live):
@@ -174,13 +174,15 @@ def damage_many(first: int, count: int) -> tuple[Counter[str], list[str]]:
     try:
         sample = Sample(first, top)
         for seed in range(first, first + count):
-            random = Random(seed)  # noqa: S311 - chance, no secret
+            random = Random(seed)
             damage = DAMAGES[seed % len(DAMAGES)]
             name, end = _damage(damage, sample, random, top / f"damaged-{seed}")
             expected = ("named",) if damage in MUST_BE_NAMED else ("named", "harmless")
             ends[f"{name}: {end if end in ('named', 'harmless') else 'silent'}"] += 1
             if end not in expected:
-                again = f"python -m tests.crash.bit_flips --first {first} --flips {seed - first + 1}"
+                again = (
+                    f"python -m tests.crash.bit_flips --first {first} --flips {seed - first + 1}"
+                )
                 wrong.append(f"seed {seed}; to repeat it: {again}\n  {name}: {end}")
     finally:
         shutil.rmtree(top, ignore_errors=True)
@@ -204,7 +206,7 @@ def table(ends: Mapping[str, int]) -> str:
 
 
 def main() -> int:
-    """Damage many copies of a log; print what was lost in silence; exit with 1 when anything was."""
+    """Damage many copies of a log, print what was lost in silence, and exit with 1 if any was."""
     parser = argparse.ArgumentParser(prog="python -m tests.crash.bit_flips", description=__doc__)
     parser.add_argument("--flips", type=int, default=300)
     parser.add_argument("--first", type=int, default=0)

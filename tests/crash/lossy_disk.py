@@ -143,11 +143,11 @@ class LossyFile(apsw.VFSFile):
             self._kept.since.append((offset, bytes(data)))
         super().xWrite(data, offset)  # pyright: ignore[reportUnknownMemberType]
 
-    def xTruncate(self, size: int) -> None:  # noqa: N802
+    def xTruncate(self, newsize: int) -> None:  # noqa: N802
         if self._kept is not None:
             self._disk.tick()
-            self._kept.since.append((size, None))
-        super().xTruncate(size)
+            self._kept.since.append((newsize, None))
+        super().xTruncate(newsize)
 
     def xSync(self, flags: int) -> None:  # noqa: N802
         if self._kept is not None:
@@ -155,5 +155,3 @@ class LossyFile(apsw.VFSFile):
         super().xSync(flags)
         if self._kept is not None:
             self._kept.sync()
-
-

@@ -28,7 +28,7 @@ class Cut:
     """One power cut: its seed says what was written, when the power went, and what was left."""
 
     def __init__(self, seed: int, top: Path) -> None:
-        self.random = Random(seed)  # noqa: S311 - chance, no secret
+        self.random = Random(seed)
         self.durability: Durability = self.random.choice(("full", "normal"))
         self.before, self.after = top / "before", top / "after"
         self.before.mkdir()
@@ -43,9 +43,7 @@ class Cut:
         disk = LossyDisk(path.with_name("log.db.anchor"), self._moment())
         try:
             anchoring = self.random.choice((0.0, 0.0, 1000.0))
-            log = SqliteLog(
-                path, self.durability, ApswDriver(disk.name), anchor_seconds=anchoring
-            )
+            log = SqliteLog(path, self.durability, ApswDriver(disk.name), anchor_seconds=anchoring)
         except (PlayheadError, OSError, ApswDriver().error):
             disk.restore(self.random, self.after)
             return
@@ -84,7 +82,7 @@ class Cut:
 def cut_power(seed: int) -> tuple[str | None, Durability, int]:
     """One cut: what is wrong with what it left, the durability, acknowledged rows lost."""
     top = Path(tempfile.mkdtemp(prefix="playhead-cut-"))
-    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None  # apsw tells of each dead file
+    hook, sys.unraisablehook = sys.unraisablehook, _untold
     try:
         with capture_logs():
             cut = Cut(seed, top)
@@ -93,6 +91,10 @@ def cut_power(seed: int) -> tuple[str | None, Durability, int]:
     finally:
         sys.unraisablehook = hook
         shutil.rmtree(top, ignore_errors=True)
+
+
+def _untold(_: object) -> None:
+    """Say nothing: apsw tells of each file that it could not close."""
 
 
 def main() -> int:

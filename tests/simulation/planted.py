@@ -1,4 +1,4 @@
-"""Planted bugs: each patch in planted/ breaks one promise in a copy of the tree, and must be caught.
+"""Planted bugs: each patch in planted/ breaks one promise in a copy of the tree; it is caught.
 
 A patch says in its first lines what it breaks and what catches it: `seeds` (simulated lives),
 `cuts` (power cuts) or `flips` (bit flips).
@@ -56,7 +56,10 @@ def plant(name: str, folder: Path) -> Path:
 
 def catch(name: str, folder: Path) -> Caught:
     """Plant a bug and let its catcher look for it."""
-    copy = plant(name, folder)
+    try:
+        copy = plant(name, folder)
+    except ValueError as error:
+        return Caught(name, False, str(error), None)
     catcher = re.findall(r"^Caught by: (\w+)", (FOLDER / f"{name}.patch").read_text(), re.M)[0]
     command = (sys.executable, "-m", *CATCHERS[catcher])
     variables = os.environ | {"PYTHONPATH": str(copy)}
@@ -80,4 +83,4 @@ if __name__ == "__main__":
 
     for each in sys.argv[1:] or names():
         with tempfile.TemporaryDirectory() as top:
-            print(catch(each, Path(top)), flush=True)  # noqa: T201 - run by hand
+            print(catch(each, Path(top)), flush=True)

@@ -12,8 +12,9 @@ from playhead.events.memory_log import MemoryLog
 from playhead.events.record import Record
 from playhead.events.runs import RunStarted
 from playhead.events.version import VERSION
+from playhead.testing.evidence import Evidence
 from playhead.testing.faults import CALM
-from playhead.testing.invariants import Evidence, check_all
+from playhead.testing.invariants import check_all
 from playhead.testing.ledger import Ledger
 from playhead.testing.process import Process
 

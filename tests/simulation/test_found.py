@@ -12,7 +12,7 @@ from playhead.events.runs import CancelRequested, RunPaused, RunResumed
 from playhead.events.version import VERSION
 from playhead.testing import ScriptedModel, call
 from playhead.testing.process import Process
-from playhead.testing.simulate import simulate
+from playhead.testing.simulation import simulate
 from tests.simulation.scenes import Scene, dies, says
 
 
@@ -62,9 +62,7 @@ def test_an_approval_that_has_lapsed_cannot_be_given_while_the_run_is_paused() -
     def approve(process: Process) -> None:
         (waiting,) = process.engine.state("run-1").calls.values()
         assert waiting.waits is not None
-        decided = ApprovalDecided(
-            call=waiting.seq, binding=waiting.waits.binding, approved=True
-        )
+        decided = ApprovalDecided(call=waiting.seq, binding=waiting.waits.binding, approved=True)
         process.tell("run-1", decided)
 
     pause, resume = RunPaused(reason="a person"), RunResumed(code=VERSION)
@@ -82,7 +80,9 @@ def test_a_paused_run_ends_when_its_time_is_over() -> None:
     scene.check()
 
 
-def test_a_cancel_that_came_to_a_paused_run_while_nobody_had_it_ends_it_when_it_is_taken_up() -> None:
+def test_a_cancel_that_came_to_a_paused_run_while_nobody_had_it_ends_it_when_it_is_taken_up() -> (
+    None
+):
     model = ScriptedModel([call("approved"), "Done."])
     scene = Scene(Agent(name="a", model=model, tools=[approved]))
     scene.process((0, scene.starts()), (4, says(RunPaused(reason="a person"))), (5, dies))

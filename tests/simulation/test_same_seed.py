@@ -1,4 +1,4 @@
-"""A seed is a whole story: told twice, or by a process that hashes otherwise, it is the same one."""
+"""A seed is a whole story: told twice, or by a process that hashes otherwise, it is the same."""
 
 import os
 import subprocess
@@ -34,5 +34,5 @@ def test_a_trace_does_not_depend_on_pythons_hash_seed() -> None:
 
 def test_a_seed_gives_the_same_trace_in_memory_and_on_sqlite() -> None:
     for seed in SEEDS:
-        memory, sqlite = (live(seed, KINDS, "safety", log) for log in ("memory", "sqlite"))  # type: ignore[arg-type]
-        assert memory.trace == sqlite.trace
+        memory = live(seed, KINDS, "safety", "memory")
+        assert live(seed, KINDS, "safety", "sqlite").trace == memory.trace

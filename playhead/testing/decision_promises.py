@@ -1,0 +1,203 @@
+"""What is promised of decisions: wishes, rounds, pauses, approvals, and what the model is told.
+
+Each function is one promise: it yields a line for each place where it was broken.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from playhead.actors.memory import recollect
+from playhead.events.guards import ApprovalDecided, ApprovalRequested, RuleAnswered
+from playhead.events.kinds import ENDINGS, OUTCOMES
+from playhead.events.model_calls import ModelAnswered, ModelRequested
+from playhead.events.record import Record
+from playhead.events.runs import TimeReached
+from playhead.events.tool_calls import (
+    ToolRefused,
+    ToolRequested,
+    ToolStarted,
+    ToolSucceeded,
+)
+from playhead.projections.run_state import RunState
+from playhead.testing.evidence import Evidence, Promise, spec_of
+from playhead.testing.ledger import uses
+from playhead.testing.validity import invalid_request
+
+if TYPE_CHECKING:
+    from playhead.events.event import Event
+
+
+def one_wish_per_use(e: Evidence) -> Iterator[str]:
+    """Each tool_use of a whole reply is wished once at most, and nothing else is wished."""
+    for run, records in e.records.items():
+        for reply in records:
+            if not isinstance(reply.event, ModelAnswered):
+                continue
+            asked = [(str(b["id"]), b["name"]) for b in uses(reply.event.content)]
+            wished = [
+                (r.event.use, r.event.tool)
+                for r in records
+                if r.cause == reply.seq and isinstance(r.event, ToolRequested)
+            ]
+            if wished and wished != asked:
+                yield f"{run} {reply.seq}: asked for {asked}, wished {wished}"
+
+
+def wishes_come_from_replies(e: Evidence) -> Iterator[str]:
+    """Only a whole reply leads to a wish."""
+    for records in e.records.values():
+        for record in records:
+            if isinstance(record.event, ToolRequested):
+                cause = records[(record.cause or 1) - 1].event
+                if not isinstance(cause, ModelAnswered) or cause.stop_reason not in (
+                    "tool_use", "end_turn", "stop_sequence",
+                ):  # fmt: skip
+                    yield f"{record.run} {record.seq} was wished by {cause.kind}"
+
+
+def paired_calls(e: Evidence) -> Iterator[str]:
+    """In an ended run every wish has been refused or has come to its last outcome."""
+    for run, records in e.records.items():
+        if not records or records[-1].event.kind not in ENDINGS:
+            continue
+        wishes = {r.seq for r in records if isinstance(r.event, ToolRequested)}
+        ended = {getattr(r.event, "call", 0) for r in records if r.event.kind == "tool_refused"}
+        ended |= {
+            getattr(records[(r.cause or 1) - 1].event, "call", 0)
+            for r in records
+            if r.event.kind in OUTCOMES
+        }
+        if wishes - ended:
+            yield f"{run}: calls {sorted(wishes - ended)} have no end"
+
+
+def nothing_is_decided_in_a_pause(e: Evidence) -> Iterator[str]:
+    """A paused run decides nothing, unless it is to end."""
+    for run, records in e.records.items():
+        paused = False
+        for record in records:
+            match record.event.kind:
+                case "run_paused":
+                    paused = not record.held or paused
+                case "run_resumed":
+                    paused = paused and record.held
+                case "cancel_requested" | "time_reached":
+                    paused = False
+                case "model_requested" | "tool_started" | "rule_asked" | "tool_requested" if paused:
+                    yield f"{run} {record.seq}: {record.event.kind} in a pause"
+                case _:
+                    pass
+
+
+def a_round_waits_for_its_calls(e: Evidence) -> Iterator[str]:
+    """The model is asked again only when every call of its last reply has ended."""
+    for run, records in e.records.items():
+        open_calls: set[int] = set()
+        for record in records:
+            match record.event:
+                case ToolRequested():
+                    open_calls.add(record.seq)
+                case ToolRefused(call=call):
+                    open_calls.discard(call)
+                case ModelRequested() if open_calls:
+                    yield f"{run} {record.seq}: asked while calls {sorted(open_calls)} are open"
+                case _ if record.event.kind in OUTCOMES:
+                    intent = records[(record.cause or 1) - 1].event
+                    if isinstance(intent, ToolStarted) and not _tried_again(records, record):
+                        open_calls.discard(intent.call)
+                case _:
+                    pass
+
+
+def _tried_again(records: list[Record], outcome: Record) -> bool:
+    intent = records[(outcome.cause or 1) - 1].event
+    assert isinstance(intent, ToolStarted)
+    return any(
+        isinstance(r.event, ToolStarted)
+        and (r.event.call, r.event.attempt) == (intent.call, intent.attempt + 1)
+        for r in records[outcome.seq :]
+    )
+
+
+def no_start_without_approval(e: Evidence) -> Iterator[str]:
+    """A call that wants a person's approval starts only with one, for what was shown, in time."""
+    for run, records in e.records.items():
+        asked: dict[int, ApprovalRequested] = {}
+        given: set[int] = set()
+        for record in records:
+            _note_approval(record, asked, given)
+            if isinstance(record.event, ToolStarted) and record.event.call not in given:
+                spec = spec_of(records, record.event.call)
+                always = spec.approval is not None and spec.approval.when == "always"
+                if always or record.event.call in asked:
+                    yield f"{run} {record.seq}: {spec.name} started without approval"
+
+
+def _note_approval(record: Record, asked: dict[int, ApprovalRequested], given: set[int]) -> None:
+    match record.event:
+        case ApprovalRequested(call=int(call)) as request:
+            asked[call] = request
+        case ApprovalDecided(call=int(call), approved=True, binding=binding):
+            if call in asked and asked[call].binding == binding:
+                given.add(call)
+        case TimeReached(due="approval", call=int(call)) if call not in given:
+            # It has lapsed: an approval that comes after it counts for nothing.
+            asked[call] = asked[call].model_copy(update={"binding": "lapsed"})
+        case _:
+            pass
+
+
+def valid_request_at_every_prefix(e: Evidence) -> Iterator[str]:
+    """After each record, the request that would be sent is one that the API takes."""
+    for run, records in e.records.items():
+        state = _begin(e, run)
+        for record in records:
+            state.fold(record)
+            for step in state.steps.values():
+                wrong = invalid_request(step.context.request("m").body)
+                if wrong is not None:
+                    yield f"{run} {record.seq}: {wrong}"
+                    return
+
+
+def _begin(e: Evidence, run: str) -> RunState:
+    return RunState(run, recollect(e.log, run, 0).past)
+
+
+def the_model_is_told_the_truth(e: Evidence) -> Iterator[str]:
+    """A request says of each call what became of it: its result, or that there is none."""
+    for run, records in e.records.items():
+        state = _begin(e, run)
+        became: dict[str, bool] = {}
+        for record in records:
+            state.fold(record)
+            _note_result(records, record, became)
+            if isinstance(record.event, ModelRequested):
+                body = state.requests[record.seq].body
+                for block in _results(body):
+                    failed = became.get(str(block["tool_use_id"]))
+                    if failed is not None and failed != bool(block.get("is_error")):
+                        yield f"{run} {record.seq}: told {block} of a call with error={failed}"
+
+
+def _note_result(records: list[Record], record: Record, became: dict[str, bool]) -> None:
+    call: int | None = getattr(record.event, "call", None)
+    if record.event.kind in OUTCOMES:
+        call = getattr(records[(record.cause or 1) - 1].event, "call", None)
+    elif not isinstance(record.event, ToolRefused):
+        return
+    if call is not None and not isinstance(record.event, RuleAnswered):
+        wish: Event = records[call - 1].event
+        became[str(getattr(wish, "use", ""))] = not isinstance(record.event, ToolSucceeded)
+
+
+def _results(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for message in body["messages"]:
+        yield from (b for b in message["content"] if b["type"] == "tool_result")
+
+
+DECISION_PROMISES: tuple[Promise, ...] = (
+    one_wish_per_use, wishes_come_from_replies, paired_calls, nothing_is_decided_in_a_pause,
+    a_round_waits_for_its_calls, no_start_without_approval, valid_request_at_every_prefix,
+    the_model_is_told_the_truth,
+)  # fmt: skip

@@ -1,0 +1,54 @@
+"""What a simulated life leaves behind: the log, decoded once, and the ledger of what happened."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from typing import TypeAlias
+
+from playhead.events.kinds import decode
+from playhead.events.log import Reader
+from playhead.events.record import Record
+from playhead.events.runs import RunStarted
+from playhead.events.spec import ToolSpec
+from playhead.events.tool_calls import (
+    ToolRequested,
+)
+from playhead.testing.ledger import Ledger, Start
+
+
+class Evidence:
+    """A life after its end."""
+
+    def __init__(self, log: Reader, ledger: Ledger, runs: list[str], liveness: bool) -> None:
+        self.log = log
+        self.ledger = ledger
+        self.liveness = liveness
+        self.records: Mapping[str, list[Record]] = {
+            run: [decode(row, log.body) for row in log.read(run)]
+            for run in runs
+            if log.stream(run) is not None
+        }
+
+    @cached_property
+    def starts(self) -> Mapping[tuple[str, int], list[Start]]:
+        """(run, call) -> how its tool's code was entered."""
+        found: dict[tuple[str, int], list[Start]] = {}
+        for start in self.ledger.starts:
+            found.setdefault((start.run, start.call), []).append(start)
+        return found
+
+    def all(self) -> Iterator[Record]:
+        """The records of all runs."""
+        for records in self.records.values():
+            yield from records
+
+
+def spec_of(records: list[Record], call: int) -> ToolSpec:
+    """The recorded tool of a call."""
+    first, wish = records[0].event, records[call - 1].event
+    assert isinstance(first, RunStarted)
+    assert isinstance(wish, ToolRequested)
+    return next(t for t in first.agent.tools if t.name == wish.tool)
+
+
+Promise: TypeAlias = Callable[[Evidence], Iterator[str]]
+"""What must be true: a line for each place where it is not."""

@@ -1,0 +1,119 @@
+"""`simulate` and its marker, as users turn them on their own agents."""
+
+import socket
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from playhead import Agent, Limits, ToolContext, tool
+from playhead.events.errors import UsageError
+from playhead.testing import Scripted, ScriptedModel, SimulationFailed, call, simulate
+from playhead.testing.simulation import Report
+
+pytest_plugins = ["pytester"]
+
+
+@tool(effect="keyed")
+async def refund(amount: int, context: ToolContext) -> str:
+    """Give money back."""
+    return f"{amount} under {context.key}"
+
+
+def refunds() -> Agent:
+    return Agent(name="refunds", tools=[refund], limits=Limits(max_steps=5))
+
+
+def test_an_agent_whose_model_is_a_name_is_simulated_by_chance() -> None:
+    report = simulate(refunds(), 30).check()
+    assert report.seeds == 30
+    assert report.runs >= 15
+    assert report.crashes
+
+
+def test_a_script_that_is_a_function_of_the_request_is_followed() -> None:
+    asked: list[int] = []
+
+    def script(body: dict[str, Any]) -> Scripted:
+        asked.append(len(body["messages"]))
+        return call("refund", amount=1) if asked[-1] == 1 else "Done."
+
+    agent = Agent(name="scripted", model=ScriptedModel(script), tools=[refund])
+    simulate(agent, 20, mode="liveness").check()
+    assert {1, 3} <= set(asked)
+
+
+def _reaching_out(reach: object) -> Report:
+    assert callable(reach)
+
+    @tool(effect="read")
+    def connect() -> str:
+        """Reach for the real world."""
+        reach()
+        return "reached"
+
+    model = ScriptedModel(lambda _: call("connect"))
+    agent = Agent(name="out", model=model, tools=[connect], limits=Limits(max_steps=1))
+    return simulate(agent, 1, faults=(), mode="liveness")
+
+
+@pytest.mark.parametrize(
+    "reach",
+    [
+        lambda: socket.socket().close(),
+        lambda: subprocess.run(["true"], check=True),
+        lambda: threading.Thread(target=threading.Event().wait, daemon=True).start(),
+    ],
+    ids=["socket", "process", "thread"],
+)
+def test_a_tool_that_reaches_for_the_real_world_fails_the_simulation(reach: object) -> None:
+    (life, _), *_ = _reaching_out(reach).failed
+    assert life.violations[0].invariant == "sealed"
+
+
+def test_a_broken_promise_says_how_to_repeat_it_and_what_happened() -> None:
+    report = _reaching_out(socket.socket)
+    with pytest.raises(SimulationFailed) as failed:
+        report.check()
+    assert "simulate(agent, 1, first=0, log='memory', mode='liveness'" in str(failed.value)
+    assert "run_started" in str(failed.value)
+
+
+def test_an_unknown_fault_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="choose from crash"):
+        simulate(refunds(), 1, faults=("earthquake",))
+
+
+MARKED = """
+import pytest
+from playhead import Agent, tool
+
+@tool(effect="read")
+async def look() -> str:
+    '''Look.'''
+    return "seen"
+
+@pytest.fixture
+def tools():
+    return [look]
+
+@pytest.mark.simulate(seeds=6)
+def test_looker(tools) -> Agent:
+    return Agent(name="looker", tools=tools)
+"""
+
+
+def test_a_marked_test_is_run_through_its_lives(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest('pytest_plugins = ["playhead.testing.plugin"]')
+    pytester.makepyfile(MARKED)
+    pytester.runpytest_inprocess("-q", "-p", "no:cacheprovider").assert_outcomes(passed=1)
+
+
+def test_every_planted_bug_still_fits_the_code(tmp_path: Path) -> None:
+    from tests.simulation import planted
+
+    assert len(planted.names()) >= 25
+    for name in planted.names():
+        assert planted.plant(name, tmp_path).is_dir()
