@@ -185,7 +185,7 @@ def file_tools(workspace: str | os.PathLike[str], *, write: bool = False) -> lis
         tool(read_file, effect="read"),
         tool(search_files, effect="read", when_empty=found),
     ]
-    return [*tools, tool(write_file)] if write else tools
+    return [*tools, tool(write_file, effect="keyed")] if write else tools
 
 
 def _matches(root: Folder, folder: str, text: str) -> Iterator[Match]:

@@ -88,7 +88,7 @@ class Folder:
             if there not in ("", "file"):
                 msg = f"{_cut(path)} is there already, and is a {there}"
                 raise ToolError(msg, hint="Choose another name.")
-            if there and not overwrite:
+            if there and not overwrite and not self._holds(path, data):
                 msg = f"{_cut(path)} is there already"
                 raise ToolError(msg, hint="Say overwrite=true to replace it, or choose another.")
             self._exchange(parts, data, at)
@@ -96,6 +96,11 @@ class Folder:
             if at is not None:
                 os.close(at)
         return bool(there)
+
+    def _holds(self, path: str, data: bytes) -> bool:
+        """Whether the file is what is to be written: a call that is made again has done it."""
+        with self.open_file(path) as fd:
+            return os.fstat(fd).st_size == len(data) and os.pread(fd, len(data), 0) == data
 
     def _exchange(self, parts: list[str], data: bytes, at: int | None) -> None:
         """Write beside, then rename: a rename puts itself in the place of a link, never through."""

@@ -42,6 +42,8 @@ class Signature:
     """Parameters that are filled in when a call is performed; the model does not see them."""
     result: TypeAdapter[Any] | None
     """The declared return type; None where nothing (or Any) is declared."""
+    shows_content: bool
+    """Whether its declared type holds images."""
     awaits: bool
     """Whether calling it gives an awaitable."""
     schema: dict[str, Json]
@@ -112,6 +114,7 @@ def read_signature(function: Callable[..., Any], name: str, description: str | N
         context=context[0] if context else None,
         given=given,
         result=_result(returned, name),
+        shows_content=_has_image(returned),
         awaits=awaits,
         schema=arguments.model_json_schema(schema_generator=StrictSchema),
         description=description or _description(doc, name),

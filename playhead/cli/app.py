@@ -18,6 +18,7 @@ from playhead.cli import (
     exits,
     fork,
     housekeeping,
+    lint,
     look,
     metrics,
     people,
@@ -68,6 +69,7 @@ for command in (
     housekeeping.backup, housekeeping.restore, housekeeping.archive,
 ):  # fmt: skip
     app.command()(command)
+app.command("lint-tools")(lint.lint_tools)
 app.command("import")(carry.import_)
 app.command("check-compat")(compat.check_compat)
 
