@@ -6,6 +6,7 @@ from typing import Protocol
 
 BREAKS = frozenset({
     "overloaded", "server_error", "timeout", "connection", "unreachable", "malformed_reply",
+    "truncated",
 })  # fmt: skip
 """Errors that speak against the endpoint, not against the request."""
 
