@@ -79,6 +79,11 @@ class Ledger:
         self._started: RunStarted | None = None
         self._open: dict[int, tuple[int, ModelRequested]] = {}
 
+    @property
+    def prices(self) -> Mapping[str, Price]:
+        """The prices that the run recorded: of every model that it might have asked."""
+        return {} if self._started is None else self._started.agent.prices
+
     def fold(self, record: Record) -> Line | None:
         """The line of the attempt that ends with this record, if one does."""
         event = record.event

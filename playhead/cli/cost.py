@@ -69,11 +69,12 @@ def cost(
     routes = dict(_pair(text) for text in routing or ())
     with reading(log) as reader:
         runs = [find(reader, run)] if run is not None else _runs(reader, since)
-        lines = [line for each in runs for line in _lines(reader, each)]
+        recorded: dict[str, Price] = {}
+        lines = [line for each in runs for line in _lines(reader, each, recorded)]
     otherwise = None
     if routes or no_cache or prices is not None:
         asked = sorted({*routes.values(), *(line.model for line in lines)})
-        table = _table(prices, asked, lines)
+        table = _table(prices, asked, recorded)
         otherwise = list(repriced(lines, table, routes, cached=not no_cache))
     if json:
         say_json(_document(runs, lines, otherwise, by or "model"))
@@ -88,14 +89,18 @@ def _runs(reader: SqliteReader, since: str | None) -> list[str]:
         return [row.run for row in reversed(find_runs(views.connection, since=from_))]
 
 
-def _lines(reader: SqliteReader, run: str) -> Iterator[Line]:
-    """What the run itself asked: what a fork took from its parent is the parent's."""
+def _lines(reader: SqliteReader, run: str, prices: dict[str, Price]) -> Iterator[Line]:
+    """What the run itself asked: what a fork took from its parent is the parent's.
+
+    The prices that it recorded go into `prices`.
+    """
     ledger = Ledger()
     for row in reader.read(run):
         if row.kind in KINDS:
             line = ledger.fold(decode(row, reader.body))
             if line is not None and row.run == run:
                 yield line
+    prices.update(ledger.prices)
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -107,16 +112,13 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _table(
-    given: str | None, models: Sequence[str], lines: Sequence[Line]
+    given: str | None, models: Sequence[str], recorded: Mapping[str, Price]
 ) -> Callable[[str], Price | None]:
-    """Model -> price: the given table, or the recorded one and today's for models not in it."""
+    """Model -> price: the given table, or what was recorded, and today's for models not in it."""
     if given is not None and given != TODAY:
         return _read_prices(Path(given)).get
-    today, _ = prices_for(models, {})
-    if given == TODAY:
-        return today.get
-    recorded = {line.model: line.price for line in lines if line.price is not None}
-    return {**today, **recorded}.get
+    known = {} if given == TODAY else {m: recorded[m] for m in models if m in recorded}
+    return prices_for(models, known)[0].get
 
 
 def _read_prices(path: Path) -> Mapping[str, Price]:
