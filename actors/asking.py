@@ -7,9 +7,11 @@ from playhead.actors.backoff import not_before
 from playhead.actors.shares import over_share
 from playhead.events.event import Event
 from playhead.events.guards import RuleAsked
+from playhead.events.learning import ContextFilled
 from playhead.events.model_calls import BudgetNeared, ModelFailed, ModelRequested
 from playhead.events.prices import PICODOLLARS
 from playhead.events.record import Record
+from playhead.events.request import Request
 from playhead.events.routing import Target
 from playhead.events.runs import LimitReached
 from playhead.events.steps import StepFailed
@@ -46,16 +48,23 @@ def ask(
         beside: what is decided at the same time for other steps: it counts for the limits too.
     """
     step = state.steps[step_id]
+    if step.plan is not None:
+        return []  # its context is being compressed
     if not step.task_type:
         return [RuleAsked(rule="router", step=step_id, subject=step.task)]
     choice = _choose(state, step, why)
-    asked = _request(state, step, choice, attempt, wait)
-    over = _over_limit(state, asked, beside)
+    request = _rendered(state, step, choice.target, attempt)
+    filled = _filled(state, step, request) if attempt == 1 else None
+    if filled is not None:
+        return [filled]
+    asked = _request(state, step, choice, attempt, wait, request)
+    over = over_limit(state, asked, beside)
     cheaper = state.agent.budget.cheaper
     if isinstance(over, LimitReached) and over.limit == "max_cost" and cheaper is not None:
         reason = f"{choice.target.model} would pass max_cost; {cheaper.model} does not"
-        asked = _request(state, step, Choice(cheaper, reason), attempt, wait)
-        over = _over_limit(state, asked, beside)
+        request = _rendered(state, step, cheaper, attempt)
+        asked = _request(state, step, Choice(cheaper, reason), attempt, wait, request)
+        over = over_limit(state, asked, beside)
     return [over or asked]
 
 
@@ -91,6 +100,20 @@ def budget_neared(state: RunState) -> Sequence[Event]:
     return [BudgetNeared(cost=spent.cost, maximum=cap)]
 
 
+def _rendered(state: RunState, step: Step, target: Target, attempt: int) -> Request:
+    return state.request(step, target, first=step.round + (attempt == 1) == 1)
+
+
+def _filled(state: RunState, step: Step, request: Request) -> ContextFilled | None:
+    """Whether the step's context is to be compressed before the model is asked."""
+    threshold, tokens = state.agent.memory.compress_at, int(request.bound * step.tokens_a_byte)
+    if threshold is None or tokens <= threshold:
+        return None
+    if step.context.plan(tokens, state.agent.memory) is None:
+        return None
+    return ContextFilled(step=step.id, tokens=tokens, threshold=threshold)
+
+
 def _choose(state: RunState, step: Step, why: str) -> Choice:
     targets = ring(state.agent, step.task_type, step.rejected)
     place = step.tried % len(targets)
@@ -108,11 +131,10 @@ def _choose(state: RunState, step: Step, why: str) -> Choice:
 
 
 def _request(
-    state: RunState, step: Step, choice: Choice, attempt: int, wait: int | None
+    state: RunState, step: Step, choice: Choice, attempt: int, wait: int | None, request: Request
 ) -> ModelRequested:
     round_ = step.round + (attempt == 1)
     target, agent = choice.target, state.agent
-    request = state.request(step, target, first=round_ == 1)
     sent = request.bound
     if step.used is not None and step.used[0] == request.head:
         sent = step.used[1] + max(0, request.bound - step.used[2])
@@ -126,17 +148,21 @@ def _request(
     )  # fmt: skip
 
 
-def _over_limit(
+def over_limit(
     state: RunState, asked: ModelRequested, beside: Sequence[Event] = ()
 ) -> LimitReached | StepFailed | None:
-    limits, spent, new = state.limits, state.spent, asked.attempt == 1
+    """The limit that a call would pass, or why that cannot be told."""
+    limits, spent = state.limits, state.spent
     over = over_share(state.steps[asked.step], asked)
     if over is not None:
         return over
+    calls = [asked, *(event for event in beside if isinstance(event, ModelRequested))]
+    tokens = sum(call.reserved_tokens for call in calls)
+    rounds = sum(call.opens_round for call in calls)
     wanted = (
-        ("max_steps", limits.max_steps, spent.steps_at_most + new),
-        ("max_model_calls", limits.max_model_calls, spent.model_calls_at_most + 1),
-        ("max_tokens", limits.max_tokens, spent.tokens_at_most + asked.reserved_tokens),
+        ("max_steps", limits.max_steps, spent.steps_at_most + rounds),
+        ("max_model_calls", limits.max_model_calls, spent.model_calls_at_most + len(calls)),
+        ("max_tokens", limits.max_tokens, spent.tokens_at_most + tokens),
     )
     for limit, maximum, total in wanted:
         if maximum is not None and total > maximum:

@@ -11,6 +11,7 @@ from playhead.events.errors import ModelError
 from playhead.events.event import Block, Event
 from playhead.events.guards import RuleAnswered, RuleAsked
 from playhead.events.model_calls import ModelAnswered, ModelFailed, ModelRequested
+from playhead.events.program_logger import ProgramLogger
 from playhead.events.record import Record
 from playhead.events.request import Reply, Request
 from playhead.events.runs import LimitReached
@@ -20,6 +21,8 @@ from playhead.events.tool_calls import ToolRequested
 from playhead.projections.run_state import RunState, Step
 from playhead.tools.model_rules import ask_output, ask_router
 from playhead.tools.outputs import parse_output
+
+program_log = ProgramLogger("playhead.model")
 
 EMPTIES = 2
 """How many empty replies in a row are asked again."""
@@ -38,7 +41,7 @@ class Executor(Role):
     name: ClassVar[RoleName] = "executor"
     handles: ClassVar[frozenset[str]] = frozenset({
         "step_started", "output_rejected", "message_received", "run_resumed", "loop_detected",
-        "tool_resolved",
+        "tool_resolved", "context_compressed",
         "model_answered", "model_failed", "rule_answered",
         "tool_succeeded", "tool_failed", "tool_outcome_unknown", "tool_refused", "child_finished",
     })  # fmt: skip
@@ -81,6 +84,8 @@ class Executor(Role):
         except ModelError as error:
             world.on_text(intent.run, intent.seq, "")
             return _model_failed(error, None if began is None else _ms(world.monotonic() - began))
+        if asked.purpose == "step":
+            _watch_cache(world, intent, job, reply, agent)
         return ModelAnswered(
             content=reply.content, stop_reason=reply.stop_reason, usage=reply.usage,
             model=reply.model, request_id=reply.request_id,
@@ -89,13 +94,19 @@ class Executor(Role):
 
     async def _ask(self, intent: Record, request: Request, agent: str) -> Reply:
         assert self._world is not None
-        world, run, seq = self._world, intent.run, intent.seq
+        world, asked = self._world, intent.event
+        beside = isinstance(asked, ModelRequested) and asked.purpose != "step"
+
+        def on_text(text: str) -> None:
+            if not beside:
+                world.on_text(intent.run, intent.seq, text)
+
         model = world.endpoint(request.endpoint) if request.endpoint else world.model(agent)
         if model is None:
             message = f"this Runtime knows no endpoint {request.endpoint!r}: give it endpoints="
             raise ModelError(error="unreachable", message=message)
         try:
-            reply = await model.reply(request, lambda text: world.on_text(run, seq, text))
+            reply = await model.reply(request, on_text)
         except ModelError:
             raise
         except Exception as error:  # a Model of the user's own may raise anything
@@ -137,6 +148,17 @@ def _model_failed(error: ModelError, took: float | None) -> ModelFailed:
         retryable=error.retryable, retry_after=error.retry_after, duration_ms=took,
         usage=error.usage,
     )  # fmt: skip
+
+
+def _watch_cache(world: World, intent: Record, request: Request, reply: Reply, agent: str) -> None:
+    """Warn when what the cache should have held was not read from it."""
+    now = world.monotonic()
+    missed = world.cache_watch.answered(agent, intent.run, request, reply.usage, now)
+    if missed is not None:
+        program_log.warning(
+            "cache.missed", agent=agent, run=intent.run, seq=intent.seq, model=request.model,
+            expected=missed.expected, read=missed.read, differs=missed.block,
+        )  # fmt: skip
 
 
 async def _perform_rule(world: World, asked: RuleAsked, agent: str) -> RuleAnswered:

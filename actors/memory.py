@@ -1,18 +1,20 @@
-"""The memory role: carries what a session said into its next run.
+"""The memory role: carries what a session said into its next run, and keeps contexts small.
 
 What a run remembers of its session is a pointer in RunStarted; the records that it points at give
-the same context at any time, so nothing needs deciding yet. Compression, recall
-and facts come here.
+the same context at any time.
 """
 
 from collections.abc import Sequence
 from typing import ClassVar
 
+from playhead.actors.compressing import on_failure, on_filled, on_summary
 from playhead.actors.role import Role, RoleName
 from playhead.events.errors import LogDamaged, UnknownRun
 from playhead.events.event import Event
 from playhead.events.kinds import decode
+from playhead.events.learning import ContextFilled
 from playhead.events.log import Reader
+from playhead.events.model_calls import ModelAnswered, ModelFailed, ModelRequested
 from playhead.events.record import Record
 from playhead.events.runs import RunStarted
 from playhead.events.spec import Past
@@ -24,11 +26,29 @@ class Memory(Role):
     """Remember."""
 
     name: ClassVar[RoleName] = "memory"
-    handles: ClassVar[frozenset[str]] = frozenset({"run_started"})
+    handles: ClassVar[frozenset[str]] = frozenset({
+        "context_filled", "model_answered:summary", "model_failed:summary",
+    })  # fmt: skip
 
     def decide(self, state: RunState, record: Record) -> Sequence[Event]:
-        """Nothing to decide: the state was made with the session's context."""
-        return []
+        """Compress."""
+        if not state.may_start:
+            return []
+        match record.event:
+            case ContextFilled() as filled:
+                return on_filled(state, filled)
+            case ModelAnswered() as answered:
+                return on_summary(state, _asked(state, record), answered)
+            case ModelFailed() as failed:
+                return on_failure(state, record, _asked(state, record), failed)
+            case _:
+                return []
+
+
+def _asked(state: RunState, outcome: Record) -> ModelRequested:
+    asked = state.intent_of(outcome)
+    assert isinstance(asked, ModelRequested)
+    return asked
 
 
 def recollect(log: Reader, run: str, to: int | None = None) -> RunState:

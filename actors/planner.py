@@ -31,6 +31,13 @@ WHOLE_STEP = "main"
 
 PURPOSES: Mapping[Strategy, Purpose] = {"react": "react", "direct": "direct"}
 
+BESIDE = frozenset(
+    f"{outcome}:{purpose}"
+    for outcome in ("model_answered", "model_failed")
+    for purpose in ("summary", "extraction")
+)
+"""What model calls beside a step's own gave: a run that is stopping waits for it."""
+
 STOPS = frozenset({
     "cancel_requested", "time_reached", "limit_reached", "loop_detected", "tool_refused",
 })  # fmt: skip
@@ -44,7 +51,7 @@ class Planner(Role):
     name: ClassVar[RoleName] = "planner"
     handles: ClassVar[frozenset[str]] = (
         frozenset({"run_started", "step_finished", "step_failed", "run_resumed"})
-        | OUTCOMES | STOPS | PLANS
+        | OUTCOMES | STOPS | PLANS | BESIDE
     )  # fmt: skip
 
     def __init__(self, world: World | None = None) -> None:

@@ -10,6 +10,7 @@ from typing import ClassVar, Literal, TypeAlias
 
 from playhead.events.event import Event
 from playhead.events.guards import ApprovalRequested, RuleAsked
+from playhead.events.model_calls import ModelRequested
 from playhead.events.record import Record
 from playhead.events.request import Request
 from playhead.events.runs import LimitReached
@@ -20,7 +21,9 @@ RoleName: TypeAlias = Literal["planner", "executor", "tool", "memory"]
 ORDER: tuple[RoleName, ...] = ("planner", "executor", "tool", "memory")
 
 PERFORMS: Mapping[str, RoleName] = {
-    "model_requested": "executor",
+    "model_requested:step": "executor",
+    "model_requested:summary": "executor",
+    "model_requested:extraction": "executor",
     "tool_started": "tool",
     "rule_asked:approval": "tool",
     "rule_asked:router": "executor",
@@ -43,7 +46,11 @@ DECIDES: Mapping[str, RoleName] = {
     "run_finished": "planner",
     "run_failed": "planner",
     "run_cancelled": "planner",
-    "model_requested": "executor",
+    "model_requested:step": "executor",
+    "model_requested:summary": "memory",
+    "model_requested:extraction": "memory",
+    "context_filled": "executor",
+    "context_compressed": "memory",
     "tool_requested": "executor",
     "output_rejected": "executor",
     "step_finished": "executor",
@@ -72,6 +79,8 @@ def purpose(event: Event) -> str:
     match event:
         case LimitReached(limit=word) | RuleAsked(rule=word) | ApprovalRequested(about=word):
             return f"{event.kind}:{word}"
+        case ModelRequested(purpose=word):
+            return f"{event.kind}:{word}"
         case _:
             return event.kind
 
@@ -85,7 +94,7 @@ class Role(ABC):
 
     name: ClassVar[RoleName]
     handles: ClassVar[frozenset[str]]
-    """The kinds that it is shown."""
+    """The kinds that it is shown; outcomes of model calls by their purpose too (`address`)."""
 
     @abstractmethod
     def decide(self, state: RunState, record: Record) -> Sequence[Event]:

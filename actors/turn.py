@@ -12,6 +12,7 @@ from playhead.actors.role import DECIDES, ORDER, Role, RoleName, purpose
 from playhead.events.event import Event
 from playhead.events.kinds import seal
 from playhead.events.log import Append
+from playhead.events.model_calls import address
 from playhead.events.record import Origin, Record, Stored
 from playhead.events.runs import RunStarted
 from playhead.projections.run_state import RunState
@@ -80,7 +81,7 @@ class Turn:
     def next(self, cast: Mapping[RoleName, Role]) -> RoleName | None:
         """The role that is to be shown the current record; None when the turn is complete."""
         while self._queue:
-            kind = self._queue[0].event.kind
+            kind = self._address(self._queue[0])
             while self._role < len(ORDER):
                 name = ORDER[self._role]
                 if kind in cast[name].handles:
@@ -89,6 +90,13 @@ class Turn:
             self._role = 0
             del self._queue[0]
         return None
+
+    def _address(self, record: Record) -> str:
+        kind = record.event.kind
+        if kind not in ("model_answered", "model_failed"):
+            return kind
+        intent = self.state.ended.get(record.cause or 0)
+        return kind if intent is None else address(record.event, intent.event)
 
     def visit(self, role: Role) -> Record:
         """Show the current record to the role and take in what it decides; the record it saw."""

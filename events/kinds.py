@@ -17,6 +17,7 @@ from playhead.events import (
     children,
     forks,
     guards,
+    learning,
     log_events,
     model_calls,
     plans,
@@ -28,7 +29,9 @@ from playhead.events.errors import LogDamaged, NotStorable
 from playhead.events.event import Event, Json
 from playhead.events.record import Record, Stored, chained
 
-PAGES = (runs, forks, steps, plans, children, model_calls, tool_calls, guards, log_events)
+PAGES = (
+    runs, forks, steps, plans, children, model_calls, tool_calls, guards, learning, log_events,
+)  # fmt: skip
 
 INLINE = 4096
 """Payloads up to this many bytes stay in their row; of larger ones the big fields become bodies."""

@@ -1,9 +1,12 @@
 """Model calls: the intent, and its two outcomes (their cause is the intent's seq)."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias
 
 from playhead.events.event import Block, Event
 from playhead.events.spec import Usage
+
+Purpose: TypeAlias = Literal["step", "summary", "extraction"]
+"""What a model call is for; the role that it serves decides it and hears of its outcome."""
 
 
 class ModelRequested(Event):
@@ -34,6 +37,13 @@ class ModelRequested(Event):
     """How many others can still be tried: with none left, perform waits where it can."""
     not_before: int | None = None
     """Microseconds since the epoch: the backoff of a retry."""
+    purpose: Purpose = "step"
+    """For a step's next reply, or for what a role needs to know beside it."""
+
+    @property
+    def opens_round(self) -> bool:
+        """Whether it is a step's next round, and neither a retry nor for another purpose."""
+        return self.attempt == 1 and self.purpose == "step"
 
 
 class ModelAnswered(Event):
@@ -87,3 +97,10 @@ class BudgetNeared(Event):
     """Picodollars, reservations included."""
     maximum: float
     """The cap, in US dollars."""
+
+
+def address(event: Event, intent: Event | None) -> str:
+    """What roles subscribe by: the kind, and for the outcome of a model call its purpose too."""
+    if isinstance(intent, ModelRequested) and intent.purpose != "step":
+        return f"{event.kind}:{intent.purpose}"
+    return event.kind

@@ -5,6 +5,7 @@ from typing import Literal, TypeAlias
 from pydantic import Field
 
 from playhead.events.event import Block, Data, Json
+from playhead.events.memory_rules import MemoryRules
 from playhead.events.plans import PlanRules, Strategy
 from playhead.events.prices import Price
 from playhead.events.routing import Budget, Route, Target
@@ -157,6 +158,7 @@ class AgentSpec(Data):
     price_table: str = ""
     """Where the prices came from, and of which version."""
     budget: Budget = Budget()
+    memory: MemoryRules = MemoryRules()
     strategy: Strategy | Literal["auto", "asked"] = "auto"
     """auto: chosen by stated rules. asked: a function of the user's is asked."""
     plan: PlanRules = PlanRules()

@@ -7,6 +7,7 @@ from playhead.agent import Agent
 from playhead.alerts import Alert, Alerts
 from playhead.events.errors import PlayheadError, RunNotFinished, ToolError, UsageError
 from playhead.events.plans import PlanRules
+from playhead.events.memory_rules import MemoryRules
 from playhead.events.prices import Price
 from playhead.events.routing import Budget, Route, Target
 from playhead.events.spec import Limits, Retry
@@ -27,6 +28,7 @@ __all__ = [
     "BreakerRule",
     "Budget",
     "Limits",
+    "MemoryRules",
     "PlanRules",
     "PlayheadError",
     "Price",

@@ -9,6 +9,7 @@ from typing_extensions import TypeVar
 
 from playhead.events.errors import UsageError
 from playhead.events.event import Block, Json
+from playhead.events.memory_rules import MemoryRules
 from playhead.events.plans import PlanRules, Strategy
 from playhead.events.prices import Price
 from playhead.events.request import Model
@@ -86,6 +87,8 @@ class Agent(Generic[Out]):
     """Given what a step is to reach, says the type of the task; asked once a step, recorded."""
     budget: Budget = field(default_factory=Budget)
     """What happens as the cost comes near `limits.max_cost`."""
+    memory: MemoryRules = field(default_factory=MemoryRules)
+    """When older turns are compressed, what is recalled, what is learned."""
     prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
     """Model -> its price, where the price table does not know it or you pay another."""
 
@@ -100,6 +103,7 @@ class Agent(Generic[Out]):
             raise UsageError(msg)
         recorded_strategy(self.name, self.strategy, self.function)
         check_plan_rules(self.name, self.plan)
+        check_rules(self.memory)
         _check_bounded(self.limits, self.server_tools)
 
     @property
@@ -139,6 +143,7 @@ class Agent(Generic[Out]):
             fallback=targets(self.fallback),
             router=self.router is not None,
             budget=self.budget,
+            memory=self.memory,
             strategy=recorded_strategy(self.name, self.strategy, self.function),
             plan=self.plan,
         )
@@ -197,6 +202,16 @@ class Agent(Generic[Out]):
         if self.output is None or self.output is str:
             return None
         return TypeAdapter(self.output).json_schema()
+
+
+def check_rules(rules: MemoryRules) -> None:
+    """Raise UsageError for thresholds that cannot be kept."""
+    least = {"keep_turns": 1, "compress_at": 500, "clear_over": 200, "summary_tokens": 16}
+    for name, lowest in least.items():
+        value = getattr(rules, name)
+        if value is not None and value < lowest:
+            msg = f"MemoryRules({name}={value}): it must be at least {lowest}"
+            raise UsageError(msg)
 
 
 def _check_bounded(limits: Limits, server_tools: Sequence[Block]) -> None:

@@ -8,16 +8,31 @@ each tool_use is followed by its tool_result, made up where there is none.
 For the prompt cache, the last stable block carries a mark, and so does the one that was the last in
 the request before: the first is written, the second is found again, however many blocks came since.
 The marks move; what they stand on does not change, and the API compares it without them.
+
+Of each block the record is known that it comes from. Older messages may be replaced as
+ContextCompressed says; then the stable part begins anew, and it grows again from there.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 
 from pydantic_core import to_json
 
 from playhead.events.event import Block, Event
+from playhead.events.learning import ContextCompressed
+from playhead.events.memory_rules import MemoryRules
 from playhead.events.request import Request
+from playhead.events.routing import Target
+from playhead.events.spec import AgentSpec
 from playhead.events.tool_calls import ToolRequested
+from playhead.projections.compression import (
+    Piece,
+    Plan,
+    cleared,
+    plan,
+    summary_block,
+    summary_request,
+)
 from playhead.projections.heads import RequestHead
 from playhead.projections.results import SHOWN, Shown, result_block
 from playhead.projections.weight import OVERHEAD, weight
@@ -38,7 +53,7 @@ class Context:
 
     __slots__ = (
         "_awaited", "_before", "_digest", "_goal", "_goal_index", "_last_role", "_said",
-        "_sent", "_weight", "head", "messages",
+        "_sent", "_weight", "head", "messages", "pieces", "run",
     )  # fmt: skip
 
     def __init__(
@@ -47,6 +62,9 @@ class Context:
         goal: str,
         past: "Context | None" = None,
         content: Iterable[Block] = (),
+        *,
+        run: str = "",
+        seq: int = 0,
     ) -> None:
         """Start with the past's messages, if any, and the goal as the user's.
 
@@ -55,40 +73,46 @@ class Context:
             goal: what is to be reached; the first message, restated in later requests.
             past: the context with which the session's last run ended.
             content: images and documents that belong to the goal.
+            run: the run that it is of.
+            seq: the record that says the goal.
         """
         self.head = head
+        self.run = run
         self.messages: list[bytes] = []
-        """Stable messages as JSON; they are only ever added to."""
+        """Stable messages as JSON; only ever added to, until they are compressed."""
+        self.pieces: list[Piece] = []
+        """What is known of each of them."""
         self._weight = 0
         self._digest = sha256()
         self._before = self._digest
         self._goal = goal
-        self._said: list[Block] = []
+        self._said: list[tuple[Block, int]] = []
         self._awaited: list[_Awaited] = []
         self._last_role = ""
         self._sent: tuple[int, int] = (-1, past._sent[1] if past is not None else -1)
         """The last messages of the last two different requests, by index."""
-        for message in past.closed() if past is not None else ():
-            self._add(message, len(message))
-        self._push("user", [*map(_unmarked, content), _text(goal or "(no goal)")])
+        for message, piece in past.closed() if past is not None else ():
+            self._add(message, piece)
+        blocks = [*map(_unmarked, content), _text(goal or "(no goal)")]
+        self._push("user", blocks, [seq] * len(blocks))
         self._goal_index = len(self.messages) - 1
 
-    def assistant(self, content: Iterable[Block]) -> None:
+    def assistant(self, content: Iterable[Block], seq: int = 0) -> None:
         """The model's reply. Blocks that the API would refuse back (empty text) are left out."""
         self._absorb()
         blocks = [b for b in content if b.get("type") != "text" or b.get("text")]
         if blocks:
-            self._push("assistant", blocks)
+            self._push("assistant", blocks, [seq] * len(blocks))
             uses = (b for b in blocks if b.get("type") == "tool_use")
-            self._awaited = [_Awaited(str(b.get("id", ""))) for b in uses]
+            self._awaited = [_Awaited(str(b.get("id", "")), seq) for b in uses]
         else:
-            self._said.append(_text(EMPTY_REPLY))
+            self._said.append((_text(EMPTY_REPLY), seq))
 
-    def user(self, text: str, content: Iterable[Block] = ()) -> None:
+    def user(self, text: str, content: Iterable[Block] = (), seq: int = 0) -> None:
         """Something the user, or the runtime on its behalf, says; it goes out with what is next."""
-        self._said += map(_unmarked, content)
+        self._said += [(_unmarked(block), seq) for block in content]
         if text:
-            self._said.append(_text(text))
+            self._said.append((_text(text), seq))
 
     def requested(self, call: int, event: ToolRequested) -> None:
         """The wish for one of the last reply's tool_use blocks."""
@@ -97,11 +121,12 @@ class Context:
                 awaited.call = call
                 return
 
-    def resulted(self, call: int, outcome: Event, shown: Shown = SHOWN) -> None:
+    def resulted(self, call: int, outcome: Event, seq: int = 0, shown: Shown = SHOWN) -> None:
         """What became of a call."""
         for awaited in self._awaited:
             if awaited.call == call:
                 awaited.block = result_block(awaited.use, outcome, shown)
+                awaited.seq, awaited.key = seq, shown.key
 
     def request(self, model: str, head: RequestHead | None = None) -> Request:
         """The request as it would be sent now. Costs what was added since the last one.
@@ -109,7 +134,7 @@ class Context:
         `head` is that of the model, where it is not the one that the context began with.
         """
         head = head or self.head
-        blocks = self._pending()
+        blocks, _ = self._pending()
         if blocks:
             count, digest, last = len(self.messages), self._digest.copy(), _message("user", blocks)
             bound = self._weight + weight(blocks, last)
@@ -143,19 +168,72 @@ class Context:
             self._sent = (self._sent[1], last)
 
     def _absorb(self) -> None:
-        blocks = self._pending()
+        pending = self.pending()
         self._awaited.clear()
         self._said.clear()
-        if blocks:
-            self._push("user", blocks)
+        if pending is not None:
+            self._add(*pending)
+            self._last_role = "user"
 
-    def closed(self) -> list[bytes]:
+    def closed(self) -> list[tuple[bytes, Piece]]:
         """The messages as another run's past: every tool_use with its result."""
-        blocks = self._pending()
-        return [*self.messages, _message("user", blocks)] if blocks else self.messages
+        kept = list(zip(self.messages, self.pieces, strict=True))
+        pending = self.pending()
+        return kept if pending is None else [*kept, pending]
 
-    def _pending(self) -> list[Block]:
-        return [*(awaited.result() for awaited in self._awaited), *self._said]
+    def pending(self) -> tuple[bytes, Piece] | None:
+        """What the next request will add as the user's: results, and what was said."""
+        blocks, seqs = self._pending()
+        if not blocks:
+            return None
+        message = _message("user", blocks)
+        return message, Piece(
+            "user", weight(blocks, message), self.run, tuple(seqs),
+            tuple([awaited.key for awaited in self._awaited]),
+        )  # fmt: skip
+
+    def _pending(self) -> tuple[list[Block], list[int]]:
+        blocks = [awaited.result() for awaited in self._awaited]
+        seqs = [awaited.seq for awaited in self._awaited]
+        for block, seq in self._said:
+            blocks.append(block)
+            seqs.append(seq)
+        return blocks, seqs
+
+    def plan(self, tokens: int, rules: MemoryRules) -> Plan | None:
+        """How a request of so many tokens would be compressed; None where it cannot be."""
+        return plan(self.messages, self.pieces, (self._goal_index,), tokens, rules)
+
+    def summary_request(self, agent: AgentSpec, target: Target, upto: int) -> Request:
+        """What asks for a summary of the messages before that one, but for the goal."""
+        older = [m for n, m in enumerate(self.messages[:upto]) if n != self._goal_index]
+        return summary_request(agent, target, older, self._goal)
+
+    def compress(self, event: ContextCompressed, seq: int) -> None:
+        """Replace the older messages. The goal goes to the front once it is among them."""
+        kept = list(zip(self.messages, self.pieces, strict=True))
+        older, rest = kept[: event.upto], kept[event.upto :]
+        goal = kept[self._goal_index]
+        if event.clears is not None:
+            if event.summary is None:
+                older = [_cleared(each, event.clears) for each in older]
+            else:
+                rest = [_cleared(each, event.clears) for each in rest]
+        if event.summary is not None:
+            block = summary_block(event.summary, event.covers)
+            message = _message("user", [block])
+            said = (message, Piece("user", weight([block], message), self.run, (seq,)))
+            older = [goal, said] if self._goal_index < event.upto else [said]
+        self._begin_anew([*older, *rest], goal[0])
+
+    def _begin_anew(self, kept: Sequence[tuple[bytes, Piece]], goal: bytes) -> None:
+        self.messages, self.pieces, self._weight = [], [], 0
+        self._digest = self._before = sha256()
+        self._sent = (-1, -1)
+        for message, piece in kept:
+            if message is goal:
+                self._goal_index = len(self.messages)
+            self._add(message, piece)
 
     def _reminder(self) -> Block:
         goal = self._goal
@@ -163,14 +241,15 @@ class Context:
             f"<goal>\n{goal if len(goal) <= GOAL_CHARS else goal[:GOAL_CHARS] + ' [...]'}\n</goal>"
         )
 
-    def _push(self, role: str, blocks: list[Block]) -> None:
+    def _push(self, role: str, blocks: list[Block], seqs: Sequence[int]) -> None:
         message = _message(role, blocks)
-        self._add(message, weight(blocks, message))
+        self._add(message, Piece(role, weight(blocks, message), self.run, tuple(seqs)))
         self._last_role = role
 
-    def _add(self, message: bytes, weight: int) -> None:
+    def _add(self, message: bytes, piece: Piece) -> None:
         self.messages.append(message)
-        self._weight += weight
+        self.pieces.append(piece)
+        self._weight += piece.weight
         self._before = self._digest.copy()
         self._digest.update(message)
 
@@ -178,10 +257,13 @@ class Context:
 class _Awaited:
     """A tool_use of the last reply, and its result once there is one."""
 
-    __slots__ = ("block", "call", "use")
+    __slots__ = ("block", "call", "key", "seq", "use")
 
-    def __init__(self, use: str) -> None:
+    def __init__(self, use: str, seq: int) -> None:
         self.use = use
+        self.key = ""
+        self.seq = seq
+        """The record of its result; until then, of the reply that asks for it."""
         self.call: int | None = None
         """The seq of its ToolRequested, once there is one."""
         self.block: Block | None = None
@@ -211,3 +293,11 @@ def _unmarked(block: Block) -> Block:
 def _marked(message: bytes, mark: bytes) -> bytes:
     """The message with a mark in its last block; it ends with that block's brace and `]}`."""
     return message[:-3] + mark + b"}]}" if mark else message
+
+
+def _cleared(kept: tuple[bytes, Piece], over: int) -> tuple[bytes, Piece]:
+    message, piece = kept
+    smaller = cleared(message, piece, over)
+    if smaller is message:
+        return kept
+    return smaller, piece._replace(weight=max(1, piece.weight - len(message) + len(smaller)))

@@ -169,7 +169,7 @@ class Measure(Part):
         name = ""
         match record.event:
             case model_calls.ModelRequested(model=name, attempt=attempt) as asked:
-                self.steps += attempt == 1
+                self.steps += asked.opens_round
                 self.model(name).retries += attempt > 1
                 if asked.reserved_cost is not None:
                     self.costs[record.seq] = asked.reserved_cost

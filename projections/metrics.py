@@ -78,9 +78,9 @@ class RunMetrics:
         self.last_at = record.at
         self._price(record)
         match record.event:
-            case ModelRequested(attempt=attempt):
+            case ModelRequested() as asked:
                 self.model_calls += 1
-                self.steps += attempt == 1
+                self.steps += asked.opens_round
             case ModelAnswered(usage=usage):
                 self.usage = _sum(self.usage, usage)
             case ModelFailed():

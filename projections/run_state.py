@@ -9,7 +9,17 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic_core import to_json
 
-from playhead.events import children, forks, guards, model_calls, plans, runs, steps, tool_calls
+from playhead.events import (
+    children,
+    forks,
+    guards,
+    learning,
+    model_calls,
+    plans,
+    runs,
+    steps,
+    tool_calls,
+)
 from playhead.events.children import Spending
 from playhead.events.event import Block, Event, Json
 from playhead.events.kinds import ENDINGS, OUTCOMES
@@ -18,6 +28,8 @@ from playhead.events.record import Record
 from playhead.events.request import Request
 from playhead.events.routing import Target
 from playhead.events.spec import AgentSpec, Limits, Status, ToolSpec, Usage, text_of
+from playhead.projections.compression import BYTES_A_TOKEN
+from playhead.projections.compression import Plan as Compression
 from playhead.projections.context import CONTEXT_FORMAT, Context
 from playhead.projections.heads import RequestHead, render_head
 from playhead.projections.plan import Plan
@@ -103,6 +115,10 @@ class Step:
     """Empty replies in a row."""
     used: tuple[bytes, int, int] | None = None
     """The last answered request: its head, its input tokens, and what they were bounded by."""
+    tokens_a_byte: float = 1 / BYTES_A_TOKEN
+    """What the API has counted for what was sent, at most so many bytes."""
+    plan: Compression | None = None
+    """How its context is to be compressed before the model is asked again."""
     said: str = ""
     """The text of the last reply."""
     task_type: str = ""
@@ -224,7 +240,7 @@ class RunState:
         """The trace context of the run's caller."""
         self.plan: Plan | None = None
         """Once the strategy is to plan."""
-        self.said: list[runs.MessageReceived] = []
+        self.said: list[Record] = []
         """What people said to a run with a plan: steps that start later hear it too."""
         self.steps: dict[str, Step] = {}
         self.calls: dict[int, Call] = {}
@@ -316,6 +332,18 @@ class RunState:
             head = step.heads[key] = render_head(step.agent, target, first=first)
         return step.context.request(target.model, head)
 
+    def side_request(self, asked: model_calls.ModelRequested) -> Request:
+        """What a recorded request beside a step's own asks."""
+        step, target = self.steps[asked.step], self.target(asked)
+        assert step.plan is not None
+        return step.context.summary_request(self.agent, target, step.plan.upto)
+
+    def longest(self, asked: model_calls.ModelRequested) -> int:
+        """Tokens of the longest reply to a recorded request."""
+        if asked.purpose == "summary":
+            return self.agent.memory.summary_tokens
+        return max_tokens(self.agent, self.target(asked))
+
     def target(self, asked: model_calls.ModelRequested) -> Target:
         """Whom a recorded request was for."""
         return target_of(self.agent, asked.task, asked.model, asked.endpoint)
@@ -389,15 +417,15 @@ def _nothing(*_: object) -> None:
     """The kind changes nothing that a decision looks at."""
 
 
-def _message_received(state: RunState, _: Record, event: runs.MessageReceived) -> None:
+def _message_received(state: RunState, record: Record, event: runs.MessageReceived) -> None:
     if state.plan is not None:
-        state.said.append(event)
-    _hear(state, event.text, event.content or ())
+        state.said.append(record)
+    _hear(state, record.seq, event.text, event.content or ())
 
 
-def _hear(state: RunState, text: str, content: tuple[Block, ...] = ()) -> None:
+def _hear(state: RunState, seq: int, text: str, content: tuple[Block, ...] = ()) -> None:
     for step in state.steps.values():
-        step.context.user(text, content)
+        step.context.user(text, content, seq)
         step.unread = True
 
 
@@ -450,7 +478,7 @@ def _run_forked(state: RunState, record: Record, event: forks.RunForked) -> None
     for call in state.calls.values():
         call.approved = False  # that was for the parent's call
     for text in event.messages:
-        _hear(state, text)
+        _hear(state, record.seq, text)
 
 
 def _run_ended(state: RunState, _: Record, event: Event) -> None:
@@ -458,27 +486,28 @@ def _run_ended(state: RunState, _: Record, event: Event) -> None:
     state.paused = None
 
 
-def _step_started(state: RunState, _: Record, event: steps.StepStarted) -> None:
+def _step_started(state: RunState, record: Record, event: steps.StepStarted) -> None:
     if event.purpose == "plan":
         state.plan = state.plan or Plan(state.agent.plan.for_each_items)
         state.plan.asked()
     elif state.plan is not None:
         state.plan.started(event.step, event.attempt)
-    step = state.steps[event.step] = _begin(state, event)
+    step = state.steps[event.step] = _begin(state, record.seq, event)
     if event.task_type is not None or not state.agent.router:
         step.task_type = event.task_type or state.agent.task_type
     state.ready[event.step] = None
 
 
-def _begin(state: RunState, event: steps.StepStarted) -> Step:
+def _begin(state: RunState, seq: int, event: steps.StepStarted) -> Step:
     plan, content, past = state.plan, state.run_started.content or (), state.past
     agent = _agent_for(state, event.step, event.purpose)
     if plan is not None:
         content = (*content, *first_words(state.run_started.goal, state.agent, event, plan))
         past = past if event.purpose == "plan" else None
-    context = Context(render_head(agent), event.task, past, content)
+    context = Context(render_head(agent), event.task, past, content, run=state.run, seq=seq)
     for said in state.said if event.purpose not in SILENT else ():
-        context.user(said.text, said.content or ())
+        assert isinstance(said.event, runs.MessageReceived)
+        context.user(said.event.text, said.event.content or (), said.seq)
     return Step(
         event.step, context, agent, event.task, event.purpose, event.limits, event.problem
     )  # fmt: skip
@@ -510,23 +539,26 @@ def _plan_made(
         state.plan.propose(record.seq, event.steps)
 
 
-def _output_rejected(state: RunState, _: Record, event: steps.OutputRejected) -> None:
+def _output_rejected(state: RunState, record: Record, event: steps.OutputRejected) -> None:
     step = state.steps[event.step]
     step.rejected += 1
-    step.context.user(event.error)
+    step.context.user(event.error, seq=record.seq)
     state.ready[step.id] = None
 
 
 def _model_requested(state: RunState, record: Record, event: model_calls.ModelRequested) -> None:
     step = state.steps[event.step]
     state.open[record.seq] = record
-    state.requests[record.seq] = state.request(step, state.target(event), first=event.round == 1)
     state.spent.model_calls += 1
-    state.spent.steps += event.attempt == 1
+    state.spent.steps += event.opens_round
     step.model_calls += 1
     state.spent.reserved[record.seq] = event.reserved_tokens
     if event.reserved_cost is not None:
         state.spent.reserved_cost[record.seq] = event.reserved_cost
+    if event.purpose != "step":
+        state.requests[record.seq] = state.side_request(event)
+        return
+    state.requests[record.seq] = state.request(step, state.target(event), first=event.round == 1)
     step.context.settle()
     step.tried = 0 if event.attempt == 1 else step.tried
     step.round, step.attempt, step.unread = event.round, event.attempt, False
@@ -535,16 +567,20 @@ def _model_requested(state: RunState, record: Record, event: model_calls.ModelRe
 
 def _model_answered(state: RunState, record: Record, event: model_calls.ModelAnswered) -> None:
     step = state.step_of(record)
-    request = state.requests[record.cause or 0]
-    step.used = (request.head, event.usage.input_total, request.bound)
+    asked, request = state.intent_of(record), state.requests[record.cause or 0]
     _model_ended(state, record, event.usage)
     state.interrupted = 0
+    assert isinstance(asked, model_calls.ModelRequested)
+    if asked.purpose != "step":
+        return
+    step.used = (request.head, event.usage.input_total, request.bound)
+    step.tokens_a_byte = max(0.01, min(1.0, event.usage.input_total / max(1, request.bound)))
     if event.stop_reason == "refusal":
         step.tried += 1
         return  # the API wants a refusal left out of the conversation
     step.empty = 0 if event.content else step.empty + 1
     step.said = text_of(event.content)
-    step.context.assistant(event.content)
+    step.context.assistant(event.content, record.seq)
 
 
 def _model_failed(state: RunState, record: Record, event: model_calls.ModelFailed) -> None:
@@ -552,9 +588,9 @@ def _model_failed(state: RunState, record: Record, event: model_calls.ModelFaile
     assert isinstance(asked, model_calls.ModelRequested)
     if event.error == "interrupted":
         _interrupted(state, record)
-    elif event.error in FALLS_BACK:
+    elif event.error in FALLS_BACK and asked.purpose == "step":
         state.steps[asked.step].tried += 1
-    _model_ended(state, record, at_most(event, max_tokens(state.agent, state.target(asked))))
+    _model_ended(state, record, at_most(event, state.longest(asked)))
 
 
 def _model_ended(state: RunState, record: Record, usage: Usage | None) -> None:
@@ -590,7 +626,7 @@ def _approval_requested(state: RunState, _: Record, event: guards.ApprovalReques
         state.plan.waits, state.plan.lapsed = event, False
 
 
-def _approval_decided(state: RunState, _: Record, event: guards.ApprovalDecided) -> None:
+def _approval_decided(state: RunState, record: Record, event: guards.ApprovalDecided) -> None:
     plan, call = state.plan, state.calls.get(event.call)
     if plan is not None and plan.waits is not None and plan.waits.call == event.call:
         plan.decided(event)
@@ -600,7 +636,8 @@ def _approval_decided(state: RunState, _: Record, event: guards.ApprovalDecided)
     if event.approved and event.arguments is not None:
         call.arguments = event.arguments
         changed = f"A person approved the call of {call.wish.tool} with other arguments: "
-        state.steps[call.wish.step].context.user(changed + to_json(event.arguments).decode())
+        said = changed + to_json(event.arguments).decode()
+        state.steps[call.wish.step].context.user(said, seq=record.seq)
 
 
 def _rule_asked(state: RunState, record: Record, event: guards.RuleAsked) -> None:
@@ -636,21 +673,22 @@ def _budget_neared(state: RunState, _: Record, event: model_calls.BudgetNeared) 
     state.spent.warned = True
 
 
-def _loop_detected(state: RunState, _: Record, event: guards.LoopDetected) -> None:
+def _loop_detected(state: RunState, record: Record, event: guards.LoopDetected) -> None:
     step = state.steps[event.step]
     step.trail.told[event.pattern] = event.count
     if event.action == "warn":
-        step.context.user(event.message)
+        step.context.user(event.message, seq=record.seq)
     elif state.stop is None:
         state.stop = Stop("failed", "loop", event.message, cancels=False)
 
 
-def _tool_resolved(state: RunState, _: Record, event: tool_calls.ToolResolved) -> None:
+def _tool_resolved(state: RunState, record: Record, event: tool_calls.ToolResolved) -> None:
     found = "did take effect" if event.succeeded else "did not take effect"
     note = f": {event.note}" if event.note else "."
     for step in state.steps.values():
         step.context.user(
-            f"A person looked into call {event.call}, whose outcome was unknown: it {found}{note}"
+            f"A person looked into call {event.call}, whose outcome was unknown: it {found}{note}",
+            seq=record.seq,
         )
         step.unread = True
 
@@ -689,13 +727,13 @@ def _child_finished(state: RunState, record: Record, event: children.ChildFinish
     spent.cost += used.cost
     spent.unpriced += used.unpriced
     state.interrupted = 0
-    _close_call(state, state.intent_of(record), event)
+    _close_call(state, state.intent_of(record), event, record.seq)
 
 
 def _tool_unknown(state: RunState, record: Record, event: tool_calls.ToolOutcomeUnknown) -> None:
     if event.reason == "interrupted":
         _interrupted(state, record)
-    _close_call(state, state.intent_of(record), event)
+    _close_call(state, state.intent_of(record), event, record.seq)
 
 
 def _interrupted(state: RunState, outcome: Record) -> None:
@@ -707,7 +745,7 @@ def _interrupted(state: RunState, outcome: Record) -> None:
 
 def _tool_ended(state: RunState, record: Record, event: Event) -> None:
     state.interrupted = 0
-    _close_call(state, state.intent_of(record), event)
+    _close_call(state, state.intent_of(record), event, record.seq)
 
 
 def _tool_failed(state: RunState, record: Record, event: tool_calls.ToolFailed) -> None:
@@ -721,14 +759,14 @@ def _tool_failed(state: RunState, record: Record, event: tool_calls.ToolFailed) 
         state.calls[intent.call].started = None
         state.calls[intent.call].cleared = False
     else:
-        _close_call(state, intent, event)
+        _close_call(state, intent, event, record.seq)
 
 
-def _tool_refused(state: RunState, _: Record, event: tool_calls.ToolRefused) -> None:
-    _close_call(state, event, event)
+def _tool_refused(state: RunState, record: Record, event: tool_calls.ToolRefused) -> None:
+    _close_call(state, event, event, record.seq)
 
 
-def _close_call(state: RunState, about: Event, outcome: Event) -> None:
+def _close_call(state: RunState, about: Event, outcome: Event, seq: int) -> None:
     assert isinstance(
         about, tool_calls.ToolStarted | tool_calls.ToolRefused | children.ChildStarted
     )
@@ -737,10 +775,22 @@ def _close_call(state: RunState, about: Event, outcome: Event) -> None:
     step.calls -= 1
     step.outcome = outcome
     shown = Shown(f"{call.run}:{call.seq}", call.spec, tool_of(step.agent, READ_RESULT) is not None)
-    step.context.resulted(call.seq, outcome, shown)
+    step.context.resulted(call.seq, outcome, seq, shown)
     step.trail.add(call.wish.tool, call.arguments, outcome)
     if not step.calls:
         state.ready[step.id] = None
+
+
+def _context_filled(state: RunState, _: Record, event: learning.ContextFilled) -> None:
+    step = state.steps[event.step]
+    step.plan = step.context.plan(event.tokens, state.agent.memory)
+
+
+def _context_compressed(state: RunState, record: Record, event: learning.ContextCompressed) -> None:
+    step = state.steps[event.step]
+    step.context.compress(event, record.seq)
+    step.plan = step.used = None
+    state.ready[step.id] = None
 
 
 _FOLDS: dict[str, Folder] = {
@@ -780,4 +830,6 @@ _FOLDS: dict[str, Folder] = {
     "rule_answered": _rule_answered,
     "budget_neared": _budget_neared,
     "loop_detected": _loop_detected,
+    "context_filled": _context_filled,
+    "context_compressed": _context_compressed,
 }

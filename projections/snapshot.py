@@ -78,7 +78,7 @@ def _composed(value: object) -> Plain:
 
 def messages(context: Context) -> list[Plain]:
     """The conversation as the model would read it now."""
-    return [from_json(message) for message in context.closed()]
+    return [from_json(message) for message, _ in context.closed()]
 
 
 def changes(before: Plain, after: Plain, path: str = "") -> Iterator[Change]:

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 from playhead.events.event import Event
 from playhead.events.guards import ApprovalDecided
 from playhead.events.kinds import ENDINGS, INTENTS, OUTCOMES
-from playhead.events.model_calls import ModelAnswered, ModelFailed, ModelRequested
+from playhead.events.model_calls import ModelAnswered, ModelFailed, ModelRequested, address
 from playhead.events.record import Record
 from playhead.events.request import Request
 from playhead.events.runs import RunFinished, RunPaused, RunStarted
@@ -62,7 +62,8 @@ class Trace:
     """One run's trace as it grows; `fold` takes in the next turn and gives the spans that ended."""
 
     __slots__ = (
-        "_base", "_content", "_handlers", "_held", "_input", "_names", "_open", "_output",
+        "_addresses", "_base", "_content", "_handlers", "_held", "_input", "_names", "_open",
+        "_output",
         "_wishes", "conversation", "first", "name", "origin", "root", "run", "started",
     )  # fmt: skip
 
@@ -88,6 +89,7 @@ class Trace:
         self._handlers, self._names, self._content = handlers, names, content
         self._open: dict[int, _Open] = {}
         self._wishes: dict[int, _Wish] = {}
+        self._addresses: dict[int, str] = {}
         self._held: list[tuple[Record, int | None]] = []
         self._input = self._output = 0
         self._base: dict[tuple[str, str], tuple[str, Attributes]] = {}
@@ -103,6 +105,7 @@ class Trace:
         spans: list[SpanData] = []
         to_process: list[tuple[Record, int | None]] = []
         for record in turn:
+            self._note_address(record)
             link = self._outcome(record, spans) if record.event.kind in OUTCOMES else None
             if record.held:
                 self._held.append((record, link))
@@ -117,6 +120,13 @@ class Trace:
         if last.event.kind in ENDINGS:
             spans.append(self._end(last))
         return spans
+
+    def _note_address(self, record: Record) -> None:
+        """Who hears of what a model call beside a step's own gave."""
+        effect = self._open.get(record.cause or 0) if record.event.kind in OUTCOMES else None
+        key = record.event.kind if effect is None else address(record.event, effect.intent.event)
+        if key != record.event.kind:
+            self._addresses[record.seq] = key
 
     def attributes(self) -> Attributes:
         """What a sampler is told: the root span's attributes that are known from the start."""
@@ -149,7 +159,7 @@ class Trace:
             kind, parent = record.event.kind, self.root
             if record.origin == "decided":
                 parent = visited.get((record.cause, record.actor), parent)
-            for role in self._handlers.get(kind, ()):
+            for role in self._handlers.get(self._addresses.pop(record.seq, kind), ()):
                 events = decided.get((record.seq, role), ())
                 name, base = self._base.get((kind, role)) or self._make_base(kind, role)
                 attributes: Attributes = {**base, semconv.MESSAGE: f"{self.run}/{record.seq}"}

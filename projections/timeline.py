@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from pydantic_core import to_json
 
-from playhead.events import children, guards, model_calls, plans, steps, tool_calls
+from playhead.events import children, guards, learning, model_calls, plans, steps, tool_calls
 from playhead.events.event import Event
 from playhead.events.record import Record
 from playhead.events.spec import Usage, text_of
@@ -65,6 +65,7 @@ WORDS: Mapping[str, tuple[Heading, str]] = {
     "approval_requested": ("Approval", "{e.about} {e.call} waits for a person"),
     "loop_detected": ("Loop", "{e.action}: {e.message}"),
     "limit_reached": ("Limit", "{e.limit} is {e.maximum:g}, wanted {e.wanted:g}"),
+    "context_filled": ("Note", "about {e.tokens} tokens wait to be sent, over {e.threshold}"),
     "budget_neared": ("Limit", "the cost nears the cap of ${e.maximum:g}"),
     "time_reached": ("Limit", "{e.due}: its time has come"),
     "cancel_requested": ("Stop", "cancel requested. {e.reason}"),
@@ -102,6 +103,8 @@ def _done(event: Event) -> Told:
             return [("Action", f"{tool}({call_text(arguments)})")]
         case tool_calls.ToolSucceeded(result=result):
             return [("Observation", result_text(result))]
+        case learning.ContextCompressed():
+            return [("Note", _compressed(event))]
         case children.ChildFinished(status=status, answer=answer, message=message):
             went_well = status == "finished"
             return [("Observation", answer) if went_well else ("Failed", f"{status}: {message}")]
@@ -129,6 +132,12 @@ def _step(event: steps.StepStarted | steps.StepFinished | steps.StepFailed) -> T
             return [("Done", step)]
         case _:
             return []
+
+
+def _compressed(event: learning.ContextCompressed) -> str:
+    which = ", ".join(f"records {c.first}-{c.last} of {c.run}" for c in event.covers)
+    how = "big results cleared" if event.summary is None else event.error or "summarised"
+    return f"context compressed: {how} ({which or 'nothing'})"
 
 
 def plan_text(proposed: Iterable[plans.PlanStep]) -> str:
