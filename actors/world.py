@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 from playhead.events.children import ChildFinished
 from playhead.events.record import Record
 from playhead.events.request import Model
+from playhead.tools.cache_watch import CacheWatch
 from playhead.projections.run_state import Call
 from playhead.tools.context import Results, Secrets, from_environment
 from playhead.tools.tool import AnyTool
@@ -54,6 +55,8 @@ class World:
     given_traffic: Traffic | None = None
     traffic: Traffic = field(init=False)
     """Who may call a model when."""
+    cache_watch: CacheWatch = field(default_factory=CacheWatch, init=False)
+    """Notices prompts that should have been in the API's cache."""
 
     def __post_init__(self) -> None:
         """Without limits on requests and tokens, only calls in flight are bounded."""
