@@ -12,7 +12,6 @@ from playhead.events.event import Block, Event
 from playhead.events.guards import RuleAnswered, RuleAsked
 from playhead.events.model_calls import ModelAnswered, ModelFailed, ModelRequested
 from playhead.events.program_logger import ProgramLogger
-from playhead.events.program_logger import ProgramLogger
 from playhead.events.record import Record
 from playhead.events.request import Reply, Request
 from playhead.events.runs import LimitReached
@@ -22,8 +21,6 @@ from playhead.events.tool_calls import ToolRequested
 from playhead.projections.run_state import RunState, Step
 from playhead.tools.model_rules import ask_output, ask_router
 from playhead.tools.outputs import parse_output
-
-program_log = ProgramLogger("playhead.model")
 
 program_log = ProgramLogger("playhead.model")
 
@@ -151,17 +148,6 @@ def _model_failed(error: ModelError, took: float | None) -> ModelFailed:
         retryable=error.retryable, retry_after=error.retry_after, duration_ms=took,
         usage=error.usage,
     )  # fmt: skip
-
-
-def _watch_cache(world: World, intent: Record, request: Request, reply: Reply, agent: str) -> None:
-    """Warn when what the cache should have held was not read from it."""
-    now = world.monotonic()
-    missed = world.cache_watch.answered(agent, intent.run, request, reply.usage, now)
-    if missed is not None:
-        program_log.warning(
-            "cache.missed", agent=agent, run=intent.run, seq=intent.seq, model=request.model,
-            expected=missed.expected, read=missed.read, differs=missed.block,
-        )  # fmt: skip
 
 
 def _watch_cache(world: World, intent: Record, request: Request, reply: Reply, agent: str) -> None:
