@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from playhead.events.kinds import ENDINGS
 from playhead.events.model_calls import ModelAnswered, ModelFailed
+from playhead.events.prices import PICODOLLARS
 from playhead.events.record import Record
 from playhead.projections.metrics import RunMetrics
 from playhead.projections.timeline import Entry, timeline
@@ -105,6 +106,7 @@ def _figures(left: Sequence[Record], right: Sequence[Record]) -> list[Figure]:
         Figure("errors", *(m.tool_errors + m.model_failures for m in (mine, theirs))),
         Figure("input tokens", mine.usage.input_total, theirs.usage.input_total),
         Figure("output tokens", mine.usage.output_tokens, theirs.usage.output_tokens),
+        Figure("dollars", mine.cost / PICODOLLARS, theirs.cost / PICODOLLARS),
         Figure("model seconds", *map(_model_seconds, (left, right))),
         Figure("seconds", mine.duration, theirs.duration),
     ]

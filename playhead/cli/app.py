@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from playhead.cli import (
+    backtest,
     carry,
     causes,
     check,
@@ -65,8 +66,8 @@ for command in (
     run.run, run.resume, tell.cancel, tell.pause, tell.send,
     look.runs, look.show, why.why, cost.cost, check.replay, check.verify, doctor.doctor,
     people.approvals, people.approve, people.deny, people.resolve, trace.export_trace,
-    fork.fork, diff.diff, causes.causes, tail.tail, carry.export, metrics.metrics,
-    housekeeping.backup, housekeeping.restore, housekeeping.archive,
+    fork.fork, backtest.backtest, diff.diff, causes.causes, tail.tail, carry.export,
+    metrics.metrics, housekeeping.backup, housekeeping.restore, housekeeping.archive,
 ):  # fmt: skip
     app.command()(command)
 app.command("lint-tools")(lint.lint_tools)

@@ -83,6 +83,17 @@ def cost(
     return exits.OK
 
 
+def bills(
+    reader: SqliteReader, runs: Sequence[str], prices: str | None, routing: Sequence[str]
+) -> tuple[Bill, Bill]:
+    """What runs cost, and would have cost. Raises UsageError for what cannot be read."""
+    routes = dict(map(_pair, routing))
+    lines = [line for run in runs for line in _lines(reader, run)]
+    asked = sorted({*routes.values(), *(line.model for line in lines)})
+    otherwise = repriced(lines, _table(prices, asked, lines), routes)
+    return bill("as it was", lines), bill("otherwise", otherwise)
+
+
 def _runs(reader: SqliteReader, since: str | None) -> list[str]:
     from_ = None if since is None else parse_time(since, "--since")
     with run_list(reader) as views:

@@ -17,7 +17,7 @@ from tests.cli.conftest import Playhead
 COMMANDS = (
     "run", "resume", "cancel", "pause", "send", "runs", "show", "why", "replay", "verify", "doctor",
     "backup", "restore", "archive", "approvals", "approve", "deny", "resolve", "export-trace",
-    "metrics", "fork", "diff", "causes", "tail", "export", "import", "check-compat",
+    "metrics", "fork", "backtest", "diff", "causes", "tail", "export", "import", "check-compat",
 )  # fmt: skip
 
 READING = (

@@ -188,3 +188,41 @@ def test_an_edited_payload_is_found_by_verify_and_by_replay(playhead: Playhead, 
     said = playhead("replay", run)
     assert said.code == 3
     assert "record 8 was altered" in said.err
+
+
+def test_a_backtest_says_what_would_have_been_stopped_and_whether_rightly(
+    playhead: Playhead, run: str
+) -> None:
+    playhead("run", "for ever", "--agent", f"{HERE}:runaway", "--max-steps", "6")
+    said = playhead("backtest", "--limits", "max_steps=3", "--json")
+    document = json.loads(said.out)
+    assert (document["runs"], document["fired"], document["wrong"]) == (2, 1, 0)
+    assert said.code == 0
+    assert document["verdicts"][0]["saved"]["steps"] == 3
+    wrong = playhead("backtest", "--limits", "max_steps=1", "--guard", "no_progress=2:4")
+    assert wrong.code == 1
+    assert "1 run of them finished well" in wrong.out
+    assert max(map(len, wrong.out.splitlines())) <= 80
+
+
+def test_a_backtest_prices_the_same_tokens_otherwise(
+    playhead: Playhead, run: str, folder: Path
+) -> None:
+    (folder / "prices.json").write_text('{"dear": {"input": 1000, "output": 1000}}')
+    said = playhead("backtest", "--routing", "*=dear", "--prices", "prices.json", "--json")
+    bills = json.loads(said.out)["bills"]
+    assert bills["as it was"]["unpriced"] == 2
+    assert bills["otherwise"]["cost"] > 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("--limits", "max_steps"), ("--limits", "steps=3"), ("--guard", "cycle=3"),
+     ("--guard", "circle=1:2")],
+)  # fmt: skip
+def test_nothing_to_try_is_a_mistake_of_one_line(
+    playhead: Playhead, run: str, arguments: tuple[str, ...]
+) -> None:
+    said = playhead("backtest", *arguments)
+    assert (said.code, said.out) == (2, "")
+    assert len(said.err.splitlines()) == 1

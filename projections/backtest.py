@@ -1,0 +1,177 @@
+"""Backtest: another loop guard or other limits over a recorded run, without calling anything.
+
+Where would they have stopped it, what would that have saved, and had it been right to? A run that
+then finished well was stopped wrongly. What a warning would have changed nobody can know from the
+log; it is counted, and that is all. `fork` tries what a backtest only estimates.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from playhead.events.kinds import ENDINGS
+from playhead.events.model_calls import ModelAnswered, ModelFailed, ModelRequested
+from playhead.events.prices import PICODOLLARS
+from playhead.events.record import Record
+from playhead.events.spec import Threshold
+from playhead.events.tool_calls import ToolStarted
+from playhead.projections.metrics import RunMetrics
+from playhead.projections.run_state import RunState
+from playhead.projections.trail import PATTERNS, Trail
+
+LIMITS = (
+    "max_steps", "max_model_calls", "max_tool_calls", "max_tokens", "max_cost", "max_seconds",
+)  # fmt: skip
+"""Limits that can be tried."""
+
+
+class Trial(NamedTuple):
+    """What is tried; what it does not name is as it was."""
+
+    guard: Mapping[str, Threshold] = {}
+    """Pattern of a loop -> thresholds."""
+    limits: Mapping[str, float] = {}
+    """Limit -> maximum."""
+
+
+class Fired(NamedTuple):
+    """Something that would have said stop."""
+
+    by: str
+    """A limit's name, or `loop:` and the pattern."""
+    seq: int
+    """After this record nothing new would have started."""
+
+
+class Saved(NamedTuple):
+    """What came after that."""
+
+    steps: int
+    model_calls: int
+    tool_calls: int
+    tokens: int
+    cost: int
+    """Picodollars, of the calls whose price is known."""
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a trial would have done to one run."""
+
+    run: str
+    status: str
+    """finished, failed, cancelled or open: what became of it in truth."""
+    fired: Fired | None
+    """What would have stopped it first."""
+    warnings: int
+    """How often the model would have been told of a loop, up to then."""
+    saved: Saved | None
+
+    @property
+    def wrong(self) -> bool:
+        """Whether it would have stopped a run that finished well."""
+        return self.fired is not None and self.status == "finished"
+
+
+def backtest(records: Iterable[Record], trial: Trial) -> Verdict:
+    """Try it on one run's records. Raises IndexError for no records."""
+    told = list(records)
+    seen = _Seen(trial)
+    for record in told:
+        if seen.fired is None:
+            seen.fold(record)
+    fired = seen.fired
+    return Verdict(
+        told[-1].run, ENDINGS.get(told[-1].event.kind, "open"), fired, seen.warnings,
+        None if fired is None else _saved(told, fired.seq),
+    )  # fmt: skip
+
+
+def _saved(records: list[Record], seq: int) -> Saved:
+    before, after = RunMetrics(), RunMetrics()
+    for record in records:
+        after.fold(record)
+        if record.seq <= seq:
+            before.fold(record)
+    return Saved(
+        after.steps - before.steps,
+        after.model_calls - before.model_calls,
+        after.tool_calls - before.tool_calls,
+        after.usage.total - before.usage.total,
+        after.cost - before.cost,
+        (after.last_at - before.last_at) / 1_000_000,
+    )
+
+
+@dataclass
+class _Seen:
+    """One run as far as it was looked at."""
+
+    trial: Trial
+    fired: Fired | None = None
+    warnings: int = 0
+    state: RunState = field(default_factory=lambda: RunState("backtest"))
+    counts: dict[str, float] = field(default_factory=lambda: dict.fromkeys(LIMITS, 0.0))
+    reserved: dict[int, tuple[int, int]] = field(default_factory=dict[int, tuple[int, int]])
+    """Open model call -> tokens and picodollars that it may use."""
+    told: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
+    """Step -> pattern -> the count at which a warning would have been given."""
+
+    def fold(self, record: Record) -> None:
+        self.state.fold(record)
+        over = self._over(record)
+        if over is not None:
+            # What would have been the next to start would not have: it is not counted as begun.
+            self.fired = Fired(over, record.seq - 1)
+            return
+        for step in self.state.ready:
+            pattern = self._loop(step, self.state.steps[step].trail)
+            if pattern is not None:
+                self.fired = Fired(f"loop:{pattern}", record.seq)
+                return
+
+    def _over(self, record: Record) -> str | None:
+        self._count(record)
+        wanted = self.counts | {
+            "max_tokens": self.counts["max_tokens"] + sum(t for t, _ in self.reserved.values()),
+            "max_cost": (self.counts["max_cost"] + sum(c for _, c in self.reserved.values()))
+            / PICODOLLARS,
+        }
+        limits = self.trial.limits.items()
+        return next((name for name, most in limits if wanted[name] > most), None)
+
+    def _count(self, record: Record) -> None:
+        counts = self.counts
+        counts["max_seconds"] = (record.at - self.state.first_at) / 1_000_000
+        match record.event:
+            case ModelRequested(attempt=attempt) as asked:
+                counts["max_model_calls"] += 1
+                counts["max_steps"] += attempt == 1
+                self.reserved[record.seq] = asked.reserved_tokens, asked.reserved_cost or 0
+            case ModelAnswered() | ModelFailed():
+                self.reserved.pop(record.cause or 0, None)
+                counts["max_tokens"] = self.state.spent.tokens
+                counts["max_cost"] = self.state.spent.cost
+            case ToolStarted(attempt=1):
+                counts["max_tool_calls"] += 1
+            case _:
+                pass
+
+    def _loop(self, step: str, trail: Trail) -> str | None:
+        """The pattern that would stop the step now; a warning is counted once for each loop."""
+        told = self.told.setdefault(step, {})
+        for pattern, threshold in self._tried():
+            count = trail.count(pattern)
+            if 0 < threshold.stop <= count:
+                return pattern
+            if count < told.get(pattern, 0):
+                del told[pattern]
+            if 0 < threshold.warn <= count and pattern not in told:
+                told[pattern] = count
+                self.warnings += 1
+        return None
+
+    def _tried(self) -> Iterator[tuple[str, Threshold]]:
+        guard = self.trial.guard
+        return ((pattern, guard[pattern]) for pattern in PATTERNS if pattern in guard)
