@@ -4,15 +4,18 @@
 
 `ScriptedModel` says what its script says. `simulate(agent)` runs an agent a thousand times on a
 virtual clock while processes die, disks fail, models stall and people interrupt, and checks after
-each run that every promise of the README was kept.
+each run that every promise of the README was kept. `RecordedRun` is a run that happened, to be
+asserted about and forked.
 """
 
+from playhead.testing.recorded_run import RecordedRun
 from playhead.testing.scripted import Call, Part, Script, Scripted, ScriptedModel, call
 from playhead.testing.simulation import Report, SimulationFailed, simulate
 
 __all__ = [
     "Call",
     "Part",
+    "RecordedRun",
     "Report",
     "Script",
     "Scripted",
