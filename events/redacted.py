@@ -6,7 +6,7 @@ its own, with hashes of its own, and its first record says what it is: it cannot
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin
 
@@ -57,7 +57,7 @@ def _field(name: str, value: Any, annotation: Any) -> Any:
             return redact(value)
         case tuple():
             inner = get_args(annotation)[:1] or (None,)
-            return [_field(name, each, inner[0]) for each in cast("tuple[Any, ...]", value)]
+            return [_field(name, each, inner[0]) for each in _items(value)]
         case dict() if not _is_given(annotation):
             fields = cast("dict[str, Any]", value)
             return {key: _field("", each, None) for key, each in fields.items()}
@@ -78,11 +78,15 @@ def _given(value: Any, keep: frozenset[str]) -> Any:
                 for key, inner in fields.items()
             }  # fmt: skip
         case list():
-            return [_given(inner, keep) for inner in cast("list[Any]", value)]
+            return [_given(inner, keep) for inner in _items(value)]
         case None:
             return None
         case _:
             return REDACTED
+
+
+def _items(values: object) -> Iterator[Any]:
+    return iter(cast("Iterable[Any]", values))
 
 
 def _is_given(annotation: Any) -> bool:

@@ -21,7 +21,8 @@ def find_order(key: str) -> dict[str, Any]:
         key: what to look for.
     """
     if key not in ORDERS:
-        raise ToolError(f"there is no order {key!r}")
+        problem = f"there is no order {key!r}"
+        raise ToolError(problem)
     return {"order": key, **ORDERS[key]}
 
 

@@ -88,9 +88,10 @@ def bills(
 ) -> tuple[Bill, Bill]:
     """What runs cost, and would have cost. Raises UsageError for what cannot be read."""
     routes = dict(map(_pair, routing))
-    lines = [line for run in runs for line in _lines(reader, run)]
+    recorded: dict[str, Price] = {}
+    lines = [line for run in runs for line in _lines(reader, run, recorded)]
     asked = sorted({*routes.values(), *(line.model for line in lines)})
-    otherwise = repriced(lines, _table(prices, asked, lines), routes)
+    otherwise = repriced(lines, _table(prices, asked, recorded), routes)
     return bill("as it was", lines), bill("otherwise", otherwise)
 
 

@@ -166,7 +166,8 @@ def rewrite(path: Path, run: str) -> None:
     reader = SqliteReader(path)
     rows = list(reader.read(run))
     reader.close()
-    previous, changes = b"", []
+    previous = b""
+    changes: list[str] = []
     for row in rows:
         data = row.data.replace(b"21", b"22") if row.kind == "step_finished" else row.data
         changed = row._replace(data=data)

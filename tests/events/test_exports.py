@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playhead.events.errors import LogDamaged, LogTooNew, UnknownRun, UsageError
-from playhead.events.event import Event
+from playhead.events.event import Block, Event
 from playhead.events.exports import export, import_run
 from playhead.events.kinds import decode, seal
 from playhead.events.log import Head
@@ -155,7 +155,7 @@ def test_no_value_that_a_tool_gave_is_kept(value: Any) -> None:
 
 
 def test_blocks_keep_their_shape_and_lose_their_words() -> None:
-    block = {"type": "tool_use", "id": "toolu_1", "name": "t", "input": {"name": "Ada", "n": 7}}
+    block: Block = {"type": "tool_use", "id": "toolu_1", "name": "t", "input": {"name": "Ada", "n": 7}}
     reply = ModelAnswered(
         content=(block, {"type": "text", "text": "Ada"}), stop_reason="tool_use", usage=Usage(),
         model="m", duration_ms=1.0,
@@ -167,11 +167,10 @@ def test_blocks_keep_their_shape_and_lose_their_words() -> None:
 
 
 def leaves(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return [leaf for inner in value.values() for leaf in leaves(inner)]
-    if isinstance(value, list):
-        return [leaf for inner in value for leaf in leaves(inner)]
-    return [value]
+    if not isinstance(value, dict | list):
+        return [value]
+    inside: list[Any] = [*value.values()] if isinstance(value, dict) else [*value]
+    return [leaf for inner in inside for leaf in leaves(inner)]
 
 
 @given(of_model(MessageReceived))

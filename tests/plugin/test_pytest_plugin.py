@@ -13,6 +13,7 @@ from playhead.events.errors import UsageError
 from playhead.events.memory_log import MemoryLog
 from playhead.forking import Instead
 from playhead.testing import RecordedRun, ScriptedModel
+from tests.plugin.installed import by_hand
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "docs" / "examples"
@@ -47,17 +48,11 @@ def environment() -> dict[str, str]:
 def pytest_on(folder: Path, text: str, *options: str) -> "subprocess.CompletedProcess[str]":
     """A pytest run on a file with that text."""
     (folder / "test_it.py").write_text(f"import pytest\nimport refund, refund_mended\n{text}")
-    plugin = [] if "playhead.pytest_plugin" in entry_points() else ["-p", "playhead.pytest_plugin"]
+    plugin = [option for name in by_hand() for option in ("-p", name)]
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *plugin, *options],
         cwd=folder, env=environment(), capture_output=True, text=True, check=False, timeout=100,
     )  # fmt: skip
-
-
-def entry_points() -> str:
-    from importlib.metadata import entry_points
-
-    return " ".join(point.value for point in entry_points(group="pytest11"))
 
 
 def test_a_recorded_run_is_a_case_in_one_line(folder: Path) -> None:
