@@ -16,7 +16,7 @@ from playhead.events.request import Model
 from playhead.events.routing import Budget
 from playhead.events.spec import AgentSpec, Limits, ModelSettings, Retry, ToolSpec
 from playhead.prices import prices_for
-from playhead.projections.targets import all_targets, unpriced
+from playhead.projections.targets import all_targets, unbounded, unpriced
 from playhead.routing import DEFAULT_MODEL, DEFAULT_ROUTING, Goal, Routes, routes, targets
 from playhead.strategies import (
     StrategyRule,
@@ -27,6 +27,8 @@ from playhead.strategies import (
 )
 from playhead.tools.groups import AnyTools, Toolset, chosen, every
 from playhead.tools.tool import AnyTool
+
+UNBOUNDED = "what they read counts as input of the same call, and nobody can say before how much"
 
 StrategyName: TypeAlias = Strategy | Literal["auto"]
 
@@ -104,7 +106,7 @@ class Agent(Generic[Out]):
         recorded_strategy(self.name, self.strategy, self.function)
         check_plan_rules(self.name, self.plan)
         check_rules(self.memory)
-        _check_bounded(self.limits, self.server_tools)
+        _check_marks(self.server_tools)
 
     @property
     def agents(self) -> list["Agent[Any]"]:
@@ -186,6 +188,10 @@ class Agent(Generic[Out]):
                 "is not known: give it prices={model: Price(...)}, or drop max_cost"
             )
             raise UsageError(msg)
+        bounded = self.limits.max_cost is not None or self.limits.max_tokens is not None
+        if bounded and unbounded(spec):
+            msg = f"agent {self.name!r}: server_tools with max_cost or max_tokens: {UNBOUNDED}"
+            raise UsageError(msg)
         return spec
 
     def read_output(self, answer: str, output: Json) -> Out:
@@ -214,12 +220,7 @@ def check_rules(rules: MemoryRules) -> None:
             raise UsageError(msg)
 
 
-def _check_bounded(limits: Limits, server_tools: Sequence[Block]) -> None:
-    """What the API's own tools read is counted as input of the same call: nothing bounds it."""
-    bounded = limits.max_cost is not None or limits.max_tokens is not None
-    if bounded and server_tools:
-        msg = "server_tools with max_cost or max_tokens: nobody can say before how much they read"
-        raise UsageError(msg)
+def _check_marks(server_tools: Sequence[Block]) -> None:
     if any("cache_control" in tool for tool in server_tools):
         msg = "server_tools carry cache_control: leave it out, Agent(cache=...) sets it"
         raise UsageError(msg)

@@ -49,8 +49,21 @@ def all_targets(agent: AgentSpec) -> Iterator[Target]:
 
 
 def unpriced(agent: AgentSpec) -> list[str]:
-    """Models that may be asked and have no known price."""
-    return sorted({t.model for t in all_targets(agent)} - agent.prices.keys())
+    """Models that may be asked, by the agents among its tools too, and have no known price."""
+    unknown = {t.model for t in all_targets(agent)} - agent.prices.keys()
+    for child in children(agent):
+        unknown.update(unpriced(child))
+    return sorted(unknown)
+
+
+def unbounded(agent: AgentSpec) -> bool:
+    """Whether it, or an agent among its tools, has tools of the API's own: nothing bounds those."""
+    return bool(agent.model.server_tools) or any(map(unbounded, children(agent)))
+
+
+def children(agent: AgentSpec) -> list[AgentSpec]:
+    """The agents among its tools."""
+    return [tool.agent for tool in agent.tools if tool.agent is not None]
 
 
 def max_tokens(agent: AgentSpec, target: Target) -> int:

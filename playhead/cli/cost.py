@@ -13,6 +13,7 @@ from playhead.cli.find import find, reading, run_list
 from playhead.cli.options import Json, LogFile
 from playhead.cli.output import columns, count, out, plain, say_json
 from playhead.cli.times import parse_time
+from playhead.events.children import ChildStarted
 from playhead.events.errors import UsageError
 from playhead.events.kinds import decode
 from playhead.events.prices import PICODOLLARS, Price
@@ -31,7 +32,8 @@ TODAY = "today"
 
 def cost(
     run: Annotated[
-        str | None, typer.Argument(metavar="[RUN]", help="A run; without one, all runs.")
+        str | None,
+        typer.Argument(metavar="[RUN]", help="A run and its children; without one, all runs."),
     ] = None,
     since: Annotated[
         str | None,
@@ -68,7 +70,7 @@ def cost(
         raise UsageError(msg)
     routes = dict(_pair(text) for text in routing or ())
     with reading(log) as reader:
-        runs = [find(reader, run)] if run is not None else _runs(reader, since)
+        runs = _family(reader, find(reader, run)) if run is not None else _runs(reader, since)
         recorded: dict[str, Price] = {}
         lines = [line for each in runs for line in _lines(reader, each, recorded)]
     otherwise = None
@@ -99,6 +101,18 @@ def _runs(reader: SqliteReader, since: str | None) -> list[str]:
     from_ = None if since is None else parse_time(since, "--since")
     with run_list(reader) as views:
         return [row.run for row in reversed(find_runs(views.connection, since=from_))]
+
+
+def _family(reader: SqliteReader, run: str) -> list[str]:
+    """The run and the runs of the agents that it called, theirs too."""
+    started = [
+        decode(row, reader.body).event
+        for row in reader.read(run)
+        if row.kind == "child_started" and row.run == run
+    ]
+    children = [event.run for event in started if isinstance(event, ChildStarted)]
+    begun = [child for child in children if reader.stream(child) is not None]
+    return [run, *(each for child in begun for each in _family(reader, child))]
 
 
 def _lines(reader: SqliteReader, run: str, prices: dict[str, Price]) -> Iterator[Line]:

@@ -1,19 +1,35 @@
 """Money: what is reserved, what is counted, and that no run can spend past its cap."""
 
+import asyncio
+import threading
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from playhead import Agent, Budget, Limits, Price, Retry, RunNotFinished, Target, UsageError, tool
+from playhead import (
+    Agent,
+    Budget,
+    Limits,
+    Price,
+    Retry,
+    RunNotFinished,
+    Runtime,
+    Target,
+    UsageError,
+    tool,
+)
 from playhead.events.errors import ModelError
+from playhead.events.event import Block
+from playhead.events.memory_log import MemoryLog
 from playhead.events.model_calls import BudgetNeared, ModelRequested
 from playhead.events.prices import PICODOLLARS, Tier
-from playhead.events.request import Reply
+from playhead.events.request import Reply, Request
 from playhead.events.runs import RunStarted
 from playhead.events.spec import Usage
-from playhead.projections.pricing import picodollars
+from playhead.projections.pricing import cost_of, most, picodollars
 from playhead.testing import ScriptedModel, call
 from tests.actors.agents import add, kinds, records, runtime
 from tests.actors.branches import Life
@@ -77,6 +93,81 @@ def test_no_request_is_sent_that_could_take_the_run_past_its_cap(
         worst = life.world.charged + sum(life.world.at_risk.values())
         assert worst <= life.state.spent.cost_at_most
         assert life.state.spent.cost_at_most <= picodollars(cap)
+
+
+class Cashier:
+    """A model behind which every call is charged for all that its request can cost, or for less.
+
+    It knows neither roles nor log: it looks at the requests that it gets.
+    """
+
+    def __init__(self, cap: float, random: Random) -> None:
+        self.cap = picodollars(cap)
+        self.random = random
+        self.charged = self.at_risk = self.sent = self.worst = 0
+        self.runs: set[str] = set()
+
+    async def reply(self, request: Request, on_text: object) -> Reply:
+        body = request.body
+        tokens, longest = len(request.content) // 2, int(body["max_tokens"])
+        dearest = most(DEAR, tokens, longest, "5m")
+        self.at_risk += dearest
+        self.sent += 1
+        self.worst = max(self.worst, self.charged + self.at_risk)
+        try:
+            for _ in range(self.random.randrange(20)):
+                await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            self.charged += dearest
+            raise
+        finally:
+            self.at_risk -= dearest
+        usage = Usage(cache_creation_input_tokens=tokens, output_tokens=longest)
+        self.charged += cost_of(DEAR, usage)
+        if self.random.random() < 0.15:
+            raise ModelError("timeout", "charged all the same", retryable=True)
+        return Reply(self._said(body), "tool_use", usage, request.model)
+
+    def _said(self, body: dict[str, Any]) -> tuple[Block, ...]:
+        names = [tool["name"] for tool in body["tools"]]
+        uses = [("look", {"n": self.random.randrange(10**9)})]
+        if "child" in names and len(body["messages"]) == 1:
+            uses = [("child", {"task": f"part {n}"}) for n in range(8)]
+        return tuple(
+            {"type": "tool_use", "id": f"u{n}", "name": name, "input": given}
+            for n, (name, given) in enumerate(uses)
+        )
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_parent_and_eight_children_together_never_pass_the_parent_s_cap(seed: int) -> None:
+    """Children in parallel, charged faults, retries, and a runtime that is closed in the middle."""
+    random = Random(seed)
+    cap = random.choice((2.0, 6.0))
+    model, log = Cashier(cap, random), MemoryLog()
+    retry = Retry(base=0.0, cap=0.0)
+    child = Agent(
+        name="child", model=model, tools=[look], retry=retry, max_tokens=100,
+        prices={"custom": DEAR}, limits=Limits(max_steps=1000),
+    )  # fmt: skip
+    parent = Agent(
+        name="parent", model=model, tools=[child, look], retry=retry, max_tokens=100,
+        prices={"custom": DEAR}, limits=Limits(max_cost=cap, max_steps=1000),
+    )  # fmt: skip
+    with Runtime(log, [parent, child], drain_seconds=0.0) as first:
+        run = first.start(parent, "go").id
+        heard = threading.Event()
+        first.watch(lambda _, __: heard.set() if model.sent >= 12 else None)
+        heard.wait(timeout=60)
+    with Runtime(log, [parent, child]) as second, pytest.raises(RunNotFinished):
+        second.attach(run, parent).wait(timeout=100)
+    assert model.sent > 12
+    assert model.worst <= picodollars(cap)
+    started = {row.run for row in log.follow() if row.kind == "run_started"}
+    assert len(started) == 9
 
 
 def test_the_world_of_that_test_really_spends() -> None:
@@ -152,8 +243,19 @@ def test_a_fallback_of_unknown_price_counts_as_one_that_may_be_asked() -> None:
 
 def test_tools_of_the_api_itself_cannot_be_bounded_and_are_refused_with_a_limit() -> None:
     search = {"type": "web_search_20250305", "name": "web_search"}
-    with pytest.raises(UsageError, match="how much they read"):
-        Agent(name="a", server_tools=[search], limits=Limits(max_cost=1.0))
+    child = Agent(name="c", server_tools=[search], prices={"claude-sonnet-4-6": DEAR})
+    for agent in (
+        Agent(name="a", server_tools=[search], limits=Limits(max_cost=1.0)),
+        Agent(name="a", tools=[child], limits=Limits(max_tokens=1000)),
+    ):
+        with pytest.raises(UsageError, match="nobody can say before how much"):
+            agent.spec()
+
+
+def test_an_agent_among_the_tools_whose_price_is_unknown_does_not_start_either() -> None:
+    child = Agent(name="c", model="nobody-knows")
+    with pytest.raises(UsageError, match="nobody-knows"):
+        Agent(name="a", tools=[child], limits=Limits(max_cost=1.0)).spec()
 
 
 def test_without_a_price_and_without_a_limit_a_run_costs_an_unknown_amount() -> None:

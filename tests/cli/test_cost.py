@@ -9,7 +9,7 @@ from playhead import Agent, Price, Runtime
 from playhead.events.errors import ModelError
 from playhead.events.request import Reply
 from playhead.events.spec import Retry, Usage
-from playhead.testing import ScriptedModel
+from playhead.testing import ScriptedModel, call
 from tests.cli.conftest import Playhead
 
 SONNET, HAIKU = Price(input=3, output=15), Price(input=1, output=5)
@@ -84,6 +84,22 @@ def test_what_it_would_have_cost_otherwise(playhead: Playhead, folder: Path) -> 
     assert otherwise(playhead, first, "--prices", "dear.json") == 7.2
     assert otherwise(playhead, first, "--route", "*=claude-opus-4-6") == 1.2
     assert "-67% for the same tokens" in playhead("cost", first, "--route", "*=haiku").out
+
+
+def test_a_run_s_cost_holds_that_of_the_agents_it_called(playhead: Playhead, folder: Path) -> None:
+    one = reply(input_tokens=1_000_000)
+    child = Agent(name="child", model="haiku", prices=PRICES)
+    parent = Agent(name="parent", model="sonnet", tools=[child], prices=PRICES)
+    script = [call("child", task="part"), one, one]
+    with Runtime(folder / "playhead.db", model=ScriptedModel(script)) as runtime:
+        runtime.register(child)
+        run = runtime.run(parent, "go").run_id
+    by_agent = dollars(playhead, run, "--by", "agent")
+    assert by_agent["child"] == 1.0
+    assert by_agent["parent"] is not None
+    assert by_agent["parent"] > 3.0
+    document = json.loads(playhead("cost", "--json").out)
+    assert len(document["runs"]) == 2
 
 
 def test_mistakes_get_one_line_each(playhead: Playhead, folder: Path) -> None:

@@ -31,6 +31,13 @@ def at_once(scenario: Callable[[VirtualLoop], Awaitable[None]]) -> None:
         loop.close()
 
 
+async def passed(loop: VirtualLoop, seconds: float) -> None:
+    """So much virtual time has passed."""
+    over = asyncio.Event()
+    loop.call_later(seconds, over.set)
+    await over.wait()
+
+
 class Endpoint:
     """Sees when calls begin and end, and what they count."""
 
@@ -51,7 +58,7 @@ class Endpoint:
             self.now += 1
             self.most = max(self.most, self.now)
             try:
-                await asyncio.sleep(takes)
+                await passed(self.loop, takes)
             finally:
                 self.now -= 1
             mine.tokens = tokens if used is None else used
@@ -79,7 +86,7 @@ def test_no_span_of_a_minute_holds_more_requests_or_tokens_than_the_limit(
         api = Endpoint(loop, Traffic(64, loop.time, {"m": limit}))
 
         async def later(run: int, bound: int, at: float, takes: float) -> None:
-            await asyncio.sleep(at)
+            await passed(loop, at)
             await api.call(f"run {run}", tokens=bound, used=bound // 2 + 1, takes=takes)
 
         await asyncio.gather(*(later(*call) for call in calls))
@@ -160,12 +167,12 @@ def test_a_cancelled_wait_gives_its_place_away() -> None:
     async def scenario(loop: VirtualLoop) -> None:
         api = Endpoint(loop, Traffic(1, loop.time))
         first, second, third = (loop.create_task(api.call(f"r{n}")) for n in range(3))
-        await asyncio.sleep(0.5)
+        await passed(loop, 0.5)
         second.cancel()
         await asyncio.gather(first, third)
         assert [run for _, run in api.began] == ["r0", "r2"]
         first = loop.create_task(api.call("again"))
-        await asyncio.sleep(0.5)
+        await passed(loop, 0.5)
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
         await api.call("free")
