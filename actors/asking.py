@@ -19,6 +19,9 @@ from playhead.projections.pricing import most, picodollars
 from playhead.projections.run_state import RunState, Step
 from playhead.projections.targets import FALLS_BACK, max_tokens, ring
 
+CAUTION = 1.02
+"""New text may have a little more tokens a byte than what the API has counted so far."""
+
 
 class Choice(NamedTuple):
     """Who is asked, and why."""
@@ -106,8 +109,9 @@ def _rendered(state: RunState, step: Step, target: Target, attempt: int) -> Requ
 
 def _filled(state: RunState, step: Step, request: Request) -> ContextFilled | None:
     """Whether the step's context is to be compressed before the model is asked."""
-    threshold, tokens = state.agent.memory.compress_at, int(request.bound * step.tokens_a_byte)
-    if threshold is None or tokens <= threshold:
+    threshold = state.agent.memory.compress_at
+    tokens = int(request.bound * step.tokens_a_byte * CAUTION)
+    if not 0 < threshold < tokens:
         return None
     if step.context.plan(tokens, state.agent.memory) is None:
         return None

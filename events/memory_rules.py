@@ -20,9 +20,9 @@ class MemoryRules(Data):
     keep_turns: int = 4
     """The last rounds (a reply and its results) that stay verbatim when older ones are compressed;
     fewer where even they do not fit."""
-    compress_at: int | None = 100_000
+    compress_at: int = 100_000
     """Tokens of a request, counted as the most that they can be, from which on its older turns are
-    compressed first; None for never."""
+    compressed first; 0 for never."""
     clear_over: int = 4000
     """Bytes of an older tool result from which on it is cleared, before anything is summarised."""
     summary_tokens: int = 1024

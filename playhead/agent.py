@@ -215,7 +215,7 @@ def check_rules(rules: MemoryRules) -> None:
     least = {"keep_turns": 1, "compress_at": 500, "clear_over": 200, "summary_tokens": 16}
     for name, lowest in least.items():
         value = getattr(rules, name)
-        if value is not None and value < lowest:
+        if value < lowest and (name, value) != ("compress_at", 0):
             msg = f"MemoryRules({name}={value}): it must be at least {lowest}"
             raise UsageError(msg)
 

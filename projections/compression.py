@@ -79,7 +79,7 @@ def plan(
     if found is None:
         return None
     upto, per_weight, left = found
-    limit = rules.compress_at or 0
+    limit = rules.compress_at
     older = [n for n in range(upto) if n not in fixed]
     small = {n: cleared(messages[n], pieces[n], rules.clear_over) for n in older}
     saved = sum(len(messages[n]) - len(small[n]) for n in older)
@@ -100,7 +100,7 @@ def cut(
     ]
     total = sum(piece.weight for piece in pieces)
     per_weight = min(1.0, tokens / max(1, total))
-    limit = rules.compress_at or 0
+    limit = rules.compress_at
     best: tuple[int, float, int] | None = None
     for keep in range(min(rules.keep_turns, len(starts)), 0, -1):
         upto = starts[-keep]

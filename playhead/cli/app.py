@@ -21,6 +21,7 @@ from playhead.cli import (
     housekeeping,
     lint,
     look,
+    memory,
     metrics,
     people,
     run,
@@ -64,7 +65,7 @@ def playhead(
 
 for command in (
     run.run, run.resume, tell.cancel, tell.pause, tell.send,
-    look.runs, look.show, why.why, cost.cost, check.replay, check.verify, doctor.doctor,
+    look.runs, look.show, memory.context, why.why, cost.cost, check.replay, check.verify, doctor.doctor,
     people.approvals, people.approve, people.deny, people.resolve, trace.export_trace,
     fork.fork, backtest.backtest, diff.diff, causes.causes, tail.tail, carry.export,
     metrics.metrics, housekeeping.backup, housekeeping.restore, housekeeping.archive,

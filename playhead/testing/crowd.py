@@ -1,5 +1,6 @@
 """The agents that are simulated when none is given: every class of tool, every limit."""
 
+from dataclasses import replace
 from random import Random
 from typing import Literal
 
@@ -7,6 +8,7 @@ from pydantic import BaseModel
 
 from playhead.agent import Agent
 from playhead.events.event import Json
+from playhead.events.memory_rules import MemoryRules
 from playhead.events.spec import Limits, Retry
 from playhead.events.tool_policy import Rate
 from playhead.testing.chance import ChanceModel
@@ -122,6 +124,9 @@ TOOLS: tuple[AnyTool, ...] = (
     transfer,
 )  # fmt: skip
 
+SMALL = MemoryRules(compress_at=700, keep_turns=2, clear_over=300, summary_tokens=50)
+"""So small a context that it is compressed every few rounds."""
+
 
 def agents(random: Random, mix: Mix) -> list[Agent[object]]:
     """One or two agents of one life."""
@@ -129,7 +134,7 @@ def agents(random: Random, mix: Mix) -> list[Agent[object]]:
 
 
 def _agent(name: str, random: Random, mix: Mix) -> Agent[object]:
-    return Agent(
+    agent = Agent(
         name=name,
         instructions=random.choice(("", "Be brief.")),
         model=ChanceModel(random, odd=mix.model_odd, patience=random.randint(1, 6)),
@@ -139,6 +144,8 @@ def _agent(name: str, random: Random, mix: Mix) -> Agent[object]:
         max_tokens=random.choice((50, 4096)),
         retry=Retry(attempts=random.choice((1, 3, 4, 4)), base=random.choice((0.0, 0.5))),
     )
+    # Half of them forget early; which, no draw says, so that the lives of old seeds stay theirs.
+    return replace(agent, memory=SMALL) if agent.limits.max_steps == 10 else agent
 
 
 def _limits(random: Random) -> Limits:

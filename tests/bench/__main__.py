@@ -20,6 +20,7 @@ from typing import NamedTuple
 from tests.bench.bill import bill
 from tests.bench.children import Child, Figures, children, medians, stub
 from tests.bench.figures import Table
+from tests.bench.memory import memory
 from tests.bench.start import IMPORTS, cpu_of, make_log, python
 
 
@@ -151,6 +152,7 @@ SECTIONS: dict[str, Callable[[Size], Iterator[Table]]] = {
     "crowd": crowds,
     "start": start,
     "bill": lambda _: bill(),
+    "memory": lambda _: memory(),
 }
 
 
