@@ -6,17 +6,22 @@ shows warnings and errors on stderr unless the program says otherwise.
 """
 
 import logging
+import sys
 from typing import Any
 
 import structlog
 
 
 class ProgramLogger:
-    """`warning`, `error` and `exception`, each with an event's name and its fields."""
+    """`info`, `warning`, `error` and `exception`, each with an event's name and its fields."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._structured = structlog.get_logger(name)
+
+    def info(self, event: str, **fields: Any) -> None:
+        """Something to know."""
+        self._say(logging.INFO, event, fields)
 
     def warning(self, event: str, **fields: Any) -> None:
         """Something to look at; the run goes on."""
@@ -32,7 +37,10 @@ class ProgramLogger:
 
     def _say(self, level: int, event: str, fields: dict[str, Any]) -> None:
         if structlog.is_configured():
-            self._structured.log(level, event, **fields)
+            try:
+                self._structured.log(level, event, **fields)
+            except Exception as error:  # whatever a processor of the program's raises
+                print(f"playhead: the program log failed: {error!r}", file=sys.stderr)  # noqa: T201
             return
         raised = fields.pop("exc_info", None)
         words = " ".join(f"{name}={value}" for name, value in fields.items())

@@ -2,8 +2,8 @@
 
     Runtime(..., alerts=Alerts(tell=send_mail))
 
-Rules are data (`AlertRule`). A line goes to structlog when an alert begins and when it is over, and
-`tell` gets the same, on a thread of its own so that it may take its time.
+Rules are data (`AlertRule`). A line goes to the program's log when an alert begins and when it is
+over, and `tell` gets the same, on a thread of its own so that it may take its time.
 """
 
 from collections import deque
@@ -12,16 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import structlog
-
 from playhead.events.log import Reader
+from playhead.events.program_logger import ProgramLogger
 from playhead.events.record import Record
 from playhead.measures import read_measures
 from playhead.projections.alert_rules import ALERT_RULES, AlertRule
 from playhead.projections.figures import BASELINE, Figure, figures
 from playhead.projections.measure import Measure
 
-program_log = structlog.get_logger("playhead.alerts")
+program_log = ProgramLogger("playhead.alerts")
 
 NEWEST = frozenset({"cost_ratio"})
 """Figures that the run that has just ended is judged by alone."""
@@ -82,12 +81,11 @@ class AlertDesk:
         (self._firing.add if figure.firing else self._firing.discard)(key)
         alert = Alert(measure.agent, figure, measure.run, figure.firing)
         say = program_log.warning if alert.firing else program_log.info
-        if structlog.is_configured():
-            say(
-                "alert.firing" if alert.firing else "alert.over",
-                agent=alert.agent, run=alert.run, figure=figure.name, value=figure.value,
-                target=figure.target, alarm=figure.alarm, samples=figure.samples,
-            )  # fmt: skip
+        say(
+            "alert.firing" if alert.firing else "alert.over",
+            agent=alert.agent, run=alert.run, figure=figure.name, value=figure.value,
+            target=figure.target, alarm=figure.alarm, samples=figure.samples,
+        )  # fmt: skip
         if self._alerts.tell is not None:
             self._told.submit(self._tell, alert)
 

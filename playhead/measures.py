@@ -8,10 +8,9 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, ParamSpec, Protocol
 
-import structlog
-
 from playhead.events.kinds import decode
 from playhead.events.log import Reader
+from playhead.events.program_logger import ProgramLogger
 from playhead.events.record import Record
 from playhead.projections.measure import Measure
 from playhead.projections.measures_view import MeasuresView, find_measures
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
-program_log = structlog.get_logger("playhead.metrics")
+program_log = ProgramLogger("playhead.metrics")
 
 
 class Measures(NamedTuple):

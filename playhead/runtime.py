@@ -65,6 +65,8 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
+    from playhead.inspector.server import Inspector
+
 DEFAULT_LOG = "playhead.db"
 
 
@@ -150,6 +152,7 @@ class Runtime:
         self._drain_seconds = drain_seconds
         self._only_runs = only_runs
         self._closed = False
+        self._inspectors: list[Inspector] = []
         self._thread = LoopThread()
         traffic = Traffic(max_model_calls, time.monotonic, rate_limits, breaker)
         self._engine = self._thread.call(lambda: self._make_engine(traffic, redact))
@@ -376,6 +379,25 @@ class Runtime:
         """Records and text in the order in which they come, from the run's first record on."""
         return Listening(self._hub, run, lambda: self._records(run), Record, Piece)
 
+    def serve(
+        self, *, host: str = "127.0.0.1", port: int = 0, approvals: bool = True
+    ) -> "Inspector":
+        """Show this log in the browser, at `.url`, until it or the runtime is closed.
+
+        `approvals`: whether they can be given there. Raises UsageError when the address is taken,
+        or where the extra `inspector` is not installed.
+        """
+        self._check_open()
+        try:
+            from playhead.inspector.server import Inspector
+        except ImportError as error:
+            msg = "the inspector is not installed: pip install 'playhead[inspector]'"
+            raise UsageError(msg) from error
+        tell = self.tell if approvals else None
+        inspector = Inspector(self._log, tell=tell, host=host, port=port)
+        self._inspectors.append(inspector)
+        return inspector.start()
+
     def close(self) -> None:
         """Let effects under way end (`drain_seconds`), write everything, release the log.
 
@@ -383,6 +405,8 @@ class Runtime:
         """
         if self._closed:
             return
+        for inspector in self._inspectors:
+            inspector.close()
         if self._desk is not None:
             self._desk.close()
         self._closed = True

@@ -15,7 +15,8 @@ from playhead.events.kinds import ENDINGS, INTENTS, OUTCOMES
 from playhead.events.prices import Price
 from playhead.events.record import Record
 from playhead.events.spec import Usage
-from playhead.projections.pricing import cost_of
+from playhead.projections.pricing import at_most, cost_of
+from playhead.projections.targets import all_targets, max_tokens
 
 BOUNDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 """Upper bounds of durations in seconds, as the GenAI conventions advise; one more is open."""
@@ -100,6 +101,14 @@ class ModelEffects(Effects):
             self.cost += cost_of(price, usage)
 
 
+class Asked(Part):
+    """A model call under way: the most that it can cost."""
+
+    reserved: int | None = None
+    """Picodollars."""
+    max_tokens: int = 0
+
+
 class Measure(Part):
     """One run."""
 
@@ -125,8 +134,10 @@ class Measure(Part):
     """Tool calls that have not ended."""
     open: dict[int, str] = Field(default_factory=dict)
     """Intents under way: seq -> tool or model."""
-    costs: dict[int, int] = Field(default_factory=dict)
-    """What open model calls reserved."""
+    longest: dict[str, int] = Field(default_factory=dict)
+    """Model and endpoint -> the longest reply, in tokens."""
+    asked: dict[int, Asked] = Field(default_factory=dict)
+    """Model calls under way."""
     waits_since: int | None = None
 
     @property
@@ -168,11 +179,11 @@ class Measure(Part):
     def _intent(self, record: Record) -> None:
         name = ""
         match record.event:
-            case model_calls.ModelRequested(model=name, attempt=attempt) as asked:
-                self.steps += asked.opens_round
+            case model_calls.ModelRequested(model=name, attempt=attempt) as event:
+                self.steps += event.opens_round
                 self.model(name).retries += attempt > 1
-                if asked.reserved_cost is not None:
-                    self.costs[record.seq] = asked.reserved_cost
+                longest = self.longest.get(f"{name} {event.endpoint}", 0)
+                self.asked[record.seq] = Asked(reserved=event.reserved_cost, max_tokens=longest)
             case tool_calls.ToolStarted(call=call, attempt=attempt):
                 name = self.wishes.get(call, "?")
                 self.tool(name).retries += attempt > 1
@@ -183,7 +194,7 @@ class Measure(Part):
     def _outcome(self, record: Record) -> None:
         intent = record.cause or 0
         name = self.open.pop(intent, "")
-        reserved = self.costs.pop(intent, None)
+        asked = self.asked.pop(intent, Asked())
         event = record.event
         effects: Effects
         match event:
@@ -193,7 +204,7 @@ class Measure(Part):
             case model_calls.ModelFailed():
                 effects = self.model(name)
                 effects.errors += 1
-                self._failed_call(effects, event, name, reserved)
+                self._failed_call(effects, event, name, asked)
             case tool_calls.ToolSucceeded(cached=cached):
                 effects = self.tool(name)
                 effects.cached += bool(cached)
@@ -208,25 +219,20 @@ class Measure(Part):
             effects.durations.add(took / 1000)
 
     def _failed_call(
-        self,
-        effects: ModelEffects,
-        failed: model_calls.ModelFailed,
-        name: str,
-        reserved: int | None,
+        self, effects: ModelEffects, failed: model_calls.ModelFailed, name: str, asked: Asked
     ) -> None:
-        """What a failed call may have cost: what it had told, else what was set aside for it."""
-        if failed.unbilled:
-            return
-        if failed.usage is not None:
-            effects.add(failed.usage, self.prices.get(name))
-        elif reserved is not None:
-            effects.cost += reserved
+        """What a failed call has cost at most, as the ledger has it."""
+        usage = at_most(failed, asked.max_tokens)
+        if usage is not None:
+            effects.add(usage, self.prices.get(name))
+        elif name in self.prices and asked.reserved is not None:
+            effects.cost += asked.reserved
         else:
             effects.unpriced += 1
 
     def _end(self, status: str) -> None:
         self.status, self.paused = status, False
-        for left in (self.approvals, self.wishes, self.open, self.prices, self.costs):
+        for left in (self.approvals, self.wishes, self.open, self.prices, self.asked, self.longest):
             left.clear()
 
     def _watch_the_wait(self, at: int) -> None:
@@ -250,6 +256,9 @@ def _started(measure: Measure, record: Record, event: runs.RunStarted) -> None:
     measure.agent = event.agent.name
     measure.started_at = record.at
     measure.prices = dict(event.agent.prices)
+    for target in all_targets(event.agent):
+        longest = max_tokens(event.agent, target)
+        measure.longest[f"{target.model} {target.endpoint}"] = longest
 
 
 def _wished(measure: Measure, record: Record, event: tool_calls.ToolRequested) -> None:

@@ -8,10 +8,10 @@ the one it followed. Several processes may catch up on one file.
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from sqlite_utils import Database
 
@@ -51,6 +51,15 @@ class View(Protocol):
 
     def apply(self, connection: sqlite3.Connection, record: Record) -> None:
         """Fold one record, in log order, pure but for the tables. Inside a transaction."""
+        ...
+
+
+@runtime_checkable
+class BatchedView(View, Protocol):
+    """A view that folds the records of a transaction together, because that costs it less."""
+
+    def apply_all(self, connection: sqlite3.Connection, records: Iterable[Record]) -> None:
+        """Fold the records, in log order, as `apply` would one by one. Inside a transaction."""
         ...
 
 
@@ -131,14 +140,17 @@ class Views:
         return row.hash if row is not None and row.position == position else None
 
     def _fold(self, view: View, position: int) -> int:
-        row = None
-        for row in islice(self._reader.follow(position, TOGETHER), TOGETHER):
-            if row.kind in view.kinds:
-                view.apply(self.connection, decode(row, self._reader.body))
-        if row is None:
+        rows = list(islice(self._reader.follow(position, TOGETHER), TOGETHER))
+        records = (decode(r, self._reader.body) for r in rows if r.kind in view.kinds)
+        if isinstance(view, BatchedView):
+            view.apply_all(self.connection, records)
+        else:
+            for record in records:
+                view.apply(self.connection, record)
+        if not rows:
             return position
-        self._move(view, row.position, row.hash)
-        return row.position
+        self._move(view, rows[-1].position, rows[-1].hash)
+        return rows[-1].position
 
     def _move(self, view: View, position: int, record_hash: bytes) -> None:
         self.connection.execute(

@@ -25,6 +25,7 @@ from playhead.cli import (
     metrics,
     people,
     run,
+    serve,
     tail,
     tell,
     trace,
@@ -68,7 +69,7 @@ for command in (
     look.runs, look.show, memory.context, why.why, cost.cost, check.replay, check.verify, doctor.doctor,
     people.approvals, people.approve, people.deny, people.resolve, trace.export_trace,
     fork.fork, backtest.backtest, diff.diff, causes.causes, tail.tail, carry.export,
-    metrics.metrics, housekeeping.backup, housekeeping.restore, housekeeping.archive,
+    metrics.metrics, serve.serve, housekeeping.backup, housekeeping.restore, housekeeping.archive,
 ):  # fmt: skip
     app.command()(command)
 app.command("lint-tools")(lint.lint_tools)

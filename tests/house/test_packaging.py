@@ -20,6 +20,7 @@ BUILD = "import sys, setuptools.build_meta as b; print(getattr(b, sys.argv[1])(s
 
 COMES_WITH = {
     "httpx2": "anthropic",
+    "markupsafe": "jinja2",
     "pydantic-core": "pydantic",
     "typing-extensions": "pydantic",
 }

@@ -32,6 +32,7 @@ from playhead.events.tool_calls import (
     ToolStarted,
     ToolSucceeded,
 )
+from playhead.projections.ledger import Ledger
 from playhead.projections.measure import Measure
 from playhead.projections.measures_view import MeasuresView, find_measures
 from playhead.projections.views import Views
@@ -67,6 +68,7 @@ def started(call: int, attempt: int = 1) -> ToolStarted:
 
 
 FAILED = ToolFailed(error="e", message="m", duration_ms=20)
+INTERRUPTED = ModelFailed(error="interrupted", message="", retryable=True)
 DONE = ToolSucceeded(result="r", duration_ms=20)
 
 
@@ -149,9 +151,8 @@ def test_a_call_without_a_known_price_makes_the_cost_unknown_and_never_zero() ->
 
 
 def test_an_interrupted_call_costs_what_was_reserved_and_a_refused_one_nothing() -> None:
-    interrupted = ModelFailed(error="interrupted", message="", retryable=True)
     busy = ModelFailed(error="overloaded", message="", status=529, retryable=True)
-    measure = measured((0, asked(reserved=7)), (1, interrupted, 2))
+    measure = measured((0, asked(reserved=7)), (1, INTERRUPTED, 2))
     assert (measure.cost, measure.models["m"].errors) == (7, 1)
     assert measured((0, asked(reserved=7)), (1, busy, 2)).cost == 0
 
@@ -207,6 +208,24 @@ def test_live_and_rebuilt_in_any_pieces_are_the_same(turns: list[tuple[str, int,
     views.catch_up()
     assert find_measures(views.connection) == rebuilt(log) == list(live.values())
     views.close()
+
+
+@given(turns)
+def test_what_a_run_cost_is_what_its_ledger_says(turns: list[tuple[str, int, int]]) -> None:
+    measure, lines = Measure(run="r"), Ledger()
+    cost: int | None = 0
+    cut = ModelFailed(error="timeout", message="", retryable=True, usage=Usage(input_tokens=7))
+    events = (asked(reserved=5), asked(model="x"), answered(output_tokens=2), cut, INTERRUPTED)
+    for seq, event in enumerate([STARTED, *(events[n % 5] for _, n, _ in turns)], 1):
+        cause = next(iter(measure.asked), None) if "model_" in event.kind else None
+        if cause is None and not isinstance(event, RunStarted | ModelRequested):
+            continue
+        record = Record("r", seq, seq, "user", "outside", cause, event)
+        line = lines.fold(record)
+        measure.fold(record)
+        if line is not None:
+            cost = None if cost is None or line.cost is None else cost + line.cost
+    assert measure.cost == cost
 
 
 def test_runs_that_ended_earlier_are_left_out_and_open_ones_are_not(log: MemoryLog) -> None:

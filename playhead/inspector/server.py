@@ -1,0 +1,112 @@
+"""The inspector as a server of its own: one thread, one port, this machine only."""
+
+import ipaddress
+import secrets
+import socket
+import threading
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+
+from playhead.events.errors import UsageError
+from playhead.events.log import Reader
+from playhead.inspector.app import Pages
+from playhead.inspector.deciding import Tell
+from playhead.inspector.guard import Guard
+from playhead.inspector.library import Library
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class Inspector:
+    """Serves a log's pages until it is closed. `url` is the link to open."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        *,
+        tell: Tell | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        token: str | None = None,
+        names: Sequence[str] = (),
+    ) -> None:
+        """Bind the port.
+
+        Args:
+            reader: the log; it stays its owner's to close.
+            tell: appends verdicts; without it approvals can only be read.
+            host: the address to listen on.
+            port: 0 for any that is free.
+            token: what the link carries; by default one nobody knows.
+            names: further names by which browsers may reach it.
+
+        Raises UsageError when the address cannot be had.
+        """
+        try:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            self._socket = socket.create_server((host, port), family=family)
+        except OSError as error:
+            msg = f"{host}:{port} cannot be listened on: {error.strerror or error}"
+            raise UsageError(msg) from error
+        self.port: int = self._socket.getsockname()[1]
+        self.token = token or secrets.token_urlsafe(24)
+        self._library = Library(reader)
+        self._pages = Pages(self._library, tell)
+        allowed = [*(LOOPBACK if is_loopback(host) else (host,)), *names]
+        app = Guard(self._pages.app(), self.token, allowed, self.port)
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                app, log_config=None, access_log=False, lifespan="off", ws="none",
+                server_header=False, timeout_graceful_shutdown=1,
+            )
+        )  # fmt: skip
+        self._thread: threading.Thread | None = None
+        self._name = f"[{host}]" if ":" in host else host
+
+    @property
+    def url(self) -> str:
+        """The link that lets its holder in."""
+        return f"http://{self._name}:{self.port}/?token={self.token}"
+
+    def start(self) -> Self:
+        """Serve on a thread of its own."""
+        self._thread = threading.Thread(target=self.serve, name="playhead-inspector", daemon=True)
+        self._thread.start()
+        return self
+
+    def serve(self) -> None:
+        """Serve until `close`, or Ctrl-C on the main thread."""
+        self._server.run(sockets=[self._socket])
+
+    def close(self) -> None:
+        """End the live streams, then the server. Safe to call twice."""
+        self._pages.closing = True
+        self._server.should_exit = True
+        if self._thread is not None:
+            self._thread.join()
+        self._socket.close()
+        self._library.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,300 @@
+"""The inspector in a real browser. Screenshots are kept under artifacts/ to be looked at."""
+
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, Response, expect, sync_playwright
+
+from playhead import Runtime
+from playhead.events.memory_log import MemoryLog
+from playhead.inspector.server import Inspector
+from playhead.testing import call
+from tests.house.sources import ROOT
+from tests.inspector.runs import EVIL, agent, go, hostile, long_run
+
+CHROMIUM = shutil.which("chromium")
+ARTIFACTS = ROOT / "artifacts"
+
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="chromium is missing: apt install chromium"
+)
+
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+LAPTOP, PHONE = (1366, 820), (390, 844)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page in which nothing may go wrong: no error, nothing refused by the policy."""
+    context = browser.new_context(viewport={"width": LAPTOP[0], "height": LAPTOP[1]})
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("console", lambda m: wrong.append(m.text) if m.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    yield page
+    context.close()
+    assert wrong == []
+
+
+@pytest.fixture
+def log() -> MemoryLog:
+    return MemoryLog()
+
+
+def keep(page: Page, name: str) -> None:
+    ARTIFACTS.mkdir(exist_ok=True)
+    page.screenshot(path=str(ARTIFACTS / f"inspector-{name}.png"))
+
+
+def test_a_run_is_watched_live(page: Page, log: MemoryLog) -> None:
+    go.clear()
+    someone = agent([call("wait"), call("add", a=1, b=2), "It is 3."])
+    with Runtime(log, [someone]) as runtime:
+        server = runtime.serve()
+        page.goto(server.url)
+        expect(page.get_by_text("No runs here yet")).to_be_visible()
+        run = runtime.start(someone, "What is 1 + 2?")
+        page.get_by_role("link", name="What is 1 + 2?").click()
+        expect(page.locator(".row", has_text="starts wait")).to_be_visible()
+        expect(page.locator("#head .status")).to_have_text("running")
+        keep(page, "live")
+        go.set()
+        expect(page.locator("#head .status")).to_have_text("finished")
+        expect(page.locator(".row.on")).to_contain_text("It is 3.")
+        expect(page.locator("#moment h2")).to_contain_text("run finished")
+        run.wait()
+        count = len(list(run.events()))
+        assert page.locator(".row").count() == count
+        page.goto("about:blank")
+
+
+def test_the_arrow_keys_travel_through_time(page: Page, log: MemoryLog) -> None:
+    run = hostile(log)
+    with Inspector(log).start() as server:
+        page.goto(server.url)
+        page.goto(f"http://127.0.0.1:{server.port}/runs/{run}?at=1")
+        expect(page.locator("#moment")).to_contain_text("the model has been told nothing yet")
+        for expected in ("strategy chosen", "step started", "model requested", "model answered"):
+            page.keyboard.press("ArrowDown")
+            expect(page.locator("#moment h2")).to_contain_text(expected)
+        expect(page.locator(".message.new")).to_have_count(1)
+        expect(page.locator(".row.on")).to_contain_text("Reply")
+        assert page.url.endswith("?at=5")
+        keep(page, "time-travel")
+        page.keyboard.press("ArrowLeft")
+        expect(page.locator("#moment h2")).to_contain_text("model requested")
+        page.keyboard.press("End")
+        expect(page.locator("#moment h2")).to_contain_text("run finished")
+        page.keyboard.press("Home")
+        expect(page.locator("#moment h2")).to_contain_text("run started")
+        page.go_back()
+        expect(page.locator(".runs")).to_be_visible()
+
+
+def test_an_approval_is_given_from_the_page(page: Page, log: MemoryLog) -> None:
+    someone = agent([call("pay", euros=5), "Paid."])
+    with Runtime(log, [someone]) as runtime:
+        server = runtime.serve()
+        run = runtime.start(someone, "Pay 5 EUR.")
+        page.goto(server.url)
+        page.get_by_role("link", name="Pay 5 EUR.").click()
+        expect(page.locator(".asks h3")).to_have_text("pay waits for a person")
+        keep(page, "approval")
+        page.get_by_role("button", name="Approve").click()
+        expect(page.locator("#head .status")).to_have_text("finished")
+        assert run.wait().answer == "Paid."
+        expect(page.locator(".asks")).to_have_count(0)
+        page.goto("about:blank")  # it follows the log no more
+
+
+def test_a_denial_carries_its_reason_to_the_model(page: Page, log: MemoryLog) -> None:
+    someone = agent([call("pay", euros=5), "Not paid."])
+    with Runtime(log, [someone]) as runtime:
+        server = runtime.serve()
+        run = runtime.start(someone, "Pay 5 EUR.")
+        next(r for r in run.events() if r.event.kind == "approval_requested")
+        page.goto(server.url)
+        page.get_by_role("link", name="Approvals").click()
+        page.get_by_label("Reason").fill("too dear")
+        page.get_by_role("button", name="Deny").click()
+        expect(page.locator("#head .status")).to_have_text("finished")
+        page.goto("about:blank")
+        refusal = next(r.event for r in run.events() if r.event.kind == "approval_decided")
+        assert (refusal.approved, refusal.reason) == (False, "too dear")  # type: ignore[attr-defined]
+
+
+def test_a_run_of_ten_thousand_records_comes_in_pieces_as_it_is_scrolled(
+    page: Page, log: MemoryLog
+) -> None:
+    run = long_run(log, 10_000)
+    with Inspector(log).start() as server:
+        page.goto(server.url)
+        asked: list[str] = []
+        page.on("response", lambda answer: asked.append(answer.url))
+        page.goto(f"http://127.0.0.1:{server.port}/runs/{run}?at=1")
+        expect(page.locator("#r1")).to_be_visible()
+        took = page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd")
+        assert page.locator(".row").count() < 1000
+        page.keyboard.press("End")
+        expect(page.locator(".row.on")).to_contain_text("Done.")
+        page.locator("#scroll").evaluate("e => e.scrollTop = e.scrollHeight / 2")
+        expect(page.locator("#r5100")).to_be_attached()
+        frames = page.evaluate(SCROLL)
+        ARTIFACTS.mkdir(exist_ok=True)
+        measured = f"10,000 records: loaded in {took:.0f} ms; {frames}\n"
+        (ARTIFACTS / "inspector-long-run.txt").write_text(measured)
+        keep(page, "long-run")
+        assert len([url for url in asked if "/rows?" in url]) < 60
+
+
+SCROLL = """async () => {
+  const box = document.getElementById("scroll"), times = [];
+  box.scrollTop = 0;
+  let last = performance.now();
+  for (let n = 0; n < 120; n++) {
+    box.scrollTop += 400;
+    await new Promise(requestAnimationFrame);
+    const now = performance.now(); times.push(now - last); last = now;
+  }
+  times.sort((a, b) => a - b);
+  return `120 frames of scrolling: median ${times[60].toFixed(1)} ms, 95 % within ` +
+    `${times[114].toFixed(1)} ms, longest ${times[119].toFixed(1)} ms`;
+}"""
+"""Scrolls 48,000 pixels frame by frame; what the frames took."""
+
+
+def test_what_a_model_says_does_nothing_in_the_browser(page: Page, log: MemoryLog) -> None:
+    run = hostile(log)
+    with Inspector(log).start() as server:
+        page.goto(server.url)
+        for path in ("", "/story", "/plan", "/facts"):
+            page.goto(f"http://127.0.0.1:{server.port}/runs/{run}{path}")
+            expect(page.locator("h1")).to_contain_text(EVIL)
+            assert page.title() != "owned"
+        page.goto(f"http://127.0.0.1:{server.port}/runs/{run}")
+        expect(page.locator(".hidden").first).to_have_text("U+202E")
+        keep(page, "hostile")
+
+
+def test_a_page_of_another_site_can_neither_read_nor_frame_nor_post(
+    browser: Browser, log: MemoryLog
+) -> None:
+    someone = agent([call("pay", euros=5), "Paid."])
+    with Runtime(log, [someone]) as runtime, elsewhere() as there:
+        server = runtime.serve()
+        run = runtime.start(someone, "Pay.")
+        waiting = next(r for r in run.events() if r.event.kind == "approval_requested")
+        (asked,) = run.approvals()
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(server.url)
+        ours = f"http://127.0.0.1:{server.port}"
+        page.goto(there)
+        answers: list[Response] = []
+        page.on("response", lambda answer: answers.append(answer))
+        read = "url => fetch(url, {credentials: 'include'}).then(a => a.text(), e => 'refused')"
+        assert page.evaluate(read, ours) == "refused"
+        form = f"{ours}/runs/{run.id}/approvals/{asked.call}"
+        page.set_content(
+            f'<iframe src="{ours}"></iframe><form method="post" action="{form}">'
+            f'<input name="binding" value="{asked.binding}"><button name="verdict" '
+            'value="approve">x</button></form>'
+        )
+        page.get_by_role("button").click()
+        page.wait_for_url(form)
+        assert [a.status for a in answers if a.url == form] == [403]
+        assert run.approvals() == [asked]
+        assert waiting.seq > 0
+        context.close()
+        run.cancel()
+
+
+def test_without_the_token_a_browser_sees_how_to_get_in(browser: Browser, log: MemoryLog) -> None:
+    hostile(log)
+    with Inspector(log).start() as server:
+        context = browser.new_context()
+        page = context.new_page()
+        answer = page.goto(f"http://127.0.0.1:{server.port}/")
+        assert answer is not None
+        assert answer.status == 401
+        expect(page.locator("body")).to_contain_text("needs its token")
+        context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [LAPTOP, PHONE], ids=["laptop", "phone"])
+def test_every_page_fits_its_screen(
+    browser: Browser, log: MemoryLog, size: tuple[int, int], scheme: str
+) -> None:
+    run = hostile(log)
+    hostile(log)
+    with Inspector(log).start() as server:
+        context = browser.new_context(
+            viewport={"width": size[0], "height": size[1]},
+            color_scheme=scheme,  # type: ignore[arg-type]
+        )
+        page = context.new_page()
+        page.goto(server.url)
+        other = log_runs(log)[-1]
+        paths = {
+            "runs": "/", "records": f"/runs/{run}", "story": f"/runs/{run}/story",
+            "plan": f"/runs/{run}/plan", "memory": f"/runs/{run}/facts", "metrics": "/metrics",
+            "approvals": "/approvals", "compare": f"/compare?left={run}&right={other}",
+        }  # fmt: skip
+        for name, path in paths.items():
+            page.goto(f"http://127.0.0.1:{server.port}{path}")
+            wide = page.evaluate("document.documentElement.scrollWidth")
+            assert wide <= size[0], name
+            keep(page, f"{name}-{'phone' if size == PHONE else 'laptop'}-{scheme}")
+        context.close()
+
+
+def log_runs(log: MemoryLog) -> list[str]:
+    return [stream.id for stream in log.streams() if stream.kind == "run"]
+
+
+class elsewhere:  # noqa: N801 - used as a context manager
+    """Another site: a server of its own that serves an empty page."""
+
+    def __enter__(self) -> str:
+        from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+        class Empty(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Type", "text/html")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Empty)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}
+        )
+        self._thread.start()
+        return f"http://localhost:{self._server.server_port}/"
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+def test_the_screenshots_of_the_docs_are_there() -> None:
+    for name in ("inspector", "trace"):
+        assert (Path(ROOT) / "docs" / "images" / f"{name}.png").exists()
