@@ -88,6 +88,22 @@ campaign: $(DEV_READY) ## Try to break it: crashes, power cuts, kills, damage (S
 	$(BIN)/python -m tests.simulation.campaign --size $(SIZE) --seed $(SEED) \
 	  $(if $(filter full,$(SIZE)),--page docs/campaign.md)
 
+JAEGER := github.com/jaegertracing/jaeger
+JAEGER_VERSION := v1.76.0
+
+.PHONY: jaeger
+jaeger: artifacts/jaeger/jaeger ## Build a real Jaeger for one test (needs Go; minutes)
+# Its go.mod replaces modules, which `go install` refuses: so it is built in a copy of its own.
+artifacts/jaeger/jaeger:
+	@command -v go >/dev/null || { echo "make jaeger: no Go toolchain here" >&2; exit 1; }
+	@mkdir -p $(@D) && rm -rf $(@D)/source
+	@dir=$$(cd $(@D) && go mod download -json $(JAEGER)@$(JAEGER_VERSION) | \
+	  sed -n 's/^[[:space:]]*"Dir": "\(.*\)",*$$/\1/p') && \
+	cp -R "$$dir" $(@D)/source && chmod -R u+w $(@D)/source
+	cd $(@D)/source && CGO_ENABLED=0 go build -o ../jaeger ./cmd/all-in-one
+	@rm -rf $(@D)/source
+	@echo "Jaeger $(JAEGER_VERSION): $@"
+
 .PHONY: coverage
 coverage: $(DEV_READY) ## Run the tests and say which lines and branches none of them reaches
 	$(BIN)/coverage run -m pytest $(ARGS)

@@ -7,9 +7,12 @@ shows warnings and errors on stderr unless the program says otherwise.
 
 import logging
 import sys
+import traceback
 from typing import Any
 
 import structlog
+
+from playhead.events.secrets import hide_keys
 
 
 class ProgramLogger:
@@ -36,12 +39,24 @@ class ProgramLogger:
         self._say(logging.ERROR, event, {**fields, "exc_info": True})
 
     def _say(self, level: int, event: str, fields: dict[str, Any]) -> None:
+        raised = fields.pop("exc_info", None)
+        if raised:
+            fields["exception"] = _traceback(raised)
+        said = {name: hide_keys(v) if isinstance(v, str) else v for name, v in fields.items()}
         if structlog.is_configured():
             try:
-                self._structured.log(level, event, **fields)
+                self._structured.log(level, event, **said)
             except Exception as error:  # whatever a processor of the program's raises
                 print(f"playhead: the program log failed: {error!r}", file=sys.stderr)  # noqa: T201
             return
-        raised = fields.pop("exc_info", None)
-        words = " ".join(f"{name}={value}" for name, value in fields.items())
-        logging.getLogger(self._name).log(level, "%s %s", event, words, exc_info=raised)
+        words = " ".join(f"{name}={value}" for name, value in said.items())
+        logging.getLogger(self._name).log(level, "%s %s", event, words)
+
+
+def _traceback(raised: object) -> str:
+    """As text, so that keys in it can be hidden: an exception says what it was given."""
+    error = raised if isinstance(raised, BaseException) else sys.exc_info()[1]
+    try:
+        return "".join(traceback.format_exception(error))
+    except Exception:  # whatever a hostile __str__ does
+        return f"({type(error).__name__} that cannot be shown)"

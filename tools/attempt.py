@@ -153,7 +153,7 @@ class Attempt:
             run=self.context.run,
             call=self.context.call,
             attempt=self.context.attempt,
-            traceback=traceback_of(error),
+            traceback=self._hidden.hide(traceback_of(error)),
         )
         if isinstance(error, ResultRefused):
             fault = f"{spec.name} gave a result that it should not give: {_text(error)}"

@@ -23,6 +23,7 @@ from playhead.events.inbox import Inbox
 from playhead.events.log import Reader
 from playhead.events.runs import CancelRequested, MessageReceived, RunPaused, RunResumed
 from playhead.events.version import VERSION
+from playhead.redaction import Redactor
 from playhead.runtime import Runtime
 
 PATIENCE = 30.0
@@ -94,7 +95,7 @@ def tell(log: Path | None, given: str, word: Word) -> int:
 def _through_inbox(path: Path, run: str, event: Event, owner: str) -> int:
     inbox = Inbox(path)
     try:
-        command = inbox.put(run, event)
+        command = inbox.put(run, Redactor().event(event))
         answer = _await_owner(inbox, command.id)
     finally:
         inbox.close()
