@@ -11,15 +11,15 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
+from playhead.actors.applicable import not_applicable
 from playhead.actors.effects import Effects
 from playhead.actors.memory import recollect
 from playhead.actors.recorded import Recordings
 from playhead.actors.role import Role, RoleName
 from playhead.actors.shell import Dispatch, LoopDispatcher, Shell
 from playhead.actors.turn import Opening, Turn
-from playhead.events.errors import NotStorable, PlayheadError, UsageError
+from playhead.events.errors import NotStorable
 from playhead.events.event import Event
-from playhead.events.guards import ApprovalDecided
 from playhead.events.kinds import ENDINGS, decode
 from playhead.events.log import Log
 from playhead.events.program_logger import ProgramLogger
@@ -152,7 +152,7 @@ class Engine:
     def _next(self, run: str, stage: Stage) -> None:
         while stage.turn is None and stage.waiting:
             opening = stage.waiting.popleft()
-            refusal = _not_applicable(stage.state, opening)
+            refusal = not_applicable(stage.state, opening)
             if refusal is None:
                 self._open(stage, opening)
             elif opening.told is not None:
@@ -322,39 +322,3 @@ def _ends_a_pause(event: Event) -> bool:
     if isinstance(event, TimeReached):
         return event.due == "max_seconds"
     return event.kind in ("run_resumed", "cancel_requested")
-
-
-def _not_applicable(state: RunState, opening: Opening) -> PlayheadError | None:
-    """Why what arrived is not appended: the run has ended, or the effect has its outcome."""
-    if state.ending is not None:
-        return UsageError(f"run {state.run} has {state.status} already")
-    if opening.origin == "effect" and opening.cause not in state.open:
-        return UsageError(f"record {opening.cause} of run {state.run} has its outcome already")
-    if isinstance(opening.event, TimeReached):
-        return _too_late(state, opening.event)
-    if isinstance(opening.event, ApprovalDecided):
-        return _wrong_approval(state, opening.event)
-    return None
-
-
-def _too_late(state: RunState, reached: TimeReached) -> PlayheadError | None:
-    if state.stop is not None:
-        return UsageError(f"run {state.run} is stopping already")
-    call = state.calls.get(reached.call or 0)
-    if reached.due == "approval" and (call is None or call.waits is None or call.lapsed):
-        return UsageError(f"call {reached.call} of run {state.run} waits for no approval")
-    return None
-
-
-def _wrong_approval(state: RunState, decided: ApprovalDecided) -> PlayheadError | None:
-    call = state.calls.get(decided.call)
-    if call is None or call.waits is None:
-        return UsageError(f"call {decided.call} of run {state.run} waits for no approval")
-    if call.lapsed:
-        return UsageError(f"call {decided.call} of run {state.run}: its approval has lapsed")
-    if call.waits.binding != decided.binding:
-        return UsageError(
-            f"call {decided.call} of run {state.run} is not what was approved: its arguments or "
-            "its tool's definition differ; look at it again (`playhead approvals`)"
-        )
-    return None

@@ -8,11 +8,13 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 
+from playhead.events.errors import UsageError
 from playhead.events.event import Json
 from playhead.events.plans import PlanRules, PlanStep
 from playhead.events.spec import AgentSpec, ToolSpec
 from playhead.projections.plan import OWN, PLANNING, Plan
 from playhead.projections.references import ID, ITEM, only_reference, references
+from playhead.projections.run_state import RunState
 from playhead.tools.approvals import matches_schema
 from playhead.tools.arguments import check, suggest_tool
 from playhead.tools.outputs import parse_output
@@ -22,6 +24,8 @@ RESERVED = frozenset({ITEM, PLANNING, "main"})
 
 MOST_FAULTS = 8
 """Faults told at once."""
+
+AGAIN = "\nAnswer with the whole plan again, mended."
 
 SHAPE: dict[str, Json] = {
     "type": "object",
@@ -74,7 +78,19 @@ def read_plan(value: Json, agent: AgentSpec, plan: Plan) -> tuple[tuple[PlanStep
         return tuple(_with_end(steps, plan)), None
     told = "\n".join(f"- {fault}" for fault in faults[:MOST_FAULTS])
     more = f"\n- and {len(faults) - MOST_FAULTS} more" if len(faults) > MOST_FAULTS else ""
-    return (), f"This plan cannot run:\n{told}{more}\nAnswer with the whole plan again, mended."
+    return (), f"This plan cannot run:\n{told}{more}{AGAIN}"
+
+
+def edited_plan(text: str, state: RunState) -> tuple[PlanStep, ...]:
+    """A person's plan, as JSON, for a run whose plan is under review. Raises UsageError."""
+    plan = state.plan
+    if plan is None or plan.waits is None:
+        msg = f"run {state.run} has no plan that waits for a person"
+        raise UsageError(msg)
+    steps, fault = parse_plan(text, state.agent, plan)
+    if fault is not None:
+        raise UsageError(fault.removesuffix(AGAIN))
+    return steps
 
 
 def _step(fields: Mapping[str, Json]) -> PlanStep | str:
@@ -159,7 +175,7 @@ def _wrong_step(step: PlanStep, agent: AgentSpec, ids: set[str], done: set[str])
     spec = _tool(agent, step.tool)
     if spec is None:
         unknown = suggest_tool(step.tool, [*(tool.name for tool in agent.tools), *OWN])
-        yield f"{unknown.message}. {unknown.hint or ''}".rstrip(". ")
+        yield " ".join(filter(None, (unknown.message, unknown.hint)))
     else:
         yield from _wrong_arguments(step.arguments, spec)
 

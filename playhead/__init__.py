@@ -6,8 +6,8 @@ from playhead import Agent, Runtime, tool
 from playhead.agent import Agent
 from playhead.alerts import Alert, Alerts
 from playhead.events.errors import PlayheadError, RunNotFinished, ToolError, UsageError
-from playhead.events.plans import PlanRules
 from playhead.events.memory_rules import MemoryRules
+from playhead.events.plans import PlanRules
 from playhead.events.prices import Price
 from playhead.events.routing import Budget, Route, Target
 from playhead.events.spec import Limits, Retry

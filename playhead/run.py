@@ -2,7 +2,7 @@
 
 import asyncio
 import html
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol
 
@@ -10,6 +10,7 @@ from playhead.agent import Out
 from playhead.events.errors import UsageError
 from playhead.events.event import Block, Event, Json
 from playhead.events.guards import ApprovalDecided
+from playhead.events.plans import PlanStep
 from playhead.events.record import Record
 from playhead.events.runs import CancelRequested, MessageReceived, RunPaused
 from playhead.events.spec import Status, Usage
@@ -68,6 +69,10 @@ class Owner(Protocol):
 
     def approvals(self, run: str) -> list[OpenApproval]:
         """What waits for a person."""
+        ...
+
+    def edited_plan(self, run: str, steps: Sequence[Mapping[str, Json]]) -> tuple[PlanStep, ...]:
+        """Other steps for a plan under review, checked and completed."""
         ...
 
     def resolve(self, run: str, call: int, *, succeeded: bool, note: str = "") -> None:
@@ -140,12 +145,22 @@ class Run(Generic[Out]):
         """The calls that wait for a person's approval."""
         return self._owner.approvals(self.id)
 
-    def approve(self, call: int, arguments: dict[str, Json] | None = None) -> None:
-        """Let a call start, with other arguments if they are given. Raises UsageError."""
-        self._decide(call, approved=True, arguments=arguments)
+    def approve(
+        self,
+        call: int,
+        arguments: dict[str, Json] | None = None,
+        *,
+        plan: Sequence[Mapping[str, Json]] | None = None,
+    ) -> None:
+        """Let a call start, with other arguments if they are given; or a plan, with other steps.
+
+        Raises UsageError, for steps that cannot run too.
+        """
+        steps = None if plan is None else self._owner.edited_plan(self.id, plan)
+        self._decide(call, approved=True, arguments=arguments, plan=steps)
 
     def deny(self, call: int, reason: str | None = None) -> None:
-        """Refuse a call; the model reads the reason. Raises UsageError."""
+        """Refuse a call, or a plan; the model reads the reason. Raises UsageError."""
         self._decide(call, approved=False, reason=reason)
 
     def _decide(
@@ -155,6 +170,7 @@ class Run(Generic[Out]):
         approved: bool,
         reason: str | None = None,
         arguments: dict[str, Json] | None = None,
+        plan: tuple[PlanStep, ...] | None = None,
     ) -> None:
         waiting = {found.call: found for found in self.approvals()}
         if call not in waiting:
@@ -165,7 +181,7 @@ class Run(Generic[Out]):
             self.id,
             ApprovalDecided(
                 call=call, binding=waiting[call].binding, approved=approved, reason=reason,
-                arguments=arguments,
+                arguments=arguments, plan=plan,
             ),
         )  # fmt: skip
 

@@ -28,6 +28,8 @@ class Indexed:
     """Its last record, once it has ended."""
     before: "Indexed | None" = None
     """The run of the session before this one."""
+    child: bool = False
+    """Another run started it: it needs no room of its own."""
 
 
 class RunIndex:
@@ -47,7 +49,7 @@ class RunIndex:
         Raises AdmissionRefused beyond `most` open runs, SessionBusy while the session has one.
         """
         with self._lock:
-            if len(self._open) >= most:
+            if sum(not entry.child for entry in self._open.values()) >= most:
                 msg = f"{most} runs are open (max_open_runs): none was logged; wait for one to end"
                 raise AdmissionRefused(msg)
             last = None if session is None else self._last.get(session)
@@ -77,7 +79,10 @@ class RunIndex:
                 self._last[entry.session] = entry.before
 
     def committed(self, state: RunState, records: Sequence[Record]) -> None:
-        """An engine's watcher: see runs end."""
+        """An engine's watcher: see runs end, and children begin."""
+        if records[0].seq == 1 and state.run_started.parent is not None:
+            with self._lock:
+                self._put(Indexed(state.run, state.agent.name, None, child=True))
         if state.ending is not None:
             with self._lock:
                 entry = self._open.pop(state.run, None)
@@ -110,7 +115,7 @@ def _listed(log: SqliteLog) -> Iterator[Indexed]:
         for row in reversed(find_runs(views.connection)):
             ended = log.head(row.run) if row.status in ENDINGS.values() else None
             if ended is None or row.session is not None:
-                yield Indexed(row.run, row.agent, row.session, ended)
+                yield Indexed(row.run, row.agent, row.session, ended, child=row.child)
     finally:
         views.close()
 
@@ -126,7 +131,8 @@ def _scanned(log: Log) -> Iterator[Indexed]:
         if isinstance(event, RunStarted):
             ended = stream.head if last.kind in ENDINGS else None
             if stream.parent_seq is None:
-                yield Indexed(stream.id, event.agent.name, event.session, ended)
+                child = event.parent is not None
+                yield Indexed(stream.id, event.agent.name, event.session, ended, child=child)
             else:  # a fork is in no session
                 agent = recollect(log, stream.id, stream.parent_seq + 1).agent
                 yield Indexed(stream.id, agent.name, None, ended)
@@ -134,7 +140,9 @@ def _scanned(log: Log) -> Iterator[Indexed]:
 
 def find_run(log: Log, prefix: str) -> str:
     """The id of the run that the given one is, or is the beginning of. Raises UnknownRun."""
-    found = [s.id for s in log.streams() if s.kind == "run" and s.id.startswith(prefix)]
+    streams = [s for s in log.streams() if s.kind == "run" and s.id.startswith(prefix)]
+    whole = [s.id for s in streams if s.parent is None or s.parent_seq is not None]
+    found = [s.id for s in streams if s.id == prefix] or whole or [s.id for s in streams]
     if prefix in found:
         return prefix
     if len(found) == 1:

@@ -7,6 +7,7 @@ It starts one thread for its event loop, one for the log, and a few for synchron
 many runs there are. It touches no signal handler, no global logging and no global tracer provider.
 """
 
+import json
 import os
 import time
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ from playhead.actors.executor import Executor
 from playhead.actors.fork import agent_of
 from playhead.actors.memory import Memory, recall_session
 from playhead.actors.planner import Planner
+from playhead.actors.plans import edited_plan
 from playhead.actors.recovery import take_up
 from playhead.actors.replay import ReplayReport, replay
 from playhead.actors.tool import Tool as ToolRole
@@ -36,6 +38,7 @@ from playhead.events.event import Block, Event, Json
 from playhead.events.inbox import Command
 from playhead.events.kinds import ENDINGS, decode
 from playhead.events.log import Log
+from playhead.events.plans import PlanStep
 from playhead.events.record import Record
 from playhead.events.request import Model
 from playhead.events.runs import RunResumed, RunStarted
@@ -337,6 +340,11 @@ class Runtime:
         engine = self._engine
         states = self._thread.call(lambda: [engine.state(each) for each in runs])
         return [waiting for state in states for waiting in open_approvals(state)]
+
+    def edited_plan(self, run: str, steps: Sequence[Mapping[str, Json]]) -> tuple[PlanStep, ...]:
+        """Other steps for a plan under review, checked and completed. Raises UsageError."""
+        text = json.dumps({"steps": [dict(step) for step in steps]})
+        return self._thread.call(lambda: edited_plan(text, self._engine.state(run)))
 
     def resolve(self, run: str, call: int, *, succeeded: bool, note: str = "") -> None:
         """Say what became of a call whose outcome is unknown: in its run, or after its end."""

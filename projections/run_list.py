@@ -42,14 +42,19 @@ class RunRow(NamedTuple):
     position: int
     """Of its first record: the order of starting."""
     parent: str | None = None
-    """The run that it was forked from."""
+    """The run that it was forked from, or that it is a child of."""
+
+    @property
+    def child(self) -> bool:
+        """Whether another run started it, as a call of an agent."""
+        return self.parent is not None and self.run.startswith(f"{self.parent}.")
 
 
 class RunList:
     """The view `runs`. Query it with `find_runs`."""
 
     name = "runs"
-    version = 3
+    version = 4
     kinds = frozenset({
         "run_started", "run_forked", "run_paused", "run_resumed", "runs_moved", *ENDINGS,
     })  # fmt: skip
@@ -68,6 +73,7 @@ class RunList:
                 row = RunRow(
                     record.run, started.session, started.agent.name, started.goal, "running",
                     record.at, None, None, record.position,
+                    None if started.parent is None else started.parent.run,
                 )  # fmt: skip
                 _insert(connection, row)
             case RunForked() as forked:

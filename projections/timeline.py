@@ -110,7 +110,8 @@ def _done(event: Event) -> Told:
             return [("Observation", answer) if went_well else ("Failed", f"{status}: {message}")]
         case guards.ApprovalDecided(call=call, approved=approved, reason=reason):
             verdict = "approved" if approved else "denied"
-            return [("Approval", f"call {call} {verdict}{': ' + reason if reason else ''}")]
+            said: Told = [("Approval", f"{call} {verdict}{': ' + reason if reason else ''}")]
+            return said if event.plan is None else [*said, ("Plan", plan_text(event.plan))]
         case plans.PlanProposed(steps=proposed):
             return [("Plan", plan_text(proposed))]
         case plans.PlanRevised(steps=proposed, reason=reason):

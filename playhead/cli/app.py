@@ -24,6 +24,7 @@ from playhead.cli import (
     memory,
     metrics,
     people,
+    plan,
     run,
     serve,
     tail,
@@ -75,6 +76,8 @@ for command in (
 app.command("lint-tools")(lint.lint_tools)
 app.command("import")(carry.import_)
 app.command("check-compat")(compat.check_compat)
+
+app.add_typer(plan.plan, name="plan")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

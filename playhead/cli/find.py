@@ -58,9 +58,10 @@ def find(reader: SqliteReader, given: str) -> str:
         return given
     with run_list(reader) as views:
         if given == LAST:
-            found = find_runs(views.connection, limit=1)
+            found = [row for row in find_runs(views.connection) if not row.child][:1]
         else:
-            found = find_runs(views.connection, beginning=given, limit=10) if given else []
+            found = find_runs(views.connection, beginning=given, limit=50) if given else []
+            found = [row for row in found if not row.child] or found
     if len(found) == 1:
         return found[0].run
     raise UnknownRun(_which(reader.path, given, found))

@@ -11,9 +11,11 @@ from rich.text import Text
 from playhead.cli.output import err, plain
 from playhead.cli.story import Cost, Story
 from playhead.cli.telling import cost_text, entry_row, under_way
+from playhead.events.guards import ApprovalRequested
 from playhead.events.kinds import ENDINGS
 from playhead.events.record import Record
 from playhead.hub import Piece
+from playhead.projections.plan_graph import as_text, drawn
 from playhead.projections.timeline import timeline
 
 TAIL = 400
@@ -64,9 +66,15 @@ class Live:
                 continue
             note = cost_text(Cost(entry.duration_ms, entry.usage))
             err.print(entry_row(entry, note, seq=False))
+        if isinstance(record.event, ApprovalRequested):
+            said = f"  playhead approve {record.run} {record.event.call}   (or deny, or plan edit)"
+            err.print(said, style="dim", soft_wrap=True)
 
     def _render(self) -> Table:
         grid = Table.grid()
+        plan = drawn(self.story.records.values())
+        if plan is not None:
+            grid.add_row(Text(plain(as_text(plan)), style="dim"))
         if self._text.strip():
             grid.add_row(Text(plain(self._text[-TAIL:]), style="dim"))
         grid.add_row(Spinner("dots", Text(plain(self._status), style="dim")))

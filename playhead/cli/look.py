@@ -39,6 +39,9 @@ def runs(
         typer.Option(metavar="WHEN", help="Started since: 90m, 12h, 3d, or 2030-01-31[T12:00]."),
     ] = None,
     agent: Annotated[str | None, typer.Option(metavar="NAME", help="Of this agent.")] = None,
+    children: Annotated[
+        bool, typer.Option("--children", help="Runs that calls of agents led to, too.")
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")] = 20,
     log: LogFile = None,
     json: Json = False,
@@ -50,6 +53,7 @@ def runs(
     from_ = None if since is None else parse_time(since, "--since")
     with reading(log) as reader, run_list(reader) as views:
         found = find_runs(views.connection, status="failed" if failed else None, since=from_)
+    found = [row for row in found if children or agent is not None or not row.child]
     found = [row for row in found if agent in (None, row.agent) and not (is_open and row.ended_at)]
     if json:
         say_json([row._asdict() for row in found[:limit]])

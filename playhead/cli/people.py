@@ -1,7 +1,7 @@
 """`approvals`, `approve`, `deny`, `resolve`: what runs ask of a person."""
 
 from collections.abc import Iterator
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import typer
 from pydantic import TypeAdapter, ValidationError
@@ -23,29 +23,32 @@ from playhead.events.sqlite_reader import SqliteReader
 from playhead.events.tool_calls import ToolResolved
 from playhead.projections.approvals import OpenApproval, open_approvals
 from playhead.projections.run_list import find_runs
-from playhead.projections.timeline import call_text
+from playhead.projections.timeline import call_text, plan_text
 from playhead.runtime import Runtime
 
 ARGUMENTS = TypeAdapter(dict[str, JsonValue])
 
 CallId: TypeAlias = Annotated[
-    int, typer.Argument(metavar="CALL", help="The number of the call: see `playhead approvals`.")
+    int, typer.Argument(metavar="CALL", help="Its number: see `playhead approvals`.")
 ]
 
 
 def approvals(log: LogFile = None, json: Json = False) -> int:
-    """List the calls that wait for a person."""
+    """List the calls and plans that wait for a person."""
     with reading(log) as reader:
         waiting = list(_waiting(reader))
     if json:
-        say_json([each._asdict() for each in waiting])
+        say_json([_document(each) for each in waiting])
         return exits.OK
     for each in waiting:
         until = "" if each.expires_at is None else f", until {moment(each.expires_at)}"
+        call = f"{each.call}, effect {each.effect}{until}"
+        what = ("call", call) if each.about == "call" else ("plan", f"{each.call}{until}")
+        wants = f"{each.tool}({call_text(each.arguments)})"
         out.print(facts([
             ("run", f"{each.run}: {each.goal}"),
-            ("call", f"{each.call}, effect {each.effect}{until}"),
-            ("wants", f"{each.tool}({call_text(each.arguments)})"),
+            what,
+            ("wants", wants if each.about == "call" else plan_text(each.plan)),
             ("say", f"playhead approve {each.run} {each.call}"),
         ]))  # fmt: skip
         out.line()
@@ -62,9 +65,10 @@ def approve(
     ] = None,
     log: LogFile = None,
 ) -> int:
-    """Let a call start.
+    """Let a call or a plan start.
 
-    What is approved is this call of this tool with these arguments, and nothing else.
+    What is approved is this call of this tool with these arguments, or these steps, and nothing
+    else. `playhead plan edit` approves a plan with other steps.
     """
     changed = None if arguments is None else _arguments(arguments)
 
@@ -83,7 +87,7 @@ def deny(
     ] = None,
     log: LogFile = None,
 ) -> int:
-    """Refuse a call."""
+    """Refuse a call, or a plan: the model is asked for another one."""
 
     def word(reader: Reader, run: str) -> Event:
         found = _open_call(reader, run, call)
@@ -117,6 +121,10 @@ def resolve(
         runtime.resolve(run, call, succeeded=succeeded, note=note)
     out.print(f"recorded beside run {run}, which has ended")
     return exits.OK
+
+
+def _document(each: OpenApproval) -> dict[str, Any]:
+    return each._asdict() | {"plan": [step.model_dump(mode="json") for step in each.plan]}
 
 
 def _waiting(reader: SqliteReader) -> Iterator[OpenApproval]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import TYPE_CHECKING
 
+from playhead.actors.children import Children
 from playhead.actors.engine import Engine
 from playhead.actors.executor import Executor
 from playhead.actors.memory import Memory
@@ -118,7 +119,7 @@ class Process:
             in_flight=self.random.choice((1, 2, 64)),
         )  # fmt: skip
         cast: dict[RoleName, Role] = {
-            "planner": Planner(),
+            "planner": Planner(world),
             "executor": Executor(world),
             "tool": ToolRole(world),
             "memory": Memory(),
@@ -129,7 +130,11 @@ class Process:
                 for name, role in cast.items()
             }
         keep = self.random.choice((0, 1, 64))
-        return Engine(self.log, cast, self.loop, self.now, dispatch=self.dispatcher, keep_idle=keep)
+        engine = Engine(
+            self.log, cast, self.loop, self.now, dispatch=self.dispatcher, keep_idle=keep
+        )
+        world.children = Children(engine, self.agents.__contains__)
+        return engine
 
     def _model(self, agent: str) -> Model:
         return FaultyModel(
