@@ -7,8 +7,8 @@ from typing import Any, Literal, Protocol, TypeAlias
 from playhead.events.children import ChildFinished
 from playhead.events.record import Record
 from playhead.events.request import Model
-from playhead.tools.cache_watch import CacheWatch
 from playhead.projections.run_state import Call
+from playhead.tools.cache_watch import CacheWatch
 from playhead.tools.context import Results, Secrets, from_environment
 from playhead.tools.tool import AnyTool
 from playhead.tools.traffic import Traffic
@@ -48,7 +48,7 @@ class World:
     """Finds whole results that a run may read on in."""
     endpoint: Callable[[str], Model | None] = lambda _: None
     """A named endpoint -> what answers there; None for an unknown name."""
-    rule: Callable[[str, Rule], Callable[..., Any] | None] = lambda *_: None
+    rule: Callable[[str, Rule], Callable[..., Any] | None] = lambda _, __: None
     """(agent's name, rule) -> the function of the user's; None where there is none any more."""
     children: Attendant | None = None
     """Set once there is an engine."""

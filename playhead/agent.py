@@ -173,7 +173,7 @@ class Agent(Generic[Out]):
         )
 
     def _routing(self) -> Routes:
-        default = DEFAULT_ROUTING if self.model == DEFAULT_MODEL else {}
+        default: Routes = DEFAULT_ROUTING if self.model == DEFAULT_MODEL else {}
         return {**default, **(self.routing or {})}
 
     def _priced(self, spec: AgentSpec) -> AgentSpec:

@@ -16,7 +16,8 @@ from playhead.tools.local_model import LocalModel
 from playhead.tools.local_weights import find_local
 
 if TYPE_CHECKING:
-    from anthropic import AsyncAnthropicBedrock, AsyncAnthropicVertex
+    from anthropic.lib.bedrock import AsyncAnthropicBedrock
+    from anthropic.lib.vertex import AsyncAnthropicVertex
 
 program_log = ProgramLogger("playhead.model")
 
@@ -118,12 +119,12 @@ def endpoint_model(where: str) -> Model:
 
 
 def _bedrock(region: str) -> "AsyncAnthropicBedrock":
-    from anthropic import AsyncAnthropicBedrock
+    from anthropic.lib.bedrock import AsyncAnthropicBedrock
 
     return AsyncAnthropicBedrock(aws_region=region, max_retries=0)
 
 
 def _vertex(project: str, region: str) -> "AsyncAnthropicVertex":
-    from anthropic import AsyncAnthropicVertex
+    from anthropic.lib.vertex import AsyncAnthropicVertex
 
     return AsyncAnthropicVertex(project_id=project, region=region, max_retries=0)

@@ -6,7 +6,7 @@ which holds for a step's first request only: it would be called again and again.
 
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from pydantic_core import to_json
 
@@ -152,7 +152,7 @@ def _inside(keyword: str, value: Any) -> Any:
             return {name: enforceable(inner) for name, inner in value.items()}
         case "anyOf" | "allOf":
             return [enforceable(inner) for inner in value]
-        case "items" if isinstance(value, Mapping):
-            return enforceable(value)
+        case "items" if isinstance(value, dict):
+            return enforceable(cast("dict[str, Any]", value))
         case _:
             return value

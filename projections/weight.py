@@ -4,10 +4,9 @@ What is not text is counted by its kind: an image by the most that the API takes
 that is not plain text, or that lies elsewhere, as if it filled the model's whole window.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
-from playhead.events.event import Block
+from playhead.events.event import Block, Json
 
 OVERHEAD = 1000
 """Tokens that the API adds by itself: how to use tools, how to keep to a schema."""
@@ -24,13 +23,13 @@ def weight(blocks: Iterable[Block], message: bytes) -> int:
     return len(message) + sum(_beyond_text(block) for block in blocks)
 
 
-def _beyond_text(block: Mapping[str, Any]) -> int:
+def _beyond_text(block: Block) -> int:
     match block.get("type"):
         case "text" | "tool_use" | "thinking" | "redacted_thinking":
             return 0
         case "tool_result":
             content = block.get("content")
-            return sum(map(_beyond_text, content)) if isinstance(content, list) else 0
+            return sum(map(_beyond_text, _dicts(content)))
         case "image":
             return IMAGE
         case "document" if _source(block) in ("text", "content"):
@@ -41,6 +40,11 @@ def _beyond_text(block: Mapping[str, Any]) -> int:
             return 0
 
 
-def _source(block: Mapping[str, Any]) -> object:
-    source = block.get("source")
-    return source.get("type") if isinstance(source, Mapping) else None
+def _source(block: Block) -> object:
+    return next((source.get("type") for source in _dicts([block.get("source")])), None)
+
+
+def _dicts(values: Json) -> list[Block]:
+    return (
+        [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
+    )

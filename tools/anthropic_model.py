@@ -19,12 +19,9 @@ from playhead.tools.model_errors import malformed, one_line, refused, truncated
 from playhead.tools.stream import Assembler, EventStream, StreamEvent
 
 if TYPE_CHECKING:
-    from anthropic import (
-        AsyncAnthropic,
-        AsyncAnthropicBedrock,
-        AsyncAnthropicVertex,
-        AsyncStream,
-    )
+    from anthropic import AsyncAnthropic, AsyncStream
+    from anthropic.lib.bedrock import AsyncAnthropicBedrock
+    from anthropic.lib.vertex import AsyncAnthropicVertex
 
     AnyClient: TypeAlias = AsyncAnthropic | AsyncAnthropicBedrock | AsyncAnthropicVertex
 

@@ -81,14 +81,12 @@ def _blocks(request: Request) -> Iterator[tuple[str, Any]]:
     for number, tool in enumerate(head.get("tools", ())):
         yield f"tools[{number}] ({tool.get('name')})", _unmarked(tool)
     system = head.get("system", ())
-    for number, block in enumerate([system] if isinstance(system, str) else system):
+    for number, block in enumerate([{"text": system}] if isinstance(system, str) else system):
         yield f"system[{number}]", _unmarked(block)
     for number, message in enumerate(request.messages[: request.count]):
         for place, block in enumerate(json.loads(message)["content"]):
             yield f"messages[{number}].content[{place}]", block
 
 
-def _unmarked(block: Any) -> Any:
-    if not isinstance(block, dict):
-        return block
+def _unmarked(block: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in block.items() if key != "cache_control"}

@@ -132,9 +132,9 @@ class Assembler:
 
     def _count(self, usage: StreamEvent | None) -> None:
         """Counts are totals: a later one replaces an earlier one."""
-        told = dict(usage or {})
+        told: dict[str, Any] = dict(usage or {})
         for group, fields in DETAILS.items():
-            details = told.get(group) or {}
+            details: Mapping[str, Any] = told.get(group) or {}
             told |= {ours: details[theirs] for theirs, ours in fields.items() if theirs in details}
         known = Usage.model_fields
         self._usage |= {k: n for k, n in told.items() if k in known and n is not None}

@@ -20,7 +20,7 @@ from playhead.actors.turn import Opening, Turn
 from playhead.events.event import Block, Event
 from playhead.events.model_calls import ModelAnswered, ModelFailed, ModelRequested
 from playhead.events.prices import Price
-from playhead.events.record import Record
+from playhead.events.record import Origin, Record
 from playhead.events.request import Request
 from playhead.events.routing import Target
 from playhead.events.runs import RunStarted, StrategyChosen
@@ -128,7 +128,7 @@ class Life:
 
     def turn(self, event: Event, cause: int | None = None) -> None:
         """One turn, and what it lets out into the world."""
-        origin = "outside" if cause is None else "effect"
+        origin: Origin = "outside" if cause is None else "effect"
         opening = Opening(event, "user", origin, cause)
         new = Turn(self.state, opening, len(self.records)).settle(cast())
         self.records += new
@@ -180,7 +180,7 @@ class Life:
         content: list[Block] = [{"type": "text", "text": "word " * self.random.choice((1, 300))}]
         if self.random.random() < 0.8:
             uses = range(self.random.choice((1, 3)))
-            content += [
+            calls: list[Block] = [
                 {
                     "type": "tool_use",
                     "id": f"{seq}.{n}",
@@ -189,6 +189,7 @@ class Life:
                 }
                 for n in uses
             ]
+            content += calls
         reason = "tool_use" if len(content) > 1 else "end_turn"
         if self.random.random() < 0.05:
             content, reason = content[:1], "refusal"

@@ -50,7 +50,7 @@ def look(n: int) -> str:
 
 def long_reply(n: int) -> Reply:
     """A call, in as many tokens as are allowed."""
-    use = {"type": "tool_use", "id": f"u{n}", "name": "add", "input": {"a": n, "b": 1}}
+    use: Block = {"type": "tool_use", "id": f"u{n}", "name": "add", "input": {"a": n, "b": 1}}
     usage = Usage(input_tokens=10, output_tokens=1000)
     return Reply((use,), "tool_use", usage, "m")
 
@@ -130,7 +130,7 @@ class Cashier:
 
     def _said(self, body: dict[str, Any]) -> tuple[Block, ...]:
         names = [tool["name"] for tool in body["tools"]]
-        uses = [("look", {"n": self.random.randrange(10**9)})]
+        uses: list[tuple[str, Block]] = [("look", {"n": self.random.randrange(10**9)})]
         if "child" in names and len(body["messages"]) == 1:
             uses = [("child", {"task": f"part {n}"}) for n in range(8)]
         return tuple(
@@ -242,7 +242,7 @@ def test_a_fallback_of_unknown_price_counts_as_one_that_may_be_asked() -> None:
 
 
 def test_tools_of_the_api_itself_cannot_be_bounded_and_are_refused_with_a_limit() -> None:
-    search = {"type": "web_search_20250305", "name": "web_search"}
+    search: Block = {"type": "web_search_20250305", "name": "web_search"}
     child = Agent(name="c", server_tools=[search], prices={"claude-sonnet-4-6": DEAR})
     for agent in (
         Agent(name="a", server_tools=[search], limits=Limits(max_cost=1.0)),
@@ -279,7 +279,10 @@ def test_an_attempt_that_may_have_been_charged_counts_for_its_reservation() -> N
 
 
 def test_a_document_that_lies_elsewhere_is_bounded_by_the_whole_window() -> None:
-    document = {"type": "document", "source": {"type": "url", "url": "https://example.org/a.pdf"}}
+    document: Block = {
+        "type": "document",
+        "source": {"type": "url", "url": "https://example.org/a.pdf"},
+    }
     agent = Agent(
         name="a",
         model=ScriptedModel(["read"]),

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from anthropic import AsyncAnthropicVertex
+from anthropic.lib.vertex import AsyncAnthropicVertex
 from pydantic import BaseModel, Field
 
 from playhead import Agent, RunNotFinished, Runtime, UsageError
@@ -17,11 +17,14 @@ from playhead.projections.context import Context
 from playhead.projections.heads import enforceable, render_head
 from playhead.tools.anthropic_model import AnthropicModel
 from tests.actors.agents import add, records
-from tests.messages_api import Answer, MessagesApi, call, message, text
+from tests.messages_api import Answer, Block, MessagesApi, call, message, text
 from tests.prompt_cache import unmarked
 
-IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}}
-DOCUMENT = {
+IMAGE: Block = {
+    "type": "image",
+    "source": {"type": "base64", "media_type": "image/png", "data": "aGk="},
+}
+DOCUMENT: Block = {
     "type": "document", "title": "Notes", "citations": {"enabled": True},
     "source": {"type": "text", "media_type": "text/plain", "data": "Hue is a city."},
 }  # fmt: skip
@@ -165,7 +168,7 @@ def test_images_and_documents_go_out_with_the_goal() -> None:
 
 
 def test_settings_of_the_agent_stand_in_every_request() -> None:
-    search = {"type": "web_search_20250305", "name": "web_search", "max_uses": 3}
+    search: Block = {"type": "web_search_20250305", "name": "web_search", "max_uses": 3}
     agent = Agent(
         name="a", tools=[add], server_tools=[search], strict_tools=True, cache="off",
         thinking={"type": "enabled", "budget_tokens": 2000}, tool_choice={"type": "auto"},

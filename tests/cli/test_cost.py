@@ -10,6 +10,7 @@ from playhead.events.errors import ModelError
 from playhead.events.request import Reply
 from playhead.events.spec import Retry, Usage
 from playhead.testing import ScriptedModel, call
+from playhead.testing.scripted import Scripted
 from tests.cli.conftest import Playhead
 
 SONNET, HAIKU = Price(input=3, output=15), Price(input=1, output=5)
@@ -23,7 +24,7 @@ def reply(**usage: int) -> Reply:
 def runs(log: Path) -> list[str]:
     """Three runs: one mostly cached, one summary by haiku, one of a model without a price."""
     cached = reply(input_tokens=100_000, cache_read_input_tokens=900_000, output_tokens=10_000)
-    script = [cached, ModelError("overloaded", "busy", status=529, retryable=True),
+    script: list[Scripted] = [cached, ModelError("overloaded", "busy", status=529, retryable=True),
               reply(input_tokens=1_000_000), reply(input_tokens=7)]  # fmt: skip
     agents = [
         Agent(name="desk", model="sonnet", routing={"summarization": "haiku"}, prices=PRICES),
@@ -90,7 +91,7 @@ def test_a_run_s_cost_holds_that_of_the_agents_it_called(playhead: Playhead, fol
     one = reply(input_tokens=1_000_000)
     child = Agent(name="child", model="haiku", prices=PRICES)
     parent = Agent(name="parent", model="sonnet", tools=[child], prices=PRICES)
-    script = [call("child", task="part"), one, one]
+    script: list[Scripted] = [call("child", task="part"), one, one]
     with Runtime(folder / "playhead.db", model=ScriptedModel(script)) as runtime:
         runtime.register(child)
         run = runtime.run(parent, "go").run_id

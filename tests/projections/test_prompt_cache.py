@@ -70,7 +70,7 @@ def test_stable_messages_go_out_as_the_same_bytes_but_for_the_marked_ones(calls:
     longest = requests[-1]
     for request in requests:
         assert request.head is longest.head
-        moved = set() if request.marked is None else {request.marked[0]}
+        moved = [] if request.marked is None else [request.marked[0]]
         sent = json.loads(request.content)["messages"]
         for n in range(request.count):
             if n not in moved:

@@ -5,6 +5,7 @@ from typing import Any
 import structlog
 
 from playhead import Agent
+from playhead.events.event import Block
 from playhead.events.request import Reply
 from playhead.events.spec import AgentSpec, ModelSettings, ToolSpec, Usage
 from playhead.projections.context import Context
@@ -66,7 +67,7 @@ def test_another_conversation_an_old_entry_and_a_cache_never_written_are_no_miss
 
 def test_a_miss_is_told_to_the_program_s_log_with_its_run() -> None:
     def script(body: dict[str, Any]) -> Reply:
-        use = {"type": "tool_use", "id": "u", "name": "add", "input": {"a": 1, "b": 2}}
+        use: Block = {"type": "tool_use", "id": "u", "name": "add", "input": {"a": 1, "b": 2}}
         if len(body["messages"]) == 1:
             return Reply((use,), "tool_use", WROTE, "m")
         return Reply(({"type": "text", "text": "3"},), "end_turn", NOTHING, "m")
