@@ -7,12 +7,13 @@ the same context at any time.
 from collections.abc import Sequence
 from typing import ClassVar
 
+from playhead.actors import learning
 from playhead.actors.compressing import on_failure, on_filled, on_summary
 from playhead.actors.role import Role, RoleName
 from playhead.events.errors import LogDamaged, UnknownRun
 from playhead.events.event import Event
 from playhead.events.kinds import decode
-from playhead.events.learning import ContextFilled
+from playhead.events.learning import AnswerReached, ContextFilled
 from playhead.events.log import Reader
 from playhead.events.model_calls import ModelAnswered, ModelFailed, ModelRequested
 from playhead.events.record import Record
@@ -28,19 +29,27 @@ class Memory(Role):
     name: ClassVar[RoleName] = "memory"
     handles: ClassVar[frozenset[str]] = frozenset({
         "context_filled", "model_answered:summary", "model_failed:summary",
+        "answer_reached", "model_answered:extraction", "model_failed:extraction",
     })  # fmt: skip
 
     def decide(self, state: RunState, record: Record) -> Sequence[Event]:
-        """Compress."""
+        """Compress; learn."""
         if not state.may_start:
             return []
         match record.event:
             case ContextFilled() as filled:
                 return on_filled(state, filled)
+            case AnswerReached():
+                return learning.begin(state)
             case ModelAnswered() as answered:
-                return on_summary(state, _asked(state, record), answered)
+                asked = _asked(state, record)
+                if asked.purpose == "extraction":
+                    return learning.on_extracted(state, answered)
+                return on_summary(state, asked, answered)
             case ModelFailed() as failed:
-                return on_failure(state, record, _asked(state, record), failed)
+                asked = _asked(state, record)
+                again = learning.on_failure if asked.purpose == "extraction" else on_failure
+                return again(state, record, asked, failed)
             case _:
                 return []
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from playhead.actors.learning import extraction_due, finish
 from playhead.actors.plan_run import advance, ask_for_plan, planned
 from playhead.actors.role import Job, Role, RoleName
 from playhead.actors.strategy import choose, chosen_by
@@ -10,6 +11,7 @@ from playhead.actors.world import Rule, World
 from playhead.events.event import Event, Json
 from playhead.events.guards import RuleAnswered, RuleAsked
 from playhead.events.kinds import OUTCOMES
+from playhead.events.learning import AnswerReached, ExtractionEnded
 from playhead.events.plans import Strategy
 from playhead.events.record import Record
 from playhead.events.runs import (
@@ -51,7 +53,7 @@ class Planner(Role):
     name: ClassVar[RoleName] = "planner"
     handles: ClassVar[frozenset[str]] = (
         frozenset({"run_started", "step_finished", "step_failed", "run_resumed"})
-        | OUTCOMES | STOPS | PLANS | BESIDE
+        | OUTCOMES | STOPS | PLANS | BESIDE | {"extraction_ended"}
     )  # fmt: skip
 
     def __init__(self, world: World | None = None) -> None:
@@ -63,6 +65,11 @@ class Planner(Role):
             return []
         if state.stop is not None:
             return [_ended_by(state.stop)] if state.at_rest else []
+        if state.answer is not None:
+            return [finish(state)] if isinstance(record.event, ExtractionEnded) else []
+        return [_held_back(state, event) for event in self._decide(state, record)]
+
+    def _decide(self, state: RunState, record: Record) -> Sequence[Event]:
         match record.event:
             case RunStarted(goal=goal, agent=agent) if agent.strategy == "asked":
                 tools: list[Json] = [tool.name for tool in agent.tools]
@@ -93,6 +100,13 @@ class Planner(Role):
     def cut_off(self, intent: Record, job: Job, reason: str) -> Event:
         """An interrupted question is asked again."""
         return RuleAnswered(error=reason)
+
+
+def _held_back(state: RunState, event: Event) -> Event:
+    """A run with something to learn from has its answer first, and ends when that is done."""
+    if isinstance(event, RunFinished) and extraction_due(state):
+        return AnswerReached(answer=event.answer, output=event.output)
+    return event
 
 
 def _begin(state: RunState, chosen: StrategyChosen) -> Sequence[Event]:

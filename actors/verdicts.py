@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from playhead.events.errors import HeadMoved, UsageError
 from playhead.events.event import Event
 from playhead.events.kinds import decode, seal
-from playhead.events.log import RUNTIME_STREAM, Append, Log, Reader
+from playhead.events.log import RUNTIME_STREAM, Append, Log, Reader, StreamKind
 from playhead.events.record import Record
 from playhead.events.tool_calls import ToolOutcomeUnknown, ToolStarted
 
@@ -26,15 +26,18 @@ def unknown_call(log: Reader, run: str, call: int) -> None:
         raise UsageError(msg)
 
 
-def append_event(log: Log, event: Event, at: int, command: str | None = None) -> None:
+def append_event(
+    log: Log, event: Event, at: int, command: str | None = None, namespace: str | None = None
+) -> None:
     """Append what somebody says after the end to the runtime's stream; returns when durable."""
-    stream = RUNTIME_STREAM
+    stream = RUNTIME_STREAM if namespace is None else f"memory/{namespace}"
+    kind: StreamKind = "runtime" if namespace is None else "memory"
     for _ in range(16):
         head = log.head(stream)
         record = Record(stream, head.seq + 1, at, "user", "outside", None, event, command=command)
         row, bodies = seal(record, head.hash)
         done: Future[int | Exception] = Future()
-        log.submit(Append(stream, head, (row,), bodies, "runtime"), done.set_result)
+        log.submit(Append(stream, head, (row,), bodies, kind), done.set_result)
         result = done.result()
         if not isinstance(result, Exception):
             return

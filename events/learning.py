@@ -1,8 +1,8 @@
-"""What a run remembers: its context compressed."""
+"""What a run remembers and learns: its context compressed, facts, facts taken back."""
 
 from typing import Literal
 
-from playhead.events.event import Data, Event
+from playhead.events.event import Data, Event, Json
 
 
 class Covered(Data):
@@ -38,3 +38,58 @@ class ContextCompressed(Event):
     """The records that the summary, or the cleared results, stand for."""
     error: str | None = None
     """Why there is no better summary, where the model gave none."""
+
+
+class AnswerReached(Event):
+    """The run has its answer; before it ends, what it has learned is extracted."""
+
+    kind: Literal["answer_reached"] = "answer_reached"
+    answer: str
+    output: Json = None
+
+
+class FactLearned(Event):
+    """Something was explicitly said about an entity; a later value supersedes it."""
+
+    kind: Literal["fact_learned"] = "fact_learned"
+    schema_name: str
+    """The user's model that it is a field of."""
+    entity: str
+    field: str
+    value: Json
+    sources: tuple[int, ...]
+    """The records of this run that say it."""
+    quote: str = ""
+    """The words that say it."""
+    confidence: float
+
+
+class ExtractionEnded(Event):
+    """All that the run has to teach is recorded; it may end."""
+
+    kind: Literal["extraction_ended"] = "extraction_ended"
+    learned: int
+    refused: int = 0
+    """What the model gave without a source, or against the schema."""
+    error: str | None = None
+
+
+class Place(Data):
+    """One record."""
+
+    run: str
+    seq: int
+
+
+class FactRetracted(Event):
+    """Somebody took a record back, and with it every fact that derives from it."""
+
+    kind: Literal["fact_retracted"] = "fact_retracted"
+    run: str
+    seq: int
+    """A fact, or what facts derive from: a tool's result, a message."""
+    reason: str = ""
+    facts: tuple[Place, ...] = ()
+    """The facts taken back."""
+    influenced: tuple[Place, ...] = ()
+    """The replies, calls and answers that had used it."""

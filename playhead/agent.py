@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeAlias
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 from typing_extensions import TypeVar
 
 from playhead.events.errors import UsageError
 from playhead.events.event import Block, Json
-from playhead.events.memory_rules import MemoryRules
+from playhead.events.memory_rules import FactSchema, MemoryRules
 from playhead.events.plans import PlanRules, Strategy
 from playhead.events.prices import Price
 from playhead.events.request import Model
@@ -90,7 +90,9 @@ class Agent(Generic[Out]):
     budget: Budget = field(default_factory=Budget)
     """What happens as the cost comes near `limits.max_cost`."""
     memory: MemoryRules = field(default_factory=MemoryRules)
-    """When older turns are compressed, what is recalled, what is learned."""
+    """When older turns are compressed."""
+    facts: type[BaseModel] | None = None
+    """What is worth knowing: what is explicitly said of its fields is learned after the answer."""
     prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
     """Model -> its price, where the price table does not know it or you pay another."""
 
@@ -145,7 +147,7 @@ class Agent(Generic[Out]):
             fallback=targets(self.fallback),
             router=self.router is not None,
             budget=self.budget,
-            memory=self.memory,
+            memory=self._memory(),
             strategy=recorded_strategy(self.name, self.strategy, self.function),
             plan=self.plan,
         )
@@ -157,6 +159,12 @@ class Agent(Generic[Out]):
         rest = None if names is None else [n for n in names if n not in {a.name for a in agents}]
         tools = [tool.spec for tool in chosen(self._functions, rest)]
         return (*tools, *(agent_as_tool(agent.spec(), agent.description) for agent in agents))
+
+    def _memory(self) -> MemoryRules:
+        if self.facts is None:
+            return self.memory
+        schema = FactSchema(name=self.facts.__name__, json_schema=self.facts.model_json_schema())
+        return self.memory.model_copy(update={"facts": schema})
 
     def _settings(self) -> ModelSettings:
         return ModelSettings(

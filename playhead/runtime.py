@@ -47,11 +47,13 @@ from playhead.events.sqlite_log import SqliteLog
 from playhead.events.store import Durability
 from playhead.events.tool_calls import ToolResolved
 from playhead.events.version import VERSION
+from playhead.facts import Retraction, known, retract
 from playhead.forking import NOTHING, Instead, begin_fork, new_run_id
 from playhead.hub import Hub, Listening, Piece
 from playhead.loop_thread import LoopThread
 from playhead.models import Models
 from playhead.projections.approvals import OpenApproval, open_approvals
+from playhead.projections.facts import Fact
 from playhead.redaction import redactor_of
 from playhead.run import Result, Run
 from playhead.run_index import RunIndex, find_run
@@ -270,7 +272,7 @@ class Runtime:
         run = new_run_id()
         past = self._index.admit(run, agent.name, session, self._max_open)
         started = RunStarted(
-            goal=goal, content=tuple(content), agent=spec, session=session, past=past,
+            goal=goal, content=tuple(content) or None, agent=spec, session=session, past=past,
             code=VERSION, metadata=dict(metadata or {}),
         )  # fmt: skip
         committed: Future[None] = Future()
@@ -357,6 +359,17 @@ class Runtime:
             append_event(self._log, event, time.time_ns() // 1000, command)
         else:
             self.tell(run, event, command=command)
+
+    def facts(self, entity: str | None = None, as_of: int | None = None) -> list[Fact]:
+        """What the runs have learned of an entity, or of all: now, or at a position of the log."""
+        return known(self._log, entity, as_of)
+
+    def retract(self, run: str, seq: int, reason: str = "") -> Retraction:
+        """Take back a record (a fact, a tool's result) and every fact that derives from it.
+
+        What had used it is in the answer. Raises UsageError for a record that there is not.
+        """
+        return retract(self._log, run, seq, reason)
 
     def _serve(self, command: Command) -> None:
         run, event = find_run(self._log, command.run), command.event()

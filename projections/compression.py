@@ -171,10 +171,11 @@ def side_request(
 
 
 def _told(message: dict[str, Any]) -> str:
-    return "\n".join(_block_text(message["role"], block) for block in message["content"])
+    return "\n".join(block_text(message["role"], block) for block in message["content"])
 
 
-def _block_text(role: str, block: dict[str, Any]) -> str:
+def block_text(role: str, block: dict[str, Any]) -> str:
+    """A block in words, long ones cut."""
     match block.get("type"):
         case "text":
             return f"[{role}] {_short(block['text'], 8 * SHOWN)}"

@@ -31,6 +31,7 @@ from playhead.events.spec import AgentSpec, Limits, Status, ToolSpec, Usage, tex
 from playhead.projections.compression import BYTES_A_TOKEN
 from playhead.projections.compression import Plan as Compression
 from playhead.projections.context import CONTEXT_FORMAT, Context
+from playhead.projections.extraction import extraction_request, sayings
 from playhead.projections.heads import RequestHead, render_head
 from playhead.projections.plan import Plan
 from playhead.projections.plan_prompt import agent_of, first_words
@@ -193,6 +194,7 @@ class RunState:
     """One run as its records so far have it. `fold` is the only thing that changes it."""
 
     __slots__ = (
+        "answer",
         "at",
         "calls",
         "code",
@@ -262,6 +264,8 @@ class RunState:
         """The seq of the record that counted as the last one."""
         self.code = ""
         """The version of the code that last took the run up."""
+        self.answer: learning.AnswerReached | None = None
+        """The run's answer, while what it learned is extracted."""
         self.strange: str | None = None
         """A kind in this run that the code does not know: it cannot be continued."""
 
@@ -335,8 +339,16 @@ class RunState:
     def side_request(self, asked: model_calls.ModelRequested) -> Request:
         """What a recorded request beside a step's own asks."""
         step, target = self.steps[asked.step], self.target(asked)
+        facts = self.agent.memory.facts
+        if asked.purpose == "extraction" and facts is not None:
+            answer = "" if self.answer is None else self.answer.answer
+            return extraction_request(self.agent, target, facts, self.sayings(), answer)
         assert step.plan is not None
         return step.context.summary_request(self.agent, target, step.plan.upto)
+
+    def sayings(self) -> dict[int, list[str]]:
+        """What was said in the run, by the record that says it."""
+        return sayings(self.run, (step.context for step in self.steps.values()))
 
     def longest(self, asked: model_calls.ModelRequested) -> int:
         """Tokens of the longest reply to a recorded request."""
@@ -781,6 +793,10 @@ def _close_call(state: RunState, about: Event, outcome: Event, seq: int) -> None
         state.ready[step.id] = None
 
 
+def _answer_reached(state: RunState, _: Record, event: learning.AnswerReached) -> None:
+    state.answer = event
+
+
 def _context_filled(state: RunState, _: Record, event: learning.ContextFilled) -> None:
     step = state.steps[event.step]
     step.plan = step.context.plan(event.tokens, state.agent.memory)
@@ -831,5 +847,9 @@ _FOLDS: dict[str, Folder] = {
     "budget_neared": _budget_neared,
     "loop_detected": _loop_detected,
     "context_filled": _context_filled,
+    "answer_reached": _answer_reached,
+    "fact_learned": _nothing,
+    "extraction_ended": _nothing,
+    "fact_retracted": _nothing,
     "context_compressed": _context_compressed,
 }

@@ -65,6 +65,8 @@ WORDS: Mapping[str, tuple[Heading, str]] = {
     "approval_requested": ("Approval", "{e.about} {e.call} waits for a person"),
     "loop_detected": ("Loop", "{e.action}: {e.message}"),
     "limit_reached": ("Limit", "{e.limit} is {e.maximum:g}, wanted {e.wanted:g}"),
+    "fact_learned": ("Note", "learned: {e.entity}: {e.field} = {e.value} (records {e.sources})"),
+    "fact_retracted": ("Note", "record {e.seq} of {e.run} was taken back. {e.reason}"),
     "context_filled": ("Note", "about {e.tokens} tokens wait to be sent, over {e.threshold}"),
     "budget_neared": ("Limit", "the cost nears the cap of ${e.maximum:g}"),
     "time_reached": ("Limit", "{e.due}: its time has come"),

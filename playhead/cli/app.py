@@ -17,6 +17,7 @@ from playhead.cli import (
     diff,
     doctor,
     exits,
+    facts,
     fork,
     housekeeping,
     lint,
@@ -67,12 +68,16 @@ def playhead(
 
 for command in (
     run.run, run.resume, tell.cancel, tell.pause, tell.send,
-    look.runs, look.show, memory.context, why.why, cost.cost, check.replay, check.verify, doctor.doctor,
-    people.approvals, people.approve, people.deny, people.resolve, trace.export_trace,
+    look.runs, look.show, memory.context, why.why, cost.cost, check.replay, check.verify,
+    doctor.doctor,
+    facts.facts, people.approvals, people.approve, people.deny, people.resolve, trace.export_trace,
     fork.fork, backtest.backtest, diff.diff, causes.causes, tail.tail, carry.export,
     metrics.metrics, serve.serve, housekeeping.backup, housekeeping.restore, housekeeping.archive,
 ):  # fmt: skip
     app.command()(command)
+memories = typer.Typer(help="What is remembered across runs.", rich_markup_mode=None)
+memories.command()(facts.forget)
+app.add_typer(memories, name="memory")
 app.command("lint-tools")(lint.lint_tools)
 app.command("import")(carry.import_)
 app.command("check-compat")(compat.check_compat)

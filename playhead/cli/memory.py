@@ -139,17 +139,17 @@ def _tell_difference(asked: list[int], before: list[Shown], now: list[Shown], js
             break
         same += 1
     earlier = asked[-2] if len(asked) > 1 else None
-    old, new = before[same : same + 1], now[same : same + 1]
+    left, came = before[same : same + 1], now[same : same + 1]
     if json:
         say_json({
             "requests": [earlier, asked[-1]],
             "same_blocks": same,
-            "before": old[0]._asdict() if old else None,
-            "now": new[0]._asdict() if new else None,
+            "before": left[0]._asdict() if left else None,
+            "now": came[0]._asdict() if came else None,
         })  # fmt: skip
         return exits.OK
     out.print(f"requests {earlier} and {asked[-1]}: the first {same} blocks are the same")
-    for word, found in (("before", old), ("now", new)):
+    for word, found in (("before", left), ("now", came)):
         for block in found:
             out.print(Text(f"{word:7}").append(plain(one_line(block.text)[:SHOWN])))
     return exits.OK

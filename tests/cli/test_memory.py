@@ -1,9 +1,12 @@
-"""`context`: what the model was sent, block by block, each with its record."""
+"""`context`, `facts` and `memory forget`: what the model was sent, what was learned, taken back."""
 
 import json
+from pathlib import Path
 
+from playhead import Runtime
 from tests.cli.conftest import Playhead
 from tests.cli.test_look import run
+from tests.memory.test_facts import agent
 
 
 def test_context_shows_a_request_and_the_record_behind_each_block(playhead: Playhead) -> None:
@@ -34,3 +37,27 @@ def test_context_at_an_early_record_shows_the_request_of_that_moment(playhead: P
     said = playhead("context", "last", "--at", "2")
     assert said.code == 2
     assert "asked the model nothing" in said.err
+
+
+def test_facts_are_listed_and_forgotten_with_what_had_used_them(
+    playhead: Playhead, folder: Path
+) -> None:
+    seller = agent(0)
+    with Runtime(folder / "playhead.db", [seller]) as made:
+        learned = made.run(seller, "What does Acme pay?").run_id
+    (fact,) = json.loads(playhead("facts", "Acme", "--json").out)
+    assert (fact["value"], fact["run"]) == ("10k to 20k", learned)
+    source = str(fact["sources"][0])
+    taken = json.loads(playhead("memory", "forget", learned, source, "--json").out)
+    assert taken["facts"] == [{"run": learned, "seq": fact["seq"]}]
+    assert taken["runs"] == [learned]
+    assert json.loads(playhead("facts", "--json").out) == []
+    position = str(fact["position"])
+    assert len(json.loads(playhead("facts", "--as-of", position, "--json").out)) == 1
+
+
+def test_forgetting_a_record_that_there_is_not_is_one_clear_line(playhead: Playhead) -> None:
+    known = run(playhead, "adder")
+    said = playhead("memory", "forget", known, "999")
+    assert said.code == 2
+    assert "there is no record 999" in said.err

@@ -1,0 +1,74 @@
+"""`facts` and `forget`: what the runs have learned, and taking a record back."""
+
+from typing import Annotated
+
+import typer
+from pydantic_core import to_json
+
+from playhead.cli import exits
+from playhead.cli.find import find, log_path, reading
+from playhead.cli.options import Json, LogFile, RunId
+from playhead.cli.output import columns, count, one_line, out, plain, say_json
+from playhead.facts import facts_view
+from playhead.projections.facts import find_facts
+from playhead.runtime import Runtime
+
+
+def facts(
+    entity: Annotated[
+        str | None, typer.Argument(metavar="[ENTITY]", help="Of whom; all without.")
+    ] = None,
+    as_of: Annotated[
+        int | None, typer.Option("--as-of", metavar="N", help="As known at position N of the log.")
+    ] = None,
+    history: Annotated[
+        bool, typer.Option("--history", help="Values that were superseded too.")
+    ] = False,
+    log: LogFile = None,
+    json: Json = False,
+) -> int:
+    """List what the runs have learned, and which records say it."""
+    with reading(log) as reader, facts_view(reader) as views:
+        found = find_facts(views.connection, entity, as_of, superseded=history)
+    if json:
+        say_json([fact._asdict() for fact in found])
+        return exits.OK
+    table = columns("entity", "field", "run", "record", "position", "value")
+    for fact in found:
+        value = fact.value if isinstance(fact.value, str) else to_json(fact.value).decode()
+        row = (plain(fact.entity), plain(fact.field), fact.run, str(fact.seq), str(fact.position))
+        table.add_row(*row, plain(one_line(value)))
+    out.print(table if found else "no facts")
+    return exits.OK
+
+
+def forget(
+    run: RunId,
+    record: Annotated[int, typer.Argument(metavar="RECORD", help="A fact, or what says one.")],
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; it stands in the log.")] = "",
+    log: LogFile = None,
+    json: Json = False,
+) -> int:
+    """Take a record back, and every fact that derives from it.
+
+    The record stays in the log. What had used it is listed: replies, calls, answers, later runs.
+    """
+    with reading(log) as reader:
+        run = find(reader, run)
+    with Runtime(log_path(log), only_runs=()) as runtime:
+        taken = runtime.retract(run, record, reason)
+    if json:
+        say_json({
+            "facts": [fact.model_dump() for fact in taken.facts],
+            "runs": taken.runs,
+            "influenced": [
+                {"run": each.run, "seq": each.seq, "kind": each.event.kind}
+                for each in taken.influenced
+            ],
+        })  # fmt: skip
+        return exits.OK
+    used = f"{count(len(taken.influenced), 'record')} in {count(len(taken.runs), 'run')}"
+    out.print(f"{count(len(taken.facts), 'fact')} taken back; {used} had used it")
+    for each in taken.influenced:
+        out.print(f"  {each.run} {each.seq:4}  {each.event.kind}")
+    return exits.OK
