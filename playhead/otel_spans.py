@@ -60,6 +60,12 @@ def _surrounding(trace: Trace) -> SpanContext | None:
     return SpanContext(origin.trace, origin.parent, True, _flags(origin.sampled))
 
 
+def _links(span: SpanData, of: Callable[[int], SpanContext | None]) -> list[Link]:
+    own = [Link(context) for link in span.links if (context := of(link))]
+    sampled = _flags(sampled=True)
+    return own + [Link(SpanContext(t, s, True, sampled)) for t, s in span.elsewhere]
+
+
 def _context(parent: SpanContext | None) -> Context:
     return set_span_in_context(NonRecordingSpan(parent), Context()) if parent else Context()
 
@@ -108,7 +114,7 @@ class SdkSink:
                 ReadableSpan(
                     span.name, context(span.id), context(span.parent), resource, span.attributes,
                     [Event(e.name, e.attributes, e.at) for e in span.events] if span.events else (),
-                    [Link(c) for i in span.links if (c := context(i))] if span.links else (),
+                    _links(span, context) if span.links or span.elsewhere else (),
                     KINDS[span.kind], None, _status(span) if span.failed else UNSET,
                     span.start, span.end, self._scope,
                 )
@@ -143,6 +149,9 @@ class TracerSink:
             span.set_attributes(data.attributes)
             for event in data.events:
                 span.add_event(event.name, event.attributes, event.at)
+            if data.id == trace.root:
+                for link in _links(data, lambda _: None):
+                    span.add_link(link.context)
             if data.failed:
                 span.set_status(_status(data))
             span.end(data.end)
@@ -151,7 +160,7 @@ class TracerSink:
 
     def _start(self, trace: Trace, made: dict[int, Span], data: SpanData) -> Span:
         parent = made.get(data.parent or 0) or made[trace.root]
-        links = [Link(made[i].get_span_context()) for i in data.links if i in made]
+        links = _links(data, lambda i: made[i].get_span_context() if i in made else None)
         return self._tracer.start_span(
             data.name, set_span_in_context(parent, Context()), KINDS[data.kind], None, links,
             data.start,

@@ -65,9 +65,16 @@ SYSTEM = "playhead"
 INVOKE_AGENT = "invoke_agent"
 CHAT = "chat"
 EXECUTE_TOOL = "execute_tool"
+PLAN = "plan"
 PROCESS = "process"
 PERFORM = "perform"
 """Any other effect; ours."""
+
+EFFECTS: Mapping[str, str] = {
+    "recall_requested": "search_memory",
+    "embed_requested": "embeddings",
+}
+"""Intents of memory -> the conventions' operation."""
 
 # General
 ERROR_TYPE = "error.type"
@@ -107,6 +114,8 @@ SEQ = "playhead.seq"
 STATUS = "playhead.status"
 ATTEMPT = "playhead.attempt"
 ROUND = "playhead.round"
+PURPOSE = "playhead.purpose"
+"""What a model call is for, where it is not a step's next reply."""
 DECIDED = "playhead.decided"
 """The kinds that the role decided on the message, in order."""
 RETRY = "playhead.retry"

@@ -24,6 +24,9 @@ TOLD: Mapping[str, tuple[str, ...]] = {
     "tool_refused": ("call", "reason"),
     "output_rejected": ("step",),
     "approval_requested": ("call",),
+    "plan_revised": ("reason",),
+    "context_filled": ("step", "tokens", "threshold"),
+    "context_compressed": ("step", "upto"),
 }
 """Decided kinds that become span events, with the fields that they show."""
 
@@ -55,6 +58,8 @@ class SpanData(NamedTuple):
     events: Sequence[SpanEvent] = ()
     links: Sequence[int] = ()
     """Spans of the same trace."""
+    elsewhere: Sequence[tuple[int, int]] = ()
+    """Links to spans of other traces: trace and span."""
 
 
 def begun(intent: Record, outcome: Record) -> int:

@@ -4,6 +4,7 @@
       process {kind}                 a role's look at what opened a turn; links to what brought it
         process {kind}               ... and at what was decided on it
           chat {model} | execute_tool {tool}     an effect, from its intent to its outcome
+      plan {agent}                   a step that makes a plan, with its chats below it
 
 A turn hangs on the run and not on the effect that brought it: otherwise each step would lie deeper
 than the one before. The log has no time within a turn, so a `process` span has a moment, no length.
@@ -13,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from playhead.events.event import Event
+from playhead.events.forks import RunForked
 from playhead.events.guards import ApprovalDecided
 from playhead.events.kinds import ENDINGS, INTENTS, OUTCOMES
 from playhead.events.model_calls import ModelAnswered, ModelFailed, ModelRequested, address
@@ -20,6 +22,7 @@ from playhead.events.record import Record
 from playhead.events.request import Request
 from playhead.events.runs import RunFinished, RunPaused, RunStarted
 from playhead.events.spec import Usage
+from playhead.events.steps import StepFailed, StepFinished, StepStarted
 from playhead.events.tool_calls import (
     ToolRequested,
     ToolStarted,
@@ -51,6 +54,15 @@ class _Open(NamedTuple):
     """Only where content is captured."""
 
 
+class _Planning(NamedTuple):
+    """A step that makes a plan."""
+
+    seq: int
+    at: int
+    span: int
+    parent: int
+
+
 class _Wish(NamedTuple):
     tool: str
     use: str
@@ -62,9 +74,25 @@ class Trace:
     """One run's trace as it grows; `fold` takes in the next turn and gives the spans that ended."""
 
     __slots__ = (
-        "_addresses", "_base", "_content", "_handlers", "_held", "_input", "_names", "_open",
+        "_addresses",
+        "_base",
+        "_content",
+        "_handlers",
+        "_held",
+        "_input",
+        "_names",
+        "_open",
         "_output",
-        "_wishes", "conversation", "first", "name", "origin", "root", "run", "started",
+        "_parent",
+        "_plans",
+        "_wishes",
+        "conversation",
+        "first",
+        "name",
+        "origin",
+        "root",
+        "run",
+        "started",
     )  # fmt: skip
 
     def __init__(
@@ -90,6 +118,9 @@ class Trace:
         self._open: dict[int, _Open] = {}
         self._wishes: dict[int, _Wish] = {}
         self._addresses: dict[int, str] = {}
+        self._plans: dict[str, _Planning] = {}
+        self._parent: str | None = None
+        """The run that this one was forked from."""
         self._held: list[tuple[Record, int | None]] = []
         self._input = self._output = 0
         self._base: dict[tuple[str, str], tuple[str, Attributes]] = {}
@@ -116,6 +147,7 @@ class Trace:
         visited = self._process(to_process, turn, spans)
         for record in turn:
             self._begin(record, visited, requests)
+            spans += self._planned(record)
         last = turn[-1]
         if last.event.kind in ENDINGS:
             spans.append(self._end(last))
@@ -220,9 +252,48 @@ class Trace:
                 self._wishes[event.call] = wish._replace(arguments=event.arguments)
         if event.kind in INTENTS:
             parent = visited.get((record.cause, record.actor), self.root)
+            planning = self._plans.get(getattr(event, "step", ""))
+            parent = parent if planning is None else planning.span
             said = requests.get(record.seq) if self._content and requests else None
             prompt = None if said is None else span_content.prompt(said)
             self._open[record.seq] = _Open(record, parent, self._effect_name(event), prompt)
+
+    def _planned(self, record: Record) -> list[SpanData]:
+        """The spans of planning that end with a record; a plan's beginning is remembered."""
+        event, name = record.event, f"{semconv.PLAN} {self.started.agent.name}"
+        if isinstance(event, StepStarted) and event.purpose == "plan":
+            span = span_id(self.run, record.seq, name, record.actor)
+            self._plans[event.step] = _Planning(record.seq, record.at, span, self.root)
+        elif isinstance(event, RunForked):
+            self._parent = event.parent
+        ended: list[str] = []
+        if isinstance(event, StepFinished | StepFailed):
+            ended = [event.step] if event.step in self._plans else []
+        elif event.kind in ENDINGS:
+            ended = list(self._plans)
+        return [self._plan(self._plans.pop(step), name, record) for step in ended]
+
+    def _plan(self, planning: _Planning, name: str, last: Record) -> SpanData:
+        attributes: Attributes = {
+            semconv.OPERATION: semconv.PLAN,
+            semconv.AGENT: self.started.agent.name,
+            semconv.CONVERSATION: self.conversation,
+            semconv.SEQ: planning.seq,
+        }
+        failed = not isinstance(last.event, StepFinished)
+        if failed:
+            attributes[semconv.ERROR_TYPE] = str(getattr(last.event, "reason", "") or "_OTHER")
+        return SpanData(
+            name, "internal", planning.span, planning.parent, planning.at * NANO, last.at * NANO,
+            attributes, failed=failed,
+        )  # fmt: skip
+
+    def _elsewhere(self) -> list[tuple[int, int]]:
+        """What a fork links to: the root span of the run that it was forked from."""
+        if self._parent is None:
+            return []
+        parent = self.first._replace(run=self._parent)
+        return [(origin_of(parent).trace, span_id(self._parent, 1, self.name, "run"))]
 
     def _effect_name(self, event: Event) -> str:
         match event:
@@ -231,7 +302,7 @@ class Trace:
             case ToolStarted(call=call):
                 return f"{semconv.EXECUTE_TOOL} {self._wishes[call].tool}"
             case _:
-                return f"{semconv.PERFORM} {event.kind}"
+                return semconv.EFFECTS.get(event.kind) or f"{semconv.PERFORM} {event.kind}"
 
     def _outcome(self, record: Record, spans: list[SpanData]) -> int | None:
         """The effect's span, now that it has ended; its id."""
@@ -246,7 +317,8 @@ class Trace:
             case ToolStarted():
                 self._tool(intent.event, event, attributes)
             case _:
-                attributes[semconv.OPERATION] = intent.event.kind
+                kind = intent.event.kind
+                attributes[semconv.OPERATION] = semconv.EFFECTS.get(kind, kind)
         error, description = error_of(event)
         if error is not None:
             attributes[semconv.ERROR_TYPE] = error
@@ -269,6 +341,8 @@ class Trace:
         attributes[semconv.CONVERSATION] = self.conversation
         attributes[semconv.ROUND] = asked.round
         attributes[semconv.ATTEMPT] = asked.attempt
+        if asked.purpose != "step":
+            attributes[semconv.PURPOSE] = asked.purpose
         if prompt is not None:
             attributes[self._names.input_messages] = prompt
         if isinstance(outcome, ModelAnswered):
@@ -320,7 +394,7 @@ class Trace:
         return SpanData(
             self.name, "internal", self.root, self.origin.parent, self.first.at * NANO,
             last.at * NANO, attributes, failed=error is not None,
-            description=description if self._content else None,
+            description=description if self._content else None, elsewhere=self._elsewhere(),
         )  # fmt: skip
 
     def _say(self, ending: Event, attributes: Attributes) -> None:
