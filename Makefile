@@ -16,7 +16,7 @@ WORKERS ?= 2
 ARGS ?=
 
 # What tests need from the system, as command:package. `make setup-system` installs what is missing.
-SYSTEM := tmux:tmux chromium:chromium node:nodejs
+SYSTEM := tmux:tmux chromium:chromium node:nodejs npm:npm git:git
 
 # With a key or an endpoint of your own, `make run` leaves the local model (400 MB) out.
 REMOTE := $(ANTHROPIC_API_KEY)$(ANTHROPIC_BASE_URL)
@@ -45,6 +45,18 @@ setup-system: ## Install what some tests need from the system (apt, as root)
 	apt-get update -qq && \
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null && \
 	echo "system packages: installed$$missing"
+
+NODE_READY := $(VENV)/ready-node
+MCP_SERVERS := @modelcontextprotocol/server-everything@2026.8.31 @modelcontextprotocol/server-memory@2026.8.31
+
+.PHONY: setup-node
+setup-node: $(NODE_READY) ## Install the MCP servers that some tests talk to (npm, into .venv)
+
+$(NODE_READY): $(BIN)/python
+	@if command -v npm >/dev/null; then \
+	  echo "installing MCP servers of npm into $(VENV)/node"; \
+	  npm install --silent --no-audit --no-fund --prefix $(VENV)/node $(MCP_SERVERS) && touch $@; \
+	else echo "no npm here: the tests of its MCP servers will be skipped (make setup-system)"; fi
 
 .PHONY: run
 run: $(RUN_READY) ## Run an agent on a real model, then show and replay its log (GOAL="...")
@@ -141,7 +153,7 @@ $(RUN_READY): pyproject.toml $(VENV)/ready-pip
 	@$(PIP) install --editable '.$(RUN_EXTRAS)'
 	@touch $@
 
-$(DEV_READY): pyproject.toml $(VENV)/ready-pip
+$(DEV_READY): pyproject.toml $(VENV)/ready-pip $(NODE_READY)
 	@echo "installing Playhead and what its tests and checks need into $(VENV)"
 	@$(PIP) install --editable '.[apsw,inspector,local,mcp,otlp-grpc,web]' --group dev
 	@touch $@ $(VENV)/ready-local $(VENV)/ready-remote

@@ -74,7 +74,7 @@ class ToolOutcomeUnknown(Event):
 
     kind: Literal["tool_outcome_unknown"] = "tool_outcome_unknown"
     reason: str
-    """interrupted, cancelled or timeout."""
+    """interrupted, cancelled, timeout, disconnected (from a server), died (its own process)."""
 
 
 class ToolRefused(Event):
@@ -96,3 +96,19 @@ class ToolResolved(Event):
     succeeded: bool
     note: str = ""
     """What was found, in the person's words."""
+
+
+class ToolPinned(Event):
+    """What a server's tool is, said at its first use or when a person accepts a change.
+
+    It lies in the runtime's stream, as it is about no one run.
+    """
+
+    kind: Literal["tool_pinned"] = "tool_pinned"
+    server: str
+    tool: str
+    """Its name there."""
+    definition: str
+    """SHA-256 (hex) over what the server says that it is."""
+    approved: bool = False
+    """Whether a person looked at it; a first use is pinned unseen."""

@@ -52,6 +52,7 @@ from playhead.forking import NOTHING, Instead, begin_fork, new_run_id
 from playhead.hub import Hub, Listening, Piece
 from playhead.loop_thread import LoopThread
 from playhead.models import Models
+from playhead.pins import Pins
 from playhead.projections.approvals import OpenApproval, open_approvals
 from playhead.projections.facts import Fact
 from playhead.redaction import redactor_of
@@ -149,8 +150,7 @@ class Runtime:
         self._own_log = self._log is not log
         self._hub = Hub()
         self._agents: dict[str, Agent[object]] = {}
-        self._toolbox = Toolbox()
-        self._secrets = secrets or from_environment
+        self._toolbox = Toolbox(Pins(self._log).judge, secrets or from_environment)
         self._models = Models(model, base_url, endpoints)
         self._workers = Threads(max_sync_tools)
         self._max_open = max_open_runs
@@ -173,14 +173,18 @@ class Runtime:
             if isinstance(self._log, SqliteLog)
             else None
         )
-        for agent in agents:
-            self.register(agent)
+        try:
+            for agent in agents:
+                self.register(agent)
+        except BaseException:
+            self.close()
+            raise
 
     def _make_engine(self, traffic: Traffic, redact: Callable[[str], str] | None) -> Engine:
         world = World(
             self._model_of, self._toolbox.tool, self._workers, time.monotonic, self._hub.text,
             endpoint=self._models.at, rule=self._rule_of, given_traffic=traffic,
-            secrets=self._secrets, results=partial(whole_result, self._log),
+            secrets=self._toolbox.secrets, results=partial(whole_result, self._log),
         )  # fmt: skip
         engine = Engine(
             self._log,
@@ -435,6 +439,7 @@ class Runtime:
         self._hub.close()
         self._thread.close()
         self._workers.close()
+        self._toolbox.close()
         if self._own_log:
             self._log.close()
         self._telemetry.close()

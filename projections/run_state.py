@@ -840,6 +840,7 @@ _FOLDS: dict[str, Folder] = {
     "tool_outcome_unknown": _tool_unknown,
     "tool_refused": _tool_refused,
     "tool_resolved": _tool_resolved,
+    "tool_pinned": _nothing,
     "approval_requested": _approval_requested,
     "approval_decided": _approval_decided,
     "rule_asked": _rule_asked,

@@ -61,6 +61,7 @@ WORDS: Mapping[str, tuple[Heading, str]] = {
     "tool_failed": ("Failed", "tool: {e.error}: {e.message}"),
     "tool_refused": ("Refused", "{e.reason}: {e.message}"),
     "tool_outcome_unknown": ("Unknown", "cut off ({e.reason}): it may have taken effect"),
+    "tool_pinned": ("Note", "{e.tool} of {e.server} is {e.definition}"),
     "tool_resolved": ("Note", "call {e.call} did take effect: {e.succeeded}. {e.note}"),
     "approval_requested": ("Approval", "{e.about} {e.call} waits for a person"),
     "loop_detected": ("Loop", "{e.action}: {e.message}"),

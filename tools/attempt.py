@@ -16,16 +16,16 @@ from pydantic_core import to_json
 from playhead.events.errors import ToolError
 from playhead.events.event import Json
 from playhead.events.program_logger import ProgramLogger
-from playhead.events.tool_calls import ToolFailed, ToolSucceeded
+from playhead.events.tool_calls import ToolFailed, ToolOutcomeUnknown, ToolSucceeded
 from playhead.tools.content import to_content
-from playhead.tools.context import Depends, ToolContext
+from playhead.tools.context import Depends, OutcomeUnknown, ToolContext
 from playhead.tools.hiding import Hidden, SecretMissing
 from playhead.tools.results import ResultRefused, clean_text, first_problems, to_result
 from playhead.tools.tool import AnyTool
 
 log = ProgramLogger("playhead.tool")
 
-Answer: TypeAlias = ToolSucceeded | ToolFailed
+Answer: TypeAlias = ToolSucceeded | ToolFailed | ToolOutcomeUnknown
 Monotonic: TypeAlias = Callable[[], float]
 """Seconds from some fixed moment on; asked from several threads."""
 
@@ -86,6 +86,8 @@ class Attempt:
 
     def _keywords(self) -> dict[str, Any]:
         signature = self.tool.signature
+        if signature.raw is not None:
+            return {signature.raw: dict(self.arguments), "context": self.context}
         try:
             model = signature.arguments.model_validate_json(to_json(self.arguments))
         except ValidationError as error:
@@ -120,9 +122,11 @@ class Attempt:
         result = to_result(value, self.tool.signature.result)
         return ToolSucceeded(result=self._hidden.hide(result), duration_ms=took)
 
-    def _failed(self, error: BaseException) -> ToolFailed:
+    def _failed(self, error: BaseException) -> Answer:
+        if isinstance(error, OutcomeUnknown) and self.tool.spec.effect == "once":
+            return ToolOutcomeUnknown(reason="disconnected")
         failed = self._told(error)
-        if isinstance(error, self.tool.transient):
+        if isinstance(error, (*self.tool.transient, OutcomeUnknown)):
             failed = failed.model_copy(update={"retryable": True})
         return self._hidden.in_failure(failed)
 

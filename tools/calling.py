@@ -32,7 +32,7 @@ from playhead.tools.ticket import NotStarted, TimedOut
 from playhead.tools.tool import AnyTool
 from playhead.tools.workers import Workers
 
-Outcome: TypeAlias = Answer | ToolOutcomeUnknown
+Outcome: TypeAlias = Answer
 
 ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="kind")])
 
@@ -128,6 +128,8 @@ def _checked(answer: bytes, took: float) -> Answer:
     found: Answer = ANSWER.validate_json(answer)
     if isinstance(found, ToolSucceeded):
         found = found.model_copy(update={"result": to_result(found.result, None)})
+    if isinstance(found, ToolOutcomeUnknown):
+        return found
     return found.model_copy(update={"duration_ms": took})
 
 

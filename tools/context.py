@@ -35,6 +35,13 @@ class Depends:
     provide: Callable[[], Any]
 
 
+class OutcomeUnknown(Exception):
+    """Raise it in a tool that cannot tell whether it took effect: a connection lost in mid-call.
+
+    A `once` call is in doubt then; any other may be made again.
+    """
+
+
 def from_environment(name: str) -> str | None:
     """The default for secrets: the environment variable of that name."""
     return os.environ.get(name)

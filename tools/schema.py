@@ -48,6 +48,8 @@ class Signature:
     """Whether calling it gives an awaitable."""
     schema: dict[str, Json]
     description: str
+    raw: str | None = None
+    """The one parameter that gets all the arguments as they came; None for one each."""
 
 
 class StrictSchema(GenerateJsonSchema):

@@ -79,6 +79,7 @@ memories = typer.Typer(help="What is remembered across runs.", rich_markup_mode=
 memories.command()(facts.forget)
 app.add_typer(memories, name="memory")
 app.command("lint-tools")(lint.lint_tools)
+app.command("approve-tools")(lint.approve_tools)
 app.command("import")(carry.import_)
 app.command("check-compat")(compat.check_compat)
 

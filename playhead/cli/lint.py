@@ -1,21 +1,27 @@
-"""`lint-tools`: what of an agent's tools a model will find hard to use, and how to mend it."""
+"""`lint-tools` and `approve-tools`: what is to be said about an agent's tools before it runs."""
 
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import typer
 from rich.text import Text
 
 from playhead.cli import exits
 from playhead.cli.agents import load
-from playhead.cli.options import Json
+from playhead.cli.find import log_path
+from playhead.cli.options import Json, LogFile
 from playhead.cli.output import count, out, plain, say_json
+from playhead.events.sqlite_log import SqliteLog
+from playhead.pins import Pins
+from playhead.toolbox import changed_tools, connected
 from playhead.tools.lint import lint
+
+AgentArgument: TypeAlias = Annotated[
+    str, typer.Argument(metavar="MODULE:NAME", help="The agent, as for run --agent.")
+]
 
 
 def lint_tools(
-    agent: Annotated[
-        str, typer.Argument(metavar="MODULE:NAME", help="The agent, as for run --agent.")
-    ],
+    agent: AgentArgument,
     json: Json = False,
 ) -> int:
     """Say which tools of an agent a model will find hard to use.
@@ -23,7 +29,10 @@ def lint_tools(
     Each finding says how to mend it. With any, the exit code is 1.
     """
     found = load(agent)
-    findings = lint(found.all_tools)
+    close = connected(found)
+    tools = found.all_tools
+    close()
+    findings = lint(tools)
     if json:
         say_json([finding._asdict() for finding in findings])
         return exits.NO if findings else exits.OK
@@ -32,9 +41,42 @@ def lint_tools(
             Text(plain(f"{finding.tool}: {finding.problem} [{finding.rule}]")), style="yellow"
         )
         out.print(Text(plain(f"    {finding.mend}")))
-    tools = count(len(found.all_tools), "tool")
+    looked_at = count(len(tools), "tool")
     if findings:
-        out.print(f"{tools}, {count(len(findings), 'finding')}")
+        out.print(f"{looked_at}, {count(len(findings), 'finding')}")
     else:
-        out.print(f"{tools}, nothing to mend", style="green")
+        out.print(f"{looked_at}, nothing to mend", style="green")
     return exits.NO if findings else exits.OK
+
+
+def approve_tools(
+    agent: AgentArgument,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Accept what the servers say now.")
+    ] = False,
+    log: LogFile = None,
+) -> int:
+    """Show MCP tools whose definition has changed; accept them.
+
+    A tool is pinned at its first use. One that says something else later is refused until a person
+    has looked at it. With changed tools that were not accepted, the exit code is 1.
+    """
+    opened = SqliteLog(log_path(log))
+    try:
+        pins = Pins(opened)
+        changed = changed_tools(load(agent), pins)
+        for each in changed:
+            out.print(Text(plain(f"{each.server}: {each.tool} says now:")), style="yellow")
+            out.print(Text(plain(f"    {each.description}")))
+            if accept:
+                pins.pin(each.server, each.tool, each.definition, approved=True)
+    finally:
+        opened.close()
+    if not changed:
+        out.print("no tool has changed", style="green")
+        return exits.OK
+    if accept:
+        out.print(f"{count(len(changed), 'tool')} accepted", style="green")
+        return exits.OK
+    out.print(f"{count(len(changed), 'tool')} refused; --accept accepts what is shown")
+    return exits.NO

@@ -1,0 +1,72 @@
+"""An MCP server for tests: it adds, dies in mid-call, waits, and is what a file says that it is.
+
+    our_server.py WORDS [http]
+
+WORDS is a file: what it holds is the description of `add`. Over stdio, or HTTP on a port it says.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import anyio
+from mcp.server import MCPServer
+from mcp.server.mcpserver import Context, Image
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.types import ToolAnnotations
+
+WORDS = Path(sys.argv[1])
+
+server = MCPServer("ours")
+READ = ToolAnnotations(read_only_hint=True)
+AGAIN = ToolAnnotations(idempotent_hint=True)
+
+
+@server.tool(description=WORDS.read_text(), annotations=READ)
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+@server.tool(name="dots.in/name", description="Say its own name.", annotations=READ)
+def dotted() -> str:
+    return "dots.in/name"
+
+
+@server.tool(description="End the server in mid-call, but not the second time.", annotations=AGAIN)
+def die_once() -> str:
+    died = WORDS.with_name("died")
+    if died.exists():
+        return "alive"
+    died.touch()
+    os._exit(1)
+
+
+@server.tool(description="End the server in mid-call.")
+def die() -> str:
+    os._exit(1)
+
+
+@server.tool(description="Fail.", annotations=READ)
+def fail() -> str:
+    msg = "no such thing"
+    raise ToolError(msg)
+
+
+@server.tool(description="Show a picture.", annotations=READ)
+def picture() -> Image:
+    return Image(data=b"\x89PNG...", format="png")
+
+
+@server.tool(description="Wait until cancelled, and say so in a FIFO.", annotations=READ)
+async def wait(context: Context) -> str:
+    await context.report_progress(1, 2, "half")
+    try:
+        await anyio.sleep_forever()
+    except BaseException:
+        WORDS.with_name("cancelled").write_text("yes")
+        raise
+    return "never"
+
+
+if __name__ == "__main__":
+    server.run()
