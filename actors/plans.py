@@ -216,7 +216,9 @@ def _cycle(steps: Iterable[PlanStep]) -> list[str]:
 
 def _with_end(steps: list[PlanStep], plan: Plan) -> list[PlanStep]:
     """The steps with a last `synthesize` that hears of everything which leads to nothing else."""
-    end = next((n for n in reversed(range(len(steps))) if steps[n].tool == "synthesize"), None)
+    awaited = {other.partition("[")[0] for step in steps for other in step.depends_on}
+    ends = [n for n, step in enumerate(steps) if step.tool == "synthesize"]
+    end = next((n for n in reversed(ends) if steps[n].id not in awaited), None)
     others = [step for n, step in enumerate(steps) if n != end]
     used = {other.partition("[")[0] for step in others for other in step.depends_on}
     open_ends = [name for name in plan.kept if name.partition("[")[0] not in used]

@@ -5,6 +5,7 @@ than a real one: odd stop reasons, empty replies, unknown tools, wrong arguments
 """
 
 import json
+from collections.abc import Mapping
 from random import Random
 from typing import Any, cast
 
@@ -21,8 +22,16 @@ class ChanceModel:
 
     name = "chance"
 
-    def __init__(self, random: Random, odd: float = 0.0, patience: int = 4) -> None:
+    def __init__(
+        self,
+        random: Random,
+        odd: float = 0.0,
+        patience: int = 4,
+        tools: Mapping[str, dict[str, Json]] | None = None,
+    ) -> None:
+        """`tools`: name -> schema, for plans: a request for one tells of the tools in words only."""
         self._random = random
+        self._tools = tools or {}
         self._odd = odd
         self._density = random.choice((1.0, 0.25, 0.05))
         """Tokens a byte: a real tokenizer gives the same prefix the same count each time."""
@@ -86,7 +95,31 @@ class ChanceModel:
         wanted = body.get("output_config")
         if wanted is None or self._random.random() < self._odd / 2:
             return f"It is {self._random.randint(0, 9)}."
-        return json.dumps(sample(wanted["format"]["schema"], self._random))
+        schema = wanted["format"]["schema"]
+        if set(schema.get("properties", {})) == {"steps"}:
+            return json.dumps({"steps": self._plan(schema)})
+        return json.dumps(sample(schema, self._random))
+
+    def _plan(self, schema: dict[str, Any]) -> list[Json]:
+        """A few steps, each perhaps behind one before it; now and then a plan that cannot be."""
+        names: list[str] = schema["properties"]["steps"]["items"]["properties"]["tool"]["enum"]
+        ids = [f"s{n}" for n in range(self._random.randint(1, 5))]
+        return [self._step(ids[: n + 1], self._random.choice(names)) for n in range(len(ids))]
+
+    def _step(self, ids: list[str], tool: str) -> Json:
+        random, before = self._random, ids[:-1]
+        depends: list[Json] = [each for each in before if random.random() < 0.4]
+        if random.random() < self._odd / 8:
+            depends.append(ids[-1])
+        description = "Do it"
+        if before and random.random() < 0.3:
+            description += " with ${" + random.choice(before) + "}"
+        arguments = sample(self._tools[tool], random) if tool in self._tools else {}
+        each = "${" + random.choice(before) + "}" if before and random.random() < 0.15 else ""
+        return {
+            "id": ids[-1], "description": description, "tool": tool, "for_each": each,
+            "arguments": json.dumps(arguments), "depends_on": depends,
+        }  # fmt: skip
 
 
 def _text(text: str) -> Block:

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from playhead.agent import Agent
 from playhead.events.event import Json
 from playhead.events.memory_rules import MemoryRules
+from playhead.events.plans import PlanRules
 from playhead.events.spec import Limits, Retry
 from playhead.events.tool_policy import Rate
 from playhead.testing.chance import ChanceModel
@@ -129,23 +130,31 @@ SMALL = MemoryRules(compress_at=700, keep_turns=2, clear_over=300, summary_token
 
 
 def agents(random: Random, mix: Mix) -> list[Agent[object]]:
-    """One or two agents of one life."""
-    return [_agent(f"agent-{n}", random, mix) for n in range(random.choice((1, 1, 2)))]
+    """One or two agents of one life; the first may have another one among its tools."""
+    first = _agent("agent-0", random, mix)
+    if random.random() < 0.3:
+        helper = _agent("helper", random, mix)
+        first = replace(first, tools=(*first.tools, replace(helper, description="Helps.")))
+    return [first] if random.random() < 0.7 else [first, _agent("agent-1", random, mix)]
 
 
 def _agent(name: str, random: Random, mix: Mix) -> Agent[object]:
-    agent = Agent(
+    tools = random.sample(TOOLS, random.choice((0, 2, 4, 6, len(TOOLS))))
+    schemas = {tool.spec.name: tool.spec.input_schema for tool in tools}
+    patience = random.randint(1, 6)
+    return Agent(
         name=name,
         instructions=random.choice(("", "Be brief.")),
-        model=ChanceModel(random, odd=mix.model_odd, patience=random.randint(1, 6)),
-        tools=random.sample(TOOLS, random.choice((0, 2, 4, 6, len(TOOLS)))),
+        model=ChanceModel(random, mix.model_odd, patience, schemas),
+        tools=tools,
+        strategy=random.choice(("auto", "react", "react", "plan", "direct")),
+        plan=PlanRules(concurrency=random.choice((1, 8)), replans=random.choice((0, 2))),
         output=random.choice((None, None, None, Weather)),
         limits=_limits(random),
+        memory=random.choice((MemoryRules(), SMALL)),
         max_tokens=random.choice((50, 4096)),
         retry=Retry(attempts=random.choice((1, 3, 4, 4)), base=random.choice((0.0, 0.5))),
     )
-    # Half of them forget early; which, no draw says, so that the lives of old seeds stay theirs.
-    return replace(agent, memory=SMALL) if agent.limits.max_steps == 10 else agent
 
 
 def _limits(random: Random) -> Limits:

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from playhead.actors.memory import recollect
+from playhead.events.children import ChildFinished, ChildStarted
 from playhead.events.guards import ApprovalDecided, ApprovalRequested, RuleAnswered
 from playhead.events.kinds import ENDINGS, OUTCOMES
 from playhead.events.model_calls import ModelAnswered, ModelRequested
 from playhead.events.record import Record
-from playhead.events.runs import TimeReached
+from playhead.events.runs import RunResumed, TimeReached
+from playhead.events.steps import StepStarted
 from playhead.events.tool_calls import (
     ToolRefused,
     ToolRequested,
@@ -25,6 +27,10 @@ from playhead.testing.validity import invalid_request
 
 if TYPE_CHECKING:
     from playhead.events.event import Event
+
+
+WHOLE = ("tool_use", "end_turn", "stop_sequence")
+"""Stop reasons of replies that say all they meant to say."""
 
 
 def one_wish_per_use(e: Evidence) -> Iterator[str]:
@@ -44,14 +50,13 @@ def one_wish_per_use(e: Evidence) -> Iterator[str]:
 
 
 def wishes_come_from_replies(e: Evidence) -> Iterator[str]:
-    """Only a whole reply leads to a wish."""
+    """Only a whole reply leads to a wish, or a step of a plan, put off by a pause perhaps."""
     for records in e.records.values():
         for record in records:
             if isinstance(record.event, ToolRequested):
                 cause = records[(record.cause or 1) - 1].event
-                if not isinstance(cause, ModelAnswered) or cause.stop_reason not in (
-                    "tool_use", "end_turn", "stop_sequence",
-                ):  # fmt: skip
+                whole = isinstance(cause, ModelAnswered) and cause.stop_reason in WHOLE
+                if not whole and not isinstance(cause, StepStarted | RunResumed):
                     yield f"{record.run} {record.seq} was wished by {cause.kind}"
 
 
@@ -92,21 +97,28 @@ def nothing_is_decided_in_a_pause(e: Evidence) -> Iterator[str]:
 def a_round_waits_for_its_calls(e: Evidence) -> Iterator[str]:
     """The model is asked again only when every call of its last reply has ended."""
     for run, records in e.records.items():
-        open_calls: set[int] = set()
+        open_calls: dict[int, str] = {}
         for record in records:
             match record.event:
-                case ToolRequested():
-                    open_calls.add(record.seq)
+                case ToolRequested(step=step):
+                    open_calls[record.seq] = step
                 case ToolRefused(call=call):
-                    open_calls.discard(call)
-                case ModelRequested() if open_calls:
-                    yield f"{run} {record.seq}: asked while calls {sorted(open_calls)} are open"
+                    open_calls.pop(call, None)
+                case ModelRequested(step=step, purpose="step") if step in open_calls.values():
+                    yield f"{run} {record.seq}: asked while calls of {step} are open"
                 case _ if record.event.kind in OUTCOMES:
-                    intent = records[(record.cause or 1) - 1].event
-                    if isinstance(intent, ToolStarted) and not _tried_again(records, record):
-                        open_calls.discard(intent.call)
+                    open_calls.pop(_ended_call(records, record), None)
                 case _:
                     pass
+
+
+def _ended_call(records: list[Record], outcome: Record) -> int:
+    """The call that an outcome brings to its end, 0 where it does not."""
+    intent = records[(outcome.cause or 1) - 1].event
+    if isinstance(intent, ChildStarted):
+        return intent.call
+    ends = isinstance(intent, ToolStarted) and not _tried_again(records, outcome)
+    return intent.call if isinstance(intent, ToolStarted) and ends else 0
 
 
 def _tried_again(records: list[Record], outcome: Record) -> bool:
@@ -188,7 +200,10 @@ def _note_result(records: list[Record], record: Record, became: dict[str, bool])
         return
     if call is not None and not isinstance(record.event, RuleAnswered):
         wish: Event = records[call - 1].event
-        became[str(getattr(wish, "use", ""))] = not isinstance(record.event, ToolSucceeded)
+        child = isinstance(record.event, ChildFinished) and record.event.status == "finished"
+        became[str(getattr(wish, "use", ""))] = not (
+            child or isinstance(record.event, ToolSucceeded)
+        )
 
 
 def _results(body: dict[str, Any]) -> Iterator[dict[str, Any]]:

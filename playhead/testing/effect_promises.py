@@ -6,6 +6,7 @@ Each function is one promise: it yields a line for each place where it was broke
 from collections import Counter
 from collections.abc import Iterator
 
+from playhead.events.children import ChildStarted
 from playhead.events.kinds import ENDINGS, OUTCOMES
 from playhead.events.model_calls import ModelAnswered, ModelFailed, ModelRequested
 from playhead.events.record import Record
@@ -141,31 +142,40 @@ def attempts_logged_are_requests_made(e: Evidence) -> Iterator[str]:
 
 
 def spent_within_caps(e: Evidence) -> Iterator[str]:
-    """Calls, rounds and tokens stay within their limits at every record, and so does the world."""
+    """Rounds, calls and tokens stay within a run's limits, its children and the provider included."""
+    spent = {run: _spent(e, run) for run in e.records}
     for run, records in e.records.items():
         first = records[0].event
         assert isinstance(first, RunStarted)
-        limits = first.agent.limits
-        calls = tools = rounds = tokens = 0
-        for record in records:
-            match record.event:
-                case ModelRequested(attempt=attempt):
-                    calls, rounds = calls + 1, rounds + (attempt == 1)
-                case ToolStarted(attempt=1):
-                    tools += 1
-                case ModelAnswered(usage=usage):
-                    tokens += usage.total
-                case _:
-                    pass
-        for name, maximum, found in (
-            ("max_model_calls", limits.max_model_calls, calls),
-            ("max_tool_calls", limits.max_tool_calls, tools),
-            ("max_steps", limits.max_steps, rounds),
-            ("max_tokens", limits.max_tokens, tokens),
-            ("max_tokens (as the provider counts)", limits.max_tokens, e.ledger.spent(run)),
-        ):
+        family = [own for other, own in spent.items() if other == run or _descends(other, run)]
+        for name in ("max_steps", "max_model_calls", "max_tool_calls", "max_tokens"):
+            maximum = getattr(first.agent.limits, name)
+            found = sum(own[name] for own in family)
             if maximum is not None and found > maximum:
                 yield f"{run}: {name} is {maximum}, and {found} were used"
+        cap, billed = first.agent.limits.max_tokens, e.ledger.spent(run)
+        if cap is not None and billed > cap:
+            yield f"{run}: max_tokens is {cap}, and the provider counts {billed}"
+
+
+def _descends(run: str, ancestor: str) -> bool:
+    return run.startswith(f"{ancestor}.")
+
+
+def _spent(e: Evidence, run: str) -> Counter[str]:
+    spent: Counter[str] = Counter()
+    for record in e.records[run]:
+        match record.event:
+            case ModelRequested() as asked:
+                spent["max_model_calls"] += 1
+                spent["max_steps"] += asked.opens_round
+            case ToolStarted(attempt=1) | ChildStarted():
+                spent["max_tool_calls"] += 1
+            case ModelAnswered(usage=usage):
+                spent["max_tokens"] += usage.total
+            case _:
+                pass
+    return spent
 
 
 EFFECT_PROMISES: tuple[Promise, ...] = (

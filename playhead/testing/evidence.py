@@ -18,14 +18,14 @@ from playhead.testing.ledger import Ledger, Start
 class Evidence:
     """A life after its end."""
 
-    def __init__(self, log: Reader, ledger: Ledger, runs: list[str], liveness: bool) -> None:
+    def __init__(self, log: Reader, ledger: Ledger, liveness: bool) -> None:
         self.log = log
         self.ledger = ledger
         self.liveness = liveness
         self.records: Mapping[str, list[Record]] = {
-            run: [decode(row, log.body) for row in log.read(run)]
-            for run in runs
-            if log.stream(run) is not None
+            stream.id: [decode(row, log.body) for row in log.read(stream.id)]
+            for stream in log.streams()
+            if stream.kind == "run"
         }
 
     @cached_property

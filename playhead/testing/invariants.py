@@ -30,7 +30,7 @@ def check_process(process: Process, end: str) -> None:
         process.ledger.violated("bounded_inboxes", f"{process.dispatcher.longest} messages waited")
     if end != "idle":
         return
-    for run in process.ledger.committed:
+    for run in filter(process.log.stream, process.index.open_runs()):
         live = fingerprint(process.engine.state(run))
         folded = fingerprint(recollect(process.log, run))
         if live != folded:
@@ -39,9 +39,10 @@ def check_process(process: Process, end: str) -> None:
 
 
 def _check_idle(process: Process, state: RunState) -> None:
-    """A run at which nothing is under way has ended, is paused, or waits for a person."""
+    """A run at which nothing is under way has ended, is paused, or waits for a person or a child."""
     broken = state.paused is not None and state.paused.role is not None
     waits = state.paused is not None or any(call.waits for call in state.calls.values())
-    still = not broken and (state.stop is not None or not waits)
+    parent = any(intent.event.kind == "child_started" for intent in state.open.values())
+    still = not broken and not parent and (state.stop is not None or not waits)
     if still and state.run in process.engine.taken:
         process.ledger.violated("no_run_stands_still", f"{state.run} after {state.head.seq}")

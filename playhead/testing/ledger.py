@@ -4,7 +4,6 @@ It outlives every process. The invariants compare it with the log; what can only
 happens (an effect before its intent's commit, say) is written into `broken` at once.
 """
 
-import json
 from collections import Counter
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -12,7 +11,7 @@ from typing import Any, NamedTuple
 
 from playhead.events.event import Block
 from playhead.events.log import Append
-from playhead.events.request import Reply, Request
+from playhead.events.request import Reply
 from playhead.events.spec import Effect, Usage
 from playhead.tools.context import ToolContext
 
@@ -62,10 +61,8 @@ class Ledger:
     found: dict[str, list[Any]] = field(default_factory=dict)
     """Key -> what its probe said."""
     asked: list[Asked] = field(default_factory=list[Asked])
-    requests: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
-    """Hash of a request -> its committed intents that no request was made for yet."""
     intents: set[tuple[str, int]] = field(default_factory=set[tuple[str, int]])
-    """Committed tool intents."""
+    """Committed model intents."""
     committed: dict[str, list[bytes]] = field(default_factory=dict)
     """Run -> the hashes of its committed records, in order."""
     acknowledged: dict[str, int] = field(default_factory=dict[str, int])
@@ -97,9 +94,6 @@ class Ledger:
             hashes.append(row.hash)
             self.trace.update(row.hash)
             if row.kind == "model_requested":
-                request = json.loads(row.data)["request"]
-                self.requests.setdefault(request, []).append((row.run, row.seq))
-            elif row.kind == "tool_started":
                 self.intents.add((row.run, row.seq))
             if self.tracing:
                 self.lines.append(f"  {row.run} {row.seq} {row.kind} {row.data.decode()[:110]}")
@@ -108,13 +102,11 @@ class Ledger:
         """Somebody was told that an append is in the log."""
         self.acknowledged[append.run] = append.rows[-1].seq
 
-    def ask(self, request: Request, process: int) -> Asked:
-        """A request arrives at the model."""
-        waiting = self.requests.get(request.hash)
-        if not waiting:
-            self.violated("intent before effect", f"no open intent asks for {request.hash[:12]}")
-            return Asked("?", 0, process)
-        asked = Asked(*waiting.pop(), process)
+    def ask(self, run: str, seq: int, process: int) -> Asked:
+        """The request of an intent arrives at the model."""
+        if (run, seq) not in self.intents:
+            self.violated("intent_before_effect", f"{run} {seq} asks and is not in the log")
+        asked = Asked(run, seq, process)
         self.asked.append(asked)
         self.note("ask", asked.run, asked.seq)
         return asked
@@ -133,8 +125,9 @@ class Ledger:
         self.answered.setdefault((context.key, context.attempt), []).append(result)
 
     def spent(self, run: str) -> int:
-        """Tokens that the run's requests cost, those that a crash or a fault swallowed included."""
-        return sum(a.used.total for a in self.asked if a.run == run and a.used is not None)
+        """Tokens that a run and its children cost, with those that a crash or a fault swallowed."""
+        mine = (a for a in self.asked if a.run == run or a.run.startswith(f"{run}."))
+        return sum(asked.used.total for asked in mine if asked.used is not None)
 
 
 def uses(content: tuple[Block, ...]) -> list[Block]:

@@ -80,8 +80,7 @@ class People:
 
     def at_rest(self, process: Process) -> bool:
         """Whether every run that people wanted has ended."""
-        states = [process.engine.state(run) for run in self._known(process)]
-        return len(self.runs) == self._wanted and all(s.ending is not None for s in states)
+        return len(self.runs) == self._wanted and not process.index.open_runs()
 
     def _known(self, process: Process) -> list[str]:
         return [run for run in self.runs if process.log.stream(run) is not None]
@@ -134,7 +133,7 @@ class People:
         process.ledger.note("clock jumps", process.skew)
 
     def _look_at_approvals(self, process: Process) -> None:
-        for run in self._known(process):
+        for run in filter(process.log.stream, process.index.open_runs()):
             self.decide(process, run, process.engine.state(run))
 
     def decide(self, process: Process, run: str, state: RunState) -> bool:
@@ -159,10 +158,10 @@ class People:
     def calm_down(self, process: Process) -> bool:
         """Answer whatever an idle run waits for; False when there is nothing left to answer."""
         acted = False
-        for run in self._known(process):
+        for run in filter(process.log.stream, process.index.open_runs()):
             state = process.engine.state(run)
             broken = state.paused is not None and state.paused.role is not None
-            if state.ending is not None or (state.stop is not None and not broken):
+            if state.stop is not None and not broken:
                 continue  # a run that is to stop does so by itself, unless a role raised
             if state.paused is not None:
                 process.tell(run, RunResumed(code=VERSION, reason="go on"))

@@ -5,6 +5,7 @@ Nothing of it outlives its end but what it wrote to the log and did to the world
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from playhead.actors.planner import Planner
 from playhead.actors.recovery import take_up
 from playhead.actors.tool import Tool as ToolRole
 from playhead.actors.turn import Opening
-from playhead.actors.world import World
+from playhead.actors.world import Rule, World
 from playhead.agent import Agent
 from playhead.events.errors import PlayheadError
 from playhead.events.event import Event
@@ -34,6 +35,7 @@ from playhead.testing.scheduler import SeededDispatcher
 from playhead.testing.world import FaultyModel, FaultyTools
 from playhead.tools.tool import AnyTool
 from playhead.tools.workers import Inline
+from playhead.whole_results import whole_result
 
 if TYPE_CHECKING:
     from playhead.actors.role import Role, RoleName
@@ -116,7 +118,8 @@ class Process:
     def _make_engine(self) -> Engine:
         world = World(
             self._model, self._tool, Inline(), self.loop.time, _unheard,
-            in_flight=self.random.choice((1, 2, 64)),
+            in_flight=self.random.choice((1, 2, 64)), rule=self._rule,
+            results=partial(whole_result, self.log),
         )  # fmt: skip
         cast: dict[RoleName, Role] = {
             "planner": Planner(world),
@@ -124,11 +127,8 @@ class Process:
             "tool": ToolRole(world),
             "memory": Memory(),
         }
-        if self.mix.role_error:
-            cast = {
-                name: FaultyRole(role, self.random, self.mix.role_error)
-                for name, role in cast.items()
-            }
+        error = self.mix.role_error
+        cast = {name: FaultyRole(role, self.random, error) for name, role in cast.items()}
         keep = self.random.choice((0, 1, 64))
         engine = Engine(
             self.log, cast, self.loop, self.now, dispatch=self.dispatcher, keep_idle=keep
@@ -143,6 +143,16 @@ class Process:
 
     def _tool(self, agent: str, tool: str) -> AnyTool | None:
         return self._tools[agent].get(tool)
+
+    def _rule(self, agent: str, rule: Rule) -> Callable[..., object] | None:
+        known = self.agents[agent]
+        functions = {
+            "router": known.router,
+            "output": known.check_output,
+            "strategy": known.strategy if callable(known.strategy) else None,
+            "function": known.function,
+        }
+        return functions[rule]
 
     def now(self) -> int:
         """The wall clock, in microseconds since the epoch."""

@@ -1,12 +1,16 @@
-"""A role with a bug: now and then its `decide` raises, once or twice in a row."""
+"""A role that is watched and may have a bug: now and then its `decide` raises."""
 
 from collections.abc import Sequence
+from contextvars import ContextVar
 from random import Random
 
 from playhead.actors.role import Job, Role
 from playhead.events.event import Event
 from playhead.events.record import Record
 from playhead.projections.run_state import RunState
+
+PERFORMED: ContextVar[tuple[str, int]] = ContextVar("performed", default=("", 0))
+"""(run, seq) of the intent that the current task performs."""
 
 
 class FaultyRole(Role):
@@ -21,7 +25,7 @@ class FaultyRole(Role):
 
     def decide(self, state: RunState, record: Record) -> Sequence[Event]:
         """As the role beneath, or raise: half of the time after it has decided."""
-        draw = self._random.random()
+        draw = self._random.random() if self._error else 1.0
         if draw < self._error / 2:
             msg = "simulated: a bug in a role"
             raise RuntimeError(msg)
@@ -32,7 +36,8 @@ class FaultyRole(Role):
         return decided
 
     async def perform(self, intent: Record, job: Job, agent: str) -> Event:
-        """As the role beneath."""
+        """As the role beneath; what it reaches knows for which intent."""
+        PERFORMED.set((intent.run, intent.seq))
         return await self._role.perform(intent, job, agent)
 
     async def recover(self, intent: Record, job: Job, agent: str) -> Event:

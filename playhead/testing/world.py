@@ -18,6 +18,7 @@ from playhead.events.spec import Usage
 from playhead.testing.faults import Mix
 from playhead.testing.faulty_log import Alive
 from playhead.testing.ledger import Asked, Ledger
+from playhead.testing.roles import PERFORMED
 from playhead.testing.validity import invalid_request
 from playhead.tools.context import ToolContext
 from playhead.tools.options import ApprovalRule, Done, Found, NotDone
@@ -55,7 +56,7 @@ class FaultyModel:
     async def reply(self, request: Request, on_text: OnText) -> Reply:
         """Ask the model beneath, if nothing happens on the way there or back."""
         self._process.reach("model.before")
-        asked = self._ledger.ask(request, self._number)
+        asked = self._ledger.ask(*PERFORMED.get(), self._number)
         wrong = invalid_request(request.body)
         if wrong is not None:
             self._ledger.violated("valid request", f"{asked.run} {asked.seq}: {wrong}")

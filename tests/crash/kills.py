@@ -210,10 +210,9 @@ def _one_process(
 def _look(folder: Path, acknowledged: dict[str, int], commands: list[str]) -> list[str]:
     reader = SqliteReader(folder / "log.db")
     try:
-        runs = [stream.id for stream in reader.streams() if stream.kind == "run"]
         ledger = Ledger(acknowledged=acknowledged)
-        _read_world(folder / "world", ledger, reader, runs)
-        evidence = Evidence(reader, ledger, runs, liveness=True)
+        _read_world(folder / "world", ledger, reader)
+        evidence = Evidence(reader, ledger, liveness=True)
         wrong = [
             f"  {invariant.__name__}: {what}"
             for invariant in INVARIANTS
@@ -237,7 +236,7 @@ def _unserved(folder: Path, commands: list[str], reader: SqliteReader) -> list[s
     ]
 
 
-def _read_world(world: Path, ledger: Ledger, reader: SqliteReader, runs: list[str]) -> None:
+def _read_world(world: Path, ledger: Ledger, reader: SqliteReader) -> None:
     lines = [json.loads(line) for line in world.read_text().splitlines()]
     for line in lines:
         if "start" in line:
@@ -247,7 +246,7 @@ def _read_world(world: Path, ledger: Ledger, reader: SqliteReader, runs: list[st
             ledger.answered.setdefault((key, attempt), []).append(result)
     asks = Counter(line["ask"] for line in lines if "ask" in line)
     replies = [(line["reply"], tuple(line["content"])) for line in lines if "reply" in line]
-    evidence = Evidence(reader, ledger, runs, liveness=True)
+    evidence = Evidence(reader, ledger, liveness=True)
     for records in evidence.records.values():
         for record in records:
             if isinstance(record.event, ModelAnswered):

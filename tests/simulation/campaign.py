@@ -182,7 +182,7 @@ def run(work: Iterable[Chunk]) -> dict[str, Found]:
     """Work through the chunks; what each part found."""
     parts: dict[str, Found] = {}
     spawn = get_context("spawn")
-    with ProcessPoolExecutor(WORKERS, mp_context=spawn, max_tasks_per_child=8) as pool:
+    with ProcessPoolExecutor(WORKERS, mp_context=spawn) as pool:
         waiting: list[Future[Found]] = [pool.submit(_timed, *chunk) for chunk in work]
         for done in as_completed(waiting):
             found = done.result()

@@ -78,7 +78,7 @@ class Scene:
 
     def check(self, *, all_end: bool = True) -> None:
         """Every invariant holds."""
-        check_all(Evidence(self.log, self.ledger, ["run-1"], all_end), Random(0))
+        check_all(Evidence(self.log, self.ledger, all_end), Random(0))
         assert self.ledger.broken == []
 
 

@@ -1,5 +1,7 @@
 """Real bugs that the campaign found, each as small as it could be made."""
 
+import json
+
 import pytest
 
 from playhead import Agent, Limits, Runtime, tool
@@ -111,3 +113,19 @@ def test_a_run_whose_start_only_seemed_to_fail_keeps_its_session_busy() -> None:
             runtime.start(agent, "first", session="talk")
         with pytest.raises(SessionBusy):
             runtime.start(agent, "second", session="talk")
+
+
+def test_a_plan_whose_synthesis_is_not_its_last_step_comes_to_its_end() -> None:
+    def step(name: str, tool: str, *depends_on: str) -> dict[str, Json]:
+        return {
+            "id": name, "description": "Do it", "tool": tool, "arguments": "{}",
+            "depends_on": list(depends_on), "for_each": "",
+        }  # fmt: skip
+
+    plan = json.dumps({"steps": [step("s0", "synthesize"), step("s1", "plain", "s0")]})
+
+    def agent() -> Agent:
+        model = ScriptedModel([plan, "So far.", "Done."])
+        return Agent(name="a", model=model, tools=[plain], strategy="plan")
+
+    simulate(agent, 1, faults=(), mode="liveness").check()
