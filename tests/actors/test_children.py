@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from playhead import Agent, Limits, Runtime, UsageError, tool
 from playhead.actors.replay import replay
+from playhead.actors.spans import recorded_trace
 from playhead.events.children import ChildFinished, ChildStarted
 from playhead.events.memory_log import MemoryLog
 from playhead.events.runs import CancelRequested, RunFailed, RunStarted
@@ -142,6 +143,17 @@ def test_a_child_is_held_by_its_parents_wall_clock() -> None:
     assert records(play.log, child_of(play))[-1].event.kind in ("run_failed", "run_cancelled")
     assert play.seconds == pytest.approx(3.0)
     assert of_kind(play.records, RunFailed)[0].reason == "max_seconds"
+
+
+def test_parent_and_child_are_one_trace_and_the_child_hangs_on_the_call() -> None:
+    play = Play(boss(helper(call("add", a=1, b=2), "3"), ASK, "3")).start()
+    parent, spans = recorded_trace(play.log, RUN)
+    child, below = recorded_trace(play.log, child_of(play))
+    assert child.origin.trace == parent.origin.trace
+    (started,) = (s for turn in spans for s in turn if s.name == "perform child_started")
+    (root,) = (s for turn in below for s in turn if s.id == child.root)
+    assert root.parent == started.id
+    assert (root.start, root.end) == (started.start, started.end)
 
 
 def test_children_have_children() -> None:

@@ -21,6 +21,7 @@ from tests.bench.bill import bill
 from tests.bench.children import Child, Figures, children, medians, stub
 from tests.bench.figures import Table
 from tests.bench.memory import memory
+from tests.bench.plans import plans
 from tests.bench.start import IMPORTS, cpu_of, make_log, python
 
 
@@ -153,6 +154,7 @@ SECTIONS: dict[str, Callable[[Size], Iterator[Table]]] = {
     "start": start,
     "bill": lambda _: bill(),
     "memory": lambda _: memory(),
+    "plans": lambda _: plans(),
 }
 
 
