@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from playhead.events.event import Data, Event, Json
 
 
@@ -93,3 +95,25 @@ class FactRetracted(Event):
     """The facts taken back."""
     influenced: tuple[Place, ...] = ()
     """The replies, calls and answers that had used it."""
+
+
+class MemoryStored(Event):
+    """Somebody gave a namespace something to remember, across runs."""
+
+    kind: Literal["memory_stored"] = "memory_stored"
+    id: str
+    namespace: str
+    text: str
+    metadata: dict[str, str] = Field(default_factory=dict)
+    """For filters."""
+    importance: float = 0.5
+    """From 0 to 1."""
+
+
+class MemoryForgotten(Event):
+    """A memory is not to be recalled any more; it stays in the log."""
+
+    kind: Literal["memory_forgotten"] = "memory_forgotten"
+    id: str
+    namespace: str
+    reason: str = ""

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from playhead import memories
 from playhead.actors.children import Children
 from playhead.actors.engine import Engine, Watcher
 from playhead.actors.executor import Executor
@@ -55,6 +56,7 @@ from playhead.models import Models
 from playhead.pins import Pins
 from playhead.projections.approvals import OpenApproval, open_approvals
 from playhead.projections.facts import Fact
+from playhead.projections.recall import Memory as Remembered
 from playhead.redaction import redactor_of
 from playhead.run import Result, Run
 from playhead.run_index import RunIndex, find_run
@@ -374,6 +376,32 @@ class Runtime:
         What had used it is in the answer. Raises UsageError for a record that there is not.
         """
         return retract(self._log, run, seq, reason)
+
+    def remember(
+        self,
+        text: str,
+        namespace: str,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        importance: float = 0.5,
+    ) -> str:
+        """Have a namespace (a user, a customer, a project) remember a text; the memory's id."""
+        return memories.remember(self._log, text, namespace, metadata or {}, importance)
+
+    def recall(
+        self,
+        query: str,
+        namespace: str,
+        *,
+        limit: int = 5,
+        metadata: Mapping[str, str] | None = None,
+    ) -> list[Remembered]:
+        """The memories of one namespace that share words with the query, the nearest first."""
+        return memories.recall(self._log, query, namespace, limit, metadata or {})
+
+    def forget(self, memory: str, reason: str = "") -> None:
+        """Recall a memory no more; it stays in the log. Raises UsageError."""
+        memories.forget(self._log, memory, reason)
 
     def _serve(self, command: Command) -> None:
         run, event = find_run(self._log, command.run), command.event()

@@ -852,5 +852,7 @@ _FOLDS: dict[str, Folder] = {
     "fact_learned": _nothing,
     "extraction_ended": _nothing,
     "fact_retracted": _nothing,
+    "memory_stored": _nothing,
+    "memory_forgotten": _nothing,
     "context_compressed": _context_compressed,
 }

@@ -128,7 +128,7 @@ class Views:
         db = Database(self.connection, execute_plugins=False)
         for table in db.table_names():
             if table == view.name or table.startswith(f"{view.name}_"):
-                db.table(table).drop()
+                db.table(table).drop(ignore=True)  # a full-text table takes its own along
         view.create(db)
         self._move(view, 0, GENESIS)
         return 0

@@ -26,6 +26,7 @@ from playhead.cli import (
     metrics,
     people,
     plan,
+    recall,
     run,
     serve,
     tail,
@@ -76,7 +77,8 @@ for command in (
 ):  # fmt: skip
     app.command()(command)
 memories = typer.Typer(help="What is remembered across runs.", rich_markup_mode=None)
-memories.command()(facts.forget)
+for command in (recall.add, recall.search, facts.forget):
+    memories.command()(command)
 app.add_typer(memories, name="memory")
 app.command("lint-tools")(lint.lint_tools)
 app.command("approve-tools")(lint.approve_tools)

@@ -7,7 +7,7 @@ from pydantic_core import to_json
 
 from playhead.cli import exits
 from playhead.cli.find import find, log_path, reading
-from playhead.cli.options import Json, LogFile, RunId
+from playhead.cli.options import Json, LogFile
 from playhead.cli.output import columns, count, one_line, out, plain, say_json
 from playhead.facts import facts_view
 from playhead.projections.facts import find_facts
@@ -43,16 +43,23 @@ def facts(
 
 
 def forget(
-    run: RunId,
-    record: Annotated[int, typer.Argument(metavar="RECORD", help="A fact, or what says one.")],
+    run: Annotated[str, typer.Argument(metavar="RUN|MEMORY", help="A run's id, or a memory's.")],
+    record: Annotated[
+        int | None, typer.Argument(metavar="[RECORD]", help="A fact of the run, or what says one.")
+    ] = None,
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; it stands in the log.")] = "",
     log: LogFile = None,
     json: Json = False,
 ) -> int:
-    """Take a record back, and every fact that derives from it.
+    """Take a record back, and every fact that derives from it; or recall a memory no more.
 
     The record stays in the log. What had used it is listed: replies, calls, answers, later runs.
     """
+    if record is None:
+        with Runtime(log_path(log), only_runs=()) as runtime:
+            runtime.forget(run, reason)
+        out.print(f"memory {run} is not recalled any more")
+        return exits.OK
     with reading(log) as reader:
         run = find(reader, run)
     with Runtime(log_path(log), only_runs=()) as runtime:

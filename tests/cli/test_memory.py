@@ -61,3 +61,14 @@ def test_forgetting_a_record_that_there_is_not_is_one_clear_line(playhead: Playh
     said = playhead("memory", "forget", known, "999")
     assert said.code == 2
     assert "there is no record 999" in said.err
+
+
+def test_a_memory_is_added_searched_for_and_forgotten(playhead: Playhead) -> None:
+    memory = playhead("memory", "add", "Invoices go to Nora", "-n", "acme").out.strip()
+    (found,) = json.loads(playhead("memory", "search", "invoice", "-n", "acme", "--json").out)
+    assert (found["id"], found["text"]) == (memory, "Invoices go to Nora")
+    assert playhead("memory", "search", "invoice", "-n", "globex").out.startswith(
+        "globex remembers"
+    )
+    assert playhead("memory", "forget", memory).code == 0
+    assert json.loads(playhead("memory", "search", "invoice", "-n", "acme", "--json").out) == []
