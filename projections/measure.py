@@ -10,11 +10,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from playhead.events import guards, model_calls, runs, tool_calls
+from playhead.events import forks, guards, model_calls, runs, tool_calls
 from playhead.events.kinds import ENDINGS, INTENTS, OUTCOMES
 from playhead.events.prices import Price
 from playhead.events.record import Record
-from playhead.events.spec import Usage
+from playhead.events.spec import AgentSpec, Usage
 from playhead.projections.pricing import at_most, cost_of
 from playhead.projections.targets import all_targets, max_tokens
 
@@ -162,6 +162,15 @@ class Measure(Part):
         """All that went in and came out."""
         return sum(model.input + model.output for model in self.models.values())
 
+    def take(self, agent: AgentSpec) -> None:
+        """Whose run it is, and what its models cost."""
+        self.agent = agent.name
+        self.prices = dict(agent.prices)
+        self.longest = {
+            f"{target.model} {target.endpoint}": max_tokens(agent, target)
+            for target in all_targets(agent)
+        }
+
     def fold(self, record: Record) -> None:
         """Take in the run's next record."""
         self.last_at = record.at
@@ -184,8 +193,8 @@ class Measure(Part):
                 self.model(name).retries += attempt > 1
                 longest = self.longest.get(f"{name} {event.endpoint}", 0)
                 self.asked[record.seq] = Asked(reserved=event.reserved_cost, max_tokens=longest)
-            case tool_calls.ToolStarted(call=call, attempt=attempt):
-                name = self.wishes.get(call, "?")
+            case tool_calls.ToolStarted(call=call, attempt=attempt) if call in self.wishes:
+                name = self.wishes[call]
                 self.tool(name).retries += attempt > 1
             case _:
                 pass
@@ -194,6 +203,8 @@ class Measure(Part):
     def _outcome(self, record: Record) -> None:
         intent = record.cause or 0
         name = self.open.pop(intent, "")
+        if not name:
+            return  # another kind of effect, or one from before a fork
         asked = self.asked.pop(intent, Asked())
         event = record.event
         effects: Effects
@@ -232,7 +243,7 @@ class Measure(Part):
 
     def _end(self, status: str) -> None:
         self.status, self.paused = status, False
-        for left in (self.approvals, self.wishes, self.open, self.prices, self.asked, self.longest):
+        for left in (self.approvals, self.wishes, self.open, self.asked):
             left.clear()
 
     def _watch_the_wait(self, at: int) -> None:
@@ -253,12 +264,20 @@ class Measure(Part):
 
 
 def _started(measure: Measure, record: Record, event: runs.RunStarted) -> None:
-    measure.agent = event.agent.name
     measure.started_at = record.at
-    measure.prices = dict(event.agent.prices)
-    for target in all_targets(event.agent):
-        longest = max_tokens(event.agent, target)
-        measure.longest[f"{target.model} {target.endpoint}"] = longest
+    measure.take(event.agent)
+
+
+def _forked(measure: Measure, record: Record, event: forks.RunForked) -> None:
+    """A fork is measured from where it left its parent, which has paid for what they share."""
+    new = Measure(
+        run=record.run, agent=measure.agent, started_at=record.at, last_at=record.at,
+        prices=measure.prices, longest=measure.longest,
+    )  # fmt: skip
+    if event.agent is not None:
+        new.take(event.agent)
+    for name in Measure.model_fields:
+        setattr(measure, name, getattr(new, name))
 
 
 def _wished(measure: Measure, record: Record, event: tool_calls.ToolRequested) -> None:
@@ -266,9 +285,9 @@ def _wished(measure: Measure, record: Record, event: tool_calls.ToolRequested) -
 
 
 def _refused(measure: Measure, _: Record, event: tool_calls.ToolRefused) -> None:
-    name = measure.wishes.pop(event.call, "?")
+    name = measure.wishes.pop(event.call, "")
     measure.approvals.discard(event.call)
-    if event.reason not in NOT_THE_TOOLS_FAULT:
+    if name and event.reason not in NOT_THE_TOOLS_FAULT:
         effects = measure.tool(name)
         effects.attempts += 1
         effects.errors += 1
@@ -307,6 +326,7 @@ def _time(measure: Measure, _: Record, event: runs.TimeReached) -> None:
 
 _FOLDS: Mapping[str, Callable[[Measure, Record, Any], None]] = {
     "run_started": _started,
+    "run_forked": _forked,
     "tool_requested": _wished,
     "tool_refused": _refused,
     "approval_requested": _approval,

@@ -2,19 +2,27 @@
 
 import sqlite3
 from collections.abc import Iterable
+from typing import TypeAlias
 
 from sqlite_utils import Database
 
+from playhead.events.forks import RunForked
 from playhead.events.log_events import RunsMoved
 from playhead.events.record import Record
+from playhead.events.runs import RunStarted
 from playhead.projections.measure import SEEN, Measure
+
+Kept: TypeAlias = tuple[int, Measure]
+"""The position of a run's first record, and its measure."""
+
+Held: TypeAlias = dict[str, Kept | None]
 
 
 class MeasuresView:
     """The view `measures`: a row for each run. Query it with `find_measures`."""
 
     name = "measures"
-    version = 1
+    version = 2
     kinds = SEEN | {"runs_moved"}
 
     def create(self, db: Database) -> None:
@@ -37,13 +45,13 @@ class MeasuresView:
 
     def apply_all(self, connection: sqlite3.Connection, records: Iterable[Record]) -> None:
         """Fold records, reading and writing each run's measure once."""
-        held: dict[str, tuple[int, Measure] | None] = {}
+        held: Held = {}
         for record in records:
             if isinstance(record.event, RunsMoved):
                 self._forget(connection, held, record.event)
                 continue
             if record.run not in held:
-                held[record.run] = _stored(connection, record)
+                held[record.run] = _found(connection, held, record)
             found = held[record.run]
             if found is not None:
                 found[1].fold(record)
@@ -53,7 +61,7 @@ class MeasuresView:
     def _forget(
         self,
         connection: sqlite3.Connection,
-        held: dict[str, tuple[int, Measure] | None],
+        held: Held,
         moved: RunsMoved,
     ) -> None:
         if moved.side != "log":
@@ -63,16 +71,26 @@ class MeasuresView:
             connection.execute("DELETE FROM measures WHERE run = ?", [run.run])
 
 
-def _stored(connection: sqlite3.Connection, record: Record) -> tuple[int, Measure] | None:
-    """The position of a run's first record, and its measure; None for a stream that is no run."""
-    found = connection.execute(
-        "SELECT position, data FROM measures WHERE run = ?", [record.run]
-    ).fetchone()
-    if found is not None:
-        return found[0], Measure.model_validate_json(found[1])
-    if record.event.kind != "run_started":
-        return None
-    return record.position, Measure(run=record.run)
+def _found(connection: sqlite3.Connection, held: Held, record: Record) -> Kept | None:
+    """A run's measure as it is kept; a new one for a run that begins; None for another stream."""
+    kept = _stored(connection, record.run)
+    if kept is not None:
+        return kept
+    match record.event:
+        case RunStarted():
+            return record.position, Measure(run=record.run)
+        case RunForked(parent=parent):
+            base = held.get(parent) or _stored(connection, parent)
+            measure = Measure(run=record.run) if base is None else base[1].model_copy(deep=True)
+            return record.position, measure
+        case _:
+            return None
+
+
+def _stored(connection: sqlite3.Connection, run: str) -> Kept | None:
+    """The position of a run's first record, and its measure."""
+    row = connection.execute("SELECT position, data FROM measures WHERE run = ?", [run]).fetchone()
+    return None if row is None else (row[0], Measure.model_validate_json(row[1]))
 
 
 def _row(position: int, measure: Measure) -> tuple[str, str, bool, int, int, str]:

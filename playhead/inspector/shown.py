@@ -66,7 +66,8 @@ def money(picodollars: int | None) -> str:
 
 def fields(event: Event) -> Iterable[tuple[str, Any]]:
     """An event's fields that say something, as JSON values."""
-    return event.model_dump(mode="json", exclude={"kind"}, exclude_none=True).items()
+    values = event.model_dump(mode="json", exclude={"kind"}, exclude_none=True)
+    return [(name, value) for name, value in values.items() if value not in ("", [], {})]
 
 
 FILTERS = {

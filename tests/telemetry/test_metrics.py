@@ -68,6 +68,22 @@ def test_a_run_that_is_taken_up_is_measured_from_its_first_record(tmp_path: Path
     reader.close()
 
 
+def test_a_fork_is_measured_from_where_it_left_its_parent() -> None:
+    log, kept = MemoryLog(), Kept()
+    someone = agent([call("add", a=1, b=2), "It is 3.", "It is three."])
+    watcher = LiveMeasures(log, [kept]).committed
+    with Runtime(log, [someone], watchers=[watcher]) as runtime:
+        parent = runtime.run(someone, "Add.").run_id
+        fork = runtime.fork(parent, next(
+            r.seq for r in runtime.attach(parent).events() if r.event.kind == "tool_succeeded"
+        ))  # fmt: skip
+        fork.wait()
+    assert kept.measures == read_measures(log).runs
+    first, second = kept.measures
+    assert (first.steps, second.steps, second.run, second.agent) == (2, 1, fork.id, "adder")
+    assert second.tools == {}
+
+
 def test_a_listener_that_raises_harms_neither_the_run_nor_the_others() -> None:
     class Broken(Kept):
         def record(self, measure: Measure, record: Record) -> None:
