@@ -67,7 +67,7 @@ def _wrong_plan(state: RunState, decided: ApprovalDecided) -> PlayheadError | No
     if decided.plan is None or state.plan is None:
         return None
     given = [step.model_dump(mode="json") for step in decided.plan]
-    steps, fault = read_plan(given, state.agent, state.plan)
+    steps, fault = read_plan([*given], state.agent, state.plan)
     if fault is None and steps != decided.plan:
         fault = "the plan is not complete (Run.approve and `playhead plan edit` complete it)"
     return None if fault is None else UsageError(fault)

@@ -7,6 +7,7 @@ cannot be known here; `playhead.Redactor` takes patterns for it.
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 
@@ -82,7 +83,7 @@ def hide_keys(text: str, formats: Sequence[KeyFormat] = KEY_FORMATS) -> str:
     """The text, each key in it replaced by the name of its form."""
     for known in formats:
         if any(marker in text for marker in known.markers):
-            text = known.pattern.sub(lambda found, name=known.name: _named(found, name), text)
+            text = known.pattern.sub(partial(_named, name=known.name), text)
     return text
 
 

@@ -77,6 +77,9 @@ class RunMetrics:
             self.started_at += record.at - self.last_at  # the time in between was nobody's
         self.last_at = record.at
         self._price(record)
+        self._count(record)
+
+    def _count(self, record: Record) -> None:
         match record.event:
             case ModelRequested() as asked:
                 self.model_calls += 1

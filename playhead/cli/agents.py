@@ -12,9 +12,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias, TypeGuard
 
-from playhead.agent import DEFAULT_MODEL, Agent
+from playhead.agent import Agent
 from playhead.events.errors import UsageError
 from playhead.events.spec import AgentSpec
+from playhead.routing import DEFAULT_MODEL
 from playhead.tools.calculator import calculator
 from playhead.tools.clock import current_time
 from playhead.tools.files import file_tools

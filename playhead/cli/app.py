@@ -77,8 +77,8 @@ for command in (
 ):  # fmt: skip
     app.command()(command)
 memories = typer.Typer(help="What is remembered across runs.", rich_markup_mode=None)
-for command in (recall.add, recall.search, facts.forget):
-    memories.command()(command)
+for about_memories in (recall.add, recall.search, facts.forget):
+    memories.command()(about_memories)
 app.add_typer(memories, name="memory")
 app.command("lint-tools")(lint.lint_tools)
 app.command("approve-tools")(lint.approve_tools)

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from playhead.agent import DEFAULT_MODEL, Agent
+from playhead.agent import Agent
 from playhead.cli import exits
 from playhead.cli.find import log_path, reading, run_list
 from playhead.cli.model import which_model
@@ -22,6 +22,7 @@ from playhead.events.spec import Limits, Retry
 from playhead.events.version import VERSION
 from playhead.models import KEYS
 from playhead.projections.run_list import find_runs
+from playhead.routing import DEFAULT_MODEL
 from playhead.runtime import DEFAULT_LOG, Runtime
 from playhead.telemetry import ENDPOINTS, exporters
 from playhead.tools.local_weights import find_local

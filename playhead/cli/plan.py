@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import click
 import typer
 from pydantic_core import to_json
 
@@ -105,7 +106,7 @@ def _read(file: Path) -> str:
 def _edited(each: OpenApproval) -> str:
     steps = [step.model_dump(mode="json", exclude_none=True) for step in each.plan]
     before = to_json({"steps": steps}, indent=2).decode() + "\n"
-    after = typer.edit(before, extension=".json")
+    after = click.edit(before, extension=".json")
     if after is None or after == before:
         err.print("nothing was changed or recorded (playhead approve takes the plan as it is)")
         raise typer.Exit(exits.NO)

@@ -29,7 +29,7 @@ class ChanceModel:
         patience: int = 4,
         tools: Mapping[str, dict[str, Json]] | None = None,
     ) -> None:
-        """`tools`: name -> schema, for plans: a request for one tells of the tools in words only."""
+        """`tools`: name -> schema, for plans: a request for one has the tools in words only."""
         self._random = random
         self._tools = tools or {}
         self._odd = odd

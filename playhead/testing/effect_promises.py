@@ -142,7 +142,7 @@ def attempts_logged_are_requests_made(e: Evidence) -> Iterator[str]:
 
 
 def spent_within_caps(e: Evidence) -> Iterator[str]:
-    """Rounds, calls and tokens stay within a run's limits, its children and the provider included."""
+    """Rounds, calls and tokens stay within a run's limits, children and provider included."""
     spent = {run: _spent(e, run) for run in e.records}
     for run, records in e.records.items():
         first = records[0].event

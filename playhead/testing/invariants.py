@@ -39,7 +39,7 @@ def check_process(process: Process, end: str) -> None:
 
 
 def _check_idle(process: Process, state: RunState) -> None:
-    """A run at which nothing is under way has ended, is paused, or waits for a person or a child."""
+    """A run with nothing under way has ended, is paused, or waits for a person or a child."""
     broken = state.paused is not None and state.paused.role is not None
     waits = state.paused is not None or any(call.waits for call in state.calls.values())
     parent = any(intent.event.kind == "child_started" for intent in state.open.values())

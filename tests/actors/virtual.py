@@ -1,7 +1,7 @@
 """Runs on a virtual clock: exact times, no threads, and a process that dies where a test says."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from playhead.actors.children import Children
@@ -95,8 +95,10 @@ class Play:
     def bury(self) -> None:
         """End what is under way where it stands, without a word."""
         for task in asyncio.all_tasks(self.loop):
-            task._log_destroy_pending = False  # type: ignore[attr-defined]
-            task.get_coro().close()  # type: ignore[union-attr]
+            setattr(task, "_log_destroy_pending", False)  # noqa: B010 - asyncio has no word for it
+            coroutine = task.get_coro()
+            assert isinstance(coroutine, Coroutine)
+            coroutine.close()
         self.loop.close()
 
     @property

@@ -62,10 +62,14 @@ def of_model(cls: type[BaseModel], without: str = "") -> st.SearchStrategy[Any]:
 def of_agent() -> st.SearchStrategy[Any]:
     """Agents; few of their tools are agents, and none of those has tools."""
     plain = of_model(AgentSpec, without="tools")
-    nothing = st.just({})
+    nothing: st.SearchStrategy[dict[str, Any]] = st.just({})
     child = st.builds(ToolSpec, name=texts, description=texts, input_schema=nothing, agent=plain)
     tools = st.lists(of_model(ToolSpec, without="agent") | child, max_size=2).map(tuple)
-    return st.builds(lambda agent, tools: agent.model_copy(update={"tools": tools}), plain, tools)
+    return st.builds(_with_tools, plain, tools)
+
+
+def _with_tools(agent: AgentSpec, tools: tuple[ToolSpec, ...]) -> AgentSpec:
+    return agent.model_copy(update={"tools": tools})
 
 
 events: st.SearchStrategy[Event] = st.one_of([of_model(cls) for cls in KINDS.values()])

@@ -155,7 +155,12 @@ def test_no_value_that_a_tool_gave_is_kept(value: Any) -> None:
 
 
 def test_blocks_keep_their_shape_and_lose_their_words() -> None:
-    block: Block = {"type": "tool_use", "id": "toolu_1", "name": "t", "input": {"name": "Ada", "n": 7}}
+    block: Block = {
+        "type": "tool_use",
+        "id": "toolu_1",
+        "name": "t",
+        "input": {"name": "Ada", "n": 7},
+    }
     reply = ModelAnswered(
         content=(block, {"type": "text", "text": "Ada"}), stop_reason="tool_use", usage=Usage(),
         model="m", duration_ms=1.0,

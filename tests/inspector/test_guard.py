@@ -2,6 +2,7 @@
 
 import http.client
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 
@@ -83,7 +84,7 @@ def test_this_machine_by_any_of_its_names_is_let_in(server: Inspector, host: str
 )
 @pytest.mark.parametrize("path", ["/", "/metrics", "/metrics.txt", "/live", "/static/style.css"])
 def test_without_the_token_nothing_is_shown(
-    server: Inspector, wrong: Mapping[str, str | None], path: str
+    server: Inspector, wrong: Mapping[str, Any], path: str
 ) -> None:
     answer = asked(server, path, **wrong)
     assert answer.status == 401

@@ -1,5 +1,6 @@
-"""A backtest says where other limits would have stopped a run, as those limits do when they hold."""
+"""A backtest says where other limits would have stopped a run, as they do when they hold."""
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -25,10 +26,8 @@ AGENT: Agent[str] = Agent(name="a", model=ScriptedModel(script), tools=[add, fai
 def told(agent: Agent[str] = AGENT) -> list[Record]:
     with runtime(agent) as (made, log):
         run = made.start(agent, "go")
-        try:
+        with suppress(RunNotFinished):
             run.wait(20)
-        except RunNotFinished:
-            pass
         return records(log, run.id)
 
 

@@ -23,7 +23,7 @@ def at_once(scenario: Callable[[VirtualLoop], Awaitable[None]]) -> None:
     loop = VirtualLoop()
     asyncio.set_event_loop(loop)
     try:
-        task = loop.create_task(scenario(loop))  # type: ignore[arg-type]
+        task = asyncio.ensure_future(scenario(loop), loop=loop)
         loop.run_until_idle()
         task.result()
     finally:
