@@ -11,12 +11,17 @@ from playhead.events.plans import PlanRules
 from playhead.events.prices import Price
 from playhead.events.routing import Budget, Route, Target
 from playhead.events.spec import Limits, Retry
+from playhead.events.tool_policy import Cache, Rate
 from playhead.events.version import VERSION as __version__  # noqa: N811 - the usual name
 from playhead.projections.alert_rules import AlertRule
 from playhead.redaction import Redactor
 from playhead.run import Result, Run
 from playhead.runtime import Runtime
-from playhead.tools.context import ToolContext
+from playhead.tools.content import Image
+from playhead.tools.context import Depends, OutcomeUnknown, Secret, ToolContext
+from playhead.tools.groups import group
+from playhead.tools.mcp_server import mcp
+from playhead.tools.options import Subprocess
 from playhead.tools.rates import BreakerRule, RateLimit
 from playhead.tools.tool import tool
 
@@ -27,11 +32,16 @@ __all__ = [
     "Alerts",
     "BreakerRule",
     "Budget",
+    "Cache",
+    "Depends",
+    "Image",
     "Limits",
     "MemoryRules",
+    "OutcomeUnknown",
     "PlanRules",
     "PlayheadError",
     "Price",
+    "Rate",
     "RateLimit",
     "Redactor",
     "Result",
@@ -40,10 +50,14 @@ __all__ = [
     "Run",
     "RunNotFinished",
     "Runtime",
+    "Secret",
+    "Subprocess",
     "Target",
     "ToolContext",
     "ToolError",
     "UsageError",
     "__version__",
+    "group",
+    "mcp",
     "tool",
 ]

@@ -28,6 +28,10 @@ FIRST_WAIT, LONGEST_WAIT = 0.2, 30.0
 """Seconds between attempts to connect again: doubled each time."""
 
 
+TAIL = 4_000
+"""Bytes of what a server says on stderr that are kept."""
+
+
 class Unreachable(ConnectionError):
     """There is no connection to the server."""
 
@@ -186,15 +190,41 @@ def _innermost(error: BaseException) -> Exception:
     return error if isinstance(error, Exception) else RuntimeError(str(error))
 
 
+class _Complaints(asyncio.Protocol):
+    """The end of what a server says on stderr."""
+
+    def __init__(self) -> None:
+        self.end = b""
+
+    def data_received(self, data: bytes) -> None:
+        """A piece came."""
+        self.end = (self.end + data)[-TAIL:]
+
+
 @contextlib.asynccontextmanager
 async def stdio(command: list[str], environment: Mapping[str, str]) -> AsyncGenerator[Any]:
-    """A server as a child process; what it says on stderr goes nowhere."""
+    """A server as a child process; what it says on stderr is told when it cannot be talked to."""
     parameters = StdioServerParameters(
         command=command[0], args=command[1:], env=dict(environment) or None
     )
-    with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123
-        async with stdio_client(parameters, errlog=nowhere) as streams:
-            yield streams
+    complaints = _Complaints()
+    reading, writing = os.pipe()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: complaints, os.fdopen(reading, "rb", 0)
+    )
+    try:
+        with os.fdopen(writing, "w", encoding="utf-8") as errors:
+            async with stdio_client(parameters, errlog=errors) as streams:
+                yield streams
+    except Exception as error:
+        await asyncio.sleep(0)
+        lines = complaints.end.decode("utf-8", "replace").strip().splitlines()
+        if not lines:
+            raise
+        msg = f"{_innermost(error)}; it said: {lines[-1][:300]}"
+        raise ConnectionError(msg) from error
+    finally:
+        transport.close()
 
 
 @contextlib.asynccontextmanager

@@ -89,3 +89,16 @@ def test_the_readme_names_every_command() -> None:
 def test_the_program_of_the_readme_is_one_of_fifteen_lines() -> None:
     first = next(code for place, code in blocks() if place.startswith("README"))
     assert len(first.strip().splitlines()) <= 17
+
+
+@pytest.mark.parametrize("how", [[], ["--mcp"]], ids=["in process", "as an MCP server"])
+def test_the_crm_example_sets_a_score_and_replays(tmp_path: Path, how: list[str]) -> None:
+    score = call("update_lead_score", {"email": "ada@example.com", "score": 95})
+    with MessagesApi([message(score), message(text("Her score is 95."))]) as api:
+        said = python(str(EXAMPLES / "crm.py"), *how, folder=tmp_path, url=api.url)
+    assert said.splitlines() == ["Her score is 95.", "replay matches: True"]
+    assert '"lead_score":95' in str(api.requests[1]).replace(" ", "").replace("\\", "")
+
+
+def test_the_tools_of_the_crm_example_leave_nothing_to_mend() -> None:
+    assert app(["lint-tools", str(EXAMPLES / "crm.py") + ":agent"], standalone_mode=False) == 0
