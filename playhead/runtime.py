@@ -474,6 +474,7 @@ class Runtime:
 
     async def _settle(self) -> None:
         self._engine.draining = True
+        await self._engine.quiet()  # what these turns let out is settled too
         await self._engine.effects.settle(self._drain_seconds)
         await self._engine.quiet()
         self._engine.stop()
