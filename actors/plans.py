@@ -64,7 +64,9 @@ def parse_plan(
     return read_plan(value["steps"], agent, plan)
 
 
-def read_plan(value: Json, agent: AgentSpec, plan: Plan) -> tuple[tuple[PlanStep, ...], str | None]:
+def read_plan(
+    value: object, agent: AgentSpec, plan: Plan
+) -> tuple[tuple[PlanStep, ...], str | None]:
     """Steps of the right shape as steps that can run: nothing dangles, everything ends.
 
     `plan` is what there is already: its finished steps may be referred to.

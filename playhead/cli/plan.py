@@ -1,6 +1,10 @@
 """`plan show` and `plan edit`: the graph of a run's plan, and other steps for one under review."""
 
+import os
+import shlex
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -106,8 +110,26 @@ def _read(file: Path) -> str:
 def _edited(each: OpenApproval) -> str:
     steps = [step.model_dump(mode="json", exclude_none=True) for step in each.plan]
     before = to_json({"steps": steps}, indent=2).decode() + "\n"
+<<<<<<< HEAD
+    after = _in_editor(before)
+    if after == before:
+=======
     after = click.edit(before, extension=".json")
     if after is None or after == before:
+>>>>>>> base
         err.print("nothing was changed or recorded (playhead approve takes the plan as it is)")
         raise typer.Exit(exits.NO)
     return after
+
+
+def _in_editor(text: str) -> str:
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    with tempfile.TemporaryDirectory(prefix="playhead-plan-") as folder:
+        file = Path(folder) / "plan.json"
+        file.write_text(text)
+        try:
+            subprocess.run([*shlex.split(editor), str(file)], check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            msg = f"the editor {editor!r} (VISUAL, EDITOR) failed: {error}; or give --file"
+            raise UsageError(msg) from error
+        return file.read_text()

@@ -10,6 +10,7 @@ from playhead.events.plans import PlanProposed, PlanRevised
 from playhead.events.runs import CancelRequested, MessageReceived, RunFailed
 from playhead.events.steps import OutputRejected, StepFailed, StepStarted
 from playhead.events.tool_calls import ToolRequested
+from playhead.testing import call
 from tests.actors.planning import agent_of, is_planning, step, text_of, work
 from tests.actors.virtual import RUN, Play, of_kind
 
@@ -138,13 +139,23 @@ def test_a_failed_step_is_planned_around_and_what_is_done_stays_done() -> None:
 
 
 def test_elements_that_are_done_are_kept_though_another_one_failed() -> None:
-    first: Any = [
-        step("list", arguments={"items": 2}),
-        {**step("each", for_each="${list.items}"), "tool": "broken"},
-    ]  # fmt: skip
-    second = [step("rest", arguments={"given": "${list.items[1].v}"})]
-    play = Play(agent_of(first, second, tools=TOOLS)).start()
-    assert of_kind(play.records, ToolRequested)[-1].arguments["given"] == "list.1"
+    @tool(effect="read")
+    async def picky(name: str) -> str:
+        """Refuse the first.
+
+        Args:
+            name: who.
+        """
+        if name.endswith("list.0"):
+            raise RuntimeError("not that one")
+        return f"took {name}"
+
+    each = {**step("each", for_each="${list.items}"), "tool": "picky"}
+    second = [step("rest", arguments={"given": "${each[1]}"})]
+    plans = [step("list", arguments={"items": 2}), each]
+    play = Play(agent_of(plans, second, tools=(work, picky))).start()
+    assert of_kind(play.records, PlanRevised)[0].kept == ("list", "each[1]")
+    assert of_kind(play.records, ToolRequested)[-1].arguments["given"] == "took each/list.1"
 
 
 def test_what_runs_beside_a_failure_is_awaited_and_kept_and_nothing_new_starts() -> None:
@@ -195,6 +206,21 @@ def test_the_limits_hold_over_parallel_steps_and_a_step_has_a_share() -> None:
     play = Play(agent).start()
     assert of_kind(play.records, RunFailed)[0].reason == "max_steps"
     assert len(agent.model.requests) == 4  # type: ignore[union-attr]
+
+
+def test_a_step_that_goes_on_for_ever_uses_up_its_own_share_and_not_the_others() -> None:
+    def otherwise(body: Any) -> Any:
+        again = call("work", name="again", given=len(body["messages"]), seconds=0.0)
+        return again if "do endless" in text_of(body) else "done"
+
+    plan = [step("endless", tool="reason"), step("calm", tool="reason")]
+    rules = {"on_failure": "fail"}
+    play = Play(
+        agent_of(plan, otherwise=otherwise, rules=rules, limits=Limits(max_steps=13))
+    ).start()
+    (failed,) = of_kind(play.records, StepFailed)
+    assert (failed.step, failed.reason) == ("endless", "share")
+    assert play.engine.state(RUN).spent.steps == 1 + 4 + 1  # the plan, its third of 12, the other
 
 
 def test_a_cancel_ends_a_plan_with_all_its_steps() -> None:

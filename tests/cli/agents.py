@@ -5,10 +5,11 @@ world stands in files of the working folder.
 """
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
-from playhead import Agent, tool
+from playhead import Agent, PlanRules, tool
 from playhead.events.errors import ModelError
 from playhead.testing import ScriptedModel, call
 
@@ -106,3 +107,19 @@ runaway = _agent("runaway", _counting)
 hacker = _agent("hacker", _hacking)
 locked_out = _agent("locked_out", _locked_out)
 no_agent = "a string"
+
+
+def _planning(body: dict[str, Any]) -> Any:
+    if "You split a goal" in json.dumps(body.get("system", "")):
+        step = {"id": "twice", "tool": "add", "arguments": {"a": 17, "b": 4}}
+        return json.dumps({"steps": [step]})
+    return "Planned and done."
+
+
+planning = Agent(
+    name="planning",
+    model=ScriptedModel(_planning),
+    tools=[add],
+    strategy="plan",
+    plan=PlanRules(review="always"),
+)
