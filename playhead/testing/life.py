@@ -3,11 +3,11 @@
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from structlog.testing import capture_logs
 
@@ -115,9 +115,10 @@ def live(
     cast = {agent.name: agent for one in found for agent in (*one.agents, one)}
     disk = Disk(storage).make()
     try:
-        with capture_logs():
+        with capture_logs() as said:
             story = _Story(random, mix, ledger, disk, cast, People(random, goals))
             story.tell(mode)
+            _listen(said, ledger)
             log = disk.open()
             evidence = Evidence(log, ledger, mode == "liveness")
             check_all(evidence, random)
@@ -129,6 +130,18 @@ def live(
         len(evidence.records), sum(map(len, evidence.records.values())), story.number,
         tuple(ledger.lines),
     )  # fmt: skip
+
+
+BUGS = frozenset({"engine.bug", "watcher.raised", "effect.raised"})
+"""What the engine says to the program's log when code of ours has raised."""
+
+
+def _listen(said: Sequence[Mapping[str, Any]], ledger: Ledger) -> None:
+    for entry in said:
+        raised = str(entry.get("exception", "")).strip().rpartition("\n")[2]
+        dead = "ProcessDied" in raised or "GeneratorExit" in raised  # its process has ended
+        if entry["event"] in BUGS and not dead:
+            ledger.violated("no_internal_error", f"{entry['event']}: {raised}")
 
 
 class _Story:
