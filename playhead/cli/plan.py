@@ -8,7 +8,6 @@ import tempfile
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 from pydantic_core import to_json
 
@@ -110,13 +109,8 @@ def _read(file: Path) -> str:
 def _edited(each: OpenApproval) -> str:
     steps = [step.model_dump(mode="json", exclude_none=True) for step in each.plan]
     before = to_json({"steps": steps}, indent=2).decode() + "\n"
-<<<<<<< HEAD
     after = _in_editor(before)
     if after == before:
-=======
-    after = click.edit(before, extension=".json")
-    if after is None or after == before:
->>>>>>> base
         err.print("nothing was changed or recorded (playhead approve takes the plan as it is)")
         raise typer.Exit(exits.NO)
     return after

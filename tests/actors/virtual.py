@@ -95,15 +95,10 @@ class Play:
     def bury(self) -> None:
         """End what is under way where it stands, without a word."""
         for task in asyncio.all_tasks(self.loop):
-<<<<<<< HEAD
-            task._log_destroy_pending = False  # type: ignore[attr-defined]
-            task.get_coro().close()
-=======
             setattr(task, "_log_destroy_pending", False)  # noqa: B010 - asyncio has no word for it
             coroutine = task.get_coro()
             assert isinstance(coroutine, Coroutine)
             coroutine.close()
->>>>>>> base
         self.loop.close()
 
     @property
