@@ -148,7 +148,12 @@ def _agent(name: str, random: Random, mix: Mix) -> Agent[object]:
         model=ChanceModel(random, mix.model_odd, patience, schemas),
         tools=tools,
         strategy=random.choice(("auto", "react", "react", "plan", "direct")),
-        plan=PlanRules(concurrency=random.choice((1, 8)), replans=random.choice((0, 2))),
+        plan=PlanRules(
+            concurrency=random.choice((1, 8)),
+            replans=random.choice((0, 2)),
+            review=random.choice(("never", "never", "always")),
+            review_expires=random.choice((None, 10.0)),
+        ),
         output=random.choice((None, None, None, Weather)),
         limits=_limits(random),
         memory=random.choice((MemoryRules(), SMALL)),

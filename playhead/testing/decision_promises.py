@@ -12,7 +12,7 @@ from playhead.events.guards import ApprovalDecided, ApprovalRequested, RuleAnswe
 from playhead.events.kinds import ENDINGS, OUTCOMES
 from playhead.events.model_calls import ModelAnswered, ModelRequested
 from playhead.events.record import Record
-from playhead.events.runs import RunResumed, TimeReached
+from playhead.events.runs import RunResumed, RunStarted, TimeReached
 from playhead.events.steps import StepStarted
 from playhead.events.tool_calls import (
     ToolRefused,
@@ -211,8 +211,24 @@ def _results(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from (b for b in message["content"] if b["type"] == "tool_result")
 
 
+def no_plan_without_its_review(e: Evidence) -> Iterator[str]:
+    """Where a person wants to see plans, no step of one starts before it was approved."""
+    for run, records in e.records.items():
+        first = records[0].event
+        approved = not isinstance(first, RunStarted) or first.agent.plan.review != "always"
+        for record in records:
+            match record.event:
+                case ApprovalDecided(call=call, approved=True):
+                    about = records[call - 1].event.kind
+                    approved = approved or about in ("plan_proposed", "plan_revised")
+                case StepStarted(purpose="tool" | "reason" | "synthesize") if not approved:
+                    yield f"{run} {record.seq}: a step of a plan that nobody approved"
+                case _:
+                    pass
+
+
 DECISION_PROMISES: tuple[Promise, ...] = (
     one_wish_per_use, wishes_come_from_replies, paired_calls, nothing_is_decided_in_a_pause,
-    a_round_waits_for_its_calls, no_start_without_approval, valid_request_at_every_prefix,
-    the_model_is_told_the_truth,
+    a_round_waits_for_its_calls, no_start_without_approval, no_plan_without_its_review,
+    valid_request_at_every_prefix, the_model_is_told_the_truth,
 )  # fmt: skip

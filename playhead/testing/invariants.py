@@ -3,6 +3,7 @@
 from random import Random
 
 from playhead.actors.memory import recollect
+from playhead.projections.approvals import open_approvals
 from playhead.projections.run_state import RunState
 from playhead.testing.decision_promises import DECISION_PROMISES
 from playhead.testing.effect_promises import EFFECT_PROMISES
@@ -41,7 +42,7 @@ def check_process(process: Process, end: str) -> None:
 def _check_idle(process: Process, state: RunState) -> None:
     """A run with nothing under way has ended, is paused, or waits for a person or a child."""
     broken = state.paused is not None and state.paused.role is not None
-    waits = state.paused is not None or any(call.waits for call in state.calls.values())
+    waits = state.paused is not None or bool(open_approvals(state))
     parent = any(intent.event.kind == "child_started" for intent in state.open.values())
     still = not broken and not parent and (state.stop is not None or not waits)
     if still and state.run in process.engine.taken:

@@ -20,6 +20,7 @@ from playhead.testing.crowd import agents as crowd
 from playhead.testing.evidence import Evidence
 from playhead.testing.faults import CALM, Mix, draw
 from playhead.testing.invariants import check_all, check_process
+from playhead.testing.kept_views import catch_up, differences
 from playhead.testing.ledger import Ledger, Violation
 from playhead.testing.people import People
 from playhead.testing.process import Process
@@ -77,6 +78,7 @@ class Disk:
         """The process is gone: with `died`, its files are what a SIGKILL would have left."""
         if self._log is None or self._folder is None:
             return
+        catch_up(self._log, self._folder / "views")
         if died:
             left = self._path.parent
             self._copies += 1
@@ -86,6 +88,12 @@ class Disk:
                     shutil.copyfile(file, self._path.parent / file.name)
         self._log.close()
         self._log = None
+
+    def wrong_views(self) -> list[str]:
+        """Tables of the stored views, kept all the time, that a fresh fold contradicts."""
+        if self._log is None or self._folder is None:
+            return []
+        return differences(self._log, self._folder / "views")
 
     def make(self) -> "Disk":
         """Make the folder."""
@@ -122,6 +130,8 @@ def live(
             log = disk.open()
             evidence = Evidence(log, ledger, mode == "liveness")
             check_all(evidence, random)
+            for name in disk.wrong_views():
+                ledger.violated("views_are_folds", f"the table {name} is not what the log gives")
             disk.let_go(died=False)
     finally:
         disk.remove()

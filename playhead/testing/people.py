@@ -19,6 +19,7 @@ from playhead.events.runs import (
 )
 from playhead.events.tool_calls import ToolFailed
 from playhead.events.version import VERSION
+from playhead.projections.approvals import open_approvals
 from playhead.projections.run_state import RunState
 from playhead.testing.inbox import SimulatedInbox
 from playhead.testing.process import Process
@@ -134,25 +135,27 @@ class People:
 
     def _look_at_approvals(self, process: Process) -> None:
         for run in filter(process.log.stream, process.index.open_runs()):
-            self.decide(process, run, process.engine.state(run))
+            self.decide(process, process.engine.state(run))
 
-    def decide(self, process: Process, run: str, state: RunState) -> bool:
-        """Approve or deny one call that waits; now and then a wrong binding, or other arguments."""
-        random = self._random
-        waiting = [call for call in state.calls.values() if call.waits is not None]
+    def decide(self, process: Process, state: RunState) -> bool:
+        """Approve or deny one call or plan that waits; now and then what was not asked about."""
+        random, waiting = self._random, open_approvals(state)
         if not waiting or not process.alive:
             return False
-        call = random.choice(waiting)
-        assert call.waits is not None
-        binding = call.waits.binding if random.random() < 0.8 else "0" * 64
+        asked = random.choice(waiting)
         arguments: dict[str, Json] | None = None
-        if random.random() < 0.2:
-            arguments = {**call.arguments, "amount": 1} if random.random() < 0.5 else {"odd": 1}
+        if asked.about == "call" and random.random() < 0.2:
+            arguments = {**asked.arguments, "amount": 1} if random.random() < 0.5 else {"odd": 1}
+        cut = asked.plan[: random.randint(0, len(asked.plan))]
         decided = ApprovalDecided(
-            call=call.seq, binding=binding, approved=random.random() < 0.6, arguments=arguments
+            call=asked.call,
+            binding=asked.binding if random.random() < 0.8 else "0" * 64,
+            approved=random.random() < 0.6,
+            arguments=arguments,
+            plan=cut if asked.about == "plan" and random.random() < 0.2 else None,
         )
-        process.ledger.note("approval", run, call.seq, decided.approved)
-        process.tell(run, decided)
+        process.ledger.note("approval", state.run, asked.call, decided.approved)
+        process.tell(state.run, decided)
         return True
 
     def calm_down(self, process: Process) -> bool:
@@ -167,5 +170,5 @@ class People:
                 process.tell(run, RunResumed(code=VERSION, reason="go on"))
                 acted = True
             else:
-                acted = self.decide(process, run, state) or acted
+                acted = self.decide(process, state) or acted
         return acted
