@@ -149,10 +149,11 @@ def _texts_in(place: str, value: Json) -> Iterator[tuple[str, str]]:
 
 
 def _overlaps(tools: Sequence[AnyTool]) -> Iterator[Finding]:
-    bags = [(tool.spec.name, _bag(tool)) for tool in tools]
-    for (one, words), (other, more) in combinations(bags, 2):
-        alike = _cosine(words, more)
-        if alike >= ALIKE:
+    bags = [(tool.spec, _bag(tool)) for tool in tools]
+    for (first, words), (second, more) in combinations(bags, 2):
+        one, other, alike = first.name, second.name, _cosine(words, more)
+        told_apart = other in first.description and one in second.description
+        if alike >= ALIKE and not told_apart:
             mend = "Put them into one, or say in each when to use the other instead."
             yield Finding(f"{one}, {other}", "overlap", f"they read alike ({alike:.0%})", mend)
 

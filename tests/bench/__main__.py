@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.bench.bill import bill
+from tests.bench.cached import cached
 from tests.bench.children import Child, Figures, children, medians, stub
 from tests.bench.figures import Table
 from tests.bench.memory import memory
@@ -154,6 +155,7 @@ SECTIONS: dict[str, Callable[[Size], Iterator[Table]]] = {
     "start": start,
     "bill": lambda _: bill(),
     "memory": lambda _: memory(),
+    "cached": lambda _: cached(),
     "plans": lambda _: plans(),
 }
 

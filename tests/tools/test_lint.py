@@ -112,6 +112,12 @@ def test_two_tools_that_read_alike_are_named_together() -> None:
     assert (found.tool, found.rule) == ("get_contact, fetch_contact", "overlap")
 
 
+def test_two_alike_tools_that_send_to_each_other_are_told_apart() -> None:
+    one = changed(description=GOOD + " Use fetch_contact when it is urgent.")
+    other = changed(name="fetch_contact", description=GOOD + " Use get_contact when there is time.")
+    assert lint([one, other]) == []
+
+
 def test_more_tools_than_a_model_can_tell_apart_are_too_many() -> None:
     many = [changed(name=f"tool_{n}") for n in range(21)]
     assert "too_many" in rules(*many)
