@@ -26,6 +26,7 @@ from playhead.inspector.deciding import Tell, verdict
 from playhead.inspector.library import Library, alerts
 from playhead.inspector.plan_graph import plan_graph
 from playhead.inspector.reading import Reading
+from playhead.inspector.remembered import remembered
 from playhead.inspector.shown import FILTERS
 from playhead.projections.figures import by_agent, by_model, by_tool, figures
 from playhead.projections.prometheus import prometheus
@@ -57,7 +58,8 @@ class Pages:
             loader=FileSystemLoader(HERE / "templates"), autoescape=True,
             undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         )  # fmt: skip
-        self._env.filters.update(FILTERS)
+        filters: dict[str, Any] = self._env.filters
+        filters.update(FILTERS)
 
     def app(self) -> Starlette:
         """The ASGI app, without a guard around it."""
@@ -136,8 +138,8 @@ class Pages:
     def facts(self, request: Request) -> Response:
         """What a run recalled, learned and forgot."""
         reading = self._reading(request)
-        records = [r for r in reading.records if r.event.kind.startswith(MEMORY)]
-        return self._page("facts.html", **self._about(reading, "facts"), records=records)
+        found = remembered(reading)
+        return self._page("facts.html", **self._about(reading, "facts"), found=found)
 
     def compare(self, request: Request) -> Response:
         """Two runs side by side."""
@@ -259,10 +261,6 @@ class Pages:
     def _unknown(self, request: Request, error: Exception) -> Response:
         text = str(error) if isinstance(error, UnknownRun) else "There is no such page."
         return self._page("message.html", 404, title="Not here", text=text, run=None)
-
-
-MEMORY = ("fact_", "memory_", "recall_", "context_compressed")
-"""How the kinds begin that are about memory."""
 
 
 def _number(text: str | None, otherwise: int) -> int:

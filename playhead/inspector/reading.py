@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from playhead.actors.memory import recall_session
 from playhead.events.event import Event
@@ -151,7 +151,8 @@ class Reading:
 def _said(text: bytes, sources: tuple[int, ...], new: bool) -> Said:
     """A message of the context; results that are still awaited are not new yet."""
     message: Message = json.loads(text)
-    blocks = message["content"] if isinstance(message["content"], list) else []
+    content = message["content"]
+    blocks = cast("list[Message]", content) if isinstance(content, list) else []
     awaited = [block for block in blocks if block.get("content") == NOT_RUN]
     for block in awaited:
         block |= {"content": AWAITED, "is_error": False}

@@ -23,7 +23,8 @@ HIDDEN = re.compile(
 
 def shown(text: object) -> Markup:
     """Text for a page: markup escaped, each hidden character as a mark with its name."""
-    said, parts, end = str(text), [], 0
+    said, end = str(text), 0
+    parts: list[Markup] = []
     for found in HIDDEN.finditer(said):
         parts += [escape(said[end : found.start()]), _mark(found.group())]
         end = found.end()

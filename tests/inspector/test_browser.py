@@ -279,7 +279,7 @@ class elsewhere:  # noqa: N801 - used as a context manager
                 self.send_header("Content-Type", "text/html")
                 self.end_headers()
 
-            def log_message(self, *_: object) -> None:
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Empty)

@@ -1,7 +1,7 @@
 """What the pages say, without a browser."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from playhead import Runtime
+from playhead.events.learning import FactLearned, MemoryForgotten
 from playhead.events.log import Reader
 from playhead.events.memory_log import MemoryLog
+from playhead.events.runs import MessageReceived, RunStarted
+from playhead.events.spec import AgentSpec, ModelSettings
 from playhead.events.sqlite_reader import SqliteReader
 from playhead.inspector.app import CHUNK, Pages
 from playhead.inspector.library import Library
@@ -21,11 +24,12 @@ from playhead.inspector.plan_graph import Node, place
 from playhead.inspector.reading import Reading
 from playhead.inspector.shown import shown
 from playhead.testing import call
-from tests.inspector.runs import HIDDEN, agent, hostile, long_run
+from tests.contracts.appends import append_of, write
+from tests.inspector.runs import EVIL, HIDDEN, agent, hostile, long_run
 
 
 @contextmanager
-def pages(log: Reader) -> Iterator[TestClient]:
+def pages(log: Reader) -> Generator[TestClient]:
     library = Library(log)
     with TestClient(Pages(library).app()) as client:
         yield client
@@ -57,6 +61,13 @@ def test_what_a_model_says_is_text_on_every_page(log: MemoryLog) -> None:
             assert HIDDEN[4] not in answer.text
         assert "&lt;script&gt;" in client.get(f"/runs/{run}").text
         assert "U+202E" in client.get(f"/runs/{run}/story").text
+
+
+def test_what_an_address_says_is_text_too(log: MemoryLog) -> None:
+    with pages(log) as client:
+        for address in ("/?run={}", "/?status={}", "/metrics?agent={}", "/compare?left={}"):
+            page = client.get(address.format('"><script>alert(1)</script>')).text
+            assert "<script>alert" not in page
 
 
 @given(st.text())
@@ -174,8 +185,28 @@ def test_reading_piece_by_piece_gives_the_same_rows(log: MemoryLog) -> None:
     assert pieces.rows == whole.rows
 
 
+def test_memory_is_shown_with_its_sources() -> None:
+    started = RunStarted(
+        goal="g", agent=AgentSpec(name="a", instructions="", model=ModelSettings(model="m")),
+        code="1",
+    )  # fmt: skip
+    fact = FactLearned(
+        schema_name="s", entity="Ada", field="born", value=1815, sources=(2,), quote=EVIL,
+        confidence=0.9,
+    )  # fmt: skip
+    log = MemoryLog()
+    said = MessageReceived(text="Ada was born in 1815.")
+    write(log, append_of("r", started, said, fact, MemoryForgotten(id="m1", namespace="n")))
+    with pages(log) as client:
+        page = client.get("/runs/r/facts").text
+    assert "1815" in page
+    assert 'href="/runs/r?at=2">2</a>' in page
+    assert "Memory forgotten" in page
+    assert "<img src=x" not in page
+
+
 def test_runs_side_by_side_fold_what_they_share(log: MemoryLog) -> None:
-    runs = []
+    runs: list[str] = []
     for answer in ("One.", "Another."):
         someone = agent([call("add", a=1, b=2), answer])
         with Runtime(log, [someone]) as runtime:

@@ -4,11 +4,12 @@ import json
 import os
 import socket
 import subprocess
-import urllib.request
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 from tests.house.sources import ROOT
 
@@ -46,6 +47,7 @@ class Jaeger:
 
     def trace(self, trace: int, spans: int) -> list[JaegerSpan]:
         """A trace once so many of its spans are stored."""
+        found: Any = None
         for _ in range(5000):
             found = self._ask(f"/api/traces/{trace:032x}")
             if found and len(found[0]["spans"]) >= spans:
@@ -58,9 +60,9 @@ class Jaeger:
 
     def _ask(self, path: str) -> Any:
         try:
-            with urllib.request.urlopen(self.query + path, timeout=30) as answer:
+            with urlopen(self.query + path, timeout=30) as answer:
                 return json.load(answer)["data"]
-        except urllib.error.HTTPError:
+        except HTTPError:
             return None
 
 

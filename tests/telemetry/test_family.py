@@ -1,6 +1,8 @@
 """Traces of runs that belong together: plans, children in their parent's tree, forks linked."""
 
+import asyncio
 import json
+import threading
 from typing import Any
 
 from playhead import Agent, Runtime
@@ -37,8 +39,27 @@ def test_a_plan_that_is_never_made_leaves_no_orphan() -> None:
     with tracing(log, spans, someone) as runtime:
         run = runtime.start(someone, "What is 1 + 2?")
         list(run.events())
-        assert set(spans.seen()) == set(recorded(log, run.id))
+    assert set(spans.seen()) == set(recorded(log, run.id))
     whole(spans.seen())
+    assert spans.one("plan adder").status == "ERROR"
+
+
+def test_a_run_that_is_cancelled_while_it_plans_leaves_no_orphan() -> None:
+    async def forever(_: object) -> str:
+        asked.set()
+        await asyncio.Event().wait()
+        return ""
+
+    asked = threading.Event()
+    log, spans = MemoryLog(), Spans()
+    someone = Agent(name="adder", model=ScriptedModel(forever), strategy="plan")
+    with tracing(log, spans, someone) as runtime:
+        run = runtime.start(someone, "What is 1 + 2?")
+        asked.wait()
+        run.cancel()
+        list(run.events())
+    whole(spans.seen())
+    assert set(spans.seen()) == set(recorded(log, run.id))
     assert spans.one("plan adder").status == "ERROR"
 
 
