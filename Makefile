@@ -116,6 +116,14 @@ artifacts/jaeger/jaeger:
 	@rm -rf $(@D)/source
 	@echo "Jaeger $(JAEGER_VERSION): $@"
 
+KEPT := $(VENV)/kept-runs
+.PHONY: replay-all
+replay-all: $(DEV_READY) ## Replay every run that the tests produce, elsewhere, sockets forbidden
+	rm -rf $(KEPT)
+	$(BIN)/python -m pytest -q -n $(WORKERS) -p tests.replay.keep --keep-runs $(abspath $(KEPT)) \
+	  tests/actors tests/cli tests/projections tests/docs $(ARGS)
+	$(BIN)/python -m tests.replay.again $(KEPT)
+
 .PHONY: coverage
 coverage: $(DEV_READY) ## Run the tests and say which lines and branches none of them reaches
 	$(BIN)/coverage run -m pytest $(ARGS)

@@ -22,6 +22,7 @@ from tests.bench.cached import cached
 from tests.bench.children import Child, Figures, children, medians, stub
 from tests.bench.figures import Table
 from tests.bench.memory import memory
+from tests.bench.past import past
 from tests.bench.plans import plans
 from tests.bench.start import IMPORTS, cpu_of, make_log, python
 
@@ -35,10 +36,12 @@ class Size(NamedTuple):
     crowds: tuple[int, ...]
     raw_crowds: tuple[int, ...]
     events: int
+    past: int
+    """Records of the log that is read back."""
 
 
-MODEST = Size(3, {20: 5, 100: 1, 400: 1}, (100, 1000), (100,), 400)
-FULL = Size(7, {20: 20, 100: 5, 400: 2}, (100, 1000), (100, 1000), 4000)
+MODEST = Size(3, {20: 5, 100: 1, 400: 1}, (100, 1000), (100,), 400, 101_000)
+FULL = Size(7, {20: 20, 100: 5, 400: 2}, (100, 1000), (100, 1000), 4000, 1_000_000)
 
 
 def against_sdk(size: Size) -> Iterator[Table]:
@@ -157,6 +160,7 @@ SECTIONS: dict[str, Callable[[Size], Iterator[Table]]] = {
     "memory": lambda _: memory(),
     "cached": lambda _: cached(),
     "plans": lambda _: plans(),
+    "past": lambda size: past(size.past, max(1, size.past // 200_000)),
 }
 
 

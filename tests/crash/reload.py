@@ -48,11 +48,11 @@ class Reloaded(NamedTuple):
     same: bool
 
 
-def turns(records: int) -> Iterator[Turn]:
+def turns(records: int, run: str = "long-run") -> Iterator[Turn]:
     """The turns of one long run: a model that always calls its tool, and the tool's answers."""
     agent = Agent(name="long", tools=[look], limits=Limits(max_steps=records))
     spec = agent.spec().model_copy(update={"loops": PATIENT})
-    state, roles, at = RunState("long-run"), cast(), 1_700_000_000_000_000
+    state, roles, at = RunState(run), cast(), 1_700_000_000_000_000
     event: Event = RunStarted(goal="go on", agent=spec, code=VERSION)
     opening = Opening(event, "user", "outside")
     while state.head.seq < records:

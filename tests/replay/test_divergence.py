@@ -1,0 +1,122 @@
+"""A replay by other code names the first record that it would have decided otherwise."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from playhead import Agent
+from playhead.actors.executor import Executor
+from playhead.actors.planner import Planner
+from playhead.actors.replay import cast, replay
+from playhead.actors.role import Role, RoleName
+from playhead.actors.tool import Tool
+from playhead.events.event import Event
+from playhead.events.memory_log import MemoryLog
+from playhead.events.model_calls import ModelRequested
+from playhead.events.record import Record
+from playhead.events.runs import RunFinished
+from playhead.events.tool_calls import ToolStarted
+from playhead.projections.run_state import RunState
+from playhead.testing import ScriptedModel, call
+from tests.actors.agents import add, records, runtime
+
+
+@pytest.fixture(scope="module")
+def run() -> tuple[MemoryLog, str]:
+    agent: Agent[str] = Agent(
+        name="a", tools=[add],
+        model=ScriptedModel([call("add", a=1, b=2), call("add", a=3, b=4), "Done."]),
+    )  # fmt: skip
+    with runtime(agent) as (made, log):
+        return log, made.run(agent, "go").run_id
+
+
+class Shouting(Planner):
+    """One line is different: the answer is shouted."""
+
+    def decide(self, state: RunState, record: Record) -> Sequence[Event]:
+        decided = super().decide(state, record)
+        return [
+            e.model_copy(update={"answer": e.answer.upper()}) if isinstance(e, RunFinished) else e
+            for e in decided
+        ]
+
+
+class Patient(Tool):
+    """The second call of a run waits."""
+
+    def decide(self, state: RunState, record: Record) -> Sequence[Event]:
+        decided = super().decide(state, record)
+        late = state.spent.tool_calls >= 1
+        return [
+            e.model_copy(update={"not_before": 1}) if late and isinstance(e, ToolStarted) else e
+            for e in decided
+        ]
+
+
+class Silent(Executor):
+    """It never asks a second time."""
+
+    def decide(self, state: RunState, record: Record) -> Sequence[Event]:
+        decided = super().decide(state, record)
+        return [
+            e for e in decided if not (isinstance(e, ModelRequested) and e.round > 1)
+        ]  # fmt: skip
+
+
+class Broken(Planner):
+    """It raises at the end."""
+
+    def decide(self, state: RunState, record: Record) -> Sequence[Event]:
+        if record.event.kind == "step_finished":
+            msg = "a bug"
+            raise RuntimeError(msg)
+        return super().decide(state, record)
+
+
+@pytest.mark.parametrize(
+    ("role", "kind", "number", "field"),
+    [
+        (Shouting(), "run_finished", 0, "answer"),
+        (Patient(), "tool_started", 1, "not_before"),
+        (Silent(), "model_requested", 1, "missing"),
+        (Broken(), "run_finished", 0, "raised"),
+    ],
+)
+def test_a_change_of_one_line_is_reported_at_the_record_where_it_matters(
+    run: tuple[MemoryLog, str], role: Role, kind: str, number: int, field: str
+) -> None:
+    log, name = run
+    seqs = [r.seq for r in records(log, name) if r.event.kind == kind]
+    report = replay(log, name, roles={**cast(), role.name: role})
+    at = report.divergence
+    assert at is not None
+    assert at.field == field
+    if field == "raised":
+        assert at.error == "RuntimeError: a bug"
+        assert at.opening < seqs[number]
+    else:
+        assert at.seq == seqs[number]
+        assert at.recorded is not None
+        assert at.recorded.seq == seqs[number]
+
+
+def test_a_change_that_decides_the_same_is_none(run: tuple[MemoryLog, str]) -> None:
+    class Same(Planner):
+        def decide(self, state: RunState, record: Record) -> Sequence[Event]:
+            decided: list[Any] = list(super().decide(state, record))
+            return [event.model_copy() for event in decided]
+
+    assert replay(*run, roles={**cast(), "planner": Same()}).matches
+
+
+def test_up_to_a_record_only_the_records_before_it_are_compared(
+    run: tuple[MemoryLog, str],
+) -> None:
+    log, name = run
+    last = log.head(name).seq
+    roles: Mapping[RoleName, Role] = {**cast(), "planner": Shouting()}
+    for to in range(1, last + 1):
+        assert replay(log, name, to, roles).matches == (to < last)
+        assert replay(log, name, to).matches
