@@ -58,7 +58,7 @@ class FactLearned(Event):
     """The user's model that it is a field of."""
     entity: str
     field: str
-    value: Json
+    value: Json = None
     sources: tuple[int, ...]
     """The records of this run that say it."""
     quote: str = ""

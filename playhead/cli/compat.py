@@ -38,9 +38,9 @@ def check_compat(
     log: LogFile = None,
     json: Json = False,
 ) -> int:
-    """Replay open runs and a sample of ended ones under this code.
+    """Replay open runs, and a sample of ended ones.
 
-    Says which would act differently; the exit code is 1 if one would. For deploy pipelines: run it
+    Says which would act differently under this code; the exit code is 1 if one would. For deploy pipelines: run it
     with the new version before it takes the log over.
     """
     with reading(log) as reader:

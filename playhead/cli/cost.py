@@ -60,7 +60,7 @@ def cost(
     log: LogFile = None,
     json: Json = False,
 ) -> int:
-    """Say what runs cost, and what they would have cost otherwise.
+    """Say what runs cost, and could have cost.
 
     Each attempt is priced as it was when its run started. One that broke off counts for the most
     that it can have cost. What has no known price is in no sum, and is said.

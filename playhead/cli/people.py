@@ -87,7 +87,7 @@ def deny(
     ] = None,
     log: LogFile = None,
 ) -> int:
-    """Refuse a call, or a plan: the model is asked for another one."""
+    """Refuse a call, or a plan."""
 
     def word(reader: Reader, run: str) -> Event:
         found = _open_call(reader, run, call)

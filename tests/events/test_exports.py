@@ -70,9 +70,14 @@ def test_an_import_has_the_records_and_hashes_of_the_export(log: MemoryLog, tmp_
 @given(st.lists(events, min_size=1, max_size=5))
 def test_every_event_survives_the_way_out_and_in(given: list[Event]) -> None:
     log, other = MemoryLog(), MemoryLog()
-    write(log, append_of("a", *given))
+    write(log, append_of("a", *map(alone, given)))
     import_run(other, export(log, "a"))
     assert rows(other, "a") == rows(log, "a")
+
+
+def alone(event: Event) -> Event:
+    """The event without pointers to runs that are not there."""
+    return event.model_copy(update={"past": None}) if isinstance(event, RunStarted) else event
 
 
 def cut(lines: list[bytes]) -> list[bytes]:
@@ -119,7 +124,7 @@ def test_another_run_of_the_same_name_is_left_alone(log: MemoryLog) -> None:
 @given(st.lists(events, min_size=1, max_size=4))
 def test_a_redacted_run_verifies_and_says_what_it_is(given: list[Event]) -> None:
     log, other = MemoryLog(), MemoryLog()
-    write(log, append_of("a", started(), *given))
+    write(log, append_of("a", started(), *map(alone, given)))
     lines = list(export_redacted(log, "a"))
     assert import_run(other, lines).redacted
     assert [p.fault for p in verify(other, None).problems] == ["no_anchor"]
