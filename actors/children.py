@@ -70,11 +70,13 @@ class Children:
                 parent=Parent(run=intent.run, seq=intent.seq),
                 code=VERSION,
             )
-            opening = Opening(
-                started, "tool", "outside",
-                traceparent=child_traceparent(intent, caller),
-                told=lambda error: None if error is None else self._lost(child, str(error)),
-            )  # fmt: skip
+
+            def told(error: Exception | None) -> None:
+                if error is not None:
+                    self._lost(child, str(error))
+
+            trace = child_traceparent(intent, caller)
+            opening = Opening(started, "tool", "outside", traceparent=trace, told=told)
             self._engine.start(child, opening, None)
         else:
             self._lost(child, f"there is no agent {agent.name!r} here any more")
@@ -85,6 +87,13 @@ class Children:
             self._waiting[child].set_result(_outcome(state))
         elif self._knows(agent):
             take_up(self._engine, child)
+
+    def _doubted(self, child: str, agent: str, error: Exception) -> None:
+        """Its start failed, or only seemed to: one that the log has all the same is carried on."""
+        if self._engine.log.stream(child) is not None:
+            self._find_again(child, agent)
+        else:
+            self._lost(child, str(error))
 
     def _lost(self, child: str, why: str) -> None:
         ended = self._waiting.get(child)

@@ -44,7 +44,7 @@ class Stage:
 
     def __init__(self, state: RunState) -> None:
         self.state = state
-        self.status = state.status
+        self.status: Status = state.status
         """As of the last turn that is in the log."""
         self.turn: Turn | None = None
         self.waiting: deque[Opening] = deque()

@@ -7,6 +7,7 @@ the model can act on. Pure, so that a replay finds the same faults.
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
+from typing import Any
 
 from playhead.events.errors import UsageError
 from playhead.events.event import Json
@@ -71,7 +72,7 @@ def read_plan(
 
     `plan` is what there is already: its finished steps may be referred to.
     """
-    given = value if isinstance(value, list) else []
+    given: list[Any] = value if isinstance(value, list) else []
     found = [_step(each) for each in given if isinstance(each, dict)]
     unread = [each for each in found if isinstance(each, str)]
     steps = [_complete(each, agent) for each in found if isinstance(each, PlanStep)]

@@ -57,7 +57,8 @@ def _field(name: str, value: Any, annotation: Any) -> Any:
             return redact(value)
         case tuple():
             inner = get_args(annotation)[:1] or (None,)
-            return [_field(name, each, inner[0]) for each in _items(value)]
+            each_of: tuple[Any, ...] = value
+            return [_field(name, each, inner[0]) for each in _items(each_of)]
         case dict() if not _is_given(annotation):
             fields = cast("dict[str, Any]", value)
             return {key: _field("", each, None) for key, each in fields.items()}
@@ -78,7 +79,8 @@ def _given(value: Any, keep: frozenset[str]) -> Any:
                 for key, inner in fields.items()
             }  # fmt: skip
         case list():
-            return [_given(inner, keep) for inner in _items(value)]
+            each_of: list[Any] = value
+            return [_given(inner, keep) for inner in _items(each_of)]
         case None:
             return None
         case _:

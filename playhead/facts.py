@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,9 +50,10 @@ class Retraction:
 
 
 @contextmanager
-def facts_view(log: Reader) -> Iterator[Views]:
+def facts_view(log: Reader) -> Generator[Views]:
     """The stored facts, caught up; in memory where there is no file, or it cannot be written."""
-    path: Path | None = getattr(log, "path", None)
+    found = getattr(log, "path", None)
+    path = Path(found) if found is not None else None
     with _folding:
         stored = path is not None and os.access(path.parent, os.W_OK)
         where = views_path(path) if path is not None and stored else ":memory:"

@@ -42,11 +42,12 @@ class Recall:
 
     def create(self, db: Database) -> None:
         """Make the table and its index."""
-        db.execute(
+        connection: sqlite3.Connection = db.conn
+        connection.execute(
             "CREATE TABLE recall (position INTEGER PRIMARY KEY, id TEXT UNIQUE, namespace TEXT,"
             " text TEXT, metadata TEXT, importance REAL, at INTEGER) STRICT"
         )
-        db.execute(
+        connection.execute(
             "CREATE VIRTUAL TABLE recall_words USING fts5(text, tokenize = 'porter unicode61')"
         )
 

@@ -6,7 +6,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from pydantic_core import to_json
 
@@ -85,7 +85,7 @@ def follow(value: Json, reference: Reference, path: tuple[str | int, ...] | None
         if not _leads_on(value, piece):
             msg = f"{reference.text} leads nowhere: {way} is {_kind(value)}"
             raise Unresolved(msg)
-        value = value[piece]  # type: ignore[index]
+        value = cast("Any", value)[piece]
         way += f"[{piece}]" if isinstance(piece, int) else f".{piece}"
     return value
 

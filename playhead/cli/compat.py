@@ -40,8 +40,8 @@ def check_compat(
 ) -> int:
     """Replay open runs, and a sample of ended ones.
 
-    Says which would act differently under this code; the exit code is 1 if one would. For deploy pipelines: run it
-    with the new version before it takes the log over.
+    Says which would act differently under this code; the exit code is 1 if one would. For deploy
+    pipelines: run it with the new version before it takes the log over.
     """
     with reading(log) as reader:
         with run_list(reader) as views:

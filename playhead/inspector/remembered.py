@@ -38,7 +38,8 @@ def remembered(reading: Reading) -> Remembered:
     """What a run remembers, in the order of its records."""
     found = Remembered([], [], [])
     agent = reading.started.agent if reading.started is not None else None
-    tools = {t.name for t in agent.tools if t.performer == "memory"} if agent is not None else set()
+    offered = agent.tools if agent is not None else ()
+    tools = {t.name for t in offered if t.performer == "memory"}
     wishes: dict[int, ToolRequested] = {}
     attempts: dict[int, ToolRequested] = {}
     for record in reading.records:

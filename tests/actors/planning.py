@@ -7,6 +7,7 @@ from typing import Any
 
 from playhead import Agent, PlanRules, ToolContext, tool
 from playhead.events.event import Json
+from playhead.events.request import Request
 from playhead.testing import ScriptedModel
 
 Steps = Sequence[Mapping[str, Any]]
@@ -81,3 +82,20 @@ def agent_of(*plans: Steps | str, tools: Sequence[Any] = (work,), **more: Any) -
     rules = PlanRules(**more.pop("rules", {}))
     model = planner(*plans, otherwise=otherwise)
     return Agent(name="boss", model=model, tools=tools, strategy="plan", plan=rules, **more)
+
+
+def requests_of(agent: Agent[Any]) -> list[Request]:
+    """What the agent's scripted model was asked."""
+    assert isinstance(agent.model, ScriptedModel)
+    return agent.model.requests
+
+
+@tool(effect="read")
+async def rest(seconds: float) -> str:
+    """Rest.
+
+    Args:
+        seconds: how long.
+    """
+    await asyncio.sleep(seconds)
+    return "rested"

@@ -1,13 +1,12 @@
 """Agents as tools: runs of their own, within their parent's limits, found again after a crash."""
 
-import asyncio
 import json
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
-from playhead import Agent, Limits, Runtime, UsageError, tool
+from playhead import Agent, Limits, Runtime, UsageError
 from playhead.actors.replay import replay
 from playhead.actors.spans import recorded_trace
 from playhead.events.children import ChildFinished, ChildStarted
@@ -17,19 +16,8 @@ from playhead.events.tool_calls import ToolRefused, ToolRequested
 from playhead.projections.metrics import RunMetrics
 from playhead.testing import ScriptedModel, call
 from tests.actors.agents import add
-from tests.actors.planning import agent_of, step
+from tests.actors.planning import agent_of, rest, step
 from tests.actors.virtual import RUN, Play, of_kind, records
-
-
-@tool(effect="read")
-async def rest(seconds: float) -> str:
-    """Rest.
-
-    Args:
-        seconds: how long.
-    """
-    await asyncio.sleep(seconds)
-    return "rested"
 
 
 def helper(*replies: Any, **more: Any) -> Agent[Any]:

@@ -11,7 +11,7 @@ from playhead.events.runs import CancelRequested, MessageReceived, RunFailed
 from playhead.events.steps import OutputRejected, StepFailed, StepStarted
 from playhead.events.tool_calls import ToolRequested
 from playhead.testing import call
-from tests.actors.planning import agent_of, is_planning, step, text_of, work
+from tests.actors.planning import agent_of, is_planning, requests_of, step, text_of, work
 from tests.actors.virtual import RUN, Play, of_kind
 
 tries: list[str] = []
@@ -78,7 +78,7 @@ def test_a_plan_that_cannot_run_is_sent_back_with_what_is_wrong(plan: Any, says:
     play = Play(agent).start()
     (rejected,) = of_kind(play.records, OutputRejected)
     assert says in rejected.error
-    assert says in text_of(agent.model.requests[1].body).replace('\\"', '"')  # type: ignore[union-attr]
+    assert says in text_of(requests_of(agent)[1].body).replace('\\"', '"')
     assert play.records[-1].event.kind == "run_finished"
     assert [w.step for w in of_kind(play.records, ToolRequested)] == ["fine"]
     assert replay(play.log, RUN).matches
@@ -131,7 +131,7 @@ def test_a_failed_step_is_planned_around_and_what_is_done_stays_done() -> None:
     wishes = of_kind(play.records, ToolRequested)
     assert [w.step for w in wishes if w.tool == "work"] == ["good", "instead"]
     assert wishes[-1].arguments["given"] == "good"
-    again = [r for r in agent.model.requests if is_planning(r.body)][1]  # type: ignore[union-attr]
+    again = [r for r in requests_of(agent) if is_planning(r.body)][1]
     assert "never" in text_of(again.body)
     assert "These steps are done" in text_of(again.body)
     assert play.records[-1].event.kind == "run_finished"
@@ -205,7 +205,7 @@ def test_the_limits_hold_over_parallel_steps_and_a_step_has_a_share() -> None:
     agent = agent_of(thinking, limits=Limits(max_steps=4))
     play = Play(agent).start()
     assert of_kind(play.records, RunFailed)[0].reason == "max_steps"
-    assert len(agent.model.requests) == 4  # type: ignore[union-attr]
+    assert len(requests_of(agent)) == 4
 
 
 def test_a_step_that_goes_on_for_ever_uses_up_its_own_share_and_not_the_others() -> None:
@@ -233,4 +233,4 @@ def test_a_cancel_ends_a_plan_with_all_its_steps() -> None:
 def test_steps_that_start_after_a_message_hear_it_too() -> None:
     agent = agent_of([step("a", arguments={"seconds": 5.0})])
     Play(agent).at(1.0, MessageReceived(text="in French, please")).start()
-    assert "in French" in text_of(agent.model.requests[-1].body)  # type: ignore[union-attr]
+    assert "in French" in text_of(requests_of(agent)[-1].body)

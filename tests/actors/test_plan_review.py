@@ -14,7 +14,7 @@ from playhead.events.plans import PlanProposed, PlanStep
 from playhead.events.runs import RunFailed
 from playhead.events.tool_calls import ToolRequested
 from playhead.projections.approvals import open_approvals
-from tests.actors.planning import agent_of, step, text_of
+from tests.actors.planning import agent_of, requests_of, step, text_of
 from tests.actors.virtual import RUN, Play, of_kind
 
 ALWAYS = {"review": "always"}
@@ -46,7 +46,7 @@ def test_a_denial_goes_into_the_next_plan_and_that_is_reviewed_again() -> None:
     agent = agent_of([step("a")], [step("b")], rules=ALWAYS)
     play = Play(agent).start()
     play.say(decided(play, approved=False, reason="too dear"))
-    assert "too dear" in text_of(agent.model.requests[1].body)  # type: ignore[union-attr]
+    assert "too dear" in text_of(requests_of(agent)[1].body)
     play.say(decided(play, approved=True))
     assert [w.step for w in of_kind(play.records, ToolRequested)] == ["b"]
     assert len(of_kind(play.records, ApprovalRequested)) == 2
@@ -104,7 +104,7 @@ def test_a_person_may_edit_a_plan_and_one_that_cannot_run_is_refused_at_the_door
 def test_the_model_is_told_a_shape_that_the_api_enforces() -> None:
     agent = agent_of([step("a")])
     Play(agent).start()
-    body = agent.model.requests[0].body  # type: ignore[union-attr]
+    body = requests_of(agent)[0].body
     schema = body["output_config"]["format"]["schema"]
     assert schema["properties"]["steps"]["items"]["properties"]["tool"]["enum"] == [
         "work", "reason", "synthesize",

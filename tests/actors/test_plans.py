@@ -12,7 +12,7 @@ from playhead.events.plans import PlanProposed
 from playhead.events.steps import StepFinished, StepStarted
 from playhead.events.tool_calls import ToolRequested
 from playhead.testing.validity import invalid_request
-from tests.actors.planning import agent_of, entered, result_of, step, text_of
+from tests.actors.planning import agent_of, entered, requests_of, result_of, step, text_of
 from tests.actors.virtual import RUN, Play, of_kind
 
 MANY = {"max_steps": 40, "concurrency": 40}
@@ -176,7 +176,11 @@ def test_a_reasoning_step_that_must_give_a_list_is_asked_again_until_it_does() -
         step("each", for_each="${names}", arguments={"name": "n"}),
     ]
     replies = iter(["There are two.", '["x", "y"]', "the end"])
-    play = Play(agent_of(plan, otherwise=lambda _: next(replies))).start()
+
+    def says_next(_: Any) -> str:
+        return next(replies)
+
+    play = Play(agent_of(plan, otherwise=says_next)).start()
     kinds = [record.event.kind for record in play.records]
     assert kinds.count("output_rejected") == 1
     assert kinds[-1] == "run_finished"
@@ -186,9 +190,9 @@ def test_every_request_of_a_plan_is_valid_and_says_what_the_step_needs() -> None
     plan = [step("a"), step("think", tool="reason", depends_on=["a"], arguments={"x": "${a.name}"})]
     agent = agent_of(plan)
     Play(agent).start("find out")
-    for request in agent.model.requests:  # type: ignore[union-attr]
+    for request in requests_of(agent):
         assert invalid_request(request.body) is None
-    planning, thinking, answering = agent.model.requests  # type: ignore[union-attr]
+    planning, thinking, answering = requests_of(agent)
     assert "work" in text_of(planning.body)
     assert "tools" not in planning.body
     assert "find out" in text_of(thinking.body)

@@ -39,7 +39,7 @@ class Play:
         self.appends = 0
         self.dies_after: int | None = None
         self._began = began
-        world = World(self._model, self._tool, Inline(), self.loop.time, lambda *_: None)
+        world = World(self._model, self._tool, Inline(), self.loop.time, _unheard)
         world.rule = self._rule
         cast: Any = {
             "planner": Planner(world),
@@ -140,3 +140,7 @@ def records(log: MemoryLog, run: str) -> list[Record]:
 def of_kind(found: list[Record], cls: type[Event]) -> list[Any]:
     """The events of one kind, in order."""
     return [record.event for record in found if isinstance(record.event, cls)]
+
+
+def _unheard(*_: object) -> None:
+    """Streamed text is nobody's here."""

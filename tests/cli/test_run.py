@@ -38,7 +38,8 @@ def test_json_is_one_document_with_stable_keys(playhead: Playhead) -> None:
     document = json.loads(said.out)
     assert (document["status"], document["answer"]) == ("finished", "It is 21.")
     assert set(document) == {
-        "run", "status", "goal", "agent", "model", "session", "parent", "answer", "output", "reason",
+        "run", "status", "goal", "agent", "model", "session", "parent", "answer", "output",
+        "reason",
         "message", "started_at", "seconds", "steps", "model_calls", "model_failures", "tool_calls",
         "tool_errors", "tokens", "records",
     }  # fmt: skip

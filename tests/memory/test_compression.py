@@ -1,5 +1,8 @@
 """A context stays small: what is old is cleared or summarised, and the request stays valid."""
 
+# A script is wrapped by another one here.
+# pyright: reportPrivateUsage=false
+
 import json
 from itertools import pairwise
 

@@ -8,7 +8,7 @@ was mutated in one of eight ways, and its refusal names the field.
 import asyncio
 import inspect
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, NamedTuple, Optional, cast
+from typing import Annotated, Any, Literal, NamedTuple, Optional
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -115,7 +115,10 @@ def plain(value: Any) -> Any:
     """A value that reached the body, as the JSON that it came from."""
     if isinstance(value, BaseModel):
         return value.model_dump(exclude_unset=True)
-    return [plain(each) for each in cast("list[Any]", value)] if isinstance(value, list) else value
+    if isinstance(value, list):
+        items: list[Any] = value
+        return [plain(each) for each in items]
+    return value
 
 
 @settings(max_examples=300)
