@@ -73,7 +73,7 @@ class Children:
 
             def told(error: Exception | None) -> None:
                 if error is not None:
-                    self._lost(child, str(error))
+                    self._doubted(child, agent.name, error)
 
             trace = child_traceparent(intent, caller)
             opening = Opening(started, "tool", "outside", traceparent=trace, told=told)

@@ -114,7 +114,7 @@ class ChanceModel:
         description = "Do it"
         if before and random.random() < 0.3:
             description += " with ${" + random.choice(before) + "}"
-        arguments = sample(self._tools[tool], random) if tool in self._tools else {}
+        arguments: Json = sample(self._tools[tool], random) if tool in self._tools else {}
         each = "${" + random.choice(before) + "}" if before and random.random() < 0.15 else ""
         return {
             "id": ids[-1], "description": description, "tool": tool, "for_each": each,

@@ -4,7 +4,7 @@ Each function is one promise: it yields a line for each place where it was broke
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from playhead.actors.memory import recollect
 from playhead.events.children import ChildFinished, ChildStarted
@@ -12,7 +12,7 @@ from playhead.events.guards import ApprovalDecided, ApprovalRequested, RuleAnswe
 from playhead.events.kinds import ENDINGS, OUTCOMES
 from playhead.events.model_calls import ModelAnswered, ModelRequested
 from playhead.events.record import Record
-from playhead.events.runs import RunResumed, RunStarted, TimeReached
+from playhead.events.runs import RunStarted, TimeReached
 from playhead.events.steps import StepStarted
 from playhead.events.tool_calls import (
     ToolRefused,
@@ -24,10 +24,6 @@ from playhead.projections.run_state import RunState
 from playhead.testing.evidence import Evidence, Promise, spec_of
 from playhead.testing.ledger import uses
 from playhead.testing.validity import invalid_request
-
-if TYPE_CHECKING:
-    from playhead.events.event import Event
-
 
 WHOLE = ("tool_use", "end_turn", "stop_sequence")
 """Stop reasons of replies that say all they meant to say."""
@@ -50,14 +46,21 @@ def one_wish_per_use(e: Evidence) -> Iterator[str]:
 
 
 def wishes_come_from_replies(e: Evidence) -> Iterator[str]:
-    """Only a whole reply leads to a wish, or a step of a plan, put off by a pause perhaps."""
+    """Only a whole reply leads to a wish, or a step of a plan that is a call."""
     for records in e.records.values():
         for record in records:
             if isinstance(record.event, ToolRequested):
                 cause = records[(record.cause or 1) - 1].event
                 whole = isinstance(cause, ModelAnswered) and cause.stop_reason in WHOLE
-                if not whole and not isinstance(cause, StepStarted | RunResumed):
+                planned = record.event.use is None and record.event.step in _planned(records)
+                if not whole and not planned:
                     yield f"{record.run} {record.seq} was wished by {cause.kind}"
+
+
+def _planned(records: list[Record]) -> set[str]:
+    """The steps that a plan made of one call each."""
+    events = (record.event for record in records)
+    return {e.step for e in events if isinstance(e, StepStarted) and e.purpose == "tool"}
 
 
 def paired_calls(e: Evidence) -> Iterator[str]:
@@ -180,30 +183,32 @@ def the_model_is_told_the_truth(e: Evidence) -> Iterator[str]:
     """A request says of each call what became of it: its result, or that there is none."""
     for run, records in e.records.items():
         state = _begin(e, run)
-        became: dict[str, bool] = {}
+        became: dict[tuple[str, str], bool] = {}
         for record in records:
             state.fold(record)
             _note_result(records, record, became)
             if isinstance(record.event, ModelRequested):
                 body = state.requests[record.seq].body
                 for block in _results(body):
-                    failed = became.get(str(block["tool_use_id"]))
+                    failed = became.get((record.event.step, str(block["tool_use_id"])))
                     if failed is not None and failed != bool(block.get("is_error")):
                         yield f"{run} {record.seq}: told {block} of a call with error={failed}"
 
 
-def _note_result(records: list[Record], record: Record, became: dict[str, bool]) -> None:
+def _note_result(
+    records: list[Record], record: Record, became: dict[tuple[str, str], bool]
+) -> None:
     call: int | None = getattr(record.event, "call", None)
     if record.event.kind in OUTCOMES:
         call = getattr(records[(record.cause or 1) - 1].event, "call", None)
     elif not isinstance(record.event, ToolRefused):
         return
     if call is not None and not isinstance(record.event, RuleAnswered):
-        wish: Event = records[call - 1].event
+        wish = records[call - 1].event
         child = isinstance(record.event, ChildFinished) and record.event.status == "finished"
-        became[str(getattr(wish, "use", ""))] = not (
-            child or isinstance(record.event, ToolSucceeded)
-        )
+        if isinstance(wish, ToolRequested) and wish.use is not None:
+            good = child or isinstance(record.event, ToolSucceeded)
+            became[wish.step, wish.use] = not good
 
 
 def _results(body: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -190,13 +190,24 @@ def run(work: Iterable[Chunk]) -> dict[str, Found]:
     parts: dict[str, Found] = {}
     spawn = get_context("spawn")
     with ProcessPoolExecutor(WORKERS, mp_context=spawn) as pool:
-        waiting: list[Future[Found]] = [pool.submit(_timed, *chunk) for chunk in work]
+        todo = list(work)
+        left = Counter(str(given[0]) for _, given in todo)
+        waiting: list[Future[Found]] = [pool.submit(_timed, *chunk) for chunk in todo]
         for done in as_completed(waiting):
             found = done.result()
-            parts.setdefault(found.part, Found(found.part)).add(found)
+            part = parts.setdefault(found.part, Found(found.part))
+            part.add(found)
+            left[found.part] -= 1
             for broken in found.broken:
-                print(f"{found.part}: {broken}", flush=True)
+                print(f"{found.part}: {_without_trace(broken)}", flush=True)
+            if not left[found.part]:
+                print(f"{found.part}: {part.tried} done, {len(part.broken)} broken", flush=True)
     return parts
+
+
+def _without_trace(broken: str) -> str:
+    """The command and what was broken; whoever repeats it sees the trace."""
+    return "\n".join(line for line in broken.splitlines() if not line.startswith("    "))
 
 
 def main() -> int:

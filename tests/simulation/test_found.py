@@ -5,9 +5,11 @@ import json
 import pytest
 
 from playhead import Agent, Limits, Runtime, tool
+from playhead.events.children import ChildFinished
 from playhead.events.errors import LogError, SessionBusy
 from playhead.events.event import Json
 from playhead.events.guards import ApprovalDecided
+from playhead.events.kinds import decode
 from playhead.events.log import Append, Done
 from playhead.events.memory_log import MemoryLog
 from playhead.events.runs import CancelRequested, RunPaused, RunResumed
@@ -129,3 +131,23 @@ def test_a_plan_whose_synthesis_is_not_its_last_step_comes_to_its_end() -> None:
         return Agent(name="a", model=model, tools=[plain], strategy="plan")
 
     simulate(agent, 1, faults=(), mode="liveness").check()
+
+
+class DoubtsChildren(MemoryLog):
+    """Writes a child's first append and says that it failed."""
+
+    def submit(self, append: Append, done: Done) -> None:
+        begins = "." in append.run and append.expected.seq == 0
+        super().submit(append, (lambda _: done(LogError("simulated"))) if begins else done)
+
+
+def test_a_child_whose_start_only_seemed_to_fail_is_carried_on() -> None:
+    child = Agent(name="helper", model=ScriptedModel(["Helped."]), description="Helps.")
+    script = [call("helper", task="help"), "Done."]
+    parent = Agent(name="parent", model=ScriptedModel(script), tools=[child])
+    log = DoubtsChildren()
+    with Runtime(log, [parent]) as runtime:
+        runtime.run(parent, "go")
+    records = [decode(row, log.body) for row in log.follow()]
+    (ended,) = (r.event for r in records if isinstance(r.event, ChildFinished))
+    assert (ended.status, ended.answer) == ("finished", "Helped.")
