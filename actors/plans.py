@@ -7,7 +7,7 @@ the model can act on. Pure, so that a replay finds the same faults.
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 
 from playhead.events.errors import UsageError
 from playhead.events.event import Json
@@ -72,8 +72,8 @@ def read_plan(
 
     `plan` is what there is already: its finished steps may be referred to.
     """
-    given: list[Any] = value if isinstance(value, list) else []
-    found = [_step(each) for each in given if isinstance(each, dict)]
+    given: list[Any] = cast("Any", value) if isinstance(value, list) else []
+    found = [_step(cast("dict[str, Any]", each)) for each in given if isinstance(each, dict)]
     unread = [each for each in found if isinstance(each, str)]
     steps = [_complete(each, agent) for each in found if isinstance(each, PlanStep)]
     faults = unread or list(_faults(steps, agent, plan))

@@ -57,7 +57,7 @@ def _field(name: str, value: Any, annotation: Any) -> Any:
             return redact(value)
         case tuple():
             inner = get_args(annotation)[:1] or (None,)
-            each_of: tuple[Any, ...] = value
+            each_of: tuple[Any, ...] = cast("Any", value)
             return [_field(name, each, inner[0]) for each in _items(each_of)]
         case dict() if not _is_given(annotation):
             fields = cast("dict[str, Any]", value)
@@ -79,7 +79,7 @@ def _given(value: Any, keep: frozenset[str]) -> Any:
                 for key, inner in fields.items()
             }  # fmt: skip
         case list():
-            each_of: list[Any] = value
+            each_of: list[Any] = cast("Any", value)
             return [_given(inner, keep) for inner in _items(each_of)]
         case None:
             return None

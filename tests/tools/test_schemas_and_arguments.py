@@ -8,7 +8,7 @@ was mutated in one of eight ways, and its refusal names the field.
 import asyncio
 import inspect
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, NamedTuple, Optional
+from typing import Annotated, Any, Literal, NamedTuple, Optional, cast
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -116,7 +116,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return value.model_dump(exclude_unset=True)
     if isinstance(value, list):
-        items: list[Any] = value
+        items: list[Any] = cast("Any", value)
         return [plain(each) for each in items]
     return value
 
