@@ -90,7 +90,7 @@ def replay(
         if state is None:
             past = opening.event.past if isinstance(opening.event, RunStarted) else None
             state = RunState(opening.run, recall_session(log, past))
-        state.run = opening.run  # in a fork's past its parent's
+        state.run = opening.run
         divergence = _compare(state, opening, recorded, {} if undecided else roles, to)
         count, turns = count + 1 + len(recorded), turns + 1
         if divergence is not None:

@@ -140,10 +140,12 @@ def cleared(message: bytes, piece: Piece, over: int) -> bytes:
     return to_json(body)
 
 
-def summary_block(summary: str, covers: Sequence[Covered]) -> Block:
-    """The summary as it stands in the context, with the records that it covers."""
-    which = ", ".join(f"{c.run} records {c.first}-{c.last}" for c in covers)
-    return {"type": "text", "text": f'<summary covers="{which}">\n{summary}\n</summary>'}
+def summary_block(summary: str) -> Block:
+    """The summary as it stands in the context. What it covers the record says, not the text.
+
+    A run's id and record numbers differ in a fork: its requests would never be its parent's again.
+    """
+    return {"type": "text", "text": f"<summary>\n{summary}\n</summary>"}
 
 
 def summary_request(

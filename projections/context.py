@@ -220,7 +220,7 @@ class Context:
             else:
                 rest = [_cleared(each, event.clears) for each in rest]
         if event.summary is not None:
-            block = summary_block(event.summary, event.covers)
+            block = summary_block(event.summary)
             message = _message("user", [block])
             said = (message, Piece("user", weight([block], message), self.run, (seq,)))
             older = [goal, said] if self._goal_index < event.upto else [said]

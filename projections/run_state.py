@@ -389,6 +389,7 @@ class RunState:
 
     def fold(self, record: Record) -> None:
         """Take in the run's next record."""
+        self.run = record.run  # in a fork's past its parent's
         self.head = Head(record.seq, record.hash)
         self.at = record.at
         if record.held:
@@ -481,6 +482,8 @@ def _run_forked(state: RunState, record: Record, event: forks.RunForked) -> None
         state.first_at += record.at - state.last.at  # the time in between was not the run's
         if event.undecided == state.last.seq:
             state.held.insert(len(state.held) - record.held, state.last)
+    for step in state.steps.values():
+        step.context.run = record.run
     if event.agent is not None:
         state.started = state.run_started.model_copy(update={"agent": event.agent})
         for step in state.steps.values():
