@@ -14,7 +14,7 @@ from playhead.events.plans import PlanRules, Strategy
 from playhead.events.prices import Price
 from playhead.events.request import Model
 from playhead.events.routing import Budget
-from playhead.events.spec import AgentSpec, Limits, ModelSettings, Retry, ToolSpec
+from playhead.events.spec import AgentSpec, Limits, LoopRules, ModelSettings, Retry, ToolSpec
 from playhead.prices import prices_for
 from playhead.projections.targets import all_targets, unbounded, unpriced
 from playhead.routing import DEFAULT_MODEL, DEFAULT_ROUTING, Goal, Routes, routes, targets
@@ -62,6 +62,8 @@ class Agent(Generic[Out]):
     output: type[Out] | None = None
     """A type that Pydantic can validate; None for text."""
     limits: Limits = field(default_factory=Limits)
+    loops: LoopRules = field(default_factory=LoopRules)
+    """From how many repeats on the model is told, and the run is stopped."""
     max_tokens: int = 4096
     """The longest reply, in tokens."""
     retry: Retry = field(default_factory=Retry)
@@ -140,6 +142,7 @@ class Agent(Generic[Out]):
             model=self._settings(),
             tools=self._tool_specs(only),
             limits=self.limits,
+            loops=self.loops,
             output_schema=self._schema(),
             output_rule=self._schema() is not None,
             task_type=self.task_type,

@@ -14,6 +14,7 @@ from playhead.events.guards import ApprovalDecided, LoopDetected
 from playhead.events.model_calls import ModelAnswered
 from playhead.events.record import Record
 from playhead.events.runs import RunResumed
+from playhead.events.spec import LoopRules, Threshold
 from playhead.events.tool_calls import ToolFailed, ToolRefused, ToolStarted
 from playhead.run import Run
 from playhead.testing import ScriptedModel, call
@@ -219,6 +220,19 @@ def test_each_kind_of_loop_stops_the_run(script: Any, pattern: str) -> None:
         assert found[-1].pattern == pattern
         assert found[-1].action == "stop"
         assert "warn" in {e.action for e in found}
+
+
+def test_an_agent_says_how_patient_the_loop_guard_is() -> None:
+    loops = LoopRules(same_answer=Threshold(warn=0, stop=2))
+    agent = Agent(
+        name="l", model=ScriptedModel([call("add", a=1, b=1)] * 9), tools=[add], loops=loops
+    )
+    with runtime(agent) as (made, log):
+        run = made.start(agent, "go")
+        with pytest.raises(RunNotFinished, match="2 times"):
+            run.wait()
+        found = [r.event for r in records(log, run.id) if isinstance(r.event, LoopDetected)]
+        assert [(e.action, e.count) for e in found] == [("stop", 2)]
 
 
 def test_work_that_makes_progress_is_no_loop() -> None:
