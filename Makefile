@@ -100,6 +100,10 @@ campaign: $(DEV_READY) ## Try to break it: crashes, power cuts, kills, damage (S
 	$(BIN)/python -m tests.simulation.campaign --size $(SIZE) --seed $(SEED) \
 	  $(if $(filter full,$(SIZE)),--page docs/campaign.md)
 
+.PHONY: kills
+kills: $(DEV_READY) ## Kill real processes around `once` and `keyed` tools (KILLS=200 SEED=0)
+	$(BIN)/python -m tests.crash.kills --kills $(or $(KILLS),200) --first $(SEED)
+
 JAEGER := github.com/jaegertracing/jaeger
 JAEGER_VERSION := v1.76.0
 

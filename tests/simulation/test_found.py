@@ -143,8 +143,8 @@ class DoubtsChildren(MemoryLog):
 
 def test_a_child_whose_start_only_seemed_to_fail_is_carried_on() -> None:
     child = Agent(name="helper", model=ScriptedModel(["Helped."]), description="Helps.")
-    script = [call("helper", task="help"), "Done."]
-    parent = Agent(name="parent", model=ScriptedModel(script), tools=[child])
+    model = ScriptedModel([call("helper", task="help"), "Done."])
+    parent = Agent(name="parent", model=model, tools=[child])
     log = DoubtsChildren()
     with Runtime(log, [parent]) as runtime:
         runtime.run(parent, "go")
