@@ -5,6 +5,7 @@ than a real one: odd stop reasons, empty replies, unknown tools, wrong arguments
 """
 
 import json
+import re
 from collections.abc import Mapping
 from random import Random
 from typing import Any, cast
@@ -15,6 +16,9 @@ from playhead.events.spec import Usage
 
 DEEP = 6
 """Levels of a schema after which values stay small."""
+
+
+MARK = re.compile(rb',?"cache_control":\{[^}]*\}')
 
 
 class ChanceModel:
@@ -45,8 +49,9 @@ class ChanceModel:
         for block in content:
             if block["type"] == "text":
                 on_text(str(block["text"]))
-        # At most a token a byte of what is said; the commas between messages are not.
-        most, size = int(body["max_tokens"]), len(request.content) - request.count - 1
+        # At most a token a byte of what is said; marks for the cache and commas are not said.
+        said = MARK.sub(b"", request.content)
+        most, size = int(body["max_tokens"]), len(said) - request.count - 1
         usage = Usage(
             input_tokens=int(size * self._density),
             output_tokens=self._random.choice((most, 1 + most // 10)),
