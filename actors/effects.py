@@ -92,9 +92,12 @@ class Effects:
         self._tasks.setdefault(run, {})[intent.seq] = task
 
     def cancel(self, run: str) -> None:
-        """Cancel the run's open effects; each still gives its outcome."""
+        """Cancel the run's open effects; each still gives its outcome.
+
+        Soon, not now: a task that is cancelled before its first step would give none.
+        """
         for task in self.of(run).values():
-            task.cancel("cancelled")
+            self._loop.call_soon(task.cancel, "cancelled")
 
     def abandon(self, run: str) -> None:
         """Drop the run's open effects without an outcome, as a crash would."""

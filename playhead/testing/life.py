@@ -191,6 +191,7 @@ class _Story:
 
     def _process(self, mix: Mix, until: float | None) -> bool:
         """One process; whether it left nothing to do."""
+        self.people.meanwhile(mix)
         process = Process(
             self.number, self.disk.open(), self.cast, self.models, self.random, mix, self.ledger,
             self.elapsed, until,

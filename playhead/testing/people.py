@@ -21,6 +21,7 @@ from playhead.events.tool_calls import ToolFailed
 from playhead.events.version import VERSION
 from playhead.projections.approvals import open_approvals
 from playhead.projections.run_state import RunState
+from playhead.testing.faults import Mix
 from playhead.testing.inbox import SimulatedInbox
 from playhead.testing.process import Process
 
@@ -51,6 +52,12 @@ class People:
             loop.call_later(random.random() * 10, self._jump, process)
         for _ in range(6):
             loop.call_later(random.expovariate(0.08), self._look_at_approvals, process)
+
+    def meanwhile(self, mix: Mix) -> None:
+        """No process lives: what people say waits in the inbox for the next one."""
+        for run in self.runs:
+            if self._random.random() < mix.people / 6:
+                self.inbox.put(run, self._word())
 
     def start(self, process: Process, run: str) -> None:
         """Start a run, in a session if there is one that is free."""

@@ -151,3 +151,20 @@ def test_a_child_whose_start_only_seemed_to_fail_is_carried_on() -> None:
     records = [decode(row, log.body) for row in log.follow()]
     (ended,) = (r.event for r in records if isinstance(r.event, ChildFinished))
     assert (ended.status, ended.answer) == ("finished", "Helped.")
+
+
+def test_an_effect_that_is_cancelled_before_its_first_step_gives_its_outcome_all_the_same() -> None:
+    scene = Scene(Agent(name="a", model=ScriptedModel(["Done."], latency=60.0)))
+    scene.process((0, scene.starts()), (5, dies))
+
+    def cancel_at_once(process: Process) -> None:
+        engine = process.engine
+        state = engine.state("run-1")
+        (intent,) = state.open.values()
+        engine.taken.add("run-1")
+        engine.effects.recover(intent, state)
+        engine.effects.cancel("run-1")
+
+    scene.before_taking_up(cancel_at_once)
+    assert scene.kinds()[-1] == "run_failed"
+    scene.check()
