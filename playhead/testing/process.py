@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 EPOCH = 1_700_000_000_000_000
 """The simulated world begins at this time, in microseconds since the Unix epoch."""
 
+SELDOM = ("tool.", "rule.", "probe.")
+"""Places that few lives come to: many plans name some of them, so that enough die there."""
+
 MOST = 30_000
 """Places reached by one process; more is a spin."""
 
@@ -102,7 +105,9 @@ class Process:
         phase = self.random.choice(phases)
         points = [point for point in CRASH_POINTS if point.startswith(phase)]
         chosen = self.random.sample(points, self.random.choice((1, 2, 5)))
-        return {point: 1 + int(self.random.expovariate(1.0)) for point in chosen}
+        plan = {point: 1 + int(self.random.expovariate(1.0)) for point in chosen}
+        seldom = [point for point in points if point.partition(":")[2].startswith(SELDOM)]
+        return plan | dict.fromkeys(self.random.sample(seldom, min(4, len(seldom) // 2)), 1)
 
     def _draw_tools(self) -> dict[str, dict[str, AnyTool]]:
         faulty = FaultyTools(self, self.number, self.random, self.mix, self.ledger)

@@ -36,6 +36,9 @@ from playhead.testing.invariants import INVARIANTS
 from playhead.testing.ledger import Asked, Ledger, Start
 from playhead.tools.tool import AnyTool
 
+HANGS = 120
+"""Seconds after which a child counts as hanging; its runs are then found open."""
+
 RUNS = ("first", "second", "third")
 
 
@@ -106,7 +109,8 @@ def tools(diary: Diary) -> list[AnyTool]:
 
 
 def child(folder: Path, pipe: int, seed: int, number: int) -> None:
-    """Carry the runs to their ends; never returns."""
+    """Carry the runs to their ends; never returns. One that hangs is ended by its alarm."""
+    signal.alarm(HANGS)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     diary = Diary(folder / "world", pipe)
     agent = Agent(name="killed", model=SeenModel(diary, seed + number), tools=tools(diary))
