@@ -9,6 +9,7 @@ import os
 from collections.abc import Generator
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 MAY_SKIP = ("Jaeger",)
@@ -19,6 +20,12 @@ _patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("dev", _patient)
 settings.register_profile("ci", _patient, derandomize=True)
 settings.load_profile("ci" if CI else "dev")
+
+
+@pytest.fixture(autouse=True)
+def _unconfigured_program_log() -> None:
+    """Whatever level another test's program had set (the CLI sets one) holds for that test only."""
+    structlog.reset_defaults()
 
 
 def _fail_if_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:

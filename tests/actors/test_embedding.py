@@ -64,7 +64,6 @@ def test_a_result_and_a_run_show_themselves_in_a_notebook() -> None:
 def test_a_program_without_structlog_finds_nothing_of_ours_on_its_standard_output(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    structlog.reset_defaults()  # whatever another test's program had configured
     with runtime() as (made, _):
         made.watch(broken)
         made.run(Agent(name="a", model=ScriptedModel(["x"])), "go")

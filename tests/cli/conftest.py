@@ -1,11 +1,10 @@
 """The command line as a test uses it: `playhead("show", "last")`, in a folder of its own."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import pytest
-import structlog
 
 from playhead.cli import main
 from playhead.models import KEYS
@@ -32,7 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def playhead(folder: Path, capsys: pytest.CaptureFixture[str]) -> Generator[Playhead]:
+def playhead(folder: Path, capsys: pytest.CaptureFixture[str]) -> Playhead:
     """One command in this process: its exit code, and what it wrote."""
 
     def run(*arguments: str) -> Said:
@@ -40,5 +39,4 @@ def playhead(folder: Path, capsys: pytest.CaptureFixture[str]) -> Generator[Play
         out, err = capsys.readouterr()
         return Said(code, str(out), str(err))
 
-    yield run
-    structlog.reset_defaults()
+    return run
