@@ -17,7 +17,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from playhead import memories
 from playhead.actors.children import Children
 from playhead.actors.engine import Engine, Watcher
 from playhead.actors.executor import Executor
@@ -52,6 +51,7 @@ from playhead.facts import Retraction, known, retract
 from playhead.forking import NOTHING, Instead, begin_fork, new_run_id
 from playhead.hub import Hub, Listening, Piece
 from playhead.loop_thread import LoopThread
+from playhead.memories import Memories
 from playhead.models import Models
 from playhead.pins import Pins
 from playhead.projections.approvals import OpenApproval, open_approvals
@@ -150,6 +150,7 @@ class Runtime:
             else log
         )
         self._own_log = self._log is not log
+        self._memories = Memories(self._log)
         self._hub = Hub()
         self._agents: dict[str, Agent[object]] = {}
         self._toolbox = Toolbox(Pins(self._log).judge, secrets or from_environment)
@@ -386,7 +387,7 @@ class Runtime:
         importance: float = 0.5,
     ) -> str:
         """Have a namespace (a user, a customer, a project) remember a text; the memory's id."""
-        return memories.remember(self._log, text, namespace, metadata or {}, importance)
+        return self._memories.remember(text, namespace, metadata or {}, importance)
 
     def recall(
         self,
@@ -397,11 +398,11 @@ class Runtime:
         metadata: Mapping[str, str] | None = None,
     ) -> list[Remembered]:
         """The memories of one namespace that share words with the query, the nearest first."""
-        return memories.recall(self._log, query, namespace, limit, metadata or {})
+        return self._memories.recall(query, namespace, limit, metadata or {})
 
     def forget(self, memory: str, reason: str = "") -> None:
         """Recall a memory no more; it stays in the log. Raises UsageError."""
-        memories.forget(self._log, memory, reason)
+        self._memories.forget(memory, reason)
 
     def _serve(self, command: Command) -> None:
         run, event = find_run(self._log, command.run), command.event()
@@ -468,6 +469,7 @@ class Runtime:
         self._thread.close()
         self._workers.close()
         self._toolbox.close()
+        self._memories.close()
         if self._own_log:
             self._log.close()
         self._telemetry.close()

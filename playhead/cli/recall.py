@@ -8,8 +8,7 @@ from playhead.cli import exits
 from playhead.cli.find import log_path, reading
 from playhead.cli.options import Json, LogFile
 from playhead.cli.output import columns, moment, one_line, out, plain, say_json
-from playhead.memories import recall_view
-from playhead.projections import recall
+from playhead.memories import Recollection
 from playhead.runtime import Runtime
 
 Namespace = Annotated[
@@ -37,8 +36,8 @@ def search(
     json: Json = False,
 ) -> int:
     """Find what a namespace remembers, the nearest first."""
-    with reading(log) as reader, recall_view(reader) as views:
-        found = recall.search(views.connection, words, namespace, limit)
+    with reading(log) as reader, Recollection(reader) as memories:
+        found = memories.recall(words, namespace, limit)
     if json:
         say_json([memory._asdict() for memory in found])
         return exits.OK
