@@ -7,67 +7,49 @@ It starts one thread for its event loop, one for the log, and a few for synchron
 many runs there are. It touches no signal handler, no global logging and no global tracer provider.
 """
 
-import json
 import os
 import time
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from playhead.actors.children import Children
-from playhead.actors.engine import Engine, Watcher
-from playhead.actors.executor import Executor
+from playhead.actors.engine import Watcher
 from playhead.actors.fork import agent_of
-from playhead.actors.memory import Memory, recall_session
-from playhead.actors.planner import Planner
-from playhead.actors.plans import edited_plan
+from playhead.actors.memory import recall_session
 from playhead.actors.recovery import take_up
 from playhead.actors.replay import ReplayReport, replay
-from playhead.actors.tool import Tool as ToolRole
 from playhead.actors.turn import Opening
-from playhead.actors.verdicts import append_event, unknown_call
-from playhead.actors.world import Rule, World
 from playhead.agent import Agent, Out
 from playhead.alerts import Alerts
+from playhead.cast import Cast
 from playhead.command_desk import CommandDesk
 from playhead.events.errors import UsageError
-from playhead.events.event import Block, Event, Json
-from playhead.events.inbox import Command
-from playhead.events.kinds import ENDINGS, decode
+from playhead.events.event import Block, Json
 from playhead.events.log import Log
-from playhead.events.plans import PlanStep
-from playhead.events.record import Record
 from playhead.events.request import Model
-from playhead.events.runs import RunResumed, RunStarted
-from playhead.events.spec import Status
+from playhead.events.runs import RunStarted
 from playhead.events.sqlite_log import SqliteLog
 from playhead.events.store import Durability
-from playhead.events.tool_calls import ToolResolved
 from playhead.events.version import VERSION
-from playhead.facts import Retraction, known, retract
 from playhead.forking import NOTHING, Instead, begin_fork, new_run_id
-from playhead.hub import Hub, Listening, Piece
+from playhead.hub import Hub
 from playhead.loop_thread import LoopThread
 from playhead.memories import Memories
 from playhead.models import Models
 from playhead.pins import Pins
-from playhead.projections.approvals import OpenApproval, open_approvals
-from playhead.projections.facts import Fact
-from playhead.projections.recall import Memory as Remembered
-from playhead.redaction import redactor_of
+from playhead.remembering import Remembering
 from playhead.run import Result, Run
 from playhead.run_index import RunIndex, find_run
+from playhead.switchboard import Switchboard, teller
 from playhead.telemetry import Telemetry
 from playhead.toolbox import Toolbox
 from playhead.tools.context import Secrets, from_environment
 from playhead.tools.rates import BreakerRule, RateLimit
 from playhead.tools.traffic import Traffic
 from playhead.tools.workers import Threads
-from playhead.waiting import Ended, Waiting
-from playhead.whole_results import whole_result
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
@@ -83,7 +65,7 @@ def default_log() -> Path:
     return Path(os.environ.get("PLAYHEAD_LOG") or DEFAULT_LOG)
 
 
-class Runtime:
+class Runtime(Switchboard, Remembering):
     """Runs agents, every step an event in the log. Use it as a context manager, or `close` it."""
 
     def __init__(
@@ -152,10 +134,11 @@ class Runtime:
         self._own_log = self._log is not log
         self._memories = Memories(self._log)
         self._hub = Hub()
-        self._agents: dict[str, Agent[object]] = {}
-        self._toolbox = Toolbox(Pins(self._log).judge, secrets or from_environment)
-        self._models = Models(model, base_url, endpoints)
-        self._workers = Threads(max_sync_tools)
+        self._cast = Cast(
+            Models(model, base_url, endpoints),
+            Toolbox(Pins(self._log).judge, secrets or from_environment),
+            Threads(max_sync_tools),
+        )
         self._max_open = max_open_runs
         self._drain_seconds = drain_seconds
         self._only_runs = only_runs
@@ -163,7 +146,9 @@ class Runtime:
         self._inspectors: list[Inspector] = []
         self._thread = LoopThread()
         traffic = Traffic(max_model_calls, time.monotonic, rate_limits, breaker)
-        self._engine = self._thread.call(lambda: self._make_engine(traffic, redact))
+        self._engine = self._thread.call(
+            lambda: self._cast.engine(self._log, self._hub, traffic, self._thread.loop, redact)
+        )
         self._index = RunIndex(self._log)
         self._engine.watchers += [
             self._index.committed,
@@ -183,39 +168,12 @@ class Runtime:
             self.close()
             raise
 
-    def _make_engine(self, traffic: Traffic, redact: Callable[[str], str] | None) -> Engine:
-        world = World(
-            self._model_of, self._toolbox.tool, self._workers, time.monotonic, self._hub.text,
-            endpoint=self._models.at, rule=self._rule_of, given_traffic=traffic,
-            secrets=self._toolbox.secrets, results=partial(whole_result, self._log),
-        )  # fmt: skip
-        engine = Engine(
-            self._log,
-            {
-                "planner": Planner(world),
-                "executor": Executor(world),
-                "tool": ToolRole(world),
-                "memory": Memory(),
-            },
-            self._thread.loop,
-            lambda: time.time_ns() // 1000,
-            redact=redactor_of(redact).event,
-        )
-        world.children = Children(engine, self._agents.__contains__)
-        return engine
-
     def register(self, agent: Agent[Out]) -> None:
         """Make an agent known: its open runs are taken up now."""
-        known = self._agents.get(agent.name)
-        if known is agent:
-            return
-        if known is not None and known != agent:
-            msg = f"two different agents are called {agent.name!r}: rename one"
-            raise UsageError(msg)
         for child in agent.agents:
             self.register(child)
-        self._agents[agent.name] = agent
-        self._toolbox.register(agent)
+        if not self._cast.add(agent):
+            return
         for run in self._index.open_runs(agent.name):
             if self._only_runs is None or run in self._only_runs:
                 self._thread.call(partial(take_up, self._engine, run))
@@ -275,7 +233,7 @@ class Runtime:
         """
         self._check_open()
         self.register(agent)
-        spec = self._models.check(agent, agent.spec(tools))
+        spec = self._cast.models.check(agent, agent.spec(tools))
         run = new_run_id()
         past = self._index.admit(run, agent.name, session, self._max_open)
         started = RunStarted(
@@ -285,7 +243,7 @@ class Runtime:
         committed: Future[None] = Future()
         opening = Opening(
             started, "user", "outside", traceparent=self._telemetry.traceparent(),
-            told=_teller(committed),
+            told=teller(committed),
         )  # fmt: skip
         try:
             context = recall_session(self._log, past)
@@ -302,7 +260,7 @@ class Runtime:
             self.register(agent)
         run = find_run(self._log, run)
         state = self._thread.call(lambda: self._engine.state(run))
-        known = agent or self._agents.get(state.agent.name)
+        known = agent or self._cast.agents.get(state.agent.name)
         read = known.read_output if known is not None else _as_text
         return Run(self, run, read)  # type: ignore[arg-type]
 
@@ -322,7 +280,7 @@ class Runtime:
         run = find_run(self._log, run)
         if instead.agent is not None:
             self.register(instead.agent)
-        known = self._agents.get((instead.agent or agent_of(self._log, run, at)).name)
+        known = self._cast.agents.get((instead.agent or agent_of(self._log, run, at)).name)
         if known is None:
             msg = f"the agent of run {run} is not known here: Runtime(agents=[...]) or agent="
             raise UsageError(msg)
@@ -330,108 +288,6 @@ class Runtime:
         self._index.add(forked.run, forked.agent.name)
         self._thread.call(partial(take_up, self._engine, forked.run))
         return Run(self, forked.run, known.read_output)
-
-    def resume(self, run: str) -> None:
-        """Go on with a run that is paused."""
-        self.tell(run, RunResumed(code=VERSION, reason="resumed by the caller"))
-
-    def tell(self, run: str, event: Event, *, command: str | None = None) -> None:
-        """Append something that somebody outside says. Raises UsageError when it cannot apply."""
-        self._check_open()
-        committed: Future[None] = Future()
-        opening = Opening(event, "user", "outside", command=command, told=_teller(committed))
-        self._thread.call(lambda: self._engine.arrive(run, opening))
-        committed.result()
-
-    def approvals(self, run: str | None = None) -> list[OpenApproval]:
-        """What waits for a person: of one run, or of all that are open."""
-        runs = self._index.open_runs() if run is None else [run]
-        engine = self._engine
-        states = self._thread.call(lambda: [engine.state(each) for each in runs])
-        return [waiting for state in states for waiting in open_approvals(state)]
-
-    def edited_plan(self, run: str, steps: Sequence[Mapping[str, Json]]) -> tuple[PlanStep, ...]:
-        """Other steps for a plan under review, checked and completed. Raises UsageError."""
-        text = json.dumps({"steps": [dict(step) for step in steps]})
-        return self._thread.call(lambda: edited_plan(text, self._engine.state(run)))
-
-    def resolve(self, run: str, call: int, *, succeeded: bool, note: str = "") -> None:
-        """Say what became of a call whose outcome is unknown: in its run, or after its end."""
-        event = ToolResolved(run=run, call=call, succeeded=succeeded, note=note)
-        self._resolve_call(run, event, None)
-
-    def _resolve_call(self, run: str, event: ToolResolved, command: str | None) -> None:
-        unknown_call(self._log, run, event.call)
-        if self.status(run) in ENDINGS.values():
-            append_event(self._log, event, time.time_ns() // 1000, command)
-        else:
-            self.tell(run, event, command=command)
-
-    def facts(self, entity: str | None = None, as_of: int | None = None) -> list[Fact]:
-        """What the runs have learned of an entity, or of all: now, or at a position of the log."""
-        return known(self._log, entity, as_of)
-
-    def retract(self, run: str, seq: int, reason: str = "") -> Retraction:
-        """Take back a record (a fact, a tool's result) and every fact that derives from it.
-
-        What had used it is in the answer. Raises UsageError for a record that there is not.
-        """
-        return retract(self._log, run, seq, reason)
-
-    def remember(
-        self,
-        text: str,
-        namespace: str,
-        *,
-        metadata: Mapping[str, str] | None = None,
-        importance: float = 0.5,
-    ) -> str:
-        """Have a namespace (a user, a customer, a project) remember a text; the memory's id."""
-        return self._memories.remember(text, namespace, metadata or {}, importance)
-
-    def recall(
-        self,
-        query: str,
-        namespace: str,
-        *,
-        limit: int = 5,
-        metadata: Mapping[str, str] | None = None,
-    ) -> list[Remembered]:
-        """The memories of one namespace that share words with the query, the nearest first."""
-        return self._memories.recall(query, namespace, limit, metadata or {})
-
-    def forget(self, memory: str, reason: str = "") -> None:
-        """Recall a memory no more; it stays in the log. Raises UsageError."""
-        self._memories.forget(memory, reason)
-
-    def _serve(self, command: Command) -> None:
-        run, event = find_run(self._log, command.run), command.event()
-        if isinstance(event, ToolResolved):
-            self._resolve_call(run, event, command.id)
-        else:
-            self.tell(run, event, command=command.id)
-
-    def status(self, run: str) -> Status:
-        """running, paused, finished, failed or cancelled. Raises UnknownRun."""
-        return self._thread.call(lambda: self._engine.status(run))
-
-    def outcome(self, run: str) -> Future[Ended]:
-        """What a run gave, once it has ended; RunNotFinished when that is no answer."""
-        waiting = Waiting(run, self._records)
-        self._thread.call(lambda: waiting.begin(self._hub, self._engine.settled))
-        return waiting.answer
-
-    def listen_records(self, run: str) -> Listening[Record]:
-        """Every record of a run, those to come included."""
-        return Listening(self._hub, run, lambda: self._records(run), Record)
-
-    def listen_text(self, run: str) -> Listening[Piece]:
-        """The model's text as it comes."""
-        return Listening(self._hub, run, lambda: self._records(run), Piece)
-
-    def listen(self, run: str) -> Listening[Record | Piece]:
-        """Records and text in the order in which they come, from the run's first record on."""
-        return Listening(self._hub, run, lambda: self._records(run), Record, Piece)
 
     def serve(
         self, *, host: str = "127.0.0.1", port: int = 0, approvals: bool = True
@@ -467,8 +323,8 @@ class Runtime:
         self._thread.wait_for(self._settle())
         self._hub.close()
         self._thread.close()
-        self._workers.close()
-        self._toolbox.close()
+        self._cast.workers.close()
+        self._cast.toolbox.close()
         self._memories.close()
         if self._own_log:
             self._log.close()
@@ -480,30 +336,7 @@ class Runtime:
         await self._engine.effects.settle(self._drain_seconds)
         await self._engine.quiet()
         self._engine.stop()
-        await self._models.close()
-
-    def _check_open(self) -> None:
-        if self._closed:
-            msg = "the runtime is closed"
-            raise UsageError(msg)
-
-    def _records(self, run: str, after: int = 0) -> Iterator[Record]:
-        return (decode(row, self._log.body) for row in self._log.read(run, after))
-
-    def _model_of(self, agent: str) -> Model:
-        return self._models.of(self._agents[agent])
-
-    def _rule_of(self, agent: str, rule: Rule) -> Callable[..., object] | None:
-        known = self._agents[agent]
-        match rule:
-            case "router":
-                return known.router
-            case "output":
-                return known.check_output
-            case "strategy":
-                return known.strategy if callable(known.strategy) else None
-            case _:
-                return known.function
+        await self._cast.models.close()
 
     def __enter__(self) -> Self:
         return self
@@ -519,13 +352,3 @@ class Runtime:
 
 def _as_text(answer: str, _: Json) -> str:
     return answer
-
-
-def _teller(committed: "Future[None]") -> Callable[[Exception | None], None]:
-    def told(error: Exception | None) -> None:
-        if error is None:
-            committed.set_result(None)
-        else:
-            committed.set_exception(error)
-
-    return told
