@@ -16,7 +16,8 @@ from playhead.events.routing import Target
 from playhead.events.runs import LimitReached
 from playhead.events.steps import StepFailed
 from playhead.projections.pricing import most, picodollars
-from playhead.projections.run_state import RunState, Step
+from playhead.projections.run_state import RunState
+from playhead.projections.step_state import Step
 from playhead.projections.targets import FALLS_BACK, max_tokens, ring
 
 CAUTION = 1.02

@@ -16,8 +16,9 @@ from playhead.events.record import Record
 from playhead.events.runs import CancelRequested, RunFinished, RunStarted
 from playhead.events.spec import Parent
 from playhead.events.version import VERSION
-from playhead.projections.run_state import Call, RunState
+from playhead.projections.run_state import RunState
 from playhead.projections.span_ids import child_traceparent
+from playhead.projections.step_state import Call
 
 CANCELLED = "the run that wanted it was cancelled"
 

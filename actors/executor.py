@@ -18,7 +18,8 @@ from playhead.events.runs import LimitReached
 from playhead.events.spec import text_of
 from playhead.events.steps import StepFailed, StepFinished
 from playhead.events.tool_calls import ToolRequested
-from playhead.projections.run_state import RunState, Step
+from playhead.projections.run_state import RunState
+from playhead.projections.step_state import Step
 from playhead.tools.model_rules import ask_output, ask_router
 from playhead.tools.outputs import parse_output
 

@@ -20,6 +20,7 @@ from playhead.events.record import Record
 from playhead.events.runs import RunStarted
 from playhead.events.spec import Past
 from playhead.projections.context import Context
+from playhead.projections.fold import fold
 from playhead.projections.run_state import RunState
 
 
@@ -94,7 +95,7 @@ def _past(log: Reader, run: str) -> Past | None:
 def _folded(log: Reader, run: str, to: int | None, past: Context | None) -> RunState:
     state = RunState(run, past)
     for row in log.read(run, 0, to):
-        state.fold(decode(row, log.body))
+        fold(state, decode(row, log.body))
     return state
 
 

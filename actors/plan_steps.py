@@ -14,7 +14,7 @@ from playhead.events.tool_calls import (
 )
 from playhead.projections.plan import Plan
 from playhead.projections.references import Reference, Unresolved, follow
-from playhead.projections.run_state import Step
+from playhead.projections.step_state import Step
 from playhead.tools.outputs import structured
 
 REJECTIONS = 2

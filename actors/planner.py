@@ -24,7 +24,8 @@ from playhead.events.runs import (
 from playhead.events.steps import Purpose, StepFailed, StepFinished, StepStarted
 from playhead.projections.plan import PLANNING
 from playhead.projections.references import as_text
-from playhead.projections.run_state import RunState, Stop
+from playhead.projections.run_state import RunState
+from playhead.projections.step_state import Stop
 from playhead.tools.outputs import misfit
 from playhead.tools.plain import ask_plainly
 

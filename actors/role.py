@@ -14,7 +14,8 @@ from playhead.events.model_calls import ModelRequested
 from playhead.events.record import Record
 from playhead.events.request import Request
 from playhead.events.runs import LimitReached
-from playhead.projections.run_state import Call, RunState
+from playhead.projections.run_state import RunState
+from playhead.projections.step_state import Call
 
 RoleName: TypeAlias = Literal["planner", "executor", "tool", "memory"]
 

@@ -10,7 +10,8 @@ from playhead.events.model_calls import ModelRequested
 from playhead.events.prices import PICODOLLARS
 from playhead.events.spec import Limits
 from playhead.events.steps import StepFailed
-from playhead.projections.run_state import RunState, Step
+from playhead.projections.run_state import RunState
+from playhead.projections.step_state import Step
 
 LEAST = 3
 """Rounds that a step may always use, if the run has them: to call a tool and to answer."""

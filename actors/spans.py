@@ -18,6 +18,7 @@ from playhead.events.program_logger import ProgramLogger
 from playhead.events.record import Record
 from playhead.events.request import Request
 from playhead.events.runs import RunStarted
+from playhead.projections.fold import fold
 from playhead.projections.run_state import RunState
 from playhead.projections.semconv import LATEST, Names
 from playhead.projections.span_data import SpanData
@@ -139,7 +140,7 @@ def _told_turns(
     for turn in _turns(_records(log, trace.run, to)):
         if state is not None:
             for record in turn:
-                state.fold(record)
+                fold(state, record)
         yield turn, None if state is None else state.requests
 
 

@@ -14,7 +14,8 @@ from playhead.events.record import Record
 from playhead.events.runs import LimitReached, TimeReached
 from playhead.events.spec import AgentSpec, Retry
 from playhead.events.tool_calls import ToolFailed, ToolRefused, ToolRequested, ToolStarted
-from playhead.projections.run_state import Call, RunState
+from playhead.projections.run_state import RunState
+from playhead.projections.step_state import Call
 from playhead.tools.approvals import ask_approval, binding, matches
 from playhead.tools.arguments import check, suggest_tool
 from playhead.tools.calling import given_up, probe_call

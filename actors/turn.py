@@ -15,6 +15,7 @@ from playhead.events.log import Append
 from playhead.events.model_calls import address
 from playhead.events.record import Origin, Record, Stored
 from playhead.events.runs import RunStarted
+from playhead.projections.fold import fold
 from playhead.projections.run_state import RunState
 
 
@@ -122,7 +123,7 @@ class Turn:
     def _add(self, record: Record) -> Record:
         row, bodies = seal(record, self.state.head.hash)
         record = record._replace(hash=row.hash)
-        self.state.fold(record)
+        fold(self.state, record)
         self._rows.append(row)
         self.records.append(record)
         self.bodies.update(bodies)

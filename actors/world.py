@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 from playhead.events.children import ChildFinished
 from playhead.events.record import Record
 from playhead.events.request import Model
-from playhead.projections.run_state import Call
+from playhead.projections.step_state import Call
 from playhead.tools.cache_watch import CacheWatch
 from playhead.tools.context import Results, Secrets, from_environment
 from playhead.tools.tool import AnyTool

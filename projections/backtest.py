@@ -15,6 +15,7 @@ from playhead.events.prices import PICODOLLARS
 from playhead.events.record import Record
 from playhead.events.spec import Threshold
 from playhead.events.tool_calls import ToolStarted
+from playhead.projections.fold import fold
 from playhead.projections.metrics import RunMetrics
 from playhead.projections.run_state import RunState
 from playhead.projections.trail import PATTERNS, Trail
@@ -119,7 +120,7 @@ class _Seen:
     """Step -> pattern -> the count at which a warning would have been given."""
 
     def fold(self, record: Record) -> None:
-        self.state.fold(record)
+        fold(self.state, record)
         over = self._over(record)
         if over is not None:
             # What would have been the next to start would not have: it is not counted as begun.

@@ -11,6 +11,7 @@ from playhead.events.kinds import OUTCOMES
 from playhead.events.learning import ContextCompressed, FactLearned
 from playhead.events.model_calls import ModelRequested
 from playhead.events.record import Record
+from playhead.projections.fold import fold
 from playhead.projections.run_state import RunState
 
 FOLLOWS = frozenset({
@@ -29,7 +30,7 @@ def spread(state: RunState, records: Iterable[Record], marks: set[Mark]) -> Iter
     `state` is the run's before its first record.
     """
     for record in records:
-        state.fold(record)
+        fold(state, record)
         if _used(state, record, record.event, marks):
             marks.add((state.run, record.seq))
             yield record

@@ -14,6 +14,7 @@ from playhead.events.runs import RunStarted
 from playhead.projections.approvals import OpenApproval, open_approvals
 from playhead.projections.compression import Piece
 from playhead.projections.context import NOT_RUN
+from playhead.projections.fold import fold
 from playhead.projections.measure import Measure
 from playhead.projections.run_rows import Row, RunRows
 from playhead.projections.run_state import RunState
@@ -121,7 +122,7 @@ class Reading:
             record = self.records[seq - 1]
             state = self._state_at(seq - 1)
             known = {each for each, _ in _messages(state, _step(state, record))}
-            state.fold(record)
+            fold(state, record)
             step = _step(state, record)
             after = _messages(state, step)
             said = [_said(each, piece.sources, each not in known) for each, piece in after]
@@ -144,7 +145,7 @@ class Reading:
             past = recall_session(self._reader, started.past) if started is not None else None
             self._state = RunState(self.run, past)
         for record in self.records[self._state.head.seq : seq]:
-            self._state.fold(record)
+            fold(self._state, record)
         return self._state
 
 

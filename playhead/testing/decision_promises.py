@@ -20,6 +20,7 @@ from playhead.events.tool_calls import (
     ToolStarted,
     ToolSucceeded,
 )
+from playhead.projections.fold import fold
 from playhead.projections.run_state import RunState
 from playhead.testing.evidence import Evidence, Promise, spec_of
 from playhead.testing.ledger import uses
@@ -167,7 +168,7 @@ def valid_request_at_every_prefix(e: Evidence) -> Iterator[str]:
     for run, records in e.records.items():
         state = _begin(e, run)
         for record in records:
-            state.fold(record)
+            fold(state, record)
             for step in state.steps.values():
                 wrong = invalid_request(step.context.request("m").body)
                 if wrong is not None:
@@ -185,7 +186,7 @@ def the_model_is_told_the_truth(e: Evidence) -> Iterator[str]:
         state = _begin(e, run)
         became: dict[tuple[str, str], bool] = {}
         for record in records:
-            state.fold(record)
+            fold(state, record)
             _note_result(records, record, became)
             if isinstance(record.event, ModelRequested):
                 body = state.requests[record.seq].body

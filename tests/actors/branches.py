@@ -27,6 +27,7 @@ from playhead.events.runs import RunStarted, StrategyChosen
 from playhead.events.spec import AgentSpec, Usage
 from playhead.events.steps import StepStarted
 from playhead.events.tool_calls import ToolStarted, ToolSucceeded
+from playhead.projections.fold import fold
 from playhead.projections.pricing import cost_of, most
 from playhead.projections.run_state import RunState
 from playhead.projections.targets import max_tokens, target_of
@@ -140,7 +141,7 @@ class Life:
         """The process dies: what it knew is folded again, open calls are interrupted."""
         self.state = RunState("run")
         for record in self.records:
-            self.state.fold(record)
+            fold(self.state, record)
         self.interrupted = set(self.state.open)
 
     def step(self) -> None:

@@ -10,6 +10,7 @@ from playhead.actors.replay import replay
 from playhead.events.memory_log import MemoryLog
 from playhead.events.steps import StepFinished, StepStarted
 from playhead.events.tool_calls import ToolStarted, ToolSucceeded
+from playhead.projections.fold import fold
 from playhead.projections.run_state import RunState
 from playhead.testing import ScriptedModel, call
 from playhead.testing.validity import invalid_request
@@ -87,7 +88,7 @@ def test_after_a_crash_at_any_record_the_plan_comes_to_the_same_end(crash: int) 
 def _requests_are_valid(log: MemoryLog, run: str) -> None:
     state = RunState(run)
     for record in records(log, run):
-        state.fold(record)
+        fold(state, record)
         for step_ in state.steps.values():
             assert invalid_request(step_.context.request("m").body) is None
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from playhead import Agent, Limits, MemoryRules, tool
 from playhead.events.record import Record
+from playhead.projections.fold import fold
 from playhead.projections.run_state import RunState
 from playhead.testing import ScriptedModel, call
 from playhead.testing.scripted import BYTES_A_TOKEN, Scripted
@@ -62,5 +63,5 @@ def sent_tokens(model: ScriptedModel) -> list[int]:
 def folded(records: list[Record]) -> RunState:
     state = RunState(records[0].run)
     for record in records:
-        state.fold(record)
+        fold(state, record)
     return state

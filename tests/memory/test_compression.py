@@ -14,6 +14,7 @@ from playhead import Agent, Limits, MemoryRules, UsageError
 from playhead.events.errors import ModelError
 from playhead.events.learning import ContextCompressed
 from playhead.events.model_calls import ModelRequested
+from playhead.projections.fold import fold
 from playhead.projections.run_state import RunState
 from playhead.testing import ScriptedModel, call
 from playhead.testing.validity import invalid_request
@@ -71,7 +72,7 @@ def test_a_summary_says_which_records_it_covers_and_the_last_rounds_stay_verbati
     state = RunState(run)
     for record in found:
         before = [len(s.context.messages) for s in state.steps.values()]
-        state.fold(record)
+        fold(state, record)
         if isinstance(record.event, ContextCompressed):
             context = state.steps["main"].context
             assert record.event.covers[0].first < record.event.covers[-1].last < record.seq
@@ -167,7 +168,7 @@ def test_at_every_prefix_the_request_is_valid_and_holds_the_goal(
         assert made.replay(result.run_id).matches
     state = RunState(result.run_id)
     for record in found:
-        state.fold(record)
+        fold(state, record)
         for step in state.steps.values():
             body = step.context.request("m").body
             assert invalid_request(body) is None, record.seq

@@ -1,0 +1,45 @@
+"""How each kind of event changes the state of its run: in place, O(1) a record.
+
+The folds lie on pages by subject; this is their table.
+"""
+
+from playhead.events.kinds import OUTCOMES
+from playhead.events.log import Head
+from playhead.events.record import Record
+from playhead.projections.fold_calls import CALLS
+from playhead.projections.fold_models import MODELS
+from playhead.projections.fold_runs import RUNS
+from playhead.projections.fold_steps import STEPS
+from playhead.projections.run_state import Folder, RunState
+
+
+def fold(state: RunState, record: Record) -> None:
+    """Take in the run's next record."""
+    state.run = record.run  # in a fork's past its parent's
+    state.head = Head(record.seq, record.hash)
+    state.at = record.at
+    if record.held:
+        state.held.append(record)
+    elif record.origin != "decided" and not state.held:
+        state.ended.clear()
+    if record.origin != "decided" and record.event.kind != "run_forked":
+        state.last = record
+    if record.event.kind in OUTCOMES:
+        state.ended[record.cause or 0] = state.open.pop(record.cause or 0)
+    folder = FOLDS.get(record.event.kind)
+    if folder is None:
+        state.strange = state.strange or record.event.kind
+    else:
+        folder(state, record, record.event)
+
+
+def _nothing(*_: object) -> None:
+    """The kind changes nothing that a decision looks at."""
+
+
+UNSEEN = (
+    "strategy_chosen", "tool_pinned", "fact_learned", "extraction_ended", "fact_retracted",
+    "memory_stored", "memory_forgotten",
+)  # fmt: skip
+
+FOLDS: dict[str, Folder] = {**RUNS, **STEPS, **MODELS, **CALLS, **dict.fromkeys(UNSEEN, _nothing)}
