@@ -7,7 +7,7 @@ says what is so.
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from playhead.events import forks, learning, model_calls, runs, steps, tool_calls
+from playhead.events import forks, learning, model_calls, runs, tool_calls
 from playhead.events.event import Block, Event
 from playhead.events.kinds import ENDINGS
 from playhead.events.log import Head
