@@ -33,6 +33,7 @@ PERFORMS: Mapping[str, RoleName] = {
     "rule_asked:strategy": "planner",
     "rule_asked:function": "planner",
     "child_started": "tool",
+    "recall_requested": "memory",
 }
 """Intent, or intent:purpose, -> the role that performs it."""
 
@@ -54,6 +55,8 @@ DECIDES: Mapping[str, RoleName] = {
     "context_compressed": "memory",
     "answer_reached": "planner",
     "fact_learned": "memory",
+    "memory_stored": "memory",
+    "recall_requested": "memory",
     "extraction_ended": "memory",
     "tool_requested": "executor",
     "output_rejected": "executor",

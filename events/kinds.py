@@ -68,6 +68,7 @@ INTENTS: Mapping[str, frozenset[str]] = {
     "tool_started": frozenset({"tool_succeeded", "tool_failed", "tool_outcome_unknown"}),
     "rule_asked": frozenset({"rule_answered"}),
     "child_started": frozenset({"child_finished"}),
+    "recall_requested": frozenset({"memory_recalled"}),
 }
 """Intent -> the outcomes that may end it."""
 

@@ -64,6 +64,10 @@ class FactLearned(Event):
     quote: str = ""
     """The words that say it."""
     confidence: float
+    namespace: str = ""
+    """The namespace that the run works for: its later runs are told."""
+    fork: str | None = None
+    """The fork that it stays in until it is promoted."""
 
 
 class ExtractionEnded(Event):
@@ -95,10 +99,21 @@ class FactRetracted(Event):
     """The facts taken back."""
     influenced: tuple[Place, ...] = ()
     """The replies, calls and answers that had used it."""
+    memories: tuple[str, ...] = ()
+    """The memories that were stored from it: they are recalled no more."""
+
+
+class LearningsPromoted(Event):
+    """What a fork has learned and stored so far counts from here on, as any other run's does."""
+
+    kind: Literal["learnings_promoted"] = "learnings_promoted"
+    run: str
+    """The fork; the runs that it started are promoted with it."""
+    reason: str = ""
 
 
 class MemoryStored(Event):
-    """Somebody gave a namespace something to remember, across runs."""
+    """A namespace is to remember something, across runs: somebody says so, or a run's tool."""
 
     kind: Literal["memory_stored"] = "memory_stored"
     id: str
@@ -108,6 +123,57 @@ class MemoryStored(Event):
     """For filters."""
     importance: float = 0.5
     """From 0 to 1."""
+    fork: str | None = None
+    """The fork that it stays in until it is promoted."""
+
+
+class Recalled(Data):
+    """A memory as a search found it."""
+
+    id: str
+    text: str
+    score: float
+    """Higher is nearer; of that search only."""
+    at: int
+    """When it was stored: microseconds since the epoch."""
+    run: str
+    """The stream of its MemoryStored: a run, or memory/NAMESPACE."""
+    seq: int
+    """Of its MemoryStored."""
+
+
+class KnownFact(Data):
+    """A fact as it was known when it was recalled."""
+
+    entity: str
+    field: str
+    value: Json = None
+    run: str
+    seq: int
+    """Of its FactLearned."""
+
+
+class RecallRequested(Event):
+    """Before its first step the run asks what its namespace remembers of the goal."""
+
+    kind: Literal["recall_requested"] = "recall_requested"
+    namespace: str
+    query: str
+    limit: int
+
+
+class MemoryRecalled(Event):
+    """What was found. Nothing, or an error, stops no run."""
+
+    kind: Literal["memory_recalled"] = "memory_recalled"
+    memories: tuple[Recalled, ...] = ()
+    """The nearest first."""
+    facts: tuple[KnownFact, ...] = ()
+    """What runs of the namespace have learned, the newest first."""
+    position: int = 0
+    """The position in the log that the index had reached."""
+    error: str | None = None
+    duration_ms: float | None = None
 
 
 class MemoryForgotten(Event):

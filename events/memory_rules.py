@@ -1,5 +1,7 @@
 """How an agent remembers, as data: the thresholds and the schema that RunStarted records."""
 
+from typing import NamedTuple
+
 from playhead.events.event import Data, Json
 
 
@@ -12,6 +14,19 @@ class FactSchema(Data):
     """JSON schema of the model (an object); each property is a fact."""
     entity: str = ""
     """Whom the facts are about; empty where the model is to say it."""
+
+
+class Scope(NamedTuple):
+    """What a run may recall, and where what it stores goes."""
+
+    namespace: str = ""
+    forks: tuple[str, ...] = ()
+    """The forks that it is, or was started by: it knows what they keep to themselves."""
+
+    @property
+    def fork(self) -> str | None:
+        """The fork that what it learns stays in."""
+        return self.forks[-1] if self.forks else None
 
 
 class MemoryRules(Data):
@@ -29,3 +44,7 @@ class MemoryRules(Data):
     """The longest summary."""
     facts: FactSchema | None = None
     """What is extracted after the answer; None for nothing."""
+    namespace: str = ""
+    """Whose memory the runs read and write: a user, a customer, a project; empty for none."""
+    recall: int = 5
+    """Memories that a run is told of before its first step; 0 for none."""

@@ -198,6 +198,8 @@ class Parent(Data):
     run: str
     seq: int
     """Of its ChildStarted."""
+    forks: tuple[str, ...] = ()
+    """The forks that the other run is, or was started by."""
 
 
 class Past(Data):

@@ -6,12 +6,17 @@ Dropped and folded again it gives the same answers: everything in it comes from 
 import json
 import re
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlite_utils import Database
 
-from playhead.events.learning import MemoryForgotten, MemoryStored
+from playhead.events.learning import (
+    FactRetracted,
+    LearningsPromoted,
+    MemoryForgotten,
+    MemoryStored,
+)
 from playhead.events.record import Record
 
 WORD = re.compile(r"\w+")
@@ -29,6 +34,9 @@ class Memory(NamedTuple):
     """Microseconds since the epoch."""
     position: int
     """In the log."""
+    run: str
+    """The stream of its record: a run, or memory/NAMESPACE."""
+    seq: int
     score: float
     """Higher is nearer; of this search only."""
 
@@ -37,41 +45,57 @@ class Recall:
     """The view `recall`. Query it with `search`."""
 
     name = "recall"
-    version = 1
-    kinds = frozenset({"memory_stored", "memory_forgotten"})
+    version = 2
+    kinds = frozenset({
+        "memory_stored", "memory_forgotten", "fact_retracted", "learnings_promoted",
+    })  # fmt: skip
 
     def create(self, db: Database) -> None:
         """Make the table and its index."""
         connection: sqlite3.Connection = db.conn
         connection.execute(
             "CREATE TABLE recall (position INTEGER PRIMARY KEY, id TEXT UNIQUE, namespace TEXT,"
-            " text TEXT, metadata TEXT, importance REAL, at INTEGER) STRICT"
+            " text TEXT, metadata TEXT, importance REAL, at INTEGER, run TEXT, seq INTEGER,"
+            " fork TEXT) STRICT"
         )
         connection.execute(
             "CREATE VIRTUAL TABLE recall_words USING fts5(text, tokenize = 'porter unicode61')"
         )
 
     def apply(self, connection: sqlite3.Connection, record: Record) -> None:
-        """Add a memory, or drop one."""
-        event = record.event
-        if isinstance(event, MemoryStored):
-            added = connection.execute(
-                "INSERT OR IGNORE INTO recall VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [
-                    record.position, event.id, event.namespace, event.text,
-                    json.dumps(event.metadata), event.importance, record.at,
-                ],
-            )  # fmt: skip
-            if added.rowcount:
-                connection.execute(
-                    "INSERT INTO recall_words (rowid, text) VALUES (?, ?)",
-                    [record.position, event.text],
-                )
-        elif isinstance(event, MemoryForgotten):
-            gone = "(SELECT position FROM recall WHERE id = ? AND namespace = ?)"
-            which = [event.id, event.namespace]
-            connection.execute(f"DELETE FROM recall_words WHERE rowid = {gone}", which)
-            connection.execute("DELETE FROM recall WHERE id = ? AND namespace = ?", which)
+        """Add a memory, drop some, or let a fork's be everybody's."""
+        match record.event:
+            case MemoryStored() as event:
+                _add(connection, record, event)
+            case MemoryForgotten(id=memory):
+                _drop(connection, memory)
+            case FactRetracted(memories=memories):
+                for memory in memories:
+                    _drop(connection, memory)
+            case LearningsPromoted(run=fork):
+                connection.execute("UPDATE recall SET fork = NULL WHERE fork = ?", [fork])
+            case _:
+                pass
+
+
+def _add(connection: sqlite3.Connection, record: Record, event: MemoryStored) -> None:
+    added = connection.execute(
+        "INSERT OR IGNORE INTO recall VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            record.position, event.id, event.namespace, event.text, json.dumps(event.metadata),
+            event.importance, record.at, record.run, record.seq, event.fork,
+        ],
+    )  # fmt: skip
+    if added.rowcount:
+        connection.execute(
+            "INSERT INTO recall_words (rowid, text) VALUES (?, ?)", [record.position, event.text]
+        )
+
+
+def _drop(connection: sqlite3.Connection, memory: str) -> None:
+    gone = "(SELECT position FROM recall WHERE id = ?)"
+    connection.execute(f"DELETE FROM recall_words WHERE rowid = {gone}", [memory])
+    connection.execute("DELETE FROM recall WHERE id = ?", [memory])
 
 
 def search(
@@ -80,8 +104,12 @@ def search(
     namespace: str,
     limit: int = 5,
     metadata: Mapping[str, str] | None = None,
+    forks: Sequence[str] = (),
 ) -> list[Memory]:
-    """The memories of one namespace that share words with the query, the nearest first."""
+    """The memories of one namespace that share words with the query, the nearest first.
+
+    What a fork keeps to itself is left out, but for these forks.
+    """
     words = " OR ".join(f'"{word}"' for word in WORD.findall(query))
     if not words:
         return []
@@ -89,9 +117,11 @@ def search(
     same = " AND json_extract(metadata, '$.' || json_quote(?)) = ?" * len(metadata or {})
     rows = connection.execute(
         "SELECT id, namespace, recall.text, metadata, importance, at, position,"
-        " -bm25(recall_words) FROM recall_words JOIN recall ON position = recall_words.rowid"
+        " run, seq, -bm25(recall_words)"
+        " FROM recall_words JOIN recall ON position = recall_words.rowid"
         f" WHERE recall_words MATCH ? AND namespace = ?{same}"
+        " AND (fork IS NULL OR fork IN (SELECT value FROM json_each(?)))"
         " ORDER BY bm25(recall_words), position DESC LIMIT ?",
-        [words, namespace, *wanted, limit],
+        [words, namespace, *wanted, json.dumps(forks), limit],
     )
     return [Memory(*row)._replace(metadata=json.loads(row[3])) for row in rows]

@@ -68,6 +68,9 @@ WORDS: Mapping[str, tuple[Heading, str]] = {
     "limit_reached": ("Limit", "{e.limit} is {e.maximum:g}, wanted {e.wanted:g}"),
     "fact_learned": ("Note", "learned: {e.entity}: {e.field} = {e.value} (records {e.sources})"),
     "fact_retracted": ("Note", "record {e.seq} of {e.run} was taken back. {e.reason}"),
+    "learnings_promoted": ("Note", "what {e.run} has learned was promoted. {e.reason}"),
+    "memory_stored": ("Note", "remembered in {e.namespace}: {e.text}"),
+    "memory_forgotten": ("Note", "memory {e.id} was forgotten. {e.reason}"),
     "context_filled": ("Note", "about {e.tokens} tokens wait to be sent, over {e.threshold}"),
     "budget_neared": ("Limit", "the cost nears the cap of ${e.maximum:g}"),
     "time_reached": ("Limit", "{e.due}: its time has come"),
@@ -92,6 +95,10 @@ def _told(event: Event) -> Told:
             return [("Retry", f"attempt {attempt} of the tool call")]
         case steps.StepStarted() | steps.StepFinished() | steps.StepFailed():
             return _step(event)
+        case learning.ContextCompressed():
+            return [("Note", _compressed(event))]
+        case learning.MemoryRecalled():
+            return _recalled(event)
         case _ if event.kind in WORDS:
             heading, words = WORDS[event.kind]
             return [(heading, words.format(e=event).strip())]
@@ -106,8 +113,6 @@ def _done(event: Event) -> Told:
             return [("Action", f"{tool}({call_text(arguments)})")]
         case tool_calls.ToolSucceeded(result=result):
             return [("Observation", result_text(result))]
-        case learning.ContextCompressed():
-            return [("Note", _compressed(event))]
         case children.ChildFinished(status=status, answer=answer, message=message):
             went_well = status == "finished"
             return [("Observation", answer) if went_well else ("Failed", f"{status}: {message}")]
@@ -136,6 +141,14 @@ def _step(event: steps.StepStarted | steps.StepFinished | steps.StepFailed) -> T
             return [("Done", step)]
         case _:
             return []
+
+
+def _recalled(event: learning.MemoryRecalled) -> Told:
+    if event.error is not None:
+        return [("Failed", f"recall: {event.error}")]
+    found = [f"recalled: {memory.text}" for memory in event.memories]
+    found += [f"known: {fact.entity}: {fact.field} = {fact.value}" for fact in event.facts]
+    return [("Note", "\n".join(found))] if found else []
 
 
 def _compressed(event: learning.ContextCompressed) -> str:

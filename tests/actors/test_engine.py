@@ -28,7 +28,7 @@ from tests.actors.test_guards import pay, until
 OUTSIDE = {
     "run_started", "message_received", "cancel_requested", "time_reached", "approval_decided",
     "run_paused", "run_resumed", "tool_resolved", "tool_pinned", "run_forked", "fact_retracted",
-    "memory_stored", "memory_forgotten",
+    "memory_forgotten", "learnings_promoted",
 }  # fmt: skip
 """Kinds that no role decides: somebody outside, or the runtime, brings them."""
 
