@@ -4,7 +4,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -25,14 +25,21 @@ class Recollection:
     def __init__(self, log: Reader) -> None:
         self._reader = log
         self._views: Views | None = None
+        self.reached = 0
+        """The position in the log up to which the last search saw everything."""
         self._lock = threading.Lock()
 
     def recall(
-        self, query: str, namespace: str, limit: int = 5, metadata: Mapping[str, str] | None = None
+        self,
+        query: str,
+        namespace: str,
+        limit: int = 5,
+        metadata: Mapping[str, str] | None = None,
+        forks: Sequence[str] = (),
     ) -> list[Memory]:
-        """The memories of a namespace that are nearest to the query."""
+        """The memories of a namespace that are nearest to the query; these forks' own too."""
         with self._lock:
-            return search(self._caught_up().connection, query, namespace, limit, metadata)
+            return search(self._caught_up().connection, query, namespace, limit, metadata, forks)
 
     def namespace_of(self, memory: str) -> str | None:
         """The namespace that remembers it; None when none does."""
@@ -54,7 +61,7 @@ class Recollection:
             stored = isinstance(path, Path) and os.access(path.parent, os.W_OK)
             where = views_path(path) if isinstance(path, Path) and stored else ":memory:"
             self._views = Views(self._reader, where, [Recall()])
-        self._views.catch_up()
+        self.reached = self._views.catch_up()
         return self._views
 
     def __enter__(self) -> Self:
