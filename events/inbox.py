@@ -11,15 +11,17 @@ import time
 import uuid
 from pathlib import Path
 from threading import RLock
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
-from sqlite_utils import Database
 
 from playhead.events.driver import BUSY_MS
 from playhead.events.errors import LogTooNew, NotStorable
 from playhead.events.event import Event
 from playhead.events.kinds import KINDS, encode, stored_kind
+
+if TYPE_CHECKING:
+    from sqlite_utils.db import Table
 
 FORMAT = 1
 """`PRAGMA user_version` of an inbox."""
@@ -103,7 +105,7 @@ class Inbox:
         at = time.time_ns() // 1000
         put = Command(command or uuid.uuid4().hex, run, kind, version, data, at)
         with self._lock:
-            Database(self._open(create=True)).table("commands").insert(put._asdict())
+            _commands(self._open(create=True)).insert(put._asdict())
         return put
 
     def waiting(self) -> list[Command]:
@@ -165,8 +167,14 @@ class Inbox:
             raise LogTooNew(str(self._path), found, FORMAT)
         if found < FORMAT:
             connection.execute("BEGIN IMMEDIATE")
-            Database(connection).table("commands").create(
+            _commands(connection).create(
                 COMMANDS, pk="id", not_null=set(list(COMMANDS)[:6]), strict=True, if_not_exists=True
             )
             connection.execute(f"PRAGMA user_version = {FORMAT}")
             connection.execute("COMMIT")
+
+
+def _commands(connection: sqlite3.Connection) -> "Table":
+    from sqlite_utils import Database  # slow to import, and most processes put no command
+
+    return Database(connection).table("commands")

@@ -3,14 +3,14 @@
 Where the program has configured structlog, its configuration holds. Where it has not, structlog's
 default would print to stdout; the standard library's logger of the same name is used instead, which
 shows warnings and errors on stderr unless the program says otherwise.
+
+structlog is not imported here, for it is slow to import: whoever has configured it has done so.
 """
 
 import logging
 import sys
 import traceback
 from typing import Any
-
-import structlog
 
 from playhead.events.secrets import hide_keys
 
@@ -20,7 +20,6 @@ class ProgramLogger:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._structured = structlog.get_logger(name)
 
     def info(self, event: str, **fields: Any) -> None:
         """Something to know."""
@@ -43,14 +42,21 @@ class ProgramLogger:
         if raised:
             fields["exception"] = _traceback(raised)
         said = {name: hide_keys(v) if isinstance(v, str) else v for name, v in fields.items()}
-        if structlog.is_configured():
+        structlog = configured_structlog()
+        if structlog is not None:
             try:
-                self._structured.log(level, event, **said)
+                structlog.get_logger(self._name).log(level, event, **said)
             except Exception as error:  # whatever a processor of the program's raises
                 print(f"playhead: the program log failed: {error!r}", file=sys.stderr)  # noqa: T201
             return
         words = " ".join(f"{name}={value}" for name, value in said.items())
         logging.getLogger(self._name).log(level, "%s %s", event, words)
+
+
+def configured_structlog() -> Any | None:
+    """The module structlog, where the program has configured it."""
+    structlog: Any = sys.modules.get("structlog")
+    return structlog if structlog is not None and structlog.is_configured() else None
 
 
 def _traceback(raised: object) -> str:

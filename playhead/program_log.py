@@ -7,15 +7,14 @@ line: its default prints to stdout, which is not ours. The arguments are the eve
 
 import sys
 from collections.abc import Sequence
-from typing import Any
-
-import structlog
+from typing import Any, cast
 
 from playhead.events.errors import UsageError
 from playhead.events.event import Event
 from playhead.events.kinds import OUTCOMES, decode
 from playhead.events.log import Reader
 from playhead.events.model_calls import ModelAnswered, ModelFailed, ModelRequested
+from playhead.events.program_logger import configured_structlog
 from playhead.events.record import Record
 from playhead.events.spec import text_of
 from playhead.events.tool_calls import (
@@ -29,8 +28,6 @@ from playhead.projections import semconv
 from playhead.projections.results import result_text
 from playhead.projections.run_state import RunState
 from playhead.projections.span_ids import Origin, origin_of, span_id
-
-logger = structlog.get_logger("playhead.calls")
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 INFO, WARNING = LEVELS["info"], LEVELS["warning"]
@@ -48,6 +45,8 @@ def log_to_stderr(level: str) -> None:
     if number is None:
         msg = f"PLAYHEAD_LOG_LEVEL is {level!r}: choose {', '.join(LEVELS)}"
         raise UsageError(msg)
+    import structlog
+
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -70,17 +69,19 @@ class ProgramLog:
 
     def committed(self, state: RunState, records: Sequence[Record]) -> None:
         """Write the lines of a turn. What the program's settings raise never harms the run."""
-        if not structlog.is_configured():
+        structlog = configured_structlog()
+        if structlog is None:
             return
         try:
-            self._committed(state, records)
+            self._committed(structlog, state, records)
         except Exception as error:  # whatever a processor of the program's raises
             print(f"playhead: the program log failed: {error!r}", file=sys.stderr)  # noqa: T201
 
-    def _committed(self, state: RunState, records: Sequence[Record]) -> None:
-        bound = logger.bind()
-        info = _wants(bound, INFO)
-        if not info and not _wants(bound, WARNING):
+    def _committed(self, structlog: Any, state: RunState, records: Sequence[Record]) -> None:
+        bound = structlog.get_logger("playhead.calls").bind()
+        stdlib: type = structlog.stdlib.BoundLogger
+        info = _wants(bound, INFO, stdlib)
+        if not info and not _wants(bound, WARNING, stdlib):
             return
         for record in records:
             line = self._line(state, record)
@@ -172,11 +173,12 @@ class ProgramLog:
             del self._wishes[key]
 
 
-def _wants(bound: object, level: int) -> bool:
+def _wants(bound: Any, level: int, stdlib: type) -> bool:
     """Whether lines of that level go anywhere: known of structlog's own filter and of stdlib's."""
-    if isinstance(bound, structlog.stdlib.BoundLogger):
+    kind = cast("type[object]", type(bound))
+    if issubclass(kind, stdlib):
         return bool(bound.isEnabledFor(level))
-    ask = getattr(type(bound), "is_enabled_for", None)
+    ask = getattr(kind, "is_enabled_for", None)
     return ask is None or bool(ask(bound, level))
 
 

@@ -7,14 +7,16 @@ of the log can still be asked.
 import json
 import sqlite3
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic_core import to_json
-from sqlite_utils import Database
 
 from playhead.events.event import Json
 from playhead.events.learning import FactLearned, FactRetracted, LearningsPromoted
 from playhead.events.record import Record
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
 COLUMNS = {
     "position": int, "run": str, "seq": int, "at": int, "schema_name": str, "entity": str,
@@ -50,7 +52,7 @@ class Facts:
     version = 2
     kinds = frozenset({"fact_learned", "fact_retracted", "learnings_promoted"})
 
-    def create(self, db: Database) -> None:
+    def create(self, db: "Database") -> None:
         """Make the table."""
         table = db.table("facts")
         table.create(COLUMNS, pk=("run", "seq"), strict=True)

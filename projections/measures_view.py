@@ -2,15 +2,16 @@
 
 import sqlite3
 from collections.abc import Iterable
-from typing import TypeAlias
-
-from sqlite_utils import Database
+from typing import TYPE_CHECKING, TypeAlias
 
 from playhead.events.forks import RunForked
 from playhead.events.log_events import RunsMoved
 from playhead.events.record import Record
 from playhead.events.runs import RunStarted
 from playhead.projections.measure import SEEN, Measure
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
 Kept: TypeAlias = tuple[int, Measure]
 """The position of a run's first record, and its measure."""
@@ -25,7 +26,7 @@ class MeasuresView:
     version = 2
     kinds = SEEN | {"runs_moved"}
 
-    def create(self, db: Database) -> None:
+    def create(self, db: "Database") -> None:
         """Make the table."""
         table = db.table("measures")
         columns = {

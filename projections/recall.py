@@ -7,9 +7,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
-
-from sqlite_utils import Database
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from playhead.events.learning import (
     FactRetracted,
@@ -18,6 +16,9 @@ from playhead.events.learning import (
     MemoryStored,
 )
 from playhead.events.record import Record
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
 WORD = re.compile(r"\w+")
 
@@ -50,7 +51,7 @@ class Recall:
         "memory_stored", "memory_forgotten", "fact_retracted", "learnings_promoted",
     })  # fmt: skip
 
-    def create(self, db: Database) -> None:
+    def create(self, db: "Database") -> None:
         """Make the table and its index."""
         connection: sqlite3.Connection = db.conn
         connection.execute(

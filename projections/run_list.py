@@ -1,15 +1,16 @@
 """The list of runs as a stored view: what runs there are, and what became of each."""
 
 import sqlite3
-from typing import Any, NamedTuple
-
-from sqlite_utils import Database
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from playhead.events.forks import RunForked
 from playhead.events.kinds import ENDINGS
 from playhead.events.log_events import RunsMoved
 from playhead.events.record import Record
 from playhead.events.runs import RunCancelled, RunFailed, RunPaused, RunResumed, RunStarted
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
 COLUMNS = {
     "run": str,
@@ -59,7 +60,7 @@ class RunList:
         "run_started", "run_forked", "run_paused", "run_resumed", "runs_moved", *ENDINGS,
     })  # fmt: skip
 
-    def create(self, db: Database) -> None:
+    def create(self, db: "Database") -> None:
         """Make the table."""
         table = db.table("runs")
         table.create(COLUMNS, pk="run", strict=True)

@@ -11,14 +11,15 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Protocol, runtime_checkable
-
-from sqlite_utils import Database
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from playhead.events.errors import LogError
 from playhead.events.kinds import decode
 from playhead.events.log import Reader
 from playhead.events.record import GENESIS, Record
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
 TOGETHER = 1000
 """Records folded in one transaction."""
@@ -45,7 +46,7 @@ class View(Protocol):
         """The kinds it wants to see; the others are not even decoded."""
         ...
 
-    def create(self, db: Database) -> None:
+    def create(self, db: "Database") -> None:
         """Make the tables. Inside a transaction: no BEGIN, no COMMIT."""
         ...
 
@@ -125,6 +126,8 @@ class Views:
             version, position, record_hash = found
             if version == view.version and self._hash_at(position) == record_hash:
                 return int(position)
+        from sqlite_utils import Database  # slow to import, and only needed here
+
         db = Database(self.connection, execute_plugins=False)
         for table in db.table_names():
             if table == view.name or table.startswith(f"{view.name}_"):
