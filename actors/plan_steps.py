@@ -34,7 +34,9 @@ def call_of_plan(plan: Plan, step: Step) -> Event:
         case ToolSucceeded(result=result):
             return StepFinished(step=step.id, answer="", output=result)
         case ChildFinished(status="finished", output=output, answer=answer):
-            return StepFinished(step=step.id, answer="", output=output or answer)
+            return StepFinished(
+                step=step.id, answer="", output=answer if output is None else output
+            )
         case ChildFinished(reason=reason, message=message):
             return _failed(step, reason or "child", message or "the agent did not finish")
         case ToolOutcomeUnknown(reason=reason):

@@ -14,7 +14,7 @@ from playhead.events.event import Json
 from playhead.events.plans import PlanRules, PlanStep
 from playhead.events.spec import AgentSpec, ToolSpec
 from playhead.projections.plan import OWN, PLANNING, Plan
-from playhead.projections.references import ID, ITEM, only_reference, references
+from playhead.projections.references import ID, ITEM, only_reference, references, unreadable
 from playhead.projections.run_state import RunState
 from playhead.tools.approvals import matches_schema
 from playhead.tools.arguments import check, suggest_tool
@@ -90,6 +90,11 @@ def edited_plan(text: str, state: RunState) -> tuple[PlanStep, ...]:
     if plan is None or plan.waits is None:
         msg = f"run {state.run} has no plan that waits for a person"
         raise UsageError(msg)
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError) as error:
+        msg = f"the plan cannot be read as JSON: {error}"
+        raise UsageError(msg) from error
     steps, fault = parse_plan(text, state.agent, plan)
     if fault is not None:
         raise UsageError(fault.removesuffix(AGAIN))
@@ -169,6 +174,11 @@ def _wrong_step(step: PlanStep, agent: AgentSpec, ids: set[str], done: set[str])
     for other in step.depends_on:
         if other not in bases:
             yield f"it depends on {other}, which is no step of it (for a plain ${{ write $${{)"
+    for text in unreadable([step.description, step.arguments]):
+        yield (
+            f"{text} is no reference: write ${{id}}, with .name and [0] behind the id for a part "
+            "of the result (for a plain ${ write $${)"
+        )
     if step.for_each is not None and only_reference(step.for_each) is None:
         yield f"for_each must be one reference to a list, such as ${{id}}, not {step.for_each!r}"
     if step.for_each is None and ITEM in _referred(step):

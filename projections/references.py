@@ -21,6 +21,9 @@ ITEM = "item"
 PATTERN = re.compile(
     rf"\$\$\{{|\$\{{(?P<id>{ID.pattern})(?P<path>(?:\.[^.\[\]{{}}]+|\[[0-9]{{1,9}}\])*)\}}"
 )
+ALMOST = re.compile(r"\$\{[^}]*\}?")
+"""What begins as a reference does, whether it is one or not."""
+
 PIECE = re.compile(r"\.([^.\[\]{}]+)|\[([0-9]+)\]")
 
 
@@ -54,6 +57,22 @@ def references(value: Json) -> Iterator[Reference]:
         case dict():
             for each in value.values():
                 yield from references(each)
+        case _:
+            pass
+
+
+def unreadable(value: Json) -> Iterator[str]:
+    """What begins as a reference and is none: `${found[-1]}`, `${found[*].name}`, `${ found }`."""
+    match value:
+        case str():
+            for found in ALMOST.finditer(PATTERN.sub(" ", value)):
+                yield found[0][:80]
+        case list():
+            for each in value:
+                yield from unreadable(each)
+        case dict():
+            for each in value.values():
+                yield from unreadable(each)
         case _:
             pass
 

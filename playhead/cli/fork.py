@@ -94,7 +94,7 @@ def fork(
         runtime.register(known)
         started = runtime.fork(run, at, instead)
         note = demonstration(known, base_url)
-        shown = Live(started.id, cut.at, quiet=json)
+        shown = Live(started.id, cut.at, log=log, quiet=json)
         return attend(runtime, shown, log, f"run {started.id}: {about}", note)
 
 

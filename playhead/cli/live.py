@@ -1,6 +1,7 @@
 """A run as it goes: each entry once it is committed, and on a terminal the text as it streams."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from types import TracebackType
 
 from rich.live import Live as Region
@@ -8,6 +9,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from playhead.cli.find import log_option
 from playhead.cli.output import err, plain
 from playhead.cli.story import Cost, Story
 from playhead.cli.telling import cost_text, entry_row, under_way
@@ -25,10 +27,13 @@ TAIL = 400
 class Live:
     """Prints to standard error; `quiet` prints nothing. A context manager."""
 
-    def __init__(self, run: str, after: int = 0, *, quiet: bool = False) -> None:
-        """Follow a run; records up to `after` were shown before."""
+    def __init__(
+        self, run: str, after: int = 0, *, log: Path | None = None, quiet: bool = False
+    ) -> None:
+        """Follow a run; records up to `after` were shown before. `log`: as it was named."""
         self.story = Story(run)
         self._after = after
+        self._log = log
         self.quiet = quiet
         self._text = ""
         self._status = ""
@@ -67,7 +72,8 @@ class Live:
             note = cost_text(Cost(entry.duration_ms, entry.usage))
             err.print(entry_row(entry, note, seq=False))
         if isinstance(record.event, ApprovalRequested):
-            said = f"  playhead approve {record.run} {record.event.call}   (or deny, or plan edit)"
+            named = f"{record.run} {record.event.call}{log_option(self._log)}"
+            said = f"  playhead approve {named}   (or deny, or plan edit)"
             err.print(said, style="dim", soft_wrap=True)
 
     def _render(self) -> Table:

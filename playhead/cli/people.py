@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from playhead.actors.memory import recollect
 from playhead.actors.verdicts import unknown_call
 from playhead.cli import exits
-from playhead.cli.find import find, log_path, reading, records, run_list
+from playhead.cli.find import find, log_option, log_path, reading, records, run_list
 from playhead.cli.options import Json, LogFile, RunId
 from playhead.cli.output import facts, moment, out, say_json
 from playhead.cli.story import read_story
@@ -49,7 +49,7 @@ def approvals(log: LogFile = None, json: Json = False) -> int:
             ("run", f"{each.run}: {each.goal}"),
             what,
             ("wants", wants if each.about == "call" else plan_text(each.plan)),
-            ("say", f"playhead approve {each.run} {each.call}"),
+            ("say", f"playhead approve {each.run} {each.call}{log_option(log)}"),
         ]))  # fmt: skip
         out.line()
     if not waiting:

@@ -81,9 +81,8 @@ def run(
     with Runtime(log_path(log), base_url=base_url, only_runs=()) as runtime:
         metadata = {**chosen.metadata, **_endpoint(base_url)}
         started = runtime.start(chosen.agent, goal, session=session, metadata=metadata)
-        return attend(
-            runtime, Live(started.id, quiet=json), log, _about(started.id, chosen, log), note
-        )
+        live = Live(started.id, log=log, quiet=json)
+        return attend(runtime, live, log, _about(started.id, chosen, log), note)
 
 
 def resume(
@@ -118,7 +117,7 @@ def resume(
             runtime.resume(run)
         after = len(story.records)
         about = f"run {run}: going on after record {after}"
-        return attend(runtime, Live(run, after, quiet=json), log, about, note)
+        return attend(runtime, Live(run, after, log=log, quiet=json), log, about, note)
 
 
 def _endpoint(url: str | None) -> dict[str, str]:

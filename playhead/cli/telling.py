@@ -79,7 +79,7 @@ def under_way(event: Event, story: Story) -> str | None:
         case ToolStarted(call=call):
             wish = story.records[call].event if call in story.records else None
             return f"running {wish.tool}" if isinstance(wish, ToolRequested) else "running a tool"
-        case ApprovalRequested(call=call):
-            return f"waiting for a person: playhead approve {story.run} {call}"
+        case ApprovalRequested():
+            return "waiting for a person"
         case _:
             return None

@@ -12,6 +12,7 @@ from playhead.actors.spans import recorded_trace
 from playhead.events.children import ChildFinished, ChildStarted
 from playhead.events.memory_log import MemoryLog
 from playhead.events.runs import CancelRequested, RunFailed, RunStarted
+from playhead.events.steps import StepFailed
 from playhead.events.tool_calls import ToolRefused, ToolRequested
 from playhead.projections.metrics import RunMetrics
 from playhead.testing import ScriptedModel, call
@@ -69,6 +70,17 @@ def test_what_a_child_gives_is_its_output_where_it_has_one() -> None:
     play = Play(parent).start()
     assert play.records[-1].event.kind == "run_finished"
     assert of_kind(play.records, ToolRequested)[-1].arguments["given"] == 3
+
+
+def test_an_empty_output_of_a_child_is_that_output_and_not_its_text() -> None:
+    child = helper("[]", output=list[int])
+    plan = [
+        {"id": "ask", "tool": "helper", "description": "list"},
+        step("each", for_each="${ask}", arguments={"given": "${item}"}),
+    ]
+    play = Play(agent_of(plan, tools=[*agent_of([]).tools, child])).start()
+    assert play.records[-1].event.kind == "run_finished"
+    assert of_kind(play.records, StepFailed) == []
 
 
 def test_a_childs_failure_is_an_error_that_the_parent_can_act_on() -> None:

@@ -55,6 +55,23 @@ def test_a_plan_that_cannot_run_is_one_clear_line_and_changes_nothing(
     assert "twice [add]" in playhead("approvals").out
 
 
+def test_what_is_proposed_for_a_plan_that_waits_means_the_same_log(
+    playhead: Playhead, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PLAYHEAD_LOG", raising=False)
+    with playhead_process("run", "plan it", "--agent", PLANNER, "--log", "other.db") as process:
+        line = until(process, "playhead approve")
+    assert line.partition("(")[0].split()[-2:] == ["--log", "other.db"]
+    assert "--log other.db" in playhead("approvals", "--log", "other.db").out
+
+
+def test_a_file_that_is_no_json_is_said_to_be_none(playhead: Playhead, reviewed: str) -> None:
+    Path("bad.json").write_text("{steps: []}")
+    said = playhead("plan", "edit", reviewed, "--file", "bad.json")
+    assert said.code == exits.MISTAKE
+    assert "the plan cannot be read as JSON: Expecting property name" in said.err
+
+
 def test_an_editor_may_change_the_plan(
     playhead: Playhead, reviewed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
