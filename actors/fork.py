@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from playhead.events.children import ChildStarted
-from playhead.events.errors import UnknownRun, UsageError
+from playhead.events.errors import RedactedRun, UnknownRun, UsageError
 from playhead.events.forks import GivenResult, RunForked
 from playhead.events.kinds import ENDINGS, OUTCOMES, decode, seal
 from playhead.events.log import Append, Head, Log, Reader
@@ -64,7 +64,7 @@ def fork_run(
         at: now, in microseconds since the epoch.
         changes: what is different from there on.
 
-    Raises UsageError and LogError.
+    Raises UsageError (RedactedRun for a run without its words) and LogError.
     """
     _check(log, parent, cut, changes)
     forked = RunForked(
@@ -138,6 +138,9 @@ def _turn_of(log: Reader, run: str, seq: int) -> tuple[list[Stored], Stored | No
 
 
 def _check(log: Reader, parent: str, cut: Cut, changes: Changes) -> None:
+    first = decode(next(log.read(parent, 0, 1)), log.body).event
+    if isinstance(first, RunStarted) and first.redacted:
+        raise RedactedRun(parent, "forked")
     if changes.messages and cut.undecided == 1:
         msg = "before the first step nobody listens to a message: start a run with another goal"
         raise UsageError(msg)

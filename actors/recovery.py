@@ -23,7 +23,7 @@ def take_up(engine: Engine, run: str) -> None:
         return
     state = engine.state(run)
     if state.strange is not None:
-        msg = f"run {run} has {state.strange!r}, which this Playhead does not know"
+        msg = f"run {run} has {state.strange!r}, which this Playhead cannot go on with"
         raise UsageError(msg)
     if state.ending is not None:
         return

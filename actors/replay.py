@@ -15,7 +15,7 @@ from playhead.actors.planner import Planner
 from playhead.actors.role import Role, RoleName
 from playhead.actors.tool import Tool
 from playhead.actors.turn import Opening, Turn
-from playhead.events.errors import LogDamaged, UsageError
+from playhead.events.errors import LogDamaged, RedactedRun, UsageError
 from playhead.events.forks import RunForked
 from playhead.events.kinds import UnknownEvent, decode
 from playhead.events.log import Reader
@@ -74,8 +74,8 @@ def replay(
         to: the last record to look at; its last by default.
         roles: who decides; the installed four by default.
 
-    Raises UnknownRun, LogDamaged for records that cannot be read, and UsageError for a run with a
-    kind that this code does not know.
+    Raises UnknownRun, RedactedRun, LogDamaged for records that cannot be read, and UsageError for a
+    run with a kind that this code does not know.
     """
     roles = roles or cast()
     state: RunState | None = None
@@ -85,8 +85,7 @@ def replay(
             msg = f"run {run} has the kind {opening.event.kind!r}: upgrade Playhead"
             raise UsageError(msg)
         if isinstance(opening.event, RunStarted) and opening.event.redacted:
-            msg = f"run {run} is a redacted copy: what was said is gone, so it cannot be replayed"
-            raise UsageError(msg)
+            raise RedactedRun(run, "replayed")
         if state is None:
             past = opening.event.past if isinstance(opening.event, RunStarted) else None
             state = RunState(opening.run, recall_session(log, past))

@@ -4,6 +4,7 @@ PlayheadError
 |-- UsageError            the caller's mistake: what was wrong and what to do instead
 |   |-- UnknownRun            no run of that id
 |   |-- SessionBusy           a run of that session is still open
+|   |-- RedactedRun           its words are gone: it can be looked at, and that is all
 |   `-- AdmissionRefused      too many runs are open; nothing was logged
 |-- RunNotFinished        `run()` ended without an answer; carries the reason
 |-- ModelError            a model call failed; carries what decides whether it is tried again
@@ -42,6 +43,16 @@ class SessionBusy(UsageError):
         super().__init__(
             f"session {session!r} has the open run {run}: wait for it to end, cancel it, "
             f"or send it a message (run.send(...), `playhead send {run} TEXT`)"
+        )
+
+
+class RedactedRun(UsageError):
+    """The run came from a redacted export: what was said is gone, so nothing can be decided."""
+
+    def __init__(self, run: str, what: str) -> None:
+        self.run = run
+        super().__init__(
+            f"run {run} is a redacted copy: what was said is gone, so it cannot be {what}"
         )
 
 

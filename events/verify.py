@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Literal, NamedTuple, TypeAlias
 
+from pydantic_core import from_json
+
 from playhead.events.anchor import Mark
 from playhead.events.errors import LogError
 from playhead.events.kinds import body_refs
@@ -44,6 +46,8 @@ class Report:
     """The last position in the log."""
     anchored: int | None = None
     """The anchor's position; None without an anchor: then a lost tail cannot be seen."""
+    redacted: int = 0
+    """Runs that are redacted copies: their hashes are those of the copy, not of what was said."""
     problems: list[Problem] = field(default_factory=list)
     """In the order in which they were met; the first is the first bad place."""
     mark: Mark = field(default=Mark(), compare=False)
@@ -93,6 +97,8 @@ class _Check:
         self._report.records += 1
         self._mark = self._mark.after(row.position, row.hash)
         yield from self._chain(row)
+        if row.kind == "run_started":
+            self._report.redacted += _is_redacted(row)
         if row.bodies is not None:
             yield from self._body_of(row)
         if self._anchor is not None and row.position == self._anchor.position and not self._parted:
@@ -179,3 +185,10 @@ class _Check:
                 "an old copy)"
             )
             yield Problem("lost_tail", what, position=end + 1)
+
+
+def _is_redacted(row: Stored) -> bool:
+    try:
+        return bool(from_json(row.data).get("redacted"))
+    except ValueError:
+        return False  # it was altered, which its hash says

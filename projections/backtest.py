@@ -10,11 +10,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from playhead.events.kinds import ENDINGS
-from playhead.events.model_calls import ModelAnswered, ModelFailed, ModelRequested
 from playhead.events.prices import PICODOLLARS
 from playhead.events.record import Record
 from playhead.events.spec import Threshold
-from playhead.events.tool_calls import ToolStarted
 from playhead.projections.fold import fold
 from playhead.projections.metrics import RunMetrics
 from playhead.projections.run_state import RunState
@@ -113,9 +111,6 @@ class _Seen:
     fired: Fired | None = None
     warnings: int = 0
     state: RunState = field(default_factory=lambda: RunState("backtest"))
-    counts: dict[str, float] = field(default_factory=lambda: dict.fromkeys(LIMITS, 0.0))
-    reserved: dict[int, tuple[int, int]] = field(default_factory=dict[int, tuple[int, int]])
-    """Open model call -> tokens and picodollars that it may use."""
     told: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
     """Step -> pattern -> the count at which a warning would have been given."""
 
@@ -133,31 +128,21 @@ class _Seen:
                 return
 
     def _over(self, record: Record) -> str | None:
-        self._count(record)
-        wanted = self.counts | {
-            "max_tokens": self.counts["max_tokens"] + sum(t for t, _ in self.reserved.values()),
-            "max_cost": (self.counts["max_cost"] + sum(c for _, c in self.reserved.values()))
-            / PICODOLLARS,
+        """The limit that is passed now, counted as the run's own limits are counted.
+
+        What was set aside for an open child is left out: a tighter limit would have given it less.
+        """
+        spent = self.state.spent
+        used = {
+            "max_steps": spent.steps,
+            "max_model_calls": spent.model_calls,
+            "max_tool_calls": spent.tool_calls,
+            "max_tokens": spent.tokens + sum(spent.reserved.values()),
+            "max_cost": (spent.cost + sum(spent.reserved_cost.values())) / PICODOLLARS,
+            "max_seconds": (record.at - self.state.first_at) / 1_000_000,
         }
         limits = self.trial.limits.items()
-        return next((name for name, most in limits if wanted[name] > most), None)
-
-    def _count(self, record: Record) -> None:
-        counts = self.counts
-        counts["max_seconds"] = (record.at - self.state.first_at) / 1_000_000
-        match record.event:
-            case ModelRequested(attempt=attempt) as asked:
-                counts["max_model_calls"] += 1
-                counts["max_steps"] += attempt == 1
-                self.reserved[record.seq] = asked.reserved_tokens, asked.reserved_cost or 0
-            case ModelAnswered() | ModelFailed():
-                self.reserved.pop(record.cause or 0, None)
-                counts["max_tokens"] = self.state.spent.tokens
-                counts["max_cost"] = self.state.spent.cost
-            case ToolStarted(attempt=1):
-                counts["max_tool_calls"] += 1
-            case _:
-                pass
+        return next((name for name, most in limits if used[name] > most), None)
 
     def _loop(self, step: str, trail: Trail) -> str | None:
         """The pattern that would stop the step now; a warning is counted once for each loop."""

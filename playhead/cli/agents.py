@@ -13,8 +13,8 @@ from types import ModuleType
 from typing import Any, TypeAlias, TypeGuard
 
 from playhead.agent import Agent
-from playhead.events.errors import UsageError
-from playhead.events.spec import AgentSpec
+from playhead.cli.story import Story
+from playhead.events.errors import RedactedRun, UsageError
 from playhead.routing import DEFAULT_MODEL
 from playhead.tools.calculator import calculator
 from playhead.tools.clock import current_time
@@ -71,8 +71,14 @@ def choose(
     return Chosen(agent, metadata)
 
 
-def again(spec: AgentSpec, metadata: Mapping[str, str], reference: str | None) -> AnyAgent:
-    """The agent of a run that is in the log. Raises UsageError where it cannot be found."""
+def again(story: Story, reference: str | None) -> AnyAgent:
+    """The agent of a run that is in the log.
+
+    Raises UsageError where it cannot be found, and RedactedRun.
+    """
+    spec, metadata = story.agent, story.started.metadata
+    if story.started.redacted:
+        raise RedactedRun(story.run, "continued or forked")
     found = reference or metadata.get("agent")
     if found is not None:
         folder = None if reference else metadata.get("folder")

@@ -121,7 +121,7 @@ def verify(
     """Check the log: hashes, bodies, anchor.
 
     Every record is checked against its hash, every body against its own, and the end of the log
-    against its anchor.
+    against its anchor. Runs that came from redacted exports are counted.
     """
     report = _verified(log)
     if accept_loss and not report.ok:
@@ -134,6 +134,8 @@ def verify(
     if report.ok:
         anchored = "" if report.anchored is None else f", anchored up to {report.anchored}"
         out.print(f"{log_path(log)} is whole: {size}{anchored}", style="green")
+        if report.redacted:
+            out.print(f"{count(report.redacted, 'run')} of them redacted: the words are gone")
         return exits.OK
     out.print(f"{log_path(log)}: {count(len(report.problems), 'fault')} in {size}", style="red")
     for problem in report.problems[:SHOWN]:
@@ -169,5 +171,6 @@ def _verdict(report: Report) -> dict[str, Any]:
         "runs": report.runs,
         "end": report.end,
         "anchored": report.anchored,
+        "redacted": report.redacted,
         "problems": [problem._asdict() for problem in report.problems],
     }

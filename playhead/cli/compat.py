@@ -10,7 +10,7 @@ from playhead.cli import exits
 from playhead.cli.find import reading, run_list
 from playhead.cli.options import Json, LogFile
 from playhead.cli.output import columns, count, out, plain, say_json
-from playhead.events.errors import LogError, PlayheadError
+from playhead.events.errors import LogError, PlayheadError, RedactedRun
 from playhead.events.kinds import ENDINGS
 from playhead.events.log import Reader
 from playhead.events.version import VERSION
@@ -41,20 +41,25 @@ def check_compat(
     """Replay open runs, and a sample of ended ones.
 
     Says which would act differently under this code; the exit code is 1 if one would. For deploy
-    pipelines: run it with the new version before it takes the log over.
+    pipelines: run it with the new version before it takes the log over. Redacted copies are left
+    out: no code can decide on them.
     """
     with reading(log) as reader:
         with run_list(reader) as views:
             rows = find_runs(views.connection)
-        verdicts = [_verdict(reader, row) for row in _chosen(rows, sample)]
+        looked = [(row, _verdict(reader, row)) for row in _chosen(rows, sample)]
+    verdicts = [verdict for _, verdict in looked if verdict is not None]
+    redacted = len(looked) - len(verdicts)
     wrong = [verdict for verdict in verdicts if not verdict.same]
     code = exits.NO if wrong else exits.OK
     if json:
         say_json({
-            "code": VERSION, "checked": len(verdicts), "different": len(wrong),
-            "runs": [verdict._asdict() for verdict in wrong],
+            "code": VERSION, "checked": len(verdicts), "redacted": redacted,
+            "different": len(wrong), "runs": [verdict._asdict() for verdict in wrong],
         })  # fmt: skip
         return code
+    if redacted:
+        out.print(f"{count(redacted, 'run')} left out: redacted", style="dim")
     checked = f"{count(len(verdicts), 'run')} replayed under playhead {VERSION}"
     if not wrong:
         out.print(f"{checked}: all as recorded", style="green")
@@ -77,9 +82,12 @@ def _chosen(rows: list[RunRow], sample: int) -> Iterator[RunRow]:
         yield from (ended[n * len(ended) // sample] for n in range(sample))
 
 
-def _verdict(reader: Reader, row: RunRow) -> Verdict:
+def _verdict(reader: Reader, row: RunRow) -> Verdict | None:
+    """None for a run that is a redacted copy: no code can decide on it."""
     try:
         report = replay(reader, row.run)
+    except RedactedRun:
+        return None
     except LogError:
         raise
     except PlayheadError as error:

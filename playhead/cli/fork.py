@@ -70,7 +70,7 @@ def fork(
     with reading(log) as reader:
         run = find(reader, run)
         story = read_story(run, records(reader, run))
-        known = again(story.agent, story.started.metadata, agent)
+        known = again(story, agent)
         limits = None
         if max_steps is not None:
             limits = story.agent.limits.model_copy(update={"max_steps": max_steps})

@@ -110,7 +110,7 @@ def resume(
     except LogOwned as owned:
         return resume_elsewhere(log_path(log), story, owned.owner)
     with runtime:
-        known = again(story.agent, metadata, agent)
+        known = again(story, agent)
         note = demonstration(known, base_url)
         runtime.register(known)
         if runtime.status(run) == "paused":

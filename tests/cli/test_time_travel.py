@@ -105,7 +105,12 @@ def test_a_redacted_run_says_so_verifies_and_refuses_to_replay(
 ) -> None:
     playhead("export", run, "--redact", "-o", "run.jsonl")
     assert "(redacted)" in playhead("import", "run.jsonl", "--log", "other.db").out
-    assert playhead("verify", "--log", "other.db").code == 0
+    verified = playhead("verify", "--log", "other.db")
+    assert (verified.code, "1 run of them redacted" in verified.out) == (0, True)
+    assert json.loads(playhead("verify", "--log", "other.db", "--json").out)["redacted"] == 1
+    for command in (("fork", run, "--at", "1"), ("resume", run)):
+        (line,) = playhead(*command, "--log", "other.db").err.splitlines()
+        assert "redacted copy" in line or "finished already" in line
     said = playhead("replay", run, "--log", "other.db")
     assert said.code == 2
     assert "redacted" in said.err
@@ -157,6 +162,15 @@ def test_check_compat_names_the_runs_that_would_act_differently(
     assert document["runs"][0]["run"] == run
     assert document["runs"][0]["record"] == 11
     assert "would act differently" in playhead("check-compat").out
+
+
+def test_a_redacted_copy_fails_no_compatibility_check(playhead: Playhead, run: str) -> None:
+    playhead("export", run, "--redact", "-o", "run.jsonl")
+    playhead("import", "run.jsonl", "--log", "other.db")
+    said = playhead("check-compat", "--log", "other.db", "--json")
+    assert said.code == 0
+    document = json.loads(said.out)
+    assert (document["checked"], document["different"], document["redacted"]) == (0, 0, 1)
 
 
 def rewrite(path: Path, run: str) -> None:

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
-from playhead import Agent, Limits, RunNotFinished
+from playhead import Agent, Limits, MemoryRules, RunNotFinished
+from playhead.events.model_calls import ModelRequested
 from playhead.events.record import Record
 from playhead.events.spec import Threshold
 from playhead.projections.backtest import Fired, Trial, backtest
 from playhead.testing import ScriptedModel, call
 from tests.actors.agents import add, fail, records, runtime
+from tests.memory.long_runs import bookworm
 
 
 def script(body: dict[str, Any]) -> Any:
@@ -51,6 +53,17 @@ def test_a_limit_stops_the_recorded_run_where_it_stops_a_real_one(
     steps = sum(r.event.kind == "model_answered" for r in recorded)
     made = sum(r.event.kind == "model_answered" for r in real)
     assert verdict.saved.steps == steps - made
+
+
+def test_a_request_for_a_summary_is_a_model_call_and_no_step() -> None:
+    agent = bookworm(30, MemoryRules(compress_at=2000, keep_turns=4, clear_over=100_000))
+    read = told(replace(agent, limits=Limits(max_steps=100)))
+    asked = [r.event for r in read if isinstance(r.event, ModelRequested)]
+    rounds = sum(event.opens_round for event in asked)
+    assert rounds < len(asked)
+    assert backtest(read, Trial(limits={"max_steps": rounds})).fired is None
+    assert backtest(read, Trial(limits={"max_steps": rounds - 1})).fired is not None
+    assert backtest(read, Trial(limits={"max_model_calls": len(asked) - 1})).fired is not None
 
 
 def test_tokens_count_with_their_reservation(recorded: list[Record]) -> None:
