@@ -125,10 +125,11 @@ class Agent(Generic[Out]):
     @property
     def all_tools(self) -> list[AnyTool]:
         """Its tools, those of groups and connected servers included."""
-        return every(self._functions)
+        return every(self.functions)
 
     @property
-    def _functions(self) -> AnyTools:
+    def functions(self) -> AnyTools:
+        """Its tools that are no agents; groups and servers as they were given."""
         return [tool for tool in self.tools if not isinstance(tool, Agent)]
 
     def spec(self, only: Iterable[str] | None = None) -> AgentSpec:
@@ -160,7 +161,7 @@ class Agent(Generic[Out]):
         names = None if only is None else list(only)
         agents = [agent for agent in self.agents if names is None or agent.name in names]
         rest = None if names is None else [n for n in names if n not in {a.name for a in agents}]
-        tools = [tool.spec for tool in chosen(self._functions, rest)]
+        tools = [tool.spec for tool in chosen(self.functions, rest)]
         return (*tools, *(agent_as_tool(agent.spec(), agent.description) for agent in agents))
 
     def _memory(self) -> MemoryRules:

@@ -25,7 +25,7 @@ class Pins:
 
     def judge(self, server: str, definitions: Mapping[str, str]) -> dict[str, str]:
         """Why tools (by their names there) are refused; new ones are pinned."""
-        known = pinned_tools(self._log, server)
+        known = {tool: pin.definition for tool, pin in pins_of(self._log, server).items()}
         for tool, definition in definitions.items():
             if tool not in known:
                 self.pin(server, tool, definition)
@@ -35,18 +35,23 @@ class Pins:
             if known.get(tool, definition) != definition
         }
 
+    def accepted(self, server: str, tool: str, definition: str) -> bool:
+        """Whether a person has looked at exactly this definition and accepted it."""
+        pin = pins_of(self._log, server).get(tool)
+        return pin is not None and pin.approved and pin.definition == definition
+
     def pin(self, server: str, tool: str, definition: str, *, approved: bool = False) -> None:
         """Say what the tool is from now on."""
         event = ToolPinned(server=server, tool=tool, definition=definition, approved=approved)
         append_event(self._log, event, time.time_ns() // 1000)
 
 
-def pinned_tools(log: Reader, server: str) -> dict[str, str]:
-    """Tool -> its pinned definition, of one server."""
-    found = dict[str, str]()
+def pins_of(log: Reader, server: str) -> dict[str, ToolPinned]:
+    """Tool -> its last pin, of one server."""
+    found = dict[str, ToolPinned]()
     for row in log.read(RUNTIME_STREAM):
         if row.kind == "tool_pinned":
             event = decode(row, log.body).event
             if isinstance(event, ToolPinned) and event.server == server:
-                found[event.tool] = event.definition
+                found[event.tool] = event
     return found

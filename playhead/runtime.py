@@ -136,7 +136,7 @@ class Runtime(Switchboard, Remembering):
         self._hub = Hub()
         self._cast = Cast(
             Models(model, base_url, endpoints),
-            Toolbox(Pins(self._log).judge, secrets or from_environment),
+            Toolbox(Pins(self._log), secrets or from_environment),
             Threads(max_sync_tools),
         )
         self._max_open = max_open_runs

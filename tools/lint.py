@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, cast
 
 from playhead.events.event import Json
 from playhead.tools.hidden_text import hidden_in
+from playhead.tools.shadows import spoken_of
 from playhead.tools.tool import AnyTool
 
 MANY = 20
@@ -179,9 +180,9 @@ def _too_many(tools: Sequence[AnyTool]) -> Iterator[Finding]:
 
 def _shadows(tools: Sequence[AnyTool]) -> Iterator[Finding]:
     for tool in tools:
-        for other in tools:
-            named = re.search(rf"\b{re.escape(other.spec.name)}\b", tool.spec.description)
-            if tool.spec.source is not None and tool.spec.source != other.spec.source and named:
-                problem = f"it comes from {tool.spec.source} and speaks of {other.spec.name}"
-                mend = "A server's tool that says how to use another's may mean harm: look at it."
-                yield Finding(tool.spec.name, "shadows", problem, mend)
+        source = tool.spec.source
+        others = [each.spec.name for each in tools if each.spec.source != source]
+        for name in spoken_of(tool, others if source is not None else ()):
+            problem = f"it comes from {source} and speaks of {name}"
+            mend = "A server's tool that says how to use another's may mean harm: look at it."
+            yield Finding(tool.spec.name, "shadows", problem, mend)

@@ -151,6 +151,13 @@ class McpServer:
             return Connection(self.name, lambda: over_http(self._words[0], given), self._arrived)
         return Connection(self.name, lambda: stdio(self._words, given), self._arrived)
 
+    def refuse(self, tool: AnyTool, why: str) -> None:
+        """Offer a tool no more, until the server says its tools again."""
+        there = tool.spec.original or tool.spec.name
+        self._tools = tuple(each for each in self._tools if each is not tool)
+        self.refused[there] = why
+        log.warning("mcp.tool_refused", server=self.name, tool=there, why=why)
+
     def close(self) -> None:
         """Disconnect; a server that was started here ends."""
         if self._connection is not None:

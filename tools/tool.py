@@ -173,7 +173,7 @@ def by_name(tools: Iterable[AnyTool]) -> dict[str, AnyTool]:
             msg = f"{each!r} is no tool: put @tool above it, or write tool(...) around it"
             raise UsageError(msg)
         if each.spec.name in found:
-            msg = f"two tools are called {each.spec.name}: rename one by name="
+            msg = f"two tools are called {each.spec.name}: rename one by name= (mcp: prefix=)"
             raise UsageError(msg)
         found[each.spec.name] = each
     return found

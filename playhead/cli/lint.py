@@ -56,24 +56,24 @@ def approve_tools(
     ] = False,
     log: LogFile = None,
 ) -> int:
-    """Show MCP tools whose definition has changed; accept them.
+    """Show MCP tools that are refused until a person has looked at them; accept them.
 
-    A tool is pinned at its first use. One that says something else later is refused until a person
-    has looked at it. With changed tools that were not accepted, the exit code is 1.
+    A tool is pinned at its first use. One that says something else later is refused, and one that
+    speaks of tools which are not its server's. With any that were not accepted the exit code is 1.
     """
     opened = SqliteLog(log_path(log))
     try:
         pins = Pins(opened)
         changed = changed_tools(load(agent), pins)
         for each in changed:
-            out.print(Text(plain(f"{each.server}: {each.tool} says now:")), style="yellow")
+            out.print(Text(plain(f"{each.server}: {each.tool}: {each.why}")), style="yellow")
             out.print(Text(plain(f"    {each.description}")))
             if accept:
                 pins.pin(each.server, each.tool, each.definition, approved=True)
     finally:
         opened.close()
     if not changed:
-        out.print("no tool has changed", style="green")
+        out.print("no tool waits for a person", style="green")
         return exits.OK
     if accept:
         out.print(f"{count(len(changed), 'tool')} accepted", style="green")

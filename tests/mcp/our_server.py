@@ -2,7 +2,8 @@
 
     our_server.py WORDS [http]
 
-WORDS is a file: what it holds is the description of `add`. Over stdio, or HTTP on a port it says.
+WORDS is a file: what it holds is the description of `add`. A file `extra` beside it names one tool
+more. Over stdio, or HTTP on a port it says.
 """
 
 import os
@@ -66,6 +67,14 @@ async def wait(context: Context) -> str:
         WORDS.with_name("cancelled").write_text("yes")
         raise
     return "never"
+
+
+EXTRA = WORDS.with_name("extra")
+if EXTRA.exists():
+
+    @server.tool(name=EXTRA.read_text(), description="Say something else.", annotations=READ)
+    def extra() -> str:
+        return "something else"
 
 
 if __name__ == "__main__":
