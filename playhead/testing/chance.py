@@ -18,6 +18,7 @@ DEEP = 6
 """Levels of a schema after which values stay small."""
 
 
+RECORD = re.compile(r"^record (\d+): ", re.MULTILINE)
 MARK = re.compile(rb',?"cache_control":\{[^}]*\}')
 
 
@@ -52,11 +53,23 @@ class ChanceModel:
         # At most a token a byte of what is said; marks for the cache and commas are not said.
         said = MARK.sub(b"", request.content)
         most, size = int(body["max_tokens"]), len(said) - request.count - 1
-        usage = Usage(
-            input_tokens=int(size * self._density),
-            output_tokens=self._random.choice((most, 1 + most // 10)),
+        usage = self._used(int(size * self._density), request.content)
+        usage = usage.model_copy(
+            update={"output_tokens": self._random.choice((most, 1 + most // 10))}
         )
         return Reply(tuple(content), reason, usage, request.model)
+
+    def _used(self, tokens: int, sent: bytes) -> Usage:
+        """The input, some of it read from the cache and some written, where that was asked for."""
+        if b"cache_control" not in sent:
+            return Usage(input_tokens=tokens)
+        read = self._random.choice((0, tokens // 2))
+        written = (tokens - read) * self._random.choice((0, 1, 1)) // 2
+        for_an_hour = written if b'"ttl":"1h"' in sent else 0
+        return Usage(
+            input_tokens=tokens - read - written, cache_read_input_tokens=read,
+            cache_creation_input_tokens=written, cache_creation_1h_input_tokens=for_an_hour,
+        )  # fmt: skip
 
     async def close(self) -> None:
         """Nothing was opened."""
@@ -97,6 +110,9 @@ class ChanceModel:
         return {"type": "tool_use", "id": use, "name": name, "input": arguments}
 
     def _answer(self, body: dict[str, Any]) -> str:
+        said = body["messages"][-1]["content"][-1].get("text", "")
+        if "<records>" in said and self._random.random() > self._odd:
+            return self._facts(said)
         wanted = body.get("output_config")
         if wanted is None or self._random.random() < self._odd / 2:
             return f"It is {self._random.randint(0, 9)}."
@@ -104,6 +120,21 @@ class ChanceModel:
         if set(schema.get("properties", {})) == {"steps"}:
             return json.dumps({"steps": self._plan(schema)})
         return json.dumps(sample(schema, self._random))
+
+    def _facts(self, said: str) -> str:
+        """What it has learned, mostly from records that there are."""
+        random = self._random
+        schema = json.loads(said.partition("\n")[2].partition("\n")[0])
+        known = [int(seq) for seq in RECORD.findall(said)] or [1]
+        facts: list[Json] = [
+            {
+                "entity": random.choice(("dog", "cat")), "field": field,
+                "value": sample(shape, random), "sources": [random.choice((*known, 99_999))],
+            }
+            for field, shape in schema["properties"].items()
+            if random.random() < 0.7
+        ]  # fmt: skip
+        return json.dumps({"facts": facts})
 
     def _plan(self, schema: dict[str, Any]) -> list[Json]:
         """A few steps, each perhaps behind one before it; now and then a plan that cannot be."""

@@ -1,27 +1,20 @@
-"""The agents that are simulated when none is given: every class of tool, every limit."""
+"""The agents that are simulated when none is given: every tool, every limit, every way to work."""
 
 from dataclasses import replace
 from random import Random
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
 from playhead.agent import Agent
-from playhead.events.event import Json
 from playhead.events.memory_rules import MemoryRules
 from playhead.events.plans import PlanRules
-from playhead.events.spec import Limits, Retry
-from playhead.events.tool_policy import Rate
+from playhead.events.prices import Price, Tier
+from playhead.events.routing import Budget, Target
+from playhead.events.spec import Limits, LoopRules, Retry, Threshold
 from playhead.testing.chance import ChanceModel
+from playhead.testing.crowd_tools import TOOLS
 from playhead.testing.faults import Mix
-from playhead.testing.world import world_knows
-from playhead.tools.tool import AnyTool, tool
-
-LETTER: dict[str, Json] = {
-    "type": "object",
-    "properties": {"to": {"const": "everybody"}},
-    "required": ["to"],
-}
 
 
 class Weather(BaseModel):
@@ -31,102 +24,28 @@ class Weather(BaseModel):
     degrees: int
 
 
-@tool(effect="read", timeout=5, max_chars=500)
-async def look(what: Literal["small", "big", "odd"]) -> str:
-    """Look something up."""
-    return {"small": "a dog", "big": "a dog " * 1000, "odd": "\x00\u2028é"}[what]
+class Animal(BaseModel):
+    """What is worth learning."""
 
+    kind: str
+    legs: int
 
-@tool(effect="read")
-def count(upto: int = 3) -> list[int]:
-    """Count."""
-    return list(range(min(abs(upto), 20)))
-
-
-@tool(effect="read")
-def odd_result(kind: Literal["nan", "bytes", "surrogate", "deep"]) -> Json:
-    """Give something that JSON cannot carry."""
-    if kind == "deep":
-        nest: Json = []
-        for _ in range(300):
-            nest = [nest]
-        return nest
-    return {"nan": float("nan"), "bytes": b"\xff", "surrogate": "\ud800"}[kind]  # type: ignore[return-value]
-
-
-@tool(effect="read", timeout=5, cache=30.0, retry=3)
-async def remembered(n: Literal[1, 2]) -> str:
-    """Look up what does not change for a while."""
-    return f"page {n}"
-
-
-@tool(effect="read", timeout=5, concurrency=1, rate=Rate(calls=2, seconds=3.0))
-async def scarce() -> str:
-    """Ask somebody who can serve one at a time."""
-    return "served"
-
-
-@tool(effect="keyed", timeout=8, retry=Retry(attempts=3, base=0.5))
-async def put(amount: int) -> str:
-    """Put something away."""
-    return f"put {amount}"
-
-
-@tool(effect="keyed", timeout=8, probe=world_knows)
-async def put_findable(amount: int) -> str:
-    """Put something away where it can be found again."""
-    return f"put {amount}"
-
-
-@tool(effect="once", timeout=8)
-async def pay(amount: int) -> str:
-    """Pay."""
-    return f"paid {amount}"
-
-
-@tool(effect="once")
-def pay_now(amount: int) -> str:
-    """Pay at once."""
-    return f"paid {amount}"
-
-
-@tool(effect="once", timeout=8, probe=world_knows)
-async def pay_findable(amount: int) -> str:
-    """Pay with a receipt."""
-    return f"paid {amount}"
-
-
-@tool(effect="once", timeout=8, approval=True, approval_expires=6.0)
-async def fire(rockets: int) -> str:
-    """Fire rockets, if somebody agrees soon."""
-    return f"fired {rockets}"
-
-
-@tool(effect="keyed", timeout=8, approval=LETTER)
-async def write_letter(to: Literal["a friend", "everybody"]) -> str:
-    """Write a letter."""
-    return f"wrote to {to}"
-
-
-def _is_large(arguments: dict[str, Json]) -> bool:
-    amount = arguments.get("amount")
-    return isinstance(amount, int) and amount > 50
-
-
-@tool(effect="once", timeout=8, approval=_is_large)
-async def transfer(amount: int) -> str:
-    """Transfer money; large sums need approval."""
-    return f"transferred {amount}"
-
-
-TOOLS: tuple[AnyTool, ...] = (
-    look, count, odd_result, remembered, scarce, put, put_findable, pay, pay_now,
-    pay_findable, fire, write_letter,
-    transfer,
-)  # fmt: skip
 
 SMALL = MemoryRules(compress_at=700, keep_turns=2, clear_over=300, summary_tokens=50)
 """So small a context that it is compressed every few rounds."""
+
+IMPATIENT = LoopRules(
+    same_answer=Threshold(warn=1, stop=2), same_failure=Threshold(warn=1, stop=2),
+    cycle=Threshold(warn=1, stop=2), no_progress=Threshold(warn=2, stop=3),
+)  # fmt: skip
+
+PRICES = {
+    "chance": Price(input=3.0, output=15.0, tiers=(Tier(above=2000, input=6.0, output=22.5),)),
+    "small": Price(input=0.8, output=4.0),
+    "large": Price(input=15.0, output=75.0, cache_read=1.5, cache_write_1h=31.0),
+}
+
+ELSEWHERE = Target(model="small", endpoint="elsewhere", max_tokens=60)
 
 
 def agents(random: Random, mix: Mix) -> list[Agent[object]]:
@@ -147,7 +66,6 @@ def _agent(name: str, random: Random, mix: Mix) -> Agent[object]:
         instructions=random.choice(("", "Be brief.")),
         model=ChanceModel(random, mix.model_odd, patience, schemas),
         tools=tools,
-        strategy=random.choice(("auto", "react", "react", "plan", "direct")),
         plan=PlanRules(
             concurrency=random.choice((1, 8)),
             replans=random.choice((0, 2)),
@@ -155,11 +73,46 @@ def _agent(name: str, random: Random, mix: Mix) -> Agent[object]:
             review_expires=random.choice((None, 10.0)),
         ),
         output=random.choice((None, None, None, Weather)),
+        facts=random.choice((None, None, Animal)),
         limits=_limits(random),
+        loops=random.choice((LoopRules(), LoopRules(), IMPATIENT)),
         memory=random.choice((MemoryRules(), SMALL)),
         max_tokens=random.choice((50, 4096)),
         retry=Retry(attempts=random.choice((1, 3, 4, 4)), base=random.choice((0.0, 0.5))),
+        cache=random.choice(("off", "5m", "1h")),
+        prices=PRICES,
+        **_strategy(random),
+        **_routing(random),
     )
+
+
+def _strategy(random: Random) -> dict[str, Any]:
+    def by_chance(goal: str, tools: list[str]) -> str:
+        return random.choice(("react", "plan", "direct", "function"))
+
+    def count_words(goal: str) -> int:
+        return len(goal.split())
+
+    strategy = random.choice(("auto", "react", "react", "plan", "plan", "direct", by_chance))
+    return {"strategy": strategy, "function": count_words if random.random() < 0.1 else None}
+
+
+def _routing(random: Random) -> dict[str, Any]:
+    """Who is asked: mostly one model; else a table with a ladder, fallbacks, a router, a budget."""
+    if random.random() < 0.6:
+        return {}
+
+    def by_chance(goal: str) -> str:
+        return random.choice(("reasoning", "data_extraction", "writing"))
+
+    table = {"reasoning": ["small", "large"], "summarization": "small"}
+    cheaper = Target(model="small", max_tokens=20)
+    return {
+        "routing": random.choice((None, table)),
+        "fallback": random.choice(((), ("large",), (ELSEWHERE, "large"))),
+        "router": random.choice((None, by_chance)),
+        "budget": random.choice((Budget(), Budget(warn_at=0.3, at_cap="cheaper", cheaper=cheaper))),
+    }
 
 
 def _limits(random: Random) -> Limits:
@@ -173,5 +126,6 @@ def _limits(random: Random) -> Limits:
         max_model_calls=None if calls is None else int(calls),
         max_tool_calls=None if tools is None else int(tools),
         max_tokens=tokens,
+        max_cost=random.choice((None, None, 0.02, 0.2, 1.0)),
         max_seconds=perhaps(5.0, 30.0, 300.0),
     )

@@ -1,31 +1,76 @@
 """What may go wrong in a simulated life, and how often: one mix of faults is drawn per seed.
 
-A crash point is `phase:place`. Where a process dies is drawn evenly over the points, so that the
-rare ones are hit as often as the common ones.
+A crash point is `phase:place:kind`: when, between which two steps, and of what kind was the record
+or the effect at hand. Where a process dies is drawn evenly over the places, and half of the time a
+kind with it, so that the rare ones are hit as often as the common ones.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from random import Random
 
-PLACES = (
-    "turn", "append.before", "append.committed", "append.told",
-    "model.before", "model.in", "model.after",
-    "tool.read.before", "tool.read.in", "tool.read.after",
-    "tool.keyed.before", "tool.keyed.in", "tool.keyed.after",
-    "tool.once.before", "tool.once.in", "tool.once.after",
-    "rule.before", "rule.after",
+OPENINGS = (
+    "run_started", "message_received", "model_answered", "model_failed", "tool_succeeded",
+    "tool_failed", "tool_outcome_unknown", "rule_answered", "child_finished", "approval_decided",
+    "cancel_requested", "run_paused", "run_resumed", "time_reached",
 )  # fmt: skip
-"""turn: between two visits to a role. append.before, committed (nobody knows of it yet), told.
-before, in and after an effect; in: it has happened, the code that did it has not returned. What
-arrives during a shutdown is held, so that no role is visited then."""
+"""Kinds of records that open a turn."""
 
-CRASH_POINTS: tuple[str, ...] = (
-    *(f"running:{place}" for place in PLACES),
-    *(f"recovery:{place}" for place in (*PLACES[:4], "probe.before", "probe.after")),
-    *(f"shutdown:{place}" for place in (*PLACES[1:4], "model.after", "tool.read.after",
-                                        "tool.keyed.after", "tool.once.after")),
-)  # fmt: skip
+OUTCOMES = OPENINGS[2:9]
+CALLS = ("step", "summary", "extraction")
+"""What the model is asked for."""
+EFFECTS = ("read", "keyed", "once")
+RULES = ("approval", "router", "output", "strategy", "function")
+
+PLACES: Mapping[str, tuple[str, ...]] = {
+    "turn": (*OPENINGS, "decided"),
+    "append.before": OPENINGS, "append.committed": OPENINGS, "append.told": OPENINGS,
+    "model.before": CALLS, "model.in": CALLS, "model.after": CALLS,
+    "tool.before": EFFECTS, "tool.in": EFFECTS, "tool.after": EFFECTS,
+    "rule.before": RULES, "rule.after": RULES,
+    "probe.before": ("keyed", "once"), "probe.after": ("keyed", "once"),
+}  # fmt: skip
+"""turn: before a role decides. append.before, committed (nobody knows of it yet), told. before, in
+and after an effect; in: it has happened, the code that did it has not returned."""
+
+PHASES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "running": {place: PLACES[place] for place in PLACES if not place.startswith("probe")},
+    "recovery": {place: PLACES[place] for place in (*list(PLACES)[:4], *list(PLACES)[-2:])},
+    "shutdown": {
+        **dict.fromkeys(("append.before", "append.committed", "append.told"), OUTCOMES),
+        **{place: PLACES[place] for place in ("model.after", "tool.in", "tool.after")},
+    },
+}
+"""Where a process may die in each phase. What arrives during a shutdown is held, so that no role
+is visited then, and only effects that are under way come to their end."""
+
+CRASH_POINTS: tuple[str, ...] = tuple(
+    f"{phase}:{place}:{kind}"
+    for phase, places in PHASES.items()
+    for place, kinds in places.items()
+    for kind in kinds
+)
+
+SELDOM = ("tool.", "rule.", "probe.")
+"""Places that few lives come to: many plans name some of them, so that enough die there."""
+
+
+def draw_plan(random: Random, mix: "Mix", *, first: bool, stops: bool) -> dict[str, int]:
+    """`phase:place` or crash point -> the visit that kills; time will tell which comes first."""
+    if random.random() >= mix.crash:
+        return {}
+    after = () if first else ("recovery", "recovery")
+    phase = random.choice(("running", *after, *(("shutdown",) * 3 if stops else ())))
+    places = PHASES[phase]
+    plan: dict[str, int] = {}
+    for place in random.sample(list(places), random.choice((1, 2, 5))):
+        kind = random.choice(("", f":{random.choice(places[place])}"))
+        plan[f"{phase}:{place}{kind}"] = 1 + int(random.expovariate(1.0))
+    seldom = [place for place in places if place.startswith(SELDOM)]
+    for place in random.sample(seldom, min(4, len(seldom) // 2)):
+        plan[f"{phase}:{place}"] = 1
+    return plan
+
 
 KINDS = ("crash", "model", "tool", "log", "clock", "people", "deploy", "role")
 """What `faults=` may name."""

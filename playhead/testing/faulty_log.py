@@ -4,21 +4,13 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from queue import SimpleQueue
 from random import Random
-from typing import Protocol
 
 from playhead.events.errors import LogError
 from playhead.events.log import Append, Done, Head, Log, Stream
 from playhead.events.record import Stored
 from playhead.testing.faults import Mix
 from playhead.testing.ledger import Ledger
-
-
-class Alive(Protocol):
-    """The process that a log belongs to."""
-
-    def reach(self, place: str) -> None:
-        """A place where it may die. Raises ProcessDied."""
-        ...
+from playhead.testing.roles import Alive
 
 
 class FaultyLog:
@@ -53,7 +45,8 @@ class FaultyLog:
 
     def _flush(self) -> None:
         group, self._waiting = self._waiting, []
-        self._process.reach("append.before")
+        opening = group[0][0].rows[0].kind
+        self._process.reach("append.before", opening)
         refused = [self._refusal() for _ in group]
         written = [append for (append, _), error in zip(group, refused, strict=True) if not error]
         results = iter(write(self.under, written))
@@ -61,10 +54,10 @@ class FaultyLog:
         for (append, _), outcome in zip(group, outcomes, strict=True):
             if isinstance(outcome, int):
                 self._ledger.commit(append)
-        self._process.reach("append.committed")
+        self._process.reach("append.committed", opening)
         for (append, done), outcome in zip(group, outcomes, strict=True):
             self._tell(append, done, outcome)
-        self._process.reach("append.told")
+        self._process.reach("append.told", opening)
 
     def _tell(self, append: Append, done: Done, outcome: int | Exception) -> None:
         if isinstance(outcome, int) and self._random.random() < self._mix.append_doubt:

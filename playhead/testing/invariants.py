@@ -5,6 +5,7 @@ from random import Random
 from playhead.actors.memory import recollect
 from playhead.projections.approvals import open_approvals
 from playhead.projections.run_state import RunState
+from playhead.testing.budget_promises import BUDGET_PROMISES
 from playhead.testing.decision_promises import DECISION_PROMISES
 from playhead.testing.effect_promises import EFFECT_PROMISES
 from playhead.testing.evidence import Evidence
@@ -12,7 +13,7 @@ from playhead.testing.fingerprint import fingerprint
 from playhead.testing.log_promises import LOG_PROMISES
 from playhead.testing.process import Process
 
-INVARIANTS = LOG_PROMISES + EFFECT_PROMISES + DECISION_PROMISES
+INVARIANTS = LOG_PROMISES + EFFECT_PROMISES + DECISION_PROMISES + BUDGET_PROMISES
 
 
 def check_all(evidence: Evidence, random: Random) -> None:

@@ -5,6 +5,7 @@ happens (an effect before its intent's commit, say) is written into `broken` at 
 """
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -41,6 +42,7 @@ class Asked:
 
     run: str
     seq: int
+    model: str
     process: int
     reply: Reply | None = None
     """The whole reply that went back; None when none did."""
@@ -102,13 +104,13 @@ class Ledger:
         """Somebody was told that an append is in the log."""
         self.acknowledged[append.run] = append.rows[-1].seq
 
-    def ask(self, run: str, seq: int, process: int) -> Asked:
+    def ask(self, run: str, seq: int, model: str, process: int) -> Asked:
         """The request of an intent arrives at the model."""
         if (run, seq) not in self.intents:
             self.violated("intent_before_effect", f"{run} {seq} asks and is not in the log")
-        asked = Asked(run, seq, process)
+        asked = Asked(run, seq, model, process)
         self.asked.append(asked)
-        self.note("ask", asked.run, asked.seq)
+        self.note("ask", run, seq, model)
         return asked
 
     def start(self, context: ToolContext, tool: str, effect: Effect, process: int) -> None:
@@ -124,10 +126,15 @@ class Ledger:
         self.effects[context.key] += 1
         self.answered.setdefault((context.key, context.attempt), []).append(result)
 
-    def spent(self, run: str) -> int:
-        """Tokens that a run and its children cost, with those that a crash or a fault swallowed."""
-        mine = (a for a in self.asked if a.run == run or a.run.startswith(f"{run}."))
-        return sum(asked.used.total for asked in mine if asked.used is not None)
+    def billed(self, run: str) -> Iterator[tuple[str, Usage]]:
+        """What the provider counts for a run and its children: each call's model and tokens.
+
+        Those whose replies a crash or a fault swallowed are among them.
+        """
+        for asked in self.asked:
+            mine = asked.run == run or asked.run.startswith(f"{run}.")
+            if mine and asked.used is not None:
+                yield asked.model, asked.used
 
 
 def uses(content: tuple[Block, ...]) -> list[Block]:

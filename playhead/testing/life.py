@@ -170,12 +170,11 @@ class _Story:
         self.number = 0
         self.acted = False
         self.elapsed = 0.0
-        self.models: dict[str, Model] = {
-            agent.name: ChanceModel(random, mix.model_odd)
-            if isinstance(agent.model, str)
-            else agent.model
-            for agent in cast.values()
-        }
+        self.models: dict[str, Model] = {"": ChanceModel(random, mix.model_odd)}
+        for agent in cast.values():
+            schemas = {tool.spec.name: tool.spec.input_schema for tool in agent.all_tools}
+            by_chance = ChanceModel(random, mix.model_odd, tools=schemas)
+            self.models[agent.name] = by_chance if isinstance(agent.model, str) else agent.model
 
     def tell(self, mode: Mode) -> None:
         """Live through the processes with faults, then, for liveness, one without."""

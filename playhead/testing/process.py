@@ -27,7 +27,7 @@ from playhead.events.request import Model
 from playhead.projections.run_state import RunState
 from playhead.run_index import RunIndex
 from playhead.testing.clock import SEAL, VirtualLoop
-from playhead.testing.faults import CRASH_POINTS, Mix
+from playhead.testing.faults import Mix, draw_plan
 from playhead.testing.faulty_log import FaultyLog
 from playhead.testing.ledger import Ledger
 from playhead.testing.roles import FaultyRole
@@ -42,9 +42,6 @@ if TYPE_CHECKING:
 
 EPOCH = 1_700_000_000_000_000
 """The simulated world begins at this time, in microseconds since the Unix epoch."""
-
-SELDOM = ("tool.", "rule.", "probe.")
-"""Places that few lives come to: many plans name some of them, so that enough die there."""
 
 MOST = 30_000
 """Places reached by one process; more is a spin."""
@@ -69,7 +66,11 @@ class Process:
         start: float,
         until: float | None = None,
     ) -> None:
-        """Args as they are called; `until`: when it is to be shut down, in its own seconds."""
+        """Args as they are called.
+
+        `models`: agent -> its model; "" -> whoever answers at named endpoints. `until`: when it is
+        to be shut down, in its own seconds.
+        """
         self._until = until
         self.number = number
         self.agents = agents
@@ -86,31 +87,19 @@ class Process:
         self._reached = 0
         self._said = 0
         self._recovering: set[tuple[str, int]] = set()
-        self._plan = self._draw_plan()
+        self._plan = draw_plan(random, mix, first=number == 0, stops=until is not None)
         self._errors: list[str] = []
         self.loop.set_exception_handler(self._unhandled)
         self.log = FaultyLog(log, self, self.loop, random, mix, ledger)
+        self._faulty = FaultyTools(self, number, random, mix, ledger)
         self._tools = self._draw_tools()
-        self.dispatcher = SeededDispatcher(self.loop, random, lambda: self.reach("turn"))
+        self.dispatcher = SeededDispatcher(self.loop, random)
         self.engine = self._make_engine()
         self.index = RunIndex(self.log)
         self.engine.watchers += [self._watch_recovery, self.index.committed]
 
-    def _draw_plan(self) -> dict[str, int]:
-        """Crash point -> the visit that kills; which of them is reached first, time will tell."""
-        if self.random.random() >= self.mix.crash:
-            return {}
-        after = () if self.number == 0 else ("recovery", "recovery")
-        phases = ("running", *after, *(() if self._until is None else ("shutdown",) * 3))
-        phase = self.random.choice(phases)
-        points = [point for point in CRASH_POINTS if point.startswith(phase)]
-        chosen = self.random.sample(points, self.random.choice((1, 2, 5)))
-        plan = {point: 1 + int(self.random.expovariate(1.0)) for point in chosen}
-        seldom = [point for point in points if point.partition(":")[2].startswith(SELDOM)]
-        return plan | dict.fromkeys(self.random.sample(seldom, min(4, len(seldom) // 2)), 1)
-
     def _draw_tools(self) -> dict[str, dict[str, AnyTool]]:
-        faulty = FaultyTools(self, self.number, self.random, self.mix, self.ledger)
+        faulty = self._faulty
         tools: dict[str, dict[str, AnyTool]] = {}
         for agent in self.agents.values():
             tools[agent.name] = {
@@ -123,7 +112,7 @@ class Process:
     def _make_engine(self) -> Engine:
         world = World(
             self._model, self._tool, Inline(), self.loop.time, _unheard,
-            in_flight=self.random.choice((1, 2, 64)), rule=self._rule,
+            in_flight=self.random.choice((1, 2, 64)), rule=self._rule, endpoint=self._endpoint,
             results=partial(whole_result, self.log),
         )  # fmt: skip
         cast: dict[RoleName, Role] = {
@@ -133,7 +122,7 @@ class Process:
             "memory": Memory(),
         }
         error = self.mix.role_error
-        cast = {name: FaultyRole(role, self.random, error) for name, role in cast.items()}
+        cast = {name: FaultyRole(role, self, self.random, error) for name, role in cast.items()}
         keep = self.random.choice((0, 1, 64))
         engine = Engine(
             self.log, cast, self.loop, self.now, dispatch=self.dispatcher, keep_idle=keep
@@ -142,9 +131,13 @@ class Process:
         return engine
 
     def _model(self, agent: str) -> Model:
-        return FaultyModel(
-            self._models[agent], self, self.number, self.random, self.mix, self.ledger
-        )
+        return self._watched(self._models[agent])
+
+    def _endpoint(self, name: str) -> Model:
+        return self._watched(self._models[""])
+
+    def _watched(self, model: Model) -> Model:
+        return FaultyModel(model, self, self.number, self.random, self.mix, self.ledger)
 
     def _tool(self, agent: str, tool: str) -> AnyTool | None:
         return self._tools[agent].get(tool)
@@ -157,7 +150,8 @@ class Process:
             "strategy": known.strategy if callable(known.strategy) else None,
             "function": known.function,
         }
-        return functions[rule]
+        function = functions[rule]
+        return None if function is None else self._faulty.rule(rule, function)
 
     def now(self) -> int:
         """The wall clock, in microseconds since the epoch."""
@@ -168,19 +162,20 @@ class Process:
         """Seconds since the world began, by the true clock."""
         return self._start + self.loop.time()
 
-    def reach(self, place: str) -> None:
+    def reach(self, place: str, kind: str) -> None:
         """A place where the process may die. Raises ProcessDied, also when it is dead already."""
         if not self.alive:
             raise ProcessDied
         self._reached += 1
         if self._reached > MOST:
-            self.ledger.violated("no spin", f"process {self.number} reached {MOST} places")
+            self.ledger.violated("no_spin", f"process {self.number} reached {MOST} places")
             self._die("spin")
-        if self._plan:
-            point = f"{self.phase}:{place}"
+        for point in (
+            (f"{self.phase}:{place}", f"{self.phase}:{place}:{kind}") if self._plan else ()
+        ):
             left = self._plan.get(point, 0)
             if left == 1:
-                self._die(point)
+                self._die(f"{self.phase}:{place}:{kind}")
             self._plan[point] = left - 1
 
     def _die(self, point: str) -> None:
@@ -225,6 +220,7 @@ class Process:
         self.phase = "shutdown"
         self.ledger.note("shut down", self.number)
         self.engine.draining = True
+        await self.engine.quiet()
         await self.engine.effects.settle(self.random.choice((0.0, 5.0, 5.0)))
         await self.engine.quiet()
         self.engine.stop()

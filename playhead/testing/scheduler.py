@@ -11,12 +11,9 @@ class SeededDispatcher:
     A mailbox is served in its own order, so every order drawn here is one that threads could give.
     """
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, random: Random, before: Callable[[], None]
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, random: Random) -> None:
         self._loop = loop
         self._random = random
-        self._before = before
         self._waiting: list[Callable[[], None]] = []
         self._asked = False
         self.longest = 0
@@ -32,7 +29,6 @@ class SeededDispatcher:
 
     def _slot(self) -> None:
         self._asked = False
-        self._before()
         waiting = self._waiting
         serve = waiting.pop(self._random.randrange(len(waiting)) if len(waiting) > 1 else 0)
         if waiting:

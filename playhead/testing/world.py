@@ -16,12 +16,11 @@ from playhead.events.errors import ModelError, ToolError
 from playhead.events.request import Model, OnText, Reply, Request
 from playhead.events.spec import Usage
 from playhead.testing.faults import Mix
-from playhead.testing.faulty_log import Alive
 from playhead.testing.ledger import Asked, Ledger
-from playhead.testing.roles import PERFORMED
+from playhead.testing.roles import PERFORMED, Alive
 from playhead.testing.validity import invalid_request
 from playhead.tools.context import ToolContext
-from playhead.tools.options import ApprovalRule, Done, Found, NotDone
+from playhead.tools.options import Done, Found, NotDone
 from playhead.tools.tool import AnyTool, Tool
 
 CONTEXT = "__context__"
@@ -55,8 +54,10 @@ class FaultyModel:
 
     async def reply(self, request: Request, on_text: OnText) -> Reply:
         """Ask the model beneath, if nothing happens on the way there or back."""
-        self._process.reach("model.before")
-        asked = self._ledger.ask(*PERFORMED.get(), self._number)
+        intent = PERFORMED.get()
+        kind = str(getattr(intent.event, "purpose", ""))
+        self._process.reach("model.before", kind)
+        asked = self._ledger.ask(intent.run, intent.seq, request.model, self._number)
         wrong = invalid_request(request.body)
         if wrong is not None:
             self._ledger.violated("valid request", f"{asked.run} {asked.seq}: {wrong}")
@@ -66,10 +67,10 @@ class FaultyModel:
             await self._fail(asked, request, on_text)
         asked.reply = reply = await self._model.reply(request, on_text)
         asked.used = reply.usage
-        self._process.reach("model.in")
+        self._process.reach("model.in", kind)
         if slow:
             await asyncio.sleep(self._random.random())
-        self._process.reach("model.after")
+        self._process.reach("model.after", kind)
         return reply
 
     async def close(self) -> None:
@@ -107,7 +108,7 @@ class FaultyTools:
         call = self._async_call(tool) if tool.signature.awaits else self._call(tool)
         call.__name__ = call.__qualname__ = tool.spec.name
         probe = None if tool.probe is None else self._probe(tool)
-        rule = None if tool.needs_approval is None else self._rule(tool.needs_approval)
+        rule = None if tool.needs_approval is None else self.rule("approval", tool.needs_approval)
         return Tool(call, tool.spec, signature, probe, rule, transient=tool.transient)
 
     def _async_call(self, tool: AnyTool) -> Callable[..., Any]:
@@ -123,7 +124,7 @@ class FaultyTools:
                 await asyncio.sleep(tool.spec.timeout * 2)
             result = await tool.function(**_own(tool, context, arguments))
             self._ledger.answer(context, result)
-            self._process.reach(f"tool.{effect}.in")
+            self._process.reach("tool.in", effect)
             if hangs:
                 await asyncio.sleep(tool.spec.timeout * 2)
             return self._leave(tool, result)
@@ -137,13 +138,13 @@ class FaultyTools:
             self._fail_before()
             result = tool.function(**_own(tool, context, arguments))
             self._ledger.answer(context, result)
-            self._process.reach(f"tool.{tool.spec.effect}.in")
+            self._process.reach("tool.in", tool.spec.effect)
             return self._leave(tool, result)
 
         return call
 
     def _enter(self, tool: AnyTool, context: ToolContext) -> None:
-        self._process.reach(f"tool.{tool.spec.effect}.before")
+        self._process.reach("tool.before", tool.spec.effect)
         ledger = self._ledger
         ledger.start(context, tool.spec.name, tool.spec.effect, self._number)
         self._threads = threading.active_count()
@@ -153,7 +154,7 @@ class FaultyTools:
             self._ledger.violated("sealed", f"{tool.spec.name} started a thread")
         if self._random.random() < self._mix.tool_odd:
             self._fail_after()
-        self._process.reach(f"tool.{tool.spec.effect}.after")
+        self._process.reach("tool.after", tool.spec.effect)
         return result
 
     def _fail_before(self) -> None:
@@ -169,14 +170,14 @@ class FaultyTools:
 
     def _probe(self, tool: AnyTool) -> Callable[[str], Awaitable[Found]]:
         async def probe(key: str) -> Found:
-            self._process.reach("probe.before")
+            self._process.reach("probe.before", tool.spec.effect)
             if self._random.random() < self._mix.tool_odd:
                 msg = "simulated: the probe fails"
                 raise RuntimeError(msg)
             found = self._world_knows(key) if tool.probe is world_knows else _asked(tool, key)
             found = await found if isinstance(found, Awaitable) else found
             self._ledger.found.setdefault(key, []).append(found)
-            self._process.reach("probe.after")
+            self._process.reach("probe.after", tool.spec.effect)
             return found
 
         return probe
@@ -187,19 +188,30 @@ class FaultyTools:
         answers = [a for (k, _), found in self._ledger.answered.items() if k == key for a in found]
         return Done(answers[-1]) if answers else NotDone()
 
-    def _rule(self, rule: ApprovalRule) -> ApprovalRule:
-        async def ask(arguments: dict[str, Any]) -> bool:
-            self._process.reach("rule.before")
-            await asyncio.sleep(self._random.random())
+    def rule(self, kind: str, rule: Callable[..., Any]) -> Callable[..., Any]:
+        """A function of the user's that is asked about something; a type cannot wait."""
+
+        def before() -> None:
+            self._process.reach("rule.before", kind)
             if self._random.random() < self._mix.tool_odd:
                 msg = "simulated: the rule fails"
                 raise RuntimeError(msg)
-            said = rule(arguments)
-            answer = await said if inspect.isawaitable(said) else said
-            self._process.reach("rule.after")
-            return bool(answer)
 
-        return ask
+        def ask_at_once(*arguments: Any) -> Any:
+            before()
+            answer = rule(*arguments)
+            self._process.reach("rule.after", kind)
+            return answer
+
+        async def ask(*arguments: Any) -> Any:
+            await asyncio.sleep(self._random.random())
+            before()
+            said = rule(*arguments)
+            answer = await said if inspect.isawaitable(said) else said
+            self._process.reach("rule.after", kind)
+            return answer
+
+        return ask_at_once if kind == "output" else ask
 
 
 def _own(tool: AnyTool, context: ToolContext, arguments: dict[str, Any]) -> dict[str, Any]:
