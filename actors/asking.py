@@ -18,7 +18,7 @@ from playhead.events.steps import StepFailed
 from playhead.projections.pricing import most, picodollars
 from playhead.projections.run_state import RunState
 from playhead.projections.step_state import Step
-from playhead.projections.targets import FALLS_BACK, max_tokens, ring
+from playhead.projections.targets import FALLS_BACK, max_tokens, ring, variant
 
 CAUTION = 1.02
 """New text may have a little more tokens a byte than what the API has counted so far."""
@@ -149,7 +149,7 @@ def _request(
         reserved_tokens=sent + reply,
         reserved_cost=None if price is None else most(price, sent, reply, agent.model.cache),
         task=step.task_type, reason=choice.reason, endpoint=target.endpoint,
-        fallbacks=choice.fallbacks, not_before=wait,
+        variant=variant(agent, step.task_type, target), fallbacks=choice.fallbacks, not_before=wait,
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from playhead.events.record import Record
 from playhead.events.runs import LimitReached
 from playhead.projections.pricing import most
 from playhead.projections.run_state import RunState
-from playhead.projections.targets import FALLS_BACK, ring
+from playhead.projections.targets import FALLS_BACK, ring, variant
 
 TASKS = {"summary": "summarization", "extraction": "data_extraction"}
 """Purpose -> the type of task that its model is chosen by."""
@@ -24,7 +24,8 @@ def ask_beside(
     asked = ModelRequested(
         step=step, round=state.steps[step].round, attempt=attempt, model=target.model, request="",
         reserved_tokens=0, task=task, reason=f"routed as {task}", endpoint=target.endpoint,
-        fallbacks=len(targets) - 1 - place, not_before=wait, purpose=purpose,
+        variant=variant(agent, task, target), fallbacks=len(targets) - 1 - place,
+        not_before=wait, purpose=purpose,
     )  # fmt: skip
     request, reply = state.side_request(asked), state.longest(asked)
     price = agent.prices.get(target.model)

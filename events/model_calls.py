@@ -33,6 +33,8 @@ class ModelRequested(Event):
     """Why this model."""
     endpoint: str = ""
     """Where it is asked; empty for the Runtime's own endpoint."""
+    variant: int = 0
+    """Which of the task's targets of this model and endpoint, where several differ in the rest."""
     fallbacks: int = 0
     """How many others can still be tried: with none left, perform waits where it can."""
     not_before: int | None = None

@@ -47,7 +47,8 @@ def _limit_reached(state: RunState, _: Record, event: runs.LimitReached) -> None
 
 
 def _run_paused(state: RunState, _: Record, event: runs.RunPaused) -> None:
-    state.paused = event
+    if state.paused is None or state.paused.role is None:  # a pause hides no bug of a role
+        state.paused = event
 
 
 def _run_resumed(state: RunState, record: Record, event: runs.RunResumed) -> None:

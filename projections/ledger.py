@@ -123,7 +123,7 @@ def _used(
     """What an attempt used, and whether that is only the most that it can have been."""
     if isinstance(end, ModelAnswered):
         return end.usage, False
-    target = target_of(agent, asked.task, asked.model, asked.endpoint)
+    target = target_of(agent, asked)
     return at_most(end, max_tokens(agent, target)), not end.unbilled
 
 

@@ -165,7 +165,8 @@ class RunState:
 
     def request(self, step: Step, target: Target, *, first: bool) -> Request:
         """What would be sent to the target now; `first`: of the step's first round."""
-        key = (target.model, target.endpoint, first)
+        own = repr(target.extra) if target.extra else ""
+        key = (target.model, target.endpoint, target.max_tokens, own, first)
         head = step.heads.get(key)
         if head is None:
             head = step.heads[key] = render_head(step.agent, target, first=first)
@@ -193,7 +194,7 @@ class RunState:
 
     def target(self, asked: model_calls.ModelRequested) -> Target:
         """Whom a recorded request was for."""
-        return target_of(self.agent, asked.task, asked.model, asked.endpoint)
+        return target_of(self.agent, asked)
 
     def intent_of(self, outcome: Record) -> Event:
         """The intent that an outcome just folded has ended. Raises KeyError if there is none."""

@@ -100,5 +100,5 @@ class Step:
     """Where the type came from, if not from the step or the agent."""
     tried: int = 0
     """How many of those who can be asked have failed in this round."""
-    heads: dict[tuple[str, str, bool], RequestHead] = field(default_factory=dict)
-    """By model, endpoint, and whether it is the first request."""
+    heads: dict[tuple[object, ...], RequestHead] = field(default_factory=dict)
+    """By everything that differs between targets, and whether it is the first request."""

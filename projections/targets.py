@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from playhead.events.model_calls import ModelRequested
 from playhead.events.routing import Route, Target
 from playhead.events.spec import AgentSpec
 
@@ -25,16 +26,23 @@ def ring(agent: AgentSpec, task: str, rejected: int) -> tuple[Target, ...]:
     return (rung, *(target for target in route.fallback if target != rung))
 
 
-def target_of(agent: AgentSpec, task: str, model: str, endpoint: str) -> Target:
+def target_of(agent: AgentSpec, asked: ModelRequested) -> Target:
     """The target that a recorded request names."""
-    route = route_of(agent, task)
-    named = [*route.ladder, *route.fallback]
-    if agent.budget.cheaper is not None:
-        named.append(agent.budget.cheaper)
-    for target in named:
-        if (target.model, target.endpoint) == (model, endpoint):
-            return target
-    return Target(model=model, endpoint=endpoint)
+    found = _alike(agent, asked.task, asked.model, asked.endpoint)
+    if not found:
+        return Target(model=asked.model, endpoint=asked.endpoint)
+    return found[min(asked.variant, len(found) - 1)]
+
+
+def variant(agent: AgentSpec, task: str, target: Target) -> int:
+    """How a recorded request says which of the targets of one model and endpoint it means."""
+    return _alike(agent, task, target.model, target.endpoint).index(target)
+
+
+def _alike(agent: AgentSpec, task: str, model: str, endpoint: str) -> list[Target]:
+    route, cheaper = route_of(agent, task), agent.budget.cheaper
+    named = [*route.ladder, *route.fallback, *(() if cheaper is None else (cheaper,))]
+    return [each for each in named if (each.model, each.endpoint) == (model, endpoint)]
 
 
 def all_targets(agent: AgentSpec) -> Iterator[Target]:

@@ -40,6 +40,22 @@ def spent_within_caps(e: Evidence) -> Iterator[str]:
                     return
 
 
+def reserved_is_enough(e: Evidence) -> Iterator[str]:
+    """No call uses, or costs, more than was set aside for it when it was decided."""
+    for run, records in e.records.items():
+        first = records[0].event
+        assert isinstance(first, RunStarted)
+        for record in records:
+            asked = records[(record.cause or 1) - 1].event
+            if not isinstance(record.event, ModelAnswered) or not isinstance(asked, ModelRequested):
+                continue
+            used, price = record.event.usage, first.agent.prices.get(asked.model)
+            if used.total > asked.reserved_tokens:
+                yield f"{run} {record.seq}: {used.total} tokens of {asked.reserved_tokens}"
+            if price is not None and cost_of(price, used) > (asked.reserved_cost or 0):
+                yield f"{run} {record.seq}: {cost_of(price, used)} of {asked.reserved_cost}"
+
+
 def the_bill_is_within_caps(e: Evidence) -> Iterator[str]:
     """What the provider counts, for replies too that nobody got, is within every run's limits."""
     for run, records in e.records.items():
@@ -93,7 +109,7 @@ def _settled(
     if isinstance(ended, ModelAnswered):
         usage = ended.usage
     else:
-        target = target_of(agent, asked.task, asked.model, asked.endpoint)
+        target = target_of(agent, asked)
         known = at_most(ended, max_tokens(agent, target))
         if known is None:
             return Counter()  # the whole reservation counts as spent
@@ -104,4 +120,6 @@ def _settled(
     )
 
 
-BUDGET_PROMISES: tuple[Promise, ...] = (spent_within_caps, the_bill_is_within_caps)
+BUDGET_PROMISES: tuple[Promise, ...] = (
+    spent_within_caps, reserved_is_enough, the_bill_is_within_caps,
+)  # fmt: skip

@@ -52,7 +52,7 @@ class ChanceModel:
                 on_text(str(block["text"]))
         # At most a token a byte of what is said; marks for the cache and commas are not said.
         said = MARK.sub(b"", request.content)
-        most, size = int(body["max_tokens"]), len(said) - request.count - 1
+        most, size = int(body["max_tokens"]), len(said) - len(body["messages"])
         usage = self._used(int(size * self._density), request.content)
         usage = usage.model_copy(
             update={"output_tokens": self._random.choice((most, 1 + most // 10))}

@@ -45,6 +45,7 @@ PRICES = {
     "large": Price(input=15.0, output=75.0, cache_read=1.5, cache_write_1h=31.0),
 }
 
+SHORT = Target(model="small", max_tokens=30)
 ELSEWHERE = Target(model="small", endpoint="elsewhere", max_tokens=60)
 
 
@@ -52,8 +53,9 @@ def agents(random: Random, mix: Mix) -> list[Agent[object]]:
     """One or two agents of one life; the first may have another one among its tools."""
     first = _agent("agent-0", random, mix)
     if random.random() < 0.3:
-        helper = _agent("helper", random, mix)
-        first = replace(first, tools=(*first.tools, replace(helper, description="Helps.")))
+        helper = replace(_agent("helper", random, mix), description="Helps.")
+        few = first.tools[: random.choice((0, 2, 99))]
+        first = replace(first, tools=(*few, helper))
     return [first] if random.random() < 0.7 else [first, _agent("agent-1", random, mix)]
 
 
@@ -105,11 +107,11 @@ def _routing(random: Random) -> dict[str, Any]:
     def by_chance(goal: str) -> str:
         return random.choice(("reasoning", "data_extraction", "writing"))
 
-    table = {"reasoning": ["small", "large"], "summarization": "small"}
+    table = {"reasoning": ["small", SHORT, "large"], "summarization": "small"}
     cheaper = Target(model="small", max_tokens=20)
     return {
         "routing": random.choice((None, table)),
-        "fallback": random.choice(((), ("large",), (ELSEWHERE, "large"))),
+        "fallback": random.choice(((), (SHORT, "large"), (ELSEWHERE, "large"))),
         "router": random.choice((None, by_chance)),
         "budget": random.choice((Budget(), Budget(warn_at=0.3, at_cap="cheaper", cheaper=cheaper))),
     }

@@ -14,7 +14,6 @@ from typing import Any, NoReturn
 
 from playhead.events.errors import ModelError, ToolError
 from playhead.events.request import Model, OnText, Reply, Request
-from playhead.events.spec import Usage
 from playhead.testing.faults import Mix
 from playhead.testing.ledger import Asked, Ledger
 from playhead.testing.roles import PERFORMED, Alive
@@ -84,7 +83,7 @@ class FaultyModel:
         if status is None:
             asked.used = (await self._model.reply(request, on_text)).usage
             if self._random.random() < 0.5:
-                known = Usage(input_tokens=asked.used.input_tokens)
+                known = asked.used.model_copy(update={"output_tokens": 0})
         raise ModelError(
             error, "simulated", status=status, retryable=retryable, retry_after=after, usage=known
         )

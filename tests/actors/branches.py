@@ -22,7 +22,6 @@ from playhead.events.model_calls import ModelAnswered, ModelFailed, ModelRequest
 from playhead.events.prices import Price
 from playhead.events.record import Origin, Record
 from playhead.events.request import Request
-from playhead.events.routing import Target
 from playhead.events.runs import RunStarted, StrategyChosen
 from playhead.events.spec import AgentSpec, Usage
 from playhead.events.steps import StepStarted
@@ -72,7 +71,7 @@ class World:
     def send(self, seq: int, asked: ModelRequested, request: Request) -> None:
         """A request goes out: what it may cost is at risk from now on."""
         price = self.agent.prices[asked.model]
-        longest = max_tokens(self.agent, _target(self.agent, asked))
+        longest = max_tokens(self.agent, target_of(self.agent, asked))
         tokens = self.tokens(request)
         assert tokens + longest <= asked.reserved_tokens, (tokens, asked.reserved_tokens)
         self.at_risk[seq] = most(price, tokens, longest, self.agent.model.cache)
@@ -103,10 +102,6 @@ def _tokens(where: str, block: Block) -> int:
     content = (where.rpartition(".")[2] + json.dumps(unmarked(block))).encode()
     share = sha256(content).digest()[0] / 255
     return int(share * len(json.dumps(unmarked(block), ensure_ascii=False)))
-
-
-def _target(agent: AgentSpec, asked: ModelRequested) -> Target:
-    return target_of(agent, asked.task, asked.model, asked.endpoint)
 
 
 def cast() -> dict[RoleName, Role]:
@@ -159,7 +154,7 @@ class Life:
 
     def _outcome(self, seq: int, asked: ModelRequested) -> Event:
         agent, world = self.world.agent, self.world
-        longest = max_tokens(agent, _target(agent, asked))
+        longest = max_tokens(agent, target_of(agent, asked))
         usage = world.usage(self.state.requests[seq], longest)
         price = price_of(agent, asked.model)
         if seq in self.interrupted:

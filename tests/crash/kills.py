@@ -259,7 +259,7 @@ def _read_world(world: Path, ledger: Ledger, reader: SqliteReader) -> None:
                 asks[request.request] -= 1
                 given = (request.request, record.event.content) in replies
                 reply = Reply(record.event.content, "", record.event.usage, "") if given else None
-                ledger.asked.append(Asked(record.run, record.cause or 0, 0, reply))
+                ledger.asked.append(Asked(record.run, record.cause or 0, request.model, 0, reply))
     if min(asks.values(), default=0) < 0:
         ledger.violated("requests", "an answer is in the log that no request brought")
 

@@ -1,10 +1,13 @@
 """Real bugs that the campaign found, each as small as it could be made."""
 
 import json
+from typing import Any
 
 import pytest
 
 from playhead import Agent, Limits, Runtime, tool
+from playhead.actors.memory import recollect
+from playhead.actors.replay import replay
 from playhead.events.children import ChildFinished
 from playhead.events.errors import LogError, SessionBusy
 from playhead.events.event import Json
@@ -12,9 +15,10 @@ from playhead.events.guards import ApprovalDecided
 from playhead.events.kinds import decode
 from playhead.events.log import Append, Done
 from playhead.events.memory_log import MemoryLog
+from playhead.events.routing import Target
 from playhead.events.runs import CancelRequested, RunPaused, RunResumed
 from playhead.events.version import VERSION
-from playhead.testing import ScriptedModel, call
+from playhead.testing import Scripted, ScriptedModel, call
 from playhead.testing.process import Process
 from playhead.testing.simulation import simulate
 from tests.simulation.scenes import Scene, dies, says
@@ -168,3 +172,32 @@ def test_an_effect_that_is_cancelled_before_its_first_step_gives_its_outcome_all
     scene.before_taking_up(cancel_at_once)
     assert scene.kinds()[-1] == "run_failed"
     scene.check()
+
+
+def test_two_targets_of_one_model_that_differ_in_settings_are_told_apart() -> None:
+    asked: list[int] = []
+
+    def script(body: dict[str, Any]) -> Scripted:
+        asked.append(body["max_tokens"])
+        return "no number" if len(asked) < 3 else "3"
+
+    ladder = [Target(model="m"), Target(model="m", max_tokens=77)]
+    agent = Agent(
+        name="a", model=ScriptedModel(script), output=int, max_tokens=500,
+        routing={"reasoning": ladder},
+    )  # fmt: skip
+    log = MemoryLog()
+    with Runtime(log, [agent]) as runtime:
+        run = runtime.run(agent, "count").run_id
+    assert asked == [500, 77, 77]
+    assert replay(log, run).matches
+
+
+def test_a_pause_does_not_hide_the_bug_of_a_role_that_had_paused_the_run() -> None:
+    scene = Scene(Agent(name="a", model=ScriptedModel(["Done."])))
+    scene.process((0, scene.starts()), (0, dies))
+    bug = RunPaused(reason="a role raised", role="executor", error="ValueError: no")
+    scene.before_taking_up(says(bug))
+    scene.before_taking_up(says(RunPaused(reason="a person")))
+    state = recollect(scene.log, "run-1")
+    assert state.paused == bug
