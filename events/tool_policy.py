@@ -16,6 +16,8 @@ class Sandbox(Data):
     """How many processes it may have (where the system counts them for each sandbox)."""
     environment: tuple[str, ...] = ()
     """The names of the environment variables that it is given; it sees no other."""
+    network: bool | None = None
+    """False: it reaches no network, or is not started. None: whatever its user can reach."""
     keeps_workspace: bool = False
     """Whether it works in a folder that stays; otherwise in a fresh one that is deleted."""
 

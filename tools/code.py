@@ -2,7 +2,7 @@
 
 Off unless an agent is given them, approved by a person call by call unless it is said otherwise,
 and confined as tools/sandbox.py says: no environment, a folder of their own, all of it killed.
-They can reach the network where the machine can: what must not get out must not get in.
+They can reach the network where the machine can, unless that is cut off (`network=False`).
 """
 
 import os
@@ -73,13 +73,20 @@ def code_tools(
     python: bool = True,
     shell: bool = False,
     approval: NeedsApproval = True,
+    network: bool = True,
     confined: Subprocess | None = None,
 ) -> list[AnyTool]:
     """The tools, approved by a person unless `approval` says otherwise.
 
-    `workspace`: the folder that they work in; a fresh one for each call by default.
+    Args:
+        workspace: the folder that they work in; a fresh one for each call by default.
+        python: whether `run_python` is one of them.
+        shell: whether `run_shell` is.
+        approval: which calls a person must approve.
+        network: False cuts them off from every network; refused where the system cannot do that.
+        confined: all of how they are confined, instead of `workspace` and `network`.
     """
-    given = confined or Subprocess(workspace=workspace, environment={"PATH": PATH})
+    given = confined or Subprocess(workspace=workspace, environment={"PATH": PATH}, network=network)
     tools = list[AnyTool]()
     how: ToolOptions = {
         "effect": "once", "approval": approval, "subprocess": given, "timeout": SECONDS + 10,

@@ -46,6 +46,8 @@ class Subprocess:
     cpu_seconds: int | None = None
     files_mb: int = 64
     processes: int = 64
+    network: bool = True
+    """False: it is cut off from every network; where the system cannot do that, a call is refused."""
     workspace: str | os.PathLike[str] | None = None
     """The folder that it works in; None for a fresh one per call, deleted afterwards."""
     environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
@@ -59,6 +61,7 @@ class Subprocess:
             cpu_seconds=self.cpu_seconds,
             files_mb=self.files_mb,
             processes=self.processes,
+            network=None if self.network else False,
             environment=tuple(sorted(self.environment)),
             keeps_workspace=self.workspace is not None,
         )

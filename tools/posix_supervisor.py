@@ -27,6 +27,7 @@ from typing import Any
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 36, 38
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID = 0x20000, 0x10000000, 0x20000000
+CLONE_NEWNET = 0x40000000
 MS_NOSUID_NODEV_NOEXEC, MS_REC_PRIVATE = 0xE, 0x44000
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -36,7 +37,11 @@ Settings = dict[str, Any]
 
 def main(settings: Settings) -> None:
     """Start the tool, wait for its end or for the order to kill, leave nobody behind."""
-    namespaced = "namespace" in settings["ways"] and _separate()
+    more = 0 if settings["network"] else CLONE_NEWNET
+    namespaced = "namespace" in settings["ways"] and _separate(more)
+    if more and not namespaced:
+        _say({"refused": "this system cannot cut it off from the network (no namespaces here)"})
+        return
     reaper = "subreaper" in settings["ways"] and _reap_orphans()
     if not namespaced and not reaper:
         _say({"refused": "neither a pid namespace nor a child subreaper can be had on this system"})
@@ -64,12 +69,13 @@ def _or_die(become: Callable[[], None]) -> None:
     os._exit(127)
 
 
-def _separate() -> bool:
-    """Have the next children live in a pid namespace.
+def _separate(more: int) -> bool:
+    """Have the next children live in a pid namespace, and in what `more` flags say.
 
     Tried in a child first: an attempt that only half succeeded could not be undone.
     """
-    for flags in (CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS, CLONE_NEWPID | CLONE_NEWNS):
+    without = CLONE_NEWPID | CLONE_NEWNS | more
+    for flags in (CLONE_NEWUSER | without, without):
         trial = os.fork()
         if trial == 0:
             _or_die(partial(_trial, flags))

@@ -95,6 +95,7 @@ class Sandbox:
     ) -> subprocess.Popen[bytes]:
         settings = {
             "ways": self._ways,
+            "network": given.network,
             "seconds": STARTUP + timeout + GRACE,
             "job": job,
             "limits": _limits(given, timeout),

@@ -21,6 +21,7 @@ from tests.bench.bill import bill
 from tests.bench.cached import cached
 from tests.bench.children import Child, Figures, children, medians, stub
 from tests.bench.figures import Table
+from tests.bench.hostile import hostile
 from tests.bench.memory import memory
 from tests.bench.past import past
 from tests.bench.plans import plans
@@ -160,6 +161,7 @@ SECTIONS: dict[str, Callable[[Size], Iterator[Table]]] = {
     "memory": lambda _: memory(),
     "cached": lambda _: cached(),
     "plans": lambda _: plans(),
+    "hostile": lambda _: hostile(),
     "past": lambda size: past(size.past, max(1, size.past // 200_000)),
 }
 

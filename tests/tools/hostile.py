@@ -3,6 +3,7 @@
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -67,6 +68,23 @@ def swell() -> int:
 def vanish() -> str:
     """End the process before there is an answer."""
     os._exit(3)
+
+
+def _reach(port: int) -> str:
+    with socket.create_connection(("127.0.0.1", port)):
+        return "reached"
+
+
+@tool(effect="read", subprocess=True)
+def reach(port: int) -> str:
+    """Connect to a port of this machine."""
+    return _reach(port)
+
+
+@tool(effect="read", subprocess=Subprocess(network=False))
+def reach_cut_off(port: int) -> str:
+    """Try to connect to a port of this machine."""
+    return _reach(port)
 
 
 @tool(effect="read", subprocess=True, timeout=0.5)

@@ -2,8 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Generator
-from contextlib import contextmanager
+import socket
 from pathlib import Path
 
 import pytest
@@ -14,52 +13,16 @@ from playhead.events.tool_calls import ToolFailed, ToolOutcomeUnknown
 from playhead.tools.calling import Outcome, call_tool
 from playhead.tools.context import ToolContext
 from playhead.tools.sandbox import WAYS as CONFINING
-from playhead.tools.sandbox import Sandbox
 from playhead.tools.tool import tool
 from playhead.tools.workers import Threads
 from tests.tools import hostile
 from tests.tools.calls import call, failure_of, result_of
+from tests.tools.misbehaving import Mark, confined, misbehave
 
 HOSTILE_CALLS = int(os.environ.get("PLAYHEAD_HOSTILE_CALLS", "26"))
 """How many hostile calls; `PLAYHEAD_HOSTILE_CALLS=200` is the whole campaign."""
 
 NAMESPACE, SUBREAPER = CONFINING
-
-
-@contextmanager
-def confined(*ways: str) -> Generator[Threads]:
-    workers = Threads(sandbox=Sandbox(4, ways))
-    try:
-        yield workers
-    finally:
-        workers.close()
-
-
-class Mark:
-    """A FIFO that every process of a call holds open: its end says that all of them are dead."""
-
-    def __init__(self, path: Path) -> None:
-        os.mkfifo(path)
-        self.path = str(path)
-        self.fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-
-    def is_deserted(self) -> bool:
-        try:
-            while os.read(self.fd, 65_536):
-                """What somebody wrote into it says nothing."""
-        except BlockingIOError:
-            return False
-        return True
-
-
-async def misbehave(workers: Threads, marks: Path, number: int) -> tuple[str, Outcome, bool]:
-    how = list(hostile.WAYS)[number % len(hostile.WAYS)]
-    mark = Mark(marks / f"{number}")
-    arguments = {"how": how, "mark": mark.path}
-    outcome = await call_tool(hostile.misbehave, arguments, ToolContext("run", number), workers)
-    deserted = mark.is_deserted()
-    os.close(mark.fd)
-    return how, outcome, deserted
 
 
 @pytest.mark.parametrize("way", CONFINING)
@@ -116,6 +79,23 @@ def test_it_cannot_take_more_memory_than_allowed() -> None:
 
 def test_a_once_call_whose_process_died_is_in_doubt() -> None:
     assert call(hostile.vanish) == ToolOutcomeUnknown(reason="died")
+
+
+def test_it_reaches_a_network_only_where_that_is_said() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with confined(NAMESPACE) as workers:
+            assert result_of(call(hostile.reach, workers, port=port)) == "reached"
+            cut_off = failure_of(call(hostile.reach_cut_off, workers, port=port))
+    assert cut_off.error == "OSError"
+    assert "Network is unreachable" in cut_off.message
+
+
+def test_a_call_that_cannot_be_cut_off_from_the_network_is_refused() -> None:
+    with confined(SUBREAPER) as workers:
+        failed = failure_of(call(hostile.reach_cut_off, workers, port=80))
+    assert failed.error == "refused"
+    assert "cannot cut it off from the network" in failed.message
 
 
 def test_where_nothing_confines_it_it_is_refused_and_nothing_runs(tmp_path: Path) -> None:
