@@ -47,7 +47,7 @@ class Subprocess:
     files_mb: int = 64
     processes: int = 64
     network: bool = True
-    """False: it is cut off from every network; where the system cannot do that, a call is refused."""
+    """False: cut off from every network; where the system cannot do that, a call is refused."""
     workspace: str | os.PathLike[str] | None = None
     """The folder that it works in; None for a fresh one per call, deleted afterwards."""
     environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
