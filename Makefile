@@ -167,5 +167,5 @@ $(RUN_READY): pyproject.toml $(VENV)/ready-pip
 
 $(DEV_READY): pyproject.toml $(VENV)/ready-pip $(NODE_READY)
 	@echo "installing Playhead and what its tests and checks need into $(VENV)"
-	@$(PIP) install --editable '.[apsw,inspector,local,mcp,otlp-grpc,web]' --group dev
+	@$(PIP) install --editable '.[apsw,embeddings,inspector,local,mcp,otlp-grpc,web]' --group dev
 	@touch $@ $(VENV)/ready-local $(VENV)/ready-remote

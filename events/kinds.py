@@ -69,6 +69,7 @@ INTENTS: Mapping[str, frozenset[str]] = {
     "rule_asked": frozenset({"rule_answered"}),
     "child_started": frozenset({"child_finished"}),
     "recall_requested": frozenset({"memory_recalled"}),
+    "embed_requested": frozenset({"embedded"}),
 }
 """Intent -> the outcomes that may end it."""
 

@@ -183,3 +183,23 @@ class MemoryForgotten(Event):
     id: str
     namespace: str
     reason: str = ""
+
+
+class EmbedRequested(Event):
+    """Memories of a namespace are given vectors by one embedder; lies in memory/NAMESPACE."""
+
+    kind: Literal["embed_requested"] = "embed_requested"
+    memories: tuple[str, ...]
+    """Their ids, wherever they are stored."""
+    embedder: str
+    version: str
+    dimensions: int
+
+
+class Embedded(Event):
+    """The vectors of the memories that were asked for, or why there are none."""
+
+    kind: Literal["embedded"] = "embedded"
+    vectors: str = ""
+    """Base64 of little-endian float16 of unit length, one memory after the other, as requested."""
+    error: str | None = None

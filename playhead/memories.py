@@ -1,33 +1,79 @@
-"""What namespaces remember: searched here, written by `Memories`; each memory is a record."""
+"""Storing memories, and their vectors: each a record in the stream memory/NAMESPACE.
 
-import os
+    MemoryStored + EmbedRequested (one append) -> the embedder -> Embedded
+
+What has no vector yet gets one at the next recall: what a run stored, what an embedder failed at,
+everything once the embedder is another.
+"""
+
 import secrets
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Self
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import NamedTuple, TypeVar
 
-from playhead.actors.verdicts import append_event
+from playhead.actors.verdicts import Said, append_all, append_event
 from playhead.events.errors import UsageError
-from playhead.events.learning import MemoryForgotten, MemoryStored
-from playhead.events.log import Log, Reader
-from playhead.projections.recall import Memory, Recall, search
-from playhead.projections.views import Views, views_path
+from playhead.events.learning import Embedded, EmbedRequested, MemoryForgotten, MemoryStored
+from playhead.events.log import Log
+from playhead.projections.recall_search import Memory, Ranking
+from playhead.recollection import BY_RANK, Recollection, logger
+from playhead.tools.embedders import Embedder, EmbedError, unit_vectors
+
+TOGETHER = 256
+"""Memories of one append, and texts of one call of the embedder."""
+
+T = TypeVar("T")
+
+DUE = (
+    "SELECT position, id, text FROM recall WHERE namespace = ? AND position > ? AND NOT EXISTS"
+    " (SELECT 1 FROM recall_vectors AS v WHERE v.position = recall.position AND embedder = ?)"
+)
 
 
-class Recollection:
-    """The memories of a log, searched; for any thread. Nothing is opened before the first search.
+class NewMemory(NamedTuple):
+    """Something to remember."""
 
-    The index is stored beside the log; in memory where there is no file, or it cannot be written.
-    """
+    text: str
+    metadata: Mapping[str, str] = {}
+    """For filters."""
+    importance: float = 0.5
+    """From 0 to 1."""
 
-    def __init__(self, log: Reader) -> None:
-        self._reader = log
-        self._views: Views | None = None
-        self.reached = 0
-        """The position in the log up to which the last search saw everything."""
-        self._lock = threading.Lock()
+
+class Memories(Recollection):
+    """Those of a log that this process owns: more can be stored, and forgotten."""
+
+    def __init__(self, log: Log, embedder: Embedder | None = None) -> None:
+        super().__init__(log, embedder)
+        self._log = log
+        self._checked: dict[str, int] = {}
+        self._embedding: dict[str, threading.Lock] = {}
+
+    def remember(
+        self, text: str, namespace: str, metadata: Mapping[str, str], importance: float
+    ) -> str:
+        """Store a memory; its id. Raises UsageError."""
+        return self.remember_all([NewMemory(text, metadata, importance)], namespace)[0]
+
+    def remember_all(self, memories: Sequence[NewMemory], namespace: str) -> list[str]:
+        """Store memories; their ids, in order. Raises UsageError before any is stored."""
+        for text, _, importance in memories:
+            if not text.strip() or not namespace.strip() or not 0 <= importance <= 1:
+                msg = "a memory needs a text, a namespace, and an importance from 0 to 1"
+                raise UsageError(msg)
+        stored = [
+            MemoryStored(
+                id=secrets.token_hex(6), namespace=namespace, text=memory.text,
+                metadata=dict(memory.metadata), importance=memory.importance,
+            )
+            for memory in memories
+        ]  # fmt: skip
+        with self._embedding_of(namespace):
+            for some in _chunks(stored):
+                self._embed(namespace, [(each.id, each.text) for each in some], some)
+        return [each.id for each in stored]
 
     def recall(
         self,
@@ -36,61 +82,14 @@ class Recollection:
         limit: int = 5,
         metadata: Mapping[str, str] | None = None,
         forks: Sequence[str] = (),
+        ranking: Ranking = BY_RANK,
+        since: int | None = None,
+        until: int | None = None,
     ) -> list[Memory]:
-        """The memories of a namespace that are nearest to the query; these forks' own too."""
-        with self._lock:
-            return search(self._caught_up().connection, query, namespace, limit, metadata, forks)
-
-    def namespace_of(self, memory: str) -> str | None:
-        """The namespace that remembers it; None when none does."""
-        with self._lock:
-            query = "SELECT namespace FROM recall WHERE id = ?"
-            found = self._caught_up().connection.execute(query, [memory]).fetchone()
-            return None if found is None else found[0]
-
-    def close(self) -> None:
-        """Close the index."""
-        with self._lock:
-            if self._views is not None:
-                self._views.close()
-                self._views = None
-
-    def _caught_up(self) -> Views:
-        if self._views is None:
-            path = getattr(self._reader, "path", None)
-            stored = isinstance(path, Path) and os.access(path.parent, os.W_OK)
-            where = views_path(path) if isinstance(path, Path) and stored else ":memory:"
-            self._views = Views(self._reader, where, [Recall()])
-        self.reached = self._views.catch_up()
-        return self._views
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-class Memories(Recollection):
-    """Those of a log that this process owns: more can be stored, and forgotten."""
-
-    def __init__(self, log: Log) -> None:
-        super().__init__(log)
-        self._log = log
-
-    def remember(
-        self, text: str, namespace: str, metadata: Mapping[str, str], importance: float
-    ) -> str:
-        """Store a memory; its id. Raises UsageError."""
-        if not text.strip() or not namespace.strip() or not 0 <= importance <= 1:
-            msg = "a memory needs a text, a namespace, and an importance from 0 to 1"
-            raise UsageError(msg)
-        event = MemoryStored(
-            id=secrets.token_hex(6), namespace=namespace, text=text, metadata=dict(metadata),
-            importance=importance,
-        )  # fmt: skip
-        append_event(self._log, event, time.time_ns() // 1000, namespace=namespace)
-        return event.id
+        """As in a Recollection, once what has no vector yet was given one."""
+        if ranking.meaning > 0:
+            self._embed_due(namespace)
+        return super().recall(query, namespace, limit, metadata, forks, ranking, since, until)
 
     def forget(self, memory: str, reason: str) -> None:
         """Recall a memory no more. Raises UsageError for one that there is not."""
@@ -99,4 +98,68 @@ class Memories(Recollection):
             msg = f"no memory {memory!r} (`playhead memory search` lists ids)"
             raise UsageError(msg)
         event = MemoryForgotten(id=memory, namespace=namespace, reason=reason)
-        append_event(self._log, event, time.time_ns() // 1000, namespace=namespace)
+        append_event(self._log, event, _now(), namespace=namespace)
+
+    def _embedding_of(self, namespace: str) -> threading.Lock:
+        """Held while vectors are made: an intent that is open without it was interrupted."""
+        return self._embedding.setdefault(namespace, threading.Lock())
+
+    def _embed_due(self, namespace: str) -> None:
+        """Give vectors to those memories that have none by this embedder."""
+        if self._embedder is None:
+            return
+        with self._embedding_of(namespace):
+            after = self._checked.get(namespace, 0)
+            with self._lock:
+                connection = self._caught_up().connection
+                values = [namespace, after, self._key(self._embedder)]
+                due = connection.execute(DUE, values).fetchall()
+                query = "SELECT seq FROM recall_asked WHERE run = ?"
+                cut_off = connection.execute(query, [f"memory/{namespace}"]).fetchall()
+            for (seq,) in cut_off if due else ():
+                self._append_vectors(namespace, Embedded(error="interrupted"), seq)
+            for some in _chunks(due):
+                if not self._embed(namespace, [(memory, text) for _, memory, text in some]):
+                    return
+                self._checked[namespace] = max(position for position, *_ in some)
+
+    def _embed(
+        self,
+        namespace: str,
+        texts: Sequence[tuple[str, str]],
+        stored: Sequence[MemoryStored] = (),
+    ) -> bool:
+        """Store, and have vectors made of (id, text); whether they were."""
+        said = [Said(each) for each in stored]
+        if self._embedder is None:
+            append_all(self._log, said, _now(), namespace=namespace)
+            return False
+        asked = EmbedRequested(
+            memories=tuple(memory for memory, _ in texts), embedder=self._embedder.name,
+            version=self._embedder.version, dimensions=self._embedder.dimensions,
+        )  # fmt: skip
+        asking = [*said, Said(asked, "runtime")]
+        seq = append_all(self._log, asking, _now(), namespace=namespace)
+        try:
+            vectors = unit_vectors(self._embedder, [text for _, text in texts])
+        except Exception as error:  # an embedder may be anybody's; the memory is stored already
+            said_of_it = str(error) if isinstance(error, EmbedError) else repr(error)
+            logger.warning("memory.not_embedded", namespace=namespace, error=said_of_it)
+            self._append_vectors(namespace, Embedded(error=said_of_it[:500]), seq)
+            return False
+        self._append_vectors(namespace, Embedded(vectors=vectors), seq)
+        return True
+
+    def _append_vectors(self, namespace: str, embedded: Embedded, seq: int) -> None:
+        outcome = Said(embedded, "memory", "effect", seq)
+        append_all(self._log, [outcome], _now(), namespace=namespace)
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
+
+
+def _chunks(items: Sequence[T]) -> Iterator[list[T]]:
+    rest = iter(items)
+    while some := list(islice(rest, TOGETHER)):
+        yield some

@@ -1,12 +1,13 @@
 """What a runtime's log has learned and is told to remember, across its runs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from playhead.events.log import Log
 from playhead.facts import Retraction, known, retract
-from playhead.memories import Memories
+from playhead.memories import Memories, NewMemory
 from playhead.projections.facts import Fact
-from playhead.projections.recall import Memory
+from playhead.projections.recall_search import Memory, Ranking
+from playhead.recollection import BY_RANK
 
 
 class Remembering:
@@ -34,8 +35,16 @@ class Remembering:
         metadata: Mapping[str, str] | None = None,
         importance: float = 0.5,
     ) -> str:
-        """Have a namespace (a user, a customer, a project) remember a text; the memory's id."""
+        """Have a namespace (a user, a customer, a project) remember a text; the memory's id.
+
+        `metadata` is for filters, `importance` is from 0 to 1. Raises UsageError.
+        """
         return self._memories.remember(text, namespace, metadata or {}, importance)
+
+    def remember_all(self, memories: Iterable[NewMemory | str], namespace: str) -> list[str]:
+        """Remember many texts at once, thousands a second; their ids, in order."""
+        new = [NewMemory(each) if isinstance(each, str) else each for each in memories]
+        return self._memories.remember_all(new, namespace)
 
     def recall(
         self,
@@ -44,9 +53,18 @@ class Remembering:
         *,
         limit: int = 5,
         metadata: Mapping[str, str] | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        ranking: Ranking = BY_RANK,
     ) -> list[Memory]:
-        """The memories of one namespace that share words with the query, the nearest first."""
-        return self._memories.recall(query, namespace, limit, metadata or {})
+        """The memories of one namespace that share words or meaning with the query, best first.
+
+        `metadata` must be theirs; they were stored from `since` on and before `until` (microseconds
+        since the epoch); `ranking` says what counts how much.
+        """
+        return self._memories.recall(
+            query, namespace, limit, metadata, ranking=ranking, since=since, until=until
+        )
 
     def forget(self, memory: str, reason: str = "") -> None:
         """Recall a memory no more; it stays in the log. Raises UsageError."""

@@ -47,6 +47,7 @@ from playhead.switchboard import Switchboard, teller
 from playhead.telemetry import Telemetry
 from playhead.toolbox import Toolbox
 from playhead.tools.context import Secrets, from_environment
+from playhead.tools.embedders import Embedder, chosen_embedder
 from playhead.tools.rates import BreakerRule, RateLimit
 from playhead.tools.traffic import Traffic
 from playhead.tools.workers import Threads
@@ -91,6 +92,7 @@ class Runtime(Switchboard, Remembering):
         alerts: Alerts | None = None,
         trace_content: bool = False,
         secrets: Secrets | None = None,
+        embedder: Embedder | str | None = None,
     ) -> None:
         """Open the log, take up the open runs of these agents, and be ready.
 
@@ -119,6 +121,9 @@ class Runtime(Switchboard, Remembering):
             alerts: what is judged after each run, and who is told.
             secrets: from a secret's name to its value, asked when a tool that needs it is called;
                 by default the environment variable of that name.
+            embedder: makes recall search by meaning too: an Embedder, or in words "offline" (the
+                default; words alone where the extra `embeddings` is not installed), "none", or an
+                endpoint as "BASE_URL MODEL DIMENSIONS". None for $PLAYHEAD_EMBEDDER.
             trace_content: put prompts, arguments, results and error messages onto the spans.
 
         Raises LogOwned, LogTooNew, LogDamaged and UsageError.
@@ -132,11 +137,12 @@ class Runtime(Switchboard, Remembering):
             else log
         )
         self._own_log = self._log is not log
-        self._memories = Memories(self._log)
+        secrets = secrets or from_environment
+        self._memories = Memories(self._log, chosen_embedder(embedder, secrets))
         self._hub = Hub()
         self._cast = Cast(
             Models(model, base_url, endpoints),
-            Toolbox(Pins(self._log), secrets or from_environment),
+            Toolbox(Pins(self._log), secrets),
             Threads(max_sync_tools),
         )
         self._max_open = max_open_runs

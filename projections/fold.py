@@ -39,7 +39,7 @@ def _nothing(*_: object) -> None:
 
 UNSEEN = (
     "strategy_chosen", "tool_pinned", "fact_learned", "extraction_ended", "fact_retracted",
-    "memory_stored", "memory_forgotten", "learnings_promoted",
+    "memory_stored", "memory_forgotten", "learnings_promoted", "embed_requested", "embedded",
 )  # fmt: skip
 
 FOLDS: dict[str, Folder] = {**RUNS, **STEPS, **MODELS, **CALLS, **dict.fromkeys(UNSEEN, _nothing)}

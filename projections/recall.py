@@ -1,15 +1,16 @@
-"""Recall as a stored view: memories by namespace, found by their words (FTS5, BM25).
+"""Recall as a stored view: memories by namespace, their words (FTS5) and their vectors.
 
 Dropped and folded again it gives the same answers: everything in it comes from the log.
 """
 
+import base64
 import json
-import re
 import sqlite3
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from playhead.events.learning import (
+    Embedded,
+    EmbedRequested,
     FactRetracted,
     LearningsPromoted,
     MemoryForgotten,
@@ -20,51 +21,51 @@ from playhead.events.record import Record
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-WORD = re.compile(r"\w+")
+TABLES = """
+CREATE TABLE recall (
+    position INTEGER PRIMARY KEY, id TEXT UNIQUE, namespace TEXT, text TEXT, metadata TEXT,
+    importance REAL, at INTEGER, run TEXT, seq INTEGER, fork TEXT
+) STRICT;
+CREATE INDEX recall_namespace ON recall (namespace);
+CREATE INDEX recall_forks ON recall (namespace) WHERE fork IS NOT NULL;
+CREATE VIRTUAL TABLE recall_words USING fts5(text, tokenize = 'porter unicode61');
+CREATE TABLE recall_vectors (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, position INTEGER, namespace TEXT, embedder TEXT,
+    vector BLOB, UNIQUE (position, embedder)
+) STRICT;
+CREATE INDEX recall_vectors_of ON recall_vectors (namespace, embedder);
+CREATE TABLE recall_asked (
+    run TEXT, seq INTEGER, embedder TEXT, dimensions INTEGER, memories TEXT,
+    PRIMARY KEY (run, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE recall_gone (number INTEGER PRIMARY KEY, position INTEGER, namespace TEXT) STRICT
+"""
+"""Memories, their words, their vectors; intents without an outcome; what was forgotten."""
 
 
-class Memory(NamedTuple):
-    """Something remembered, and where from."""
-
-    id: str
-    namespace: str
-    text: str
-    metadata: Mapping[str, str]
-    importance: float
-    at: int
-    """Microseconds since the epoch."""
-    position: int
-    """In the log."""
-    run: str
-    """The stream of its record: a run, or memory/NAMESPACE."""
-    seq: int
-    score: float
-    """Higher is nearer; of this search only."""
+def embedder_key(name: str, version: str, dimensions: int) -> str:
+    """What vectors are stored under: only those of one embedder are compared."""
+    return f"{name} {version} {dimensions}"
 
 
 class Recall:
-    """The view `recall`. Query it with `search`."""
+    """The view `recall`. `recall_search.search` queries it."""
 
     name = "recall"
-    version = 2
+    version = 3
     kinds = frozenset({
         "memory_stored", "memory_forgotten", "fact_retracted", "learnings_promoted",
+        "embed_requested", "embedded",
     })  # fmt: skip
 
     def create(self, db: "Database") -> None:
-        """Make the table and its index."""
+        """Make the tables and their indices."""
         connection: sqlite3.Connection = db.conn
-        connection.execute(
-            "CREATE TABLE recall (position INTEGER PRIMARY KEY, id TEXT UNIQUE, namespace TEXT,"
-            " text TEXT, metadata TEXT, importance REAL, at INTEGER, run TEXT, seq INTEGER,"
-            " fork TEXT) STRICT"
-        )
-        connection.execute(
-            "CREATE VIRTUAL TABLE recall_words USING fts5(text, tokenize = 'porter unicode61')"
-        )
+        for table in TABLES.split(";"):
+            connection.execute(table)
 
     def apply(self, connection: sqlite3.Connection, record: Record) -> None:
-        """Add a memory, drop some, or let a fork's be everybody's."""
+        """Add a memory or vectors, drop some, or let a fork's be everybody's."""
         match record.event:
             case MemoryStored() as event:
                 _add(connection, record, event)
@@ -75,6 +76,14 @@ class Recall:
                     _drop(connection, memory)
             case LearningsPromoted(run=fork):
                 connection.execute("UPDATE recall SET fork = NULL WHERE fork = ?", [fork])
+            case EmbedRequested() as asked:
+                key = embedder_key(asked.embedder, asked.version, asked.dimensions)
+                connection.execute(
+                    "INSERT OR IGNORE INTO recall_asked VALUES (?, ?, ?, ?, ?)",
+                    [record.run, record.seq, key, asked.dimensions, json.dumps(asked.memories)],
+                )
+            case Embedded() as embedded:
+                _embed(connection, record, embedded)
             case _:
                 pass
 
@@ -94,35 +103,30 @@ def _add(connection: sqlite3.Connection, record: Record, event: MemoryStored) ->
 
 
 def _drop(connection: sqlite3.Connection, memory: str) -> None:
-    gone = "(SELECT position FROM recall WHERE id = ?)"
-    connection.execute(f"DELETE FROM recall_words WHERE rowid = {gone}", [memory])
-    connection.execute("DELETE FROM recall WHERE id = ?", [memory])
+    row = connection.execute(
+        "DELETE FROM recall WHERE id = ? RETURNING position, namespace", [memory]
+    ).fetchone()
+    if row is not None:
+        connection.execute("DELETE FROM recall_words WHERE rowid = ?", row[:1])
+        connection.execute("DELETE FROM recall_vectors WHERE position = ?", row[:1])
+        connection.execute("INSERT INTO recall_gone (position, namespace) VALUES (?, ?)", row)
 
 
-def search(
-    connection: sqlite3.Connection,
-    query: str,
-    namespace: str,
-    limit: int = 5,
-    metadata: Mapping[str, str] | None = None,
-    forks: Sequence[str] = (),
-) -> list[Memory]:
-    """The memories of one namespace that share words with the query, the nearest first.
-
-    What a fork keeps to itself is left out, but for these forks.
-    """
-    words = " OR ".join(f'"{word}"' for word in WORD.findall(query))
-    if not words:
-        return []
-    wanted: list[Any] = [part for key, value in (metadata or {}).items() for part in (key, value)]
-    same = " AND json_extract(metadata, '$.' || json_quote(?)) = ?" * len(metadata or {})
-    rows = connection.execute(
-        "SELECT id, namespace, recall.text, metadata, importance, at, position,"
-        " run, seq, -bm25(recall_words)"
-        " FROM recall_words JOIN recall ON position = recall_words.rowid"
-        f" WHERE recall_words MATCH ? AND namespace = ?{same}"
-        " AND (fork IS NULL OR fork IN (SELECT value FROM json_each(?)))"
-        " ORDER BY bm25(recall_words), position DESC LIMIT ?",
-        [words, namespace, *wanted, json.dumps(forks), limit],
+def _embed(connection: sqlite3.Connection, record: Record, embedded: Embedded) -> None:
+    asked = connection.execute(
+        "DELETE FROM recall_asked WHERE run = ? AND seq = ? RETURNING embedder, dimensions,"
+        " memories",
+        [record.run, record.cause],
+    ).fetchone()
+    if asked is None or embedded.error is not None:
+        return
+    embedder, dimensions, memories = asked
+    vectors, size = base64.b64decode(embedded.vectors), 2 * dimensions
+    connection.executemany(
+        "INSERT OR IGNORE INTO recall_vectors (position, namespace, embedder, vector)"
+        " SELECT position, namespace, ?, ? FROM recall WHERE id = ?",
+        [
+            (embedder, vectors[n * size : (n + 1) * size], memory)
+            for n, memory in enumerate(json.loads(memories))
+        ],
     )
-    return [Memory(*row)._replace(metadata=json.loads(row[3])) for row in rows]

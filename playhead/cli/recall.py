@@ -8,7 +8,7 @@ from playhead.cli import exits
 from playhead.cli.find import log_path, reading
 from playhead.cli.options import Json, LogFile
 from playhead.cli.output import columns, moment, one_line, out, plain, say_json
-from playhead.memories import Recollection
+from playhead.recollection import Recollection
 from playhead.runtime import Runtime
 
 Namespace = Annotated[

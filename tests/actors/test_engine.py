@@ -28,9 +28,12 @@ from tests.actors.test_guards import pay, until
 OUTSIDE = {
     "run_started", "message_received", "cancel_requested", "time_reached", "approval_decided",
     "run_paused", "run_resumed", "tool_resolved", "tool_pinned", "run_forked", "fact_retracted",
-    "memory_forgotten", "learnings_promoted",
+    "memory_forgotten", "learnings_promoted", "embed_requested",
 }  # fmt: skip
 """Kinds that no role decides: somebody outside, or the runtime, brings them."""
+
+BESIDE_RUNS = {"embed_requested"}
+"""Intents of memory streams: `playhead.memories` performs them."""
 
 ABOUT_THE_LOG = {
     cls.model_fields["kind"].default
@@ -48,7 +51,7 @@ def test_every_kind_has_one_deciding_role_or_comes_from_outside_or_from_an_effec
 
 
 def test_every_intent_has_one_performing_role() -> None:
-    assert {key.partition(":")[0] for key in PERFORMS} == set(INTENTS)
+    assert {key.partition(":")[0] for key in PERFORMS} == set(INTENTS) - BESIDE_RUNS
     asks = {key for key in PERFORMS if key.startswith("model_requested:")}
     assert {PERFORMS[key] for key in asks} == {"executor"}, "it performs every model call"
     assert all(DECIDES[key] == role for key, role in PERFORMS.items() if key not in asks)

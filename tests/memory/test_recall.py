@@ -1,4 +1,4 @@
-"""Recall by words: what a namespace remembers, never another's, the same after a rebuild."""
+"""Recall by words alone: a namespace's memories, never another's, the same after a rebuild."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def filled(runtime: Runtime) -> str:
 
 
 def test_a_memory_is_found_by_its_words_and_never_from_another_namespace(tmp_path: Path) -> None:
-    with Runtime(tmp_path / "m.db") as runtime:
+    with Runtime(tmp_path / "m.db", embedder="none") as runtime:
         filled(runtime)
         assert texts(runtime, "who gets an invoice?") == ["Invoices go to Nora in accounting"]
         assert texts(runtime, "invoice", "globex") == ["Invoices are paid late"]
@@ -28,7 +28,7 @@ def test_a_memory_is_found_by_its_words_and_never_from_another_namespace(tmp_pat
 
 
 def test_filters_hold(tmp_path: Path) -> None:
-    with Runtime(tmp_path / "m.db") as runtime:
+    with Runtime(tmp_path / "m.db", embedder="none") as runtime:
         filled(runtime)
         assert texts(runtime, "invoices contract", kind="deal") == [
             "The contract was renewed in March"
@@ -38,19 +38,19 @@ def test_filters_hold(tmp_path: Path) -> None:
 
 def test_the_answers_are_the_same_after_reopening_and_after_a_rebuild(tmp_path: Path) -> None:
     path = tmp_path / "m.db"
-    with Runtime(path) as runtime:
+    with Runtime(path, embedder="none") as runtime:
         filled(runtime)
         before = runtime.recall("invoices contract", "acme")
-    with Runtime(path) as runtime:
+    with Runtime(path, embedder="none") as runtime:
         assert runtime.recall("invoices contract", "acme") == before
     for left in tmp_path.glob(f"{views_path(path).name}*"):
         left.unlink()
-    with Runtime(path) as runtime:
+    with Runtime(path, embedder="none") as runtime:
         assert runtime.recall("invoices contract", "acme") == before
 
 
 def test_what_is_forgotten_is_not_recalled(tmp_path: Path) -> None:
-    with Runtime(tmp_path / "m.db") as runtime:
+    with Runtime(tmp_path / "m.db", embedder="none") as runtime:
         memory = filled(runtime)
         runtime.forget(memory, "settled")
         assert texts(runtime, "invoices", "globex") == []
@@ -59,5 +59,8 @@ def test_what_is_forgotten_is_not_recalled(tmp_path: Path) -> None:
 
 
 def test_a_memory_without_a_text_is_refused(tmp_path: Path) -> None:
-    with Runtime(tmp_path / "m.db") as runtime, pytest.raises(UsageError, match="needs a text"):
+    with (
+        Runtime(tmp_path / "m.db", embedder="none") as runtime,
+        pytest.raises(UsageError, match="needs a text"),
+    ):
         runtime.remember(" ", "acme")

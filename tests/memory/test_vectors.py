@@ -1,0 +1,157 @@
+"""Vectors are recorded outcomes: made once, read from the log, made anew by another embedder."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from playhead import Runtime
+from playhead.events.errors import UsageError
+from playhead.events.kinds import decode
+from playhead.events.learning import Embedded, EmbedRequested
+from playhead.events.log import Reader
+from playhead.events.memory_log import MemoryLog
+from playhead.memories import NewMemory
+from playhead.projections.recall_search import Ranking
+from playhead.projections.views import views_path
+from tests.memory.embedders import DOWN, Counting
+
+BY_MEANING = Ranking(words=0)
+
+
+def texts(runtime: Runtime, query: str, namespace: str = "acme") -> list[str]:
+    return [m.text for m in runtime.recall(query, namespace, limit=1, ranking=BY_MEANING)]
+
+
+def outcomes(log: Reader, namespace: str = "acme") -> list[Embedded]:
+    events = [decode(row, log.body).event for row in log.read(f"memory/{namespace}")]
+    return [event for event in events if isinstance(event, Embedded)]
+
+
+def test_a_memory_is_found_by_its_meaning_where_no_word_is_shared() -> None:
+    with Runtime(MemoryLog(), embedder=Counting()) as runtime:
+        runtime.remember_all(["a puppy at home", "the ocean is near"], "acme")
+        (found,) = runtime.recall("hound", "acme", limit=1)
+        assert found.text == "a puppy at home"
+        assert found.parts.keys() == {"meaning"}
+        assert found.parts["meaning"].rank == 1
+
+
+def test_a_memory_says_which_record_it_comes_from() -> None:
+    log = MemoryLog()
+    with Runtime(log, embedder=Counting()) as runtime:
+        runtime.remember("a puppy at home", "acme")
+        (found,) = runtime.recall("puppy", "acme")
+        assert (found.run, found.seq) == ("memory/acme", 1)
+        assert found.parts["words"].rank == found.parts["meaning"].rank == 1
+
+
+def test_vectors_come_from_the_log_after_reopening_and_after_a_rebuild(tmp_path: Path) -> None:
+    path = tmp_path / "m.db"
+    with Runtime(path, embedder=Counting()) as runtime:
+        runtime.remember_all(["a puppy", "the sea", "an invoice for the van"], "acme")
+        before = runtime.recall("which vehicle has a fee?", "acme")
+    for rebuilt in (False, True):
+        if rebuilt:
+            for left in tmp_path.glob(f"{views_path(path).name}*"):
+                left.unlink()
+        embedder = Counting()
+        with Runtime(path, embedder=embedder) as runtime:
+            assert runtime.recall("which vehicle has a fee?", "acme") == before
+        assert embedder.texts == ["which vehicle has a fee?"]
+
+
+def test_another_version_of_the_embedder_makes_them_anew_once() -> None:
+    log = MemoryLog()
+    with Runtime(log, embedder=Counting()) as runtime:
+        runtime.remember_all(["a puppy", "the sea"], "acme")
+    for texts_asked in (["a puppy", "the sea", "hound"], ["hound"]):
+        embedder = Counting("2")
+        with Runtime(log, embedder=embedder) as runtime:
+            assert texts(runtime, "hound") == ["a puppy"]
+        assert embedder.texts == texts_asked
+    assert len(outcomes(log)) == 2
+
+
+def test_an_embedder_that_fails_costs_no_memory_and_is_asked_again() -> None:
+    log, embedder = MemoryLog(), Counting()
+    with Runtime(log, embedder=embedder) as runtime:
+        embedder.fails = DOWN
+        runtime.remember("a puppy", "acme")
+        assert [m.text for m in runtime.recall("puppy", "acme")] == ["a puppy"], "by its words"
+        assert texts(runtime, "hound") == []
+        embedder.fails = None
+        assert texts(runtime, "hound") == ["a puppy"]
+    assert outcomes(log)[0].error == "the endpoint is down"
+    assert outcomes(log)[-1].error is None
+
+
+def test_an_embedding_that_was_cut_off_is_ended_as_interrupted_and_made_again() -> None:
+    log, embedder = MemoryLog(), Counting()
+    embedder.fails = KeyboardInterrupt()
+    with Runtime(log, embedder=embedder) as runtime, pytest.raises(KeyboardInterrupt):
+        runtime.remember("a puppy", "acme")
+    assert outcomes(log) == []
+    with Runtime(log, embedder=Counting()) as runtime:
+        assert texts(runtime, "hound") == ["a puppy"]
+    assert [each.error for each in outcomes(log)] == ["interrupted", None]
+
+
+def test_vectors_that_are_none_are_refused() -> None:
+    class Broken(Counting):
+        def embed(self, texts: object) -> list[list[float]]:
+            return [[float("nan")] * self.dimensions]
+
+    log = MemoryLog()
+    with Runtime(log, embedder=Broken()) as runtime:
+        runtime.remember("a puppy", "acme")
+        assert [m.text for m in runtime.recall("puppy", "acme")] == ["a puppy"]
+    assert "finite numbers" in (outcomes(log)[0].error or "")
+
+
+def test_a_batch_is_stored_before_its_vectors_and_one_bad_memory_stops_all_of_it() -> None:
+    log = MemoryLog()
+    with Runtime(log, embedder=Counting()) as runtime:
+        assert len(runtime.remember_all([NewMemory("x", {"a": "b"}, 1), "y"], "acme")) == 2
+        with pytest.raises(UsageError, match="needs a text"):
+            runtime.remember_all(["z", " "], "acme")
+    kinds = [row.kind for row in log.read("memory/acme")]
+    assert kinds == ["memory_stored", "memory_stored", "embed_requested", "embedded"]
+    asked = decode(list(log.read("memory/acme"))[2], log.body).event
+    assert isinstance(asked, EmbedRequested)
+    assert (asked.embedder, asked.version, asked.dimensions) == ("counting", "1", 5)
+
+
+WORDS = st.sampled_from(["car", "puppy", "fee", "lake", "puppy lake", "van fee", "stone"])
+DOINGS = st.lists(
+    st.one_of(
+        st.tuples(st.just("store"), st.sampled_from("ab"), WORDS),
+        st.tuples(st.just("forget"), st.integers(0, 9), st.just("")),
+        st.tuples(st.just("ask"), st.sampled_from("ab"), WORDS),
+    ),
+    max_size=20,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(DOINGS)
+def test_whatever_is_stored_and_forgotten_a_long_life_finds_what_a_new_one_does(
+    doings: list[tuple[str, str | int, str]],
+) -> None:
+    log, ids = MemoryLog(), list[str]()
+    with Runtime(log, embedder=Counting()) as old:
+        for what, which, text in doings:
+            if what == "store":
+                ids.append(old.remember(text, str(which)))
+            elif what == "ask":
+                old.recall(text, str(which))
+            elif ids:
+                old.forget(ids.pop(int(which) % len(ids)))
+        with Runtime(log, embedder=Counting()) as new:
+            for namespace in "ab":
+                for text in ("dog", "ocean bill", "vehicle"):
+                    found = new.recall(text, namespace, limit=50)
+                    assert old.recall(text, namespace, limit=50) == found
+                    assert {m.namespace for m in found} <= {namespace}
+                    assert {m.id for m in found} <= set(ids)
