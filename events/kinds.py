@@ -156,11 +156,22 @@ def decode(
     upcasters: Mapping[tuple[str, int], Upcaster] = UPCASTERS,
 ) -> Record:
     """The record of a row. Raises LogDamaged when the payload does not fit its kind."""
-    event = _event(row, body, upcasters)
-    return Record(
-        row.run, row.seq, row.at, row.actor, row.origin, row.cause, event,  # type: ignore[arg-type]
-        row.held, row.command, row.traceparent, row.hash, row.position,
+    (
+        position, run, seq, at, actor, origin, cause, held, command, traceparent, kind, version,
+        data, bodies, row_hash,
+    ) = row  # fmt: skip
+    cls = KINDS.get(kind)
+    if cls is None or bodies is not None or version != cls.VERSION:
+        event = _event(row, body, upcasters)
+    else:
+        try:
+            event = cast("Event", cls.__pydantic_validator__.validate_json(data))
+        except ValueError as error:
+            raise _unreadable(row, error) from error
+    fields = (
+        run, seq, at, actor, origin, cause, event, held, command, traceparent, row_hash, position,
     )  # fmt: skip
+    return Record._make(fields)
 
 
 def _event(
@@ -177,9 +188,12 @@ def _event(
             data = _upcast(row, data, cls.VERSION, upcasters)
         return cast("Event", cls.__pydantic_validator__.validate_json(data))
     except (ValueError, KeyError) as error:
-        where = f"run {row.run} record {row.seq} ({row.kind} version {row.version})"
-        msg = f"{where} cannot be read: {_first_line(error)}"
-        raise LogDamaged(msg) from error
+        raise _unreadable(row, error) from error
+
+
+def _unreadable(row: Stored, error: Exception) -> LogDamaged:
+    where = f"run {row.run} record {row.seq} ({row.kind} version {row.version})"
+    return LogDamaged(f"{where} cannot be read: {_first_line(error)}")
 
 
 def _upcast(

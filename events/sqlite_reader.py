@@ -24,7 +24,7 @@ RECORDS = (
 )
 OF_STREAM = RECORDS.format(run="?") + " WHERE stream = ? AND seq > ? AND seq <= ?"
 OF_LOG = (
-    RECORDS.format(run="name")
+    RECORDS.format(run="coalesce(name, '?')")
     + " LEFT JOIN streams ON streams.id = stream WHERE position > ? AND position <= ?"
     + " ORDER BY position LIMIT ?"
 )
@@ -189,8 +189,7 @@ class SqliteReader:
 
 
 def _stored(row: Any) -> Stored:
-    position, run, *middle = row[:7]
-    return Stored._make((position, run or "?", *middle, row[7] != 0, *row[8:]))
+    return Stored._make((*row[:7], row[7] != 0, *row[8:]))
 
 
 def _stream(row: Any) -> Stream:

@@ -15,6 +15,7 @@ ContextCompressed says; then the stable part begins anew, and it grows again fro
 
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
+from typing import Literal
 
 from pydantic_core import to_json
 
@@ -52,8 +53,8 @@ class Context:
     """The messages of one step, folded from its records."""
 
     __slots__ = (
-        "_awaited", "_before", "_digest", "_goal", "_goal_index", "_last_role", "_said",
-        "_sent", "_weight", "head", "messages", "pieces", "run",
+        "_awaited", "_before", "_digest", "_goal", "_goal_index", "_last_role", "_next",
+        "_reminder", "_request", "_said", "_sent", "_weight", "head", "messages", "pieces", "run",
     )  # fmt: skip
 
     def __init__(
@@ -86,6 +87,11 @@ class Context:
         self._digest = sha256()
         self._before = self._digest
         self._goal = goal
+        self._reminder = b"," + to_json(_reminder(goal))
+        self._next: tuple[bytes, Piece] | Literal["unmade"] | None = None
+        """What `pending` gave, until something is added to it."""
+        self._request: tuple[RequestHead, str, Request] | None = None
+        """What `request` gave, until anything changes."""
         self._said: list[tuple[Block, int]] = []
         self._awaited: list[_Awaited] = []
         self._last_role = ""
@@ -107,12 +113,14 @@ class Context:
             self._awaited = [_Awaited(str(b.get("id", "")), seq) for b in uses]
         else:
             self._said.append((_text(EMPTY_REPLY), seq))
+        self._next, self._request = "unmade", None
 
     def user(self, text: str, content: Iterable[Block] = (), seq: int = 0) -> None:
         """Something the user, or the runtime on its behalf, says; it goes out with what is next."""
         self._said += [(_unmarked(block), seq) for block in content]
         if text:
             self._said.append((_text(text), seq))
+        self._next, self._request = "unmade", None
 
     def requested(self, call: int, event: ToolRequested) -> None:
         """The wish for one of the last reply's tool_use blocks."""
@@ -127,6 +135,7 @@ class Context:
             if awaited.call == call:
                 awaited.block = result_block(awaited.use, outcome, shown)
                 awaited.seq, awaited.key = seq, shown.key
+        self._next, self._request = "unmade", None
 
     def request(self, model: str, head: RequestHead | None = None) -> Request:
         """The request as it would be sent now. Costs what was added since the last one.
@@ -134,10 +143,16 @@ class Context:
         `head` is that of the model, where it is not the one that the context began with.
         """
         head = head or self.head
-        blocks, _ = self._pending()
-        if blocks:
-            count, digest, last = len(self.messages), self._digest.copy(), _message("user", blocks)
-            bound = self._weight + weight(blocks, last)
+        made = self._request
+        if made is None or made[0] is not head or made[1] != model:
+            made = self._request = head, model, self._rendered(model, head)
+        return made[2]
+
+    def _rendered(self, model: str, head: RequestHead) -> Request:
+        pending = self.pending()
+        if pending is not None:
+            count, digest, last = len(self.messages), self._digest.copy(), pending[0]
+            bound = self._weight + pending[1].weight
         elif self._last_role == "user":
             count, digest, last = len(self.messages) - 1, self._before.copy(), self.messages[-1]
             bound = self._weight
@@ -145,7 +160,7 @@ class Context:
             count, digest, last, bound = len(self.messages), self._digest.copy(), b"", self._weight
         reminder = b""
         if last and count > self._goal_index:
-            reminder = b"," + to_json(self._reminder())
+            reminder = self._reminder
             bound += len(reminder)
         digest.update(last + reminder)
         digest.update(head.digest)
@@ -157,7 +172,8 @@ class Context:
 
     def _marked_before(self, count: int, mark: bytes) -> tuple[int, bytes] | None:
         """The message that was the last one in the request before, marked again."""
-        index = max((i for i in self._sent if i < count), default=-1)
+        before, last = self._sent
+        index = last if last < count else before if before < count else -1
         return (index, _marked(self.messages[index], mark)) if mark and index >= 0 else None
 
     def settle(self) -> None:
@@ -165,12 +181,13 @@ class Context:
         self._absorb()
         last = len(self.messages) - 1
         if self._last_role == "user" and last != self._sent[1]:
-            self._sent = (self._sent[1], last)
+            self._sent, self._request = (self._sent[1], last), None
 
     def _absorb(self) -> None:
         pending = self.pending()
         self._awaited.clear()
         self._said.clear()
+        self._next = None
         if pending is not None:
             self._add(*pending)
             self._last_role = "user"
@@ -183,7 +200,16 @@ class Context:
 
     def pending(self) -> tuple[bytes, Piece] | None:
         """What the next request will add as the user's: results, and what was said."""
-        blocks, seqs = self._pending()
+        if self._next == "unmade":
+            self._next = self._pending()
+        return self._next
+
+    def _pending(self) -> tuple[bytes, Piece] | None:
+        blocks = [awaited.result() for awaited in self._awaited]
+        seqs = [awaited.seq for awaited in self._awaited]
+        for block, seq in self._said:
+            blocks.append(block)
+            seqs.append(seq)
         if not blocks:
             return None
         message = _message("user", blocks)
@@ -191,14 +217,6 @@ class Context:
             "user", weight(blocks, message), self.run, tuple(seqs),
             tuple([awaited.key for awaited in self._awaited]),
         )  # fmt: skip
-
-    def _pending(self) -> tuple[list[Block], list[int]]:
-        blocks = [awaited.result() for awaited in self._awaited]
-        seqs = [awaited.seq for awaited in self._awaited]
-        for block, seq in self._said:
-            blocks.append(block)
-            seqs.append(seq)
-        return blocks, seqs
 
     def plan(self, tokens: int, rules: MemoryRules) -> Plan | None:
         """How a request of so many tokens would be compressed; None where it cannot be."""
@@ -229,17 +247,11 @@ class Context:
     def _begin_anew(self, kept: Sequence[tuple[bytes, Piece]], goal: bytes) -> None:
         self.messages, self.pieces, self._weight = [], [], 0
         self._digest = self._before = sha256()
-        self._sent = (-1, -1)
+        self._sent, self._request = (-1, -1), None
         for message, piece in kept:
             if message is goal:
                 self._goal_index = len(self.messages)
             self._add(message, piece)
-
-    def _reminder(self) -> Block:
-        goal = self._goal
-        return _text(
-            f"<goal>\n{goal if len(goal) <= GOAL_CHARS else goal[:GOAL_CHARS] + ' [...]'}\n</goal>"
-        )
 
     def _push(self, role: str, blocks: list[Block], seqs: Sequence[int]) -> None:
         message = _message(role, blocks)
@@ -252,6 +264,7 @@ class Context:
         self._weight += piece.weight
         self._before = self._digest.copy()
         self._digest.update(message)
+        self._request = None
 
 
 class _Awaited:
@@ -279,6 +292,11 @@ class _Awaited:
 
 def _message(role: str, blocks: list[Block]) -> bytes:
     return to_json({"role": role, "content": blocks})
+
+
+def _reminder(goal: str) -> Block:
+    shown = goal if len(goal) <= GOAL_CHARS else f"{goal[:GOAL_CHARS]} [...]"
+    return _text(f"<goal>\n{shown}\n</goal>")
 
 
 def _text(text: str) -> Block:

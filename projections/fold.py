@@ -15,22 +15,25 @@ from playhead.projections.run_state import Folder, RunState
 
 def fold(state: RunState, record: Record) -> None:
     """Take in the run's next record."""
+    event = record.event
+    kind = event.kind
     state.run = record.run  # in a fork's past its parent's
     state.head = Head(record.seq, record.hash)
     state.at = record.at
     if record.held:
         state.held.append(record)
-    elif record.origin != "decided" and not state.held:
-        state.ended.clear()
-    if record.origin != "decided" and record.event.kind != "run_forked":
-        state.last = record
-    if record.event.kind in OUTCOMES:
+    if record.origin != "decided":
+        if not state.held:
+            state.ended.clear()
+        if kind != "run_forked":
+            state.last = record
+    if kind in OUTCOMES:
         state.ended[record.cause or 0] = state.open.pop(record.cause or 0)
-    folder = FOLDS.get(record.event.kind)
+    folder = FOLDS.get(kind)
     if folder is None:
-        state.strange = state.strange or record.event.kind
+        state.strange = state.strange or kind
     else:
-        folder(state, record, record.event)
+        folder(state, record, event)
 
 
 def _nothing(*_: object) -> None:

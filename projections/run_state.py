@@ -243,7 +243,10 @@ class RunState:
 
 def tool_of(agent: AgentSpec, name: str) -> ToolSpec | None:
     """The agent's tool of that name."""
-    return next((t for t in agent.tools if t.name == name), None)
+    for tool in agent.tools:
+        if tool.name == name:
+            return tool
+    return None
 
 
 def _review_due(plan: Plan) -> list[tuple[int, runs.TimeReached]]:

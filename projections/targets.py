@@ -1,6 +1,7 @@
 """Who is asked: the routing table read, pure, so that deciding, folding and pricing agree."""
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from playhead.events.model_calls import ModelRequested
 from playhead.events.routing import Route, Target
@@ -15,8 +16,16 @@ FALLS_BACK = frozenset({
 
 def route_of(agent: AgentSpec, task: str) -> Route:
     """The route for a type of task; unknown types go to the agent's own model."""
-    own = Route(ladder=(Target(model=agent.model.model),), fallback=agent.fallback)
-    return agent.routing.get(task, own)
+    found = agent.routing.get(task)
+    if found is not None:
+        return found
+    own = _own_route(agent.model.model)
+    return Route(ladder=own.ladder, fallback=agent.fallback) if agent.fallback else own
+
+
+@lru_cache
+def _own_route(model: str) -> Route:
+    return Route(ladder=(Target(model=model),))
 
 
 def ring(agent: AgentSpec, task: str, rejected: int) -> tuple[Target, ...]:
@@ -42,7 +51,7 @@ def variant(agent: AgentSpec, task: str, target: Target) -> int:
 def _alike(agent: AgentSpec, task: str, model: str, endpoint: str) -> list[Target]:
     route, cheaper = route_of(agent, task), agent.budget.cheaper
     named = [*route.ladder, *route.fallback, *(() if cheaper is None else (cheaper,))]
-    return [each for each in named if (each.model, each.endpoint) == (model, endpoint)]
+    return [each for each in named if each.model == model and each.endpoint == endpoint]
 
 
 def all_targets(agent: AgentSpec) -> Iterator[Target]:

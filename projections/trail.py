@@ -81,9 +81,8 @@ class Trail:
         new = not failed and answer not in self._known
         self._known.add(answer)
         self._stale = 0 if new else self._stale + 1
-        for pattern, count in list(self.told.items()):
-            if self.count(pattern) < count:
-                del self.told[pattern]
+        if self.told:
+            self.told = {p: count for p, count in self.told.items() if self.count(p) >= count}
 
     def count(self, pattern: str) -> int:
         """How often in a row the pattern has come by now."""

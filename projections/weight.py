@@ -20,7 +20,7 @@ WINDOW = 1_000_000
 
 def weight(blocks: Iterable[Block], message: bytes) -> int:
     """At least the tokens of a message that is made of these blocks."""
-    return len(message) + sum(_beyond_text(block) for block in blocks)
+    return len(message) + sum(map(_beyond_text, blocks))
 
 
 def _beyond_text(block: Block) -> int:
@@ -29,7 +29,7 @@ def _beyond_text(block: Block) -> int:
             return 0
         case "tool_result":
             content = block.get("content")
-            return sum(map(_beyond_text, _dicts(content)))
+            return 0 if isinstance(content, str) else sum(map(_beyond_text, _dicts(content)))
         case "image":
             return IMAGE
         case "document" if _source(block) in ("text", "content"):
