@@ -125,7 +125,7 @@ KEPT := $(VENV)/kept-runs
 replay-all: $(DEV_READY) ## Replay every run that the tests produce, elsewhere, sockets forbidden
 	rm -rf $(KEPT)
 	$(BIN)/python -m pytest -q -n $(WORKERS) -p tests.replay.keep --keep-runs $(abspath $(KEPT)) \
-	  tests/actors tests/cli tests/projections tests/docs $(ARGS)
+	  $(or $(ARGS),tests)
 	$(BIN)/python -m tests.replay.again $(KEPT)
 
 .PHONY: coverage

@@ -70,8 +70,9 @@ class LiveMeasures:
     def __init__(self, log: Reader, listeners: Sequence[Listener]) -> None:
         self._log = log
         self._listeners = listeners
-        self.open: dict[str, Measure] = {}
-        """The runs under way."""
+        known = read_measures(log).runs
+        self.open = {measure.run: measure for measure in known if not measure.ended}
+        """The runs under way, those of earlier processes included."""
 
     def committed(self, state: RunState, records: Sequence[Record]) -> None:
         """Fold a turn."""

@@ -1,18 +1,29 @@
 """OpenTelemetry metrics under the GenAI conventions' names. Imported only when they are wanted."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from opentelemetry.metrics import MeterProvider
 
-from playhead.events.model_calls import ModelAnswered, ModelFailed
+from playhead.events.kinds import ENDINGS
+from playhead.events.model_calls import ModelAnswered, ModelFailed, ModelRequested
 from playhead.events.prices import PICODOLLARS
 from playhead.events.record import Record
-from playhead.events.tool_calls import ToolFailed, ToolOutcomeUnknown, ToolSucceeded
+from playhead.events.tool_calls import (
+    ToolFailed,
+    ToolOutcomeUnknown,
+    ToolStarted,
+    ToolSucceeded,
+)
 from playhead.events.version import VERSION
+from playhead.measures import LiveMeasures
 from playhead.projections import semconv
-from playhead.projections.measure import BOUNDS, Measure
+from playhead.projections.effects import BOUNDS
+from playhead.projections.measure import Measure, stops
 from playhead.projections.semconv import Names
 from playhead.projections.span_data import error_of
+
+ENDS_A_WAIT = frozenset({"approval_decided", "tool_refused", "time_reached"})
+"""Kinds after which a call does not wait for a person any more."""
 
 TOKEN_BOUNDS = [4**n for n in range(14)]
 """As the conventions advise: 1, 4, 16 ... 67,108,864."""
@@ -21,7 +32,8 @@ TOKEN_BOUNDS = [4**n for n in range(14)]
 class OtelMetrics:
     """A listener of LiveMeasures that records on the instruments of one meter."""
 
-    def __init__(self, provider: MeterProvider, names: Names) -> None:
+    def __init__(self, provider: MeterProvider, names: Names, live: LiveMeasures) -> None:
+        """What already waits for a person counts from now on, until `close`."""
         meter = provider.get_meter("playhead", VERSION, names.schema_url)
         self._names = names
         self._duration = meter.create_histogram(
@@ -43,6 +55,17 @@ class OtelMetrics:
         self._waiting = meter.create_up_down_counter(
             semconv.METRIC_APPROVALS, "{call}", "Calls that wait for a person."
         )
+        self._live = live
+        self._wait(live.open.values(), 1)
+
+    def close(self) -> None:
+        """Take back what still waits: the next process, or runtime, counts it as its own."""
+        self._wait(self._live.open.values(), -1)
+
+    def _wait(self, measures: Iterable[Measure], sign: int) -> None:
+        for measure in measures:
+            if measure.approvals:
+                self._waiting.add(sign * len(measure.approvals), {semconv.AGENT: measure.agent})
 
     def record(self, measure: Measure, record: Record) -> None:
         """Record what a record says."""
@@ -60,19 +83,25 @@ class OtelMetrics:
                 self._took(event.duration_ms, self._tool(name), event)
             case ToolOutcomeUnknown():
                 self._took(None, self._tool(name), event)
+            case ModelRequested(attempt=attempt, model=model) if attempt > 1:
+                self._retries.add(1, {semconv.AGENT: measure.agent, semconv.REQUEST_MODEL: model})
+            case ToolStarted(attempt=attempt, call=call) if attempt > 1:
+                tool = measure.wishes.get(call, "")
+                self._retries.add(1, {semconv.AGENT: measure.agent, semconv.TOOL: tool})
             case _:
-                self._other(measure, record)
+                self._guard(measure, record)
 
-    def _other(self, measure: Measure, record: Record) -> None:
+    def _guard(self, measure: Measure, record: Record) -> None:
+        """What stops a run, and what makes it wait for a person."""
         about = {semconv.AGENT: measure.agent}
-        event = record.event
-        if getattr(event, "attempt", 1) > 1:
-            self._retries.add(1, about)
-        elif event.kind == "approval_requested":
+        event, call = record.event, getattr(record.event, "call", None)
+        if event.kind == "approval_requested":
             self._waiting.add(1, about)
-        elif event.kind in ("approval_decided", "tool_refused", "time_reached"):
-            self._waiting.add(-int(getattr(event, "call", None) in measure.approvals), about)
-        elif event.kind == "limit_reached" or getattr(event, "action", None) == "stop":
+        elif event.kind in ENDINGS:
+            self._wait([measure], -1)
+        elif call in measure.approvals and event.kind in ENDS_A_WAIT:
+            self._waiting.add(-1, about)
+        elif stops(event):
             self._guards.add(1, about)
 
     def ended(self, measure: Measure) -> None:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.trace import TracerProvider
 
+    from playhead.otel_metrics import OtelMetrics
+
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 CONVENTIONS = "PLAYHEAD_SEMCONV"
@@ -54,6 +56,7 @@ class Telemetry:
         self._alerts = alerts
         self._desk: AlertDesk | None = None
         self._own_meters: SdkMeterProvider | None = None
+        self._metrics: OtelMetrics | None = None
         if meter_provider is None:
             meter_provider = self._own_meters = meter_provider_from_env(environ)
         self._meter_provider = meter_provider
@@ -73,20 +76,22 @@ class Telemetry:
         found: list[Watcher] = [ProgramLog(log).committed]
         if self._sink is not None:
             found.append(Tracing(log, self._sink, self._telling).committed)
-        if listeners := self._listeners(log):
-            found.append(LiveMeasures(log, listeners).committed)
+        if self._meter_provider is not None or self._alerts is not None:
+            found.append(self._measuring(log).committed)
         return found
 
-    def _listeners(self, log: Reader) -> list[Listener]:
-        found: list[Listener] = []
+    def _measuring(self, log: Reader) -> LiveMeasures:
+        listeners: list[Listener] = []
+        live = LiveMeasures(log, listeners)
         if self._meter_provider is not None:
             from playhead.otel_metrics import OtelMetrics
 
-            found.append(OtelMetrics(self._meter_provider, self._telling.names))
+            self._metrics = OtelMetrics(self._meter_provider, self._telling.names, live)
+            listeners.append(self._metrics)
         if self._alerts is not None:
             self._desk = AlertDesk(self._alerts, log)
-            found.append(self._desk)
-        return found
+            listeners.append(self._desk)
+        return live
 
     def traceparent(self) -> str | None:
         """The caller's span, as the first record of a run that it starts carries it."""
@@ -103,6 +108,8 @@ class Telemetry:
         """Send what waits, if the provider is ours; the program's own goes on."""
         if self._desk is not None:
             self._desk.close()
+        if self._metrics is not None:
+            self._metrics.close()
         if self._own is not None:
             self._own.shutdown()
         if self._own_meters is not None:

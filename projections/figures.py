@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from playhead.events.prices import PICODOLLARS
 from playhead.projections.alert_rules import ALERT_RULES, AlertRule, Level, rule_for
+from playhead.projections.effects import ModelEffects, ToolEffects
 from playhead.projections.figure_words import CALLED, value_text
-from playhead.projections.measure import Measure, ModelEffects, ToolEffects
+from playhead.projections.measure import Measure
 
 BASELINE = 100
 """Finished runs of the agent that a run's cost is compared with: those before it."""
@@ -141,7 +142,7 @@ def by_tool(measures: Iterable[Measure]) -> dict[str, ToolEffects]:
     found: dict[str, ToolEffects] = {}
     for measure in measures:
         for name, effects in measure.tools.items():
-            _merge_tool(found.setdefault(name, ToolEffects()), effects)
+            found.setdefault(name, ToolEffects()).merge(effects)
     return dict(sorted(found.items()))
 
 
@@ -150,7 +151,7 @@ def by_model(measures: Iterable[Measure]) -> dict[str, ModelEffects]:
     found: dict[str, ModelEffects] = {}
     for measure in measures:
         for name, effects in measure.models.items():
-            _merge_model(found.setdefault(name, ModelEffects()), effects)
+            found.setdefault(name, ModelEffects()).merge(effects)
     return dict(sorted(found.items()))
 
 
@@ -159,7 +160,7 @@ def all_tools(measures: Iterable[Measure]) -> ToolEffects:
     total = ToolEffects()
     for measure in measures:
         for effects in measure.tools.values():
-            _merge_tool(total, effects)
+            total.merge(effects)
     return total
 
 
@@ -168,24 +169,8 @@ def all_models(measures: Iterable[Measure]) -> ModelEffects:
     total = ModelEffects()
     for measure in measures:
         for effects in measure.models.values():
-            _merge_model(total, effects)
+            total.merge(effects)
     return total
-
-
-def _merge_tool(total: ToolEffects, more: ToolEffects) -> None:
-    _add(total, more, ("attempts", "errors", "retries", "cached"))
-    total.durations.merge(more.durations)
-
-
-def _merge_model(total: ModelEffects, more: ModelEffects) -> None:
-    counts = ("input", "output", "cache_read", "cache_write", "cost", "unpriced")
-    _add(total, more, ("attempts", "errors", "retries", *counts))
-    total.durations.merge(more.durations)
-
-
-def _add(total: object, more: object, names: Iterable[str]) -> None:
-    for name in names:
-        setattr(total, name, getattr(total, name) + getattr(more, name))
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:

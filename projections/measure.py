@@ -8,97 +8,20 @@ looks at the log.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from playhead.events import forks, guards, model_calls, runs, tool_calls
+from playhead.events.event import Event
 from playhead.events.kinds import ENDINGS, INTENTS, OUTCOMES
 from playhead.events.prices import Price
 from playhead.events.record import Record
-from playhead.events.spec import AgentSpec, Usage
-from playhead.projections.pricing import at_most, cost_of
+from playhead.events.spec import AgentSpec
+from playhead.projections.effects import Effects, ModelEffects, Part, ToolEffects
+from playhead.projections.pricing import at_most
 from playhead.projections.targets import all_targets, max_tokens
-
-BOUNDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
-"""Upper bounds of durations in seconds, as the GenAI conventions advise; one more is open."""
 
 NOT_THE_TOOLS_FAULT = frozenset({"denied", "stopped", "limit"})
 """Refusals that say nothing against a tool or the way it was called."""
-
-
-class Part(BaseModel):
-    """Mutable plain data; an unknown field is an error, so that an old row is folded anew."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class Durations(Part):
-    """A histogram of seconds."""
-
-    counts: list[int] = Field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
-    total: float = 0.0
-
-    def add(self, seconds: float) -> None:
-        """One more."""
-        self.counts[sum(seconds > bound for bound in BOUNDS)] += 1
-        self.total += seconds
-
-    def merge(self, other: "Durations") -> None:
-        """Those of another one too."""
-        self.counts = [a + b for a, b in zip(self.counts, other.counts, strict=True)]
-        self.total += other.total
-
-    def quantile(self, share: float) -> float | None:
-        """The bound below which that share of them lies; None without any."""
-        wanted, seen = share * sum(self.counts), 0
-        for bound, count in zip((*BOUNDS, 2 * BOUNDS[-1]), self.counts, strict=True):
-            seen += count
-            if count and seen >= wanted:
-                return bound
-        return None
-
-
-class Effects(Part):
-    """What one tool or one model did."""
-
-    attempts: int = 0
-    """Those that have ended; for a tool, calls that were refused for how they were made too."""
-    errors: int = 0
-    """Attempts that failed, or whose outcome is unknown."""
-    retries: int = 0
-    """Attempts after the first."""
-    durations: Durations = Field(default_factory=Durations)
-
-
-class ToolEffects(Effects):
-    """What one tool did."""
-
-    cached: int = 0
-    """Answered from the tool cache."""
-
-
-class ModelEffects(Effects):
-    """What one model did."""
-
-    input: int = 0
-    """Tokens, those read from and written to the cache included."""
-    output: int = 0
-    cache_read: int = 0
-    cache_write: int = 0
-    cost: int = 0
-    """Picodollars of the calls whose price is known."""
-    unpriced: int = 0
-    """Calls whose price is not known."""
-
-    def add(self, usage: Usage, price: Price | None) -> None:
-        """What a call used."""
-        self.input += usage.input_total
-        self.output += usage.output_tokens
-        self.cache_read += usage.cache_read_input_tokens
-        self.cache_write += usage.cache_creation_input_tokens
-        if price is None:
-            self.unpriced += 1
-        else:
-            self.cost += cost_of(price, usage)
 
 
 class Asked(Part):
@@ -310,16 +233,25 @@ def _resumed(measure: Measure, record: Record, _: runs.RunResumed) -> None:
         measure.paused, measure.status = False, "running"
 
 
-def _limited(measure: Measure, *_: object) -> None:
-    measure.guard_stops += 1
+def stops(event: Event) -> bool:
+    """Whether a guard stops the run with it: a limit, a loop, the time it may take."""
+    match event:
+        case runs.LimitReached():
+            return True
+        case guards.LoopDetected(action=action):
+            return action == "stop"
+        case runs.TimeReached(due=due):
+            return due == "max_seconds"
+        case _:
+            return False
 
 
-def _looped(measure: Measure, _: Record, event: guards.LoopDetected) -> None:
-    measure.guard_stops += event.action == "stop"
+def _guarded(measure: Measure, _: Record, event: Event) -> None:
+    measure.guard_stops += stops(event)
 
 
-def _time(measure: Measure, _: Record, event: runs.TimeReached) -> None:
-    measure.guard_stops += event.due == "max_seconds"
+def _time(measure: Measure, record: Record, event: runs.TimeReached) -> None:
+    _guarded(measure, record, event)
     if event.due == "approval":
         measure.approvals.discard(event.call or 0)
 
@@ -333,8 +265,8 @@ _FOLDS: Mapping[str, Callable[[Measure, Record, Any], None]] = {
     "approval_decided": _approved,
     "run_paused": _paused,
     "run_resumed": _resumed,
-    "limit_reached": _limited,
-    "loop_detected": _looped,
+    "limit_reached": _guarded,
+    "loop_detected": _guarded,
     "time_reached": _time,
 }
 

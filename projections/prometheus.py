@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from playhead.events.prices import PICODOLLARS
 from playhead.projections.alert_rules import ALERT_RULES, AlertRule
+from playhead.projections.effects import BOUNDS, Durations, Effects
 from playhead.projections.figures import by_agent, by_model, by_tool, figures
-from playhead.projections.measure import BOUNDS, Durations, Effects, Measure
+from playhead.projections.measure import Measure
 
 Labels = Mapping[str, str]
 Sample = tuple[str, Labels, float]

@@ -19,8 +19,8 @@ from playhead.cli.times import parse_time
 from playhead.events.errors import UsageError
 from playhead.events.prices import PICODOLLARS
 from playhead.measures import Measures, read_measures
+from playhead.projections.effects import Effects, ModelEffects
 from playhead.projections.figures import Figure, by_agent, by_model, by_tool, figures
-from playhead.projections.measure import Effects, ModelEffects
 from playhead.projections.prometheus import prometheus
 
 By = Literal["agent", "tool", "model"]

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from playhead.projections.alert_rules import ALERT_RULES, AlertRule, Level, rule_for
+from playhead.projections.effects import ModelEffects, ToolEffects
 from playhead.projections.figures import Figure, figures, percentile
-from playhead.projections.measure import Measure, ModelEffects, ToolEffects
+from playhead.projections.measure import Measure
 from playhead.projections.prometheus import prometheus
 
 ENDS = itertools.count(1_000_000_000, 1_000_000_000)

@@ -1,5 +1,6 @@
 """Metrics of a runtime: live as in the log, under the conventions' names, and alerts."""
 
+import asyncio
 import queue
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from playhead import Alert, AlertRule, Alerts, Runtime, UsageError
+from playhead import Agent, Alert, AlertRule, Alerts, Limits, Runtime, UsageError, tool
 from playhead.events.errors import ModelError, RunNotFinished
 from playhead.events.log import Reader
 from playhead.events.memory_log import MemoryLog
@@ -21,7 +22,7 @@ from playhead.events.sqlite_reader import SqliteReader
 from playhead.measures import LiveMeasures, read_measures
 from playhead.meters import meter_provider_from_env
 from playhead.projections.measure import Measure
-from playhead.testing import Scripted, call
+from playhead.testing import Scripted, ScriptedModel, call
 from tests.telemetry.collector import http_collector
 from tests.telemetry.test_one_trace import scripts
 from tests.telemetry.traced import FEW, agent
@@ -137,7 +138,69 @@ def test_otel_metrics_carry_the_conventions_names() -> None:
     }
     ended = {"gen_ai.agent.name": "adder", "playhead.status": "finished"}
     assert found["playhead.runs"] == [(ended, 1)]
-    assert found["playhead.retries"] == [({"gen_ai.agent.name": "adder"}, 1)]
+    again = {"gen_ai.agent.name": "adder", "gen_ai.request.model": "custom"}
+    assert found["playhead.retries"] == [(again, 1)]
+
+
+@settings(max_examples=25)
+@given(script=scripts)
+def test_otel_counts_what_the_log_counts(script: list[Scripted]) -> None:
+    log, reader, someone = MemoryLog(), InMemoryMetricReader(), agent(script, limits=FEW)
+    meters = MeterProvider([reader], shutdown_on_exit=False)
+    with Runtime(log, [someone], meter_provider=meters) as runtime, suppress(RunNotFinished):
+        runtime.run(someone, "Add.")
+    counted = {name: sum(n for _, n in found) for name, found in points(reader).items()}
+    (measure,) = read_measures(log).runs
+    effects = [*measure.tools.values(), *measure.models.values()]
+    assert counted.get("playhead.guard.stops", 0) == measure.guard_stops
+    assert counted.get("playhead.retries", 0) == sum(each.retries for each in effects)
+    assert counted.get("playhead.approvals.waiting", 0) == 0
+
+
+@tool(effect="read")
+async def wait() -> str:
+    """Wait for what never comes."""
+    await asyncio.Event().wait()
+    return "never"
+
+
+def test_a_run_that_took_too_long_is_a_stop_by_a_guard() -> None:
+    log, reader = MemoryLog(), InMemoryMetricReader()
+    meters = MeterProvider([reader], shutdown_on_exit=False)
+    slow = Agent(
+        name="slow", model=ScriptedModel([call("wait")]), tools=[wait],
+        limits=Limits(max_seconds=0.05),
+    )  # fmt: skip
+    with Runtime(log, [slow], meter_provider=meters) as runtime, suppress(RunNotFinished):
+        runtime.run(slow, "Wait.")
+    assert points(reader)["playhead.guard.stops"] == [({"gen_ai.agent.name": "slow"}, 1)]
+    assert read_measures(log).runs[0].guard_stops == 1
+
+
+@tool(approval=True)
+def pay() -> str:
+    """Pay."""
+    return "paid"
+
+
+def test_what_waits_for_a_person_is_counted_by_the_process_that_has_it(tmp_path: Path) -> None:
+    payer = Agent(name="payer", model=ScriptedModel([call("pay"), "Paid."]), tools=[pay])
+    waiting = []
+    for turn in range(3):
+        reader = InMemoryMetricReader()
+        meters = MeterProvider([reader], shutdown_on_exit=False)
+        with Runtime(tmp_path / "log.db", [payer], meter_provider=meters) as runtime:
+            if turn == 0:
+                run = runtime.start(payer, "Pay.")
+                asked = next(r for r in run.events() if r.event.kind == "approval_requested")
+            elif turn == 2:
+                again = runtime.attach(run.id, payer)
+                again.approve(asked.event.call)  # type: ignore[attr-defined]
+                again.wait()
+            waiting.append(sum(n for _, n in points(reader).get("playhead.approvals.waiting", ())))
+        left = points(reader).get("playhead.approvals.waiting", ())
+        assert sum(n for _, n in left) == 0
+    assert waiting == [1, 1, 0]
 
 
 def test_the_standard_variables_send_metrics_only_when_they_are_asked_for(
