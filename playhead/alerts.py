@@ -62,6 +62,9 @@ class AlertDesk:
     def record(self, measure: Measure, record: Record) -> None:
         """Single records change no alert."""
 
+    def folded(self, measure: Measure) -> None:
+        """Nor do single turns."""
+
     def ended(self, measure: Measure) -> None:
         """Judge the agent's last runs."""
         known = self._of(measure.agent)

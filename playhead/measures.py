@@ -1,7 +1,7 @@
 """Measures of the runs in a log, and of the runs under way in this process.
 
 `read_measures` looks at any log. `LiveMeasures` is an engine's watcher: it folds what is committed,
-and tells its listeners each record with the measure before it, and each run that has ended.
+and tells its listeners each record with the measure before it, each turn, and each run's end.
 """
 
 import os
@@ -59,6 +59,10 @@ class Listener(Protocol):
         """A record was committed; the measure does not hold it yet."""
         ...
 
+    def folded(self, measure: Measure) -> None:
+        """A turn was committed; the measure holds it."""
+        ...
+
     def ended(self, measure: Measure) -> None:
         """A run has ended; the measure is whole."""
         ...
@@ -86,7 +90,9 @@ class LiveMeasures:
             measure.fold(record)
         if measure.ended:
             del self.open[run]
-            for listener in self._listeners:
+        for listener in self._listeners:
+            self._tell(listener.folded, measure)
+            if measure.ended:
                 self._tell(listener.ended, measure)
 
     def _before(self, run: str, seq: int) -> Measure:

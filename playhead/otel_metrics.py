@@ -1,10 +1,10 @@
 """OpenTelemetry metrics under the GenAI conventions' names. Imported only when they are wanted."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 
 from opentelemetry.metrics import MeterProvider
 
-from playhead.events.kinds import ENDINGS
 from playhead.events.model_calls import ModelAnswered, ModelFailed, ModelRequested
 from playhead.events.prices import PICODOLLARS
 from playhead.events.record import Record
@@ -21,9 +21,6 @@ from playhead.projections.effects import BOUNDS
 from playhead.projections.measure import Measure, stops
 from playhead.projections.semconv import Names
 from playhead.projections.span_data import error_of
-
-ENDS_A_WAIT = frozenset({"approval_decided", "tool_refused", "time_reached"})
-"""Kinds after which a call does not wait for a person any more."""
 
 TOKEN_BOUNDS = [4**n for n in range(14)]
 """As the conventions advise: 1, 4, 16 ... 67,108,864."""
@@ -55,17 +52,28 @@ class OtelMetrics:
         self._waiting = meter.create_up_down_counter(
             semconv.METRIC_APPROVALS, "{call}", "Calls that wait for a person."
         )
-        self._live = live
-        self._wait(live.open.values(), 1)
+        self._waits: dict[str, Counter[str]] = {}
+        """Run -> agent -> how many of its calls are counted as waiting."""
+        for measure in live.open.values():
+            self.folded(measure)
+
+    def folded(self, measure: Measure) -> None:
+        """Count what waits for a person now."""
+        self._wait(measure.run, Counter({measure.agent: len(measure.approvals)}))
 
     def close(self) -> None:
         """Take back what still waits: the next process, or runtime, counts it as its own."""
-        self._wait(self._live.open.values(), -1)
+        for run in list(self._waits):
+            self._wait(run, Counter())
 
-    def _wait(self, measures: Iterable[Measure], sign: int) -> None:
-        for measure in measures:
-            if measure.approvals:
-                self._waiting.add(sign * len(measure.approvals), {semconv.AGENT: measure.agent})
+    def _wait(self, run: str, now: Counter[str]) -> None:
+        change = now.copy()
+        change.subtract(self._waits.pop(run, Counter()))
+        for agent, count in change.items():
+            if count:
+                self._waiting.add(count, {semconv.AGENT: agent})
+        if now.total():
+            self._waits[run] = now
 
     def record(self, measure: Measure, record: Record) -> None:
         """Record what a record says."""
@@ -83,26 +91,18 @@ class OtelMetrics:
                 self._took(event.duration_ms, self._tool(name), event)
             case ToolOutcomeUnknown():
                 self._took(None, self._tool(name), event)
-            case ModelRequested(attempt=attempt, model=model) if attempt > 1:
-                self._retries.add(1, {semconv.AGENT: measure.agent, semconv.REQUEST_MODEL: model})
-            case ToolStarted(attempt=attempt, call=call) if attempt > 1:
+            case ModelRequested(model=model, attempt=attempt):
+                self._try(attempt, {semconv.AGENT: measure.agent, semconv.REQUEST_MODEL: model})
+            case ToolStarted(call=call, attempt=attempt):
                 tool = measure.wishes.get(call, "")
-                self._retries.add(1, {semconv.AGENT: measure.agent, semconv.TOOL: tool})
+                self._try(attempt, {semconv.AGENT: measure.agent, semconv.TOOL: tool})
             case _:
-                self._guard(measure, record)
+                if stops(event):
+                    self._guards.add(1, {semconv.AGENT: measure.agent})
 
-    def _guard(self, measure: Measure, record: Record) -> None:
-        """What stops a run, and what makes it wait for a person."""
-        about = {semconv.AGENT: measure.agent}
-        event, call = record.event, getattr(record.event, "call", None)
-        if event.kind == "approval_requested":
-            self._waiting.add(1, about)
-        elif event.kind in ENDINGS:
-            self._wait([measure], -1)
-        elif call in measure.approvals and event.kind in ENDS_A_WAIT:
-            self._waiting.add(-1, about)
-        elif stops(event):
-            self._guards.add(1, about)
+    def _try(self, attempt: int, about: Mapping[str, str]) -> None:
+        if attempt > 1:
+            self._retries.add(1, about)
 
     def ended(self, measure: Measure) -> None:
         """Record a run as a whole."""

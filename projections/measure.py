@@ -192,10 +192,14 @@ def _started(measure: Measure, record: Record, event: runs.RunStarted) -> None:
 
 
 def _forked(measure: Measure, record: Record, event: forks.RunForked) -> None:
-    """A fork is measured from where it left its parent, which has paid for what they share."""
+    """A fork is measured from where it left its parent, which has paid for what they share.
+
+    What it takes over unfinished stays: calls that have not ended, and who waits for a person.
+    """
     new = Measure(
         run=record.run, agent=measure.agent, started_at=record.at, last_at=record.at,
-        prices=measure.prices, longest=measure.longest,
+        prices=measure.prices, longest=measure.longest, wishes=measure.wishes,
+        approvals=measure.approvals,
     )  # fmt: skip
     if event.agent is not None:
         new.take(event.agent)

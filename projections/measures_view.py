@@ -23,7 +23,7 @@ class MeasuresView:
     """The view `measures`: a row for each run. Query it with `find_measures`."""
 
     name = "measures"
-    version = 2
+    version = 3
     kinds = SEEN | {"runs_moved"}
 
     def create(self, db: "Database") -> None:

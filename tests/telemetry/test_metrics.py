@@ -37,6 +37,9 @@ class Kept:
     def record(self, measure: Measure, record: Record) -> None:
         pass
 
+    def folded(self, measure: Measure) -> None:
+        pass
+
     def ended(self, measure: Measure) -> None:
         self.measures.append(measure)
 
@@ -83,6 +86,35 @@ def test_a_fork_is_measured_from_where_it_left_its_parent() -> None:
     first, second = kept.measures
     assert (first.steps, second.steps, second.run, second.agent) == (2, 1, fork.id, "adder")
     assert second.tools == {}
+
+
+def test_a_fork_waits_for_the_person_that_its_parent_waited_for() -> None:
+    log, reader = MemoryLog(), InMemoryMetricReader()
+    payer = Agent(name="payer", model=ScriptedModel([call("pay"), "Paid."]), tools=[pay])
+    meters = MeterProvider([reader], shutdown_on_exit=False)
+    with Runtime(log, [payer], meter_provider=meters) as runtime:
+        parent = runtime.start(payer, "Pay.")
+        asked = next(r for r in parent.events() if r.event.kind == "approval_requested")
+        fork = runtime.fork(parent.id, asked.seq)
+        next(r for r in fork.events() if r.event.kind == "run_resumed")
+        parent.cancel()
+        with suppress(RunNotFinished):
+            parent.wait()
+        assert {m.run: len(m.approvals) for m in read_measures(log).runs} == {
+            parent.id: 0, fork.id: 1,
+        }  # fmt: skip
+        assert points(reader)["playhead.approvals.waiting"] == [({"gen_ai.agent.name": "payer"}, 1)]
+        fork.approve(asked.event.call)  # type: ignore[attr-defined]
+        fork.wait()
+    forked = read_measures(log).runs[-1]
+    assert (forked.tools["pay"].attempts, forked.approvals) == (1, set())
+    assert points(reader)["playhead.approvals.waiting"] == [({"gen_ai.agent.name": "payer"}, 0)]
+
+
+@tool(approval=True)
+def pay() -> str:
+    """Pay."""
+    return "paid"
 
 
 def test_a_listener_that_raises_harms_neither_the_run_nor_the_others() -> None:
@@ -177,15 +209,9 @@ def test_a_run_that_took_too_long_is_a_stop_by_a_guard() -> None:
     assert read_measures(log).runs[0].guard_stops == 1
 
 
-@tool(approval=True)
-def pay() -> str:
-    """Pay."""
-    return "paid"
-
-
 def test_what_waits_for_a_person_is_counted_by_the_process_that_has_it(tmp_path: Path) -> None:
     payer = Agent(name="payer", model=ScriptedModel([call("pay"), "Paid."]), tools=[pay])
-    waiting = []
+    waiting: list[int] = []
     for turn in range(3):
         reader = InMemoryMetricReader()
         meters = MeterProvider([reader], shutdown_on_exit=False)
