@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from opentelemetry.metrics import MeterProvider
 
+from playhead.events.event import Event
 from playhead.events.model_calls import ModelAnswered, ModelFailed, ModelRequested
 from playhead.events.prices import PICODOLLARS
 from playhead.events.record import Record
@@ -78,7 +79,22 @@ class OtelMetrics:
     def record(self, measure: Measure, record: Record) -> None:
         """Record what a record says."""
         event = record.event
-        name = measure.open.get(record.cause or 0, "")
+        match event:
+            case ModelRequested(model=model, attempt=attempt):
+                self._try(attempt, {semconv.AGENT: measure.agent, semconv.REQUEST_MODEL: model})
+            case ToolStarted(call=call, attempt=attempt):
+                tool = measure.wishes.get(call, "")
+                self._try(attempt, {semconv.AGENT: measure.agent, semconv.TOOL: tool})
+            case _ if stops(event):
+                self._guards.add(1, {semconv.AGENT: measure.agent})
+            case _:
+                self._outcome(measure.open.get(record.cause or 0, ""), event)
+
+    def _try(self, attempt: int, about: Mapping[str, str]) -> None:
+        if attempt > 1:
+            self._retries.add(1, about)
+
+    def _outcome(self, name: str, event: Event) -> None:
         match event:
             case ModelAnswered(usage=usage):
                 about = self._model(name) | {semconv.RESPONSE_MODEL: event.model}
@@ -91,18 +107,8 @@ class OtelMetrics:
                 self._took(event.duration_ms, self._tool(name), event)
             case ToolOutcomeUnknown():
                 self._took(None, self._tool(name), event)
-            case ModelRequested(model=model, attempt=attempt):
-                self._try(attempt, {semconv.AGENT: measure.agent, semconv.REQUEST_MODEL: model})
-            case ToolStarted(call=call, attempt=attempt):
-                tool = measure.wishes.get(call, "")
-                self._try(attempt, {semconv.AGENT: measure.agent, semconv.TOOL: tool})
             case _:
-                if stops(event):
-                    self._guards.add(1, {semconv.AGENT: measure.agent})
-
-    def _try(self, attempt: int, about: Mapping[str, str]) -> None:
-        if attempt > 1:
-            self._retries.add(1, about)
+                pass
 
     def ended(self, measure: Measure) -> None:
         """Record a run as a whole."""
@@ -114,8 +120,8 @@ class OtelMetrics:
             of = {semconv.AGENT: measure.agent, semconv.REQUEST_MODEL: model}
             self._cost.add(effects.cost / PICODOLLARS, of)
 
-    def _took(self, ms: float | None, about: Mapping[str, str], event: object) -> None:
-        error, _ = error_of(event)  # type: ignore[arg-type]
+    def _took(self, ms: float | None, about: Mapping[str, str], event: Event) -> None:
+        error, _ = error_of(event)
         said = dict(about) if error is None else {**about, semconv.ERROR_TYPE: error}
         self._duration.record((ms or 0.0) / 1000, said)
 

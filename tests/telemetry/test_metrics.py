@@ -212,14 +212,14 @@ def test_a_run_that_took_too_long_is_a_stop_by_a_guard() -> None:
 def test_what_waits_for_a_person_is_counted_by_the_process_that_has_it(tmp_path: Path) -> None:
     payer = Agent(name="payer", model=ScriptedModel([call("pay"), "Paid."]), tools=[pay])
     waiting: list[int] = []
-    for turn in range(3):
+    with Runtime(tmp_path / "log.db", [payer]) as runtime:
+        run = runtime.start(payer, "Pay.")
+        asked = next(r for r in run.events() if r.event.kind == "approval_requested")
+    for decided in (False, False, True):
         reader = InMemoryMetricReader()
         meters = MeterProvider([reader], shutdown_on_exit=False)
         with Runtime(tmp_path / "log.db", [payer], meter_provider=meters) as runtime:
-            if turn == 0:
-                run = runtime.start(payer, "Pay.")
-                asked = next(r for r in run.events() if r.event.kind == "approval_requested")
-            elif turn == 2:
+            if decided:
                 again = runtime.attach(run.id, payer)
                 again.approve(asked.event.call)  # type: ignore[attr-defined]
                 again.wait()
