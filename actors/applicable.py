@@ -4,20 +4,23 @@ from playhead.actors.plans import read_plan
 from playhead.actors.turn import Opening
 from playhead.events.errors import PlayheadError, UsageError
 from playhead.events.guards import ApprovalDecided, ApprovalRequested
-from playhead.events.runs import TimeReached
+from playhead.events.runs import MessageReceived, TimeReached
 from playhead.projections.run_state import RunState
 
 
 def not_applicable(state: RunState, opening: Opening) -> PlayheadError | None:
     """Why what arrived is not appended: the run has ended, or the effect has its outcome."""
     if state.ending is not None:
-        return UsageError(f"run {state.run} has {state.status} already")
+        return UsageError(f"run {state.run} is {state.status} already")
     if opening.origin == "effect" and opening.cause not in state.open:
         return UsageError(f"record {opening.cause} of run {state.run} has its outcome already")
     if isinstance(opening.event, TimeReached):
         return _too_late(state, opening.event)
     if isinstance(opening.event, ApprovalDecided):
         return _wrong_approval(state, opening.event)
+    if isinstance(opening.event, MessageReceived):
+        said = opening.event.text.strip() or opening.event.content
+        return None if said else UsageError("the message is blank: nothing was recorded")
     return None
 
 

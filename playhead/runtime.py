@@ -235,9 +235,13 @@ class Runtime(Switchboard, Remembering):
         `content` holds images and documents that belong to the goal, as the API has them.
 
         Raises AdmissionRefused (nothing was logged), SessionBusy, NotStorable for a goal that JSON
-        cannot carry, and UsageError for a money limit with a model of unknown price.
+        cannot carry, and UsageError for a blank goal without content, or a money limit with a
+        model of unknown price.
         """
         self._check_open()
+        if not goal.strip() and not content:
+            msg = "the goal is blank: say what is to be reached"
+            raise UsageError(msg)
         self.register(agent)
         spec = self._cast.models.check(agent, agent.spec(tools))
         run = new_run_id()

@@ -99,14 +99,15 @@ class Context:
         """The last messages of the last two different requests, by index."""
         for message, piece in past.closed() if past is not None else ():
             self._add(message, piece)
-        blocks = [*map(_unmarked, content), _text(goal or "(no goal)")]
+        said = _text(goal if goal.strip() else "(no goal)")
+        blocks = [*map(_unmarked, content), said]
         self._push("user", blocks, [seq] * len(blocks))
         self._goal_index = len(self.messages) - 1
 
     def assistant(self, content: Iterable[Block], seq: int = 0) -> None:
-        """The model's reply. Blocks that the API would refuse back (empty text) are left out."""
+        """The model's reply, without what the API would refuse back."""
         self._absorb()
-        blocks = [b for b in content if b.get("type") != "text" or b.get("text")]
+        blocks = sent_back(content)
         if blocks:
             self._push("assistant", blocks, [seq] * len(blocks))
             uses = (b for b in blocks if b.get("type") == "tool_use")
@@ -118,7 +119,7 @@ class Context:
     def user(self, text: str, content: Iterable[Block] = (), seq: int = 0) -> None:
         """Something the user, or the runtime on its behalf, says; it goes out with what is next."""
         self._said += [(_unmarked(block), seq) for block in content]
-        if text:
+        if text.strip():
             self._said.append((_text(text), seq))
         self._next, self._request = "unmade", None
 
@@ -297,6 +298,14 @@ def _message(role: str, blocks: list[Block]) -> bytes:
 def _reminder(goal: str) -> Block:
     shown = goal if len(goal) <= GOAL_CHARS else f"{goal[:GOAL_CHARS]} [...]"
     return _text(f"<goal>\n{shown}\n</goal>")
+
+
+def sent_back(reply: Iterable[Block]) -> list[Block]:
+    """A reply's blocks but for blank text and thinking at its end: the API answers 400 to both."""
+    blocks = [b for b in reply if b.get("type") != "text" or str(b.get("text", "")).strip()]
+    while blocks and blocks[-1].get("type") in ("thinking", "redacted_thinking"):
+        blocks.pop()
+    return blocks
 
 
 def _text(text: str) -> Block:

@@ -26,6 +26,8 @@ READ_RESULT = "read_result"
 
 NO_RESULT = "(the tool returned nothing)"
 
+NO_MESSAGE = "(it failed, and did not say why)"
+
 EMPTY = "(the result is empty)"
 
 TRY_ELSE = "Try other arguments, or go on without it."
@@ -53,7 +55,7 @@ SHOWN = Shown()
 def result_text(result: Json) -> str:
     """A tool's result as the model reads it: text as it is, anything else as compact JSON."""
     if isinstance(result, str):
-        return result or NO_RESULT
+        return result if result.strip() else NO_RESULT
     return to_json(result).decode()
 
 
@@ -79,13 +81,15 @@ def result_block(use: str, outcome: Event, shown: Shown = SHOWN) -> Block:
 
 
 def _failure(message: str, hint: str | None, after: float | None) -> str:
+    message = message if message.strip() else NO_MESSAGE
     text = message if hint is None else f"{message}\nHint: {hint}"
     return text if after is None else f"{text}\nThe same call may work after {after:g} s."
 
 
 def _result(result: Json, shown: Shown) -> str:
     hint = shown.spec.when_empty if shown.spec is not None else None
-    if result in ("", [], {}) or (result is None and hint is not None):
+    blank = isinstance(result, str) and not result.strip()
+    if blank or result in ([], {}) or (result is None and hint is not None):
         return f"{EMPTY}\nHint: {hint or TRY_ELSE}"
     if result is None:
         return NO_RESULT

@@ -34,7 +34,7 @@ def to_content(value: object) -> list[Block] | None:
     parts = cast("list[object]", value)
     if not any(isinstance(part, Image) for part in parts):
         return None
-    return [_block(part) for part in parts if part != ""]
+    return [_block(part) for part in parts if not isinstance(part, str) or part.strip()]
 
 
 def _block(part: object) -> Block:

@@ -101,7 +101,7 @@ def resume(
         run = find(reader, run)
         story = read_story(run, records(reader, run))
     if story.ending is not None:
-        msg = f"run {run} has {story.status} already: playhead show {run}"
+        msg = f"run {run} is {story.status} already: playhead show {run}"
         raise UsageError(msg)
     metadata = story.started.metadata
     base_url = base_url or metadata.get("base_url")

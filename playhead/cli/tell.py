@@ -76,7 +76,7 @@ def tell(log: Path | None, given: str, word: Word) -> int:
         story = read_story(run, records(reader, run))
         event = word(reader, run) if story.ending is None else None
     if event is None:
-        msg = f"run {run} has {story.status} already: nothing was recorded"
+        msg = f"run {run} is {story.status} already: nothing was recorded"
         raise UsageError(msg)
     path = log_path(log)
     try:

@@ -31,16 +31,24 @@ def _wrong_blocks(content: list[dict[str, Any]]) -> str | None:
     for block in content:
         if block.get("type") not in BLOCKS:
             return f"a block of type {block.get('type')!r}"
-        if block["type"] == "text" and not block["text"]:
-            return "an empty text"
-        if block["type"] == "tool_result" and not block.get("content"):
-            return "an empty tool_result"
+        if block["type"] == "text" and not block["text"].strip():
+            return "a blank text"
+        if block["type"] == "tool_result" and _blank(block.get("content")):
+            return "a blank tool_result"
     return None
+
+
+def _blank(content: str | list[dict[str, Any]] | None) -> bool:
+    if isinstance(content, list):
+        return not content or any(b["type"] == "text" and _blank(b["text"]) for b in content)
+    return not (content or "").strip()
 
 
 def _wrong_results(role: str, content: list[dict[str, Any]], awaited: Sequence[str]) -> str | None:
     results = [b["tool_use_id"] for b in content if b["type"] == "tool_result"]
     if role == "assistant":
+        if content[-1]["type"] in ("thinking", "redacted_thinking"):
+            return "the assistant's last block is thinking"
         return "the assistant gives a tool_result" if results or awaited else None
     if sorted(results) != sorted(awaited):
         return f"the calls {list(awaited)} are answered by results {results}"

@@ -1,13 +1,14 @@
 """What goes over the wire and comes back: every kind of block, stop reason and usage field."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from anthropic.lib.vertex import AsyncAnthropicVertex
 from pydantic import BaseModel, Field
 
-from playhead import Agent, RunNotFinished, Runtime, UsageError
+from playhead import Agent, Image, RunNotFinished, Runtime, ToolError, UsageError, tool
 from playhead.events.memory_log import MemoryLog
 from playhead.events.model_calls import ModelAnswered
 from playhead.events.request import Reply, Request
@@ -15,6 +16,9 @@ from playhead.events.spec import AgentSpec, ModelSettings
 from playhead.models import endpoint_model
 from playhead.projections.context import Context
 from playhead.projections.heads import enforceable, render_head
+from playhead.testing import ScriptedModel
+from playhead.testing import call as call_of
+from playhead.testing.validity import invalid_request
 from playhead.tools.anthropic_model import AnthropicModel
 from tests.actors.agents import add, records
 from tests.messages_api import Answer, Block, MessagesApi, call, message, text
@@ -95,6 +99,53 @@ def test_a_block_of_a_reply_goes_into_the_next_request_unchanged(kind: str) -> N
     agent = Agent(name="a", tools=[add])
     _, requests, _ = ran(agent, message(REPLIED[kind], use), message(text("3")))
     assert assistant(requests[1]) == [REPLIED[kind], use]
+
+
+BLANK, THOUGHT = text(" \n"), REPLIED["thinking"]
+
+
+@pytest.mark.parametrize(
+    ("blocks", "sent"),
+    [
+        ([BLANK, call("add", {"a": 1, "b": 2})], [call("add", {"a": 1, "b": 2})]),
+        ([BLANK], []),
+        ([THOUGHT], []),
+        ([THOUGHT, BLANK], []),
+        ([THOUGHT, REPLIED["redacted_thinking"]], []),
+    ],
+)
+def test_what_the_api_would_refuse_of_its_own_reply_is_not_sent_back(
+    blocks: list[Block], sent: list[Block]
+) -> None:
+    agent = Agent(name="a", tools=[add])
+    result, requests, _ = ran(agent, message(*blocks), message(text("3")))
+    assert result.answer == "3"
+    assert assistant(requests[1]) == sent
+    assert invalid_request(requests[1]) is None
+
+
+def test_thoughts_and_blanks_alone_are_empty_replies() -> None:
+    with pytest.raises(RunNotFinished, match="3 empty replies in a row"):
+        ran(Agent(name="a"), *[message(THOUGHT), message(BLANK), message(THOUGHT, BLANK)])
+
+
+def _blank_text() -> str:
+    return " \n"
+
+
+def _blank_beside_an_image() -> list[Any]:
+    return [" ", Image(b"hi", "image/png")]
+
+
+def _fails_in_silence() -> str:
+    raise ToolError(" ")
+
+
+@pytest.mark.parametrize("code", [_blank_text, _blank_beside_an_image, _fails_in_silence])
+def test_no_result_of_a_tool_is_blank_to_the_api(code: Callable[[], Any]) -> None:
+    agent = Agent(name="a", tools=[tool(code, effect="read", description="Do it.")])
+    _, requests, _ = ran(agent, message(call(code.__name__, {})), message(text("so")))
+    assert invalid_request(requests[1]) is None
 
 
 def test_a_paused_turn_goes_on_with_what_the_api_s_own_tools_had_done() -> None:
@@ -292,3 +343,24 @@ def test_an_endpoint_in_words_that_nobody_understands_is_a_mistake_of_the_author
 @pytest.mark.parametrize("where", ["https://example.org", "vertex:p/eu", "bedrock:eu-west-1"])
 def test_an_endpoint_in_words_becomes_a_model_without_asking_it(where: str) -> None:
     assert isinstance(endpoint_model(where), AnthropicModel)
+
+
+def test_a_blank_goal_is_refused_and_not_logged() -> None:
+    log = MemoryLog()
+    with Runtime(log) as runtime, pytest.raises(UsageError, match="the goal is blank"):
+        runtime.start(Agent(name="a", model=ScriptedModel([])), " \n")
+    assert not list(log.streams())
+
+
+def test_a_blank_message_is_refused_and_not_logged() -> None:
+    @tool(approval=True)
+    def pay() -> None:
+        """Pay."""
+
+    agent = Agent(name="a", model=ScriptedModel([call_of("pay"), "done"]), tools=[pay])
+    with Runtime(MemoryLog(), agents=[agent]) as runtime:
+        run = runtime.start(agent, "go")
+        next(r for r in run.events() if r.event.kind == "approval_requested")
+        with pytest.raises(UsageError, match="the message is blank"):
+            run.send("  ")
+        run.cancel()

@@ -143,4 +143,4 @@ def test_a_run_that_has_ended_takes_no_more_commands(playhead: Playhead, folder:
         said = playhead(*command)
         assert said.code == 2
         (line,) = said.err.splitlines()
-        assert "has finished already" in line
+        assert "is finished already" in line
