@@ -3,6 +3,7 @@
 from playhead.events import model_calls
 from playhead.events.record import Record
 from playhead.events.spec import Usage, text_of
+from playhead.projections.context import sent_back
 from playhead.projections.pricing import at_most, cost_of
 from playhead.projections.run_state import Folder, RunState
 from playhead.projections.targets import FALLS_BACK
@@ -40,7 +41,7 @@ def _model_answered(state: RunState, record: Record, event: model_calls.ModelAns
     if event.stop_reason == "refusal":
         step.tried += 1
         return  # the API wants a refusal left out of the conversation
-    step.empty = 0 if event.content else step.empty + 1
+    step.empty = 0 if sent_back(event.content) else step.empty + 1
     step.said = text_of(event.content)
     step.context.assistant(event.content, record.seq)
 
