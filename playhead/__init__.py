@@ -17,7 +17,7 @@ from playhead.projections.alert_rules import AlertRule
 from playhead.redaction import Redactor
 from playhead.run import Result, Run
 from playhead.runtime import Runtime
-from playhead.tools.content import Image
+from playhead.tools.content import Document, Image
 from playhead.tools.context import Depends, OutcomeUnknown, Secret, ToolContext
 from playhead.tools.groups import group
 from playhead.tools.mcp_server import mcp
@@ -34,6 +34,7 @@ __all__ = [
     "Budget",
     "Cache",
     "Depends",
+    "Document",
     "Image",
     "Limits",
     "MemoryRules",

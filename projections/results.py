@@ -4,6 +4,7 @@ A large result is cut for the model; the log keeps the whole, and `read_result` 
 one says so, and what to try: to a model, nothing looks like success.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from pydantic_core import to_json
@@ -57,6 +58,18 @@ def result_text(result: Json) -> str:
     if isinstance(result, str):
         return result if result.strip() else NO_RESULT
     return to_json(result).decode()
+
+
+def content_text(content: Sequence[Block]) -> str:
+    """Content blocks for people: texts as they are, of all else what it is."""
+    return "\n".join(str(block.get("text") or _sign(block)) for block in content)
+
+
+def _sign(block: Block) -> str:
+    source = block.get("source")
+    media = source.get("media_type") if isinstance(source, dict) else None
+    words = (block.get("type"), media, block.get("title"))
+    return f"[{' '.join(str(word) for word in words if word)}]"
 
 
 def result_block(use: str, outcome: Event, shown: Shown = SHOWN) -> Block:

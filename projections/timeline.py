@@ -13,7 +13,7 @@ from playhead.events import children, guards, learning, model_calls, plans, step
 from playhead.events.event import Event
 from playhead.events.record import Record
 from playhead.events.spec import Usage, text_of
-from playhead.projections.results import result_text
+from playhead.projections.results import content_text, result_text
 
 Heading: TypeAlias = Literal[
     "Goal", "Message", "Strategy", "Thought", "Action", "Observation", "Answer", "Failed",
@@ -111,8 +111,9 @@ def _done(event: Event) -> Told:
     match event:
         case tool_calls.ToolRequested(tool=tool, arguments=arguments):
             return [("Action", f"{tool}({call_text(arguments)})")]
-        case tool_calls.ToolSucceeded(result=result):
-            return [("Observation", result_text(result))]
+        case tool_calls.ToolSucceeded(result=result, content=content):
+            text = content_text(content) if content else result_text(result)
+            return [("Observation", text)]
         case children.ChildFinished(status=status, answer=answer, message=message):
             went_well = status == "finished"
             return [("Observation", answer) if went_well else ("Failed", f"{status}: {message}")]

@@ -1,4 +1,4 @@
-"""Results that are more than text: images, as content blocks of the Messages API."""
+"""Results that are more than text: images and documents, as content blocks of the Messages API."""
 
 from base64 import b64encode
 from dataclasses import dataclass
@@ -13,6 +13,11 @@ MEDIA = ("image/png", "image/jpeg", "image/gif", "image/webp")
 MAX_BYTES = 5_000_000
 """Of one image."""
 
+MAX_DOCUMENT = 10_000_000
+"""Bytes of one document."""
+
+PDF = "application/pdf"
+
 
 @dataclass(frozen=True, slots=True)
 class Image:
@@ -22,17 +27,32 @@ class Image:
     media_type: str = "image/png"
 
 
-def to_content(value: object) -> list[Block] | None:
-    """The blocks of an image, or of a list of texts and images; None for any other result.
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document that a tool returns, alone or in a list: a PDF, or plain text as a str.
 
-    Raises ResultRefused for an image that the model cannot be shown.
+    Against a limit of tokens or money a PDF counts as a full context window: nothing bounds it.
     """
-    if isinstance(value, Image):
-        return [_image(value)]
+
+    data: bytes | str
+    title: str | None = None
+
+
+SHOWN = (Image, Document)
+"""What stands for a block of its own."""
+
+
+def to_content(value: object) -> list[Block] | None:
+    """The blocks of an image or a document, or of a list of them and of texts; else None.
+
+    Raises ResultRefused for what the model cannot be shown.
+    """
+    if isinstance(value, SHOWN):
+        return [_block(value)]
     if not isinstance(value, list | tuple):
         return None
     parts = cast("list[object]", value)
-    if not any(isinstance(part, Image) for part in parts):
+    if not any(isinstance(part, SHOWN) for part in parts):
         return None
     return [_block(part) for part in parts if not isinstance(part, str) or part.strip()]
 
@@ -40,9 +60,11 @@ def to_content(value: object) -> list[Block] | None:
 def _block(part: object) -> Block:
     if isinstance(part, Image):
         return _image(part)
+    if isinstance(part, Document):
+        return _document(part)
     if isinstance(part, str):
         return {"type": "text", "text": clean_text(part)}
-    msg = f"a list with images holds text and images only, not {type(part).__name__}"
+    msg = f"a list with images or documents holds those and text only, not {type(part).__name__}"
     raise ResultRefused(msg)
 
 
@@ -58,3 +80,21 @@ def _image(image: Image) -> Block:
         "type": "image",
         "source": {"type": "base64", "media_type": image.media_type, "data": encoded},
     }
+
+
+def _document(document: Document) -> Block:
+    data = document.data
+    size = len(data) if isinstance(data, bytes) else len(data.encode("utf-8", "surrogatepass"))
+    if not 0 < size <= MAX_DOCUMENT:
+        msg = f"a document of {size} bytes: the model is shown 1 to {MAX_DOCUMENT}"
+        raise ResultRefused(msg)
+    if isinstance(data, bytes) and not data.startswith(b"%PDF-"):
+        msg = "a document of bytes that are no PDF: give plain text as a str"
+        raise ResultRefused(msg)
+    source: Block
+    if isinstance(data, bytes):
+        source = {"type": "base64", "media_type": PDF, "data": b64encode(data).decode()}
+    else:
+        source = {"type": "text", "media_type": "text/plain", "data": clean_text(data)}
+    block: Block = {"type": "document", "source": source}
+    return block if document.title is None else {**block, "title": clean_text(document.title)}

@@ -20,7 +20,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaV
 
 from playhead.events.errors import UsageError
 from playhead.events.event import Json
-from playhead.tools.content import Image
+from playhead.tools.content import SHOWN
 from playhead.tools.context import Depends, Secret, ToolContext
 
 AWAITABLES = (collections.abc.Awaitable, collections.abc.Coroutine)
@@ -43,7 +43,7 @@ class Signature:
     result: TypeAdapter[Any] | None
     """The declared return type; None where nothing (or Any) is declared."""
     shows_content: bool
-    """Whether its declared type holds images."""
+    """Whether its declared type holds images or documents."""
     awaits: bool
     """Whether calling it gives an awaitable."""
     schema: dict[str, Json]
@@ -116,7 +116,7 @@ def read_signature(function: Callable[..., Any], name: str, description: str | N
         context=context[0] if context else None,
         given=given,
         result=_result(returned, name),
-        shows_content=_has_image(returned),
+        shows_content=_has_content(returned),
         awaits=awaits,
         schema=arguments.model_json_schema(schema_generator=StrictSchema),
         description=description or _description(doc, name),
@@ -210,7 +210,7 @@ def _returned(function: Callable[..., Any], hints: Mapping[str, Any]) -> tuple[A
 
 
 def _result(returned: Any, name: str) -> TypeAdapter[Any] | None:
-    if returned is Any or returned is object or returned in AWAITABLES or _has_image(returned):
+    if returned is Any or returned is object or returned in AWAITABLES or _has_content(returned):
         return None
     try:
         return TypeAdapter(returned)
@@ -222,8 +222,8 @@ def _result(returned: Any, name: str) -> TypeAdapter[Any] | None:
         raise UsageError(msg) from error
 
 
-def _has_image(returned: Any) -> bool:
-    return returned is Image or any(_has_image(each) for each in get_args(returned))
+def _has_content(returned: Any) -> bool:
+    return returned in SHOWN or any(_has_content(each) for each in get_args(returned))
 
 
 def _description(doc: docstring_parser.Docstring, name: str) -> str:
