@@ -64,7 +64,8 @@ def test_what_a_tool_shows_is_in_the_next_request_as_the_api_has_it(
 def test_people_are_told_what_was_shown() -> None:
     shown = to_content(["Two:", Document("Anna.", title="A letter"), Image(PNG)])
     assert shown is not None
-    record = Record("r", 5, 0, "tool", "effect", 4, ToolSucceeded(content=tuple(shown), duration_ms=1))
+    event = ToolSucceeded(content=tuple(shown), duration_ms=1)
+    record = Record("r", 5, 0, "tool", "effect", 4, event)
     [entry] = timeline([record])
     assert entry.text == "Two:\n[document text/plain A letter]\n[image image/png]"
 
