@@ -64,11 +64,14 @@ class Children:
         if self._engine.log.stream(child) is not None:
             self._find_again(child, agent.name)
         elif self._knows(agent.name):
-            caller = self._engine.state(intent.run).traceparent
+            parent = self._engine.state(intent.run)
+            memory = agent.memory
+            if not memory.namespace:  # it works for whom its caller works for
+                memory = memory.model_copy(update={"namespace": parent.scope.namespace})
             started = RunStarted(
                 goal=str(call.arguments.get("task", "")),
-                agent=agent.model_copy(update={"limits": intent.event.limits}),
-                parent=Parent(run=intent.run, seq=intent.seq),
+                agent=agent.model_copy(update={"limits": intent.event.limits, "memory": memory}),
+                parent=Parent(run=intent.run, seq=intent.seq, forks=parent.forks),
                 code=VERSION,
             )
 
@@ -76,7 +79,7 @@ class Children:
                 if error is not None:
                     self._doubted(child, agent.name, error)
 
-            trace = child_traceparent(intent, caller)
+            trace = child_traceparent(intent, parent.traceparent)
             opening = Opening(started, "tool", "outside", traceparent=trace, told=told)
             self._engine.start(child, opening, None)
         else:

@@ -10,6 +10,7 @@ from playhead.events.children import ChildFinished, ChildStarted
 from playhead.events.errors import NotStorable
 from playhead.events.event import Event
 from playhead.events.guards import RuleAnswered, RuleAsked
+from playhead.events.learning import MemoryRecalled, RecallRequested
 from playhead.events.model_calls import ModelFailed, ModelRequested
 from playhead.events.program_logger import ProgramLogger
 from playhead.events.record import Record
@@ -138,6 +139,8 @@ class Effects:
                 return RuleAnswered(error=message)
             case ChildStarted():
                 return ChildFinished(status="failed", reason=word, message=message)
+            case RecallRequested():
+                return MemoryRecalled(error=message)
             case _:
                 hint = "This is a fault of the tool, not of your call."
                 return ToolFailed(error=word, message=message, hint=hint)
@@ -179,5 +182,7 @@ def job_of(state: RunState, intent: Record) -> Job:
             return state.calls[call]
         case ModelRequested():
             return state.requests[intent.seq]
+        case RecallRequested():
+            return state.scope
         case _:
             return None

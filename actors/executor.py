@@ -44,7 +44,8 @@ class Executor(Role):
         "step_started", "output_rejected", "message_received", "run_resumed", "loop_detected",
         "tool_resolved", "context_compressed",
         "model_answered", "model_failed", "rule_answered",
-        "tool_succeeded", "tool_failed", "tool_outcome_unknown", "tool_refused", "child_finished",
+        "tool_succeeded", "tool_succeeded:memory", "tool_failed", "tool_outcome_unknown",
+        "tool_refused", "child_finished",
     })  # fmt: skip
 
     def __init__(self, world: World | None = None) -> None:

@@ -6,7 +6,7 @@ from typing import Any, cast
 from playhead.actors.side_calls import ask_again, ask_beside
 from playhead.events.event import Event, Json
 from playhead.events.learning import ExtractionEnded, FactLearned
-from playhead.events.memory_rules import FactSchema
+from playhead.events.memory_rules import FactSchema, Scope
 from playhead.events.model_calls import ModelAnswered, ModelFailed, ModelRequested
 from playhead.events.record import Record
 from playhead.events.runs import RunFinished
@@ -35,7 +35,7 @@ def on_extracted(state: RunState, answered: ModelAnswered) -> Sequence[Event]:
         return [ExtractionEnded(learned=0, error=wrong[:500])]
     given = cast("list[dict[str, Any]]", cast("dict[str, Any]", reply)["facts"])
     known = state.sayings().keys()
-    facts = [fact for each in given for fact in _fact(schema, each, known)]
+    facts = [fact for each in given for fact in _fact(schema, each, known, state.scope)]
     return [*facts, ExtractionEnded(learned=len(facts), refused=len(given) - len(facts))]
 
 
@@ -59,7 +59,9 @@ def _or_ended(asked: ModelRequested | str) -> Sequence[Event]:
     return [asked]
 
 
-def _fact(schema: FactSchema, given: Mapping[str, Any], known: Any) -> Iterator[FactLearned]:
+def _fact(
+    schema: FactSchema, given: Mapping[str, Any], known: Any, scope: Scope
+) -> Iterator[FactLearned]:
     sources = [seq for seq in given["sources"] if seq in known]
     entity = schema.entity or given.get("entity", "").strip()
     properties = cast("dict[str, Any]", schema.json_schema.get("properties", {}))
@@ -70,7 +72,8 @@ def _fact(schema: FactSchema, given: Mapping[str, Any], known: Any) -> Iterator[
         yield FactLearned(
             schema_name=schema.name, entity=entity, field=given["field"], value=given["value"],
             sources=tuple(sources), quote=given.get("quote", ""),
-            confidence=float(given.get("confidence", 0.5)),
+            confidence=float(given.get("confidence", 0.5)), namespace=scope.namespace,
+            fork=scope.fork,
         )  # fmt: skip
 
 

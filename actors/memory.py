@@ -1,4 +1,4 @@
-"""The memory role: carries what a session said into its next run, and keeps contexts small.
+"""The memory role: carries what was said and learned into later runs, and keeps contexts small.
 
 What a run remembers of its session is a pointer in RunStarted; the records that it points at give
 the same context at any time.
@@ -8,36 +8,62 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from playhead.actors import learning
+from playhead.actors.attempts import Attempts
 from playhead.actors.compressing import on_failure, on_filled, on_summary
-from playhead.actors.role import Role, RoleName
+from playhead.actors.recall import perform_recall
+from playhead.actors.recalling import ask_recall, to_store
+from playhead.actors.role import Job, Role, RoleName
+from playhead.actors.world import World
 from playhead.events.errors import LogDamaged, UnknownRun
 from playhead.events.event import Event
 from playhead.events.kinds import decode
-from playhead.events.learning import AnswerReached, ContextFilled
+from playhead.events.learning import (
+    AnswerReached,
+    ContextFilled,
+    MemoryRecalled,
+    RecallRequested,
+)
 from playhead.events.log import Reader
+from playhead.events.memory_rules import Scope
 from playhead.events.model_calls import ModelAnswered, ModelFailed, ModelRequested
 from playhead.events.record import Record
 from playhead.events.runs import RunStarted
 from playhead.events.spec import Past
+from playhead.events.tool_calls import ToolSucceeded
 from playhead.projections.context import Context
 from playhead.projections.fold import fold
 from playhead.projections.run_state import RunState
+from playhead.projections.step_state import Call
+from playhead.tools.calling import given_up
 
 
 class Memory(Role):
-    """Remember."""
+    """Recall, store, compress, learn; perform the tools that do so."""
 
     name: ClassVar[RoleName] = "memory"
     handles: ClassVar[frozenset[str]] = frozenset({
         "context_filled", "model_answered:summary", "model_failed:summary",
         "answer_reached", "model_answered:extraction", "model_failed:extraction",
+        "run_started", "memory_recalled", "tool_succeeded:memory",
     })  # fmt: skip
 
+    def __init__(self, world: World | None = None) -> None:
+        self._world = world
+        if world is not None:
+            self._attempts = Attempts(world)
+
     def decide(self, state: RunState, record: Record) -> Sequence[Event]:
-        """Compress; learn."""
-        if not state.may_start:
+        """Recall before the first step; store; compress; learn."""
+        if state.ending is not None:
             return []
+        if isinstance(record.event, ToolSucceeded):
+            return to_store(state, record)  # in a run that is stopping too: it has been done
+        return self._decide(state, record) if state.stop is None else []
+
+    def _decide(self, state: RunState, record: Record) -> Sequence[Event]:
         match record.event:
+            case RunStarted() | MemoryRecalled():
+                return ask_recall(state)
             case ContextFilled() as filled:
                 return on_filled(state, filled)
             case AnswerReached():
@@ -53,6 +79,27 @@ class Memory(Role):
                 return again(state, record, asked, failed)
             case _:
                 return []
+
+    async def perform(self, intent: Record, job: Job, agent: str) -> Event:
+        """Search what is remembered: before the first step, or as a tool that the model called."""
+        assert self._world is not None
+        if isinstance(intent.event, RecallRequested):
+            assert isinstance(job, Scope)
+            return await perform_recall(self._world, intent.event, job)
+        assert isinstance(job, Call)
+        return await self._attempts.perform(intent, job, agent)
+
+    async def recover(self, intent: Record, job: Job, agent: str) -> Event:
+        """What was cut off may be done again."""
+        return self.cut_off(intent, job, "interrupted")
+
+    def cut_off(self, intent: Record, job: Job, reason: str) -> Event:
+        """What was interrupted is asked again; what was cancelled is not wanted any more."""
+        if isinstance(intent.event, RecallRequested):
+            return MemoryRecalled(error=reason)
+        assert isinstance(job, Call)
+        assert job.spec is not None
+        return given_up(job.spec, reason)
 
 
 def _asked(state: RunState, outcome: Record) -> ModelRequested:

@@ -5,13 +5,14 @@ from typing import ClassVar
 
 from playhead.actors.learning import extraction_due, finish
 from playhead.actors.plan_run import advance, ask_for_plan, planned
+from playhead.actors.recalling import recall_due, to_store
 from playhead.actors.role import Job, Role, RoleName
 from playhead.actors.strategy import choose, chosen_by
 from playhead.actors.world import Rule, World
 from playhead.events.event import Event, Json
 from playhead.events.guards import RuleAnswered, RuleAsked
 from playhead.events.kinds import OUTCOMES
-from playhead.events.learning import AnswerReached, ExtractionEnded
+from playhead.events.learning import AnswerReached, ExtractionEnded, MemoryRecalled
 from playhead.events.plans import Strategy
 from playhead.events.record import Record
 from playhead.events.runs import (
@@ -54,7 +55,8 @@ class Planner(Role):
     name: ClassVar[RoleName] = "planner"
     handles: ClassVar[frozenset[str]] = (
         frozenset({"run_started", "step_finished", "step_failed", "run_resumed"})
-        | OUTCOMES | STOPS | PLANS | BESIDE | {"extraction_ended"}
+        | OUTCOMES | STOPS | PLANS | BESIDE
+        | {"extraction_ended", "tool_succeeded:memory", "memory_stored"}
     )  # fmt: skip
 
     def __init__(self, world: World | None = None) -> None:
@@ -65,18 +67,16 @@ class Planner(Role):
         if state.ending is not None:
             return []
         if state.stop is not None:
-            return [_ended_by(state.stop)] if state.at_rest else []
+            done = state.at_rest and not to_store(state, record)
+            return [_ended_by(state.stop)] if done else []
         if state.answer is not None:
             return [finish(state)] if isinstance(record.event, ExtractionEnded) else []
         return [_held_back(state, event) for event in self._decide(state, record)]
 
     def _decide(self, state: RunState, record: Record) -> Sequence[Event]:
         match record.event:
-            case RunStarted(goal=goal, agent=agent) if agent.strategy == "asked":
-                tools: list[Json] = [tool.name for tool in agent.tools]
-                return [RuleAsked(rule="strategy", subject={"goal": goal, "tools": tools})]
-            case RunStarted(goal=goal, agent=agent):
-                return _begin(state, choose(goal, agent))
+            case RunStarted() | MemoryRecalled():
+                return [] if recall_due(state) else _choose(state)
             case RuleAnswered() as answered:
                 return _on_rule(state, record, answered)
             case StepFinished() | StepFailed():
@@ -108,6 +108,15 @@ def _held_back(state: RunState, event: Event) -> Event:
     if isinstance(event, RunFinished) and extraction_due(state):
         return AnswerReached(answer=event.answer, output=event.output)
     return event
+
+
+def _choose(state: RunState) -> Sequence[Event]:
+    """How to go about the goal."""
+    goal, agent = state.run_started.goal, state.agent
+    if agent.strategy == "asked":
+        tools: list[Json] = [tool.name for tool in agent.tools]
+        return [RuleAsked(rule="strategy", subject={"goal": goal, "tools": tools})]
+    return _begin(state, choose(goal, agent))
 
 
 def _begin(state: RunState, chosen: StrategyChosen) -> Sequence[Event]:

@@ -17,6 +17,7 @@ from playhead.events.event import Event, Json
 from playhead.events.forks import RunForked
 from playhead.events.guards import ApprovalDecided, RuleAnswered, RuleAsked
 from playhead.events.kinds import INTENTS, OUTCOMES, decode
+from playhead.events.learning import MemoryRecalled
 from playhead.events.log import Reader
 from playhead.events.model_calls import ModelFailed, ModelRequested
 from playhead.events.record import Record
@@ -214,5 +215,7 @@ def _accident(outcome: Event) -> bool:
             return error in ACCIDENTS
         case ToolOutcomeUnknown(reason=reason):
             return reason == "cancelled"
+        case MemoryRecalled(error=error):
+            return error in ACCIDENTS
         case _:
             return False

@@ -10,10 +10,12 @@ from typing import ClassVar, Literal, TypeAlias
 
 from playhead.events.event import Event
 from playhead.events.guards import ApprovalRequested, RuleAsked
+from playhead.events.memory_rules import Scope
 from playhead.events.model_calls import ModelRequested
 from playhead.events.record import Record
 from playhead.events.request import Request
 from playhead.events.runs import LimitReached
+from playhead.events.tool_calls import ToolStarted
 from playhead.projections.run_state import RunState
 from playhead.projections.step_state import Call
 
@@ -33,6 +35,7 @@ PERFORMS: Mapping[str, RoleName] = {
     "rule_asked:strategy": "planner",
     "rule_asked:function": "planner",
     "child_started": "tool",
+    "tool_started:memory": "memory",
     "recall_requested": "memory",
 }
 """Intent, or intent:purpose, -> the role that performs it."""
@@ -72,6 +75,7 @@ DECIDES: Mapping[str, RoleName] = {
     "rule_asked:output": "executor",
     "limit_reached:max_tool_calls": "tool",
     "tool_started": "tool",
+    "tool_started:memory": "tool",
     "child_started": "tool",
     "tool_refused": "tool",
     "approval_requested:call": "tool",
@@ -88,12 +92,15 @@ def purpose(event: Event) -> str:
             return f"{event.kind}:{word}"
         case ModelRequested(purpose=word):
             return f"{event.kind}:{word}"
+        case ToolStarted(performer="memory"):
+            return f"{event.kind}:memory"
         case _:
             return event.kind
 
 
-Job: TypeAlias = Request | Call | None
-"""What an intent is about: the rendered request, the call with its wish, or the intent alone."""
+Job: TypeAlias = Request | Call | Scope | None
+"""What an intent is about: the rendered request, the call with its wish, what may be recalled, or
+the intent alone."""
 
 
 class Role(ABC):

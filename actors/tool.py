@@ -1,8 +1,9 @@
 """The tool role: turns wishes into attempts, or refuses them; starts what was interrupted again."""
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
+from playhead.actors.attempts import Attempts, same_tool
 from playhead.actors.backoff import not_before
 from playhead.actors.role import Job, Role, RoleName
 from playhead.actors.shares import child_share
@@ -18,9 +19,7 @@ from playhead.projections.run_state import RunState
 from playhead.projections.step_state import Call
 from playhead.tools.approvals import ask_approval, binding, matches
 from playhead.tools.arguments import check, suggest_tool
-from playhead.tools.calling import given_up, probe_call
-from playhead.tools.context import ToolContext
-from playhead.tools.policies import Policies
+from playhead.tools.calling import given_up
 
 STOPPED = "not started: the run is stopping"
 
@@ -37,7 +36,7 @@ class Tool(Role):
     def __init__(self, world: World | None = None) -> None:
         self._world = world
         if world is not None:
-            self._policies = Policies(world.workers, world.monotonic)
+            self._attempts = Attempts(world)
 
     def decide(self, state: RunState, record: Record) -> Sequence[Event]:
         """Start, start again, wait for a person, or refuse."""
@@ -69,21 +68,14 @@ class Tool(Role):
         if isinstance(intent.event, ChildStarted):
             assert self._world.children is not None
             return await self._world.children.attend(intent, job)
-        tool = self._world.tool(agent, job.wish.tool)
-        if tool is not None and tool.spec.definition != job.spec.definition:
-            tool = None
-        if not isinstance(intent.event, ToolStarted):
-            if isinstance(intent.event, RuleAsked) and intent.event.rule == "fork":
-                return RuleAnswered(answer=True)
-            if tool is None:
-                return RuleAnswered(error="the tool was changed or taken away")
-            return await ask_approval(tool, job.arguments, self._world.workers)
+        if isinstance(intent.event, ToolStarted):
+            return await self._attempts.perform(intent, job, agent)
+        if isinstance(intent.event, RuleAsked) and intent.event.rule == "fork":
+            return RuleAnswered(answer=True)
+        tool = same_tool(self._world, job, agent)
         if tool is None:
-            return _changed(job.wish.tool)
-        context = ToolContext(
-            job.run, job.seq, intent.event.attempt, self._world.secrets, self._world.results
-        )
-        return await self._policies.call(tool, job.arguments, context)
+            return RuleAnswered(error="the tool was changed or taken away")
+        return await ask_approval(tool, job.arguments, self._world.workers)
 
     async def recover(self, intent: Record, job: Job, agent: str) -> Event:
         """Ask the tool's probe what became of the call; without an answer it is cut off."""
@@ -91,12 +83,9 @@ class Tool(Role):
         assert self._world is not None
         if isinstance(intent.event, ChildStarted):
             return await self.perform(intent, job, agent)
-        tool = self._world.tool(agent, job.wish.tool)
-        if tool is None or tool.probe is None or not isinstance(intent.event, ToolStarted):
+        if not isinstance(intent.event, ToolStarted):
             return self.cut_off(intent, job, "interrupted")
-        context = ToolContext(job.run, job.seq, intent.event.attempt)
-        workers, monotonic = self._world.workers, self._world.monotonic
-        return await probe_call(tool, context, workers, monotonic=monotonic)
+        return await self._attempts.recover(intent, job, agent)
 
     def cut_off(self, intent: Record, job: Job, reason: str) -> Event:
         """Unknown for `once`; anything else may be done again."""
@@ -107,12 +96,6 @@ class Tool(Role):
             return RuleAnswered(error=reason)
         assert job.spec is not None
         return given_up(job.spec, reason)
-
-
-def _changed(name: str) -> ToolFailed:
-    message = f"{name} is not what it was when this run began: it was changed or taken away"
-    hint = "Nothing was done. Go on without it; a new run gets the new definition."
-    return ToolFailed(error="changed", message=message, hint=hint)
 
 
 def _for_call(
@@ -207,7 +190,13 @@ def _start(state: RunState, call: Call, wait: int | None = None) -> Sequence[Eve
     if call.spec.agent is not None:
         return [_start_child(state, call, call.spec.agent)]
     attempt = call.attempts + 1
-    return [ToolStarted(call=call.seq, attempt=attempt, definition=definition, not_before=wait)]
+    performer: Literal["tool", "memory"] = "memory" if call.spec.performer == "memory" else "tool"
+    return [
+        ToolStarted(
+            call=call.seq, attempt=attempt, definition=definition, not_before=wait,
+            performer=performer,
+        )
+    ]  # fmt: skip
 
 
 def _start_child(state: RunState, call: Call, agent: AgentSpec) -> Event:
@@ -223,10 +212,15 @@ def _start_child(state: RunState, call: Call, agent: AgentSpec) -> Event:
 
 
 def _forks_effect(state: RunState, call: Call) -> bool:
-    """Whether a fork would do a second time in the world what its parent did, and nobody agreed."""
+    """Whether a fork would do a second time in the world what its parent did, and nobody agreed.
+
+    What memory performs stays in the fork.
+    """
     if state.forked is None or call.approved or call.cleared:
         return False
     assert call.spec is not None
+    if call.spec.performer == "memory":
+        return False
     return call.spec.effect != "read" and call.wish.tool not in state.forked.allow
 
 

@@ -18,6 +18,9 @@ from playhead.events.runs import RunStarted
 from playhead.projections.fold import fold
 from playhead.projections.run_state import RunState
 
+ADDRESSED = frozenset({"model_answered", "model_failed", "tool_succeeded"})
+"""Outcomes that roles subscribe to by what their intent was about."""
+
 
 class Opening(NamedTuple):
     """What opens a turn, before it is a record."""
@@ -94,7 +97,7 @@ class Turn:
 
     def _address(self, record: Record) -> str:
         kind = record.event.kind
-        if kind not in ("model_answered", "model_failed"):
+        if kind not in ADDRESSED:
             return kind
         intent = self.state.ended.get(record.cause or 0)
         return kind if intent is None else address(record.event, intent.event)

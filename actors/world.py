@@ -1,10 +1,12 @@
 """What the performing half of the roles may reach: the only way from an actor to the world."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
 from playhead.events.children import ChildFinished
+from playhead.events.learning import MemoryRecalled
+from playhead.events.memory_rules import Scope
 from playhead.events.record import Record
 from playhead.events.request import Model
 from playhead.projections.step_state import Call
@@ -18,6 +20,20 @@ Rule: TypeAlias = Literal["router", "output", "strategy", "function"]
 
 OnText: TypeAlias = Callable[[str, int, str], None]
 """(run, seq of the ModelRequested, piece of text); an empty piece: forget what came before."""
+
+
+class Recollect(Protocol):
+    """Searches what namespaces remember. Called on a thread of its own; may raise anything."""
+
+    def memories(
+        self, scope: Scope, query: str, limit: int, metadata: Mapping[str, str] | None = None
+    ) -> MemoryRecalled:
+        """What the namespace remembers that is nearest to the query."""
+        ...
+
+    def all(self, scope: Scope, query: str, limit: int) -> MemoryRecalled:
+        """That, and the facts that runs of the namespace have learned."""
+        ...
 
 
 class Attendant(Protocol):
@@ -50,6 +66,8 @@ class World:
     """A named endpoint -> what answers there; None for an unknown name."""
     rule: Callable[[str, Rule], Callable[..., Any] | None] = lambda _, __: None
     """(agent's name, rule) -> the function of the user's; None where there is none any more."""
+    recollect: Recollect | None = None
+    """Searches memories; None where none can be had."""
     children: Attendant | None = None
     """Set once there is an engine."""
     given_traffic: Traffic | None = None

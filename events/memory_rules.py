@@ -29,6 +29,10 @@ class Scope(NamedTuple):
         return self.forks[-1] if self.forks else None
 
 
+NO_MEMORY = Scope()
+"""Of a run without a namespace."""
+
+
 class MemoryRules(Data):
     """The three layers: what stays in the context, what is recalled, what is learned."""
 

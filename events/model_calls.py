@@ -4,6 +4,7 @@ from typing import ClassVar, Literal, TypeAlias
 
 from playhead.events.event import Block, Event
 from playhead.events.spec import Usage
+from playhead.events.tool_calls import ToolStarted
 
 Purpose: TypeAlias = Literal["step", "summary", "extraction"]
 """What a model call is for; the role that it serves decides it and hears of its outcome."""
@@ -102,7 +103,14 @@ class BudgetNeared(Event):
 
 
 def address(event: Event, intent: Event | None) -> str:
-    """What roles subscribe by: the kind, and for the outcome of a model call its purpose too."""
-    if isinstance(intent, ModelRequested) and intent.purpose != "step":
-        return f"{event.kind}:{intent.purpose}"
-    return event.kind
+    """What roles subscribe by: the kind, and for an outcome what its intent was about.
+
+    A model call has its purpose, a success of a tool the role that performed it.
+    """
+    match intent:
+        case ModelRequested(purpose=purpose) if purpose != "step":
+            return f"{event.kind}:{purpose}"
+        case ToolStarted(performer="memory") if event.kind == "tool_succeeded":
+            return f"{event.kind}:memory"
+        case _:
+            return event.kind

@@ -36,6 +36,8 @@ class ToolStarted(Event):
     """The definition's hash: perform starts no tool that was redefined since."""
     not_before: int | None = None
     """Microseconds since the epoch: the backoff of a retry."""
+    performer: Literal["tool", "memory"] = "tool"
+    """The role that performs it."""
 
 
 class ToolSucceeded(Event):

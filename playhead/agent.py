@@ -92,7 +92,7 @@ class Agent(Generic[Out]):
     budget: Budget = field(default_factory=Budget)
     """What happens as the cost comes near `limits.max_cost`."""
     memory: MemoryRules = field(default_factory=MemoryRules)
-    """When older turns are compressed."""
+    """When older turns are compressed; whose memory is read, and how much is told at the start."""
     facts: type[BaseModel] | None = None
     """What is worth knowing: what is explicitly said of its fields is learned after the answer."""
     prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
@@ -132,7 +132,7 @@ class Agent(Generic[Out]):
         """Its tools that are no agents; groups and servers as they were given."""
         return [tool for tool in self.tools if not isinstance(tool, Agent)]
 
-    def spec(self, only: Iterable[str] | None = None) -> AgentSpec:
+    def spec(self, only: Iterable[str] | None = None, namespace: str | None = None) -> AgentSpec:
         """The agent as data: what RunStarted records, with all its tools or only those chosen.
 
         Raises UsageError for a money limit with a model whose price is not known.
@@ -151,7 +151,7 @@ class Agent(Generic[Out]):
             fallback=targets(self.fallback),
             router=self.router is not None,
             budget=self.budget,
-            memory=self._memory(),
+            memory=self._memory(namespace),
             strategy=recorded_strategy(self.name, self.strategy, self.function),
             plan=self.plan,
         )
@@ -164,11 +164,12 @@ class Agent(Generic[Out]):
         tools = [tool.spec for tool in chosen(self.functions, rest)]
         return (*tools, *(agent_as_tool(agent.spec(), agent.description) for agent in agents))
 
-    def _memory(self) -> MemoryRules:
-        if self.facts is None:
-            return self.memory
-        schema = FactSchema(name=self.facts.__name__, json_schema=self.facts.model_json_schema())
-        return self.memory.model_copy(update={"facts": schema})
+    def _memory(self, namespace: str | None) -> MemoryRules:
+        update: dict[str, object] = {} if namespace is None else {"namespace": namespace}
+        if self.facts is not None:
+            shape = self.facts.model_json_schema()
+            update["facts"] = FactSchema(name=self.facts.__name__, json_schema=shape)
+        return self.memory.model_copy(update=update)
 
     def _settings(self) -> ModelSettings:
         return ModelSettings(
@@ -224,12 +225,25 @@ class Agent(Generic[Out]):
 
 def check_rules(rules: MemoryRules) -> None:
     """Raise UsageError for thresholds that cannot be kept."""
-    least = {"keep_turns": 1, "compress_at": 500, "clear_over": 200, "summary_tokens": 16}
+    least = {
+        "keep_turns": 1, "compress_at": 500, "clear_over": 200, "summary_tokens": 16, "recall": 0,
+    }  # fmt: skip
     for name, lowest in least.items():
         value = getattr(rules, name)
         if value < lowest and (name, value) != ("compress_at", 0):
             msg = f"MemoryRules({name}={value}): it must be at least {lowest}"
             raise UsageError(msg)
+
+
+def check_namespace(spec: AgentSpec) -> None:
+    """Raise UsageError for a run that could remember, but not for whom."""
+    own = [tool.name for tool in spec.tools if tool.performer == "memory"]
+    if own and not spec.memory.namespace:
+        msg = (
+            f"agent {spec.name!r} has {' and '.join(own)}: say whose memory that is, by "
+            "run(..., namespace=...) or MemoryRules(namespace=...)"
+        )
+        raise UsageError(msg)
 
 
 def _check_marks(server_tools: Sequence[Block]) -> None:

@@ -17,8 +17,10 @@ from playhead.events.errors import UsageError
 from playhead.events.log import Log
 from playhead.events.request import Model
 from playhead.hub import Hub
+from playhead.memories import Recollection
 from playhead.models import Models
 from playhead.redaction import redactor_of
+from playhead.run_memory import RunMemory
 from playhead.toolbox import Toolbox
 from playhead.tools.traffic import Traffic
 from playhead.tools.workers import Threads
@@ -52,12 +54,14 @@ class Cast:
         traffic: Traffic,
         loop: asyncio.AbstractEventLoop,
         redact: Callable[[str], str] | None,
+        memories: Recollection,
     ) -> Engine:
         """An engine with this cast. Called on the loop."""
         world = World(
             self._model_of, self.toolbox.tool, self.workers, time.monotonic, hub.text,
             endpoint=self.models.at, rule=self._rule_of, given_traffic=traffic,
             secrets=self.toolbox.secrets, results=partial(whole_result, log),
+            recollect=RunMemory(log, memories),
         )  # fmt: skip
         engine = Engine(
             log,
@@ -65,7 +69,7 @@ class Cast:
                 "planner": Planner(world),
                 "executor": Executor(world),
                 "tool": Tool(world),
-                "memory": Memory(),
+                "memory": Memory(world),
             },
             loop,
             lambda: time.time_ns() // 1000,

@@ -22,7 +22,7 @@ from playhead.actors.memory import recall_session
 from playhead.actors.recovery import take_up
 from playhead.actors.replay import ReplayReport, replay
 from playhead.actors.turn import Opening
-from playhead.agent import Agent, Out
+from playhead.agent import Agent, Out, check_namespace
 from playhead.alerts import Alerts
 from playhead.cast import Cast
 from playhead.command_desk import CommandDesk
@@ -153,7 +153,9 @@ class Runtime(Switchboard, Remembering):
         self._thread = LoopThread()
         traffic = Traffic(max_model_calls, time.monotonic, rate_limits, breaker)
         self._engine = self._thread.call(
-            lambda: self._cast.engine(self._log, self._hub, traffic, self._thread.loop, redact)
+            lambda: self._cast.engine(
+                self._log, self._hub, traffic, self._thread.loop, redact, self._memories
+            )
         )
         self._index = RunIndex(self._log)
         self._engine.watchers += [
@@ -197,11 +199,13 @@ class Runtime(Switchboard, Remembering):
         metadata: Mapping[str, str] | None = None,
         content: Sequence[Block] = (),
         tools: Sequence[str] | None = None,
+        namespace: str | None = None,
     ) -> Result[Out]:
         """Start a run and wait for its result. Raises RunNotFinished when there is none."""
         run = self.start(
-            agent, goal, session=session, metadata=metadata, content=content, tools=tools
-        )
+            agent, goal, session=session, metadata=metadata, content=content, tools=tools,
+            namespace=namespace,
+        )  # fmt: skip
         return run.wait()
 
     async def arun(
@@ -213,11 +217,13 @@ class Runtime(Switchboard, Remembering):
         metadata: Mapping[str, str] | None = None,
         content: Sequence[Block] = (),
         tools: Sequence[str] | None = None,
+        namespace: str | None = None,
     ) -> Result[Out]:
         """`run` for async programs: the caller's loop is never blocked for long."""
         return await self.start(
-            agent, goal, session=session, metadata=metadata, content=content, tools=tools
-        )
+            agent, goal, session=session, metadata=metadata, content=content, tools=tools,
+            namespace=namespace,
+        )  # fmt: skip
 
     def start(
         self,
@@ -228,22 +234,26 @@ class Runtime(Switchboard, Remembering):
         metadata: Mapping[str, str] | None = None,
         content: Sequence[Block] = (),
         tools: Sequence[str] | None = None,
+        namespace: str | None = None,
     ) -> Run[Out]:
         """Start a run; it is in the log when this returns.
 
         `tools` names those of the agent's tools and groups that the run may see; None for all.
         `content` holds images and documents that belong to the goal, as the API has them.
+        `namespace` is whose memory it reads and writes: a user, a customer, a project; by default
+        the one that the agent's `memory` names, if any.
 
         Raises AdmissionRefused (nothing was logged), SessionBusy, NotStorable for a goal that JSON
-        cannot carry, and UsageError for a blank goal without content, or a money limit with a
-        model of unknown price.
+        cannot carry, and UsageError for a blank goal without content, a money limit with a model
+        of unknown price, or tools of memory without a namespace.
         """
         self._check_open()
         if not goal.strip() and not content:
             msg = "the goal is blank: say what is to be reached"
             raise UsageError(msg)
         self.register(agent)
-        spec = self._cast.models.check(agent, agent.spec(tools))
+        spec = self._cast.models.check(agent, agent.spec(tools, namespace))
+        check_namespace(spec)
         run = new_run_id()
         past = self._index.admit(run, agent.name, session, self._max_open)
         started = RunStarted(

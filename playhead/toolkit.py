@@ -12,6 +12,7 @@ from playhead.tools.fetch import fetch_tool
 from playhead.tools.files import file_tools
 from playhead.tools.knowledge import search_kb_tool
 from playhead.tools.reading_on import read_result
+from playhead.tools.remembering import memory_tools, recall, remember
 from playhead.tools.web_search import Hit, SearchProvider, SearxNG, search_web_tool
 
 __all__ = [
@@ -25,7 +26,10 @@ __all__ = [
     "database_tools",
     "fetch_tool",
     "file_tools",
+    "memory_tools",
     "read_result",
+    "recall",
+    "remember",
     "search_kb_tool",
     "search_web_tool",
 ]

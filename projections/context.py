@@ -2,8 +2,10 @@
 
 Format 1. The stable part is a list of messages as JSON that only grows, with a running hash, so a
 longer request shares the shorter one's bytes. What changes every turn (the goal, restated) stands
-at the end of the last message only. At every moment the request is valid for the Messages API:
-each tool_use is followed by its tool_result, made up where there is none.
+at the end of the last message only. What is known and remembered of earlier work stands in the
+first message in front of the goal, and stays there whatever is compressed. At every moment the
+request is valid for the Messages API: each tool_use is followed by its tool_result, made up where
+there is none.
 
 For the prompt cache, the last stable block carries a mark, and so does the one that was the last in
 the request before: the first is written, the second is found again, however many blocks came since.
@@ -63,6 +65,7 @@ class Context:
         goal: str,
         past: "Context | None" = None,
         content: Iterable[Block] = (),
+        recalled: Sequence[tuple[Block, int]] = (),
         *,
         run: str = "",
         seq: int = 0,
@@ -74,6 +77,7 @@ class Context:
             goal: what is to be reached; the first message, restated in later requests.
             past: the context with which the session's last run ended.
             content: images and documents that belong to the goal.
+            recalled: what is told of earlier work, in front of the goal; each with its record.
             run: the run that it is of.
             seq: the record that says the goal.
         """
@@ -99,9 +103,9 @@ class Context:
         """The last messages of the last two different requests, by index."""
         for message, piece in past.closed() if past is not None else ():
             self._add(message, piece)
-        said = _text(goal if goal.strip() else "(no goal)")
-        blocks = [*map(_unmarked, content), said]
-        self._push("user", blocks, [seq] * len(blocks))
+        given = [(_unmarked(block), seq) for block in content]
+        given += [*recalled, (_text(goal if goal.strip() else "(no goal)"), seq)]
+        self._push("user", [block for block, _ in given], [source for _, source in given])
         self._goal_index = len(self.messages) - 1
 
     def assistant(self, content: Iterable[Block], seq: int = 0) -> None:

@@ -7,6 +7,7 @@ from playhead.events.kinds import OUTCOMES
 from playhead.events.log import Head
 from playhead.events.record import Record
 from playhead.projections.fold_calls import CALLS
+from playhead.projections.fold_memory import MEMORY
 from playhead.projections.fold_models import MODELS
 from playhead.projections.fold_runs import RUNS
 from playhead.projections.fold_steps import STEPS
@@ -25,6 +26,7 @@ def fold(state: RunState, record: Record) -> None:
     if record.origin != "decided":
         if not state.held:
             state.ended.clear()
+            state.closed.clear()
         if kind != "run_forked":
             state.last = record
     if kind in OUTCOMES:
@@ -45,4 +47,6 @@ UNSEEN = (
     "memory_stored", "memory_forgotten", "learnings_promoted", "embed_requested", "embedded",
 )  # fmt: skip
 
-FOLDS: dict[str, Folder] = {**RUNS, **STEPS, **MODELS, **CALLS, **dict.fromkeys(UNSEEN, _nothing)}
+FOLDS: dict[str, Folder] = {
+    **RUNS, **STEPS, **MODELS, **CALLS, **MEMORY, **dict.fromkeys(UNSEEN, _nothing),
+}  # fmt: skip

@@ -12,7 +12,8 @@ from playhead.projections.step_state import Call, Step
 
 def _tool_requested(state: RunState, record: Record, event: tool_calls.ToolRequested) -> None:
     step = state.steps[event.step]
-    call = Call(record.seq, record.run, event, tool_of(step.agent, event.tool), event.arguments)
+    spec = tool_of(step.agent, event.tool)
+    call = Call(record.seq, record.run, event, spec, event.arguments, scope=state.scope)
     state.calls[record.seq] = call
     state.ready.pop(step.id, None)
     step.calls += 1
@@ -150,7 +151,7 @@ def _close_call(state: RunState, about: Event, outcome: Event, seq: int) -> None
     assert isinstance(
         about, tool_calls.ToolStarted | tool_calls.ToolRefused | children.ChildStarted
     )
-    call = state.calls.pop(about.call)
+    call = state.closed[about.call] = state.calls.pop(about.call)
     step = state.steps[call.wish.step]
     step.calls -= 1
     step.outcome = outcome

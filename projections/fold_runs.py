@@ -3,6 +3,7 @@
 from playhead.events import forks, runs
 from playhead.events.event import Event
 from playhead.events.record import Record
+from playhead.events.spec import AgentSpec
 from playhead.projections.context import CONTEXT_FORMAT
 from playhead.projections.heads import render_head
 from playhead.projections.run_state import Folder, RunState
@@ -14,6 +15,7 @@ def _run_started(state: RunState, record: Record, event: runs.RunStarted) -> Non
     state.first_at = record.at
     state.traceparent = record.traceparent
     state.code = event.code
+    state.forks = () if event.parent is None else event.parent.forks
     if event.context_format != CONTEXT_FORMAT:
         state.strange = f"context format {event.context_format}"
     if event.redacted:
@@ -21,7 +23,7 @@ def _run_started(state: RunState, record: Record, event: runs.RunStarted) -> Non
 
 
 def _message_received(state: RunState, record: Record, event: runs.MessageReceived) -> None:
-    if state.plan is not None:
+    if state.plan is not None or not state.steps:
         state.said.append(record)
     state.hear(record.seq, event.text, event.content or ())
 
@@ -70,15 +72,23 @@ def _run_forked(state: RunState, record: Record, event: forks.RunForked) -> None
     for step in state.steps.values():
         step.context.run = record.run
     if event.agent is not None:
-        state.started = state.run_started.model_copy(update={"agent": event.agent})
-        for step in state.steps.values():
-            step.agent = state.agent_for(step.id, step.purpose)
-            step.context.head = render_head(step.agent)
-            step.heads.clear()
+        _other_agent(state, event.agent)
+    state.forks = (*state.forks, record.run)
     for call in state.calls.values():
         call.approved = False  # that was for the parent's call
+        call.scope = state.scope
+    if event.messages and not state.steps:
+        state.said.append(record)
     for text in event.messages:
         state.hear(record.seq, text)
+
+
+def _other_agent(state: RunState, agent: AgentSpec) -> None:
+    state.started = state.run_started.model_copy(update={"agent": agent})
+    for step in state.steps.values():
+        step.agent = state.agent_for(step.id, step.purpose)
+        step.context.head = render_head(step.agent)
+        step.heads.clear()
 
 
 def _run_ended(state: RunState, _: Record, event: Event) -> None:

@@ -1,11 +1,12 @@
 """How steps and plans begin and end, and how their contexts are kept short."""
 
-from playhead.events import guards, learning, plans, runs, steps
+from playhead.events import forks, guards, learning, plans, runs, steps
 from playhead.events.record import Record
 from playhead.projections.context import Context
 from playhead.projections.heads import render_head
 from playhead.projections.plan import Plan
 from playhead.projections.plan_prompt import first_words
+from playhead.projections.recalled import recalled_blocks
 from playhead.projections.run_state import SILENT, Folder, RunState
 from playhead.projections.step_state import Step, Stop
 
@@ -28,13 +29,26 @@ def _begin(state: RunState, seq: int, event: steps.StepStarted) -> Step:
     if plan is not None:
         content = (*content, *first_words(state.run_started.goal, state.agent, event, plan))
         past = past if event.purpose == "plan" else None
-    context = Context(render_head(agent), event.task, past, content, run=state.run, seq=seq)
+    context = Context(
+        render_head(agent), event.task, past, content, recalled_blocks(state), run=state.run,
+        seq=seq,
+    )  # fmt: skip
     for said in state.said if event.purpose not in SILENT else ():
-        assert isinstance(said.event, runs.MessageReceived)
-        context.user(said.event.text, said.event.content or (), said.seq)
+        _hear(context, said)
     return Step(
         event.step, context, agent, event.task, event.purpose, event.limits, event.problem
     )  # fmt: skip
+
+
+def _hear(context: Context, said: Record) -> None:
+    match said.event:
+        case runs.MessageReceived(text=text, content=content):
+            context.user(text, content or (), said.seq)
+        case forks.RunForked(messages=messages):
+            for text in messages:
+                context.user(text, seq=said.seq)
+        case _:
+            pass
 
 
 def _step_finished(state: RunState, _: Record, event: steps.StepFinished) -> None:

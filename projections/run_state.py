@@ -11,6 +11,7 @@ from playhead.events import forks, learning, model_calls, runs, tool_calls
 from playhead.events.event import Block, Event
 from playhead.events.kinds import ENDINGS
 from playhead.events.log import Head
+from playhead.events.memory_rules import Scope
 from playhead.events.record import Record
 from playhead.events.request import Request
 from playhead.events.routing import Target
@@ -36,11 +37,13 @@ class RunState:
         "answer",
         "at",
         "calls",
+        "closed",
         "code",
         "ended",
         "ending",
         "first_at",
         "forked",
+        "forks",
         "head",
         "held",
         "interrupted",
@@ -51,6 +54,7 @@ class RunState:
         "paused",
         "plan",
         "ready",
+        "recalled",
         "requests",
         "run",
         "said",
@@ -72,6 +76,10 @@ class RunState:
         self.started: runs.RunStarted | None = None
         self.forked: forks.RunForked | None = None
         """Where this run left its parent, if it is a fork."""
+        self.forks: tuple[str, ...] = ()
+        """The forks that it is, or was started by."""
+        self.recalled: Record | None = None
+        """What its namespace remembered before its first step; None until that is known."""
         self.last: Record | None = None
         """The last record that opened a turn."""
         self.paused: runs.RunPaused | None = None
@@ -82,7 +90,8 @@ class RunState:
         self.plan: Plan | None = None
         """Once the strategy is to plan."""
         self.said: list[Record] = []
-        """What people said to a run with a plan: steps that start later hear it too."""
+        """What people said before the first step, and to a run with a plan: steps that start later
+        hear it too."""
         self.steps: dict[str, Step] = {}
         self.calls: dict[int, Call] = {}
         """Calls that have not ended, by the seq of their wish."""
@@ -90,6 +99,8 @@ class RunState:
         """Intents without an outcome, by seq."""
         self.ended: dict[int, Record] = {}
         """Intents whose outcome is being decided on, by seq."""
+        self.closed: dict[int, Call] = {}
+        """Calls whose end is being decided on, by the seq of their wish."""
         self.ready: dict[str, None] = {}
         """Steps whose calls have all ended and that the model has not heard of it yet."""
         self.requests: dict[int, Request] = {}
@@ -139,6 +150,11 @@ class RunState:
         return self.stop is None and self.ending is None
 
     @property
+    def scope(self) -> Scope:
+        """What the run may recall, and where what it learns goes."""
+        return Scope(self.agent.memory.namespace, self.forks)
+
+    @property
     def at_rest(self) -> bool:
         """Whether nothing is under way: no open effect, no wish that waits."""
         return not self.open and not self.calls
@@ -183,8 +199,11 @@ class RunState:
         return step.context.summary_request(self.agent, target, step.plan.upto)
 
     def sayings(self) -> dict[int, list[str]]:
-        """What was said in the run, by the record that says it."""
-        return sayings(self.run, (step.context for step in self.steps.values()))
+        """What was said in the run, by the record that says it; not what it remembered before."""
+        said = sayings(self.run, (step.context for step in self.steps.values()))
+        if self.recalled is not None:
+            said.pop(self.recalled.seq, None)
+        return said
 
     def longest(self, asked: model_calls.ModelRequested) -> int:
         """Tokens of the longest reply to a recorded request."""

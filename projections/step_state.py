@@ -8,6 +8,7 @@ from typing import Literal
 
 from playhead.events import guards, steps, tool_calls
 from playhead.events.event import Event, Json
+from playhead.events.memory_rules import NO_MEMORY, Scope
 from playhead.events.spec import AgentSpec, Limits, ToolSpec
 from playhead.projections.compression import BYTES_A_TOKEN
 from playhead.projections.compression import Plan as Compression
@@ -51,6 +52,8 @@ class Call:
     """In a fork: its next attempt needs no person, its parent's records answer it."""
     started: int | None = None
     """The seq of the attempt under way."""
+    scope: Scope = NO_MEMORY
+    """What of the run's memory it may reach."""
 
 
 @dataclass(slots=True)

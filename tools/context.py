@@ -2,17 +2,22 @@
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from playhead.events.event import Json
+from playhead.events.learning import MemoryRecalled
 
 Secrets: TypeAlias = Callable[[str], str | None]
 """From a secret's name to its value, None where there is none. Asked when a call is performed."""
 
 Results: TypeAlias = Callable[[str, str], Json]
 """(run, key) -> the whole result of a call that the run may read. Raises ToolError."""
+
+
+Memories: TypeAlias = Callable[[str, int, Mapping[str, str] | None], MemoryRecalled]
+"""(query, limit, metadata that must be the same) -> what is remembered, the nearest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,8 @@ class ToolContext:
     attempt: int = 1
     secrets: Secrets = field(default=from_environment, repr=False)
     results: Results | None = field(default=None, repr=False)
+    memories: Memories | None = field(default=None, repr=False)
+    """Searches what the run's namespace remembers; None where it has none."""
     _given_up: threading.Event = field(default_factory=threading.Event, repr=False)
 
     @property

@@ -15,6 +15,7 @@ from playhead.events.spec import Limits, LoopRules, Retry, Threshold
 from playhead.testing.chance import ChanceModel
 from playhead.testing.crowd_tools import TOOLS
 from playhead.testing.faults import Mix
+from playhead.tools.remembering import recall, remember
 
 
 class Weather(BaseModel):
@@ -61,6 +62,8 @@ def agents(random: Random, mix: Mix) -> list[Agent[object]]:
 
 def _agent(name: str, random: Random, mix: Mix) -> Agent[object]:
     tools = random.sample(TOOLS, random.choice((0, 2, 4, 6, len(TOOLS))))
+    if random.random() < 0.4:
+        tools = list(dict.fromkeys([*tools, remember, recall]))
     schemas = {tool.spec.name: tool.spec.input_schema for tool in tools}
     patience = random.randint(1, 6)
     return Agent(
@@ -78,7 +81,7 @@ def _agent(name: str, random: Random, mix: Mix) -> Agent[object]:
         facts=random.choice((None, None, Animal)),
         limits=_limits(random),
         loops=random.choice((LoopRules(), LoopRules(), IMPATIENT)),
-        memory=random.choice((MemoryRules(), SMALL)),
+        memory=_memory(random),
         max_tokens=random.choice((50, 4096)),
         retry=Retry(attempts=random.choice((1, 3, 4, 4)), base=random.choice((0.0, 0.5))),
         cache=random.choice(("off", "5m", "1h")),
@@ -115,6 +118,13 @@ def _routing(random: Random) -> dict[str, Any]:
         "router": random.choice((None, by_chance)),
         "budget": random.choice((Budget(), Budget(warn_at=0.3, at_cap="cheaper", cheaper=cheaper))),
     }
+
+
+def _memory(random: Random) -> MemoryRules:
+    """Of nobody, of somebody, or of somebody else; told of it at the start or not."""
+    rules = random.choice((MemoryRules(), SMALL))
+    namespace, told = random.choice(("", "acme", "acme", "globex")), random.choice((0, 2, 5))
+    return rules.model_copy(update={"namespace": namespace, "recall": told})
 
 
 def _limits(random: Random) -> Limits:

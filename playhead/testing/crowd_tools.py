@@ -6,6 +6,7 @@ from playhead.events.event import Json
 from playhead.events.spec import Retry
 from playhead.events.tool_policy import Rate
 from playhead.testing.world import world_knows
+from playhead.tools.remembering import recall, remember
 from playhead.tools.tool import AnyTool, tool
 
 LETTER: dict[str, Json] = {
@@ -106,5 +107,5 @@ async def transfer(amount: int) -> str:
 TOOLS: tuple[AnyTool, ...] = (
     look, count, odd_result, remembered, scarce, put, put_findable, pay, pay_now,
     pay_findable, fire, write_letter,
-    transfer,
+    transfer, remember, recall,
 )  # fmt: skip

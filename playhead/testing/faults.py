@@ -12,7 +12,7 @@ from random import Random
 OPENINGS = (
     "run_started", "message_received", "model_answered", "model_failed", "tool_succeeded",
     "tool_failed", "tool_outcome_unknown", "rule_answered", "child_finished", "approval_decided",
-    "cancel_requested", "run_paused", "run_resumed", "time_reached",
+    "cancel_requested", "run_paused", "run_resumed", "time_reached", "memory_recalled",
 )  # fmt: skip
 """Kinds of records that open a turn."""
 
@@ -20,6 +20,8 @@ OUTCOMES = OPENINGS[2:9]
 CALLS = ("step", "summary", "extraction")
 """What the model is asked for."""
 EFFECTS = ("read", "keyed", "once")
+RECALLS = ("start", "call")
+"""Before the first step, or as a tool."""
 RULES = ("approval", "router", "output", "strategy", "function")
 
 PLACES: Mapping[str, tuple[str, ...]] = {
@@ -28,6 +30,7 @@ PLACES: Mapping[str, tuple[str, ...]] = {
     "model.before": CALLS, "model.in": CALLS, "model.after": CALLS,
     "tool.before": EFFECTS, "tool.in": EFFECTS, "tool.after": EFFECTS,
     "rule.before": RULES, "rule.after": RULES,
+    "recall.before": RECALLS, "recall.after": RECALLS,
     "probe.before": ("keyed", "once"), "probe.after": ("keyed", "once"),
 }  # fmt: skip
 """turn: before a role decides. append.before, committed (nobody knows of it yet), told. before, in
@@ -51,7 +54,7 @@ CRASH_POINTS: tuple[str, ...] = tuple(
     for kind in kinds
 )
 
-SELDOM = ("tool.", "rule.", "probe.")
+SELDOM = ("tool.", "rule.", "probe.", "recall.")
 """Places that few lives come to: many plans name some of them, so that enough die there."""
 
 COMMON = frozenset({"run_started", "model_answered", "decided", "step", "run_resumed"})

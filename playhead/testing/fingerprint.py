@@ -20,4 +20,5 @@ def fingerprint(state: RunState) -> str:
         state.head, state.at, str(state.paused), state.stop, state.ending, steps, calls,
         sorted(state.open), sorted(state.requests), list(state.ready), state.spent,
         [record.seq for record in state.held], state.interrupted, state.code, state.strange,
+        state.recalled and state.recalled.seq, state.forks,
     ))  # fmt: skip

@@ -37,7 +37,9 @@ def _views() -> Sequence[View]:
 
 
 def _tables(views: Views) -> dict[str, list[Any]]:
-    listed = views.connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    # What FTS5 keeps in tables of its own depends on when it was written, not only on what.
+    query = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type != 'shadow'"
+    listed = views.connection.execute(query)
     names = [name for (name,) in listed.fetchall()]
     return {
         name: sorted(views.connection.execute(f'SELECT * FROM "{name}"').fetchall(), key=repr)

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from structlog.testing import capture_logs
 
+from playhead.actors.verdicts import append_event
 from playhead.agent import Agent
+from playhead.events.learning import MemoryStored
 from playhead.events.log import Log
 from playhead.events.memory_log import MemoryLog
 from playhead.events.sqlite_log import SqliteLog
@@ -23,7 +25,7 @@ from playhead.testing.invariants import check_all, check_process
 from playhead.testing.kept_views import catch_up, differences
 from playhead.testing.ledger import Ledger, Violation
 from playhead.testing.people import People
-from playhead.testing.process import Process
+from playhead.testing.process import EPOCH, Process
 
 if TYPE_CHECKING:
     from playhead.events.request import Model
@@ -113,7 +115,7 @@ AgentFactory: TypeAlias = Callable[[], Agent[object]]
 def live(
     seed: int, kinds: Collection[str], mode: Mode, storage: Storage,
     factory: AgentFactory | None = None, *, tracing: bool = False,
-    goals: Callable[[int], str] = "goal {}".format,
+    goals: Callable[[int], str] = "goal {}: a b c".format,
 ) -> Life:  # fmt: skip
     """Live one life and check everything about it."""
     random = Random(seed)
@@ -124,6 +126,7 @@ def live(
     disk = Disk(storage).make()
     try:
         with capture_logs() as said:
+            _remember(disk, random)
             story = _Story(random, mix, ledger, disk, cast, People(random, goals))
             story.tell(mode)
             _listen(said, ledger)
@@ -140,6 +143,17 @@ def live(
         len(evidence.records), sum(map(len, evidence.records.values())), story.number,
         tuple(ledger.lines),
     )  # fmt: skip
+
+
+def _remember(disk: Disk, random: Random) -> None:
+    """Some worlds begin with something that people had them remember."""
+    namespace, many = random.choice(("acme", "globex")), random.choice((0, 0, 1, 4))
+    log = disk.open()
+    for n in range(many):
+        text = f"a goal: {'b c ' * (1 + n * 40)}"
+        event = MemoryStored(id=f"memory-{n}", namespace=namespace, text=text)
+        append_event(log, event, EPOCH, namespace=namespace)
+    disk.let_go(died=False)
 
 
 BUGS = frozenset({"engine.bug", "watcher.raised", "effect.raised"})

@@ -24,11 +24,14 @@ from playhead.events.event import Event
 from playhead.events.log import Log
 from playhead.events.record import Record
 from playhead.events.request import Model
+from playhead.memories import Recollection
 from playhead.projections.run_state import RunState
 from playhead.run_index import RunIndex
+from playhead.run_memory import RunMemory
 from playhead.testing.clock import SEAL, VirtualLoop
 from playhead.testing.faults import Mix, draw_plan
 from playhead.testing.faulty_log import FaultyLog
+from playhead.testing.faulty_memory import FaultyMemory
 from playhead.testing.ledger import Ledger
 from playhead.testing.roles import FaultyRole
 from playhead.testing.scheduler import SeededDispatcher
@@ -91,6 +94,7 @@ class Process:
         self._errors: list[str] = []
         self.loop.set_exception_handler(self._unhandled)
         self.log = FaultyLog(log, self, self.loop, random, mix, ledger)
+        self.memories = Recollection(log)
         self._faulty = FaultyTools(self, number, random, mix, ledger)
         self._tools = self._draw_tools()
         self.dispatcher = SeededDispatcher(self.loop, random)
@@ -110,16 +114,18 @@ class Process:
         return tools
 
     def _make_engine(self) -> Engine:
+        found = RunMemory(self.log, self.memories)
+        memory = FaultyMemory(found, self, self.random, self.mix)
         world = World(
             self._model, self._tool, Inline(), self.loop.time, _unheard,
             in_flight=self.random.choice((1, 2, 64)), rule=self._rule, endpoint=self._endpoint,
-            results=partial(whole_result, self.log),
+            results=partial(whole_result, self.log), recollect=memory,
         )  # fmt: skip
         cast: dict[RoleName, Role] = {
             "planner": Planner(world),
             "executor": Executor(world),
             "tool": ToolRole(world),
-            "memory": Memory(),
+            "memory": Memory(world),
         }
         error = self.mix.role_error
         cast = {name: FaultyRole(role, self, self.random, error) for name, role in cast.items()}
@@ -266,6 +272,7 @@ class Process:
                 task.get_coro().close()
             except (ProcessDied, RuntimeError):
                 continue
+        self.memories.close()
         self.loop.close()
 
 

@@ -15,7 +15,7 @@ KNOWN = {
         "status": None, "retry_after": None, "duration_ms": None, "usage": None,
     },
     ("tool_requested", 1): {"use": None},
-    ("tool_started", 1): {"not_before": None},
+    ("tool_started", 1): {"not_before": None, "performer": "tool"},
     ("tool_succeeded", 1): {"result": None, "content": None, "cached": None},
     ("tool_failed", 1): {"hint": None, "retry_after": None, "retryable": None, "duration_ms": None},
 }  # fmt: skip
