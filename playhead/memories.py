@@ -17,8 +17,7 @@ from playhead.actors.verdicts import Said, append_all, append_event
 from playhead.events.errors import UsageError
 from playhead.events.learning import Embedded, EmbedRequested, MemoryForgotten, MemoryStored
 from playhead.events.log import Log
-from playhead.projections.recall_search import Memory, Ranking
-from playhead.recollection import BY_RANK, Recollection, logger
+from playhead.recollection import Recollection, logger
 from playhead.tools.embedders import Embedder, EmbedError, unit_vectors
 
 TOGETHER = 256
@@ -27,7 +26,7 @@ TOGETHER = 256
 T = TypeVar("T")
 
 DUE = (
-    "SELECT position, id, text FROM recall WHERE namespace = ? AND position > ? AND NOT EXISTS"
+    "SELECT id, text FROM recall WHERE namespace = ? AND position > ? AND NOT EXISTS"
     " (SELECT 1 FROM recall_vectors AS v WHERE v.position = recall.position AND embedder = ?)"
 )
 
@@ -75,22 +74,6 @@ class Memories(Recollection):
                 self._embed(namespace, [(each.id, each.text) for each in some], some)
         return [each.id for each in stored]
 
-    def recall(
-        self,
-        query: str,
-        namespace: str,
-        limit: int = 5,
-        metadata: Mapping[str, str] | None = None,
-        forks: Sequence[str] = (),
-        ranking: Ranking = BY_RANK,
-        since: int | None = None,
-        until: int | None = None,
-    ) -> list[Memory]:
-        """As in a Recollection, once what has no vector yet was given one."""
-        if ranking.meaning > 0:
-            self._embed_due(namespace)
-        return super().recall(query, namespace, limit, metadata, forks, ranking, since, until)
-
     def forget(self, memory: str, reason: str) -> None:
         """Recall a memory no more. Raises UsageError for one that there is not."""
         namespace = self.namespace_of(memory)
@@ -104,7 +87,7 @@ class Memories(Recollection):
         """Held while vectors are made: an intent that is open without it was interrupted."""
         return self._embedding.setdefault(namespace, threading.Lock())
 
-    def _embed_due(self, namespace: str) -> None:
+    def _before_search(self, namespace: str) -> None:
         """Give vectors to those memories that have none by this embedder."""
         if self._embedder is None:
             return
@@ -114,14 +97,15 @@ class Memories(Recollection):
                 connection = self._caught_up().connection
                 values = [namespace, after, self._key(self._embedder)]
                 due = connection.execute(DUE, values).fetchall()
+                reached = self.reached
                 query = "SELECT seq FROM recall_asked WHERE run = ?"
                 cut_off = connection.execute(query, [f"memory/{namespace}"]).fetchall()
             for (seq,) in cut_off if due else ():
                 self._append_vectors(namespace, Embedded(error="interrupted"), seq)
             for some in _chunks(due):
-                if not self._embed(namespace, [(memory, text) for _, memory, text in some]):
+                if not self._embed(namespace, some):
                     return
-                self._checked[namespace] = max(position for position, *_ in some)
+            self._checked[namespace] = reached
 
     def _embed(
         self,

@@ -60,6 +60,8 @@ class Recollection:
         count. May block on the embedder.
         """
         vector = self._vector_of(query) if ranking.meaning > 0 else None
+        if vector is not None:
+            self._before_search(namespace)
         where = Filter(namespace, metadata or {}, since, until, forks)
         with self._lock:
             connection = self._caught_up().connection
@@ -80,6 +82,9 @@ class Recollection:
                 self._views.close()
                 self._views = None
             self._vectors.clear()
+
+    def _before_search(self, namespace: str) -> None:
+        """Called before a search by meaning, by whoever may write."""
 
     def _vector_of(self, query: str) -> bytes | None:
         if self._embedder is None:

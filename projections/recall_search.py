@@ -10,7 +10,7 @@ Reciprocal rank fusion: Cormack, Clarke and Buettcher, SIGIR 2009, with their k 
 import json
 import re
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from playhead.projections.common_words import COMMON_WORDS
@@ -125,8 +125,10 @@ def search(
     for name, ranked in found.items():
         for rank, (position, score) in enumerate(ranked, 1):
             parts.setdefault(position, {})[name] = Part(rank, score)
-    memories = _fused(_memories(connection, parts), parts, ranking)
-    return sorted(memories, key=lambda each: (-each.score, -each.position))[:limit]
+    scores = _scores(connection, parts, ranking)
+    best = sorted(scores, key=lambda position: (-scores[position], -position))[:limit]
+    memories = {each.position: each for each in _memories(connection, best)}
+    return [memories[p]._replace(score=scores[p], parts=parts[p]) for p in best]
 
 
 def by_words(
@@ -156,28 +158,30 @@ def _among(connection: sqlite3.Connection, where: Filter) -> list[int] | None:
     return [position for (position,) in rows]
 
 
-def _memories(
-    connection: sqlite3.Connection, parts: Mapping[int, Mapping[str, Part]]
-) -> list[Memory]:
-    rows = connection.execute(
-        "SELECT id, namespace, text, metadata, importance, at, position, run, seq FROM recall"
-        " WHERE position IN (SELECT value FROM json_each(?))",
-        [json.dumps(list(parts))],
-    )
+def _scores(
+    connection: sqlite3.Connection, parts: Mapping[int, Mapping[str, Part]], ranking: Ranking
+) -> dict[int, float]:
+    rows = _rows(connection, "position, at, importance", parts)
+    newest = max((at for _, at, _ in rows), default=0)
+    weights = {"words": ranking.words, "meaning": ranking.meaning}
+    scores: dict[int, float] = {}
+    for position, at, importance in rows:
+        score = sum(weights[name] / (K + part.rank) for name, part in parts[position].items())
+        age = (newest - at) / DAY
+        score *= 1 - ranking.recency * (1 - 0.5 ** (age / ranking.half_life))
+        scores[position] = score * (1 - ranking.importance * (1 - importance))
+    return scores
+
+
+def _memories(connection: sqlite3.Connection, positions: Iterable[int]) -> list[Memory]:
+    columns = "id, namespace, text, metadata, importance, at, position, run, seq"
+    rows = _rows(connection, columns, positions)
     return [Memory(*row)._replace(metadata=json.loads(row[3])) for row in rows]
 
 
-def _fused(
-    memories: Sequence[Memory], parts: Mapping[int, Mapping[str, Part]], ranking: Ranking
-) -> list[Memory]:
-    newest = max((memory.at for memory in memories), default=0)
-    weights = {"words": ranking.words, "meaning": ranking.meaning}
-    fused: list[Memory] = []
-    for memory in memories:
-        mine = parts[memory.position]
-        score = sum(weights[name] / (K + part.rank) for name, part in mine.items())
-        age = (newest - memory.at) / DAY
-        score *= 1 - ranking.recency * (1 - 0.5 ** (age / ranking.half_life))
-        score *= 1 - ranking.importance * (1 - memory.importance)
-        fused.append(memory._replace(score=score, parts=mine))
-    return fused
+def _rows(
+    connection: sqlite3.Connection, columns: str, positions: Iterable[int]
+) -> list[tuple[Any, ...]]:
+    places = json.dumps(list(positions))
+    query = f"SELECT {columns} FROM recall WHERE position IN (SELECT value FROM json_each(?))"
+    return connection.execute(query, [places]).fetchall()

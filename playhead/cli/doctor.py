@@ -25,6 +25,7 @@ from playhead.projections.run_list import find_runs
 from playhead.routing import DEFAULT_MODEL
 from playhead.runtime import DEFAULT_LOG, Runtime
 from playhead.telemetry import ENDPOINTS, exporters
+from playhead.tools.embedders import KEY as EMBEDDER_KEY
 from playhead.tools.local_weights import find_local
 
 FIXED = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
@@ -39,13 +40,18 @@ VARIABLES: Mapping[str, tuple[str, str]] = {
         "error",
         "of the program's log on standard error: info shows every call",
     ),
+    "PLAYHEAD_EMBEDDER": (
+        "offline",
+        "what recall finds meaning by: offline, none, or BASE_URL MODEL DIMENSIONS",
+    ),
+    "PLAYHEAD_EMBEDDER_KEY": ("", "the key of that endpoint"),
     "PLAYHEAD_SEMCONV": ("", "which version of the OpenTelemetry GenAI names spans carry"),
     "OTEL_TRACES_EXPORTER": ("", "otlp, console or none"),
     "OTEL_EXPORTER_OTLP_ENDPOINT": ("", "where traces go"),
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": ("", "the same, for traces alone"),
     "NO_COLOR": ("", "no colour on a terminal"),
 }
-SECRET = frozenset(KEYS)
+SECRET = frozenset({*KEYS, EMBEDDER_KEY})
 ARGUMENTS = frozenset({
     "log", "agents", "model", "base_url", "redact", "watchers", "only_runs", "tracer_provider",
 })  # fmt: skip

@@ -8,8 +8,12 @@ from playhead.cli import exits
 from playhead.cli.find import log_path, reading
 from playhead.cli.options import Json, LogFile
 from playhead.cli.output import columns, moment, one_line, out, plain, say_json
+from playhead.events.errors import UsageError
+from playhead.projections.recall_search import Memory, Ranking
 from playhead.recollection import Recollection
 from playhead.runtime import Runtime
+from playhead.tools.context import from_environment
+from playhead.tools.embedders import chosen_embedder
 
 Namespace = Annotated[
     str, typer.Option("--namespace", "-n", metavar="NAME", help="A user, a customer, a project.")
@@ -32,17 +36,47 @@ def search(
     words: Annotated[str, typer.Argument(metavar="WORDS", help="What to look for.")],
     namespace: Namespace,
     limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")] = 5,
+    where: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Only with this metadata.")
+    ] = None,
+    recency: Annotated[
+        float, typer.Option(min=0, max=1, metavar="X", help="How much of a score age can take.")
+    ] = 0.0,
+    half_life: Annotated[
+        float, typer.Option(min=0.01, metavar="DAYS", help="Until age has taken half of that.")
+    ] = 30.0,
+    importance: Annotated[
+        float, typer.Option(min=0, max=1, metavar="X", help="How much unimportance can take.")
+    ] = 0.0,
     log: LogFile = None,
     json: Json = False,
 ) -> int:
-    """Find what a namespace remembers, the nearest first."""
-    with reading(log) as reader, Recollection(reader) as memories:
-        found = memories.recall(words, namespace, limit)
+    """Find what a namespace remembers, by words and by meaning, the nearest first."""
+    ranking = Ranking(recency=recency, half_life=half_life, importance=importance)
+    metadata = _metadata(where or [])
+    embedder = chosen_embedder(None, from_environment)
+    with reading(log) as reader, Recollection(reader, embedder) as memories:
+        found = memories.recall(words, namespace, limit, metadata, ranking=ranking)
     if json:
-        say_json([memory._asdict() for memory in found])
+        say_json([_plain(memory) for memory in found])
         return exits.OK
     table = columns("memory", "since", "text")
     for memory in found:
         table.add_row(memory.id, moment(memory.at)[:10], plain(one_line(memory.text)))
     out.print(table if found else f"{namespace} remembers nothing like that")
     return exits.OK
+
+
+def _metadata(where: list[str]) -> dict[str, str]:
+    pairs = [each.partition("=") for each in where]
+    for key, equals, value in pairs:
+        if not key or not equals:
+            msg = f"--where {key}{value}: say KEY=VALUE"
+            raise UsageError(msg)
+    return {key: value for key, _, value in pairs}
+
+
+def _plain(memory: Memory) -> dict[str, object]:
+    """For machines: with the score, each part's rank and score, and the record it comes from."""
+    parts = {name: part._asdict() for name, part in memory.parts.items()}
+    return {**memory._asdict(), "parts": parts}

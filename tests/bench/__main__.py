@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ from tests.bench.hostile import hostile
 from tests.bench.memory import memory
 from tests.bench.past import past
 from tests.bench.plans import plans
+from tests.bench.recall import recall
 from tests.bench.start import IMPORTS, cpu_of, make_log, python
 
 
@@ -39,10 +41,12 @@ class Size(NamedTuple):
     events: int
     past: int
     """Records of the log that is read back."""
+    queries: int
+    """Of 100,000 memories."""
 
 
-MODEST = Size(3, {20: 5, 100: 1, 400: 1}, (100, 1000), (100,), 400, 101_000)
-FULL = Size(7, {20: 20, 100: 5, 400: 2}, (100, 1000), (100, 1000), 4000, 1_000_000)
+MODEST = Size(3, {20: 5, 100: 1, 400: 1}, (100, 1000), (100,), 400, 101_000, 50)
+FULL = Size(7, {20: 20, 100: 5, 400: 2}, (100, 1000), (100, 1000), 4000, 1_000_000, 500)
 
 
 def against_sdk(size: Size) -> Iterator[Table]:
@@ -158,7 +162,7 @@ SECTIONS: dict[str, Callable[[Size], Iterator[Table]]] = {
     "crowd": crowds,
     "start": start,
     "bill": lambda _: bill(),
-    "memory": lambda _: memory(),
+    "memory": lambda size: chain(recall(100_000, size.queries), memory()),
     "cached": lambda _: cached(),
     "plans": lambda _: plans(),
     "hostile": lambda _: hostile(),

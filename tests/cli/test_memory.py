@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from playhead import Runtime
 from tests.cli.conftest import Playhead
@@ -63,12 +64,36 @@ def test_forgetting_a_record_that_there_is_not_is_one_clear_line(playhead: Playh
     assert "there is no record 999" in said.err
 
 
+def search(playhead: Playhead, *words: str) -> list[dict[str, Any]]:
+    said = playhead("memory", "search", *words, "-n", "acme", "--json").out
+    found: list[dict[str, Any]] = json.loads(said)
+    return found
+
+
 def test_a_memory_is_added_searched_for_and_forgotten(playhead: Playhead) -> None:
     memory = playhead("memory", "add", "Invoices go to Nora", "-n", "acme").out.strip()
-    (found,) = json.loads(playhead("memory", "search", "invoice", "-n", "acme", "--json").out)
+    (found,) = search(playhead, "invoice")
     assert (found["id"], found["text"]) == (memory, "Invoices go to Nora")
     assert playhead("memory", "search", "invoice", "-n", "globex").out.startswith(
         "globex remembers"
     )
     assert playhead("memory", "forget", memory).code == 0
-    assert json.loads(playhead("memory", "search", "invoice", "-n", "acme", "--json").out) == []
+    assert search(playhead, "invoice") == []
+
+
+def test_a_search_says_how_a_memory_was_found_and_where_it_comes_from(playhead: Playhead) -> None:
+    playhead("memory", "add", "Invoices go to Nora in accounting", "-n", "acme")
+    playhead("memory", "add", "The dog is called Rex", "-n", "acme", "--importance", "0.1")
+    found = search(playhead, "who receives our bills")
+    assert found[0]["parts"].keys() == {"meaning"}
+    assert (found[0]["run"], found[0]["seq"]) == ("memory/acme", 1)
+    named = search(playhead, "Nora")[0]["parts"]
+    assert named["words"]["rank"] == named["meaning"]["rank"] == 1
+    assert search(playhead, "Rex")[0]["text"] == "The dog is called Rex"
+    assert search(playhead, "Rex", "--importance", "1")[0]["text"] != "The dog is called Rex"
+
+
+def test_a_filter_without_a_value_is_one_clear_line(playhead: Playhead) -> None:
+    said = playhead("memory", "search", "x", "-n", "acme", "--where", "kind")
+    assert said.code == 2
+    assert "--where kind: say KEY=VALUE" in said.err
