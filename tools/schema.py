@@ -227,10 +227,13 @@ def _has_content(returned: Any) -> bool:
 
 
 def _description(doc: docstring_parser.Docstring, name: str) -> str:
-    """What it does and when to use it, then what it returns."""
+    """What it does and when to use it, then what it returns, then its examples."""
     parts = [doc.short_description, doc.long_description]
     if doc.returns and doc.returns.description:
         parts.append(f"Returns: {doc.returns.description}")
+    for each in doc.examples:
+        shown = "\n".join(filter(None, (each.snippet, each.description)))
+        parts.append(f"Example: {shown}" if shown else None)
     text = "\n\n".join(part.strip() for part in parts if part and part.strip())
     if not text:
         msg = (

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from hashlib import sha256
+from types import MethodType
 from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar, Unpack, get_args, overload
 
 from playhead.events.errors import UsageError
@@ -54,11 +55,17 @@ class Tool(Generic[P, R]):
         self.subprocess = subprocess
         self.transient = transient
         """Exceptions after which the same call may work later."""
+        self.bind: Callable[[object], AnyTool] | None = None
+        """Of a method in a class body: makes the tool of one object."""
         functools.update_wrapper(self, function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the plain function: nothing is checked, logged or timed."""
         return self.function(*args, **kwargs)
+
+    def __get__(self, thing: object, owner: type | None = None) -> "Tool[..., R]":
+        """The tool of one object, where it is a method's; else the tool itself."""
+        return self if thing is None or self.bind is None else self.bind(thing)
 
     def __repr__(self) -> str:
         return f"<tool {self.spec.name} ({self.spec.effect})>"
@@ -78,12 +85,18 @@ def tool(**options: Unpack[ToolOptions]) -> Callable[[Callable[P, R]], Tool[P, R
 def tool(function: Callable[..., Any] | None = None, /, **options: Unpack[ToolOptions]) -> Any:
     """Make a tool of a typed function: `@tool`, `@tool(effect="read")` or `tool(thing.method)`.
 
+    Above a method in a class body it makes a tool of each object: `Agent(tools=[thing.method])`.
     The schema comes from the signature, the words from the docstring (Google, NumPy or Sphinx
     style); `ToolOptions` says what each keyword means.
     Raises UsageError where the function cannot be told to a model.
     """
 
     def make(function: Callable[..., Any]) -> AnyTool:
+        if _is_unbound(function):
+            unbound = make(MethodType(function, object()))
+            unbound.function = function
+            unbound.bind = lambda thing: make(MethodType(function, thing))
+            return unbound
         made = _make(function, options)
         approval = options.get("approval", False)
         expires = options.get("approval_expires")
@@ -124,6 +137,16 @@ def _make(function: Callable[..., Any], options: ToolOptions) -> AnyTool:
         subprocess=as_subprocess(sandbox) if sandbox else None,
         transient=options.get("retry_on", TRANSIENT),
     )
+
+
+def _is_unbound(function: object) -> bool:
+    """Whether it is a method that stands in a class body."""
+    if not inspect.isfunction(function):
+        return False
+    where = function.__qualname__.rpartition(".")[0]
+    first = next(iter(inspect.signature(function).parameters), None)
+    within = bool(where) and not where.endswith("<locals>")
+    return within and first == "self" and "self" not in function.__annotations__
 
 
 def _check_importable(function: Callable[..., Any], name: str) -> None:
@@ -171,6 +194,9 @@ def by_name(tools: Iterable[AnyTool]) -> dict[str, AnyTool]:
     for each in tools:
         if not isinstance(each, Tool):  # pyright: ignore[reportUnnecessaryIsInstance]
             msg = f"{each!r} is no tool: put @tool above it, or write tool(...) around it"
+            raise UsageError(msg)
+        if each.bind is not None:
+            msg = f"{each.spec.name} is a method: give an object's (thing.{each.spec.name})"
             raise UsageError(msg)
         if each.spec.name in found:
             msg = f"two tools are called {each.spec.name}: rename one by name= (mcp: prefix=)"

@@ -241,7 +241,7 @@ def _as_json(each: Bill) -> dict[str, Any]:
         "estimated_calls": each.estimated,
         "dollars": None if each.unpriced else each.cost / PICODOLLARS,
         "priced_dollars": each.cost / PICODOLLARS,
-        "dollars_without_cache": each.uncached / PICODOLLARS,
+        "dollars_without_cache": None if each.unpriced else each.uncached / PICODOLLARS,
         "cached_share": each.cached_share,
         "usage": each.usage.model_dump(),
     }

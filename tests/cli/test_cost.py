@@ -75,6 +75,8 @@ def test_an_unknown_price_is_said_and_is_never_nothing(playhead: Playhead, folde
     assert "1 call of a model whose price is not known" in said
     assert "$0" not in said
     assert "$1.7200 + unknown" in playhead("cost").out
+    total = json.loads(playhead("cost", last, "--json").out)["total"]
+    assert (total["dollars"], total["dollars_without_cache"]) == (None, None)
 
 
 def test_what_it_would_have_cost_otherwise(playhead: Playhead, folder: Path) -> None:

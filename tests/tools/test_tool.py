@@ -183,6 +183,54 @@ def test_parameters_may_bear_the_names_of_pydantics_own_attributes() -> None:
     assert result_of(call(odd, schema="a", copy=1, model_dump="b")) == "a1b1"
 
 
+class Crm:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @tool(effect="read", max_chars=500)
+    def search(self, text: str, context: ToolContext) -> str:
+        """Search the contacts.
+
+        Args:
+            text: What to look for.
+        """
+        return f"{self.name}: {text} ({context.key})"
+
+
+def test_a_method_with_tool_above_it_is_a_tool_of_each_object() -> None:
+    one, other = Crm("one"), Crm("other")
+    assert result_of(call(one.search, text="ada")) == "one: ada (run:7)"
+    assert result_of(call(other.search, text="ada")) == "other: ada (run:7)"
+    assert list(one.search.spec.input_schema["properties"]) == ["text"]  # type: ignore[arg-type]
+    assert one.search.spec == other.search.spec
+    assert one.search.spec.max_chars == 500
+    assert by_name([one.search])["search"].spec.description == "Search the contacts."
+
+
+def test_a_method_without_its_object_is_no_tool_to_be_called() -> None:
+    context = ToolContext("run", 7)
+    assert Crm.search(Crm("one"), "ada", context) == "one: ada (run:7)"
+    for unbound in (Crm.search, tool(Thing.method, effect="read")):
+        with pytest.raises(UsageError, match="is a method: give an object's"):
+            by_name([unbound])
+
+
+def test_the_examples_of_a_docstring_are_told_to_the_model() -> None:
+    @tool(effect="read")
+    def rate(currency: str) -> float:
+        """Say how much of a currency one euro buys.
+
+        Args:
+            currency: Its code.
+
+        Examples:
+            rate("VND") is about 27500.
+        """
+        return 1.0
+
+    assert rate.spec.description.endswith('Example: rate("VND") is about 27500.')
+
+
 def test_a_bound_method_becomes_a_tool() -> None:
     class Shop:
         def __init__(self, price: int) -> None:
@@ -322,7 +370,6 @@ class Thing:
         (fielded, "Annotated"),
         (unknown, "types cannot be read"),
         (two_contexts, "two parameters are a ToolContext: a, b"),
-        (Thing.method, "bound method"),
         (Thing, "is made of a function"),
     ],
 )
