@@ -54,13 +54,15 @@ def archive(log: Path, to: Path, before: int, driver: str | Driver = "sqlite3") 
     """Move what ended before a time (microseconds since the epoch) to the new log `to`.
 
     Runs that belong together (a session, a run and its forks and children) move together, or stay
-    until the last of them has ended. None when there is nothing to move. Raises UsageError when
+    until the last of them has ended. A run that is started in a session that was moved begins
+    without its past. None when there is nothing to move. Raises UsageError when `log` is missing or
     `to` is there already, LogOwned while the log has an owner, LogDamaged and LogError.
     """
     driver = driver_named(driver) if isinstance(driver, str) else driver
     if to.exists():
         msg = f"{to} is there already: an archive is a new file, choose another name"
         raise UsageError(msg)
+    SqliteReader(log, driver).close()  # a missing log is not made
     SqliteLog(log, driver=driver).close()  # whole, anchored, and its WAL in the file
     owner = OwnerLock(log)
     try:

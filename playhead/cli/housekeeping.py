@@ -67,7 +67,8 @@ def archive(
     """Move what ended long ago to a file of its own.
 
     Runs that belong together (a session, a run and its forks and children) move together, once the
-    last of them has ended. The log must have no owner. Read an archive with --log FILE.
+    last of them has ended. A later run of a session that was moved begins without its past. The
+    log must have no owner. Read an archive with --log FILE.
     """
     path, until = log_path(log), parse_time(before, "--before")
     target = to or path.with_name(f"{path.stem}-before-{before.replace(':', '')}{path.suffix}")

@@ -73,7 +73,8 @@ class Live:
             err.print(entry_row(entry, note, seq=False))
         if isinstance(record.event, ApprovalRequested):
             named = f"{record.run} {record.event.call}{log_option(self._log)}"
-            said = f"  playhead approve {named}   (or deny, or plan edit)"
+            others = "deny, or plan edit" if record.event.about == "plan" else "deny"
+            said = f"  playhead approve {named}   (or {others})"
             err.print(said, style="dim", soft_wrap=True)
 
     def _render(self) -> Table:

@@ -20,6 +20,7 @@ from playhead.cli.story import Story, read_story
 from playhead.cli.tell import resume_elsewhere
 from playhead.cli.telling import totals
 from playhead.events.errors import LogOwned, UsageError
+from playhead.events.log import Reader
 from playhead.events.runs import CancelRequested, RunFinished
 from playhead.events.spec import Status
 from playhead.runtime import Runtime
@@ -95,29 +96,43 @@ def resume(
     """Go on with a run from its last record.
 
     After a crash, a second Ctrl-C or a pause. No tool call that has its outcome in the log runs
-    again.
+    again. A run that another one started goes on together with that one.
     """
     with reading(log) as reader:
         run = find(reader, run)
-        story = read_story(run, records(reader, run))
+        family = _with_callers(reader, run)
+        story, first = (read_story(each, records(reader, each)) for each in (run, family[-1]))
     if story.ending is not None:
         msg = f"run {run} is {story.status} already: playhead show {run}"
         raise UsageError(msg)
-    metadata = story.started.metadata
-    base_url = base_url or metadata.get("base_url")
+    if first.ending is not None:
+        msg = f"run {run} cannot go on: run {first.run}, which wanted it, is {first.status} already"
+        raise UsageError(msg)
+    base_url = base_url or first.started.metadata.get("base_url")
     try:
-        runtime = Runtime(log_path(log), base_url=base_url, only_runs=(run,))
+        runtime = Runtime(log_path(log), base_url=base_url, only_runs=(first.run,))
     except LogOwned as owned:
         return resume_elsewhere(log_path(log), story, owned.owner)
     with runtime:
-        known = again(story, agent)
+        known = again(first, agent)
         note = demonstration(known, base_url)
         runtime.register(known)
-        if runtime.status(run) == "paused":
-            runtime.resume(run)
-        after = len(story.records)
-        about = f"run {run}: going on after record {after}"
-        return attend(runtime, Live(run, after, log=log, quiet=json), log, about, note)
+        for each in family:
+            if runtime.status(each) == "paused":
+                with suppress(UsageError):  # a cancel that was held may have ended it meanwhile
+                    runtime.resume(each)
+        after = len(first.records)
+        about = f"run {first.run}: going on after record {after}"
+        live = Live(first.run, after, log=log, quiet=json)
+        return attend(runtime, live, log, about, note)
+
+
+def _with_callers(log: Reader, run: str) -> list[str]:
+    """The run, the one that a call of which started it, and so on up to the first."""
+    found = [run]
+    while (stream := log.stream(found[-1])) and stream.parent and stream.parent_seq is None:
+        found.append(stream.parent)
+    return found
 
 
 def _endpoint(url: str | None) -> dict[str, str]:

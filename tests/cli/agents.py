@@ -123,3 +123,11 @@ planning = Agent(
     strategy="plan",
     plan=PlanRules(review="always"),
 )
+
+boss = Agent(
+    name="boss",
+    model=ScriptedModel(
+        lambda body: "All done." if results(body) else call("waiter", task="write, then wait")
+    ),
+    tools=[waiter],
+)

@@ -16,6 +16,12 @@ def statuses(playhead: Playhead) -> list[str]:
     return [row["status"] for row in json.loads(playhead("runs", "--json").out)]
 
 
+def until_logged(playhead: Playhead, run: str, word: str) -> None:
+    """Read the log of a run at work until it has the word."""
+    while word not in playhead("show", run).out:
+        pass
+
+
 def test_a_killed_run_is_resumed_and_no_completed_tool_call_runs_twice(
     playhead: Playhead, folder: Path
 ) -> None:
@@ -28,6 +34,24 @@ def test_a_killed_run_is_resumed_and_no_completed_tool_call_runs_twice(
     assert (said.code, said.out) == (0, "Done.\n")
     assert (folder / "written").read_text() == "once\n"
     assert playhead("replay", "last").code == 0
+
+
+def test_a_child_is_resumed_together_with_the_run_that_wants_it(
+    playhead: Playhead, folder: Path
+) -> None:
+    with playhead_process("run", "go", "--agent", f"{HERE}:boss") as process:
+        child = until(process, "Child").split()[-1]
+        until_logged(playhead, child, "wait()")
+        process.kill()
+        process.wait()
+    (folder / "go").touch()
+    assert playhead("pause", child).code == 4
+    said = playhead("resume", child)
+    assert (said.code, said.out) == (0, "All done.\n")
+    assert (folder / "written").read_text() == "once\n"
+    said = playhead("resume", child)
+    assert said.code == 2
+    assert "is finished already" in said.err
 
 
 def test_another_run_of_the_same_agent_leaves_a_killed_one_alone(
@@ -129,6 +153,20 @@ def test_a_cancel_without_an_owner_is_held_until_the_run_is_taken_up(
     assert "playhead resume" in said.out
     assert statuses(playhead) == ["running"]
     assert playhead("resume", "last").code == 1
+    assert statuses(playhead) == ["cancelled"]
+
+
+def test_a_run_paused_and_cancelled_without_an_owner_is_cancelled_by_resume(
+    playhead: Playhead, folder: Path
+) -> None:
+    with playhead_process(*WAITER) as process:
+        until(process, "Action       wait")
+        process.kill()
+        process.wait()
+    assert playhead("pause", "last").code == playhead("cancel", "last").code == 4
+    said = playhead("resume", "last")
+    assert said.code == 1
+    assert "cancelled" in said.err
     assert statuses(playhead) == ["cancelled"]
 
 

@@ -40,6 +40,14 @@ def test_an_archive_is_read_like_any_log(playhead: Playhead, folder: Path) -> No
     assert len(json.loads(playhead("runs", "--json").out)) == 1
 
 
+def test_a_missing_log_is_not_made_by_housekeeping(playhead: Playhead, folder: Path) -> None:
+    for arguments in (("archive", "--before", "0s"), ("backup", "kept.db")):
+        said = playhead(*arguments)
+        assert said.code == 2
+        assert "there is no log at playhead.db" in said.err
+    assert not list(folder.iterdir())
+
+
 def test_an_archive_is_named_after_its_date(playhead: Playhead, folder: Path) -> None:
     run(playhead, "adder")
     assert "nothing was moved" in playhead("archive", "--before", "2000-01-31").out
