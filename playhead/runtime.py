@@ -324,7 +324,8 @@ class Runtime(Switchboard, Remembering):
             msg = "the inspector is not installed: pip install 'playhead[inspector]'"
             raise UsageError(msg) from error
         tell = self.tell if approvals else None
-        inspector = Inspector(self._log, tell=tell, host=host, port=port)
+        rules = self._telemetry.rules
+        inspector = Inspector(self._log, tell=tell, host=host, port=port, rules=rules)
         self._inspectors.append(inspector)
         return inspector.start()
 

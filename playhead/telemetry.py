@@ -17,6 +17,7 @@ from playhead.events.log import Reader
 from playhead.measures import Listener, LiveMeasures
 from playhead.meters import NO_GRPC, asked_for, meter_provider_from_env, protocol, resource
 from playhead.program_log import ProgramLog
+from playhead.projections.alert_rules import ALERT_RULES, AlertRule
 from playhead.projections.semconv import conventions
 from playhead.projections.span_ids import traceparent
 
@@ -70,6 +71,11 @@ class Telemetry:
     def on(self) -> bool:
         """Whether spans are made at all."""
         return self._sink is not None
+
+    @property
+    def rules(self) -> Sequence[AlertRule]:
+        """Targets and alerts: the program's, or those that come along."""
+        return ALERT_RULES if self._alerts is None else self._alerts.rules
 
     def watchers(self, log: Reader) -> list[Watcher]:
         """Whom the engine is to tell of its turns: nobody who would not be heard."""

@@ -6,8 +6,10 @@ Between the two a figure is `warn`. One of which nothing is known yet is `unknow
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
+from pydantic import field_validator
+
 from playhead.events.event import Data
-from playhead.projections.figure_words import value_text
+from playhead.projections.figure_words import CALLED, value_text
 
 Level: TypeAlias = Literal["ok", "warn", "alert", "unknown"]
 
@@ -27,6 +29,14 @@ class AlertRule(Data):
     """From so many runs on (calls, for the rates of tools)."""
     agent: str | None = None
     """For this agent alone; None for all taken together and for each."""
+
+    @field_validator("figure")
+    @classmethod
+    def _known(cls, figure: str) -> str:
+        if figure not in CALLED:
+            msg = f"there is no figure {figure!r}: choose {', '.join(CALLED)}"
+            raise ValueError(msg)
+        return figure
 
     def level(self, value: float | None, samples: int) -> Level:
         """How a value stands."""

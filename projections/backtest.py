@@ -49,8 +49,8 @@ class Saved(NamedTuple):
     model_calls: int
     tool_calls: int
     tokens: int
-    cost: int
-    """Picodollars, of the calls whose price is known."""
+    cost: int | None
+    """Picodollars; None where the price of a call is not known."""
     seconds: float
 
 
@@ -98,7 +98,7 @@ def _saved(records: list[Record], seq: int) -> Saved:
         after.model_calls - before.model_calls,
         after.tool_calls - before.tool_calls,
         after.usage.total - before.usage.total,
-        after.cost - before.cost,
+        None if after.unpriced > before.unpriced else after.cost - before.cost,
         (after.last_at - before.last_at) / 1_000_000,
     )
 

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from playhead.events.kinds import ENDINGS
 from playhead.events.model_calls import ModelAnswered, ModelFailed
-from playhead.events.prices import PICODOLLARS
 from playhead.events.record import Record
 from playhead.projections.metrics import RunMetrics
 from playhead.projections.timeline import Entry, timeline
@@ -37,11 +36,11 @@ class Pair(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """One number of both runs."""
+    """One number of both runs; None where it is not known."""
 
     name: str
-    left: float
-    right: float
+    left: float | None
+    right: float | None
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ def _figures(left: Sequence[Record], right: Sequence[Record]) -> list[Figure]:
         Figure("errors", *(m.tool_errors + m.model_failures for m in (mine, theirs))),
         Figure("input tokens", mine.usage.input_total, theirs.usage.input_total),
         Figure("output tokens", mine.usage.output_tokens, theirs.usage.output_tokens),
-        Figure("dollars", mine.cost / PICODOLLARS, theirs.cost / PICODOLLARS),
+        Figure("dollars", mine.dollars, theirs.dollars),
         Figure("model seconds", *map(_model_seconds, (left, right))),
         Figure("seconds", mine.duration, theirs.duration),
     ]

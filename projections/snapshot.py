@@ -12,7 +12,7 @@ from pydantic_core import from_json
 
 from playhead.events.record import Record
 from playhead.events.request import Request
-from playhead.projections.context import Context
+from playhead.projections.context import NOT_RUN, Context
 from playhead.projections.run_state import RunState
 from playhead.projections.trail import PATTERNS, Trail
 
@@ -21,6 +21,10 @@ Plain: TypeAlias = Any
 
 LEFT_OUT = frozenset({"run", "head", "past", "heads", "requests", "ended", "last", "started"})
 """What follows from the rest, or is the same all along."""
+
+
+AWAITED = "(awaited)"
+"""In place of a result that a call has not given yet."""
 
 
 class Change(NamedTuple):
@@ -77,8 +81,12 @@ def _composed(value: object) -> Plain:
 
 
 def messages(context: Context) -> list[Plain]:
-    """The conversation as the model would read it now."""
-    return [from_json(message) for message, _ in context.closed()]
+    """The conversation as the model would read it now, but for results that are still to come."""
+    said: list[Plain] = [from_json(message) for message, _ in context.closed()]
+    for block in said[-1]["content"] if said else ():
+        if block.get("content") == NOT_RUN:
+            block |= {"content": AWAITED, "is_error": False}
+    return said
 
 
 def changes(before: Plain, after: Plain, path: str = "") -> Iterator[Change]:

@@ -111,7 +111,7 @@ def _print(verdicts: Sequence[Verdict]) -> None:
         f"saved: {count(sum(s.steps for s in saved), 'step')}, "
         f"{count(sum(s.tool_calls for s in saved), 'tool call')}, "
         f"{sum(s.tokens for s in saved):,} tokens, "
-        f"${sum(s.cost for s in saved) / PICODOLLARS:.4f}, {sum(s.seconds for s in saved):.1f} s"
+        f"{_dollars([s.cost for s in saved])}, {sum(s.seconds for s in saved):.1f} s"
     )
     wrong = [verdict for verdict in fired if verdict.wrong]
     style = "red" if wrong else "green"
@@ -124,6 +124,13 @@ def _print(verdicts: Sequence[Verdict]) -> None:
     out.print(table)
     if len(fired) > SHOWN:
         out.print(f"... and {len(fired) - SHOWN} more (--json)", style="dim")
+
+
+def _dollars(costs: Sequence[int | None]) -> str:
+    known = [cost for cost in costs if cost is not None]
+    if len(known) < len(costs):
+        return "a cost that is not known"
+    return f"${sum(known) / PICODOLLARS:.4f}"
 
 
 def _cells(verdict: Verdict) -> Iterator[str]:

@@ -68,7 +68,7 @@ def cost(
     if run is not None and since is not None:
         msg = "RUN and --since: a run is one run; give one of them"
         raise UsageError(msg)
-    routes = dict(_pair(text) for text in routing or ())
+    routes = dict(_pair(text, "--route") for text in routing or ())
     with reading(log) as reader:
         runs = _family(reader, find(reader, run)) if run is not None else _runs(reader, since)
         recorded: dict[str, Price] = {}
@@ -89,7 +89,7 @@ def bills(
     reader: SqliteReader, runs: Sequence[str], prices: str | None, routing: Sequence[str]
 ) -> tuple[Bill, Bill]:
     """What runs cost, and would have cost. Raises UsageError for what cannot be read."""
-    routes = dict(map(_pair, routing))
+    routes = dict(_pair(text, "--routing") for text in routing)
     recorded: dict[str, Price] = {}
     lines = [line for run in runs for line in _lines(reader, run, recorded)]
     asked = sorted({*routes.values(), *(line.model for line in lines)})
@@ -129,10 +129,10 @@ def _lines(reader: SqliteReader, run: str, prices: dict[str, Price]) -> Iterator
     prices.update(ledger.prices)
 
 
-def _pair(text: str) -> tuple[str, str]:
+def _pair(text: str, option: str) -> tuple[str, str]:
     task, found, model = text.partition("=")
     if not (task and found and model):
-        msg = f"--route {text}: write TASK=MODEL, such as reasoning=claude-haiku-4-5-20251001"
+        msg = f"{option} {text}: write TASK=MODEL, such as reasoning=claude-haiku-4-5-20251001"
         raise UsageError(msg)
     return task, model
 

@@ -96,7 +96,9 @@ def _cell(entry: Entry | None, style: str) -> Text:
 
 def _figure(figure: Figure) -> tuple[str, str, str, str]:
     name, left, right = figure
-    return name, f"{left:,.10g}", f"{right:,.10g}", f"{right - left:+,.4g}" if right != left else ""
+    said = ("unknown" if value is None else f"{value:,.10g}" for value in (left, right))
+    same = left is None or right is None or left == right
+    return name, *said, "" if same else f"{right - left:+,.4g}"
 
 
 def _document(found: Difference) -> dict[str, Any]:

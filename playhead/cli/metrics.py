@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import typer
 from rich.console import Group, RenderableType
@@ -15,12 +16,15 @@ from playhead.cli import exits
 from playhead.cli.find import reading
 from playhead.cli.options import Json, LogFile
 from playhead.cli.output import columns, out, plain, say_json, span
+from playhead.cli.rules import RulesFile, alert_rules
 from playhead.cli.times import parse_time
 from playhead.events.errors import UsageError
 from playhead.events.prices import PICODOLLARS
-from playhead.measures import Measures, read_measures
-from playhead.projections.effects import Effects, ModelEffects
+from playhead.measures import read_measures
+from playhead.projections.alert_rules import AlertRule
+from playhead.projections.effects import Effects, ModelEffects, ToolEffects
 from playhead.projections.figures import Figure, by_agent, by_model, by_tool, figures
+from playhead.projections.measure import Measure
 from playhead.projections.prometheus import prometheus
 
 By = Literal["agent", "tool", "model"]
@@ -43,6 +47,7 @@ def metrics(
     as_prometheus: Annotated[
         bool, typer.Option("--prometheus", help="Prometheus's text format, over the whole log.")
     ] = False,
+    rules_file: RulesFile = None,
     log: LogFile = None,
     json: Json = False,
 ) -> int:
@@ -50,64 +55,78 @@ def metrics(
 
     Targets: over 90 % of the tasks completed (alert below 80 %), 3 to 7 steps (above 10), under 5 %
     tool errors (above 10 %), no more than 1.5 times the cost of the runs before (above 2), and
-    95 % done within 30 s (above 60 s), waiting for people left out.
+    95 % done within 30 s (above 60 s), waiting for people left out. --rules says otherwise.
     """
+    rules = alert_rules(rules_file)
     if watch and (json or as_prometheus or check):
         msg = "--watch is for people: leave out --json, --prometheus and --check"
         raise UsageError(msg)
     if watch:
-        return _watch(log, since, by)
-    found = _look(log, since)
+        return _watch(log, since, by, rules)
+    found = _look(log, since, rules)
     if as_prometheus:
-        out.out(prometheus([*found.before, *found.runs]), end="", highlight=False)
+        out.out(prometheus([*found.before, *found.runs], rules), end="", highlight=False)
     elif json:
         say_json(_document(found))
     else:
         out.print(_shown(found, by))
-    return exits.NO if check and _firing(found) else exits.OK
+    return exits.NO if check and found.firing() else exits.OK
 
 
-def _look(log: Path | None, since: str | None) -> Measures:
+class _Found(NamedTuple):
+    """What one look at the log found, and the rules by which it is judged."""
+
+    runs: list[Measure]
+    before: list[Measure]
+    rules: Sequence[AlertRule]
+
+    def of(self, agent: str | None) -> list[Figure]:
+        """The figures of one agent's runs; of all taken together for None."""
+        if agent is None:
+            return figures(self.runs, self.before, self.rules)
+        own, before = ([m for m in each if m.agent == agent] for each in (self.runs, self.before))
+        return figures(own, before, self.rules, agent)
+
+    def firing(self) -> list[tuple[str | None, Figure]]:
+        """Alerts of all runs together, and of each agent."""
+        judged = ((name, f) for name in (None, *by_agent(self.runs)) for f in self.of(name))
+        return [(name, figure) for name, figure in judged if figure.firing]
+
+
+def _look(log: Path | None, since: str | None, rules: Sequence[AlertRule]) -> _Found:
     with reading(log) as reader:
-        return read_measures(reader, None if since is None else parse_time(since, "--since"))
+        measures = read_measures(reader, None if since is None else parse_time(since, "--since"))
+    return _Found(*measures, rules)
 
 
-def _watch(log: Path | None, since: str | None, by: By | None) -> int:
+def _watch(log: Path | None, since: str | None, by: By | None, rules: Sequence[AlertRule]) -> int:
+    """Look again and again: in place on a terminal, one after the other elsewhere."""
     try:
-        with Live(console=out, auto_refresh=False) as live:
+        with Live(console=out, auto_refresh=False) if out.is_terminal else nullcontext() as live:
             while True:
-                live.update(_shown(_look(log, since), by), refresh=True)
+                shown = _shown(_look(log, since, rules), by)
+                if live is None:
+                    out.print(shown)
+                    out.file.flush()
+                else:
+                    live.update(shown, refresh=True)
                 time.sleep(SECONDS)
     except KeyboardInterrupt:
         return exits.OK
 
 
-def _firing(found: Measures) -> list[tuple[str, Figure]]:
-    """Alerts of all runs together, and of each agent."""
-    groups = {"": found.runs, **by_agent(found.runs)}
-    judged = ((name, f) for name in groups for f in _of(found, name))
-    return [(name, figure) for name, figure in judged if figure.firing]
-
-
-def _of(found: Measures, agent: str) -> list[Figure]:
-    if not agent:
-        return figures(found.runs, found.before)
-    own, before = ([m for m in each if m.agent == agent] for each in found)
-    return figures(own, before, agent=agent)
-
-
-def _document(found: Measures) -> dict[str, Any]:
-    groups = {name: [f._asdict() for f in _of(found, name)] for name in by_agent(found.runs)}
+def _document(found: _Found) -> dict[str, Any]:
+    groups = {name: [f._asdict() for f in found.of(name)] for name in by_agent(found.runs)}
     return {
-        "figures": [figure._asdict() for figure in _of(found, "")],
+        "figures": [figure._asdict() for figure in found.of(None)],
         "agents": groups,
         "tools": {name: each.model_dump() for name, each in by_tool(found.runs).items()},
         "models": {name: each.model_dump() for name, each in by_model(found.runs).items()},
-        "alerts": [{"agent": name or None, **f._asdict()} for name, f in _firing(found)],
+        "alerts": [{"agent": name, **f._asdict()} for name, f in found.firing()],
     }
 
 
-def _shown(found: Measures, by: By | None) -> RenderableType:
+def _shown(found: _Found, by: By | None) -> RenderableType:
     if not found.runs:
         return Text('no runs in this time: playhead run "GOAL" starts one', style="dim")
     match by:
@@ -116,13 +135,13 @@ def _shown(found: Measures, by: By | None) -> RenderableType:
         case "model":
             return _effects("model", by_model(found.runs))
         case "agent":
-            return Group(*(_figures(name, _of(found, name)) for name in by_agent(found.runs)))
+            return Group(*(_figures(name, found.of(name)) for name in by_agent(found.runs)))
         case None:
-            return Group(_figures("all runs", _of(found, "")), *_told(found))
+            return Group(_figures("all runs", found.of(None)), *_told(found))
 
 
-def _told(found: Measures) -> Sequence[Text]:
-    alerts = [(name, figure) for name, figure in _firing(found) if name]
+def _told(found: _Found) -> Sequence[Text]:
+    alerts = [(name, figure) for name, figure in found.firing() if name]
     return [
         Text(f"alert: {plain(name)}: {f.called} {f.text}, {f.alarm}", style="red")
         for name, f in alerts
@@ -140,14 +159,17 @@ def _figures(title: str, found: Sequence[Figure]) -> Table:
 
 
 def _effects(what: str, found: Mapping[str, Effects]) -> Table:
-    more = ["tokens in", "out", "cost"] if what == "model" else []
+    more = ["in", "cached", "out", "cost"] if what == "model" else ["cached"]
     table = columns(what, "calls", "errors", "retries", "p95", *more)
     for name, each in found.items():
         p95 = each.durations.quantile(0.95)
         row = [plain(name), f"{each.attempts:,}", f"{each.errors:,}", f"{each.retries:,}"]
         row.append("" if p95 is None else f"< {span(p95 * 1000)}")
         if isinstance(each, ModelEffects):
-            row += [f"{each.input:,}", f"{each.output:,}", _cost(each)]
+            cached = f"{each.cache_read / each.input:.0%}" if each.input else ""
+            row += [f"{each.input:,}", cached, f"{each.output:,}", _cost(each)]
+        elif isinstance(each, ToolEffects):
+            row.append(f"{each.cached:,}")
         table.add_row(*row)
     return table
 

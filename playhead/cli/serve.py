@@ -8,6 +8,7 @@ from playhead.cli import exits
 from playhead.cli.find import reading
 from playhead.cli.options import LogFile
 from playhead.cli.output import err, out
+from playhead.cli.rules import RulesFile, alert_rules
 from playhead.events.errors import UsageError
 
 MISSING = "the inspector is not installed: pip install 'playhead[inspector]'"
@@ -34,6 +35,7 @@ def serve(
             show_default="a new one each time",
         ),
     ] = None,
+    rules: RulesFile = None,
     log: LogFile = None,
 ) -> int:
     """Look at a log in the browser.
@@ -49,10 +51,17 @@ def serve(
         from playhead.inspector.server import Inspector, is_loopback
     except ImportError as error:
         raise UsageError(MISSING) from error
+    judged_by = alert_rules(rules)
     with reading(log) as reader:
         tell = through_inbox(reader.path) if allow_approvals else None
         inspector = Inspector(
-            reader, tell=tell, host=host, port=port, token=token, names=name or ()
+            reader,
+            tell=tell,
+            host=host,
+            port=port,
+            token=token,
+            names=name or (),
+            rules=judged_by,
         )
         with inspector:
             if not is_loopback(host):

@@ -28,6 +28,7 @@ from playhead.inspector.plan_graph import plan_graph
 from playhead.inspector.reading import Reading
 from playhead.inspector.remembered import remembered
 from playhead.inspector.shown import FILTERS
+from playhead.projections.alert_rules import ALERT_RULES, AlertRule
 from playhead.projections.figures import by_agent, by_model, by_tool, figures
 from playhead.projections.prometheus import prometheus
 from playhead.projections.run_rows import Row
@@ -48,8 +49,14 @@ LOOK = 0.25
 class Pages:
     """The inspector's pages over one log."""
 
-    def __init__(self, library: Library, tell: Tell | None = None) -> None:
+    def __init__(
+        self,
+        library: Library,
+        tell: Tell | None = None,
+        rules: Sequence[AlertRule] = ALERT_RULES,
+    ) -> None:
         """`tell` appends a person's verdict; without it approvals can only be read."""
+        self._rules = rules
         self._library = library
         self._tell = tell
         self.closing = False
@@ -158,13 +165,13 @@ class Pages:
         found = [m for m in everyone if agent in (None, m.agent)]
         return self._page(
             "metrics.html", agent=agent, agents=list(by_agent(everyone)), measures=found,
-            figures=figures(found, agent=agent), alerts=alerts(everyone), tools=by_tool(found),
-            models=by_model(found), charts=run_chart(found),
+            figures=figures(found, (), self._rules, agent), tools=by_tool(found),
+            alerts=alerts(everyone, self._rules), models=by_model(found), charts=run_chart(found),
         )  # fmt: skip
 
     def prometheus(self, _: Request) -> Response:
         """Measures for Prometheus to scrape, with the token as a bearer."""
-        return PlainTextResponse(prometheus(self._library.measures()))
+        return PlainTextResponse(prometheus(self._library.measures(), self._rules))
 
     def approvals(self, request: Request) -> Response:
         """Everything that waits for a person."""

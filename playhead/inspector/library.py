@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from playhead.events.errors import UnknownRun
 from playhead.events.log import Reader, Stream
 from playhead.inspector.reading import Reading
+from playhead.projections.alert_rules import ALERT_RULES, AlertRule
 from playhead.projections.figures import Figure, by_agent, figures
 from playhead.projections.measure import Measure
 from playhead.projections.measures_view import MeasuresView, find_measures
@@ -93,9 +94,11 @@ class Library:
         self._views.close()
 
 
-def alerts(measures: Sequence[Measure]) -> list[tuple[str, Figure]]:
+def alerts(
+    measures: Sequence[Measure], rules: Sequence[AlertRule] = ALERT_RULES
+) -> list[tuple[str, Figure]]:
     """The figures of each agent that are an alert now."""
     found = (
-        (name, f) for name, own in by_agent(measures).items() for f in figures(own, agent=name)
+        (name, f) for name, own in by_agent(measures).items() for f in figures(own, (), rules, name)
     )
     return [(name, figure) for name, figure in found if figure.firing]

@@ -18,11 +18,9 @@ from playhead.projections.fold import fold
 from playhead.projections.measure import Measure
 from playhead.projections.run_rows import Row, RunRows
 from playhead.projections.run_state import RunState
+from playhead.projections.snapshot import AWAITED
 
 Message = dict[str, Any]
-
-AWAITED = "(awaited)"
-"""In place of a result that a call has not given yet."""
 
 
 class Said(NamedTuple):

@@ -16,6 +16,7 @@ from playhead.inspector.app import Pages
 from playhead.inspector.deciding import Tell
 from playhead.inspector.guard import Guard
 from playhead.inspector.library import Library
+from playhead.projections.alert_rules import ALERT_RULES, AlertRule
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -32,6 +33,7 @@ class Inspector:
         port: int = 0,
         token: str | None = None,
         names: Sequence[str] = (),
+        rules: Sequence[AlertRule] = ALERT_RULES,
     ) -> None:
         """Bind the port.
 
@@ -42,6 +44,7 @@ class Inspector:
             port: 0 for any that is free.
             token: what the link carries; by default one nobody knows.
             names: further names by which browsers may reach it.
+            rules: targets and alerts of the metrics page.
 
         Raises UsageError when the address cannot be had.
         """
@@ -54,7 +57,7 @@ class Inspector:
         self.port: int = self._socket.getsockname()[1]
         self.token = token or secrets.token_urlsafe(24)
         self._library = Library(reader)
-        self._pages = Pages(self._library, tell)
+        self._pages = Pages(self._library, tell, rules)
         allowed = [*(LOOPBACK if is_loopback(host) else (host,)), *names]
         app = Guard(self._pages.app(), self.token, allowed, self.port)
         self._server = uvicorn.Server(

@@ -1,12 +1,17 @@
 """`metrics` and `export-trace` at the command line."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.cli.agents import HERE
 from tests.cli.conftest import Playhead
+from tests.cli.processes import ROOT
 from tests.telemetry.collector import http_collector
 
 
@@ -26,6 +31,62 @@ def test_an_alert_that_fires_is_named_and_is_the_exit_code_of_check(playhead: Pl
 def test_without_an_alert_check_passes(playhead: Playhead) -> None:
     runs(playhead, "adder")
     assert playhead("metrics", "--check").code == 0
+
+
+def test_rules_from_a_file_come_before_those_that_come_along(
+    playhead: Playhead, folder: Path
+) -> None:
+    runs(playhead, "adder", "runaway")
+    rules = [
+        {"figure": "completion_rate", "agent": "runaway", "at_least": 0},
+        {"figure": "completion_rate", "alert_below": 0.5},
+        {"figure": "p95_seconds", "alert_above": 0},
+    ]
+    (folder / "rules.json").write_text(json.dumps(rules))
+    said = playhead("metrics", "--rules", "rules.json", "--check", "--json")
+    fired = {(alert["agent"], alert["name"]) for alert in json.loads(said.out)["alerts"]}
+    assert said.code == 1
+    assert ("adder", "p95_seconds") in fired
+    assert not {(None, "completion_rate"), ("runaway", "completion_rate")} & fired
+    scraped = playhead("metrics", "--rules", "rules.json", "--prometheus").out
+    assert 'playhead_alert{agent="adder",figure="p95_seconds"} 1' in scraped
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[{"figure": "speed"}]', "rule 1, figure: there is no figure 'speed': choose completion"),
+        ('[{"figure": "retries", "above": 3}]', "rule 1, above: Extra inputs are not permitted"),
+        ("{}", "--rules rules.json: Input should be a valid array"),
+        ("[", "--rules rules.json: Invalid JSON"),
+        (None, "No such file or directory; give a JSON list of rules"),
+    ],
+)
+def test_a_file_of_rules_that_is_none_is_one_line(
+    playhead: Playhead, folder: Path, text: str | None, words: str
+) -> None:
+    if text is not None:
+        (folder / "rules.json").write_text(text)
+    said = playhead("metrics", "--rules", "rules.json")
+    (line,) = said.err.splitlines()
+    assert (said.code, said.out) == (2, "")
+    assert words in line
+
+
+def test_watching_in_a_pipe_says_each_look_until_ctrl_c(playhead: Playhead, folder: Path) -> None:
+    runs(playhead, "adder")
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "playhead", "metrics", "--watch"], cwd=folder, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert watching.stdout is not None
+    looks = 0
+    for line in watching.stdout:
+        looks += line.startswith("all runs")
+        if looks == 2:
+            break
+    watching.send_signal(signal.SIGINT)
+    assert (watching.wait(20), watching.communicate()[1]) == (0, "")
 
 
 def test_an_empty_window_says_so_and_is_no_alert(playhead: Playhead) -> None:

@@ -94,6 +94,14 @@ def test_what_stops_nothing_saves_nothing(recorded: list[Record]) -> None:
     assert verdict.status == "finished"
 
 
+def test_what_a_model_without_a_known_price_would_have_cost_is_not_zero(
+    recorded: list[Record],
+) -> None:
+    saved = backtest(recorded, Trial(limits={"max_steps": 2})).saved
+    assert saved is not None
+    assert (saved.cost, saved.tokens > 0) == (None, True)
+
+
 def test_a_run_that_failed_anyway_is_stopped_rightly() -> None:
     failed = told(replace(AGENT, limits=Limits(max_steps=4)))
     verdict = backtest(failed, Trial(limits={"max_steps": 2}))

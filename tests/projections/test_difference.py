@@ -45,3 +45,9 @@ def test_every_entry_of_both_stands_once_and_in_order() -> None:
         assert seqs == sorted(set(seqs))
         assert seqs[0] == 1
         assert seqs[-1] == len(records_)
+
+
+def test_dollars_of_a_model_without_a_known_price_are_unknown_and_not_zero() -> None:
+    one = told("Done.")
+    dollars = next(f for f in difference(one, one).figures if f.name == "dollars")
+    assert (dollars.left, dollars.right) == (None, None)

@@ -8,7 +8,7 @@ import pytest
 from playhead import Agent
 from playhead.actors.memory import recollect
 from playhead.events.memory_log import MemoryLog
-from playhead.projections.snapshot import changes, snapshot
+from playhead.projections.snapshot import AWAITED, changes, snapshot
 from playhead.testing import ScriptedModel, call
 from tests.actors.agents import add, records, runtime
 
@@ -56,3 +56,13 @@ def test_the_context_is_what_the_model_would_read_then(run: tuple[MemoryLog, str
     assert [m["role"] for m in at_first] == ["user"]
     assert [m["role"] for m in at_last] == ["user", "assistant", "user"]
     assert at_last[2]["content"][0]["content"] == "3"
+
+
+def test_a_result_that_is_still_to_come_is_awaited(run: tuple[MemoryLog, str]) -> None:
+    log, name = run
+    told = records(log, name)
+    started = next(r.seq for r in told if r.event.kind == "tool_started")
+    for seq, said in ((started, True), (len(told), False)):
+        state = recollect(log, name, seq)
+        texts = str([snapshot(state)["steps"][step]["context"] for step in state.steps])
+        assert (AWAITED in texts, "was not run" in texts) == (said, False)
