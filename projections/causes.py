@@ -1,20 +1,32 @@
 """Why a record is there, back to the goal, and what it influenced, forward to the end.
 
 Every record names its cause, the one it was decided on. A model request also reads: what came into
-its step's conversation since the request before. Both are edges here, so a tool's result leads to
-the answer that used it, also when a parallel call's result was the one that set the request off.
+its step's conversation since the request before. So does a step of a plan: what the steps that it
+depends on gave. All are edges here, so a tool's result leads to the answer that used it, also when
+a parallel call's result was the one that set the request off.
 """
 
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from playhead.events import forks, guards, model_calls, runs, steps, tool_calls
+from playhead.events import (
+    children,
+    forks,
+    guards,
+    learning,
+    model_calls,
+    plans,
+    runs,
+    steps,
+    tool_calls,
+)
 from playhead.events.record import Record
 
 READ = (
     runs.MessageReceived, forks.RunForked, steps.StepStarted, steps.OutputRejected,
     model_calls.ModelAnswered, tool_calls.ToolSucceeded, tool_calls.ToolFailed,
     tool_calls.ToolOutcomeUnknown, tool_calls.ToolRefused, tool_calls.ToolResolved,
+    children.ChildFinished, learning.MemoryRecalled,
     guards.LoopDetected, guards.ApprovalDecided,
 )  # fmt: skip
 """Kinds that say something to the model."""
@@ -26,7 +38,7 @@ class Link(NamedTuple):
     seq: int
     """The earlier one."""
     read: bool
-    """Read by a model request; otherwise it is the cause."""
+    """Read by a model request or a step of a plan; otherwise it is the cause."""
 
 
 class Causes:
@@ -36,8 +48,12 @@ class Causes:
         self._links: dict[int, list[Link]] = {}
         self._step_of: dict[int, str] = {}
         self._unread: dict[str, list[int]] = {}
-        self._shared: list[int] = []
-        """Said to every step, so far."""
+        self._needs: dict[str, tuple[str, ...]] = {}
+        """Step of a plan -> the steps that it depends on."""
+        self._begun: dict[str, int] = {}
+        """Step -> where it started last."""
+        self._done: dict[str, list[int]] = {}
+        """Step of a plan -> where it, or its elements, finished."""
         for record in records:
             self._add(record)
 
@@ -83,10 +99,33 @@ class Causes:
             steps = list(self._unread) if step is None else [step]
             for each in steps:
                 self._unread.setdefault(each, []).append(seq)
+        links += [Link(n, read=True) for n in self._given(record) if n != record.cause]
         if step is not None:
             self._step_of[seq] = step
             self._unread.setdefault(step, [])
         self._links[seq] = links
+
+    def _given(self, record: Record) -> list[int]:
+        """What a plan gives: to a step the ends of those it builds on, to a wish its step."""
+        match record.event:
+            case plans.PlanProposed(steps=planned) | plans.PlanRevised(steps=planned):
+                self._needs.update({each.id: tuple(each.depends_on) for each in planned})
+            case guards.ApprovalDecided(plan=tuple(planned)):
+                self._needs.update({each.id: tuple(each.depends_on) for each in planned})
+            case steps.StepFinished(step=step):
+                self._done.setdefault(_base(step), []).append(record.seq)
+            case steps.StepStarted(step=step):
+                self._begun[step] = record.seq
+                return [
+                    n for need in self._needs.get(_base(step), ()) for n in self._done.get(need, ())
+                ]
+            case tool_calls.ToolRequested(step=step) | model_calls.ModelRequested(step=step):
+                # Steps that start in one turn are all decided on with the first.
+                beside = self._step_of.get(record.cause or 0, step) != step
+                return [self._begun[step]] if beside and step in self._begun else []
+            case _:
+                pass
+        return []
 
     def _step(self, record: Record) -> str | None:
         """The step that a record belongs to: it says so, or what it is about does."""
@@ -98,3 +137,8 @@ class Causes:
         if isinstance(event, runs.MessageReceived | forks.RunForked):
             return None
         return self._step_of.get(about)
+
+
+def _base(step: str) -> str:
+    """The step of the plan that an element belongs to."""
+    return step.partition("[")[0]

@@ -96,9 +96,12 @@ def _cell(entry: Entry | None, style: str) -> Text:
 
 def _figure(figure: Figure) -> tuple[str, str, str, str]:
     name, left, right = figure
-    said = ("unknown" if value is None else f"{value:,.10g}" for value in (left, right))
-    same = left is None or right is None or left == right
-    return name, *said, "" if same else f"{right - left:+,.4g}"
+    more = "" if left is None or right is None or left == right else f"{right - left:+,.4g}"
+    return name, _number(left), _number(right), more
+
+
+def _number(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:,.10g}"
 
 
 def _document(found: Difference) -> dict[str, Any]:

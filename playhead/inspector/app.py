@@ -45,6 +45,9 @@ LISTED = 200
 LOOK = 0.25
 """Seconds between two looks at the log, for pages that are live."""
 
+LOOK_AT_ALL = 1.0
+"""The same, for pages that are made from all runs."""
+
 
 class Pages:
     """The inspector's pages over one log."""
@@ -75,6 +78,7 @@ class Pages:
             routes=[
                 Route("/", self.runs),
                 Route("/live", self.live_list),
+                Route("/live/changes", self.live_log),
                 Route("/metrics", self.metrics),
                 Route("/metrics.txt", self.prometheus),
                 Route("/approvals", self.approvals),
@@ -161,10 +165,12 @@ class Pages:
     def metrics(self, request: Request) -> Response:
         """Figures, targets, alerts, charts."""
         agent = request.query_params.get("agent") or None
+        position = self._library.position()
         everyone = self._library.measures()
         found = [m for m in everyone if agent in (None, m.agent)]
         return self._page(
-            "metrics.html", agent=agent, agents=list(by_agent(everyone)), measures=found,
+            "metrics.html", position=position, measures=found,
+            agent=agent, agents=list(by_agent(everyone)),
             figures=figures(found, (), self._rules, agent), tools=by_tool(found),
             alerts=alerts(everyone, self._rules), models=by_model(found), charts=run_chart(found),
         )  # fmt: skip
@@ -175,11 +181,16 @@ class Pages:
 
     def approvals(self, request: Request) -> Response:
         """Everything that waits for a person."""
+        position = self._library.position()
         waiting = [m.run for m in self._library.measures() if m.approvals and not m.ended]
         found = [each for run in waiting for each in self._library.reading(run).approvals()]
         said = request.query_params.get("said")
         return self._page(
-            "approvals.html", approvals=found, allowed=self._tell is not None, said=said
+            "approvals.html",
+            position=position,
+            approvals=found,
+            said=said,
+            allowed=self._tell is not None,
         )
 
     async def decide(self, request: Request) -> Response:
@@ -225,6 +236,19 @@ class Pages:
             await asyncio.sleep(LOOK)
             yield ":\n\n"
             await run_in_threadpool(reading.catch_up)
+
+    async def live_log(self, request: Request) -> Response:
+        """A word whenever the log has grown, as server-sent events."""
+        return _stream(self._changes(_number(request.query_params.get("after"), 0)))
+
+    async def _changes(self, seen: int) -> AsyncIterator[str]:
+        while not self.closing:
+            position = await run_in_threadpool(self._library.position)
+            if position != seen:
+                seen = position
+                yield _event("changed", "", seen)
+            await asyncio.sleep(LOOK_AT_ALL)
+            yield ":\n\n"
 
     async def live_list(self, request: Request) -> Response:
         """The list of runs whenever it has changed, as server-sent events."""

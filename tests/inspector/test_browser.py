@@ -121,6 +121,23 @@ def test_an_approval_is_given_from_the_page(page: Page, log: MemoryLog) -> None:
         page.goto("about:blank")  # it follows the log no more
 
 
+def test_metrics_and_approvals_follow_the_log(page: Page, log: MemoryLog) -> None:
+    someone = agent([call("pay", euros=5), "Paid."])
+    with Runtime(log, [someone]) as runtime:
+        server = runtime.serve()
+        page.goto(server.url)
+        page.get_by_role("link", name="Approvals").click()
+        expect(page.locator("main")).to_contain_text("Nothing waits for you")
+        run = runtime.start(someone, "Pay 5 EUR.")
+        expect(page.locator(".asks h3")).to_have_text("pay waits for a person")
+        page.get_by_role("link", name="Metrics").click()
+        waiting = page.locator(".cards article", has_text="approvals waiting").locator(".value")
+        expect(waiting).to_have_text("1")
+        run.deny(run.approvals()[0].call)
+        expect(waiting).to_have_text("0")
+        page.goto("about:blank")
+
+
 def test_a_denial_carries_its_reason_to_the_model(page: Page, log: MemoryLog) -> None:
     someone = agent([call("pay", euros=5), "Not paid."])
     with Runtime(log, [someone]) as runtime:

@@ -6,9 +6,12 @@ import pytest
 
 from playhead import Agent
 from playhead.events.record import Record
+from playhead.events.steps import StepFinished, StepStarted
 from playhead.projections.causes import Causes
 from playhead.testing import ScriptedModel, call
 from tests.actors.agents import add, fail, records, runtime
+from tests.actors.planning import agent_of, rest, step
+from tests.actors.virtual import Play
 
 
 def script(body: dict[str, Any]) -> Any:
@@ -74,3 +77,26 @@ def test_a_record_that_is_not_there_is_a_key_error(told: list[Record]) -> None:
     for look in (graph.back, graph.chain, graph.forward, graph.links):
         with pytest.raises(KeyError):
             look(len(told) + 1)
+
+
+def test_a_step_of_a_plan_follows_from_all_that_it_depends_on() -> None:
+    plan = [step("a"), step("b"), step("c", depends_on=["a", "b"])]
+    told = Play(agent_of(plan)).start().records
+    graph = Causes(told)
+    finished = {r.event.step: r.seq for r in told if isinstance(r.event, StepFinished)}
+    begun = {r.event.step: r.seq for r in told if isinstance(r.event, StepStarted)}
+    assert {link.seq for link in graph.links(begun["c"])} >= {finished["a"], finished["b"]}
+    assert begun["b"] not in graph.forward(begun["a"])
+    assert finished["c"] in graph.forward(begun["a"])
+    assert finished["c"] in graph.forward(begun["b"])
+
+
+def test_a_request_follows_from_what_a_child_gave_too() -> None:
+    child = Agent(name="helper", model=ScriptedModel(["3"]), description="Helps.")
+    both = [call("helper", task="add"), call("rest", seconds=3.0)]
+    boss = Agent(name="boss", model=ScriptedModel([both, "Done."]), tools=[child, rest])
+    told = Play(boss).start().records
+    graph = Causes(told)
+    (given,) = seqs(told, "child_finished")
+    assert given < seqs(told, "tool_succeeded")[0]
+    assert given in graph.back(seqs(told, "run_finished")[0])

@@ -11,6 +11,21 @@ if (list && list.dataset.live) {
   addEventListener("pagehide", () => source.close());
 }
 
+const whole = document.querySelector("main[data-live]");
+
+if (whole) {
+  const source = new EventSource(whole.dataset.live);
+  const busy = () => [...whole.querySelectorAll("input:not([type=hidden])")].some((i) => i.value || i === document.activeElement);
+  source.addEventListener("changed", async () => {
+    if (busy()) return; // somebody writes a reason
+    const answer = await fetch(location.href);
+    if (!answer.ok || busy()) return;
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    whole.innerHTML = fresh.querySelector("main").innerHTML;
+  });
+  addEventListener("pagehide", () => source.close());
+}
+
 if (records) {
   const run = "/runs/" + encodeURIComponent(records.dataset.run);
   const size = Number(records.dataset.chunk);
