@@ -9,7 +9,7 @@ everything once the embedder is another.
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
@@ -44,8 +44,13 @@ class NewMemory(NamedTuple):
 class Memories(Recollection):
     """Those of a log that this process owns: more can be stored, and forgotten."""
 
-    def __init__(self, log: Log, embedder: Embedder | None = None) -> None:
-        super().__init__(log, embedder)
+    def __init__(
+        self,
+        log: Log,
+        embedder: Embedder | None = None,
+        redact: Callable[[str], str] = str,
+    ) -> None:
+        super().__init__(log, embedder, redact)
         self._log = log
         self._checked: dict[str, int] = {}
         self._embedding: dict[str, threading.Lock] = {}
@@ -64,8 +69,9 @@ class Memories(Recollection):
                 raise UsageError(msg)
         stored = [
             MemoryStored(
-                id=secrets.token_hex(6), namespace=namespace, text=memory.text,
-                metadata=dict(memory.metadata), importance=memory.importance,
+                id=secrets.token_hex(6), namespace=namespace, text=self._redact(memory.text),
+                metadata={key: self._redact(value) for key, value in memory.metadata.items()},
+                importance=memory.importance,
             )
             for memory in memories
         ]  # fmt: skip

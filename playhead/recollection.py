@@ -3,7 +3,7 @@
 import base64
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -32,9 +32,15 @@ class Recollection:
     The index is stored beside the log; in memory where there is no file, or it cannot be written.
     """
 
-    def __init__(self, log: Reader, embedder: Embedder | None = None) -> None:
+    def __init__(
+        self,
+        log: Reader,
+        embedder: Embedder | None = None,
+        redact: Callable[[str], str] = str,
+    ) -> None:
         self._reader = log
         self._embedder = embedder
+        self._redact = redact
         self._views: Views | None = None
         self.reached = 0
         """The position in the log up to which the last search saw everything."""
@@ -59,6 +65,7 @@ class Recollection:
         since the epoch. An embedder that fails is told to the program's log, and the words alone
         count. May block on the embedder.
         """
+        query = self._redact(query)
         vector = self._vector_of(query) if ranking.meaning > 0 else None
         if vector is not None:
             self._before_search(namespace)

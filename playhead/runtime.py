@@ -40,6 +40,7 @@ from playhead.loop_thread import LoopThread
 from playhead.memories import Memories
 from playhead.models import Models
 from playhead.pins import Pins
+from playhead.redaction import redactor_of
 from playhead.remembering import Remembering
 from playhead.run import Result, Run
 from playhead.run_index import RunIndex, find_run
@@ -138,7 +139,9 @@ class Runtime(Switchboard, Remembering):
         )
         self._own_log = self._log is not log
         secrets = secrets or from_environment
-        self._memories = Memories(self._log, chosen_embedder(embedder, secrets))
+        self._memories = Memories(
+            self._log, chosen_embedder(embedder, secrets), redactor_of(redact)
+        )
         self._hub = Hub()
         self._cast = Cast(
             Models(model, base_url, endpoints),

@@ -11,6 +11,7 @@ from playhead.cli.output import columns, moment, one_line, out, plain, say_json
 from playhead.events.errors import UsageError
 from playhead.projections.recall_search import Memory, Ranking
 from playhead.recollection import Recollection
+from playhead.redaction import redactor_of
 from playhead.runtime import Runtime
 from playhead.tools.context import from_environment
 from playhead.tools.embedders import chosen_embedder
@@ -55,7 +56,7 @@ def search(
     ranking = Ranking(recency=recency, half_life=half_life, importance=importance)
     metadata = _metadata(where or [])
     embedder = chosen_embedder(None, from_environment)
-    with reading(log) as reader, Recollection(reader, embedder) as memories:
+    with reading(log) as reader, Recollection(reader, embedder, redactor_of(None)) as memories:
         found = memories.recall(words, namespace, limit, metadata, ranking=ranking)
     if json:
         say_json([_plain(memory) for memory in found])

@@ -1,6 +1,5 @@
 """Recall: how good on the labelled set, and how fast at 100,000 memories of 256 dimensions."""
 
-import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from playhead.projections.views import views_path
 from playhead.recollection import Recollection
 from playhead.tools.embedders import OfflineEmbedder
 from tests.bench.figures import Table
-from tests.memory.labelled import filled, labelled, recall_at
+from tests.memory.labelled import filled, labelled, recall_at, sentences
 
 PARTS = {"hybrid": Ranking(), "words": Ranking(meaning=0), "meaning": Ranking(words=0)}
 NAMESPACE = "everything"
@@ -109,13 +108,6 @@ def first_search(path: Path, embedder: OfflineEmbedder) -> None:
     """By one that knows nothing yet."""
     with closing(SqliteReader(path)) as reader, Recollection(reader, embedder) as memories:
         memories.recall("x", NAMESPACE)
-
-
-def sentences(count: int, length: int, seed: int) -> list[str]:
-    """Words of the labelled set, as often as they stand there, thrown together."""
-    chance = random.Random(seed)
-    words = [w for each in labelled().memories.values() for t in each.values() for w in t.split()]
-    return [" ".join(chance.choices(words, k=length)) for _ in range(count)]
 
 
 def seconds(do: Callable[[], object]) -> float:

@@ -1,5 +1,6 @@
 """The labelled set: memories of six namespaces, and queries with what answers them."""
 
+import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -61,3 +62,10 @@ def recall_at(found: Sequence[Sequence[str]], queries: Sequence[Labelled]) -> fl
         for names, query in zip(found, queries, strict=True)
     ]
     return sum(shares) / len(shares)
+
+
+def sentences(count: int, length: int, seed: int) -> list[str]:
+    """Words of the labelled set, as often as they stand there, thrown together."""
+    chance = random.Random(seed)
+    words = [w for each in labelled().memories.values() for t in each.values() for w in t.split()]
+    return [" ".join(chance.choices(words, k=length)) for _ in range(count)]

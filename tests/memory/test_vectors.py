@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from playhead import Runtime
+from playhead import Redactor, Runtime
 from playhead.events.errors import UsageError
 from playhead.events.kinds import decode
 from playhead.events.learning import Embedded, EmbedRequested
@@ -15,7 +17,9 @@ from playhead.events.memory_log import MemoryLog
 from playhead.memories import NewMemory
 from playhead.projections.recall_search import Ranking
 from playhead.projections.views import views_path
+from playhead.tools.embedders import OfflineEmbedder
 from tests.memory.embedders import DOWN, Counting
+from tests.memory.labelled import sentences
 
 BY_MEANING = Ranking(words=0)
 
@@ -122,6 +126,33 @@ def test_a_batch_is_stored_before_its_vectors_and_one_bad_memory_stops_all_of_it
     asked = decode(list(log.read("memory/acme"))[2], log.body).event
     assert isinstance(asked, EmbedRequested)
     assert (asked.embedder, asked.version, asked.dimensions) == ("counting", "1", 5)
+
+
+def test_what_a_redactor_hides_reaches_neither_the_log_nor_the_embedder() -> None:
+    log, embedder = MemoryLog(), Counting()
+    with Runtime(log, embedder=embedder, redact=Redactor([r"pin \d+"])) as runtime:
+        runtime.remember("the puppy has pin 4711", "acme", metadata={"note": "pin 1"})
+        (found,) = runtime.recall("whose is pin 4711?", "acme")
+    assert (found.text, found.metadata) == ("the puppy has [redacted]", {"note": "[redacted]"})
+    assert embedder.texts == ["the puppy has [redacted]", "whose is [redacted]?"]
+
+
+def test_the_search_by_meaning_is_exact() -> None:
+    texts, queries = sentences(400, 12, 1), sentences(30, 6, 2)
+    embedder = OfflineEmbedder()
+    vectors, asked = unit(embedder, texts), unit(embedder, queries)
+    with Runtime(MemoryLog(), embedder=embedder) as runtime:
+        runtime.remember_all(texts, "acme")
+        for query, vector in zip(queries, asked, strict=True):
+            found = runtime.recall(query, "acme", ranking=BY_MEANING)
+            best = sorted(vectors @ vector)[:-6:-1]
+            assert [m.parts["meaning"].score for m in found] == pytest.approx(best, abs=1e-3)
+
+
+def unit(embedder: OfflineEmbedder, texts: list[str]) -> NDArray[np.float32]:
+    vectors: NDArray[np.float32] = np.asarray(embedder.embed(texts), np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors
 
 
 WORDS = st.sampled_from(["car", "puppy", "fee", "lake", "puppy lake", "van fee", "stone"])
