@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from playhead.events.errors import PlayheadError, UsageError
-from playhead.tools.context import Secrets
+from playhead.tools.context import Secrets, from_environment
 
 KEY = "PLAYHEAD_EMBEDDER_KEY"
 """The secret that an endpoint's key is, unless another is named."""
@@ -95,7 +95,7 @@ class EndpointEmbedder:
         model: str,
         dimensions: int,
         *,
-        secrets: Secrets,
+        secrets: Secrets = from_environment,
         key: str = KEY,
         version: str = "1",
         seconds: float = 10.0,
@@ -106,7 +106,7 @@ class EndpointEmbedder:
             base_url: up to `/v1`.
             model: as the endpoint calls it.
             dimensions: that its vectors have; another number is an error.
-            secrets: from a secret's name to its value.
+            secrets: from a secret's name to its value; by default the environment.
             key: the secret that is sent as bearer; none is sent where there is no such secret.
             version: raise it when the endpoint's model changes under the same name.
             seconds: for a whole call.
