@@ -33,13 +33,16 @@ class ChanceModel:
         odd: float = 0.0,
         patience: int = 4,
         tools: Mapping[str, dict[str, Json]] | None = None,
+        density: float | None = None,
     ) -> None:
-        """`tools`: name -> schema, for plans: a request for one has the tools in words only."""
+        """Args: `odd`: how often it does what is unusual; `tools`: name -> schema, for plans, whose
+        requests have the tools in words only; `density`: tokens a byte, None for any.
+        """
         self._random = random
         self._tools = tools or {}
         self._odd = odd
-        self._density = random.choice((1.0, 0.25, 0.05))
-        """Tokens a byte: a real tokenizer gives the same prefix the same count each time."""
+        self._density = density or random.choice((1.0, 0.25, 0.05))
+        """A real tokenizer gives the same prefix the same count each time."""
         self._patience = patience
         """Rounds after which it mostly answers."""
 

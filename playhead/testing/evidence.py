@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import TypeAlias
 
+from playhead.events.anchor import Mark
 from playhead.events.kinds import decode
 from playhead.events.log import Reader
 from playhead.events.record import Record
@@ -18,8 +19,12 @@ from playhead.testing.ledger import Ledger, Start
 class Evidence:
     """A life after its end."""
 
-    def __init__(self, log: Reader, ledger: Ledger, liveness: bool) -> None:
+    def __init__(
+        self, log: Reader, ledger: Ledger, liveness: bool, anchor: Mark | None = None
+    ) -> None:
+        """`anchor`: of a log that is a file."""
         self.log = log
+        self.anchor = anchor
         self.ledger = ledger
         self.liveness = liveness
         self.records: Mapping[str, list[Record]] = {

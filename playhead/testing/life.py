@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from playhead.actors.verdicts import append_event
 from playhead.agent import Agent
 from playhead.events.learning import MemoryStored
+from playhead.events.anchor import Mark, read_anchor
 from playhead.events.log import Log
 from playhead.events.memory_log import MemoryLog
 from playhead.events.sqlite_log import SqliteLog
@@ -91,6 +92,10 @@ class Disk:
         self._log.close()
         self._log = None
 
+    def anchor(self) -> Mark | None:
+        """What the anchor of the file says; None for a log in memory, or while there is none."""
+        return None if self._log is None else read_anchor(self._path)
+
     def wrong_views(self) -> list[str]:
         """Tables of the stored views, kept all the time, that a fresh fold contradicts."""
         if self._log is None or self._folder is None:
@@ -131,7 +136,7 @@ def live(
             story.tell(mode)
             _listen(said, ledger)
             log = disk.open()
-            evidence = Evidence(log, ledger, mode == "liveness")
+            evidence = Evidence(log, ledger, mode == "liveness", disk.anchor())
             check_all(evidence, random)
             for name in disk.wrong_views():
                 ledger.violated("views_are_folds", f"the table {name} is not what the log gives")

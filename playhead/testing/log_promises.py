@@ -31,9 +31,9 @@ def dense_seqs(e: Evidence) -> Iterator[str]:
 
 
 def chain_and_anchor(e: Evidence) -> Iterator[str]:
-    """Every hash fits."""
-    for problem in verify(e.log, None).problems:
-        if problem.fault != "no_anchor":
+    """Every hash fits, and the anchor of a file."""
+    for problem in verify(e.log, e.anchor).problems:
+        if problem.fault != "no_anchor" or e.anchor is not None:
             yield problem.message
 
 

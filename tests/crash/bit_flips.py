@@ -125,17 +125,24 @@ DAMAGES: tuple[Damage, ...] = (
     flip_log, flip_log, flip_log, flip_wal, flip_wal, flip_wal, delete_wal, cut_log, cut_wal,
     put_back, put_back_and_write_on,
 )  # fmt: skip
-MUST_BE_NAMED = (delete_wal, put_back, put_back_and_write_on)
-"""These lose records for certain."""
+LOST: Mapping[Damage, tuple[str, str]] = {
+    delete_wal: ("lost_tail", "LogBehindAnchor"),
+    put_back: ("lost_tail", "LogBehindAnchor"),
+    put_back_and_write_on: ("other_history", "LogDamaged"),
+}
+"""These lose records for certain: what `verify` calls it, and what opening raises."""
 
 
 def look(folder: Path, sample: Sample) -> str:
-    """`named`, `harmless` (every record is there), or what was lost in silence."""
+    """What names it (a fault of `verify`, an error), `harmless` (every record is there), or what
+    was lost in silence.
+    """
     try:
         reader = SqliteReader(folder / LOG)
         try:
-            if not verify(reader, read_anchor(folder / LOG)).ok:
-                return "named"
+            report = verify(reader, read_anchor(folder / LOG))
+            if not report.ok:
+                return f"named {report.problems[0].fault}"
             silent = _difference(list(reader.follow()), sample.rows)
             for run in sorted(sample.runs):
                 silent = silent or _difference(list(reader.read(run)), sample.by_run[run])
@@ -143,18 +150,18 @@ def look(folder: Path, sample: Sample) -> str:
             reader.close()
         with SqliteLog(folder / LOG) as log:
             silent = silent or _difference(list(log.follow()), sample.rows)
-    except PlayheadError:
-        return "named"
+    except PlayheadError as error:
+        return f"named {type(error).__name__}"
     return silent or "harmless"
 
 
-def opens(folder: Path) -> bool:
-    """Whether it opens for writing as if nothing had happened."""
+def opens(folder: Path) -> str:
+    """What opening it for writing raises; empty when it opens as if nothing had happened."""
     try:
         SqliteLog(folder / LOG).close()
-    except PlayheadError:
-        return False
-    return True
+    except PlayheadError as error:
+        return type(error).__name__
+    return ""
 
 
 def _difference(found: list[Stored], wanted: list[Stored]) -> str | None:
@@ -177,9 +184,9 @@ def damage_many(first: int, count: int) -> tuple[Counter[str], list[str]]:
             random = Random(seed)
             damage = DAMAGES[seed % len(DAMAGES)]
             name, end = _damage(damage, sample, random, top / f"damaged-{seed}")
-            expected = ("named",) if damage in MUST_BE_NAMED else ("named", "harmless")
-            ends[f"{name}: {end if end in ('named', 'harmless') else 'silent'}"] += 1
-            if end not in expected:
+            good = end == "harmless" or end.startswith("named ")
+            ends[f"{name}: {end if good else 'not told'}"] += 1
+            if not good or (damage in LOST and end == "harmless"):
                 again = (
                     f"python -m tests.crash.bit_flips --first {first} --flips {seed - first + 1}"
                 )
@@ -194,8 +201,8 @@ def _damage(damage: Damage, sample: Sample, random: Random, folder: Path) -> tup
     with capture_logs():
         damage(folder, sample, random)
         end = look(folder, sample)
-        if end == "named" and damage in MUST_BE_NAMED and opens(folder):
-            end = "verify names it, and yet it opens for writing"
+        if damage in LOST and (end, opens(folder)) != (f"named {LOST[damage][0]}", LOST[damage][1]):
+            end = f"{end}; opening it: {opens(folder) or 'as if nothing had happened'}"
     shutil.rmtree(folder)
     return damage.__name__, end
 

@@ -67,7 +67,7 @@ class SeenModel:
 
     def __init__(self, diary: Diary, seed: int) -> None:
         self._diary = diary
-        self._model = ChanceModel(Random(seed), odd=0.3, patience=4)
+        self._model = ChanceModel(Random(seed), odd=0.3, patience=4, density=0.25)
 
     async def reply(self, request: Request, on_text: OnText) -> Reply:
         """Ask and write both down."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from playhead.testing.faults import CRASH_POINTS
+from playhead.testing.faults import PHASES
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
@@ -49,17 +49,18 @@ def rule_of_three(part: str, tried: int) -> str:
 
 
 def crash_points(died: Mapping[str, int]) -> str:
-    """How many processes died where: phases across, places down."""
-    phases = ("running", "recovery", "shutdown")
-    places = list(dict.fromkeys(point.partition(":")[2] for point in CRASH_POINTS))
-    rows: list[Sequence[str]] = [("process died at", *phases)]
-    for place in places:
-        counts = [
-            f"{died.get(f'{phase}:{place}', 0):,}" if f"{phase}:{place}" in CRASH_POINTS else ""
-            for phase in phases
-        ]
-        rows.append((place, *counts))
+    """How many processes died where: phases across, places down; and the rarest kind of each."""
+    places = list(dict.fromkeys(place for phase in PHASES.values() for place in phase))
+    rows: list[Sequence[str]] = [("process died at (rarest kind)", *PHASES)]
+    rows += [(place, *(_died(died, phase, place) for phase in PHASES)) for place in places]
     return _markdown(rows)
+
+
+def _died(died: Mapping[str, int], phase: str, place: str) -> str:
+    kinds = PHASES[phase].get(place, ())
+    counts = {kind: died.get(f"{phase}:{place}:{kind}", 0) for kind in kinds}
+    rarest = min(counts, key=lambda kind: counts[kind], default="")
+    return f"{sum(counts.values()):,} ({rarest} {counts[rarest]:,})" if counts else ""
 
 
 def notes(parts: Mapping[str, Part]) -> str:
