@@ -127,6 +127,11 @@ class Engine:
             stage = self._load(run)
         return (stage.state.ending or stage.state.paused) if stage.turn is None else None
 
+    @property
+    def loaded(self) -> int:
+        """Runs that are in memory: as many turns at most are under way."""
+        return len(self._stages)
+
     def status(self, run: str) -> Status:
         """What became of the run, as far as the log has it. Raises UnknownRun."""
         return (self._stages.get(run) or self._load(run)).status

@@ -35,8 +35,10 @@ class ChanceModel:
         tools: Mapping[str, dict[str, Json]] | None = None,
         density: float | None = None,
     ) -> None:
-        """Args: `odd`: how often it does what is unusual; `tools`: name -> schema, for plans, whose
-        requests have the tools in words only; `density`: tokens a byte, None for any.
+        """Draw how it will be.
+
+        `odd`: how often it does what is unusual. `tools`: name -> schema, for plans: a request for
+        one has the tools in words only. `density`: tokens a byte; None for any.
         """
         self._random = random
         self._tools = tools or {}

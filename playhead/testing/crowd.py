@@ -53,7 +53,7 @@ ELSEWHERE = Target(model="small", endpoint="elsewhere", max_tokens=60)
 def agents(random: Random, mix: Mix) -> list[Agent[object]]:
     """One or two agents of one life; the first may have another one among its tools."""
     first = _agent("agent-0", random, mix)
-    if random.random() < 0.3:
+    if random.random() < 0.4:
         helper = replace(_agent("helper", random, mix), description="Helps.")
         few = first.tools[: random.choice((0, 2, 99))]
         first = replace(first, tools=(*few, helper))

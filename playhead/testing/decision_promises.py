@@ -12,7 +12,7 @@ from playhead.events.guards import ApprovalDecided, ApprovalRequested, RuleAnswe
 from playhead.events.kinds import ENDINGS, OUTCOMES
 from playhead.events.model_calls import ModelAnswered, ModelRequested
 from playhead.events.record import Record
-from playhead.events.runs import RunStarted, TimeReached
+from playhead.events.runs import RunPaused, RunResumed, RunStarted, TimeReached
 from playhead.events.steps import StepStarted
 from playhead.events.tool_calls import (
     ToolRefused,
@@ -233,8 +233,27 @@ def no_plan_without_its_review(e: Evidence) -> Iterator[str]:
                     pass
 
 
+def no_pause_hides_a_bug(e: Evidence) -> Iterator[str]:
+    """A run that a role's bug has paused says so until it goes on, whoever pauses it besides."""
+    for run, records in e.records.items():
+        raised: int | None = None
+        for record in records:
+            match record.event:
+                case RunPaused(role=str()):
+                    raised = record.seq
+                case RunResumed() if not record.held:
+                    raised = None
+                case _ if record.event.kind in ENDINGS:
+                    raised = None
+                case _:
+                    pass
+        paused = None if raised is None else recollect(e.log, run).paused
+        if raised is not None and (paused is None or paused.role is None):
+            yield f"{run} {raised}: a role raised, and nobody is told"
+
+
 DECISION_PROMISES: tuple[Promise, ...] = (
     one_wish_per_use, wishes_come_from_replies, paired_calls, nothing_is_decided_in_a_pause,
-    a_round_waits_for_its_calls, no_start_without_approval, no_plan_without_its_review,
-    valid_request_at_every_prefix, the_model_is_told_the_truth,
+    a_round_waits_for_its_calls, no_pause_hides_a_bug, no_start_without_approval,
+    no_plan_without_its_review, valid_request_at_every_prefix, the_model_is_told_the_truth,
 )  # fmt: skip

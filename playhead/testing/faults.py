@@ -16,7 +16,6 @@ OPENINGS = (
 )  # fmt: skip
 """Kinds of records that open a turn."""
 
-OUTCOMES = OPENINGS[2:9]
 CALLS = ("step", "summary", "extraction")
 """What the model is asked for."""
 EFFECTS = ("read", "keyed", "once")
@@ -36,12 +35,15 @@ PLACES: Mapping[str, tuple[str, ...]] = {
 """turn: before a role decides. append.before, committed (nobody knows of it yet), told. before, in
 and after an effect; in: it has happened, the code that did it has not returned."""
 
+SETTLED = ("model_answered", "model_failed", "tool_succeeded", "tool_failed", "rule_answered")
+"""Outcomes that come while a process settles: a child stands still too, and a timeout is longer."""
+
 PHASES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "running": {place: PLACES[place] for place in PLACES if not place.startswith("probe")},
     "recovery": {place: PLACES[place] for place in (*list(PLACES)[:4], *list(PLACES)[-2:])},
     "shutdown": {
-        **dict.fromkeys(("append.before", "append.committed", "append.told"), OUTCOMES),
-        **{place: PLACES[place] for place in ("model.after", "tool.in", "tool.after")},
+        **dict.fromkeys(("append.before", "append.committed", "append.told"), SETTLED),
+        **{"model.after": ("step",), "tool.in": EFFECTS, "tool.after": EFFECTS},
     },
 }
 """Where a process may die in each phase. What arrives during a shutdown is held, so that no role
@@ -57,21 +59,35 @@ CRASH_POINTS: tuple[str, ...] = tuple(
 SELDOM = ("tool.", "rule.", "probe.", "recall.")
 """Places that few lives come to: many plans name some of them, so that enough die there."""
 
-COMMON = frozenset({"run_started", "model_answered", "decided", "step", "run_resumed"})
-"""Kinds that nearly every life comes to: other plans name some of the other kinds."""
+USUAL: Mapping[str, Collection[str]] = {
+    "running": ("run_started", "model_answered", "decided", "step", "run_resumed"),
+    "recovery": ("run_resumed", "model_failed", "tool_failed", "rule_answered"),
+    "shutdown": ("model_answered",),
+}
+"""Kinds that many lives come to; most plans look for the others only."""
+
+SCARCE = frozenset({
+    "tool_outcome_unknown", "child_finished", "run_paused", "approval_decided", "time_reached",
+    "summary", "extraction", "model_failed", "approval", "output",
+})  # fmt: skip
+"""Kinds that hardly any process lives to see, if others kill it first: some plans look for these
+only.
+"""
 
 
 def draw_plan(random: Random, mix: "Mix", *, first: bool, stops: bool) -> dict[str, int]:
     """`phase:place` or crash point -> the visit that kills; time will tell which comes first."""
     if random.random() >= mix.crash:
         return {}
-    if random.random() < 0.6:
-        cells = [
-            random.sample([p for p in CRASH_POINTS if p.startswith(phase) and _is_rare(p)], 8)
-            for phase in PHASES
-            if random.random() < 0.5
-        ]
-        return {cell: 1 for some in cells for cell in some}
+    if random.random() < 0.65:
+        scarce = random.random() < 0.5
+        return {
+            f"{phase}:{place}:{kind}": 1
+            for phase, places in PHASES.items()
+            for place in [random.choice(list(places)[: random.choice((4, 99))])]
+            for kind in places[place]
+            if kind not in USUAL[phase] and (kind in SCARCE or not scarce or phase == "recovery")
+        }
     after = () if first else ("recovery", "recovery")
     phase = random.choice(("running", *after, *(("shutdown",) * 3 if stops else ())))
     places = PHASES[phase]
@@ -80,10 +96,6 @@ def draw_plan(random: Random, mix: "Mix", *, first: bool, stops: bool) -> dict[s
     seldom = [place for place in places if place.startswith(SELDOM)]
     few = random.sample(seldom, min(4, len(seldom) // 2))
     return plan | {f"{phase}:{place}": 1 for place in few}
-
-
-def _is_rare(point: str) -> bool:
-    return point.rpartition(":")[2] not in COMMON
 
 
 KINDS = ("crash", "model", "tool", "log", "clock", "people", "deploy", "role")
@@ -133,11 +145,11 @@ def draw(random: Random, kinds: Collection[str]) -> Mix:
 
     mix = Mix(
         model_error=some("model", 0.5), model_slow=some("model", 0.3), model_odd=some("model", 0.4),
-        tool_error=some("tool", 0.5), tool_hang=some("tool", 0.3), tool_odd=some("tool", 0.3),
+        tool_error=some("tool", 0.5), tool_hang=some("tool", 0.5), tool_odd=some("tool", 0.3),
         append_lost=some("log", 0.1), append_doubt=some("log", 0.1), append_slow=some("log", 1.0),
         disk_full=some("log", 0.3), clock_jump=some("clock", 1.0), people=some("people", 3.0),
         deploy=some("deploy", 0.4), role_error=some("role", 0.1) * (random.random() < 0.3),
     )  # fmt: skip
     if "crash" not in kinds or random.random() < 0.15:
         return mix
-    return replace(mix, processes=random.randint(2, 5), crash=random.random(), stop=0.7)
+    return replace(mix, processes=random.randint(2, 5), crash=random.random() ** 0.5, stop=0.7)

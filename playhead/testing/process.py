@@ -97,7 +97,7 @@ class Process:
         self.memories = Recollection(log)
         self._faulty = FaultyTools(self, number, random, mix, ledger)
         self._tools = self._draw_tools()
-        self.dispatcher = SeededDispatcher(self.loop, random)
+        self.dispatcher = SeededDispatcher(self.loop, random, lambda: self.engine.loaded)
         self.engine = self._make_engine()
         self.index = RunIndex(self.log)
         self.engine.watchers += [self._watch_recovery, self.index.committed]

@@ -11,18 +11,23 @@ class SeededDispatcher:
     A mailbox is served in its own order, so every order drawn here is one that threads could give.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, random: Random) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, random: Random, most: Callable[[], int]
+    ) -> None:
+        """`most`: as many messages may wait now."""
         self._loop = loop
         self._random = random
         self._waiting: list[Callable[[], None]] = []
         self._asked = False
-        self.longest = 0
-        """Most messages that ever waited at once."""
+        self._most = most
+        self.over: int | None = None
+        """Messages that waited when they were too many; None when they never were."""
 
     def __call__(self, serve: Callable[[], None]) -> None:
         """Serve some time soon. Called on the loop."""
         self._waiting.append(serve)
-        self.longest = max(self.longest, len(self._waiting))
+        if len(self._waiting) > self._most():
+            self.over = len(self._waiting)
         if not self._asked:
             self._asked = True
             self._loop.call_soon(self._slot)

@@ -202,7 +202,7 @@ def _damage(damage: Damage, sample: Sample, random: Random, folder: Path) -> tup
         damage(folder, sample, random)
         end = look(folder, sample)
         if damage in LOST and (end, opens(folder)) != (f"named {LOST[damage][0]}", LOST[damage][1]):
-            end = f"{end}; opening it: {opens(folder) or 'as if nothing had happened'}"
+            end = f"not told apart: {end}; opening it raises {opens(folder) or 'nothing'}"
     shutil.rmtree(folder)
     return damage.__name__, end
 

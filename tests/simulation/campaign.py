@@ -4,10 +4,12 @@
     make campaign SIZE=full      ten times that; its figures go into docs/campaign.md
 
 Each part is cut into chunks that a few processes work through. A failing seed prints the command
-that repeats it alone.
+that repeats it alone. With `--kept FILE` each finished chunk is written down, and a campaign that
+was broken off goes on from there.
 """
 
 import argparse
+import json
 import os
 import resource
 import subprocess
@@ -48,6 +50,11 @@ class Size(NamedTuple):
     planted: int | None
     """Picked by the date; None for all."""
     records: tuple[int, ...]
+
+    def times(self, share: float) -> "Size":
+        """A part of it; planted bugs and long runs stay."""
+        counts = (self.memory, self.sqlite, self.cuts, self.kills, self.damages)
+        return Size(*(int(count * share) for count in counts), self.planted, self.records)
 
 
 SIZES = {
@@ -185,24 +192,58 @@ def _cpu() -> float:
     return sum(used.ru_utime + used.ru_stime for used in map(resource.getrusage, whose))
 
 
-def run(work: Iterable[Chunk]) -> dict[str, Found]:
+class Tally:
+    """What the parts have found so far, told as it comes."""
+
+    def __init__(self, todo: Iterable[Chunk], kept: Path | None) -> None:
+        self.parts: dict[str, Found] = {}
+        self._left = Counter(str(given[0]) for _, given in todo)
+        self._kept = kept
+
+    def add(self, key: str, found: Found) -> None:
+        """A chunk is done."""
+        self._count(found)
+        if self._kept is not None:
+            with self._kept.open("a") as file:
+                file.write(json.dumps([key, vars(found)]) + "\n")
+
+    def known(self) -> set[str]:
+        """Count what an earlier campaign kept; the keys of its chunks."""
+        if self._kept is None or not self._kept.exists():
+            return set()
+        kept = [json.loads(line) for line in self._kept.read_text().splitlines()]
+        for _, found in kept:
+            counters = {name: Counter(found[name]) for name in ("crashes", "notes")}
+            self._count(Found(**{**found, **counters}))
+        return {key for key, _ in kept}
+
+    def _count(self, found: Found) -> None:
+        part = self.parts.setdefault(found.part, Found(found.part))
+        part.add(found)
+        self._left[found.part] -= 1
+        for broken in found.broken:
+            print(f"{found.part}: {_without_trace(broken)}", flush=True)
+        left = self._left[found.part]
+        if not left or self._left.total() % 20 == 0:
+            more = f", {left} of its chunks and {self._left.total()} in all to do" if left else ""
+            told = f"{part.tried} done, {len(part.broken)} broken{more}"
+            print(f"{found.part}: {told}", flush=True)
+
+
+def run(work: Iterable[Chunk], kept: Path | None = None) -> dict[str, Found]:
     """Work through the chunks; what each part found."""
-    parts: dict[str, Found] = {}
-    spawn = get_context("spawn")
+    todo = list(work)
+    tally = Tally(todo, kept)
+    known, spawn = tally.known(), get_context("spawn")
     with ProcessPoolExecutor(WORKERS, mp_context=spawn) as pool:
-        todo = list(work)
-        left = Counter(str(given[0]) for _, given in todo)
-        waiting: list[Future[Found]] = [pool.submit(_timed, *chunk) for chunk in todo]
+        waiting: dict[Future[Found], str] = {
+            pool.submit(_timed, *chunk): repr(chunk[1])
+            for chunk in todo
+            if repr(chunk[1]) not in known
+        }
         for done in as_completed(waiting):
-            found = done.result()
-            part = parts.setdefault(found.part, Found(found.part))
-            part.add(found)
-            left[found.part] -= 1
-            for broken in found.broken:
-                print(f"{found.part}: {_without_trace(broken)}", flush=True)
-            if not left[found.part]:
-                print(f"{found.part}: {part.tried} done, {len(part.broken)} broken", flush=True)
-    return parts
+            tally.add(waiting[done], done.result())
+    return tally.parts
 
 
 def _without_trace(broken: str) -> str:
@@ -217,19 +258,22 @@ def main() -> int:
     )
     parser.add_argument("--size", choices=SIZES, default="ci")
     parser.add_argument("--seed", type=int, default=0, help="another number, other lives")
+    parser.add_argument("--share", type=float, default=1.0, help="of the size, to try it out")
+    parser.add_argument("--kept", type=Path, help="write down and find again what is done")
     parser.add_argument("--page", type=Path, help="put the figures into this page")
     given = parser.parse_args()
     memory = Path("/dev/shm")
     if memory.is_dir() and "TMPDIR" not in os.environ:
         os.environ["TMPDIR"] = str(memory)
     began, today = time.monotonic(), datetime.now(UTC).date()
-    parts = run(chunks(SIZES[given.size], given.seed, today.toordinal()))
+    size = SIZES[given.size].times(given.share)
+    parts = run(chunks(size, given.seed, today.toordinal()), given.kept)
     died: Counter[str] = sum((found.crashes for found in parts.values()), Counter[str]())
     print(page.table(parts))
     print(page.crash_points(died))
     rare = [point for point in CRASH_POINTS if died[point] < EACH_POINT]
     broken = sum(len(found.broken) for found in parts.values())
-    if given.size == "full" and rare:
+    if given.size == "full" and given.share == 1.0 and rare:
         print(f"crash points hit fewer than {EACH_POINT} times: {', '.join(rare)}")
         broken += len(rare)
     if given.page is not None:
