@@ -53,8 +53,11 @@ class Size(NamedTuple):
 
     def times(self, share: float) -> "Size":
         """A part of it; planted bugs and long runs stay."""
-        counts = (self.memory, self.sqlite, self.cuts, self.kills, self.damages)
-        return Size(*(int(count * share) for count in counts), self.planted, self.records)
+        return self._replace(
+            memory=int(self.memory * share), sqlite=int(self.sqlite * share),
+            cuts=int(self.cuts * share), kills=int(self.kills * share),
+            damages=int(self.damages * share),
+        )  # fmt: skip
 
 
 SIZES = {
@@ -213,8 +216,8 @@ class Tally:
             return set()
         kept = [json.loads(line) for line in self._kept.read_text().splitlines()]
         for _, found in kept:
-            counters = {name: Counter(found[name]) for name in ("crashes", "notes")}
-            self._count(Found(**{**found, **counters}))
+            found["crashes"], found["notes"] = Counter(found["crashes"]), Counter(found["notes"])
+            self._count(Found(**found))
         return {key for key, _ in kept}
 
     def _count(self, found: Found) -> None:
