@@ -24,7 +24,7 @@ RECALLS = ("start", "call")
 RULES = ("approval", "router", "output", "strategy", "function")
 
 PLACES: Mapping[str, tuple[str, ...]] = {
-    "turn": (*OPENINGS, "decided"),
+    "turn": (*(kind for kind in OPENINGS if kind != "run_paused"), "decided"),
     "append.before": OPENINGS, "append.committed": OPENINGS, "append.told": OPENINGS,
     "model.before": CALLS, "model.in": CALLS, "model.after": CALLS,
     "tool.before": EFFECTS, "tool.in": EFFECTS, "tool.after": EFFECTS,
@@ -32,8 +32,9 @@ PLACES: Mapping[str, tuple[str, ...]] = {
     "recall.before": RECALLS, "recall.after": RECALLS,
     "probe.before": ("keyed", "once"), "probe.after": ("keyed", "once"),
 }  # fmt: skip
-"""turn: before a role decides. append.before, committed (nobody knows of it yet), told. before, in
-and after an effect; in: it has happened, the code that did it has not returned."""
+"""turn: before a role decides; none decides on a pause. append.before, committed (nobody knows of
+it yet), told. before, in and after an effect; in: it has happened, the code that did it has not
+returned."""
 
 SETTLED = ("model_answered", "model_failed", "tool_succeeded", "tool_failed", "rule_answered")
 """Outcomes that come while a process settles: a child stands still too, and a timeout is longer."""

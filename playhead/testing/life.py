@@ -13,8 +13,8 @@ from structlog.testing import capture_logs
 
 from playhead.actors.verdicts import append_event
 from playhead.agent import Agent
-from playhead.events.learning import MemoryStored
 from playhead.events.anchor import Mark, read_anchor
+from playhead.events.learning import MemoryStored
 from playhead.events.log import Log
 from playhead.events.memory_log import MemoryLog
 from playhead.events.sqlite_log import SqliteLog

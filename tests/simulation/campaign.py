@@ -158,7 +158,7 @@ def chunks(size: Size, seed: int, day: int) -> Iterator[Chunk]:
         yield reloads, ("reload", records)
     for name in _chosen(size.planted, day):
         yield plants, ("planted bugs", name)
-    for begin, count in _spans(first, size.sqlite, 250):
+    for begin, count in _spans(first + size.memory, size.sqlite, 250):
         mode = "liveness" if begin // 250 % 2 else "safety"
         yield lives, ("lives on SQLite", begin, count, "sqlite", mode)
     for begin, count in _spans(first, size.cuts, 50):
