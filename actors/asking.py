@@ -63,7 +63,8 @@ def ask(
         return [filled]
     asked = _request(state, step, choice, attempt, wait, request)
     over = over_limit(state, asked, beside)
-    cheaper = state.agent.budget.cheaper
+    budget = state.agent.budget
+    cheaper = budget.cheaper if budget.at_cap == "cheaper" else None
     if isinstance(over, LimitReached) and over.limit == "max_cost" and cheaper is not None:
         reason = f"{choice.target.model} would pass max_cost; {cheaper.model} does not"
         request = _rendered(state, step, cheaper, attempt)

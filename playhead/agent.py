@@ -7,6 +7,7 @@ from typing import Any, Generic, Literal, TypeAlias
 from pydantic import BaseModel, TypeAdapter
 from typing_extensions import TypeVar
 
+from playhead.bounds import check_money, check_plan_rules, check_request, check_rules
 from playhead.events.errors import UsageError
 from playhead.events.event import Block, Json
 from playhead.events.memory_rules import FactSchema, MemoryRules
@@ -22,7 +23,6 @@ from playhead.strategies import (
     StrategyRule,
     Task,
     agent_as_tool,
-    check_plan_rules,
     recorded_strategy,
 )
 from playhead.tools.groups import AnyTools, Toolset, chosen, every
@@ -109,6 +109,8 @@ class Agent(Generic[Out]):
             raise UsageError(msg)
         recorded_strategy(self.name, self.strategy, self.function)
         check_plan_rules(self.name, self.plan)
+        check_money(self.name, self.limits, self.budget, self.prices)
+        check_request(self.name, self.max_tokens, self.cache)
         check_rules(self.memory)
         _check_marks(self.server_tools)
 
@@ -221,18 +223,6 @@ class Agent(Generic[Out]):
         if self.output is None or self.output is str:
             return None
         return TypeAdapter(self.output).json_schema()
-
-
-def check_rules(rules: MemoryRules) -> None:
-    """Raise UsageError for thresholds that cannot be kept."""
-    least = {
-        "keep_turns": 1, "compress_at": 500, "clear_over": 200, "summary_tokens": 16, "recall": 0,
-    }  # fmt: skip
-    for name, lowest in least.items():
-        value = getattr(rules, name)
-        if value < lowest and (name, value) != ("compress_at", 0):
-            msg = f"MemoryRules({name}={value}): it must be at least {lowest}"
-            raise UsageError(msg)
 
 
 def check_namespace(spec: AgentSpec) -> None:

@@ -41,8 +41,11 @@ class Models:
         self._given = model
         self._base_url = base_url or os.environ.get("ANTHROPIC_BASE_URL")
         self._made: Model | None = None
-        self._endpoints = dict(endpoints or {})
-        self._made_endpoints: dict[str, Model] = {}
+        given = dict(endpoints or {})
+        self._made_endpoints = {
+            name: endpoint_model(where) for name, where in given.items() if isinstance(where, str)
+        }
+        self._endpoints: Mapping[str, Model | str] = given
 
     def of(self, agent: Agent[object]) -> Model:
         """What answers the agent. Raises ModelError when there is nothing to ask."""
@@ -57,11 +60,7 @@ class Models:
     def at(self, endpoint: str) -> Model | None:
         """What answers at a named endpoint; None for an unknown name."""
         given = self._endpoints.get(endpoint)
-        if given is None or not isinstance(given, str):
-            return given
-        if endpoint not in self._made_endpoints:
-            self._made_endpoints[endpoint] = endpoint_model(given)
-        return self._made_endpoints[endpoint]
+        return self._made_endpoints[endpoint] if isinstance(given, str) else given
 
     def check(self, agent: Agent[object], spec: AgentSpec) -> AgentSpec:
         """The agent as it will run here. Raises UsageError for an endpoint that nobody knows."""

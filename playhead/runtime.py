@@ -129,6 +129,7 @@ class Runtime(Switchboard, Remembering):
 
         Raises LogOwned, LogTooNew, LogDamaged and UsageError.
         """
+        models = Models(model, base_url, endpoints)
         self._telemetry = Telemetry(
             tracer_provider, meter_provider=meter_provider, alerts=alerts, content=trace_content
         )
@@ -144,7 +145,7 @@ class Runtime(Switchboard, Remembering):
         )
         self._hub = Hub()
         self._cast = Cast(
-            Models(model, base_url, endpoints),
+            models,
             Toolbox(Pins(self._log), secrets),
             Threads(max_sync_tools),
         )

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeAlias, get_args
 
 from playhead.events.errors import UsageError
-from playhead.events.plans import PlanRules, Strategy
+from playhead.events.plans import Strategy
 from playhead.events.spec import AgentSpec, ToolSpec
 from playhead.tools.tool import NAME, pinned
 
@@ -32,17 +32,6 @@ def recorded_strategy(name: str, strategy: object, function: Task | None) -> Cho
     known = ", ".join(("auto", *get_args(Strategy)))
     msg = f"agent {name!r}: strategy={strategy!r} is none of {known}, and no function"
     raise UsageError(msg)
-
-
-def check_plan_rules(name: str, rules: PlanRules) -> None:
-    """Raise UsageError for rules by which no plan could run."""
-    for field in ("max_steps", "concurrency", "proposals"):
-        if getattr(rules, field) < 1:
-            msg = f"agent {name!r}: PlanRules({field}=...) must be 1 or more"
-            raise UsageError(msg)
-    if (rules.review == "matches") != (rules.review_schema is not None):
-        msg = f'agent {name!r}: PlanRules(review="matches") and review_schema= go together'
-        raise UsageError(msg)
 
 
 def agent_as_tool(agent: AgentSpec, description: str) -> ToolSpec:

@@ -1,8 +1,11 @@
 """What bounds calls of one model, or of one endpoint: pure state, the time is an argument."""
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
+
+from playhead.events.errors import UsageError
 
 BREAKS = frozenset({
     "overloaded", "server_error", "timeout", "connection", "unreachable", "malformed_reply",
@@ -23,6 +26,14 @@ class RateLimit:
     """Input and output. A call counts for all that it may use, until it has ended."""
     seconds: float = 60.0
 
+    def __post_init__(self) -> None:
+        for name in ("requests", "tokens"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                msg = f"RateLimit({name}={value!r}): it must be 1 or more, or None"
+                raise UsageError(msg)
+        _check_seconds("RateLimit", self.seconds)
+
 
 @dataclass(frozen=True, slots=True)
 class BreakerRule:
@@ -30,6 +41,18 @@ class BreakerRule:
 
     failures: int = 5
     seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        if self.failures < 1:
+            msg = f"BreakerRule(failures={self.failures!r}): it must be 1 or more"
+            raise UsageError(msg)
+        _check_seconds("BreakerRule", self.seconds)
+
+
+def _check_seconds(what: str, seconds: float) -> None:
+    if not 0 < seconds < math.inf:
+        msg = f"{what}(seconds={seconds!r}): it must be a number above 0"
+        raise UsageError(msg)
 
 
 class Counted(Protocol):

@@ -1,11 +1,12 @@
 """Which model is asked: the table, the router, escalation, fallback; and that the log says why."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import BaseModel, field_validator
 
-from playhead import Agent, Retry, Route, RunNotFinished, Target, UsageError
+from playhead import Agent, Retry, Route, RunNotFinished, Runtime, Target, UsageError
 from playhead.events.errors import ModelError
 from playhead.events.guards import RuleAnswered
 from playhead.events.model_calls import ModelRequested
@@ -245,3 +246,11 @@ def test_a_forced_tool_choice_holds_for_the_first_request_of_a_step_only() -> No
         made.run(agent, "go")
     choices = [request.body.get("tool_choice") for request in model.requests]
     assert choices == [{"type": "any"}, None]
+
+
+def test_an_endpoint_in_words_that_nobody_understands_is_refused_before_the_log_is_opened(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(UsageError, match="endpoint 'ftp://a': write a URL"):
+        Runtime(tmp_path / "log.db", endpoints={"x": "ftp://a"})
+    assert not list(tmp_path.iterdir())
