@@ -3,22 +3,24 @@
 import os
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from playhead.actors.memory import recollect
 from playhead.actors.verdicts import append_event
 from playhead.events.errors import UsageError
-from playhead.events.event import Event
 from playhead.events.kinds import decode
-from playhead.events.learning import FactLearned, FactRetracted, Place
+from playhead.events.learning import (
+    FactLearned,
+    FactRetracted,
+    LearningsPromoted,
+    MemoryStored,
+    Place,
+)
 from playhead.events.log import Log, Reader
-from playhead.events.record import Record
+from playhead.influence import Influenced, influence
 from playhead.projections.facts import Fact, Facts, find_facts
-from playhead.projections.influence import Mark, spread
-from playhead.projections.run_state import RunState
 from playhead.projections.views import Views, views_path
 
 NAMESPACE = "default"
@@ -28,20 +30,13 @@ _folding = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class Influenced:
-    """A record that had used another one."""
-
-    run: str
-    seq: int
-    event: Event
-
-
-@dataclass(frozen=True, slots=True)
 class Retraction:
     """What was taken back, and what had used it."""
 
     facts: list[Place]
     influenced: list[Influenced]
+    memories: list[str]
+    """The memories stored from it: they are recalled no more."""
 
     @property
     def runs(self) -> list[str]:
@@ -71,53 +66,26 @@ def known(log: Reader, entity: str | None = None, as_of: int | None = None) -> l
         return find_facts(views.connection, entity, as_of)
 
 
-def influence(log: Reader, run: str, seq: int) -> list[Influenced]:
-    """What had used a record: in its run, and in the later runs of its session.
-
-    Raises UsageError for a record that there is not.
-    """
-    if not 1 <= seq <= log.head(run).seq:
-        msg = f"run {run} has the records 1 to {log.head(run).seq}: there is no record {seq}"
-        raise UsageError(msg)
-    marks: set[Mark] = {(run, seq)}
-    touched: list[Influenced] = []
-    reached = {run}
-    for each in _runs_from(log, run):
-        first = next(_records(log, each), None)
-        past = getattr(first and first.event, "past", None)
-        if each != run and (past is None or past.run not in reached):
-            continue
-        reached.add(each)
-        state = RunState(each, recollect(log, each, 0).past)
-        found = spread(state, _records(log, each), marks)
-        touched += [Influenced(each, record.seq, record.event) for record in found]
-    return touched
-
-
 def retract(log: Log, run: str, seq: int, reason: str = "") -> Retraction:
-    """Take back a record: a fact, or what facts derive from. Raises UsageError."""
+    """Take back a record: a fact, a memory, or what they derive from. Raises UsageError."""
     touched = influence(log, run, seq)
-    facts = [Place(run=t.run, seq=t.seq) for t in touched if isinstance(t.event, FactLearned)]
-    itself = next(_records(log, run, seq - 1), None)
-    if itself is not None and isinstance(itself.event, FactLearned):
-        facts.insert(0, Place(run=run, seq=seq))
-    others = [t for t in touched if not isinstance(t.event, FactLearned)]
+    itself = Influenced(run, seq, decode(next(log.read(run, seq - 1, seq)), log.body).event)
+    gone = [t for t in (itself, *touched) if isinstance(t.event, FactLearned | MemoryStored)]
+    facts = [Place(run=t.run, seq=t.seq) for t in gone if isinstance(t.event, FactLearned)]
+    memories = [t.event.id for t in gone if isinstance(t.event, MemoryStored)]
+    others = [t for t in touched if not isinstance(t.event, FactLearned | MemoryStored)]
     event = FactRetracted(
-        run=run, seq=seq, reason=reason, facts=tuple(facts),
+        run=run, seq=seq, reason=reason, facts=tuple(facts), memories=tuple(memories),
         influenced=tuple(Place(run=t.run, seq=t.seq) for t in others),
     )  # fmt: skip
     append_event(log, event, time.time_ns() // 1000, namespace=NAMESPACE)
-    return Retraction(facts, others)
+    return Retraction(facts, others, memories)
 
 
-def _records(log: Reader, run: str, after: int = 0) -> Iterator[Record]:
-    return (decode(row, log.body) for row in log.read(run, after))
-
-
-def _runs_from(log: Reader, run: str) -> Iterator[str]:
-    """The run, and those that began after it."""
-    begun = False
-    for stream in log.streams():
-        begun = begun or stream.id == run
-        if begun and stream.kind == "run":
-            yield stream.id
+def promote(log: Log, run: str, reason: str = "") -> None:
+    """Let what a fork has learned and stored count for everybody. Raises UsageError."""
+    stream = log.stream(run)
+    if stream is None or stream.parent_seq is None:
+        msg = f"run {run} is no fork: what it has learned counts already"
+        raise UsageError(msg)
+    append_event(log, LearningsPromoted(run=run, reason=reason), time.time_ns() // 1000)

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping
 
 from playhead.events.log import Log
-from playhead.facts import Retraction, known, retract
+from playhead.facts import Retraction, known, promote, retract
 from playhead.memories import Memories, NewMemory
 from playhead.projections.facts import Fact
 from playhead.projections.recall_search import Memory, Ranking
 from playhead.recollection import BY_RANK
+from playhead.run_index import find_run
 
 
 class Remembering:
@@ -21,11 +22,21 @@ class Remembering:
         return known(self._log, entity, as_of)
 
     def retract(self, run: str, seq: int, reason: str = "") -> Retraction:
-        """Take back a record (a fact, a tool's result) and every fact that derives from it.
+        """Take back a record (a tool's result, a fact, a memory) and what derives from it.
+
+        That is every fact and every memory that was stored by somebody who had seen it.
 
         What had used it is in the answer. Raises UsageError for a record that there is not.
         """
         return retract(self._log, run, seq, reason)
+
+    def promote(self, run: str, reason: str = "") -> None:
+        """Let what a fork has learned and stored so far count, as any other run's does.
+
+        Until then it stays in the fork, and in the runs that the fork started. Raises UsageError
+        for a run that is no fork.
+        """
+        promote(self._log, find_run(self._log, run), reason)
 
     def remember(
         self,

@@ -1,27 +1,35 @@
 """Influence: what had used a record, folded run by run: replies that saw it, what they led to.
 
 A reply that saw it is influenced, so are the calls it wished, their results, a summary that covers
-it, the answer; and what saw those. What a user said later is not.
+it, the answer; and what saw those: runs that it started, memories and facts that were stored from
+it, runs that were told of them. What a user said later is not.
 """
 
 from collections.abc import Iterable, Iterator
+from typing import Any, cast
 
+from playhead.events.children import ChildFinished, ChildStarted
 from playhead.events.event import Event
-from playhead.events.kinds import OUTCOMES
-from playhead.events.learning import ContextCompressed, FactLearned
+from playhead.events.kinds import ENDINGS, OUTCOMES
+from playhead.events.learning import ContextCompressed, FactLearned, MemoryRecalled
 from playhead.events.model_calls import ModelRequested
 from playhead.events.record import Record
+from playhead.events.runs import RunStarted
+from playhead.events.tool_calls import ToolStarted, ToolSucceeded
 from playhead.projections.fold import fold
 from playhead.projections.run_state import RunState
 
 FOLLOWS = frozenset({
     "tool_requested", "tool_started", "step_finished", "answer_reached", "extraction_ended",
-    "run_finished",
+    "run_finished", "step_started", "child_started", "memory_stored",
 })  # fmt: skip
 """Kinds that are influenced by what decided them."""
 
 Mark = tuple[str, int]
 """(run, seq) of a record."""
+
+ANSWER = -1
+"""In place of a seq: whatever the run came to."""
 
 
 def spread(state: RunState, records: Iterable[Record], marks: set[Mark]) -> Iterator[Record]:
@@ -30,10 +38,40 @@ def spread(state: RunState, records: Iterable[Record], marks: set[Mark]) -> Iter
     `state` is the run's before its first record.
     """
     for record in records:
+        told = list(_told(state, record))
         fold(state, record)
-        if _used(state, record, record.event, marks):
+        if any(mark in marks for mark in told) or _used(state, record, record.event, marks):
             marks.add((state.run, record.seq))
+            if record.event.kind in ENDINGS:
+                marks.add((state.run, ANSWER))
             yield record
+
+
+def _told(state: RunState, record: Record) -> Iterator[Mark]:
+    """The records of other runs that a record tells its run of."""
+    match record.event:
+        case RunStarted(parent=parent) if parent is not None:
+            yield parent.run, parent.seq
+        case ChildFinished():
+            started = state.open[record.cause or 0].event
+            assert isinstance(started, ChildStarted)
+            yield started.run, ANSWER
+        case MemoryRecalled(memories=memories, facts=facts):
+            yield from ((memory.run, memory.seq) for memory in memories)
+            yield from ((fact.run, fact.seq) for fact in facts)
+        case ToolSucceeded(result=dict(result)):
+            intent = state.open[record.cause or 0].event
+            if isinstance(intent, ToolStarted) and intent.performer == "memory":
+                yield from _sources(result)
+        case _:
+            pass
+
+
+def _sources(result: dict[str, Any]) -> Iterator[Mark]:
+    """Where the memories that `recall` gave are from."""
+    for memory in cast("list[dict[str, str]]", result.get("memories", [])):
+        run, _, seq = memory["source"].rpartition(":")
+        yield run, int(seq)
 
 
 def _used(state: RunState, record: Record, event: Event, marks: set[Mark]) -> bool:

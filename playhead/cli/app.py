@@ -77,7 +77,7 @@ for command in (
 ):  # fmt: skip
     app.command()(command)
 memories = typer.Typer(help="What is remembered across runs.", rich_markup_mode=None)
-for about_memories in (recall.add, recall.search, facts.forget):
+for about_memories in (recall.add, recall.search, recall.promote, facts.forget):
     memories.command()(about_memories)
 app.add_typer(memories, name="memory")
 app.command("lint-tools")(lint.lint_tools)

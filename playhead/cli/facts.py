@@ -51,7 +51,7 @@ def forget(
     log: LogFile = None,
     json: Json = False,
 ) -> int:
-    """Take a record back, and every fact that derives from it; or recall a memory no more.
+    """Take a record back, and all facts and memories from it; or recall a memory no more.
 
     The record stays in the log. What had used it is listed: replies, calls, answers, later runs.
     """
@@ -61,12 +61,13 @@ def forget(
         out.print(f"memory {run} is not recalled any more")
         return exits.OK
     with reading(log) as reader:
-        run = find(reader, run)
+        run = run if run.startswith("memory/") else find(reader, run)
     with Runtime(log_path(log), only_runs=()) as runtime:
         taken = runtime.retract(run, record, reason)
     if json:
         say_json({
             "facts": [fact.model_dump() for fact in taken.facts],
+            "memories": taken.memories,
             "runs": taken.runs,
             "influenced": [
                 {"run": each.run, "seq": each.seq, "kind": each.event.kind}
@@ -75,7 +76,8 @@ def forget(
         })  # fmt: skip
         return exits.OK
     used = f"{count(len(taken.influenced), 'record')} in {count(len(taken.runs), 'run')}"
-    out.print(f"{count(len(taken.facts), 'fact')} taken back; {used} had used it")
+    gone = f"{count(len(taken.facts), 'fact')} and {len(taken.memories)} remembered"
+    out.print(f"{gone} taken back; {used} had used it")
     for each in taken.influenced:
         out.print(f"  {each.run} {each.seq:4}  {each.event.kind}")
     return exits.OK

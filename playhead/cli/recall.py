@@ -1,12 +1,12 @@
-"""`memory add` and `memory search`: what a namespace remembers across runs."""
+"""`memory add`, `search` and `promote`: what a namespace remembers across runs."""
 
 from typing import Annotated
 
 import typer
 
 from playhead.cli import exits
-from playhead.cli.find import log_path, reading
-from playhead.cli.options import Json, LogFile
+from playhead.cli.find import find, log_path, reading
+from playhead.cli.options import Json, LogFile, RunId
 from playhead.cli.output import columns, moment, one_line, out, plain, say_json
 from playhead.events.errors import UsageError
 from playhead.projections.recall_search import Memory, Ranking
@@ -30,6 +30,23 @@ def add(
     """Have a namespace remember a text."""
     with Runtime(log_path(log), only_runs=()) as runtime:
         out.print(runtime.remember(text, namespace, importance=importance))
+    return exits.OK
+
+
+def promote(
+    run: RunId,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; it stands in the log.")] = "",
+    log: LogFile = None,
+) -> int:
+    """Let what a fork has learned count for everybody.
+
+    Facts and memories of a fork stay in it until then.
+    """
+    with reading(log) as reader:
+        run = find(reader, run)
+    with Runtime(log_path(log), only_runs=()) as runtime:
+        runtime.promote(run, reason)
+    out.print(f"what {run} has learned counts for everybody now")
     return exits.OK
 
 

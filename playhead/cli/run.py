@@ -58,6 +58,16 @@ def run(
         str | None,
         typer.Option(metavar="NAME", help="Go on from what was said in this session before."),
     ] = None,
+    namespace: Annotated[
+        str | None,
+        typer.Option(
+            "--namespace",
+            "-n",
+            metavar="NAME",
+            help="Whose memory it reads and writes.",
+            show_default="the agent's own",
+        ),
+    ] = None,
     max_steps: Annotated[
         int | None,
         typer.Option(
@@ -81,7 +91,9 @@ def run(
         chosen = replace(chosen, agent=replace(chosen.agent, model=LOCAL_MODEL))
     with Runtime(log_path(log), base_url=base_url, only_runs=()) as runtime:
         metadata = {**chosen.metadata, **_endpoint(base_url)}
-        started = runtime.start(chosen.agent, goal, session=session, metadata=metadata)
+        started = runtime.start(
+            chosen.agent, goal, session=session, metadata=metadata, namespace=namespace
+        )
         live = Live(started.id, log=log, quiet=json)
         return attend(runtime, live, log, _about(started.id, chosen, log), note)
 
