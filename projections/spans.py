@@ -17,11 +17,10 @@ from playhead.events.event import Event
 from playhead.events.forks import RunForked
 from playhead.events.guards import ApprovalDecided
 from playhead.events.kinds import ENDINGS, INTENTS, OUTCOMES
-from playhead.events.model_calls import ModelAnswered, ModelFailed, ModelRequested, address
+from playhead.events.model_calls import ModelAnswered, ModelRequested, address
 from playhead.events.record import Record
 from playhead.events.request import Request
 from playhead.events.runs import RunFinished, RunPaused, RunStarted
-from playhead.events.spec import Usage
 from playhead.events.steps import StepFailed, StepFinished, StepStarted
 from playhead.events.tool_calls import (
     ToolRequested,
@@ -34,24 +33,14 @@ from playhead.projections.span_data import (
     NANO,
     Attributes,
     SpanData,
-    begun,
     error_of,
     told_of,
 )
+from playhead.projections.span_effects import Effect, EffectSpans, Wish
 from playhead.projections.span_ids import Origin, origin_of, span_id
 
 Handlers: TypeAlias = Mapping[str, Sequence[str]]
 """Kind -> the roles that are shown it, in their order."""
-
-
-class _Open(NamedTuple):
-    """An effect under way."""
-
-    intent: Record
-    parent: int
-    name: str
-    prompt: str | None
-    """Only where content is captured."""
 
 
 class _Planning(NamedTuple):
@@ -63,13 +52,6 @@ class _Planning(NamedTuple):
     parent: int
 
 
-class _Wish(NamedTuple):
-    tool: str
-    use: str
-    arguments: Mapping[str, object] | None
-    """Only where content is captured."""
-
-
 class Trace:
     """One run's trace as it grows; `fold` takes in the next turn and gives the spans that ended."""
 
@@ -77,6 +59,7 @@ class Trace:
         "_addresses",
         "_base",
         "_content",
+        "_effects",
         "_handlers",
         "_held",
         "_input",
@@ -115,8 +98,9 @@ class Trace:
         self.root = span_id(self.run, first.seq, self.name, "run")
         self.conversation = self.started.session or self.run
         self._handlers, self._names, self._content = handlers, names, content
-        self._open: dict[int, _Open] = {}
-        self._wishes: dict[int, _Wish] = {}
+        self._effects = EffectSpans(self.run, self.conversation, names, content)
+        self._open: dict[int, Effect] = {}
+        self._wishes: dict[int, Wish] = {}
         self._addresses: dict[int, str] = {}
         self._plans: dict[str, _Planning] = {}
         self._parent: str | None = None
@@ -245,7 +229,7 @@ class Trace:
         if isinstance(event, ToolRequested):
             arguments = event.arguments if self._content else None
             use = event.use or f"{self.run}/{record.seq}"
-            self._wishes[record.seq] = _Wish(event.tool, use, arguments)
+            self._wishes[record.seq] = Wish(event.tool, use, arguments)
         elif isinstance(event, ApprovalDecided) and event.arguments is not None:
             wish = self._wishes.get(event.call)
             if wish is not None and self._content:
@@ -256,7 +240,8 @@ class Trace:
             parent = parent if planning is None else planning.span
             said = requests.get(record.seq) if self._content and requests else None
             prompt = None if said is None else span_content.prompt(said)
-            self._open[record.seq] = _Open(record, parent, self._effect_name(event), prompt)
+            wish = self._wishes[event.call] if isinstance(event, ToolStarted) else None
+            self._open[record.seq] = Effect(record, parent, prompt, wish)
 
     def _planned(self, record: Record) -> list[SpanData]:
         """The spans of planning that end with a record; a plan's beginning is remembered."""
@@ -295,89 +280,22 @@ class Trace:
         parent = self.first._replace(run=self._parent)
         return [(origin_of(parent).trace, span_id(self._parent, 1, self.name, "run"))]
 
-    def _effect_name(self, event: Event) -> str:
-        match event:
-            case ModelRequested(model=model):
-                return f"{semconv.CHAT} {model}"
-            case ToolStarted(call=call):
-                return f"{semconv.EXECUTE_TOOL} {self._wishes[call].tool}"
-            case _:
-                return semconv.EFFECTS.get(event.kind) or f"{semconv.PERFORM} {event.kind}"
-
     def _outcome(self, record: Record, spans: list[SpanData]) -> int | None:
         """The effect's span, now that it has ended; its id."""
         effect = self._open.pop(record.cause or 0, None)
         if effect is None:
             return None
-        intent, event = effect.intent, record.event
-        attributes: Attributes = {semconv.SEQ: intent.seq}
-        match intent.event:
-            case ModelRequested():
-                self._chat(intent.event, event, effect.prompt, attributes)
-            case ToolStarted():
-                self._tool(intent.event, event, attributes)
+        span = self._effects.span(effect, record)
+        spans.append(span)
+        match effect.intent.event, record.event:
+            case ToolStarted(call=call), ToolSucceeded():
+                del self._wishes[call]
+            case ModelRequested(), ModelAnswered(usage=usage):
+                self._input += usage.input_total
+                self._output += usage.output_tokens
             case _:
-                kind = intent.event.kind
-                attributes[semconv.OPERATION] = semconv.EFFECTS.get(kind, kind)
-        error, description = error_of(event)
-        if error is not None:
-            attributes[semconv.ERROR_TYPE] = error
-        span = span_id(self.run, intent.seq, effect.name, intent.actor)
-        spans.append(
-            SpanData(
-                effect.name, "client" if isinstance(intent.event, ModelRequested) else "internal",
-                span, effect.parent, begun(intent, record) * NANO, record.at * NANO, attributes,
-                failed=error is not None, description=description if self._content else None,
-            )
-        )  # fmt: skip
-        return span
-
-    def _chat(
-        self, asked: ModelRequested, outcome: Event, prompt: str | None, attributes: Attributes
-    ) -> None:
-        attributes[semconv.OPERATION] = semconv.CHAT
-        attributes[self._names.provider] = semconv.PROVIDER
-        attributes[semconv.REQUEST_MODEL] = asked.model
-        attributes[semconv.CONVERSATION] = self.conversation
-        attributes[semconv.ROUND] = asked.round
-        attributes[semconv.ATTEMPT] = asked.attempt
-        if asked.purpose != "step":
-            attributes[semconv.PURPOSE] = asked.purpose
-        if prompt is not None:
-            attributes[self._names.input_messages] = prompt
-        if isinstance(outcome, ModelAnswered):
-            attributes[semconv.RESPONSE_MODEL] = outcome.model
-            attributes[semconv.FINISH_REASONS] = (outcome.stop_reason,)
-            self._count(outcome.usage, attributes)
-            if self._content:
-                said = span_content.reply(outcome.content, outcome.stop_reason)
-                attributes[self._names.output_messages] = said
-        elif isinstance(outcome, ModelFailed) and outcome.status is not None:
-            attributes[semconv.HTTP_STATUS] = outcome.status
-
-    def _count(self, usage: Usage, attributes: Attributes) -> None:
-        read, written = usage.cache_read_input_tokens, usage.cache_creation_input_tokens
-        sent = usage.input_tokens + read + written
-        attributes[semconv.INPUT_TOKENS] = sent
-        attributes[semconv.OUTPUT_TOKENS] = usage.output_tokens
-        attributes[semconv.CACHE_READ] = read
-        attributes[semconv.CACHE_WRITE] = written
-        self._input += sent
-        self._output += usage.output_tokens
-
-    def _tool(self, started: ToolStarted, outcome: Event, attributes: Attributes) -> None:
-        wish = self._wishes[started.call]
-        attributes[semconv.OPERATION] = semconv.EXECUTE_TOOL
-        attributes[semconv.TOOL] = wish.tool
-        attributes[semconv.TOOL_TYPE] = "function"
-        attributes[semconv.TOOL_CALL] = wish.use
-        attributes[semconv.ATTEMPT] = started.attempt
-        if wish.arguments is not None:
-            attributes[semconv.TOOL_ARGUMENTS] = span_content.plain(wish.arguments)
-        if isinstance(outcome, ToolSucceeded):
-            del self._wishes[started.call]
-            if self._content:
-                attributes[semconv.TOOL_RESULT] = span_content.plain(outcome.result)
+                pass
+        return span.id
 
     def _end(self, last: Record) -> SpanData:
         attributes = self.attributes()
