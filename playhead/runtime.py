@@ -26,9 +26,10 @@ from playhead.agent import Agent, Out, check_namespace
 from playhead.alerts import Alerts
 from playhead.cast import Cast
 from playhead.command_desk import CommandDesk
-from playhead.events.errors import UsageError
+from playhead.events.errors import PlayheadError, UsageError
 from playhead.events.event import Block, Json
 from playhead.events.log import Log
+from playhead.events.program_logger import ProgramLogger
 from playhead.events.request import Model
 from playhead.events.runs import RunStarted
 from playhead.events.sqlite_log import SqliteLog
@@ -60,6 +61,8 @@ if TYPE_CHECKING:
     from playhead.inspector.server import Inspector
 
 DEFAULT_LOG = "playhead.db"
+
+program_log = ProgramLogger("playhead.runtime")
 
 
 def default_log() -> Path:
@@ -181,14 +184,26 @@ class Runtime(Switchboard, Remembering):
             raise
 
     def register(self, agent: Agent[Out]) -> None:
-        """Make an agent known: its open runs are taken up now."""
+        """Make an agent known: its open runs are taken up now.
+
+        One that cannot be (of a kind that this code does not know, or damaged) stays as it is, and
+        the program's log says why.
+        """
         for child in agent.agents:
             self.register(child)
         if not self._cast.add(agent):
             return
         for run in self._index.open_runs(agent.name):
             if self._only_runs is None or run in self._only_runs:
-                self._thread.call(partial(take_up, self._engine, run))
+                self._take_up(run)
+
+    def _take_up(self, run: str) -> None:
+        try:
+            self._thread.call(partial(take_up, self._engine, run))
+        except PlayheadError as error:
+            if self._only_runs is not None:  # it was asked for by its id
+                raise
+            program_log.error("run.parked", run=run, why=str(error))
 
     def watch(self, watcher: Watcher) -> None:
         """Have each turn of each run told to `watcher`, on the runtime's loop, once committed."""

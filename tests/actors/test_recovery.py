@@ -179,6 +179,20 @@ def _crash_once(log: MemoryLog, run: str) -> str:
         return made.status(run)
 
 
+def test_a_run_of_a_kind_not_known_here_stays_as_it_is_and_hinders_no_other() -> None:
+    agent = Agent(name="a", model=ScriptedModel(["one", "two"]))
+    log, run = cut_after("run_started", agent)
+    head = log.head(run)
+    row = list(log.read(run))[-1]
+    row = row._replace(seq=head.seq + 1, kind="of_a_later_day", origin="outside", cause=None)
+    row = row._replace(hash=row.computed_hash(head.hash))
+    log.submit(Append(run, head, (row,), {}), lambda _: None)
+    assert log.head(run).seq == row.seq
+    with Runtime(log, agents=[agent]) as made:
+        assert made.run(agent, "another").answer == "two"
+        assert log.head(run).seq == row.seq
+
+
 def test_a_message_for_a_parked_run_is_held_and_decided_when_it_is_taken_up() -> None:
     agent = an_agent(tool(write), WRITE, "ok")
     log, run = cut_after("tool_succeeded", agent)
