@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+from pydantic import BaseModel
 
 from playhead.agent import Agent
 from playhead.cli import exits
@@ -17,8 +19,11 @@ from playhead.cli.model import which_model
 from playhead.cli.options import BaseUrl, Json, LogFile
 from playhead.cli.output import count, facts, out, say_json
 from playhead.events.errors import PlayheadError
+from playhead.events.memory_rules import MemoryRules
 from playhead.events.owner import owner_of
-from playhead.events.spec import Limits, Retry
+from playhead.events.plans import PlanRules
+from playhead.events.routing import Budget
+from playhead.events.spec import Limits, LoopRules, Retry
 from playhead.events.version import VERSION
 from playhead.models import KEYS
 from playhead.projections.run_list import find_runs
@@ -51,6 +56,9 @@ VARIABLES: Mapping[str, tuple[str, str]] = {
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": ("", "the same, for traces alone"),
     "NO_COLOR": ("", "no colour on a terminal"),
 }
+WORDS = ("instructions", "description")
+"""What an agent is told, not how it is set."""
+
 SECRET = frozenset({*KEYS, EMBEDDER_KEY})
 ARGUMENTS = frozenset({
     "log", "agents", "model", "base_url", "redact", "watchers", "only_runs", "tracer_provider",
@@ -155,14 +163,24 @@ def _settings() -> Iterator[dict[str, Any]]:
         if name not in ARGUMENTS:
             yield {"name": f"Runtime({name}=)", "default": parameter.default}
     for field in fields(Agent):
-        if field.name in ("model", "max_tokens"):
+        if isinstance(field.default, str | int | bool) and field.name not in WORDS:
             yield {"name": f"Agent({field.name}=)", "default": field.default}
-    for model in (Limits, Retry):
+    for model in (Limits, Retry, LoopRules, PlanRules, MemoryRules, Budget):
         for name, info in model.model_fields.items():
-            yield {"name": f"{model.__name__}({name}=)", "default": info.default}
+            yield {
+                "name": f"{model.__name__}({name}=)",
+                "default": _plain(info.get_default(call_default_factory=True)),
+            }
+
+
+def _plain(default: object) -> object:
+    return default.model_dump(mode="json") if isinstance(default, BaseModel) else default
 
 
 def _setting_text(setting: dict[str, Any]) -> str:
-    default = "none" if setting["default"] is None else str(setting["default"])
+    default = setting["default"]
+    if isinstance(default, dict):
+        default = ", ".join(f"{name} {value}" for name, value in cast("Any", default).items())
+    default = "none" if default in (None, "") else str(default)
     what = f"; {setting['what']}" if "what" in setting else ""
     return f"{setting['now']} (default: {default}){what}" if setting.get("now") else default + what

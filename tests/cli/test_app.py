@@ -11,6 +11,10 @@ import pytest
 
 from playhead import Runtime
 from playhead.cli.doctor import ARGUMENTS, wal_bug
+from playhead.events.memory_rules import MemoryRules
+from playhead.events.plans import PlanRules
+from playhead.events.routing import Budget
+from playhead.events.spec import Limits, LoopRules, Retry
 from tests.cli.agents import HERE
 from tests.cli.conftest import Playhead
 
@@ -90,11 +94,14 @@ def test_a_reader_that_leaves_early_is_no_error(playhead: Playhead, folder: Path
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_doctor_names_every_setting_of_the_runtime(playhead: Playhead) -> None:
+def test_doctor_names_every_setting_of_the_runtime_and_of_the_rules(playhead: Playhead) -> None:
     settings = {s["name"]: s for s in json.loads(playhead("doctor", "--json").out)["settings"]}
     parameters = inspect.signature(Runtime).parameters
     for name in parameters.keys() - ARGUMENTS:
         assert settings[f"Runtime({name}=)"]["default"] == parameters[name].default
+    for rules in (Limits, Retry, LoopRules, PlanRules, MemoryRules, Budget):
+        assert {f"{rules.__name__}({name}=)" for name in rules.model_fields} <= settings.keys()
+    assert "warn 3, stop 5" in playhead("doctor").out
 
 
 def test_doctor_says_that_a_key_is_set_and_never_which(
