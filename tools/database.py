@@ -4,6 +4,7 @@ import os
 import sqlite3
 import time
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ from playhead.tools.tool import AnyTool, tool
 ROWS = 200
 SECONDS = 5.0
 CELL = 2_000
-"""Characters of one value."""
+"""Characters of one value that are shown."""
+
+LARGEST = 10_000_000
+"""Bytes of one value, within a query too: what SQLite makes is made in this process."""
 
 ALLOWED = (
     sqlite3.SQLITE_SELECT,
@@ -84,21 +88,21 @@ def _connect(file: Path) -> sqlite3.Connection:
 def _asked(db: sqlite3.Connection, sql: str, rows: int, seconds: float) -> Rows:
     deadline = time.monotonic() + seconds
     db.execute("PRAGMA query_only = ON")
+    db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST)
     db.set_progress_handler(lambda: time.monotonic() > deadline, 1_000)
     db.set_authorizer(_authorize)
     try:
         cursor = db.execute(sql)
-        found = cursor.fetchmany(rows + 1)
+        found = [[_cell(value) for value in row] for row in islice(cursor, rows + 1)]
     except sqlite3.OperationalError as error:
         if str(error) == "interrupted":
             msg = f"the query took longer than {seconds:g} s"
             raise ToolError(msg, hint="Ask for less: a WHERE, an index, a LIMIT.") from error
         raise _wrong(error) from error
-    except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
+    except (sqlite3.Error, sqlite3.Warning, ValueError, MemoryError) as error:
         raise _wrong(error) from error
     columns = [each[0] for each in cursor.description or ()]
-    shown = [[_cell(value) for value in row] for row in found[:rows]]
-    return Rows(columns=columns, rows=shown, more=len(found) > rows)
+    return Rows(columns=columns, rows=found[:rows], more=len(found) > rows)
 
 
 def _authorize(action: int, name: str | None, function: str | None, *_: object) -> int:
@@ -109,6 +113,9 @@ def _authorize(action: int, name: str | None, function: str | None, *_: object) 
 def _wrong(error: Exception) -> ToolError:
     if "not authorized" in str(error) or "prohibited" in str(error):
         return ToolError("only SELECT is allowed", hint="The database can be read, not changed.")
+    if isinstance(error, sqlite3.DataError):
+        msg = f"a value of the query is larger than {LARGEST} bytes"
+        return ToolError(msg, hint="Ask for a part of it: substr(), length(), fewer columns.")
     hint = "Mend the SQL; describe_database says the tables and columns."
     return ToolError(f"the query is wrong: {error}", hint=hint)
 

@@ -56,6 +56,20 @@ def test_a_query_that_takes_too_long_is_ended(shop: Path) -> None:
     assert "longer than" in failure_of(call(query(shop, seconds=0.05), sql=endless)).message
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT zeroblob(900000000)",
+        "SELECT hex(zeroblob(6000000))",
+        "WITH RECURSIVE c(x) AS (SELECT 'ab' UNION ALL SELECT x || x FROM c) SELECT x FROM c",
+    ],
+)
+def test_a_value_that_would_fill_our_memory_is_never_made(shop: Path, sql: str) -> None:
+    failed = failure_of(call(query(shop), sql=sql))
+    assert "larger than 10000000 bytes" in failed.message
+    assert "substr()" in str(failed.hint)
+
+
 def test_the_tables_are_described(shop: Path) -> None:
     assert "CREATE TABLE orders" in result_of(call(database_tools(shop)[0]))
 
