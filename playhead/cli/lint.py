@@ -56,7 +56,7 @@ def approve_tools(
     ] = False,
     log: LogFile = None,
 ) -> int:
-    """Show and accept MCP tools that wait for a person to look at them.
+    """Show and accept MCP tools that wait for a person.
 
     A tool is pinned at its first use. One that says something else later is refused, and one that
     speaks of tools which are not its server's. With any that were not accepted the exit code is 1.
