@@ -42,6 +42,10 @@ def replay(
     """
     with reading(log) as reader:
         run = find(reader, run)
+        last = reader.head(run).seq
+        if to is not None and to > last:
+            msg = f"run {run} has the records 1 to {last}: there is no record {to}"
+            raise UsageError(msg)
         report = replay_run(reader, run, to)
     if json:
         say_json(_replayed(report))

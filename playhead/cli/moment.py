@@ -13,6 +13,7 @@ from playhead.cli.telling import cut
 from playhead.events.errors import UsageError
 from playhead.events.kinds import decode
 from playhead.events.log import Reader
+from playhead.events.prices import PICODOLLARS
 from playhead.events.record import Record
 from playhead.projections.run_state import RunState
 from playhead.projections.snapshot import changes, snapshot
@@ -68,6 +69,12 @@ def _facts(state: RunState, found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     )
     for name, count, limit in used:
         yield name, f"{count:,}" if limit is None else f"{count:,} of {limit:,}"
+    if limits.max_cost is not None:
+        cost = spent.cost_at_most / PICODOLLARS
+        yield "cost", f"${cost:,.4f} of ${limits.max_cost:,.4f}"
+    if limits.max_seconds is not None:
+        passed = (state.at - state.first_at) / 1_000_000
+        yield "seconds", f"{passed:,.1f} of {limits.max_seconds:,g}"
     for call in state.calls.values():
         waits = ", waits for a person" if call.waits else ""
         yield f"call {call.seq}", f"{call.wish.tool}({call_text(call.arguments)}){waits}"

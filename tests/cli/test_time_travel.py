@@ -76,7 +76,9 @@ def test_the_state_at_a_record_and_what_it_changed(playhead: Playhead, run: str)
     told = playhead("show", run, "--at", "7").out
     assert "add(a=17, b=4)" in told
     assert max(map(len, told.splitlines())) <= 80
-    assert playhead("show", run, "--at", "99").code == 2
+    for command in (("show", run, "--at", "99"), ("replay", run, "--to", "99")):
+        said = playhead(*command)
+        assert (said.code, "there is no record 99" in said.err) == (2, True)
 
 
 def test_causes_lead_back_to_the_goal_and_forward_to_the_answer(

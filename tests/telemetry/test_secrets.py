@@ -157,9 +157,12 @@ def test_no_canary_reaches_any_sink(
     for command in (
         ["show", run, "--thoughts", "--full"], ["show", run, "--records", "--json"], ["runs"],
         ["why", run], ["metrics", "--prometheus"], ["metrics", "--json"],
-        ["export", run, "--to", str(tmp_path / "run.jsonl")],
+        ["show", run, "--at", "9", "--full"], ["causes", run, "9", "--forward"], ["tail", run],
+        ["context", run, "--why"], ["cost", run],
+        ["export", run, "-o", str(tmp_path / "run.jsonl")], ["export", run, "--redact"],
+        ["backup", str(tmp_path / "copy.db")],
     ):  # fmt: skip
-        main([*command, "--log", str(path)])
+        assert main([*command, "--log", str(path)]) == 0, command
         out, err = capsys.readouterr()
         sinks[" ".join(command)] = out + err
     log = SqliteReader(path)
@@ -171,6 +174,7 @@ def test_no_canary_reaches_any_sink(
             sinks[f"page {page}"] = client.get(page).text
     library.close()
     log.close()
+    assert (tmp_path / "run.jsonl").stat().st_size > 1000
     for file in tmp_path.iterdir():
         sinks[f"file {file.name}"] = file.read_bytes()
     assert "[redacted anthropic-key]" in str(sinks["spans"])
