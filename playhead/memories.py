@@ -132,10 +132,10 @@ class Memories(Recollection):
         seq = append_all(self._log, asking, _now(), namespace=namespace)
         try:
             vectors = unit_vectors(self._embedder, [text for _, text in texts])
-        except Exception as error:  # an embedder may be anybody's; the memory is stored already
-            said_of_it = str(error) if isinstance(error, EmbedError) else repr(error)
-            logger.warning("memory.not_embedded", namespace=namespace, error=said_of_it)
-            self._append_vectors(namespace, Embedded(error=said_of_it[:500]), seq)
+        except EmbedError as error:
+            logger.warning("memory.not_embedded", namespace=namespace, error=str(error))
+            told = str(error).encode("utf-8", "replace").decode()[:500]
+            self._append_vectors(namespace, Embedded(error=told), seq)
             return False
         self._append_vectors(namespace, Embedded(vectors=vectors), seq)
         return True

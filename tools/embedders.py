@@ -145,11 +145,19 @@ class EndpointEmbedder:
 def chosen_embedder(given: Embedder | str | None, secrets: Secrets) -> Embedder | None:
     """An embedder, or the one that words mean: those given, or $PLAYHEAD_EMBEDDER, or offline.
 
-    offline is None where it is not installed. Raises UsageError for words that mean none.
+    offline is None where it is not installed. Raises UsageError for words that mean none, and where
+    an embedder has no numpy to be compared with.
     """
-    if given is not None and not isinstance(given, str):
-        return given
-    words = given or os.environ.get("PLAYHEAD_EMBEDDER") or "offline"
+    chosen = given
+    if chosen is None or isinstance(chosen, str):
+        chosen = _meant(chosen or os.environ.get("PLAYHEAD_EMBEDDER") or "offline", secrets)
+    if chosen is not None and find_spec("numpy") is None:
+        msg = "vectors need numpy: pip install 'playhead[embeddings]'"
+        raise UsageError(msg)
+    return chosen
+
+
+def _meant(words: str, secrets: Secrets) -> Embedder | None:
     match words.split():
         case ["offline"]:
             return OfflineEmbedder() if find_spec("wordllama") is not None else None
@@ -164,15 +172,13 @@ def chosen_embedder(given: Embedder | str | None, secrets: Secrets) -> Embedder 
 
 def unit_vectors(embedder: Embedder, texts: Sequence[str]) -> str:
     """The texts' vectors as Embedded holds them. Raises EmbedError for what is no such thing."""
-    try:
-        np: Any = import_module("numpy")
-    except ImportError as error:
-        msg = "vectors need numpy: pip install 'playhead[embeddings]'"
-        raise UsageError(msg) from error
+    np: Any = import_module("numpy")  # it comes with the extra `embeddings`
     try:
         rows = np.asarray(embedder.embed(texts), dtype=np.float32)
-    except (ValueError, TypeError) as error:
-        msg = f"{embedder.name} gave no vectors of numbers: {error}"
+    except EmbedError:
+        raise
+    except Exception as error:  # whatever an embedder of the user's raises, or takes for a vector
+        msg = f"{embedder.name} gave no vectors: {type(error).__name__}: {error}"
         raise EmbedError(msg) from error
     if rows.shape != (len(texts), embedder.dimensions) or not np.isfinite(rows).all():
         wanted = f"{len(texts)} x {embedder.dimensions} finite numbers"
