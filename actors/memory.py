@@ -5,6 +5,7 @@ the same context at any time.
 """
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import ClassVar
 
 from playhead.actors import learning
@@ -35,6 +36,9 @@ from playhead.projections.fold import fold
 from playhead.projections.run_state import RunState
 from playhead.projections.step_state import Call
 from playhead.tools.calling import given_up
+
+TOGETHER = 50
+"""Records decoded before they are folded; one by one, each drives the other out of the cache."""
 
 
 class Memory(Role):
@@ -140,9 +144,10 @@ def _past(log: Reader, run: str) -> Past | None:
 
 
 def _folded(log: Reader, run: str, to: int | None, past: Context | None) -> RunState:
-    state = RunState(run, past)
-    for row in log.read(run, 0, to):
-        fold(state, decode(row, log.body))
+    state, rows = RunState(run, past), log.read(run, 0, to)
+    while records := [decode(row, log.body) for row in islice(rows, TOGETHER)]:
+        for record in records:
+            fold(state, record)
     return state
 
 

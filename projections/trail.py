@@ -73,8 +73,10 @@ class Trail:
 
     def add(self, tool: str, arguments: dict[str, Json], outcome: Event) -> None:
         """A call has ended."""
-        call = sha256(to_json([tool, sorted(arguments.items())])).digest()
-        answer = sha256(call + _said(outcome)).digest()
+        digest = sha256(to_json([tool, sorted(arguments.items())]))
+        call = digest.digest()
+        digest.update(_said(outcome))
+        answer = digest.digest()
         failed = not _went_well(outcome)
         self.tool = tool
         self._steps.append(Trod(call, answer, failed))
