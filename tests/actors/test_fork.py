@@ -174,7 +174,7 @@ def test_a_result_can_be_another_one(parent: tuple[MemoryLog, str]) -> None:
         fork = made.fork(run, None, Instead(results={first: 100}, allow=["order"]))
         assert answer(fork) == "100; 3; ordered tea"
     given = [r.event for r in records(log, fork.id) if isinstance(r.event, ToolSucceeded)]
-    assert given[0].result == 100
+    assert 100 in [event.result for event in given]  # two calls at once: either may end first
     assert replay(log, fork.id).matches
 
 
