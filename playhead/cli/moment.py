@@ -58,10 +58,23 @@ def _about(record: Record) -> str:
 
 
 def _facts(state: RunState, found: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    limits, spent = state.limits, state.spent
     yield "goal", state.run_started.goal
     for step in state.steps.values():
-        yield f"step {step.id}", f"round {step.round} of {limits.max_steps}"
+        yield f"step {step.id}", f"round {step.round} of {state.limits.max_steps}"
+    yield from _spent(state)
+    for call in state.calls.values():
+        waits = ", waits for a person" if call.waits else ""
+        yield f"call {call.seq}", f"{call.wish.tool}({call_text(call.arguments)}){waits}"
+    for seq, intent in state.open.items():
+        yield f"open {seq}", intent.event.kind
+    for name in ("plan", "facts", "stop", "paused", "held"):
+        if found.get(name):
+            yield name, _short(found[name])
+
+
+def _spent(state: RunState) -> Iterator[tuple[str, str]]:
+    """What was used, and of how much."""
+    limits, spent = state.limits, state.spent
     used = (
         ("model calls", spent.model_calls, limits.max_model_calls),
         ("tool calls", spent.tool_calls, limits.max_tool_calls),
@@ -75,14 +88,6 @@ def _facts(state: RunState, found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if limits.max_seconds is not None:
         passed = (state.at - state.first_at) / 1_000_000
         yield "seconds", f"{passed:,.1f} of {limits.max_seconds:,g}"
-    for call in state.calls.values():
-        waits = ", waits for a person" if call.waits else ""
-        yield f"call {call.seq}", f"{call.wish.tool}({call_text(call.arguments)}){waits}"
-    for seq, intent in state.open.items():
-        yield f"open {seq}", intent.event.kind
-    for name in ("plan", "facts", "stop", "paused", "held"):
-        if found.get(name):
-            yield name, _short(found[name])
 
 
 def _print_context(step: str, messages: list[Any], full: bool) -> None:
