@@ -10,6 +10,7 @@ from playhead.events.errors import UsageError
 from playhead.events.event import Json
 from playhead.events.spec import Effect, Retry
 from playhead.events.tool_policy import Cache, Rate, Sandbox
+from playhead.tools.nearest import nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +113,19 @@ TRANSIENT: tuple[type[BaseException], ...] = (ConnectionError, TimeoutError)
 
 def policy(name: str, options: ToolOptions) -> dict[str, Any]:
     """The options as fields of a ToolSpec. Raises UsageError for what fits no tool."""
+    for unknown in options.keys() - ToolOptions.__annotations__.keys():
+        close = nearest(unknown, ToolOptions.__annotations__)
+        msg = f"tool {name}: there is no option {unknown}=" + (f": {close}=?" if close else "")
+        raise UsageError(msg)
     effect = options.get("effect", "once")
     sandbox = options.get("subprocess", False)
     return {
         "timeout": _positive(name, "timeout", options.get("timeout", 60.0)),
         "probe": options.get("probe") is not None,
-        "sandbox": as_subprocess(sandbox).policy if sandbox else None,
+        "sandbox": _sandbox(name, as_subprocess(sandbox).policy) if sandbox else None,
         "retry": _retry(name, effect, options.get("retry")),
         "concurrency": _count(name, "concurrency", options.get("concurrency")),
-        "rate": options.get("rate"),
+        "rate": _rate(name, options.get("rate")),
         "cache": _cache(name, effect, options.get("cache", False)),
         "max_chars": _count(name, "max_chars", options.get("max_chars")),
         "when_empty": options.get("when_empty"),
@@ -130,6 +135,19 @@ def policy(name: str, options: ToolOptions) -> dict[str, Any]:
 def as_subprocess(given: bool | Subprocess) -> Subprocess:
     """`subprocess=True` is a Subprocess with every default."""
     return given if isinstance(given, Subprocess) else Subprocess()
+
+
+def _sandbox(name: str, sandbox: Sandbox) -> Sandbox:
+    for bound in ("memory_mb", "cpu_seconds", "files_mb", "processes"):
+        _count(name, f"Subprocess({bound})", getattr(sandbox, bound))
+    return sandbox
+
+
+def _rate(name: str, rate: Rate | None) -> Rate | None:
+    if rate is not None:
+        _count(name, "Rate(calls)", rate.calls)
+        _positive(name, "Rate(seconds)", rate.seconds)
+    return rate
 
 
 def _retry(name: str, effect: Effect, given: Retry | int | None) -> Retry | None:

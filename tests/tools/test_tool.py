@@ -183,38 +183,6 @@ def test_parameters_may_bear_the_names_of_pydantics_own_attributes() -> None:
     assert result_of(call(odd, schema="a", copy=1, model_dump="b")) == "a1b1"
 
 
-class Crm:
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    @tool(effect="read", max_chars=500)
-    def search(self, text: str, context: ToolContext) -> str:
-        """Search the contacts.
-
-        Args:
-            text: What to look for.
-        """
-        return f"{self.name}: {text} ({context.key})"
-
-
-def test_a_method_with_tool_above_it_is_a_tool_of_each_object() -> None:
-    one, other = Crm("one"), Crm("other")
-    assert result_of(call(one.search, text="ada")) == "one: ada (run:7)"
-    assert result_of(call(other.search, text="ada")) == "other: ada (run:7)"
-    assert list(one.search.spec.input_schema["properties"]) == ["text"]  # type: ignore[arg-type]
-    assert one.search.spec == other.search.spec
-    assert one.search.spec.max_chars == 500
-    assert by_name([one.search])["search"].spec.description == "Search the contacts."
-
-
-def test_a_method_without_its_object_is_no_tool_to_be_called() -> None:
-    context = ToolContext("run", 7)
-    assert Crm.search(Crm("one"), "ada", context) == "one: ada (run:7)"
-    for unbound in (Crm.search, tool(Thing.method, effect="read")):
-        with pytest.raises(UsageError, match="is a method: give an object's"):
-            by_name([unbound])
-
-
 def test_the_examples_of_a_docstring_are_told_to_the_model() -> None:
     @tool(effect="read")
     def rate(currency: str) -> float:
