@@ -15,7 +15,7 @@ from playhead.events.record import Record
 from playhead.events.runs import RunStarted
 from playhead.events.spec import AgentSpec, Usage
 from playhead.projections.pricing import at_most, cost_of, uncached
-from playhead.projections.targets import max_tokens, target_of
+from playhead.projections.targets import longest
 
 By: TypeAlias = Literal["run", "session", "agent", "step", "task", "model", "day"]
 
@@ -123,8 +123,7 @@ def _used(
     """What an attempt used, and whether that is only the most that it can have been."""
     if isinstance(end, ModelAnswered):
         return end.usage, False
-    target = target_of(agent, asked)
-    return at_most(end, max_tokens(agent, target)), not end.unbilled
+    return at_most(end, longest(agent, asked)), not end.unbilled
 
 
 def ledger(records: Iterable[Record]) -> Iterator[Line]:

@@ -24,7 +24,7 @@ from playhead.projections.plan import Plan
 from playhead.projections.plan_prompt import agent_of
 from playhead.projections.spending import Spent
 from playhead.projections.step_state import Call, Step, Stop
-from playhead.projections.targets import max_tokens, target_of
+from playhead.projections.targets import longest, target_of
 
 SILENT = ("tool", "plan")
 """Purposes of steps that are no part of what was said."""
@@ -207,9 +207,7 @@ class RunState:
 
     def longest(self, asked: model_calls.ModelRequested) -> int:
         """Tokens of the longest reply to a recorded request."""
-        if asked.purpose == "summary":
-            return self.agent.memory.summary_tokens
-        return max_tokens(self.agent, self.target(asked))
+        return longest(self.agent, asked)
 
     def target(self, asked: model_calls.ModelRequested) -> Target:
         """Whom a recorded request was for."""

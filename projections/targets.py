@@ -88,6 +88,13 @@ def max_tokens(agent: AgentSpec, target: Target) -> int:
     return target.max_tokens or agent.model.max_tokens
 
 
+def longest(agent: AgentSpec, asked: ModelRequested) -> int:
+    """Tokens of the longest reply to a recorded request."""
+    if asked.purpose == "summary":
+        return agent.memory.summary_tokens
+    return max_tokens(agent, target_of(agent, asked))
+
+
 def models(targets: Iterable[Target]) -> list[str]:
     """Their models, each once, in order."""
     return list(dict.fromkeys(target.model for target in targets))

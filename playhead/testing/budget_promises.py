@@ -14,7 +14,7 @@ from playhead.events.runs import RunStarted
 from playhead.events.spec import AgentSpec
 from playhead.events.tool_calls import ToolStarted
 from playhead.projections.pricing import at_most, cost_of
-from playhead.projections.targets import max_tokens, target_of
+from playhead.projections.targets import longest
 from playhead.testing.evidence import Evidence, Promise
 
 LIMITS = ("max_steps", "max_model_calls", "max_tool_calls", "max_tokens", "max_cost")
@@ -109,8 +109,7 @@ def _settled(
     if isinstance(ended, ModelAnswered):
         usage = ended.usage
     else:
-        target = target_of(agent, asked)
-        known = at_most(ended, max_tokens(agent, target))
+        known = at_most(ended, longest(agent, asked))
         if known is None:
             return Counter()  # the whole reservation counts as spent
         usage = known

@@ -39,6 +39,7 @@ def _views() -> Sequence[View]:
 def _tables(views: Views) -> dict[str, list[Any]]:
     # What FTS5 keeps in tables of its own depends on when it was written, not only on what.
     query = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type != 'shadow'"
+    query += " AND name NOT LIKE 'sqlite_%'"  # where things lie in a file is no content
     listed = views.connection.execute(query)
     names = [name for (name,) in listed.fetchall()]
     return {

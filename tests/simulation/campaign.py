@@ -128,6 +128,8 @@ def plants(part: str, name: str) -> Found:
     with tempfile.TemporaryDirectory(prefix="playhead-planted-") as folder:
         caught = planted.catch(name, Path(folder))
     found = Found(part, 1)
+    if name == planted.NOTHING:
+        return Found(part, 0, ["the catcher catches what is no bug"] if caught.caught else [])
     if caught.caught:
         found.notes[
             f"{name}: {caught.by}" + ("" if caught.seed is None else f" (seed {caught.seed})")
@@ -179,7 +181,8 @@ def _spans(first: int, total: int, step: int) -> Iterator[tuple[int, int]]:
 
 def _chosen(count: int | None, day: int) -> list[str]:
     names = planted.names()
-    return names if count is None else Random(day).sample(names, count)
+    chosen = names if count is None else Random(day).sample(names, count)
+    return [planted.NOTHING, *chosen]
 
 
 def _timed(work: Callable[..., Found], given: tuple[object, ...]) -> Found:

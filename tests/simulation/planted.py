@@ -18,6 +18,9 @@ PARTS = ("actors", "events", "projections", "tools", "playhead", "tests")
 SEEDS = 1000
 """A bug must be caught within so many."""
 
+NOTHING = "nothing"
+"""The name of a copy without a bug: where something is caught in it too, a catch says nothing."""
+
 CATCHERS = {
     "seeds": ("playhead.testing", "--seeds", str(SEEDS), "--mode", "liveness", "--most", "1"),
     "cuts": ("tests.crash.power_cuts", "--cuts", "200"),
@@ -46,6 +49,8 @@ def plant(name: str, folder: Path) -> Path:
     for part in PARTS:
         ignored = shutil.ignore_patterns("*.patch", "node_modules")
         shutil.copytree(ROOT / part, copy / part, symlinks=True, ignore=ignored)
+    if name == NOTHING:
+        return copy
     command = ("git", "apply", "-C1", "--whitespace=nowarn", str(FOLDER / f"{name}.patch"))
     done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -60,14 +65,19 @@ def catch(name: str, folder: Path) -> Caught:
         copy = plant(name, folder)
     except ValueError as error:
         return Caught(name, False, str(error), None)
-    catcher = re.findall(r"^Caught by: (\w+)", (FOLDER / f"{name}.patch").read_text(), re.M)[0]
-    command = (sys.executable, "-m", *CATCHERS[catcher])
+    command = (sys.executable, "-m", *CATCHERS[_catcher(name)])
     variables = os.environ | {"PYTHONPATH": str(copy)}
     done = subprocess.run(
         command, cwd=copy, env=variables, capture_output=True, text=True, check=False
     )
     shutil.rmtree(copy)
     return _read(name, done.returncode, done.stdout + done.stderr)
+
+
+def _catcher(name: str) -> str:
+    if name == NOTHING:
+        return "seeds"
+    return str(re.findall(r"^Caught by: (\w+)", (FOLDER / f"{name}.patch").read_text(), re.M)[0])
 
 
 def _read(name: str, code: int, printed: str) -> Caught:

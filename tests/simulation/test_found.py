@@ -15,9 +15,14 @@ from playhead.events.guards import ApprovalDecided
 from playhead.events.kinds import decode
 from playhead.events.log import Append, Done
 from playhead.events.memory_log import MemoryLog
+from playhead.events.memory_rules import MemoryRules
+from playhead.events.model_calls import ModelFailed, ModelRequested
+from playhead.events.record import Record
 from playhead.events.routing import Target
-from playhead.events.runs import CancelRequested, RunPaused, RunResumed
+from playhead.events.runs import CancelRequested, RunPaused, RunResumed, RunStarted
+from playhead.events.spec import Usage
 from playhead.events.version import VERSION
+from playhead.projections.ledger import ledger
 from playhead.testing import Scripted, ScriptedModel, call
 from playhead.testing.process import Process
 from playhead.testing.simulation import simulate
@@ -201,3 +206,30 @@ def test_a_pause_does_not_hide_the_bug_of_a_role_that_had_paused_the_run() -> No
     scene.before_taking_up(says(RunPaused(reason="a person")))
     state = recollect(scene.log, "run-1")
     assert state.paused == bug
+
+
+def test_a_summary_that_broke_off_is_billed_by_its_own_bound() -> None:
+    agent = Agent(name="a", model="m", memory=MemoryRules(summary_tokens=50), max_tokens=4096)
+    asked = ModelRequested(
+        step="main", round=1, attempt=1, model="m", request="", reserved_tokens=999,
+        purpose="summary",
+    )  # fmt: skip
+    failed = ModelFailed(
+        error="truncated", message="", retryable=True, usage=Usage(input_tokens=100)
+    )
+    bills = ledger(
+        [
+            Record(
+                "r",
+                1,
+                1,
+                "user",
+                "outside",
+                None,
+                RunStarted(goal="g", agent=agent.spec(), code=""),
+            ),
+            Record("r", 2, 1, "memory", "decided", 1, asked),
+            Record("r", 3, 1, "executor", "effect", 2, failed),
+        ]
+    )
+    assert [line.usage.output_tokens for line in bills] == [50]
