@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import ValidationError
 
 from playhead.events.driver import BUSY_MS
-from playhead.events.errors import LogTooNew, NotStorable
+from playhead.events.errors import LogError, LogTooNew, NotStorable
 from playhead.events.event import Event
 from playhead.events.kinds import KINDS, encode, stored_kind
 
@@ -155,6 +155,12 @@ class Inbox:
             try:
                 connection.execute("PRAGMA synchronous = full")
                 self._prepare(connection)
+            except sqlite3.DatabaseError as error:
+                connection.close()
+                if isinstance(error, sqlite3.OperationalError):  # somebody has it for a moment
+                    raise
+                msg = f"{self._path}: {error}: move that file away; what waited in it is lost"
+                raise LogError(msg) from error
             except BaseException:
                 connection.close()
                 raise

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -136,46 +137,48 @@ class Runtime(Switchboard, Remembering):
         self._telemetry = Telemetry(
             tracer_provider, meter_provider=meter_provider, alerts=alerts, content=trace_content
         )
+        secrets = secrets or from_environment
+        chosen = chosen_embedder(embedder, secrets)
+        self._own_log = log is None or isinstance(log, str | Path)
         self._log: Log = (
             SqliteLog(log or default_log(), durability)
             if log is None or isinstance(log, str | Path)
             else log
-        )
-        self._own_log = self._log is not log
-        secrets = secrets or from_environment
-        self._memories = Memories(
-            self._log, chosen_embedder(embedder, secrets), redactor_of(redact)
-        )
-        self._hub = Hub()
-        self._cast = Cast(
-            models,
-            Toolbox(Pins(self._log), secrets),
-            Threads(max_sync_tools),
         )
         self._max_open = max_open_runs
         self._drain_seconds = drain_seconds
         self._only_runs = only_runs
         self._closed = False
         self._inspectors: list[Inspector] = []
-        self._thread = LoopThread()
-        traffic = Traffic(max_model_calls, time.monotonic, rate_limits, breaker)
-        self._engine = self._thread.call(
-            lambda: self._cast.engine(
-                self._log, self._hub, traffic, self._thread.loop, redact, self._memories
+        with ExitStack() as undo:  # what fails here leaves neither a lock nor a thread behind
+            if self._own_log:
+                undo.callback(self._log.close)
+            self._memories = Memories(self._log, chosen, redactor_of(redact))
+            undo.callback(self._memories.close)
+            self._hub = Hub()
+            toolbox = Toolbox(Pins(self._log), secrets)
+            self._cast = Cast(models, toolbox, Threads(max_sync_tools))
+            self._index = RunIndex(self._log)
+            self._thread = LoopThread()
+            undo.callback(self._thread.close)
+            traffic = Traffic(max_model_calls, time.monotonic, rate_limits, breaker)
+            self._engine = self._thread.call(
+                lambda: self._cast.engine(
+                    self._log, self._hub, traffic, self._thread.loop, redact, self._memories
+                )
             )
-        )
-        self._index = RunIndex(self._log)
-        self._engine.watchers += [
-            self._index.committed,
-            *watchers,
-            *self._telemetry.watchers(self._log),
-            self._hub.committed,
-        ]
-        self._desk = (
-            CommandDesk(self._log.path, self._log, self._serve)
-            if isinstance(self._log, SqliteLog)
-            else None
-        )
+            self._engine.watchers += [
+                self._index.committed,
+                *watchers,
+                *self._telemetry.watchers(self._log),
+                self._hub.committed,
+            ]
+            self._desk = (
+                CommandDesk(self._log.path, self._log, self._serve)
+                if isinstance(self._log, SqliteLog)
+                else None
+            )
+            undo.pop_all()
         try:
             for agent in agents:
                 self.register(agent)

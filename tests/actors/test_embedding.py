@@ -14,7 +14,8 @@ from fastapi.testclient import TestClient
 from opentelemetry import trace
 
 from docs.examples.fastapi_app import make_app, stock
-from playhead import Agent
+from playhead import Agent, Runtime
+from playhead.events.errors import LogError, UsageError
 from playhead.testing import ScriptedModel, call
 from tests.actors.agents import add, broken, runtime
 
@@ -68,3 +69,17 @@ def test_a_program_without_structlog_finds_nothing_of_ours_on_its_standard_outpu
         made.watch(broken)
         made.run(Agent(name="a", model=ScriptedModel(["x"])), "go")
     assert capsys.readouterr().out == ""
+
+
+def test_a_runtime_that_cannot_be_made_leaves_no_lock_and_no_thread_behind(tmp_path: Path) -> None:
+    log, inbox = tmp_path / "a.db", tmp_path / "a.db.inbox"
+    before = threading.active_count()
+    with pytest.raises(UsageError, match="no embedder"):
+        Runtime(log, embedder="what is none")
+    inbox.write_bytes(b"no database at all" * 100)
+    with pytest.raises(LogError, match=r"a\.db\.inbox: .* move that file away"):
+        Runtime(log)
+    assert threading.active_count() == before
+    inbox.unlink()
+    with Runtime(log):
+        pass
