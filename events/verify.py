@@ -81,6 +81,8 @@ class _Check:
         self._anchor = anchor
         self._report = report
         self._heads: dict[str, Head] = {}
+        self._counts: dict[str, int] = {}
+        """Run -> its own records."""
         self._mark = Mark()
         self._move = last_move(reader)
         self._base = base_of(self._move)
@@ -117,6 +119,7 @@ class _Check:
             what = f"run {row.run} record {row.seq} (position {row.position}) was altered"
             yield Problem("altered", f"{what}: its hash does not fit", *where)
         self._heads[row.run] = Head(row.seq, row.hash)
+        self._counts[row.run] = self._counts.get(row.run, 0) + 1
 
     def _begin(self, row: Stored) -> Head:
         stream = self._reader.stream(row.run)
@@ -174,6 +177,8 @@ class _Check:
             if stream.id not in self._heads:
                 what = f"run {stream.id} is missing: the log names it, but has none of its records"
                 yield Problem("missing_run", what, stream.id)
+        if self._move is None:
+            yield from self._lookups()
         anchor, end = self._anchor, self._report.end
         if anchor is None and end:
             what = "there is no anchor: whether the log has lost its tail cannot be said"
@@ -185,6 +190,14 @@ class _Check:
                 "an old copy)"
             )
             yield Problem("lost_tail", what, position=end + 1)
+
+    def _lookups(self) -> Iterator[Problem]:
+        """Each run's records are found by its name too: a damaged index hides them in silence."""
+        for run, count in self._counts.items():
+            found = sum(row.run == run for row in self._reader.read(run))
+            if found != count:
+                what = f"run {run}: it has {count} records, and looking it up finds {found}"
+                yield Problem("unreadable", f"{what}: an index of the file is damaged", run)
 
 
 def _is_redacted(row: Stored) -> bool:

@@ -41,14 +41,18 @@ SETTLED = ("model_answered", "model_failed", "tool_succeeded", "tool_failed", "r
 
 PHASES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "running": {place: PLACES[place] for place in PLACES if not place.startswith("probe")},
-    "recovery": {place: PLACES[place] for place in (*list(PLACES)[:4], *list(PLACES)[-2:])},
+    "recovery": {
+        place: tuple(kind for kind in PLACES[place] if kind != "approval_decided")
+        for place in (*list(PLACES)[:4], *list(PLACES)[-2:])
+    },
     "shutdown": {
         **dict.fromkeys(("append.before", "append.committed", "append.told"), SETTLED),
         **{"model.after": ("step",), "tool.in": EFFECTS, "tool.after": EFFECTS},
     },
 }
-"""Where a process may die in each phase. What arrives during a shutdown is held, so that no role
-is visited then, and only effects that are under way come to their end."""
+"""Where a process may die in each phase. Nobody approves in the first moment. What arrives during a
+shutdown is held, so that no role is visited then, and only effects that are under way come to their
+end."""
 
 CRASH_POINTS: tuple[str, ...] = tuple(
     f"{phase}:{place}:{kind}"
@@ -61,15 +65,15 @@ SELDOM = ("tool.", "rule.", "probe.", "recall.")
 """Places that few lives come to: many plans name some of them, so that enough die there."""
 
 USUAL: Mapping[str, Collection[str]] = {
-    "running": ("run_started", "model_answered", "decided", "step", "run_resumed"),
+    "running": ("run_started", "model_answered", "decided", "step"),
     "recovery": ("run_resumed", "model_failed", "tool_failed", "rule_answered"),
     "shutdown": ("model_answered",),
 }
 """Kinds that many lives come to; most plans look for the others only."""
 
 SCARCE = frozenset({
-    "tool_outcome_unknown", "child_finished", "run_paused", "approval_decided", "time_reached",
-    "summary", "extraction", "model_failed", "approval", "output",
+    "tool_outcome_unknown", "child_finished", "approval_decided", "time_reached", "summary",
+    "extraction", "output", "function",
 })  # fmt: skip
 """Kinds that hardly any process lives to see, if others kill it first: some plans look for these
 only.
@@ -82,9 +86,11 @@ def draw_plan(random: Random, mix: "Mix", *, first: bool, stops: bool) -> dict[s
         return {}
     if random.random() < 0.65:
         scarce = random.random() < 0.5
+        only = random.choice((None, None, "recovery", "shutdown" if stops else None))
         return {
             f"{phase}:{place}:{kind}": 1
             for phase, places in PHASES.items()
+            if only in (None, phase)
             for place in [random.choice(list(places)[: random.choice((4, 99))])]
             for kind in places[place]
             if kind not in USUAL[phase] and (kind in SCARCE or not scarce or phase == "recovery")

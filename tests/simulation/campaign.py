@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -37,6 +37,9 @@ from tests.simulation import page, planted
 WORKERS = 2
 EACH_POINT = 20
 """In the full size, at least so many processes must have died at each crash point."""
+
+MOST_MORE = 100_000
+"""So many more lives at most are lived until they have."""
 
 
 class Size(NamedTuple):
@@ -167,11 +170,15 @@ def chunks(size: Size, seed: int, day: int) -> Iterator[Chunk]:
         yield cuts, ("power cuts", begin, count)
     for begin, count in _spans(first, size.kills, 50):
         yield kills, ("real kills", begin, count)
-    for begin, count in _spans(first, size.memory, 500):
-        mode = "liveness" if begin // 500 % 2 else "safety"
-        yield lives, ("lives in memory", begin, count, "memory", mode)
+    yield from _lives_in_memory(first, size.memory)
     for begin, count in _spans(first, size.damages, 100):
         yield damages, ("damaged files", begin, count)
+
+
+def _lives_in_memory(first: int, total: int) -> Iterator[Chunk]:
+    for begin, count in _spans(first, total, 500):
+        mode = "liveness" if begin // 500 % 2 else "safety"
+        yield lives, ("lives in memory", begin, count, "memory", mode)
 
 
 def _spans(first: int, total: int, step: int) -> Iterator[tuple[int, int]]:
@@ -213,15 +220,15 @@ class Tally:
             with self._kept.open("a") as file:
                 file.write(json.dumps([key, vars(found)]) + "\n")
 
-    def known(self) -> set[str]:
-        """Count what an earlier campaign kept; the keys of its chunks."""
+    def known(self, wanted: set[str]) -> set[str]:
+        """Count what an earlier campaign kept of the chunks with these keys; which it has."""
         if self._kept is None or not self._kept.exists():
             return set()
         kept = [json.loads(line) for line in self._kept.read_text().splitlines()]
-        for _, found in kept:
+        for _, found in (line for line in kept if line[0] in wanted):
             found["crashes"], found["notes"] = Counter(found["crashes"]), Counter(found["notes"])
             self._count(Found(**found))
-        return {key for key, _ in kept}
+        return {key for key, _ in kept} & wanted
 
     def _count(self, found: Found) -> None:
         part = self.parts.setdefault(found.part, Found(found.part))
@@ -240,7 +247,7 @@ def run(work: Iterable[Chunk], kept: Path | None = None) -> dict[str, Found]:
     """Work through the chunks; what each part found."""
     todo = list(work)
     tally = Tally(todo, kept)
-    known, spawn = tally.known(), get_context("spawn")
+    known, spawn = tally.known({repr(chunk[1]) for chunk in todo}), get_context("spawn")
     with ProcessPoolExecutor(WORKERS, mp_context=spawn) as pool:
         waiting: dict[Future[Found], str] = {
             pool.submit(_timed, *chunk): repr(chunk[1])
@@ -250,6 +257,14 @@ def run(work: Iterable[Chunk], kept: Path | None = None) -> dict[str, Found]:
         for done in as_completed(waiting):
             tally.add(waiting[done], done.result())
     return tally.parts
+
+
+def _died(parts: Mapping[str, Found]) -> Counter[str]:
+    return sum((found.crashes for found in parts.values()), Counter[str]())
+
+
+def _rare(died: Counter[str]) -> list[str]:
+    return [point for point in CRASH_POINTS if died[point] < EACH_POINT]
 
 
 def _without_trace(broken: str) -> str:
@@ -274,10 +289,15 @@ def main() -> int:
     began, today = time.monotonic(), datetime.now(UTC).date()
     size = SIZES[given.size].times(given.share)
     parts = run(chunks(size, given.seed, today.toordinal()), given.kept)
-    died: Counter[str] = sum((found.crashes for found in parts.values()), Counter[str]())
+    for begin in range(0, MOST_MORE, 10_000):
+        if given.size != "full" or given.share < 1.0 or not _rare(_died(parts)):
+            break
+        first = given.seed * 1_000_000 + size.memory + size.sqlite + begin
+        for found in run(_lives_in_memory(first, 10_000), given.kept).values():
+            parts[found.part].add(found)
+    died, rare = _died(parts), _rare(_died(parts))
     print(page.table(parts))
     print(page.crash_points(died))
-    rare = [point for point in CRASH_POINTS if died[point] < EACH_POINT]
     broken = sum(len(found.broken) for found in parts.values())
     if given.size == "full" and given.share == 1.0 and rare:
         print(f"crash points hit fewer than {EACH_POINT} times: {', '.join(rare)}")

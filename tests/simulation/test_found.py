@@ -26,6 +26,7 @@ from playhead.projections.ledger import ledger
 from playhead.testing import Scripted, ScriptedModel, call
 from playhead.testing.process import Process
 from playhead.testing.simulation import simulate
+from tests.crash.bit_flips import damage_many
 from tests.simulation.scenes import Scene, dies, says
 
 
@@ -233,3 +234,9 @@ def test_a_summary_that_broke_off_is_billed_by_its_own_bound() -> None:
         ]
     )
     assert [line.usage.output_tokens for line in bills] == [50]
+
+
+def test_a_flipped_bit_in_an_index_that_hides_a_run_is_named() -> None:
+    ends, in_silence = damage_many(3_000_000, 10)
+    assert ends.total() == 10
+    assert in_silence == []
