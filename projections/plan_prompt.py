@@ -113,7 +113,7 @@ def first_words(goal: str, agent: AgentSpec, started: StepStarted, plan: Plan) -
         case "plan":
             told = list(_situation(agent, plan))
         case "reason" | "synthesize":
-            told = [f"The goal of the whole plan: {goal}"]
+            told = [f"The goal of the whole plan: {goal}", _outline(plan)]
             if started.problem is None:
                 told += [_input(name, value) for name, value in plan.inputs(started.step).items()]
             wanted = plan.wanted_as(started.step)
@@ -122,6 +122,11 @@ def first_words(goal: str, agent: AgentSpec, started: StepStarted, plan: Plan) -
         case _:
             told = []
     return ({"type": "text", "text": text} for text in told)
+
+
+def _outline(plan: Plan) -> str:
+    """The open plan: the same for all its steps, so that their requests begin alike."""
+    return "The plan:\n" + "\n".join(f"- {step.id}: {step.description}" for step in plan.steps)
 
 
 def _situation(agent: AgentSpec, plan: Plan) -> Iterator[str]:

@@ -60,6 +60,11 @@ def text_of(body: Mapping[str, Any]) -> str:
     return json.dumps(body["messages"], ensure_ascii=False)
 
 
+def task_of(body: Mapping[str, Any]) -> str:
+    """What the step is to reach: the last words of its first message."""
+    return str(body["messages"][0]["content"][-1]["text"])
+
+
 def planner(
     *plans: Steps | str, otherwise: Callable[[Mapping[str, Any]], Any] | None = None
 ) -> ScriptedModel:

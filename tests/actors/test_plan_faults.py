@@ -11,7 +11,7 @@ from playhead.events.runs import CancelRequested, MessageReceived, RunFailed
 from playhead.events.steps import OutputRejected, StepFailed, StepStarted
 from playhead.events.tool_calls import ToolRequested
 from playhead.testing import call
-from tests.actors.planning import agent_of, is_planning, requests_of, step, text_of, work
+from tests.actors.planning import agent_of, is_planning, requests_of, step, task_of, text_of, work
 from tests.actors.virtual import RUN, Play, of_kind
 
 tries: list[str] = []
@@ -216,7 +216,7 @@ def test_the_limits_hold_over_parallel_steps_and_a_step_has_a_share() -> None:
 def test_a_step_that_goes_on_for_ever_uses_up_its_own_share_and_not_the_others() -> None:
     def otherwise(body: Any) -> Any:
         again = call("work", name="again", given=len(body["messages"]), seconds=0.0)
-        return again if "do endless" in text_of(body) else "done"
+        return again if task_of(body) == "do endless" else "done"
 
     plan = [step("endless", tool="reason"), step("calm", tool="reason")]
     rules = {"on_failure": "fail"}

@@ -12,7 +12,15 @@ from playhead.events.plans import PlanProposed
 from playhead.events.steps import StepFinished, StepStarted
 from playhead.events.tool_calls import ToolRequested
 from playhead.testing.validity import invalid_request
-from tests.actors.planning import agent_of, entered, requests_of, result_of, step, text_of
+from tests.actors.planning import (
+    agent_of,
+    entered,
+    is_planning,
+    requests_of,
+    result_of,
+    step,
+    text_of,
+)
 from tests.actors.virtual import RUN, Play, of_kind
 
 MANY = {"max_steps": 40, "concurrency": 40}
@@ -162,7 +170,7 @@ def test_a_reasoning_step_gets_its_inputs_whole_and_its_list_is_fanned_out_over(
 
     def otherwise(body: Any) -> str:
         seen.append(text_of(body))
-        return '["x", "y"]' if "do names" in seen[-1] else "the end"
+        return '["x", "y"]' if len(seen) == 1 else "the end"
 
     play = Play(agent_of(plan, otherwise=otherwise)).start()
     assert '{\\"v\\":\\"a.0\\",\\"n\\":0}' in seen[0].replace('\\\\"', '\\"')
@@ -198,3 +206,18 @@ def test_every_request_of_a_plan_is_valid_and_says_what_the_step_needs() -> None
     assert "find out" in text_of(thinking.body)
     assert thinking.body["tools"]
     assert "tools" not in answering.body
+
+
+def test_who_thinks_for_a_plan_is_told_the_goal_and_the_open_plan_first() -> None:
+    plan = [
+        step("look"),
+        step("judge", tool="reason", depends_on=["look"]),
+        step("end", tool="synthesize", depends_on=["judge"]),
+    ]
+    agent = agent_of(plan)
+    Play(agent).start()
+    thinking = [r.body for r in requests_of(agent) if not is_planning(r.body)]
+    first, last = [body["messages"][0]["content"] for body in thinking]
+    assert first[:2] == last[:2], "so that the requests of a plan begin alike"
+    assert first[0]["text"].startswith("The goal of the whole plan: ")
+    assert first[1]["text"] == "The plan:\n- look: do look\n- judge: do judge\n- end: do end"

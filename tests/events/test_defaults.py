@@ -8,7 +8,7 @@ from playhead.events.spec import Usage
 KNOWN = {
     ("model_requested", 1): {
         "not_before": None, "reserved_cost": None, "task": "reasoning", "reason": "",
-        "endpoint": "", "fallbacks": 0, "purpose": "step",
+        "endpoint": "", "variant": 0, "fallbacks": 0, "purpose": "step",
     },
     ("model_answered", 1): {"request_id": None},
     ("model_failed", 1): {

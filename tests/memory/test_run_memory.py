@@ -10,7 +10,7 @@ from playhead import Agent, MemoryRules, RunNotFinished, Runtime, UsageError
 from playhead.actors.recalling import recall_due
 from playhead.actors.turn import Opening
 from playhead.events.learning import MemoryRecalled, MemoryStored, RecallRequested
-from playhead.events.runs import CancelRequested
+from playhead.events.runs import CancelRequested, MessageReceived
 from playhead.projections.fold import fold
 from playhead.projections.run_state import RunState
 from playhead.testing import ScriptedModel
@@ -137,3 +137,25 @@ def test_a_run_that_is_cancelled_while_it_recalls_ends() -> None:
             run.wait()
         assert "step_started" not in kinds(log, run.id)
         assert made.replay(run.id).matches
+
+
+def test_what_is_said_before_the_first_step_is_heard_by_it() -> None:
+    agent = assistant()
+    assert isinstance(agent.model, ScriptedModel)
+    with runtime(agent) as (made, log):
+        said: list[str] = []
+
+        def speak(state: RunState, together: Any) -> None:
+            if any(isinstance(r.event, RecallRequested) for r in together) and not said:
+                said.append(state.run)
+                engine = made._engine  # pyright: ignore[reportPrivateUsage]
+                engine.arrive(
+                    state.run, Opening(MessageReceived(text="Be brief."), "user", "outside")
+                )
+
+        made.watch(speak)
+        run = made.run(agent, "Go").run_id
+        order = kinds(log, run)
+        assert order.index("message_received") < order.index("step_started")
+        assert made.replay(run).matches
+    assert "Be brief." in str(agent.model.requests[0].body["messages"])
