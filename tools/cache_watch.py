@@ -16,6 +16,9 @@ from playhead.events.spec import Usage
 KEPT = 64
 """Pairs of agent and model whose last request is remembered."""
 
+NONE = "none: the entry had gone, or the endpoint keeps none"
+"""Said in place of a block where none differs."""
+
 SECONDS = 240.0
 """A request that comes so soon after another should find what that left; entries live 300."""
 
@@ -26,6 +29,8 @@ class _Seen(NamedTuple):
     held: int
     """Tokens that the cache held after it."""
     at: float
+    told: str
+    """The block that was named last in this run: the same one is not named again."""
 
 
 class Missed(NamedTuple):
@@ -50,19 +55,30 @@ class CacheWatch:
         """Take in a request that was answered; `now` in seconds of a monotonic clock."""
         key = (agent, request.model, request.endpoint)
         before = self._seen.pop(key, None)
-        read = usage.cache_read_input_tokens
-        held = read + usage.cache_creation_input_tokens
-        self._seen[key] = _Seen(run, request, held, now)
+        block = None if before is None else _missed(before, run, request, usage, now)
+        held = usage.cache_read_input_tokens + usage.cache_creation_input_tokens
+        told = before.told if before is not None and before.run == run else ""
+        self._seen[key] = _Seen(run, request, held, now, block or told)
         while len(self._seen) > KEPT:
             self._seen.popitem(last=False)
-        if before is None or not before.held or now - before.at > SECONDS:
+        if before is None or block is None or block == told:
             return None
-        same_talk = before.run == run and before.request.messages is request.messages
-        if read >= before.held or (not same_talk and read):
-            return None
-        if not same_talk and before.request.head == request.head:
-            return None  # another conversation, and what they share may be too short to be kept
-        return Missed(before.held, read, first_difference(before.request, request))
+        return Missed(before.held, usage.cache_read_input_tokens, block)
+
+
+def _missed(before: _Seen, run: str, request: Request, usage: Usage, now: float) -> str | None:
+    """The block that differs, or NONE; None if no hit was to be expected, or it came."""
+    if not before.held or now - before.at > SECONDS:
+        return None
+    read = usage.cache_read_input_tokens
+    same_talk = before.run == run and before.request.messages is request.messages
+    same_head = before.request.head == request.head
+    if read >= before.held or (not same_talk and read):
+        return None
+    if not same_talk and same_head:
+        return None  # another conversation, and what they share may be too short to be kept
+    # One talk only grows: nothing of a long run is read again for each request.
+    return NONE if same_talk and same_head else first_difference(before.request, request)
 
 
 def first_difference(before: Request, after: Request) -> str:
@@ -72,7 +88,7 @@ def first_difference(before: Request, after: Request) -> str:
         if old is None or old == new:
             continue
         return where or place
-    return "none: the entry had gone, or the endpoint keeps none"
+    return NONE
 
 
 def _blocks(request: Request) -> Iterator[tuple[str, Any]]:

@@ -1,4 +1,4 @@
-"""A cache that misses although it should hit: said once for each request, with the block's name."""
+"""A cache that misses although it should hit: said once a run, with the block's name."""
 
 from typing import Any
 
@@ -43,6 +43,15 @@ def test_an_endpoint_that_keeps_nothing_is_told_from_a_prefix_that_changed() -> 
     assert missed is not None
     assert (missed.expected, missed.read) == (2000, 0)
     assert missed.block.startswith("none: ")
+
+
+def test_the_same_block_is_named_once_a_run_and_again_in_the_next() -> None:
+    one, other = context(), context()
+    seen = watch(
+        ("r", one, WROTE, 0.0), ("r", one, NOTHING, 1.0), ("r", one, WROTE, 2.0),
+        ("r", one, NOTHING, 3.0), ("s", other, WROTE, 4.0), ("s", other, NOTHING, 5.0),
+    )  # fmt: skip
+    assert [missed is not None for missed in seen] == [False, True, False, False, False, True]
 
 
 def test_instructions_that_change_from_run_to_run_are_named() -> None:
