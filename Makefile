@@ -96,9 +96,9 @@ SIZE ?= ci
 SEED ?= 0
 
 .PHONY: campaign
-campaign: $(DEV_READY) ## Try to break it: crashes, power cuts, kills, damage (SIZE=ci|full SEED=0)
+campaign: $(DEV_READY) ## Try to break it: crashes, power cuts, kills, damage (SIZE=ci|full SEED=0 KEPT=file)
 	$(BIN)/python -m tests.simulation.campaign --size $(SIZE) --seed $(SEED) \
-	  $(if $(filter full,$(SIZE)),--page docs/campaign.md)
+	  $(if $(filter full,$(SIZE)),--page docs/campaign.md) $(if $(KEPT),--kept $(KEPT))
 
 .PHONY: kills
 kills: $(DEV_READY) ## Kill real processes around `once` and `keyed` tools (KILLS=200 SEED=0)

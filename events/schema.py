@@ -5,7 +5,7 @@ Plain SQL on purpose: it must run on every driver, and a released step never cha
 
 from pathlib import Path
 
-from playhead.events.driver import NOT_A_DATABASE, Connection, Driver
+from playhead.events.driver import NOT_A_DATABASE, Connection, Driver, Mode
 from playhead.events.errors import LogDamaged, LogError, LogTooNew
 from playhead.events.log import FORMAT
 
@@ -79,8 +79,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (FORMAT_1,)
 """MIGRATIONS[n] makes format n + 1 out of format n."""
 
 
-def found_format(driver: Driver, path: Path) -> int:
+def found_format(driver: Driver, path: Path, *, roll_back: bool = False) -> int:
     """The log format of the file at `path`, 0 when it is missing or empty; nothing is touched.
+
+    With `roll_back`, by the owner: what a power cut has torn while the file was made is undone.
 
     Raises LogTooNew for a newer format and LogError for a file that is no log.
     """
@@ -88,7 +90,9 @@ def found_format(driver: Driver, path: Path) -> int:
         return 0
     # Without a WAL nobody has it open: read it as immutable, so that not even a -shm appears.
     wal = path.with_name(path.name + "-wal")
-    connection = driver.connect(path, "ro", immutable=not wal.exists())
+    torn = roll_back and path.with_name(path.name + "-journal").exists()
+    mode: Mode = "rw" if torn else "ro"
+    connection = driver.connect(path, mode, immutable=not torn and not wal.exists())
     try:
         return check_format(connection, path)
     except driver.error as error:

@@ -51,7 +51,8 @@ class SqliteLog(SqliteReader):
             msg = f"cannot make a log at {path}: there is no folder {path.parent}"
             raise UsageError(msg)
         driver = driver_named(driver) if isinstance(driver, str) else driver
-        found_format(driver, path)  # a newer format is refused before anything is written
+        # A newer format is refused before anything is written.
+        found_format(driver, path, roll_back=True)
         owner = OwnerLock(path)
         try:
             store = _open_store(path, driver, durability, accept_loss)

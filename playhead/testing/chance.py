@@ -99,9 +99,9 @@ class ChanceModel:
         calls: list[Block] = [self._call(tools, "toolu_cut")] if tools else [cut]
         blank, empty = _text(" "), _text("")
         oddities: tuple[tuple[list[Block], str], ...] = (
-            (calls, "max_tokens"), (calls, "refusal"), ([], "end_turn"), ([thought], "end_turn"),
-            ([blank], "end_turn"), ([empty], "end_turn"), ([cut], "pause_turn"),
-            ([cut], "max_tokens"), ([cut], "refusal"),
+            (calls, "max_tokens"), (calls, "max_tokens"), (calls, "refusal"), ([], "end_turn"),
+            ([thought], "end_turn"), ([blank], "end_turn"), ([empty], "end_turn"),
+            ([cut], "pause_turn"), ([cut], "max_tokens"), ([cut], "refusal"),
         )  # fmt: skip
         return self._random.choice(oddities)
 

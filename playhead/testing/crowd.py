@@ -13,9 +13,10 @@ from playhead.events.prices import Price, Tier
 from playhead.events.routing import Budget, Target
 from playhead.events.spec import Limits, LoopRules, Retry, Threshold
 from playhead.testing.chance import ChanceModel
-from playhead.testing.crowd_tools import TOOLS
+from playhead.testing.crowd_tools import TOOLS, fire, pay, pay_now, transfer
 from playhead.testing.faults import Mix
 from playhead.tools.remembering import recall, remember
+from playhead.tools.tool import AnyTool
 
 
 class Weather(BaseModel):
@@ -31,6 +32,9 @@ class Animal(BaseModel):
     kind: str
     legs: int
 
+
+DOUBTFUL: tuple[AnyTool, ...] = (pay, pay_now, fire, transfer)
+"""Tools that may be cut off for good, or wait for people: some agents have little else."""
 
 SMALL = MemoryRules(compress_at=700, keep_turns=2, clear_over=300, summary_tokens=50)
 """So small a context that it is compressed every few rounds."""
@@ -62,6 +66,8 @@ def agents(random: Random, mix: Mix) -> list[Agent[object]]:
 
 def _agent(name: str, random: Random, mix: Mix) -> Agent[object]:
     tools = random.sample(TOOLS, random.choice((0, 2, 4, 6, len(TOOLS))))
+    if random.random() < 0.3:
+        tools = list(dict.fromkeys([*tools[:2], *random.sample(DOUBTFUL, 2)]))
     if random.random() < 0.4:
         tools = list(dict.fromkeys([*tools, remember, recall]))
     schemas = {tool.spec.name: tool.spec.input_schema for tool in tools}
@@ -104,7 +110,7 @@ def _strategy(random: Random) -> dict[str, Any]:
 
 def _routing(random: Random) -> dict[str, Any]:
     """Who is asked: mostly one model; else a table with a ladder, fallbacks, a router, a budget."""
-    if random.random() < 0.6:
+    if random.random() < 0.5:
         return {}
 
     def by_chance(goal: str) -> str:

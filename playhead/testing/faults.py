@@ -39,10 +39,13 @@ returned."""
 SETTLED = ("model_answered", "model_failed", "tool_succeeded", "tool_failed", "rule_answered")
 """Outcomes that come while a process settles: a child stands still too, and a timeout is longer."""
 
+LATER = ("approval_decided", "run_started")
+"""What people hardly ever do in the first moment of a process."""
+
 PHASES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "running": {place: PLACES[place] for place in PLACES if not place.startswith("probe")},
     "recovery": {
-        place: tuple(kind for kind in PLACES[place] if kind != "approval_decided")
+        place: tuple(kind for kind in PLACES[place] if kind not in LATER)
         for place in (*list(PLACES)[:4], *list(PLACES)[-2:])
     },
     "shutdown": {
@@ -50,9 +53,8 @@ PHASES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         **{"model.after": ("step",), "tool.in": EFFECTS, "tool.after": EFFECTS},
     },
 }
-"""Where a process may die in each phase. Nobody approves in the first moment. What arrives during a
-shutdown is held, so that no role is visited then, and only effects that are under way come to their
-end."""
+"""Where a process may die in each phase. What arrives during a shutdown is held, so that no role
+is visited then, and only effects that are under way come to their end."""
 
 CRASH_POINTS: tuple[str, ...] = tuple(
     f"{phase}:{place}:{kind}"
@@ -66,7 +68,7 @@ SELDOM = ("tool.", "rule.", "probe.", "recall.")
 
 USUAL: Mapping[str, Collection[str]] = {
     "running": ("run_started", "model_answered", "decided", "step"),
-    "recovery": ("run_resumed", "model_failed", "tool_failed", "rule_answered"),
+    "recovery": ("run_resumed", "model_failed"),
     "shutdown": ("model_answered",),
 }
 """Kinds that many lives come to; most plans look for the others only."""
@@ -84,16 +86,18 @@ def draw_plan(random: Random, mix: "Mix", *, first: bool, stops: bool) -> dict[s
     """`phase:place` or crash point -> the visit that kills; time will tell which comes first."""
     if random.random() >= mix.crash:
         return {}
-    if random.random() < 0.65:
+    if mix.scarce or random.random() < 0.65:
         scarce = random.random() < 0.5
-        only = random.choice((None, None, "recovery", "shutdown" if stops else None))
-        return {
+        only = random.choice((None, None, "recovery", "recovery", "shutdown" if stops else None))
+        beside = f"running:model.{random.choice(('before', 'in', 'after'))}"
+        plan = dict.fromkeys((f"{beside}:summary", f"{beside}:extraction"), 1) if scarce else {}
+        return plan | {
             f"{phase}:{place}:{kind}": 1
             for phase, places in PHASES.items()
             if only in (None, phase)
             for place in [random.choice(list(places)[: random.choice((4, 99))])]
             for kind in places[place]
-            if kind not in USUAL[phase] and (kind in SCARCE or not scarce or phase == "recovery")
+            if kind not in USUAL[phase] and (kind in SCARCE or not scarce or phase != "running")
         }
     after = () if first else ("recovery", "recovery")
     phase = random.choice(("running", *after, *(("shutdown",) * 3 if stops else ())))
@@ -107,6 +111,9 @@ def draw_plan(random: Random, mix: "Mix", *, first: bool, stops: bool) -> dict[s
 
 KINDS = ("crash", "model", "tool", "log", "clock", "people", "deploy", "role")
 """What `faults=` may name."""
+
+SCARCELY = "scarce"
+"""May be named too: every process is to die, and only where others hardly ever do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +143,8 @@ class Mix:
     """How much people interfere: commands a process, times six."""
     deploy: float = 0.0
     """That a process has lost a tool."""
+    scarce: bool = False
+    """Processes die only at places where others hardly ever do."""
     role_error: float = 0.0
     """That a role raises, at each visit."""
 
@@ -159,4 +168,6 @@ def draw(random: Random, kinds: Collection[str]) -> Mix:
     )  # fmt: skip
     if "crash" not in kinds or random.random() < 0.15:
         return mix
+    if SCARCELY in kinds:
+        return replace(mix, processes=random.randint(3, 5), crash=1.0, stop=0.5, scarce=True)
     return replace(mix, processes=random.randint(2, 5), crash=random.random() ** 0.5, stop=0.7)

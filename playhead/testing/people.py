@@ -19,7 +19,7 @@ from playhead.events.runs import (
 )
 from playhead.events.tool_calls import ToolFailed
 from playhead.events.version import VERSION
-from playhead.projections.approvals import open_approvals
+from playhead.projections.approvals import OpenApproval, open_approvals
 from playhead.projections.run_state import RunState
 from playhead.testing.faults import Mix
 from playhead.testing.inbox import SimulatedInbox
@@ -37,6 +37,8 @@ class People:
         self._sessions = random.random() < 0.4
         self._wanted = random.choice((1, 1, 2, MOST_RUNS))
         self.runs: list[str] = []
+        self._seen: list[tuple[str, OpenApproval]] = []
+        """(run, what somebody was asked there)."""
         self.inbox = SimulatedInbox()
 
     def plan(self, process: Process) -> None:
@@ -98,7 +100,8 @@ class People:
         if not runs or not process.alive:
             return
         run, random = self._random.choice(runs), self._random
-        act = random.choice((self._say, self._say, self._repeat_outcome, self._say_by_inbox))
+        acts = (self._say, self._say, self._repeat_outcome, self._say_by_inbox, self._approve_late)
+        act = random.choice(acts)
         process.ledger.note("people", act.__name__, run)
         act(process, run)
 
@@ -136,13 +139,24 @@ class People:
             if any(r.cause == row.seq and r.origin == "effect" for r in records):
                 process.engine.arrive(run, Opening(late, row.actor, "effect", row.seq))
 
+    def _approve_late(self, process: Process, run: str) -> None:
+        """Somebody agrees to what was asked a while ago."""
+        seen = [asked for where, asked in self._seen if where == run]
+        if seen:
+            asked = self._random.choice(seen)
+            decided = ApprovalDecided(call=asked.call, binding=asked.binding, approved=True)
+            process.tell(run, decided)
+
     def _jump(self, process: Process) -> None:
         process.skew += self._random.choice((-3_600_000_000, -50_000, 20_000_000, 86_400_000_000))
         process.ledger.note("clock jumps", process.skew)
 
     def _look_at_approvals(self, process: Process) -> None:
         for run in filter(process.log.stream, process.index.open_runs()):
-            self.decide(process, process.engine.state(run))
+            state = process.engine.state(run)
+            self._seen += [(run, asked) for asked in open_approvals(state)]
+            if self._random.random() < 0.8:
+                self.decide(process, state)
 
     def decide(self, process: Process, state: RunState) -> bool:
         """Approve or deny one call or plan that waits; now and then what was not asked about."""

@@ -8,7 +8,7 @@ from typing import cast
 
 from playhead.agent import Agent, Out
 from playhead.events.errors import PlayheadError, UsageError
-from playhead.testing.faults import KINDS
+from playhead.testing.faults import KINDS, SCARCELY
 from playhead.testing.life import Life, Mode, Storage, live
 
 TRACE_LINES = 60
@@ -95,7 +95,7 @@ def simulate(
 
     Raises UsageError. What it finds is in the report: `simulate(agent).check()` raises for it.
     """
-    strange = set(faults) - set(KINDS)
+    strange = set(faults) - {*KINDS, SCARCELY}
     if strange:
         msg = f"no faults {sorted(strange)}: choose from {', '.join(KINDS)}"
         raise UsageError(msg)

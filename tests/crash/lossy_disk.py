@@ -67,6 +67,11 @@ class LossyDisk(apsw.VFS):
     ) -> apsw.VFSFile:
         return LossyFile(self, name, flags)
 
+    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802
+        self.tick()
+        super().xDelete(filename, syncdir)
+        self.files.pop(filename, None)
+
     def tick(self) -> None:
         """Count an operation; the power may go before it."""
         anchor = self._anchor.read_bytes() if self._anchor.exists() else None
@@ -131,7 +136,9 @@ class LossyFile(apsw.VFSFile):
     ) -> None:
         self._disk = disk
         path = name.filename() if isinstance(name, apsw.URIFilename) else name
-        kept = flags[0] & (apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_WAL)
+        kept = flags[0] & (
+            apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_WAL | apsw.SQLITE_OPEN_MAIN_JOURNAL
+        )
         self._kept: Kept | None = None
         if path and kept:
             self._kept = disk.files.setdefault(path, Kept(None))

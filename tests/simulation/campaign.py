@@ -26,7 +26,7 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from playhead.testing.faults import CRASH_POINTS, KINDS
+from playhead.testing.faults import CRASH_POINTS, KINDS, SCARCELY
 from playhead.testing.life import Mode, Storage
 from playhead.testing.simulation import simulate
 from tests.crash.bit_flips import damage_many
@@ -39,7 +39,7 @@ EACH_POINT = 20
 """In the full size, at least so many processes must have died at each crash point."""
 
 MOST_MORE = 100_000
-"""So many more lives at most are lived until they have."""
+"""So many more lives at most, whose processes die only where hardly any do, until they have."""
 
 
 class Size(NamedTuple):
@@ -90,9 +90,10 @@ class Found:
         self.seconds += other.seconds
 
 
-def lives(part: str, first: int, count: int, storage: Storage, mode: Mode) -> Found:
-    """Simulated lives."""
-    report = simulate(None, count, first=first, log=storage, mode=mode, faults=KINDS)
+def lives(part: str, first: int, count: int, storage: Storage, mode: Mode, *more: str) -> Found:
+    """Simulated lives; `more`: kinds of faults beside the usual ones."""
+    faults = (*KINDS, *more)
+    report = simulate(None, count, first=first, log=storage, mode=mode, faults=faults)
     found = Found(part, report.seeds, crashes=report.crashes)
     found.broken = [report.told(life, again) for life, again in report.failed]
     found.notes.update(runs=report.runs, records=report.records, processes=report.processes)
@@ -175,10 +176,10 @@ def chunks(size: Size, seed: int, day: int) -> Iterator[Chunk]:
         yield damages, ("damaged files", begin, count)
 
 
-def _lives_in_memory(first: int, total: int) -> Iterator[Chunk]:
+def _lives_in_memory(first: int, total: int, *more: str) -> Iterator[Chunk]:
     for begin, count in _spans(first, total, 500):
         mode = "liveness" if begin // 500 % 2 else "safety"
-        yield lives, ("lives in memory", begin, count, "memory", mode)
+        yield lives, ("lives in memory", begin, count, "memory", mode, *more)
 
 
 def _spans(first: int, total: int, step: int) -> Iterator[tuple[int, int]]:
@@ -293,7 +294,7 @@ def main() -> int:
         if given.size != "full" or given.share < 1.0 or not _rare(_died(parts)):
             break
         first = given.seed * 1_000_000 + size.memory + size.sqlite + begin
-        for found in run(_lives_in_memory(first, 10_000), given.kept).values():
+        for found in run(_lives_in_memory(first, 10_000, SCARCELY), given.kept).values():
             parts[found.part].add(found)
     died, rare = _died(parts), _rare(_died(parts))
     print(page.table(parts))

@@ -27,6 +27,7 @@ from playhead.testing import Scripted, ScriptedModel, call
 from playhead.testing.process import Process
 from playhead.testing.simulation import simulate
 from tests.crash.bit_flips import damage_many
+from tests.crash.power_cuts import cut_power
 from tests.simulation.scenes import Scene, dies, says
 
 
@@ -240,3 +241,7 @@ def test_a_flipped_bit_in_an_index_that_hides_a_run_is_named() -> None:
     ends, in_silence = damage_many(3_000_000, 10)
     assert ends.total() == 10
     assert in_silence == []
+
+
+def test_a_log_whose_first_page_a_power_cut_has_torn_opens() -> None:
+    assert cut_power(5_000_175)[0] is None
