@@ -21,6 +21,9 @@ class Piece(NamedTuple):
     """The attempt failed: forget what it had streamed."""
 
 
+LOOK = 0.5
+"""Seconds of a wait: Python sees signals between two."""
+
 Item: TypeAlias = Record | Piece | None
 """None: the runtime is closing, nothing more comes."""
 
@@ -104,7 +107,10 @@ class Listening(Generic[T]):
             for record in self._recorded():
                 yield from sieve.take(record)
             while not sieve.ended:
-                yield from sieve.take(items.get())
+                try:
+                    yield from sieve.take(items.get(timeout=LOOK))
+                except queue.Empty:  # a Ctrl-C that came just before the wait is heard here
+                    continue
         finally:
             unsubscribe()
 

@@ -125,18 +125,28 @@ def _calls_end(records: list[Record], call: int) -> bool:
     )
 
 
+CUT_OFF = ("interrupted", "cancelled", "unstorable")
+"""Errors of attempts that may have been a request, or none."""
+
+
 def attempts_logged_are_requests_made(e: Evidence) -> Iterator[str]:
-    """An attempt that the model answered or failed was one request, and none was more."""
+    """An attempt that the model answered or failed was one request, and none was more.
+
+    What a resting endpoint refused (circuit_open) was none.
+    """
     made = Counter((a.run, a.seq) for a in e.ledger.asked)
     yield from (f"{attempt} was sent {n} times" for attempt, n in made.items() if n > 1)
     for run, records in e.records.items():
         for record in records:
             reached = isinstance(record.event, ModelAnswered) or (
                 isinstance(record.event, ModelFailed)
-                and record.event.error not in ("interrupted", "cancelled", "unstorable")
+                and record.event.error not in (*CUT_OFF, "circuit_open")
             )
+            rested = isinstance(record.event, ModelFailed) and record.event.error == "circuit_open"
             if reached and not made[run, record.cause or 0]:
                 yield f"{run} {record.seq}: no request was made for it"
+            if rested and made[run, record.cause or 0]:
+                yield f"{run} {record.seq}: its endpoint rested, and a request was made"
 
 
 EFFECT_PROMISES: tuple[Promise, ...] = (

@@ -1,8 +1,11 @@
 """Waiting for a run: whoever waits, and from whenever on, hears the same."""
 
+import _thread
 import asyncio
 import threading
 from typing import Any
+
+import pytest
 
 from playhead import Agent
 from playhead.projections.metrics import RunMetrics
@@ -33,3 +36,25 @@ def test_metrics_are_the_same_for_who_waits_from_the_start_the_middle_and_the_en
             counted.fold(record)
         assert first == in_the_middle.result(60).metrics == run.wait().metrics == counted
         assert (first.steps, first.tool_calls) == (3, 2)
+
+
+def test_a_ctrl_c_that_came_just_before_the_wait_for_a_record_is_heard() -> None:
+    """`interrupt_main` leaves what a signal leaves that comes too early: a mark, and no wake-up."""
+    asked = threading.Event()
+
+    async def script(_: dict[str, Any]) -> Any:
+        asked.set()
+        await asyncio.Event().wait()
+
+    agent = Agent(name="slow", model=ScriptedModel(script))
+    with runtime(agent) as (made, _):
+        run = made.start(agent, "Go")
+        assert asked.wait(60)
+        threading.Timer(0.2, _thread.interrupt_main).start()
+        give_up = threading.Timer(20, run.cancel)
+        give_up.start()
+        with pytest.raises(KeyboardInterrupt):
+            for _record in run.events():
+                pass
+        give_up.cancel()
+        run.cancel()
