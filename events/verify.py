@@ -6,6 +6,7 @@ Whoever can rewrite both the log and its anchor is out of scope.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import product
 from typing import Literal, NamedTuple, TypeAlias
 
 from pydantic_core import from_json
@@ -65,6 +66,10 @@ def verify(reader: Reader, anchor: Mark | None) -> Report:
     try:
         check = _Check(reader, anchor, report)
         for row in reader.follow():
+            if tuple(map(type, row)) not in WELL_FORMED:
+                what = f"the record after position {report.end}: a field is of another type"
+                report.problems.append(Problem("altered", what, position=report.end + 1))
+                return report
             for problem in check.record(row):
                 report.problems.append(problem)
             if len(report.problems) >= MANY:
@@ -73,6 +78,19 @@ def verify(reader: Reader, anchor: Mark | None) -> Report:
     except LogError as error:
         report.problems.append(Problem("unreadable", str(error), position=report.end + 1))
     return report
+
+
+def _well_formed() -> Iterator[tuple[type, ...]]:
+    """Types of a row's fields: a flipped bit may change them, whatever the schema says."""
+    none = type(None)
+    for cause, command, trace, bodies in product((int, none), *[(str, none)] * 3):
+        yield (
+            int, str, int, int, str, str, cause, bool, command, trace, str, int, bytes, bodies,
+            bytes,
+        )  # fmt: skip
+
+
+WELL_FORMED = frozenset(_well_formed())
 
 
 class _Check:

@@ -245,3 +245,9 @@ def test_a_flipped_bit_in_an_index_that_hides_a_run_is_named() -> None:
 
 def test_a_log_whose_first_page_a_power_cut_has_torn_opens() -> None:
     assert cut_power(5_000_175)[0] is None
+
+
+def test_verify_names_a_record_whose_field_a_flipped_bit_made_another_type() -> None:
+    ends, in_silence = damage_many(194, 1)  # its hash became NULL, and verify raised TypeError
+    assert in_silence == []
+    assert sum(ends.values()) == 1
