@@ -82,8 +82,10 @@ def verify(reader: Reader, anchor: Mark | None) -> Report:
 
 def _well_formed() -> Iterator[tuple[type, ...]]:
     """Types of a row's fields: a flipped bit may change them, whatever the schema says."""
-    none = type(None)
-    for cause, command, trace, bodies in product((int, none), *[(str, none)] * 3):
+    none: type = type(None)
+    number: tuple[type, type] = (int, none)
+    text: tuple[type, type] = (str, none)
+    for cause, command, trace, bodies in product(number, text, text, text):
         yield (
             int, str, int, int, str, str, cause, bool, command, trace, str, int, bytes, bodies,
             bytes,
