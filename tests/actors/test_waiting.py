@@ -2,6 +2,7 @@
 
 import _thread
 import asyncio
+import signal
 import threading
 from typing import Any
 
@@ -47,6 +48,7 @@ def test_a_ctrl_c_that_came_just_before_the_wait_for_a_record_is_heard() -> None
         await asyncio.Event().wait()
 
     agent = Agent(name="slow", model=ScriptedModel(script))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job may ignore it
     with runtime(agent) as (made, _):
         run = made.start(agent, "Go")
         assert asked.wait(60)
