@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from playhead.events.children import ChildStarted
 from playhead.events.errors import RedactedRun, UnknownRun, UsageError
-from playhead.events.forks import GivenResult, RunForked
-from playhead.events.kinds import ENDINGS, OUTCOMES, decode, seal
-from playhead.events.log import Append, Head, Log, Reader
+from playhead.events.kinds.child_runs import ChildStarted
+from playhead.events.kinds.codec import ENDINGS, OUTCOMES, decode, seal
+from playhead.events.kinds.forks import GivenResult, RunForked
+from playhead.events.kinds.runs import RunStarted
+from playhead.events.kinds.tool_calls import ToolStarted
+from playhead.events.log.contract import Append, Head, Log, Reader
 from playhead.events.record import Record, Stored
-from playhead.events.runs import RunStarted
-from playhead.events.spec import AgentSpec
-from playhead.events.tool_calls import ToolStarted
+from playhead.events.spec.agent import AgentSpec
 from playhead.events.version import VERSION
 
 NEAR = 32

@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TypeAlias
 
-from playhead.actors.executor import Executor
-from playhead.actors.memory import Memory, recall_session, recollect
-from playhead.actors.planner import Planner
-from playhead.actors.role import Role, RoleName
-from playhead.actors.tool import Tool
-from playhead.actors.turn import Opening, Turn
+from playhead.actors.engine.turn import Opening, Turn
+from playhead.actors.roles.executor import Executor
+from playhead.actors.roles.memory import Memory, recall_session, recollect
+from playhead.actors.roles.planner import Planner
+from playhead.actors.roles.role import Role, RoleName
+from playhead.actors.roles.tool import Tool
 from playhead.events.errors import LogDamaged, RedactedRun, UsageError
-from playhead.events.forks import RunForked
-from playhead.events.kinds import UnknownEvent, decode
-from playhead.events.log import Reader
+from playhead.events.kinds.codec import UnknownEvent, decode
+from playhead.events.kinds.forks import RunForked
+from playhead.events.kinds.runs import RunStarted
+from playhead.events.log.contract import Reader
 from playhead.events.record import GENESIS, Record
-from playhead.events.runs import RunStarted
-from playhead.projections.run_state import RunState
+from playhead.projections.state.run_state import RunState
 
 
 def cast() -> Mapping[RoleName, Role]:

@@ -3,29 +3,29 @@
 from playhead import Agent, Runtime, tool
 """
 
-from playhead.agent import Agent
-from playhead.alerts import Alert, Alerts
+from playhead.definition.agent import Agent
 from playhead.events.errors import PlayheadError, RunNotFinished, ToolError, UsageError
-from playhead.events.memory_rules import MemoryRules
-from playhead.events.plans import PlanRules
-from playhead.events.prices import Price
-from playhead.events.routing import Budget, Route, Target
-from playhead.events.spec import Limits, Retry
-from playhead.events.tool_policy import Cache, Rate
+from playhead.events.kinds.plans import PlanRules
+from playhead.events.spec.agent import Limits, Retry
+from playhead.events.spec.memory import MemoryRules
+from playhead.events.spec.prices import Price
+from playhead.events.spec.routing import Budget, Route, Target
+from playhead.events.spec.tool import Cache, Rate
 from playhead.events.version import VERSION as __version__  # noqa: N811 - the usual name
-from playhead.memories import NewMemory
-from playhead.projections.alert_rules import AlertRule
-from playhead.projections.recall_search import Ranking
-from playhead.redaction import Redactor
+from playhead.memory.store import NewMemory
+from playhead.projections.memory.search import Ranking
+from playhead.projections.metrics.alert_rules import AlertRule
 from playhead.run import Result, Run
 from playhead.runtime import Runtime
+from playhead.service.redaction import Redactor
+from playhead.telemetry.alerts import Alert, Alerts
 from playhead.tools.content import Document, Image
 from playhead.tools.context import Depends, OutcomeUnknown, Secret, ToolContext
-from playhead.tools.embedders import Embedder, EndpointEmbedder
 from playhead.tools.groups import group
-from playhead.tools.mcp_server import mcp
+from playhead.tools.mcp.server import mcp
+from playhead.tools.models.embedders import Embedder, EndpointEmbedder
+from playhead.tools.models.rate_limit import BreakerRule, RateLimit
 from playhead.tools.options import Subprocess
-from playhead.tools.rates import BreakerRule, RateLimit
 from playhead.tools.tool import tool
 
 __all__ = [

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from playhead.actors.fork import Changes, Cut, agent_of, cut_at, cut_before_result, fork_run
-from playhead.agent import Agent
+from playhead.definition.agent import Agent
+from playhead.definition.prices import prices_for
 from playhead.events.errors import UsageError
 from playhead.events.event import Json
-from playhead.events.forks import GivenResult
-from playhead.events.log import Log, Reader
-from playhead.events.spec import AgentSpec, Limits, LoopRules
-from playhead.prices import prices_for
+from playhead.events.kinds.forks import GivenResult
+from playhead.events.log.contract import Log, Reader
+from playhead.events.spec.agent import AgentSpec, Limits, LoopRules
 
 
 def new_run_id() -> str:

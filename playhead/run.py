@@ -6,18 +6,18 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol
 
-from playhead.agent import Out
+from playhead.definition.agent import Out
 from playhead.events.errors import UsageError
 from playhead.events.event import Block, Event, Json
-from playhead.events.guards import ApprovalDecided
-from playhead.events.plans import PlanStep
+from playhead.events.kinds.approvals import ApprovalDecided
+from playhead.events.kinds.plans import PlanStep
+from playhead.events.kinds.runs import CancelRequested, MessageReceived, RunPaused
 from playhead.events.record import Record
-from playhead.events.runs import CancelRequested, MessageReceived, RunPaused
-from playhead.events.spec import Status, Usage
-from playhead.hub import Listening, Piece
-from playhead.projections.approvals import OpenApproval
-from playhead.projections.metrics import RunMetrics
-from playhead.waiting import Ended
+from playhead.events.spec.agent import Status, Usage
+from playhead.projections.metrics.metrics import RunMetrics
+from playhead.projections.state.calls.approvals import OpenApproval
+from playhead.service.subscriptions import Listening, Piece
+from playhead.service.waiting import Ended
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

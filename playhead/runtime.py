@@ -17,43 +17,43 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from playhead.actors.engine import Watcher
+from playhead.actors.engine.engine import Watcher
+from playhead.actors.engine.recovery import take_up
+from playhead.actors.engine.turn import Opening
 from playhead.actors.fork import agent_of
-from playhead.actors.memory import recall_session
-from playhead.actors.recovery import take_up
 from playhead.actors.replay import ReplayReport, replay
-from playhead.actors.turn import Opening
-from playhead.agent import Agent, Out, check_namespace
-from playhead.alerts import Alerts
-from playhead.cast import Cast
-from playhead.command_desk import CommandDesk
+from playhead.actors.roles.memory import recall_session
+from playhead.assembly.engine import Cast
+from playhead.assembly.mcp_pins import Pins
+from playhead.assembly.models import Models
+from playhead.assembly.tools import Toolbox
+from playhead.definition.agent import Agent, Out, check_namespace
 from playhead.events.errors import PlayheadError, UsageError
 from playhead.events.event import Block, Json
-from playhead.events.log import Log
-from playhead.events.program_logger import ProgramLogger
-from playhead.events.request import Model
-from playhead.events.runs import RunStarted
-from playhead.events.sqlite_log import SqliteLog
-from playhead.events.store import Durability
+from playhead.events.kinds.runs import RunStarted
+from playhead.events.log.contract import Log
+from playhead.events.log.sqlite.log import SqliteLog
+from playhead.events.log.sqlite.store import Durability
+from playhead.events.logger import ProgramLogger
+from playhead.events.model_api import Model
 from playhead.events.version import VERSION
 from playhead.forking import NOTHING, Instead, begin_fork, new_run_id
-from playhead.hub import Hub
-from playhead.loop_thread import LoopThread
-from playhead.memories import Memories
-from playhead.models import Models
-from playhead.pins import Pins
-from playhead.redaction import redactor_of
-from playhead.remembering import Remembering
+from playhead.memory.api import Remembering
+from playhead.memory.store import Memories
 from playhead.run import Result, Run
-from playhead.run_index import RunIndex, find_run
-from playhead.switchboard import Switchboard, teller
-from playhead.telemetry import Telemetry
-from playhead.toolbox import Toolbox
+from playhead.service.inbox_worker import CommandDesk
+from playhead.service.loop_thread import LoopThread
+from playhead.service.redaction import redactor_of
+from playhead.service.run_control import Switchboard, teller
+from playhead.service.run_index import RunIndex, find_run
+from playhead.service.subscriptions import Hub
+from playhead.telemetry.alerts import Alerts
+from playhead.telemetry.setup import Telemetry
 from playhead.tools.context import Secrets, from_environment
-from playhead.tools.embedders import Embedder, chosen_embedder
-from playhead.tools.rates import BreakerRule, RateLimit
-from playhead.tools.traffic import Traffic
-from playhead.tools.workers import Threads
+from playhead.tools.execution.workers import Threads
+from playhead.tools.models.admission import Traffic
+from playhead.tools.models.embedders import Embedder, chosen_embedder
+from playhead.tools.models.rate_limit import BreakerRule, RateLimit
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider

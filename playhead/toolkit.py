@@ -3,17 +3,17 @@
 from playhead.toolkit import calculator, file_tools, fetch_tool
 """
 
-from playhead.tools.addresses import Guard
-from playhead.tools.calculator import calculator
-from playhead.tools.clock import current_time
-from playhead.tools.code import code_tools
-from playhead.tools.database import database_tools
-from playhead.tools.fetch import fetch_tool
-from playhead.tools.files import file_tools
-from playhead.tools.knowledge import search_kb_tool
-from playhead.tools.reading_on import read_result
-from playhead.tools.remembering import memory_tools, recall, remember
-from playhead.tools.web_search import Hit, SearchProvider, SearxNG, search_web_tool
+from playhead.tools.builtin.address_guard import Guard
+from playhead.tools.builtin.calculator import calculator
+from playhead.tools.builtin.clock import current_time
+from playhead.tools.builtin.code import code_tools
+from playhead.tools.builtin.database import database_tools
+from playhead.tools.builtin.fetch import fetch_tool
+from playhead.tools.builtin.files import file_tools
+from playhead.tools.builtin.knowledge_base import search_kb_tool
+from playhead.tools.builtin.memory import memory_tools, recall, remember
+from playhead.tools.builtin.web_search import Hit, SearchProvider, SearxNG, search_web_tool
+from playhead.tools.read_result import read_result
 
 __all__ = [
     "Guard",

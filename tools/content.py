@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from playhead.events.event import Block
-from playhead.tools.results import ResultRefused, clean_text
+from playhead.tools.result import ResultRefused, clean_text
 
 MEDIA = ("image/png", "image/jpeg", "image/gif", "image/webp")
 """What the Messages API takes."""

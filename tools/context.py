@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from playhead.events.event import Json
-from playhead.events.learning import MemoryRecalled
+from playhead.events.kinds.memory import MemoryRecalled
 
 Secrets: TypeAlias = Callable[[str], str | None]
 """From a secret's name to its value, None where there is none. Asked when a call is performed."""

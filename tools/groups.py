@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from playhead.events.errors import UsageError
-from playhead.tools.nearest import nearest
-from playhead.tools.reading_on import read_result
+from playhead.tools.read_result import read_result
 from playhead.tools.tool import AnyTool, by_name
+from playhead.tools.validation.did_you_mean import nearest
 
 
 @runtime_checkable

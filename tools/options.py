@@ -8,9 +8,9 @@ from typing import Any, TypeAlias, TypedDict
 
 from playhead.events.errors import UsageError
 from playhead.events.event import Json
-from playhead.events.spec import Effect, Retry
-from playhead.events.tool_policy import Cache, Rate, Sandbox
-from playhead.tools.nearest import nearest
+from playhead.events.spec.agent import Effect, Retry
+from playhead.events.spec.tool import Cache, Rate, Sandbox
+from playhead.tools.validation.did_you_mean import nearest
 
 
 @dataclass(frozen=True, slots=True)

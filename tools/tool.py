@@ -11,7 +11,7 @@ from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar, Unpack, get_args
 
 from playhead.events.errors import UsageError
 from playhead.events.event import Json
-from playhead.events.spec import Approval, Effect, ToolSpec
+from playhead.events.spec.agent import Approval, Effect, ToolSpec
 from playhead.tools.options import (
     TRANSIENT,
     ApprovalRule,
@@ -22,7 +22,7 @@ from playhead.tools.options import (
     as_subprocess,
     policy,
 )
-from playhead.tools.schema import Signature, read_signature
+from playhead.tools.signature import Signature, read_signature
 
 P = ParamSpec("P")
 R = TypeVar("R")

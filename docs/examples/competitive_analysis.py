@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from playhead import Agent, Limits, PlanRules, Run, Runtime, tool
-from playhead.events.routing import Target
-from playhead.projections.plan_graph import as_mermaid, as_text, drawn
+from playhead.events.spec.routing import Target
+from playhead.projections.plan.drawing import as_mermaid, as_text, drawn
 from playhead.testing import ScriptedModel
 
 GOAL = "Compare the five leading project planners: prices and reviews of each, a matrix, a summary."

@@ -6,9 +6,9 @@ python docs/examples/replay.py fx.db        (reads only; no key, no network)
 import sys
 
 from playhead.actors.replay import replay
-from playhead.events.kinds import decode
-from playhead.events.sqlite_log import SqliteReader
-from playhead.projections.timeline import timeline
+from playhead.events.kinds.codec import decode
+from playhead.events.log.sqlite.log import SqliteReader
+from playhead.projections.history.timeline import timeline
 
 
 def main(path: str) -> None:

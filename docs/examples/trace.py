@@ -9,8 +9,8 @@ Runtime sends its spans by itself. Either way it is the same tree with the same 
 
 import sys
 
-from playhead.events.sqlite_log import SqliteReader
-from playhead.telemetry import export_trace, otlp_provider
+from playhead.events.log.sqlite.log import SqliteReader
+from playhead.telemetry.setup import export_trace, otlp_provider
 
 
 def main(path: str, endpoint: str) -> None:

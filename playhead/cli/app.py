@@ -7,37 +7,37 @@ from typing import Annotated
 
 import typer
 
-from playhead.cli import (
+from playhead.cli.commands import (
+    approvals,
     backtest,
-    carry,
+    backup_archive,
     causes,
-    check,
-    compat,
+    check_compat,
+    context,
     cost,
     diff,
     doctor,
-    exits,
+    export_import,
+    export_trace,
     facts,
     fork,
-    housekeeping,
-    lint,
-    look,
     memory,
     metrics,
-    people,
     plan,
-    recall,
+    replay_verify,
     run,
+    send,
     serve,
+    show,
     tail,
-    tell,
-    trace,
+    tools,
     why,
-)  # fmt: skip
-from playhead.cli.output import err, out, plain
+)
+from playhead.cli.shared import exit_codes
+from playhead.cli.shared.output import err, out, plain
 from playhead.events.errors import LogError, PlayheadError
 from playhead.events.version import VERSION
-from playhead.program_log import log_to_stderr
+from playhead.telemetry.call_log import log_to_stderr
 
 LOG_LEVEL = "error"
 """Of the program's log, unless PLAYHEAD_LOG_LEVEL says another: what a run does is shown anyway."""
@@ -57,7 +57,7 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(epilog=exits.TABLE)
+@app.callback(epilog=exit_codes.TABLE)
 def playhead(
     version: Annotated[
         bool, typer.Option("--version", help="Say the version.", callback=_version, is_eager=True)
@@ -68,22 +68,22 @@ def playhead(
 
 
 for command in (
-    run.run, run.resume, tell.cancel, tell.pause, tell.send,
-    look.runs, look.show, memory.context, why.why, cost.cost, check.replay, check.verify,
-    doctor.doctor,
-    facts.facts, people.approvals, people.approve, people.deny, people.resolve, trace.export_trace,
-    fork.fork, backtest.backtest, diff.diff, causes.causes, tail.tail, carry.export,
-    metrics.metrics, serve.serve, housekeeping.backup, housekeeping.restore, housekeeping.archive,
+    run.run, run.resume, send.cancel, send.pause, send.send, show.runs, show.show, context.context,
+    why.why, cost.cost, replay_verify.replay, replay_verify.verify, doctor.doctor, facts.facts,
+    approvals.approvals, approvals.approve, approvals.deny, approvals.resolve,
+    export_trace.export_trace, fork.fork, backtest.backtest, diff.diff, causes.causes, tail.tail,
+    export_import.export, metrics.metrics, serve.serve, backup_archive.backup,
+    backup_archive.restore, backup_archive.archive,
 ):  # fmt: skip
     app.command()(command)
 memories = typer.Typer(help="What is remembered across runs.", rich_markup_mode=None)
-for about_memories in (recall.add, recall.search, recall.promote, facts.forget):
+for about_memories in (memory.add, memory.search, memory.promote, facts.forget):
     memories.command()(about_memories)
 app.add_typer(memories, name="memory")
-app.command("lint-tools")(lint.lint_tools)
-app.command("approve-tools")(lint.approve_tools)
-app.command("import")(carry.import_)
-app.command("check-compat")(compat.check_compat)
+app.command("lint-tools")(tools.lint_tools)
+app.command("approve-tools")(tools.approve_tools)
+app.command("import")(export_import.import_)
+app.command("check-compat")(check_compat.check_compat)
 
 app.add_typer(plan.plan, name="plan")
 
@@ -91,16 +91,18 @@ app.add_typer(plan.plan, name="plan")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
     try:
-        return app(arguments, prog_name="playhead", standalone_mode=False) or exits.OK
+        return app(arguments, prog_name="playhead", standalone_mode=False) or exit_codes.OK
     except typer.TyperException as mistake:
         context = getattr(mistake, "ctx", None)
-        return _tell(mistake.format_message(), exits.MISTAKE, getattr(context, "command_path", ""))
+        return _tell(
+            mistake.format_message(), exit_codes.MISTAKE, getattr(context, "command_path", "")
+        )
     except LogError as error:
-        return _tell(str(error), exits.LOG)
+        return _tell(str(error), exit_codes.LOG)
     except PlayheadError as error:
-        return _tell(str(error), exits.MISTAKE)
+        return _tell(str(error), exit_codes.MISTAKE)
     except (sqlite3.Error, OSError) as error:
-        return _tell(f"{type(error).__name__}: {error}", exits.LOG)
+        return _tell(f"{type(error).__name__}: {error}", exit_codes.LOG)
 
 
 def _tell(message: str, code: int, command: str = "") -> int:

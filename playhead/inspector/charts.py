@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from playhead.events.prices import PICODOLLARS
-from playhead.projections.figure_words import value_text
-from playhead.projections.measure import Measure
+from playhead.events.spec.prices import PICODOLLARS
+from playhead.projections.metrics.formatting import value_text
+from playhead.projections.metrics.measure import Measure
 
 RUNS = 80
 """In a chart, the newest."""

@@ -6,9 +6,9 @@ from typing import Protocol
 
 from playhead.events.errors import UsageError
 from playhead.events.event import Event
-from playhead.events.guards import ApprovalDecided
-from playhead.events.inbox import Inbox
-from playhead.redaction import Redactor
+from playhead.events.kinds.approvals import ApprovalDecided
+from playhead.events.log.inbox import Inbox
+from playhead.service.redaction import Redactor
 
 PATIENCE = 5.0
 """Seconds to wait for the owner of the log."""

@@ -11,12 +11,12 @@ from typing import Self
 import uvicorn
 
 from playhead.events.errors import UsageError
-from playhead.events.log import Reader
-from playhead.inspector.app import Pages
+from playhead.events.log.contract import Reader
+from playhead.inspector.access import Guard
 from playhead.inspector.deciding import Tell
-from playhead.inspector.guard import Guard
-from playhead.inspector.library import Library
-from playhead.projections.alert_rules import ALERT_RULES, AlertRule
+from playhead.inspector.log_data import Library
+from playhead.inspector.pages import Pages
+from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 

@@ -8,9 +8,9 @@ each run that every promise of the README was kept. `RecordedRun` is a run that 
 asserted about and forked.
 """
 
+from playhead.simulation.simulate import Report, SimulationFailed, simulate
 from playhead.testing.recorded_run import RecordedRun
-from playhead.testing.scripted import Call, Part, Script, Scripted, ScriptedModel, call
-from playhead.testing.simulation import Report, SimulationFailed, simulate
+from playhead.testing.scripted_model import Call, Part, Script, Scripted, ScriptedModel, call
 
 __all__ = [
     "Call",

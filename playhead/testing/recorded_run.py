@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from pydantic_core import to_json
 
 from playhead.actors.replay import Divergence, replay
-from playhead.agent import Agent
+from playhead.definition.agent import Agent
 from playhead.events.errors import UsageError
 from playhead.events.event import Json
-from playhead.events.exports import export, import_run
-from playhead.events.guards import ApprovalRequested
-from playhead.events.kinds import OUTCOMES, decode
-from playhead.events.memory_log import MemoryLog
-from playhead.events.runs import RunFinished, RunPaused, RunStarted
-from playhead.events.tool_calls import ToolRefused, ToolRequested, ToolStarted, ToolSucceeded
+from playhead.events.kinds.approvals import ApprovalRequested
+from playhead.events.kinds.codec import OUTCOMES, decode
+from playhead.events.kinds.runs import RunFinished, RunPaused, RunStarted
+from playhead.events.kinds.tool_calls import ToolRefused, ToolRequested, ToolStarted, ToolSucceeded
+from playhead.events.log.memory import MemoryLog
+from playhead.events.maintenance.export import export, import_run
 from playhead.forking import NOTHING, Instead
-from playhead.projections.metrics import RunMetrics
+from playhead.projections.metrics.metrics import RunMetrics
 from playhead.run import Run
 from playhead.runtime import Runtime
 

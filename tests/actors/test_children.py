@@ -8,17 +8,17 @@ from pydantic import BaseModel
 
 from playhead import Agent, Limits, Runtime, UsageError
 from playhead.actors.replay import replay
-from playhead.actors.spans import recorded_trace
-from playhead.events.children import ChildFinished, ChildStarted
-from playhead.events.memory_log import MemoryLog
-from playhead.events.runs import CancelRequested, RunFailed, RunStarted
-from playhead.events.steps import StepFailed
-from playhead.events.tool_calls import ToolRefused, ToolRequested
-from playhead.projections.metrics import RunMetrics
+from playhead.actors.tracing import recorded_trace
+from playhead.events.kinds.child_runs import ChildFinished, ChildStarted
+from playhead.events.kinds.runs import CancelRequested, RunFailed, RunStarted
+from playhead.events.kinds.steps import StepFailed
+from playhead.events.kinds.tool_calls import ToolRefused, ToolRequested
+from playhead.events.log.memory import MemoryLog
+from playhead.projections.metrics.metrics import RunMetrics
 from playhead.testing import ScriptedModel, call
-from tests.actors.agents import add
-from tests.actors.planning import agent_of, rest, step
-from tests.actors.virtual import RUN, Play, of_kind, records
+from tests.support.agents import add
+from tests.support.planning import agent_of, rest, step
+from tests.support.virtual import RUN, Play, of_kind, records
 
 
 def helper(*replies: Any, **more: Any) -> Agent[Any]:

@@ -17,7 +17,7 @@ from docs.examples.fastapi_app import make_app, stock
 from playhead import Agent, Runtime
 from playhead.events.errors import LogError, UsageError
 from playhead.testing import ScriptedModel, call
-from tests.actors.agents import add, broken, runtime
+from tests.support.agents import add, broken, runtime
 
 
 def test_a_fastapi_application_serves_runs_from_its_lifespan(tmp_path: Path) -> None:

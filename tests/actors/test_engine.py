@@ -11,19 +11,19 @@ from typing import Any
 import pytest
 
 from playhead import Agent, PlayheadError, RunNotFinished, Runtime
-from playhead.actors.memory import recollect
 from playhead.actors.replay import cast
-from playhead.actors.role import DECIDES, ORDER, PERFORMS
+from playhead.actors.roles.memory import recollect
+from playhead.actors.roles.role import DECIDES, ORDER, PERFORMS
 from playhead.events.errors import AdmissionRefused
 from playhead.events.event import Event
-from playhead.events.kinds import ENDINGS, INTENTS, KINDS, OUTCOMES
-from playhead.events.memory_log import MemoryLog
+from playhead.events.kinds.codec import ENDINGS, INTENTS, KINDS, OUTCOMES
+from playhead.events.kinds.runs import RunFinished, RunPaused
+from playhead.events.log.memory import MemoryLog
 from playhead.events.record import Record
-from playhead.events.runs import RunFinished, RunPaused
-from playhead.projections.run_state import RunState
+from playhead.projections.state.run_state import RunState
 from playhead.testing import ScriptedModel, call
-from tests.actors.agents import add, broken, kinds, records, runtime
 from tests.actors.test_guards import pay, until
+from tests.support.agents import add, broken, kinds, records, runtime
 
 OUTSIDE = {
     "run_started", "message_received", "cancel_requested", "time_reached", "approval_decided",
@@ -33,7 +33,7 @@ OUTSIDE = {
 """Kinds that no role decides: somebody outside, or the runtime, brings them."""
 
 BESIDE_RUNS = {"embed_requested"}
-"""Intents of memory streams: `playhead.memories` performs them."""
+"""Intents of memory streams: `playhead.memory.store` performs them."""
 
 ABOUT_THE_LOG = {
     cls.model_fields["kind"].default

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 from playhead import Agent, Limits, RunNotFinished, Runtime, UsageError, tool
-from playhead.events.guards import ApprovalDecided, LoopDetected
-from playhead.events.model_calls import ModelAnswered
+from playhead.events.kinds.approvals import ApprovalDecided, LoopDetected
+from playhead.events.kinds.model_calls import ModelAnswered
+from playhead.events.kinds.runs import RunResumed
+from playhead.events.kinds.tool_calls import ToolFailed, ToolRefused, ToolStarted
 from playhead.events.record import Record
-from playhead.events.runs import RunResumed
-from playhead.events.spec import LoopRules, Threshold
-from playhead.events.tool_calls import ToolFailed, ToolRefused, ToolStarted
+from playhead.events.spec.agent import LoopRules, Threshold
 from playhead.run import Run
 from playhead.testing import ScriptedModel, call
-from tests.actors.agents import add, fail, kinds, records, runtime
+from tests.support.agents import add, fail, kinds, records, runtime
 
 paid: list[int] = []
 

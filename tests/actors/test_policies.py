@@ -6,16 +6,16 @@ from typing import Annotated, Any
 import pytest
 
 from playhead import Agent, Retry, Runtime, ToolContext, ToolError, UsageError, tool
-from playhead.events.memory_log import MemoryLog
+from playhead.events.kinds.tool_calls import ToolFailed, ToolStarted, ToolSucceeded
+from playhead.events.log.memory import MemoryLog
 from playhead.events.record import Record
-from playhead.events.tool_calls import ToolFailed, ToolStarted, ToolSucceeded
-from playhead.events.tool_policy import Cache, Rate
+from playhead.events.spec.tool import Cache, Rate
 from playhead.testing import ScriptedModel, call
-from playhead.testing.scripted import Scripted
+from playhead.testing.scripted_model import Scripted
 from playhead.tools.context import Depends, Secret
 from playhead.tools.groups import group
 from playhead.tools.tool import AnyTool
-from tests.actors.agents import add, records, runtime
+from tests.support.agents import add, records, runtime
 
 SOON = Retry(attempts=3, base=0.002, cap=0.002)
 

@@ -13,9 +13,9 @@ from pydantic import BaseModel
 
 from playhead import Agent, Limits, Result, Retry, RunNotFinished, Runtime, tool
 from playhead.events.errors import ModelError, SessionBusy
-from playhead.events.tool_calls import ToolRefused, ToolSucceeded
+from playhead.events.kinds.tool_calls import ToolRefused, ToolSucceeded
 from playhead.testing import ScriptedModel, call
-from tests.actors.agents import add, fail, kinds, records, runtime
+from tests.support.agents import add, fail, kinds, records, runtime
 
 
 def test_an_agent_calls_a_tool_and_answers_with_what_it_saw() -> None:

@@ -15,25 +15,25 @@ from typing import Any
 import pytest
 
 from playhead import Agent, RunNotFinished, Runtime, tool
-from playhead.events.kinds import body_refs
-from playhead.events.log import Append, Head
-from playhead.events.memory_log import MemoryLog
-from playhead.events.model_calls import ModelRequested
-from playhead.events.record import Stored
-from playhead.events.runs import MessageReceived, RunPaused, RunResumed
-from playhead.events.sqlite_log import SqliteLog
-from playhead.events.tool_calls import (
+from playhead.events.kinds.codec import body_refs
+from playhead.events.kinds.model_calls import ModelRequested
+from playhead.events.kinds.runs import MessageReceived, RunPaused, RunResumed
+from playhead.events.kinds.tool_calls import (
     ToolFailed,
     ToolOutcomeUnknown,
     ToolResolved,
     ToolStarted,
     ToolSucceeded,
 )
+from playhead.events.log.contract import Append, Head
+from playhead.events.log.memory import MemoryLog
+from playhead.events.log.sqlite.log import SqliteLog
+from playhead.events.record import Stored
 from playhead.testing import ScriptedModel, call
 from playhead.tools.context import ToolContext
 from playhead.tools.options import Done, NotDone
 from playhead.tools.tool import AnyTool
-from tests.actors.agents import add, kinds, records
+from tests.support.agents import add, kinds, records
 
 done: list[str] = []
 

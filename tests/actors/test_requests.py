@@ -9,20 +9,20 @@ from anthropic.lib.vertex import AsyncAnthropicVertex
 from pydantic import BaseModel, Field
 
 from playhead import Agent, Image, RunNotFinished, Runtime, ToolError, UsageError, tool
-from playhead.events.memory_log import MemoryLog
-from playhead.events.model_calls import ModelAnswered
-from playhead.events.request import Reply, Request
-from playhead.events.spec import AgentSpec, ModelSettings
-from playhead.models import endpoint_model
-from playhead.projections.context import Context
-from playhead.projections.heads import enforceable, render_head
+from playhead.assembly.models import endpoint_model
+from playhead.events.kinds.model_calls import ModelAnswered
+from playhead.events.log.memory import MemoryLog
+from playhead.events.model_api import Reply, Request
+from playhead.events.spec.agent import AgentSpec, ModelSettings
+from playhead.projections.prompt.context import Context
+from playhead.projections.prompt.head import enforceable, render_head
+from playhead.simulation.faults.valid_request import invalid_request
 from playhead.testing import ScriptedModel
 from playhead.testing import call as call_of
-from playhead.testing.validity import invalid_request
-from playhead.tools.anthropic_model import AnthropicModel
-from tests.actors.agents import add, records
-from tests.messages_api import Answer, Block, MessagesApi, call, message, text
-from tests.prompt_cache import unmarked
+from playhead.tools.models.anthropic import AnthropicModel
+from tests.support.agents import add, records
+from tests.support.messages_api import Answer, Block, MessagesApi, call, message, text
+from tests.support.prompt_cache import unmarked
 
 IMAGE: Block = {
     "type": "image",

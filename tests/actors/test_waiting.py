@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from playhead import Agent
-from playhead.projections.metrics import RunMetrics
+from playhead.projections.metrics.metrics import RunMetrics
 from playhead.testing import ScriptedModel, call
-from tests.actors.agents import add, records, runtime
+from tests.support.agents import add, records, runtime
 
 
 def test_metrics_are_the_same_for_who_waits_from_the_start_the_middle_and_the_end() -> None:

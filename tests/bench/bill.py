@@ -2,23 +2,24 @@
 
 The task is a report on eight companies: a plan, an extraction run for each company, a summary. The
 model is scripted behind real HTTP; what a request counts is worked out by the API's rules from what
-was really sent (tests/prompt_cache.py), at the prices of the library. Each look-up costs a cent, as
-paid search does. Without routing one model does it all: the one that the hardest part needs.
+was really sent (tests/support/prompt_cache.py), at the prices of the library. Each look-up costs
+a cent, as paid search does. Without routing one model does it
+all: the one that the hardest part needs.
 """
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from playhead import Agent, Runtime, tool
-from playhead.events.memory_log import MemoryLog
-from playhead.events.prices import PICODOLLARS
-from playhead.events.tool_policy import Cache
-from playhead.prices import prices_for
-from playhead.routing import DEFAULT_ROUTING
+from playhead.definition.prices import prices_for
+from playhead.definition.routing import DEFAULT_ROUTING
+from playhead.events.log.memory import MemoryLog
+from playhead.events.spec.prices import PICODOLLARS
+from playhead.events.spec.tool import Cache
 from playhead.tools.tool import AnyTool
 from tests.bench.figures import Table
-from tests.billing_api import Meter
-from tests.messages_api import Block, MessagesApi, call, text
+from tests.support.billing_api import Meter
+from tests.support.messages_api import Block, MessagesApi, call, text
 
 STRONG = DEFAULT_ROUTING["complex_planning"]
 LOOK_UP = 0.01

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 
 from playhead import Agent, Cache, Limits, Runtime, tool
-from playhead.events.memory_log import MemoryLog
+from playhead.events.log.memory import MemoryLog
 from playhead.testing import ScriptedModel, call
 from tests.bench.figures import Table
 

@@ -61,7 +61,7 @@ def children(*names: str) -> Generator[list[Child]]:
 @contextmanager
 def stub(steps: int, wait: float = 0.0) -> Generator[str]:
     """The counting policy over HTTP, in a process of its own; its URL."""
-    command = [sys.executable, "-m", "tests.messages_api", "--steps", str(steps)]
+    command = [sys.executable, "-m", "tests.support.messages_api", "--steps", str(steps)]
     process = subprocess.Popen(
         [*command, "--wait", str(wait)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from playhead import PlayheadError, Runtime
 from playhead.events.record import Record
-from playhead.projections.run_state import RunState
+from playhead.projections.state.run_state import RunState
 from tests.bench.children import Figures, cpu
 from tests.bench.loops import GOAL, RawLoop, counter
 

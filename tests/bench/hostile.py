@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
-from playhead.tools.sandbox import WAYS
-from playhead.tools.workers import Threads
+from playhead.tools.execution.workers import Threads
+from playhead.tools.sandbox.sandbox import WAYS
 from tests.bench.figures import Table
 from tests.tools.hostile import misbehave as tool
 from tests.tools.misbehaving import confined, misbehave

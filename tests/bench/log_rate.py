@@ -10,11 +10,11 @@ import threading
 import time
 from pathlib import Path
 
-from playhead.events.kinds import seal
-from playhead.events.log import Append, Head
+from playhead.events.kinds.codec import seal
+from playhead.events.kinds.tool_calls import ToolSucceeded
+from playhead.events.log.contract import Append, Head
+from playhead.events.log.sqlite.log import SqliteLog
 from playhead.events.record import Record
-from playhead.events.sqlite_log import SqliteLog
-from playhead.events.tool_calls import ToolSucceeded
 from tests.bench.children import Figures, cpu
 
 ANSWER = ToolSucceeded(result="x" * 440, duration_ms=1.5)

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import to_json
 
 from playhead import Agent, Limits, Runtime, tool
-from playhead.events.kinds import decode
+from playhead.events.kinds.codec import decode
+from playhead.events.log.sqlite.log import SqliteReader
+from playhead.events.model_api import Model
 from playhead.events.record import Record
-from playhead.events.request import Model
-from playhead.events.sqlite_log import SqliteReader
 from playhead.testing import ScriptedModel, call
-from playhead.testing.scripted import Scripted
+from playhead.testing.scripted_model import Scripted
 from tests.bench.children import Figures, cpu
 
 if TYPE_CHECKING:

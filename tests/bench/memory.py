@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from playhead import MemoryRules, Runtime
-from playhead.events.memory_log import MemoryLog
+from playhead.events.log.memory import MemoryLog
 from playhead.testing import ScriptedModel
 from tests.bench.figures import Table
 from tests.memory.long_runs import GOAL, bookworm, sent_tokens

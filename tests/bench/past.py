@@ -17,12 +17,12 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from playhead.actors.fork import cut_at, fork_run
-from playhead.actors.memory import recollect
 from playhead.actors.replay import replay
-from playhead.events.anchor import read_anchor
-from playhead.events.kinds import decode
-from playhead.events.sqlite_log import SqliteLog, SqliteReader
-from playhead.events.verify import verify
+from playhead.actors.roles.memory import recollect
+from playhead.events.kinds.codec import decode
+from playhead.events.log.anchor import read_anchor
+from playhead.events.log.sqlite.log import SqliteLog, SqliteReader
+from playhead.events.maintenance.verify import verify
 from tests.bench.figures import Table
 from tests.crash.reload import turns
 

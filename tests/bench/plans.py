@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from playhead import Agent, Limits, tool
-from playhead.projections.metrics import RunMetrics
+from playhead.projections.metrics.metrics import RunMetrics
 from playhead.testing import ScriptedModel, call
-from tests.actors.virtual import Play
 from tests.bench.figures import Table
+from tests.support.virtual import Play
 
 NAMES = ("Asana", "Jira", "Linear", "Monday", "Trello")
 SLOW = {"pricing": {"Asana": 2.1, "Jira": 1.2}, "reviews": {"Monday": 1.8}}

@@ -11,12 +11,12 @@ from statistics import median
 import numpy as np
 
 from playhead import Runtime
-from playhead.events.memory_log import MemoryLog
-from playhead.events.sqlite_log import SqliteReader
-from playhead.projections.recall_search import Ranking
-from playhead.projections.views import views_path
-from playhead.recollection import Recollection
-from playhead.tools.embedders import OfflineEmbedder
+from playhead.events.log.memory import MemoryLog
+from playhead.events.log.sqlite.log import SqliteReader
+from playhead.memory.search import Recollection
+from playhead.projections.memory.search import Ranking
+from playhead.projections.stored.view import views_path
+from playhead.tools.models.embedders import OfflineEmbedder
 from tests.bench.figures import Table
 from tests.memory.labelled import filled, labelled, recall_at, sentences
 

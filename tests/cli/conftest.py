@@ -6,8 +6,8 @@ from typing import NamedTuple, TypeAlias
 
 import pytest
 
+from playhead.assembly.models import KEYS
 from playhead.cli import main
-from playhead.models import KEYS
 
 
 class Said(NamedTuple):

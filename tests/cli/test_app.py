@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from playhead import Runtime
-from playhead.cli.doctor import ARGUMENTS, wal_bug
-from playhead.events.memory_rules import MemoryRules
-from playhead.events.plans import PlanRules
-from playhead.events.routing import Budget
-from playhead.events.spec import Limits, LoopRules, Retry
+from playhead.cli.commands.doctor import ARGUMENTS, wal_bug
+from playhead.events.kinds.plans import PlanRules
+from playhead.events.spec.agent import Limits, LoopRules, Retry
+from playhead.events.spec.memory import MemoryRules
+from playhead.events.spec.routing import Budget
 from tests.cli.agents import HERE
 from tests.cli.conftest import Playhead
 

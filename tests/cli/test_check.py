@@ -6,11 +6,11 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
-from playhead.events.kinds import decode, seal
-from playhead.events.log import Append, Head
+from playhead.events.kinds.codec import decode, seal
+from playhead.events.kinds.runs import StrategyChosen
+from playhead.events.log.contract import Append, Head
+from playhead.events.log.sqlite.log import SqliteLog, SqliteReader
 from playhead.events.record import GENESIS, Record, Stored
-from playhead.events.runs import StrategyChosen
-from playhead.events.sqlite_log import SqliteLog, SqliteReader
 from tests.cli.agents import HERE
 from tests.cli.conftest import Playhead
 

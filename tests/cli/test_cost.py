@@ -7,10 +7,10 @@ from pathlib import Path
 
 from playhead import Agent, Price, Runtime
 from playhead.events.errors import ModelError
-from playhead.events.request import Reply
-from playhead.events.spec import Retry, Usage
+from playhead.events.model_api import Reply
+from playhead.events.spec.agent import Retry, Usage
 from playhead.testing import ScriptedModel, call
-from playhead.testing.scripted import Scripted
+from playhead.testing.scripted_model import Scripted
 from tests.cli.conftest import Playhead
 
 SONNET, HAIKU = Price(input=3, output=15), Price(input=1, output=5)

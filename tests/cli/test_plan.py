@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from playhead.cli import exits
+from playhead.cli.shared import exit_codes
 from tests.cli.conftest import Playhead
 from tests.cli.processes import playhead_process, until
 
@@ -38,12 +38,12 @@ def test_a_plan_is_edited_from_a_file_and_runs_so_after_resume(
 ) -> None:
     steps = [{"id": "other", "tool": "add", "arguments": {"a": 40, "b": 2}}]
     Path("plan.json").write_text(json.dumps({"steps": steps}))
-    assert playhead("plan", "edit", reviewed, "--file", "plan.json").code == exits.OPEN
-    assert playhead("resume", reviewed).code == exits.OK
+    assert playhead("plan", "edit", reviewed, "--file", "plan.json").code == exit_codes.OPEN
+    assert playhead("resume", reviewed).code == exit_codes.OK
     shown = playhead("plan", "show", reviewed).out
     assert "[x] other" in shown
     assert "add(a=40, b=2)" in playhead("show", reviewed).out
-    assert playhead("replay", reviewed).code == exits.OK
+    assert playhead("replay", reviewed).code == exit_codes.OK
 
 
 def test_a_plan_that_cannot_run_is_one_clear_line_and_changes_nothing(
@@ -51,7 +51,7 @@ def test_a_plan_that_cannot_run_is_one_clear_line_and_changes_nothing(
 ) -> None:
     Path("bad.json").write_text('{"steps": [{"id": "x", "tool": "ad"}]}')
     said = playhead("plan", "edit", reviewed, "--file", "bad.json")
-    assert (said.code, "did you mean `add`" in said.err) == (exits.MISTAKE, True)
+    assert (said.code, "did you mean `add`" in said.err) == (exit_codes.MISTAKE, True)
     assert "twice [add]" in playhead("approvals").out
 
 
@@ -68,7 +68,7 @@ def test_what_is_proposed_for_a_plan_that_waits_means_the_same_log(
 def test_a_file_that_is_no_json_is_said_to_be_none(playhead: Playhead, reviewed: str) -> None:
     Path("bad.json").write_text("{steps: []}")
     said = playhead("plan", "edit", reviewed, "--file", "bad.json")
-    assert said.code == exits.MISTAKE
+    assert said.code == exit_codes.MISTAKE
     assert "the plan cannot be read as JSON: Expecting property name" in said.err
 
 
@@ -77,8 +77,8 @@ def test_an_editor_may_change_the_plan(
 ) -> None:
     monkeypatch.setenv("EDITOR", "sed -i s/17/18/")
     os.environ.pop("VISUAL", None)
-    assert playhead("plan", "edit", reviewed).code == exits.OPEN
-    assert playhead("resume", reviewed).code == exits.OK
+    assert playhead("plan", "edit", reviewed).code == exit_codes.OPEN
+    assert playhead("resume", reviewed).code == exit_codes.OK
     assert "add(a=18, b=4)" in playhead("show", reviewed).out
     monkeypatch.setenv("EDITOR", "false")
     assert "no plan that waits" in playhead("plan", "edit", reviewed).err

@@ -10,7 +10,7 @@ import pytest
 from tests.cli.agents import HERE
 from tests.cli.conftest import Playhead
 from tests.cli.processes import ROOT
-from tests.messages_api import MessagesApi, call, message, text
+from tests.support.messages_api import MessagesApi, call, message, text
 
 ADDER = f"{HERE}:adder"
 

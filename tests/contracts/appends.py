@@ -3,10 +3,10 @@
 from queue import SimpleQueue
 
 from playhead.events.event import Event
-from playhead.events.kinds import seal
-from playhead.events.log import Append, Head, Log, StreamKind
+from playhead.events.kinds.codec import seal
+from playhead.events.kinds.runs import MessageReceived
+from playhead.events.log.contract import Append, Head, Log, StreamKind
 from playhead.events.record import Record, Stored
-from playhead.events.runs import MessageReceived
 
 BEGIN = 1_700_000_000_000_000
 """Microseconds since the epoch: when the first record of every test's run happens."""

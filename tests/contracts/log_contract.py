@@ -17,10 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from playhead.events.errors import HeadMoved, LogClosed, LogError
-from playhead.events.kinds import decode
-from playhead.events.log import Append, Head, Log
-from playhead.events.runs import MessageReceived
-from playhead.events.tool_calls import ToolSucceeded
+from playhead.events.kinds.codec import decode
+from playhead.events.kinds.runs import MessageReceived
+from playhead.events.kinds.tool_calls import ToolSucceeded
+from playhead.events.log.contract import Append, Head, Log
 from tests.contracts.appends import append_of, fork, said, say, write
 
 
@@ -52,7 +52,7 @@ def _with_a_wrong_body(append: Append) -> Append:
 
 
 class LogContract:
-    """The promises of `playhead.events.log`."""
+    """The promises of `playhead.events.log.contract`."""
 
     @pytest.fixture
     def log(self) -> Any:

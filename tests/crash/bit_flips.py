@@ -14,11 +14,11 @@ from random import Random
 
 from structlog.testing import capture_logs
 
-from playhead.events.anchor import read_anchor
 from playhead.events.errors import PlayheadError
+from playhead.events.log.anchor import read_anchor
+from playhead.events.log.sqlite.log import SqliteLog, SqliteReader
+from playhead.events.maintenance.verify import verify
 from playhead.events.record import Stored
-from playhead.events.sqlite_log import SqliteLog, SqliteReader
-from playhead.events.verify import verify
 from tests.crash.workload import Workload
 
 LOG, WAL = "log.db", "log.db-wal"

@@ -21,19 +21,19 @@ from typing import Any, NamedTuple
 import structlog
 
 from playhead import Agent, Runtime, ToolContext, tool
-from playhead.events.anchor import read_anchor
 from playhead.events.errors import LogError
 from playhead.events.event import Event
-from playhead.events.inbox import Inbox
-from playhead.events.model_calls import ModelAnswered, ModelRequested
-from playhead.events.request import OnText, Reply, Request
-from playhead.events.runs import CancelRequested, MessageReceived
-from playhead.events.sqlite_log import SqliteReader
-from playhead.events.verify import verify
-from playhead.testing.chance import ChanceModel
-from playhead.testing.evidence import Evidence
-from playhead.testing.invariants import INVARIANTS
-from playhead.testing.ledger import Asked, Ledger, Start
+from playhead.events.kinds.model_calls import ModelAnswered, ModelRequested
+from playhead.events.kinds.runs import CancelRequested, MessageReceived
+from playhead.events.log.anchor import read_anchor
+from playhead.events.log.inbox import Inbox
+from playhead.events.log.sqlite.log import SqliteReader
+from playhead.events.maintenance.verify import verify
+from playhead.events.model_api import OnText, Reply, Request
+from playhead.simulation.actors.random_model import ChanceModel
+from playhead.simulation.faults.ground_truth import Asked, Ledger, Start
+from playhead.simulation.invariants.check import INVARIANTS
+from playhead.simulation.invariants.evidence import Evidence
 from playhead.tools.tool import AnyTool
 
 HANGS = 120

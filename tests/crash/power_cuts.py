@@ -13,12 +13,12 @@ from random import Random
 
 from structlog.testing import capture_logs
 
-from playhead.events.anchor import read_anchor
-from playhead.events.driver import ApswDriver
 from playhead.events.errors import PlayheadError
-from playhead.events.sqlite_log import SqliteLog
-from playhead.events.store import Durability
-from playhead.events.verify import verify
+from playhead.events.log.anchor import read_anchor
+from playhead.events.log.sqlite.driver import ApswDriver
+from playhead.events.log.sqlite.log import SqliteLog
+from playhead.events.log.sqlite.store import Durability
+from playhead.events.maintenance.verify import verify
 from tests.contracts.appends import say
 from tests.crash.lossy_disk import LossyDisk
 from tests.crash.workload import Workload, same

@@ -10,19 +10,19 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import NamedTuple
 
-from playhead.actors.memory import recollect
+from playhead.actors.engine.turn import Opening, Turn
 from playhead.actors.replay import cast, replay
-from playhead.actors.turn import Opening, Turn
-from playhead.agent import Agent
+from playhead.actors.roles.memory import recollect
+from playhead.definition.agent import Agent
 from playhead.events.event import Block, Event, Json
-from playhead.events.model_calls import ModelAnswered
-from playhead.events.runs import RunStarted
-from playhead.events.spec import Limits, LoopRules, Threshold, Usage
-from playhead.events.sqlite_log import SqliteLog
-from playhead.events.tool_calls import ToolSucceeded
+from playhead.events.kinds.model_calls import ModelAnswered
+from playhead.events.kinds.runs import RunStarted
+from playhead.events.kinds.tool_calls import ToolSucceeded
+from playhead.events.log.sqlite.log import SqliteLog
+from playhead.events.spec.agent import Limits, LoopRules, Threshold, Usage
 from playhead.events.version import VERSION
-from playhead.projections.run_state import RunState
-from playhead.testing.fingerprint import fingerprint
+from playhead.projections.state.run_state import RunState
+from playhead.simulation.invariants.state_fingerprint import fingerprint
 from playhead.tools.tool import tool
 
 NEVER = Threshold(warn=0, stop=0)

@@ -3,7 +3,7 @@
 from queue import SimpleQueue
 from random import Random
 
-from playhead.events.log import Append, Head, Log
+from playhead.events.log.contract import Append, Head, Log
 from playhead.events.record import Stored
 from tests.contracts.appends import append_of, said
 

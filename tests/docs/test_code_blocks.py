@@ -11,7 +11,7 @@ import pytest
 
 from playhead.cli.app import app
 from tests.house.sources import ROOT
-from tests.messages_api import MessagesApi, call, message, text
+from tests.support.messages_api import MessagesApi, call, message, text
 from tests.telemetry.collector import Collector, http_collector
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, JsonValue
 
 from playhead.events.event import Event
-from playhead.events.kinds import KINDS
-from playhead.events.spec import AgentSpec, ToolSpec
+from playhead.events.kinds.codec import KINDS
+from playhead.events.spec.agent import AgentSpec, ToolSpec
 
 texts = st.text(st.characters(codec="utf-8"), max_size=40)
 floats = st.floats(allow_nan=False, allow_infinity=False)

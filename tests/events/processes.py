@@ -7,8 +7,8 @@ from pathlib import Path
 PRELUDE = """
 import os, sys
 from playhead.events.errors import *
-from playhead.events.inbox import Inbox
-from playhead.events.sqlite_log import SqliteLog, SqliteReader
+from playhead.events.log.inbox import Inbox
+from playhead.events.log.sqlite.log import SqliteLog, SqliteReader
 from tests.contracts.appends import append_of, said, say, write
 path, *arguments = sys.argv[1:]
 """

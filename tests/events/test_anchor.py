@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from playhead.events.anchor import Mark, anchor_path, read_anchor, write_anchor
 from playhead.events.errors import LogBehindAnchor, LogDamaged
-from playhead.events.kinds import decode
-from playhead.events.log import RUNTIME_STREAM
-from playhead.events.log_events import LossAccepted
-from playhead.events.sqlite_log import SqliteLog, SqliteReader
-from playhead.events.store import Durability
-from playhead.events.verify import verify
+from playhead.events.kinds.codec import decode
+from playhead.events.kinds.logs import LossAccepted
+from playhead.events.log.anchor import Mark, anchor_path, read_anchor, write_anchor
+from playhead.events.log.contract import RUNTIME_STREAM
+from playhead.events.log.sqlite.log import SqliteLog, SqliteReader
+from playhead.events.log.sqlite.store import Durability
+from playhead.events.maintenance.verify import verify
 from tests.contracts.appends import say
 from tests.contracts.log_contract import texts
 from tests.events.processes import output_of

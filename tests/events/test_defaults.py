@@ -2,8 +2,8 @@
 
 import json
 
-from playhead.events.kinds import KINDS
-from playhead.events.spec import Usage
+from playhead.events.kinds.codec import KINDS
+from playhead.events.spec.agent import Usage
 
 KNOWN = {
     ("model_requested", 1): {

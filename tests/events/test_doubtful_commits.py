@@ -9,8 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from playhead.events.anchor import read_anchor
-from playhead.events.driver import (
+from playhead.events.errors import HeadMoved, LogError
+from playhead.events.log.anchor import read_anchor
+from playhead.events.log.contract import Done, Head
+from playhead.events.log.sqlite.driver import (
     ApswDriver,
     Connection,
     Cursor,
@@ -18,10 +20,8 @@ from playhead.events.driver import (
     Sqlite3Driver,
     Value,
 )
-from playhead.events.errors import HeadMoved, LogError
-from playhead.events.log import Done, Head
-from playhead.events.sqlite_log import SqliteLog, SqliteReader
-from playhead.events.verify import verify
+from playhead.events.log.sqlite.log import SqliteLog, SqliteReader
+from playhead.events.maintenance.verify import verify
 from tests.contracts.appends import append_of, said, say, write
 from tests.contracts.log_contract import texts
 from tests.events.faulty_disk import FaultyDisk

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from playhead.events.errors import LogTooNew, NotStorable
-from playhead.events.inbox import Inbox, inbox_path
-from playhead.events.runs import CancelRequested, MessageReceived
-from playhead.events.sqlite_log import SqliteLog
+from playhead.events.kinds.runs import CancelRequested, MessageReceived
+from playhead.events.log.inbox import Inbox, inbox_path
+from playhead.events.log.sqlite.log import SqliteLog
 from tests.contracts.appends import append_of, write
 from tests.events.processes import output_of
 
@@ -20,7 +20,7 @@ def path(tmp_path: Path) -> Path:
 
 
 PUT = """
-from playhead.events.runs import MessageReceived
+from playhead.events.kinds.runs import MessageReceived
 inbox = Inbox(path)
 print(inbox.put("a", MessageReceived(text=arguments[0])).id)
 """
@@ -44,7 +44,7 @@ def test_a_command_put_by_another_process_reaches_the_owner(path: Path) -> None:
 def test_a_command_killed_before_it_was_put_leaves_the_inbox_usable(path: Path) -> None:
     code = """
 inbox = Inbox(path)
-from playhead.events.runs import MessageReceived
+from playhead.events.kinds.runs import MessageReceived
 inbox.put("a", MessageReceived(text="whole"))
 db = inbox._open(create=True)
 db.execute("PRAGMA cache_spill = 1")

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from playhead.events.errors import LogDamaged, NotStorable
 from playhead.events.event import Event
-from playhead.events.kinds import (
+from playhead.events.kinds.codec import (
     ENDINGS,
     INLINE,
     INTENTS,
@@ -26,12 +26,12 @@ from playhead.events.kinds import (
     payload,
     seal,
 )
-from playhead.events.log import Head
-from playhead.events.memory_log import MemoryLog
+from playhead.events.kinds.runs import MessageReceived
+from playhead.events.kinds.tool_calls import ToolRequested, ToolSucceeded
+from playhead.events.log.contract import Head
+from playhead.events.log.memory import MemoryLog
+from playhead.events.maintenance.verify import verify
 from playhead.events.record import Record, Stored
-from playhead.events.runs import MessageReceived
-from playhead.events.tool_calls import ToolRequested, ToolSucceeded
-from playhead.events.verify import verify
 from tests.contracts.appends import append_of, say, write
 from tests.events.generated import events, integers, jsons, texts
 

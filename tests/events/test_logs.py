@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from playhead.events.log import Log
-from playhead.events.memory_log import MemoryLog
-from playhead.events.sqlite_log import SqliteLog
+from playhead.events.log.contract import Log
+from playhead.events.log.memory import MemoryLog
+from playhead.events.log.sqlite.log import SqliteLog
 from tests.contracts.log_contract import LogContract
 
 

@@ -11,13 +11,13 @@ from queue import SimpleQueue
 
 import pytest
 
-from playhead.events.anchor import read_anchor
 from playhead.events.errors import LogClosed, LogError, LogOwned, LogTooNew, UsageError
-from playhead.events.log import FORMAT, Head
-from playhead.events.sqlite_log import SqliteLog, SqliteReader
-from playhead.events.store import Durability
-from playhead.events.tool_calls import ToolSucceeded
-from playhead.events.verify import verify
+from playhead.events.kinds.tool_calls import ToolSucceeded
+from playhead.events.log.anchor import read_anchor
+from playhead.events.log.contract import FORMAT, Head
+from playhead.events.log.sqlite.log import SqliteLog, SqliteReader
+from playhead.events.log.sqlite.store import Durability
+from playhead.events.maintenance.verify import verify
 from tests.contracts.appends import append_of, said, say, write
 from tests.contracts.log_contract import texts
 from tests.events.processes import child, killed, line_from, output_of

@@ -88,7 +88,7 @@ def test_no_import_is_relative_or_made_from_a_string(name: str) -> None:
     [
         ("playhead.projections.x", "from playhead.tools.tool import Tool"),
         ("playhead.tools.x", "from playhead.projections import context"),
-        ("playhead.events.x", "def f():\n    import playhead.actors.turn"),
+        ("playhead.events.x", "def f():\n    import playhead.actors.engine.turn"),
         ("playhead.actors.x", "if TYPE_CHECKING:\n    from playhead import Runtime"),
         ("playhead.actors.x", "from playhead.testing import ScriptedModel"),
     ],

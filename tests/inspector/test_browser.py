@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Response, expect, sync_playwright
 
 from playhead import Runtime
-from playhead.events.memory_log import MemoryLog
+from playhead.events.log.memory import MemoryLog
 from playhead.inspector.server import Inspector
 from playhead.testing import call
 from tests.house.sources import ROOT

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from playhead import Runtime, UsageError
-from playhead.events.memory_log import MemoryLog
-from playhead.inspector.guard import HEADERS
+from playhead.events.log.memory import MemoryLog
+from playhead.inspector.access import HEADERS
 from playhead.inspector.server import Inspector, is_loopback
 from playhead.testing import call
 from tests.inspector.runs import agent, hostile

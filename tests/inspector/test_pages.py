@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from playhead import Runtime
-from playhead.events.learning import FactLearned, MemoryForgotten
-from playhead.events.log import Reader
-from playhead.events.memory_log import MemoryLog
-from playhead.events.runs import MessageReceived, RunStarted
-from playhead.events.spec import AgentSpec, ModelSettings
-from playhead.events.sqlite_reader import SqliteReader
-from playhead.inspector.app import CHUNK, Pages
-from playhead.inspector.library import Library
-from playhead.inspector.plan_graph import Node, place
-from playhead.inspector.reading import Reading
-from playhead.inspector.shown import shown
+from playhead.events.kinds.memory import FactLearned, MemoryForgotten
+from playhead.events.kinds.runs import MessageReceived, RunStarted
+from playhead.events.log.contract import Reader
+from playhead.events.log.memory import MemoryLog
+from playhead.events.log.sqlite.reader import SqliteReader
+from playhead.events.spec.agent import AgentSpec, ModelSettings
+from playhead.inspector.filters import shown
+from playhead.inspector.log_data import Library
+from playhead.inspector.pages import CHUNK, Pages
+from playhead.inspector.plan_layout import Node, place
+from playhead.inspector.run_data import Reading
 from playhead.testing import call
 from tests.contracts.appends import append_of, write
 from tests.inspector.runs import EVIL, HIDDEN, agent, hostile, long_run

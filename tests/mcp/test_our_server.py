@@ -11,20 +11,20 @@ from typing import Any
 import pytest
 
 from playhead import Agent, Runtime, UsageError, tool
-from playhead.events.sqlite_log import SqliteLog
-from playhead.events.tool_calls import ToolOutcomeUnknown
-from playhead.pins import Pins
+from playhead.assembly.mcp_pins import Pins
+from playhead.assembly.tools import changed_tools
+from playhead.events.kinds.tool_calls import ToolOutcomeUnknown
+from playhead.events.log.sqlite.log import SqliteLog
 from playhead.testing import ScriptedModel
 from playhead.testing import call as wish
-from playhead.testing.scripted import Scripted
-from playhead.toolbox import changed_tools
-from playhead.tools.calling import call_tool
+from playhead.testing.scripted_model import Scripted
+from playhead.tools.calls.call import call_tool
 from playhead.tools.context import ToolContext
-from playhead.tools.lint import lint
-from playhead.tools.mcp_server import McpServer, mcp
-from playhead.tools.mcp_tools import api_name
+from playhead.tools.execution.workers import Threads
+from playhead.tools.lint.lint import lint
+from playhead.tools.mcp.convert import api_name
+from playhead.tools.mcp.server import McpServer, mcp
 from playhead.tools.tool import AnyTool
-from playhead.tools.workers import Threads
 from tests.tools.calls import call, failure_of, result_of
 
 SERVER = Path(__file__).with_name("our_server.py")

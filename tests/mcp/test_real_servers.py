@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from playhead.tools.mcp_server import McpServer, mcp
+from playhead.tools.mcp.server import McpServer, mcp
 from playhead.tools.tool import AnyTool
 from tests.house.sources import ROOT
 from tests.tools.calls import call, failure_of, result_of

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from playhead.tools.embedders import EmbedError
+from playhead.tools.models.embedders import EmbedError
 
 MEANINGS = ("car vehicle van", "dog puppy hound", "bill invoice fee", "sea ocean lake")
 

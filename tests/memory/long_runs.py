@@ -5,10 +5,10 @@ from typing import Any
 
 from playhead import Agent, Limits, MemoryRules, tool
 from playhead.events.record import Record
-from playhead.projections.fold import fold
-from playhead.projections.run_state import RunState
+from playhead.projections.state.fold import fold
+from playhead.projections.state.run_state import RunState
 from playhead.testing import ScriptedModel, call
-from playhead.testing.scripted import BYTES_A_TOKEN, Scripted
+from playhead.testing.scripted_model import BYTES_A_TOKEN, Scripted
 
 GOAL = "Count the pages, one after the other, and say how many there are."
 

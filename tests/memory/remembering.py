@@ -4,7 +4,7 @@ from typing import Any
 
 from playhead import Agent, MemoryRules
 from playhead.testing import ScriptedModel, call
-from playhead.testing.scripted import Scripted
+from playhead.testing.scripted_model import Scripted
 from playhead.toolkit import memory_tools
 
 ACME = MemoryRules(namespace="acme")

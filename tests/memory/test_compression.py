@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from playhead import Agent, Limits, MemoryRules, UsageError
 from playhead.events.errors import ModelError
-from playhead.events.learning import ContextCompressed
-from playhead.events.model_calls import ModelRequested
-from playhead.projections.fold import fold
-from playhead.projections.run_state import RunState
+from playhead.events.kinds.memory import ContextCompressed
+from playhead.events.kinds.model_calls import ModelRequested
+from playhead.projections.state.fold import fold
+from playhead.projections.state.run_state import RunState
+from playhead.simulation.faults.valid_request import invalid_request
 from playhead.testing import ScriptedModel, call
-from playhead.testing.validity import invalid_request
-from tests.actors.agents import records, runtime
 from tests.memory.long_runs import GOAL, bookworm, reader, sent_tokens, turn_page
+from tests.support.agents import records, runtime
 
 RULES = MemoryRules(compress_at=2000, keep_turns=4, clear_over=1000, summary_tokens=200)
 

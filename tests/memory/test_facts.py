@@ -7,12 +7,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from playhead import Agent, tool
-from playhead.events.learning import ExtractionEnded, FactLearned
-from playhead.events.model_calls import ModelRequested
-from playhead.events.runs import RunFinished
+from playhead.events.kinds.memory import ExtractionEnded, FactLearned
+from playhead.events.kinds.model_calls import ModelRequested
+from playhead.events.kinds.runs import RunFinished
 from playhead.testing import ScriptedModel, call
-from playhead.testing.scripted import Scripted
-from tests.actors.agents import kinds, records, runtime
+from playhead.testing.scripted_model import Scripted
+from tests.support.agents import kinds, records, runtime
 
 
 class Customer(BaseModel):

@@ -4,13 +4,13 @@ import json
 from typing import Any
 
 from playhead import Agent, MemoryRules, tool
-from playhead.events.learning import MemoryStored
+from playhead.events.kinds.memory import MemoryStored
 from playhead.testing import ScriptedModel, call
-from playhead.testing.scripted import Scripted
+from playhead.testing.scripted_model import Scripted
 from playhead.toolkit import memory_tools
-from tests.actors.agents import records, runtime
 from tests.memory.remembering import assistant, texts
 from tests.memory.test_facts import Customer, budget
+from tests.support.agents import records, runtime
 
 ACME = MemoryRules(namespace="acme")
 

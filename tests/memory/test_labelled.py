@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from playhead import Runtime
-from playhead.projections.recall_search import Ranking
-from playhead.projections.views import views_path
+from playhead.projections.memory.search import Ranking
+from playhead.projections.stored.view import views_path
 from tests.memory.labelled import filled, labelled, recall_at
 
 SET = labelled()

@@ -4,12 +4,12 @@ import pytest
 from pydantic import BaseModel
 
 from playhead import Agent, Runtime
-from playhead.events.learning import ExtractionEnded, FactLearned
-from playhead.events.memory_log import MemoryLog
-from playhead.events.model_calls import ModelAnswered
-from playhead.models import KEYS
-from playhead.tools.local_weights import find_local
-from tests.actors.agents import kinds, records
+from playhead.assembly.models import KEYS
+from playhead.events.kinds.memory import ExtractionEnded, FactLearned
+from playhead.events.kinds.model_calls import ModelAnswered
+from playhead.events.log.memory import MemoryLog
+from playhead.tools.models.local.weights import find_local
+from tests.support.agents import kinds, records
 
 pytestmark = pytest.mark.skipif(find_local() is not None, reason=str(find_local()))
 

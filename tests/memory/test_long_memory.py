@@ -7,16 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from playhead import Agent, Limits, MemoryRules
-from playhead.events.model_calls import ModelRequested
-from playhead.events.spec import LoopRules, Threshold
-from playhead.projections.fold import fold
-from playhead.projections.run_state import RunState
+from playhead.events.kinds.model_calls import ModelRequested
+from playhead.events.spec.agent import LoopRules, Threshold
+from playhead.projections.state.fold import fold
+from playhead.projections.state.run_state import RunState
+from playhead.simulation.faults.valid_request import invalid_request
 from playhead.testing import ScriptedModel, call
-from playhead.testing.scripted import Call, Scripted
-from playhead.testing.validity import invalid_request
+from playhead.testing.scripted_model import Call, Scripted
 from playhead.toolkit import memory_tools
-from tests.actors.agents import records, runtime
 from tests.memory.long_runs import GOAL, turn_page
+from tests.support.agents import records, runtime
 
 NEVER = Threshold(warn=0, stop=0)
 PATIENT = LoopRules(same_answer=NEVER, same_failure=NEVER, cycle=NEVER, no_progress=NEVER)

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from playhead import Agent, UsageError
-from playhead.events.learning import MemoryRecalled
+from playhead.events.kinds.memory import MemoryRecalled
 from playhead.forking import Instead
 from playhead.testing import ScriptedModel, call
-from playhead.testing.scripted import Scripted
-from tests.actors.agents import records, runtime
+from playhead.testing.scripted_model import Scripted
 from tests.memory.remembering import assistant
 from tests.memory.test_facts import agent as seller
+from tests.support.agents import records, runtime
 
 
 def test_a_forks_memories_are_its_own_until_they_are_promoted() -> None:

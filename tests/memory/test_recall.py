@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from playhead import Runtime, UsageError
-from playhead.projections.views import views_path
+from playhead.projections.stored.view import views_path
 
 
 def texts(runtime: Runtime, query: str, namespace: str = "acme", **filters: str) -> list[str]:

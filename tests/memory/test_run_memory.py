@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from playhead import Agent, MemoryRules, RunNotFinished, Runtime, UsageError
-from playhead.actors.recalling import recall_due
-from playhead.actors.turn import Opening
-from playhead.events.learning import MemoryRecalled, MemoryStored, RecallRequested
-from playhead.events.runs import CancelRequested, MessageReceived
-from playhead.projections.fold import fold
-from playhead.projections.run_state import RunState
+from playhead.actors.engine.turn import Opening
+from playhead.actors.remembering.recall import recall_due
+from playhead.events.kinds.memory import MemoryRecalled, MemoryStored, RecallRequested
+from playhead.events.kinds.runs import CancelRequested, MessageReceived
+from playhead.projections.state.fold import fold
+from playhead.projections.state.run_state import RunState
 from playhead.testing import ScriptedModel
-from tests.actors.agents import kinds, records, runtime
 from tests.memory.remembering import assistant, texts
+from tests.support.agents import kinds, records, runtime
 
 
 def recalled(log: Any, run: str) -> MemoryRecalled:

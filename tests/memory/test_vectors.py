@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from playhead import Redactor, Runtime
-from playhead.actors.verdicts import append_event
+from playhead.actors.append import append_event
 from playhead.events.errors import UsageError
-from playhead.events.kinds import decode
-from playhead.events.learning import Embedded, EmbedRequested, MemoryStored
-from playhead.events.log import Reader
-from playhead.events.memory_log import MemoryLog
-from playhead.memories import NewMemory
-from playhead.projections.recall_search import Ranking
-from playhead.projections.views import views_path
-from playhead.tools.embedders import OfflineEmbedder
+from playhead.events.kinds.codec import decode
+from playhead.events.kinds.memory import Embedded, EmbedRequested, MemoryStored
+from playhead.events.log.contract import Reader
+from playhead.events.log.memory import MemoryLog
+from playhead.memory.store import NewMemory
+from playhead.projections.memory.search import Ranking
+from playhead.projections.stored.view import views_path
+from playhead.tools.models.embedders import OfflineEmbedder
 from tests.memory.embedders import DOWN, Counting
 from tests.memory.labelled import sentences
 

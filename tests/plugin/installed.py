@@ -2,7 +2,7 @@
 
 from importlib.metadata import entry_points
 
-PLUGIN = "playhead.pytest_plugin"
+PLUGIN = "playhead.testing.pytest_plugin"
 
 
 def by_hand() -> list[str]:

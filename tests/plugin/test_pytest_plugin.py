@@ -10,7 +10,7 @@ import pytest
 
 from playhead import Agent, Runtime
 from playhead.events.errors import UsageError
-from playhead.events.memory_log import MemoryLog
+from playhead.events.log.memory import MemoryLog
 from playhead.forking import Instead
 from playhead.testing import RecordedRun, ScriptedModel
 from tests.plugin.installed import by_hand
@@ -28,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "runs").mkdir()
     code = """
 from playhead import Runtime
-from playhead.events.memory_log import MemoryLog
+from playhead.events.log.memory import MemoryLog
 from playhead.testing import RecordedRun
 import refund, refund_mended
 for name, agent in (("wrong", refund.support), ("right", refund_mended.support)):
@@ -100,8 +100,8 @@ def test_an_assert_that_fails_says_what_was_so(folder: Path, line: str, words: s
 
 def test_a_case_fails_when_the_code_would_act_differently(folder: Path) -> None:
     (folder / "conftest.py").write_text("""
-from playhead.actors.planner import Planner
-from playhead.events.runs import RunFinished, StrategyChosen
+from playhead.actors.roles.planner import Planner
+from playhead.events.kinds.runs import RunFinished, StrategyChosen
 before = Planner.decide
 def decide(self, state, record):
     return [

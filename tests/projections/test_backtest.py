@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from playhead import Agent, Limits, MemoryRules, RunNotFinished
-from playhead.events.model_calls import ModelRequested
+from playhead.events.kinds.model_calls import ModelRequested
 from playhead.events.record import Record
-from playhead.events.spec import Threshold
-from playhead.projections.backtest import Fired, Trial, backtest
+from playhead.events.spec.agent import Threshold
+from playhead.projections.history.backtest import Fired, Trial, backtest
 from playhead.testing import ScriptedModel, call
-from tests.actors.agents import add, fail, records, runtime
 from tests.memory.long_runs import bookworm
+from tests.support.agents import add, fail, records, runtime
 
 
 def script(body: dict[str, Any]) -> Any:

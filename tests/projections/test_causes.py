@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from playhead import Agent
+from playhead.events.kinds.steps import StepFinished, StepStarted
 from playhead.events.record import Record
-from playhead.events.steps import StepFinished, StepStarted
-from playhead.projections.causes import Causes
+from playhead.projections.history.causality import Causes
 from playhead.testing import ScriptedModel, call
-from tests.actors.agents import add, fail, records, runtime
-from tests.actors.planning import agent_of, rest, step
-from tests.actors.virtual import Play
+from tests.support.agents import add, fail, records, runtime
+from tests.support.planning import agent_of, rest, step
+from tests.support.virtual import Play
 
 
 def script(body: dict[str, Any]) -> Any:

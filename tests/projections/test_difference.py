@@ -4,9 +4,9 @@ from typing import Any
 
 from playhead import Agent
 from playhead.events.record import Record
-from playhead.projections.difference import difference
+from playhead.projections.history.diff import difference
 from playhead.testing import ScriptedModel, call
-from tests.actors.agents import add, fail, records, runtime
+from tests.support.agents import add, fail, records, runtime
 
 
 def told(*script: Any) -> list[Record]:

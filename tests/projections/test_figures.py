@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from playhead.projections.alert_rules import ALERT_RULES, AlertRule, Level, rule_for
-from playhead.projections.effects import ModelEffects, ToolEffects
-from playhead.projections.figures import Figure, figures, percentile
-from playhead.projections.measure import Measure
-from playhead.projections.prometheus import prometheus
+from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule, Level, rule_for
+from playhead.projections.metrics.call_stats import ModelEffects, ToolEffects
+from playhead.projections.metrics.indicators import Figure, figures, percentile
+from playhead.projections.metrics.measure import Measure
+from playhead.projections.metrics.prometheus import prometheus
 
 ENDS = itertools.count(1_000_000_000, 1_000_000_000)
 

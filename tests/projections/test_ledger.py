@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from playhead.definition.prices import prices_for
 from playhead.events.event import Event
-from playhead.events.model_calls import ModelAnswered, ModelFailed, ModelRequested
-from playhead.events.prices import PICODOLLARS, Price, Tier
+from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed, ModelRequested
+from playhead.events.kinds.runs import RunStarted
 from playhead.events.record import Record
-from playhead.events.runs import RunStarted
-from playhead.events.spec import AgentSpec, ModelSettings, Usage
-from playhead.prices import prices_for
-from playhead.projections.ledger import bill, grouped, ledger, repriced
-from playhead.projections.metrics import RunMetrics
-from playhead.projections.pricing import cost_of, most, uncached
+from playhead.events.spec.agent import AgentSpec, ModelSettings, Usage
+from playhead.events.spec.prices import PICODOLLARS, Price, Tier
+from playhead.projections.cost.ledger import bill, grouped, ledger, repriced
+from playhead.projections.cost.pricing import cost_of, most, uncached
+from playhead.projections.metrics.metrics import RunMetrics
 
 SONNET = Price(input=3, output=15)
 OPUS = Price(input=5, output=25)

@@ -8,13 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playhead.events.event import Event
-from playhead.events.guards import ApprovalDecided, ApprovalRequested, LoopDetected
-from playhead.events.kinds import decode
-from playhead.events.memory_log import MemoryLog
-from playhead.events.model_calls import ModelAnswered, ModelFailed, ModelRequested
-from playhead.events.prices import Price
-from playhead.events.record import Record
-from playhead.events.runs import (
+from playhead.events.kinds.approvals import ApprovalDecided, ApprovalRequested, LoopDetected
+from playhead.events.kinds.codec import decode
+from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed, ModelRequested
+from playhead.events.kinds.runs import (
     LimitReached,
     RunCancelled,
     RunFailed,
@@ -23,8 +20,7 @@ from playhead.events.runs import (
     RunResumed,
     RunStarted,
 )
-from playhead.events.spec import AgentSpec, ModelSettings, Usage
-from playhead.events.tool_calls import (
+from playhead.events.kinds.tool_calls import (
     ToolFailed,
     ToolOutcomeUnknown,
     ToolRefused,
@@ -32,10 +28,14 @@ from playhead.events.tool_calls import (
     ToolStarted,
     ToolSucceeded,
 )
-from playhead.projections.ledger import Ledger
-from playhead.projections.measure import Measure
-from playhead.projections.measures_view import MeasuresView, find_measures
-from playhead.projections.views import Views
+from playhead.events.log.memory import MemoryLog
+from playhead.events.record import Record
+from playhead.events.spec.agent import AgentSpec, ModelSettings, Usage
+from playhead.events.spec.prices import Price
+from playhead.projections.cost.ledger import Ledger
+from playhead.projections.metrics.measure import Measure
+from playhead.projections.metrics.view import MeasuresView, find_measures
+from playhead.projections.stored.view import Views
 from tests.contracts.appends import append_of, write
 
 PRICE = Price(input=1.0, output=5.0, cache_write=1.25, cache_write_1h=2.0, cache_read=0.1)

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playhead.events.event import Block
-from playhead.events.request import Request
-from playhead.events.spec import AgentSpec, ModelSettings, ToolSpec
-from playhead.events.tool_calls import ToolRequested, ToolSucceeded
-from playhead.projections.context import Context
-from playhead.projections.heads import render_head
-from tests.prompt_cache import PromptCache, blocks, marks, unmarked
+from playhead.events.kinds.tool_calls import ToolRequested, ToolSucceeded
+from playhead.events.model_api import Request
+from playhead.events.spec.agent import AgentSpec, ModelSettings, ToolSpec
+from playhead.projections.prompt.context import Context
+from playhead.projections.prompt.head import render_head
+from tests.support.prompt_cache import PromptCache, blocks, marks, unmarked
 
 TOOL = ToolSpec(name="add", description="Add.", input_schema={"type": "object", "properties": {}})
 

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from playhead import Agent
-from playhead.actors.memory import recollect
-from playhead.events.memory_log import MemoryLog
-from playhead.projections.snapshot import AWAITED, changes, snapshot
+from playhead.actors.roles.memory import recollect
+from playhead.events.log.memory import MemoryLog
+from playhead.projections.state.snapshot import AWAITED, changes, snapshot
 from playhead.testing import ScriptedModel, call
-from tests.actors.agents import add, records, runtime
+from tests.support.agents import add, records, runtime
 
 
 @pytest.fixture(scope="module")

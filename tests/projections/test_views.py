@@ -11,10 +11,7 @@ from sqlite_utils import Database
 
 from playhead.events.errors import LogError
 from playhead.events.event import Event
-from playhead.events.log import Append
-from playhead.events.memory_log import MemoryLog
-from playhead.events.record import Record
-from playhead.events.runs import (
+from playhead.events.kinds.runs import (
     MessageReceived,
     RunCancelled,
     RunFailed,
@@ -23,9 +20,12 @@ from playhead.events.runs import (
     RunResumed,
     RunStarted,
 )
-from playhead.events.spec import AgentSpec, ModelSettings
-from playhead.projections.run_list import RunList, RunRow, find_runs
-from playhead.projections.views import TOGETHER, Views, views_path
+from playhead.events.log.contract import Append
+from playhead.events.log.memory import MemoryLog
+from playhead.events.record import Record
+from playhead.events.spec.agent import AgentSpec, ModelSettings
+from playhead.projections.stored.run_list import RunList, RunRow, find_runs
+from playhead.projections.stored.view import TOGETHER, Views, views_path
 from tests.contracts.appends import BEGIN, append_of, said, say, write
 
 STARTED = RunStarted(

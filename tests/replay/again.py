@@ -10,8 +10,8 @@ from typing import Any
 
 from playhead.actors.replay import replay
 from playhead.events.errors import PlayheadError
-from playhead.events.exports import import_run
-from playhead.events.memory_log import MemoryLog
+from playhead.events.log.memory import MemoryLog
+from playhead.events.maintenance.export import import_run
 
 FORBIDDEN = ("socket.", "subprocess.", "os.system", "os.exec", "os.fork", "urllib.")
 

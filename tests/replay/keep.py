@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from playhead.events.errors import PlayheadError
-from playhead.events.exports import export
-from playhead.events.log import Reader
-from playhead.events.memory_log import MemoryLog
-from playhead.events.sqlite_reader import SqliteReader
-from playhead.events.verify import verify
+from playhead.events.log.contract import Reader
+from playhead.events.log.memory import MemoryLog
+from playhead.events.log.sqlite.reader import SqliteReader
+from playhead.events.maintenance.export import export
+from playhead.events.maintenance.verify import verify
 
 LEFT_OUT = (
     "test_measures.py", "test_views.py", "test_memory_is_shown_with",  # rows made by hand

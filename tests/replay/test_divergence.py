@@ -6,20 +6,20 @@ from typing import Any
 import pytest
 
 from playhead import Agent
-from playhead.actors.executor import Executor
-from playhead.actors.planner import Planner
 from playhead.actors.replay import cast, replay
-from playhead.actors.role import Role, RoleName
-from playhead.actors.tool import Tool
+from playhead.actors.roles.executor import Executor
+from playhead.actors.roles.planner import Planner
+from playhead.actors.roles.role import Role, RoleName
+from playhead.actors.roles.tool import Tool
 from playhead.events.event import Event
-from playhead.events.memory_log import MemoryLog
-from playhead.events.model_calls import ModelRequested
+from playhead.events.kinds.model_calls import ModelRequested
+from playhead.events.kinds.runs import RunFinished
+from playhead.events.kinds.tool_calls import ToolStarted
+from playhead.events.log.memory import MemoryLog
 from playhead.events.record import Record
-from playhead.events.runs import RunFinished
-from playhead.events.tool_calls import ToolStarted
-from playhead.projections.run_state import RunState
+from playhead.projections.state.run_state import RunState
 from playhead.testing import ScriptedModel, call
-from tests.actors.agents import add, records, runtime
+from tests.support.agents import add, records, runtime
 
 
 @pytest.fixture(scope="module")

@@ -26,9 +26,9 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from playhead.testing.faults import CRASH_POINTS, KINDS, SCARCELY
-from playhead.testing.life import Mode, Storage
-from playhead.testing.simulation import simulate
+from playhead.simulation.faults.mix import CRASH_POINTS, KINDS, SCARCELY
+from playhead.simulation.life import Mode, Storage
+from playhead.simulation.simulate import simulate
 from tests.crash.bit_flips import damage_many
 from tests.crash.power_cuts import cut_power
 from tests.crash.reload import reload

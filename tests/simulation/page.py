@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from playhead.testing.faults import PHASES
+from playhead.simulation.faults.mix import PHASES
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 

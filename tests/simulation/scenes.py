@@ -3,20 +3,20 @@
 from collections.abc import Callable
 from random import Random
 
-from playhead.actors.turn import Opening
-from playhead.agent import Agent
+from playhead.actors.engine.turn import Opening
+from playhead.definition.agent import Agent
 from playhead.events.event import Event
-from playhead.events.kinds import decode
-from playhead.events.log import Log
-from playhead.events.memory_log import MemoryLog
+from playhead.events.kinds.codec import decode
+from playhead.events.kinds.runs import RunStarted
+from playhead.events.log.contract import Log
+from playhead.events.log.memory import MemoryLog
 from playhead.events.record import Record
-from playhead.events.runs import RunStarted
 from playhead.events.version import VERSION
-from playhead.testing.evidence import Evidence
-from playhead.testing.faults import CALM
-from playhead.testing.invariants import check_all
-from playhead.testing.ledger import Ledger
-from playhead.testing.process import Process
+from playhead.simulation.faults.ground_truth import Ledger
+from playhead.simulation.faults.mix import CALM
+from playhead.simulation.invariants.check import check_all
+from playhead.simulation.invariants.evidence import Evidence
+from playhead.simulation.process.process import Process
 
 Act = tuple[float, Callable[[Process], object]]
 """Seconds after the process began, and what happens then."""

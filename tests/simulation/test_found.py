@@ -6,26 +6,26 @@ from typing import Any
 import pytest
 
 from playhead import Agent, Limits, Runtime, tool
-from playhead.actors.memory import recollect
 from playhead.actors.replay import replay
-from playhead.events.children import ChildFinished
+from playhead.actors.roles.memory import recollect
 from playhead.events.errors import LogError, SessionBusy
 from playhead.events.event import Json
-from playhead.events.guards import ApprovalDecided
-from playhead.events.kinds import decode
-from playhead.events.log import Append, Done
-from playhead.events.memory_log import MemoryLog
-from playhead.events.memory_rules import MemoryRules
-from playhead.events.model_calls import ModelFailed, ModelRequested
+from playhead.events.kinds.approvals import ApprovalDecided
+from playhead.events.kinds.child_runs import ChildFinished
+from playhead.events.kinds.codec import decode
+from playhead.events.kinds.model_calls import ModelFailed, ModelRequested
+from playhead.events.kinds.runs import CancelRequested, RunPaused, RunResumed, RunStarted
+from playhead.events.log.contract import Append, Done
+from playhead.events.log.memory import MemoryLog
 from playhead.events.record import Record
-from playhead.events.routing import Target
-from playhead.events.runs import CancelRequested, RunPaused, RunResumed, RunStarted
-from playhead.events.spec import Usage
+from playhead.events.spec.agent import Usage
+from playhead.events.spec.memory import MemoryRules
+from playhead.events.spec.routing import Target
 from playhead.events.version import VERSION
-from playhead.projections.ledger import ledger
+from playhead.projections.cost.ledger import ledger
+from playhead.simulation.process.process import Process
+from playhead.simulation.simulate import simulate
 from playhead.testing import Scripted, ScriptedModel, call
-from playhead.testing.process import Process
-from playhead.testing.simulation import simulate
 from tests.crash.bit_flips import damage_many
 from tests.crash.power_cuts import cut_power
 from tests.simulation.scenes import Scene, dies, says

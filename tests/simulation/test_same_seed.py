@@ -4,13 +4,13 @@ import os
 import subprocess
 import sys
 
-from playhead.testing.faults import KINDS
-from playhead.testing.life import live
+from playhead.simulation.faults.mix import KINDS
+from playhead.simulation.life import live
 
 SEEDS = range(40)
 TELL = """
-from playhead.testing.faults import KINDS
-from playhead.testing.life import live
+from playhead.simulation.faults.mix import KINDS
+from playhead.simulation.life import live
 print(*(live(seed, KINDS, "liveness", "memory").trace for seed in range(40)), sep="\\n")
 """
 

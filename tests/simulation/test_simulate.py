@@ -10,8 +10,8 @@ import pytest
 
 from playhead import Agent, Limits, ToolContext, tool
 from playhead.events.errors import UsageError
+from playhead.simulation.simulate import Report
 from playhead.testing import Scripted, ScriptedModel, SimulationFailed, call, simulate
-from playhead.testing.simulation import Report
 
 pytest_plugins = ["pytester"]
 
@@ -106,7 +106,7 @@ def test_looker(tools) -> Agent:
 
 
 def test_a_marked_test_is_run_through_its_lives(pytester: pytest.Pytester) -> None:
-    pytester.makeconftest('pytest_plugins = ["playhead.testing.plugin"]')
+    pytester.makeconftest('pytest_plugins = ["playhead.simulation.pytest_marker"]')
     pytester.makepyfile(MARKED)
     pytester.runpytest_inprocess("-q", "-p", "no:cacheprovider").assert_outcomes(passed=1)
 

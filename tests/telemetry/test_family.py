@@ -6,8 +6,8 @@ import threading
 from typing import Any
 
 from playhead import Agent, Runtime
-from playhead.events.memory_log import MemoryLog
-from playhead.telemetry import export_trace
+from playhead.events.log.memory import MemoryLog
+from playhead.telemetry.setup import export_trace
 from playhead.testing import ScriptedModel, call
 from tests.telemetry.test_one_trace import whole
 from tests.telemetry.traced import Seen, Spans, add, agent, recorded, tracing

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from playhead import Runtime
-from playhead.events.sqlite_reader import SqliteReader
-from playhead.telemetry import export_trace, otlp_provider
+from playhead.events.log.sqlite.reader import SqliteReader
+from playhead.telemetry.setup import export_trace, otlp_provider
 from playhead.testing import call
 from tests.telemetry.jaeger import Jaeger, JaegerSpan, binary, running
 from tests.telemetry.traced import Seen, agent, recorded

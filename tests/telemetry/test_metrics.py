@@ -15,13 +15,13 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from playhead import Agent, Alert, AlertRule, Alerts, Limits, Runtime, UsageError, tool
 from playhead.events.errors import ModelError, RunNotFinished
-from playhead.events.log import Reader
-from playhead.events.memory_log import MemoryLog
+from playhead.events.log.contract import Reader
+from playhead.events.log.memory import MemoryLog
+from playhead.events.log.sqlite.reader import SqliteReader
 from playhead.events.record import Record
-from playhead.events.sqlite_reader import SqliteReader
-from playhead.measures import LiveMeasures, read_measures
-from playhead.meters import meter_provider_from_env
-from playhead.projections.measure import Measure
+from playhead.projections.metrics.measure import Measure
+from playhead.telemetry.exporters import meter_provider_from_env
+from playhead.telemetry.live_metrics import LiveMeasures, read_measures
 from playhead.testing import Scripted, ScriptedModel, call
 from tests.telemetry.collector import http_collector
 from tests.telemetry.test_one_trace import scripts

@@ -28,8 +28,8 @@ from opentelemetry.trace import (
 
 from playhead import Runtime, tool
 from playhead.events.errors import ModelError, RunNotFinished
-from playhead.events.memory_log import MemoryLog
-from playhead.events.sqlite_reader import SqliteReader
+from playhead.events.log.memory import MemoryLog
+from playhead.events.log.sqlite.reader import SqliteReader
 from playhead.testing import Scripted, call
 from tests.house.sources import ROOT
 from tests.telemetry.collector import http_collector

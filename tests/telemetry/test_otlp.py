@@ -7,9 +7,9 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
 from playhead import Runtime, UsageError
-from playhead.events.memory_log import MemoryLog
-from playhead.events.sqlite_reader import SqliteReader
-from playhead.telemetry import Telemetry, export_trace, exporters, otlp_provider
+from playhead.events.log.memory import MemoryLog
+from playhead.events.log.sqlite.reader import SqliteReader
+from playhead.telemetry.setup import Telemetry, export_trace, exporters, otlp_provider
 from playhead.testing import call
 from tests.telemetry.collector import Collector, grpc_collector, http_collector
 from tests.telemetry.traced import agent

@@ -8,7 +8,7 @@ import structlog
 
 from playhead import Runtime
 from playhead.events.errors import ModelError
-from playhead.events.memory_log import MemoryLog
+from playhead.events.log.memory import MemoryLog
 from playhead.testing import call
 from tests.telemetry.traced import Spans, agent, tracing
 

@@ -19,14 +19,14 @@ from playhead import Agent, Redactor, Retry, Runtime, ToolError, tool
 from playhead.cli import main
 from playhead.events.errors import ModelError
 from playhead.events.event import Block
-from playhead.events.memory_log import MemoryLog
-from playhead.events.model_calls import ModelAnswered
-from playhead.events.secrets import KEY_FORMATS, hide_keys
-from playhead.events.spec import Usage
-from playhead.events.sqlite_reader import SqliteReader
-from playhead.events.tool_calls import ToolSucceeded
-from playhead.inspector.app import Pages
-from playhead.inspector.library import Library
+from playhead.events.key_formats import KEY_FORMATS, hide_keys
+from playhead.events.kinds.model_calls import ModelAnswered
+from playhead.events.kinds.tool_calls import ToolSucceeded
+from playhead.events.log.memory import MemoryLog
+from playhead.events.log.sqlite.reader import SqliteReader
+from playhead.events.spec.agent import Usage
+from playhead.inspector.log_data import Library
+from playhead.inspector.pages import Pages
 from playhead.testing import ScriptedModel, call
 from playhead.tools.tool import AnyTool
 from tests.telemetry.traced import Spans

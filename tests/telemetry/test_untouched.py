@@ -8,7 +8,7 @@ from tests.house.sources import ROOT
 RUN = """
 import sys, os
 from playhead import Agent, Runtime
-from playhead.events.memory_log import MemoryLog
+from playhead.events.log.memory import MemoryLog
 from playhead.testing import ScriptedModel
 agent = Agent(name="a", model=ScriptedModel(["Hello."]))
 {before}

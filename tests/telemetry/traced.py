@@ -10,8 +10,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import Sampler
 
 from playhead import Agent, Limits, Retry, Runtime, ToolError, tool
-from playhead.events.log import Log
-from playhead.telemetry import export_trace
+from playhead.events.log.contract import Log
+from playhead.telemetry.setup import export_trace
 from playhead.testing import Scripted, ScriptedModel
 
 

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from playhead.events.event import Json
-from playhead.events.tool_calls import ToolFailed, ToolSucceeded
-from playhead.tools.calling import Outcome, call_tool
+from playhead.events.kinds.tool_calls import ToolFailed, ToolSucceeded
+from playhead.tools.calls.call import Outcome, call_tool
 from playhead.tools.context import ToolContext
+from playhead.tools.execution.workers import Inline, Threads, Workers
 from playhead.tools.tool import AnyTool
-from playhead.tools.workers import Inline, Threads, Workers
 
 
 def call(tool: AnyTool, workers: Workers | None = None, /, **arguments: Any) -> Outcome:

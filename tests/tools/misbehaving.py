@@ -5,10 +5,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playhead.tools.calling import Outcome, call_tool
+from playhead.tools.calls.call import Outcome, call_tool
 from playhead.tools.context import ToolContext
-from playhead.tools.sandbox import Sandbox
-from playhead.tools.workers import Threads
+from playhead.tools.execution.workers import Threads
+from playhead.tools.sandbox.sandbox import Sandbox
 from tests.tools import hostile
 
 

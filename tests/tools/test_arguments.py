@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.events.spec import ToolSpec
-from playhead.tools.arguments import ArgumentError, check, suggest_tool
+from playhead.events.spec.agent import ToolSpec
 from playhead.tools.tool import pinned, tool
+from playhead.tools.validation.arguments import ArgumentError, check, suggest_tool
 from tests.tools.calls import call_inline, result_of
 
 Draw = Callable[..., Any]

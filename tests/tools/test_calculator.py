@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playhead.events.errors import ToolError
-from playhead.tools.calculator import MAX_LENGTH, calculator
+from playhead.tools.builtin.calculator import MAX_LENGTH, calculator
 
 OPERATORS = {"+": operator.add, "-": operator.sub, "*": operator.mul}
 

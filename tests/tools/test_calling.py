@@ -16,13 +16,13 @@ from pydantic import AfterValidator, BaseModel
 from structlog.testing import capture_logs
 
 from playhead.events.errors import ToolError
-from playhead.events.kinds import encode
-from playhead.events.tool_calls import ToolFailed, ToolSucceeded
-from playhead.tools.calling import call_tool
+from playhead.events.kinds.codec import encode
+from playhead.events.kinds.tool_calls import ToolFailed, ToolSucceeded
+from playhead.tools.calls.call import call_tool
 from playhead.tools.context import ToolContext
-from playhead.tools.results import MAX_CHARACTERS, MAX_DEPTH
+from playhead.tools.execution.workers import Inline
+from playhead.tools.result import MAX_CHARACTERS, MAX_DEPTH
 from playhead.tools.tool import AnyTool, tool
-from playhead.tools.workers import Inline
 from tests.tools.calls import call, call_inline, failure_of, result_of
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, tzinfo
 import pytest
 
 from playhead.events.errors import ToolError
-from playhead.tools.clock import clock_tool, current_time
+from playhead.tools.builtin.clock import clock_tool, current_time
 from tests.tools.calls import call_inline, result_of
 
 

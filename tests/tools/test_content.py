@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from playhead import Agent, Document, Image, Runtime, tool
+from playhead.events.kinds.tool_calls import ToolSucceeded
 from playhead.events.record import Record
-from playhead.events.tool_calls import ToolSucceeded
-from playhead.projections.timeline import timeline
+from playhead.projections.history.timeline import timeline
 from playhead.testing import ScriptedModel
 from playhead.testing import call as wish
 from playhead.tools.content import to_content

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from playhead.events.tool_calls import ToolFailed
-from playhead.tools.addresses import Guard
+from playhead.events.kinds.tool_calls import ToolFailed
+from playhead.tools.builtin.address_guard import Guard
+from playhead.tools.builtin.fetch import fetch_tool
+from playhead.tools.builtin.guarded_http import MAX_BYTES
+from playhead.tools.builtin.web_search import SearxNG, search_web_tool
 from playhead.tools.context import Secret, ToolContext
-from playhead.tools.fetch import fetch_tool
-from playhead.tools.guarded_http import MAX_BYTES
-from playhead.tools.web_search import SearxNG, search_web_tool
 from tests.tools.calls import call, failure_of, result_of
 from tests.tools.web_server import Answer, serving
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playhead.events.errors import ToolError, UsageError
-from playhead.tools.files import LISTED, file_tools
-from playhead.tools.folder import Folder
+from playhead.tools.builtin.confined_folder import Folder
+from playhead.tools.builtin.files import LISTED, file_tools
 from tests.tools.calls import call_inline, failure_of, result_of
 
 SECRET = "the secret outside"

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from playhead.events.spec import Effect
-from playhead.events.tool_calls import ToolFailed, ToolOutcomeUnknown
-from playhead.tools.calling import Outcome, call_tool, given_up
+from playhead.events.kinds.tool_calls import ToolFailed, ToolOutcomeUnknown
+from playhead.events.spec.agent import Effect
+from playhead.tools.calls.call import Outcome, call_tool, given_up
 from playhead.tools.context import ToolContext
-from playhead.tools.sync_pool import SyncPool
-from playhead.tools.ticket import NotStarted, Ticket, TimedOut
+from playhead.tools.execution.handoff import NotStarted, Ticket, TimedOut
+from playhead.tools.execution.thread_pool import SyncPool
+from playhead.tools.execution.workers import Inline, Threads
 from playhead.tools.tool import AnyTool, tool
-from playhead.tools.workers import Inline, Threads
 from tests.tools.calls import result_of
 
 SOON = 0.05

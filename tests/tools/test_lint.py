@@ -6,16 +6,16 @@ from typing import Literal
 import pytest
 from pydantic import BaseModel
 
-from playhead.tools.calculator import calculator
-from playhead.tools.clock import current_time
-from playhead.tools.code import code_tools
-from playhead.tools.fetch import fetch_tool
-from playhead.tools.files import file_tools
-from playhead.tools.knowledge import search_kb_tool
-from playhead.tools.lint import lint
-from playhead.tools.reading_on import read_result
+from playhead.tools.builtin.calculator import calculator
+from playhead.tools.builtin.clock import current_time
+from playhead.tools.builtin.code import code_tools
+from playhead.tools.builtin.fetch import fetch_tool
+from playhead.tools.builtin.files import file_tools
+from playhead.tools.builtin.knowledge_base import search_kb_tool
+from playhead.tools.builtin.web_search import SearxNG, search_web_tool
+from playhead.tools.lint.lint import lint
+from playhead.tools.read_result import read_result
 from playhead.tools.tool import AnyTool, tool
-from playhead.tools.web_search import SearxNG, search_web_tool
 
 
 class Contact(BaseModel):

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from playhead.events.errors import UsageError
-from playhead.events.tool_policy import Rate
+from playhead.events.spec.tool import Rate
 from playhead.tools.options import Subprocess
 from playhead.tools.tool import tool
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from playhead.events.event import Json
-from playhead.events.tool_calls import ToolFailed, ToolSucceeded
-from playhead.tools.files import file_tools
+from playhead.events.kinds.tool_calls import ToolFailed, ToolSucceeded
+from playhead.tools.builtin.files import file_tools
 from playhead.tools.tool import AnyTool
 from tests.tools.calls import call, failure_of, result_of
 

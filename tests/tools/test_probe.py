@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from playhead.events.spec import Effect
-from playhead.events.tool_calls import ToolFailed, ToolOutcomeUnknown, ToolSucceeded
-from playhead.tools.calling import Outcome, probe_call
+from playhead.events.kinds.tool_calls import ToolFailed, ToolOutcomeUnknown, ToolSucceeded
+from playhead.events.spec.agent import Effect
+from playhead.tools.calls.call import Outcome, probe_call
 from playhead.tools.context import ToolContext
+from playhead.tools.execution.workers import Threads
 from playhead.tools.options import Done, NotDone
 from playhead.tools.tool import tool
-from playhead.tools.workers import Threads
 
 UNKNOWN = ToolOutcomeUnknown(reason="interrupted")
 

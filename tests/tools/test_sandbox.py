@@ -9,12 +9,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from playhead.events.errors import UsageError
-from playhead.events.tool_calls import ToolFailed, ToolOutcomeUnknown
-from playhead.tools.calling import Outcome, call_tool
+from playhead.events.kinds.tool_calls import ToolFailed, ToolOutcomeUnknown
+from playhead.tools.calls.call import Outcome, call_tool
 from playhead.tools.context import ToolContext
-from playhead.tools.sandbox import WAYS as CONFINING
+from playhead.tools.execution.workers import Threads
+from playhead.tools.sandbox.sandbox import WAYS as CONFINING
 from playhead.tools.tool import tool
-from playhead.tools.workers import Threads
 from tests.tools import hostile
 from tests.tools.calls import call, failure_of, result_of
 from tests.tools.misbehaving import Mark, confined, misbehave

@@ -14,11 +14,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
-from playhead.events.tool_calls import ToolFailed
-from playhead.tools.calling import Outcome, call_tool
+from playhead.events.kinds.tool_calls import ToolFailed
+from playhead.tools.calls.call import Outcome, call_tool
 from playhead.tools.context import ToolContext
+from playhead.tools.execution.workers import Inline
 from playhead.tools.tool import AnyTool, tool
-from playhead.tools.workers import Inline
 from tests.tools.calls import failure_of, result_of
 
 

@@ -11,9 +11,9 @@ import pytest
 from pydantic import BaseModel, Field
 
 from playhead.events.errors import UsageError
-from playhead.tools.arguments import check
 from playhead.tools.context import ToolContext
 from playhead.tools.tool import Tool, by_name, canonical, pinned, tool
+from playhead.tools.validation.arguments import check
 from tests.tools.calls import call, result_of
 
 

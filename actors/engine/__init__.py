@@ -1,0 +1,1 @@
+"""How does a turn run? The actor and its mailbox, effects, recovery, and children."""

@@ -1,0 +1,123 @@
+"""The one Pykka shell: a role as an actor whose mailbox is served by the runtime's event loop.
+
+Pykka as shipped gives each actor a thread, drops the mailbox of an actor that fails, stops every
+actor on SystemExit and supervises nothing. Here the four actors share one loop: `tell` puts the
+message into the mailbox and asks the dispatcher for a slot, so a hop costs no thread switch.
+Whatever a handler raises goes to the supervisor, and the actor lives on. A simulator brings another
+dispatcher.
+"""
+
+import queue
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias
+
+import pykka
+
+from playhead.actors.engine.turn import Turn
+from playhead.actors.roles.role import Role
+from playhead.events.record import Record
+
+Dispatch: TypeAlias = Callable[[Callable[[], None]], object]
+"""Runs the given function, at once or soon, on the runtime's loop."""
+
+
+class LoopDispatcher:
+    """Serves mailboxes at once, one message after the other, before who asked first goes on.
+
+    A hop from actor to actor costs neither a thread switch nor a turn of the event loop, and no
+    message is served inside the serving of another.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._serving = False
+
+    def __call__(self, serve: Callable[[], None]) -> None:
+        """Serve, or leave it to whoever is serving. Called on the loop."""
+        self._waiting.append(serve)
+        if self._serving:
+            return
+        self._serving = True
+        try:
+            while self._waiting:
+                self._waiting.popleft()()
+        finally:
+            self._serving = False
+
+
+class Supervisor(Protocol):
+    """Who hears what became of a turn's visit to a role."""
+
+    def visited(self, turn: Turn, role: Role, record: Record) -> None:
+        """The role has decided on one record of the turn."""
+        ...
+
+    def raised(self, turn: Turn, role: Role, error: Exception) -> None:
+        """The role raised; the turn's state is spoilt."""
+        ...
+
+
+class Inbox:
+    """A mailbox that asks for a slot on the loop whenever a message comes."""
+
+    def __init__(self) -> None:
+        self._messages: deque[Any] = deque()
+        self.ask_for_slot: Callable[[], object] = lambda: None
+
+    def put(self, envelope: Any, /) -> None:
+        """Take a message in."""
+        self._messages.append(envelope)
+        self.ask_for_slot()
+
+    def get(self) -> Any:
+        """The oldest message. Raises queue.Empty: nobody waits here."""
+        if not self._messages:
+            raise queue.Empty
+        return self._messages.popleft()
+
+    def empty(self) -> bool:
+        """Whether there is nothing to serve."""
+        return not self._messages
+
+
+class Shell(pykka.Actor):
+    """A role as an actor: shows it one record of a turn, then tells the supervisor."""
+
+    def __init__(self, role: Role, supervisor: Supervisor, dispatch: Dispatch) -> None:
+        super().__init__()
+        self._shown = role
+        self._supervisor = supervisor
+        self._dispatch = dispatch
+
+    @staticmethod
+    def _create_actor_inbox() -> Inbox:
+        return Inbox()
+
+    @staticmethod
+    def _create_future() -> pykka.Future[Any]:
+        return pykka.ThreadingFuture()
+
+    def _start_actor_loop(self) -> None:
+        """No thread: each message asks for one slot on the loop.
+
+        The actor leaves Pykka's global registry: a `stop_all` (or a SystemExit in an actor) of the
+        program around us is not meant for it.
+        """
+        pykka.ActorRegistry.unregister(self.actor_ref)
+        inbox = self.actor_inbox
+        assert isinstance(inbox, Inbox)
+        inbox.ask_for_slot = lambda: self._dispatch(self._serve_one)
+
+    def _serve_one(self) -> None:
+        if not self.actor_stopped.is_set() and not self.actor_inbox.empty():
+            self._handle_receive(self.actor_inbox.get().message)
+
+    def on_receive(self, message: Turn) -> None:
+        """Visit the role; nothing that it raises ends the actor."""
+        try:
+            record = message.visit(self._shown)
+        except Exception as error:
+            self._supervisor.raised(message, self._shown, error)
+        else:
+            self._supervisor.visited(message, self._shown, record)

@@ -1,0 +1,135 @@
+"""Children: runs that a call of another run started. Started once, found again, cancelled with it.
+
+A child's id derives from the record that announces it, so whoever takes the parent up knows whether
+the child was started: if its stream is missing it was not.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from playhead.actors.engine.engine import Engine
+from playhead.actors.engine.recovery import take_up
+from playhead.actors.engine.turn import Opening
+from playhead.events.errors import PlayheadError
+from playhead.events.kinds.child_runs import ChildFinished, ChildStarted
+from playhead.events.kinds.runs import CancelRequested, RunFinished, RunStarted
+from playhead.events.record import Record
+from playhead.events.spec.agent import Parent
+from playhead.events.version import VERSION
+from playhead.projections.state.run_state import RunState
+from playhead.projections.state.step_state import Call
+from playhead.projections.tracing.ids import child_traceparent
+
+CANCELLED = "the run that wanted it was cancelled"
+
+
+class Children:
+    """The children of all runs of an engine. Called on its loop."""
+
+    def __init__(self, engine: Engine, knows: Callable[[str], bool]) -> None:
+        """Watch the engine. `knows`: whether an agent of that name can be run here."""
+        self._engine = engine
+        self._knows = knows
+        self._waiting: dict[str, asyncio.Future[ChildFinished]] = {}
+        engine.watchers.append(self._committed)
+
+    async def attend(self, intent: Record, call: Call) -> ChildFinished:
+        """Start the child, or take it up if it was; then wait for its end.
+
+        A cancelled wait cancels the child and goes on waiting: it ends soon. Raises CancelledError
+        only when it is abandoned.
+        """
+        assert isinstance(intent.event, ChildStarted)
+        child = intent.event.run
+        self._waiting[child] = asyncio.get_running_loop().create_future()
+        try:
+            self._begin(intent, call)
+            stop = self._engine.state(intent.run).stop
+            told = stop is not None and stop.cancels and self._cancel(child)
+            while True:
+                try:
+                    return await asyncio.shield(self._waiting[child])
+                except asyncio.CancelledError as cancelled:
+                    if cancelled.args == ("abandoned",):
+                        raise
+                    told = told or self._cancel(child)
+        finally:
+            del self._waiting[child]
+
+    def _begin(self, intent: Record, call: Call) -> None:
+        assert isinstance(intent.event, ChildStarted)
+        assert call.spec is not None
+        assert call.spec.agent is not None
+        agent, child = call.spec.agent, intent.event.run
+        if self._engine.log.stream(child) is not None:
+            self._find_again(child, agent.name)
+        elif self._knows(agent.name):
+            parent = self._engine.state(intent.run)
+            memory = agent.memory
+            if not memory.namespace:  # it works for whom its caller works for
+                memory = memory.model_copy(update={"namespace": parent.scope.namespace})
+            started = RunStarted(
+                goal=str(call.arguments.get("task", "")),
+                agent=agent.model_copy(update={"limits": intent.event.limits, "memory": memory}),
+                parent=Parent(run=intent.run, seq=intent.seq, forks=parent.forks),
+                code=VERSION,
+            )
+
+            def told(error: Exception | None) -> None:
+                if error is not None:
+                    self._doubted(child, agent.name, error)
+
+            trace = child_traceparent(intent, parent.traceparent)
+            opening = Opening(started, "tool", "outside", traceparent=trace, told=told)
+            self._engine.start(child, opening, None)
+        else:
+            self._lost(child, f"there is no agent {agent.name!r} here any more")
+
+    def _find_again(self, child: str, agent: str) -> None:
+        state = self._engine.state(child)
+        if state.ending is not None:
+            self._waiting[child].set_result(_outcome(state))
+        elif self._knows(agent):
+            take_up(self._engine, child)
+
+    def _doubted(self, child: str, agent: str, error: Exception) -> None:
+        """Its start failed, or only seemed to: one that the log has all the same is carried on."""
+        if self._engine.log.stream(child) is not None:
+            self._find_again(child, agent)
+        else:
+            self._lost(child, str(error))
+
+    def _lost(self, child: str, why: str) -> None:
+        ended = self._waiting.get(child)
+        if ended is not None and not ended.done():
+            message = f"it could not be started: {why}"
+            ended.set_result(ChildFinished(status="failed", reason="not_started", message=message))
+
+    def _cancel(self, child: str) -> bool:
+        try:
+            cancel = Opening(CancelRequested(reason=CANCELLED), "runtime", "outside")
+            self._engine.arrive(child, cancel)
+        except PlayheadError:
+            self._lost(child, "its run was cancelled first")
+        return True
+
+    def _committed(self, state: RunState, records: Sequence[Record]) -> None:
+        ended = self._waiting.get(state.run)
+        if ended is not None and not ended.done() and state.ending is not None:
+            ended.set_result(_outcome(state))
+
+
+def _outcome(state: RunState) -> ChildFinished:
+    """What a run that has ended was for its parent."""
+    took = (state.at - state.first_at) / 1000
+    if isinstance(state.ending, RunFinished):
+        return ChildFinished(
+            status=state.status, answer=state.ending.answer, output=state.ending.output,
+            spent=state.spent.total, duration_ms=took,
+        )  # fmt: skip
+    reason = str(getattr(state.ending, "reason", ""))
+    return ChildFinished(
+        status=state.status, reason=reason if state.status == "failed" else state.status,
+        message=str(getattr(state.ending, "message", reason)), spent=state.spent.total,
+        duration_ms=took,
+    )  # fmt: skip

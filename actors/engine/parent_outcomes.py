@@ -1,0 +1,221 @@
+"""What a fork's parent has recorded: an intent that is the same gets the same outcome, at no cost.
+
+A model call is the same when its rendered request is, a tool call when tool, definition and
+arguments are; the nth such intent gets the nth outcome. With the first one that the parent does
+not have, the book is closed, and the fork is live from there. Which intents were answered can be
+told from the log alone, so a crash changes nothing.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Callable
+from typing import TypeAlias
+
+from pydantic_core import to_json
+
+from playhead.events.event import Event, Json
+from playhead.events.kinds.approvals import ApprovalDecided, RuleAnswered, RuleAsked
+from playhead.events.kinds.child_runs import ChildFinished, ChildStarted
+from playhead.events.kinds.codec import INTENTS, OUTCOMES, decode
+from playhead.events.kinds.forks import RunForked
+from playhead.events.kinds.memory import MemoryRecalled
+from playhead.events.kinds.model_calls import ModelFailed, ModelRequested
+from playhead.events.kinds.tool_calls import (
+    ToolFailed,
+    ToolOutcomeUnknown,
+    ToolRequested,
+    ToolStarted,
+    ToolSucceeded,
+)
+from playhead.events.log.contract import Reader
+from playhead.events.record import Record
+from playhead.projections.state.run_state import RunState
+
+Key: TypeAlias = tuple[str, ...]
+Wish: TypeAlias = tuple[str, dict[str, Json]]
+"""A call's tool and arguments."""
+
+ACCIDENTS = frozenset({"interrupted", "cancelled"})
+"""What befell the parent's process or its people; it is not repeated in a fork."""
+
+
+class Recordings:
+    """The books of the forks in this process; asked for the outcome of each of their intents."""
+
+    def __init__(self, log: Reader) -> None:
+        self._log = log
+        self._books: dict[str, Book] = {}
+
+    def __call__(self, intent: Record, state: RunState) -> Event | None:
+        """The parent's outcome for an intent that is in the log; None to go into the world."""
+        if state.forked is None:
+            return None
+        book = self._books.get(state.run)
+        if book is None:
+            book = self._books[state.run] = Book(self._log, state.run, state.forked)
+        calls = state.calls
+        return book.outcome(intent, lambda call: (calls[call].wish.tool, calls[call].arguments))
+
+    def forget(self, run: str) -> None:
+        """The run has ended or left this process."""
+        self._books.pop(run, None)
+
+
+class Book:
+    """One fork's."""
+
+    def __init__(self, log: Reader, fork: str, forked: RunForked) -> None:
+        self._log = log
+        self._parent = forked.parent
+        self._forked = forked
+        self._given = {given.call: given.result for given in forked.results}
+        self._wishes: dict[int, Wish] = {}
+        self._past: dict[int, Event] = {}
+        """Outcomes of intents that were open where the fork was cut."""
+        self._left: dict[Key, deque[Event]] = defaultdict(deque)
+        self._set_aside: dict[int, Event] = {}
+        """Call -> the outcome that its next attempt will get."""
+        self._outcomes: dict[int, Event | None] = {}
+        """What intents of the fork itself were given, by seq."""
+        self._closed = False
+        self._read_parent()
+        self._wishes = {n: wish for n, wish in self._wishes.items() if n <= forked.at}
+        self._read_own(fork)
+
+    @property
+    def answered(self) -> frozenset[int]:
+        """The fork's intents, by seq, that the parent's records answered so far."""
+        return frozenset(seq for seq, outcome in self._outcomes.items() if outcome is not None)
+
+    def outcome(self, intent: Record, wish: Callable[[int], Wish]) -> Event | None:
+        """The outcome that the intent gets; the same one whenever it is asked for."""
+        if intent.seq not in self._outcomes:
+            self._outcomes[intent.seq] = self._look_up(intent, wish)
+        return self._outcomes[intent.seq]
+
+    def _read_parent(self) -> None:
+        intents: dict[int, Key] = {}
+        found: dict[int, Event] = {}
+        for row in self._log.read(self._parent, self._forked.at):
+            record = decode(row, self._log.body)
+            self._note(record)
+            if record.event.kind in INTENTS:
+                intents[record.seq] = self._key(record.event, self._wish)
+            elif record.event.kind in OUTCOMES and not _accident(record.event):
+                found[record.cause or 0] = record.event
+        for seq, event in sorted(found.items()):
+            if seq in intents:
+                self._left[intents[seq]].append(event)
+            else:
+                self._past[seq] = event
+
+    def _read_own(self, fork: str) -> None:
+        """What the fork had been given before this process took it up."""
+        for row in self._log.read(fork, self._forked.at + 1):
+            record = decode(row, self._log.body)
+            self._note(record)
+            if record.event.kind in INTENTS:
+                self.outcome(record, self._wish)
+
+    def _note(self, record: Record) -> None:
+        match record.event:
+            case ToolRequested(tool=tool, arguments=arguments):
+                self._wishes[record.seq] = tool, arguments
+            case ApprovalDecided(call=call, arguments=dict(arguments)):
+                self._wishes[call] = self._wish(call)[0], arguments
+            case _:
+                pass
+
+    def _wish(self, call: int) -> Wish:
+        if call not in self._wishes:
+            for row in self._log.read(self._parent, call - 1, call):
+                self._note(decode(row, self._log.body))
+        return self._wishes[call]
+
+    def _look_up(self, intent: Record, wish: Callable[[int], Wish]) -> Event | None:
+        event = intent.event
+        if isinstance(event, ToolStarted | ChildStarted):
+            if event.call in self._given:
+                return _outcome_with(event, self._given[event.call])
+            if wish(event.call)[0] in self._forked.live:
+                return None
+            if event.call in self._set_aside:
+                return self._set_aside.pop(event.call)
+        if intent.seq <= self._forked.at:
+            return self._open_at_the_cut(intent)
+        if isinstance(event, RuleAsked) and event.rule == "fork":
+            return RuleAnswered(answer=not self._can_answer(event, wish))
+        return self._next(self._key(event, wish))
+
+    def _open_at_the_cut(self, intent: Record) -> Event | None:
+        """With another agent an open model call is asked anew, so that the agent asks it."""
+        if isinstance(intent.event, ModelRequested) and self._forked.agent is not None:
+            return None
+        return self._past.get(intent.seq)
+
+    def _can_answer(self, asked: RuleAsked, wish: Callable[[int], Wish]) -> bool:
+        """Whether the call's next attempt can be answered; what answers it is set aside."""
+        assert asked.call is not None
+        if asked.call in self._given:
+            return True
+        tool, arguments = wish(asked.call)
+        if tool in self._forked.live:
+            return False
+        key = _tool_key(tool, str(asked.subject), arguments)
+        child = _child_key(tool, arguments)
+        found = self._next(child if self._left[child] and self._forked.agent is None else key)
+        if found is not None:
+            self._set_aside[asked.call] = found
+        return found is not None
+
+    def _next(self, key: Key) -> Event | None:
+        if self._closed or not self._left[key]:
+            self._closed = True
+            return None
+        return self._left[key].popleft()
+
+    def _key(self, event: Event, wish: Callable[[int], Wish]) -> Key:
+        match event:
+            case ModelRequested(request=request):
+                return ("model", request)
+            case ToolStarted(call=call, definition=definition):
+                tool, arguments = wish(call)
+                return _tool_key(tool, definition, arguments)
+            case ChildStarted(call=call):
+                return _child_key(*wish(call))
+            case RuleAsked(rule=rule, call=int(call)):
+                tool, arguments = wish(call)
+                return ("rule", rule, tool, _canonical(arguments))
+            case _:
+                fields = event.model_dump(mode="json", exclude={"not_before", "attempt"})
+                return (event.kind, _canonical(fields))
+
+
+def _tool_key(tool: str, definition: str, arguments: dict[str, Json]) -> Key:
+    return ("tool", tool, definition, _canonical(arguments))
+
+
+def _child_key(tool: str, arguments: dict[str, Json]) -> Key:
+    return ("child", tool, _canonical(arguments))
+
+
+def _outcome_with(started: ToolStarted | ChildStarted, result: Json) -> Event:
+    if isinstance(started, ToolStarted):
+        return ToolSucceeded(result=result, duration_ms=0.0)
+    answer = result if isinstance(result, str) else to_json(result).decode()
+    return ChildFinished(status="finished", answer=answer)
+
+
+def _canonical(fields: dict[str, Json]) -> str:
+    return to_json(sorted(fields.items())).decode()
+
+
+def _accident(outcome: Event) -> bool:
+    match outcome:
+        case ModelFailed(error=error) | ToolFailed(error=error) | RuleAnswered(error=error):
+            return error in ACCIDENTS
+        case ToolOutcomeUnknown(reason=reason):
+            return reason == "cancelled"
+        case MemoryRecalled(error=error):
+            return error in ACCIDENTS
+        case _:
+            return False

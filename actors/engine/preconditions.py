@@ -1,0 +1,76 @@
+"""Whether what arrives for a run still applies to it; what does not is answered, not appended."""
+
+from playhead.actors.engine.turn import Opening
+from playhead.actors.planning.validate import read_plan
+from playhead.events.errors import PlayheadError, UsageError
+from playhead.events.kinds.approvals import ApprovalDecided, ApprovalRequested
+from playhead.events.kinds.runs import MessageReceived, TimeReached
+from playhead.projections.state.run_state import RunState
+
+
+def not_applicable(state: RunState, opening: Opening) -> PlayheadError | None:
+    """Why what arrived is not appended: the run has ended, or the effect has its outcome."""
+    if state.ending is not None:
+        return UsageError(f"run {state.run} is {state.status} already")
+    if opening.origin == "effect" and opening.cause not in state.open:
+        return UsageError(f"record {opening.cause} of run {state.run} has its outcome already")
+    if isinstance(opening.event, TimeReached):
+        return _too_late(state, opening.event)
+    if isinstance(opening.event, ApprovalDecided):
+        return _wrong_approval(state, opening.event)
+    if isinstance(opening.event, MessageReceived):
+        said = opening.event.text.strip() or opening.event.content
+        return None if said else UsageError("the message is blank: nothing was recorded")
+    return None
+
+
+def _waiting(state: RunState, seq: int) -> tuple[ApprovalRequested | None, bool]:
+    """The open request about a call or the plan, and whether it has lapsed."""
+    plan, call = state.plan, state.calls.get(seq)
+    if plan is not None and plan.waits is not None and plan.waits.call == seq:
+        return plan.waits, plan.lapsed
+    return (None, False) if call is None else (call.waits, call.lapsed)
+
+
+def _too_late(state: RunState, reached: TimeReached) -> PlayheadError | None:
+    if state.stop is not None:
+        return UsageError(f"run {state.run} is stopping already")
+    waits, lapsed = _waiting(state, reached.call or 0)
+    if reached.due == "approval" and (waits is None or lapsed):
+        return UsageError(f"{reached.call} of run {state.run} waits for no approval")
+    return None
+
+
+def _wrong_approval(state: RunState, decided: ApprovalDecided) -> PlayheadError | None:
+    waits, lapsed = _waiting(state, decided.call)
+    if waits is None:
+        return UsageError(f"{decided.call} of run {state.run} waits for no approval")
+    if lapsed:
+        about = f"{waits.about} {decided.call} of run {state.run}"
+        return UsageError(f"{about}: its approval has lapsed")
+    if waits.binding != decided.binding:
+        return UsageError(
+            f"{waits.about} {decided.call} of run {state.run} is not what was approved: its "
+            "arguments or its tool's definition differ; look at it again (`playhead approvals`)"
+        )
+    if waits.about == "call":
+        return _no_call_has(decided.plan is not None, "steps")
+    return _no_plan_has(decided.arguments is not None) or _wrong_plan(state, decided)
+
+
+def _no_call_has(given: bool, what: str) -> PlayheadError | None:
+    return UsageError(f"a call has no {what}: give it arguments") if given else None
+
+
+def _no_plan_has(given: bool) -> PlayheadError | None:
+    return UsageError("a plan has no arguments: give it other steps") if given else None
+
+
+def _wrong_plan(state: RunState, decided: ApprovalDecided) -> PlayheadError | None:
+    if decided.plan is None or state.plan is None:
+        return None
+    given = [step.model_dump(mode="json") for step in decided.plan]
+    steps, fault = read_plan([*given], state.agent, state.plan)
+    if fault is None and steps != decided.plan:
+        fault = "the plan is not complete (Run.approve and `playhead plan edit` complete it)"
+    return None if fault is None else UsageError(fault)

@@ -1,0 +1,133 @@
+"""A turn: one outside happening, what the roles decide on it, and what they decide on that.
+
+The turn carries the run's state from role to role, so nothing is shared and each record is folded
+once. It ends when nothing is added; then it is one append on the expected head. Replay drives the
+same turns without actors: `Turn.settle`.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from playhead.actors.roles.role import DECIDES, ORDER, Role, RoleName, purpose
+from playhead.events.event import Event
+from playhead.events.kinds.codec import seal
+from playhead.events.kinds.model_calls import address
+from playhead.events.kinds.runs import RunStarted
+from playhead.events.log.contract import Append
+from playhead.events.record import Origin, Record, Stored
+from playhead.projections.state.fold import fold
+from playhead.projections.state.run_state import RunState
+
+ADDRESSED = frozenset({"model_answered", "model_failed", "tool_succeeded"})
+"""Outcomes that roles subscribe to by what their intent was about."""
+
+
+class Opening(NamedTuple):
+    """What opens a turn, before it is a record."""
+
+    event: Event
+    actor: str
+    origin: Origin
+    cause: int | None = None
+    command: str | None = None
+    traceparent: str | None = None
+    told: Callable[[Exception | None], None] | None = None
+    """Called once on the loop: None when it is committed, else why it was not appended."""
+
+
+class Turn:
+    """The roles' way through one opening record."""
+
+    __slots__ = ("_expected", "_queue", "_role", "_rows", "bodies", "opening", "records", "state")
+
+    def __init__(self, state: RunState, opening: Opening, at: int, *, held: bool = False) -> None:
+        """Seal and fold the opening record. Raises NotStorable, with the state unchanged.
+
+        Args:
+            state: the run so far; changed in place.
+            opening: what happened.
+            at: now, in microseconds since the epoch; an earlier time than the run's last is raised.
+            held: fold it, but let nobody decide on it.
+        """
+        self.state = state
+        self.opening = opening
+        self.records: list[Record] = []
+        """What the turn appends, the opening record first."""
+        self.bodies: dict[str, bytes] = {}
+        self._rows: list[Stored] = []
+        self._expected = state.head
+        self._role = 0
+        waiting = list(state.held) if opening.event.kind == "run_resumed" else []
+        record = self._add(
+            Record(
+                state.run, state.head.seq + 1, max(at, state.at), opening.actor, opening.origin,
+                opening.cause, opening.event, held, opening.command, opening.traceparent,
+            )
+        )  # fmt: skip
+        self._queue: list[Record] = [] if held else [*waiting, record]
+        """Records still to be decided on, first in first out."""
+
+    @property
+    def append(self) -> Append:
+        """The turn as one append."""
+        first, parent = self.records[0].event, None
+        if isinstance(first, RunStarted) and first.parent is not None:
+            parent = first.parent.run
+        return Append(
+            self.state.run, self._expected, tuple(self._rows), self.bodies, parent=parent
+        )  # fmt: skip
+
+    def also(self, event: Event) -> None:
+        """Append something that the runtime says in the same turn, after the opening record."""
+        seq, at = self.state.head.seq + 1, self.state.at
+        self._add(Record(self.state.run, seq, at, "runtime", "outside", seq - 1, event))
+
+    def next(self, cast: Mapping[RoleName, Role]) -> RoleName | None:
+        """The role that is to be shown the current record; None when the turn is complete."""
+        while self._queue:
+            kind = self._address(self._queue[0])
+            while self._role < len(ORDER):
+                name = ORDER[self._role]
+                if kind in cast[name].handles:
+                    return name
+                self._role += 1
+            self._role = 0
+            del self._queue[0]
+        return None
+
+    def _address(self, record: Record) -> str:
+        kind = record.event.kind
+        if kind not in ADDRESSED:
+            return kind
+        intent = self.state.ended.get(record.cause or 0)
+        return kind if intent is None else address(record.event, intent.event)
+
+    def visit(self, role: Role) -> Record:
+        """Show the current record to the role and take in what it decides; the record it saw."""
+        record = self._queue[0]
+        for event in role.decide(self.state, record):
+            if DECIDES[purpose(event)] != role.name:
+                msg = f"{role.name} may not decide {purpose(event)}"
+                raise PermissionError(msg)
+            decided = Record(
+                self.state.run, self.state.head.seq + 1, self.state.at, role.name, "decided",
+                record.seq, event,
+            )  # fmt: skip
+            self._queue.append(self._add(decided))
+        self._role += 1
+        return record
+
+    def settle(self, cast: Mapping[RoleName, Role]) -> list[Record]:
+        """Drive the turn to its end without actors; the records it would append."""
+        while (name := self.next(cast)) is not None:
+            self.visit(cast[name])
+        return self.records
+
+    def _add(self, record: Record) -> Record:
+        row, bodies = seal(record, self.state.head.hash)
+        record = record._replace(hash=row.hash)
+        fold(self.state, record)
+        self._rows.append(row)
+        self.records.append(record)
+        self.bodies.update(bodies)
+        return record

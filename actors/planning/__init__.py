@@ -1,0 +1,1 @@
+"""How does the planner choose a strategy, check a plan and advance it?"""

@@ -1,0 +1,1 @@
+"""When does the memory role compress, recall and extract facts?"""

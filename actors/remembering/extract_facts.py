@@ -1,0 +1,81 @@
+"""How the memory role learns: what a model extracted becomes facts, if a record says them. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+from playhead.actors.requests.side_request import ask_again, ask_beside
+from playhead.events.event import Event, Json
+from playhead.events.kinds.memory import ExtractionEnded, FactLearned
+from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed, ModelRequested
+from playhead.events.kinds.runs import RunFinished
+from playhead.events.record import Record
+from playhead.events.spec.agent import text_of
+from playhead.events.spec.memory import FactSchema, Scope
+from playhead.projections.prompt.fact_extraction import REPLY
+from playhead.projections.state.run_state import RunState
+from playhead.tools.validation.answer import misfit, parse_output
+
+
+def extraction_due(state: RunState) -> bool:
+    """Whether the run must be asked what it has learned before it may end."""
+    return state.agent.memory.facts is not None and bool(state.steps) and state.answer is None
+
+
+def begin(state: RunState) -> Sequence[Event]:
+    """Ask what was learned."""
+    return _or_ended(ask_beside(state, next(reversed(state.steps)), "extraction"))
+
+
+def on_extracted(state: RunState, answered: ModelAnswered) -> Sequence[Event]:
+    """The facts that have a source and fit the schema; then the run may end."""
+    schema = state.agent.memory.facts
+    assert schema is not None
+    reply, wrong = parse_output(REPLY, text_of(answered.content))
+    if wrong is not None:
+        return [ExtractionEnded(learned=0, error=wrong[:500])]
+    given = cast("list[dict[str, Any]]", cast("dict[str, Any]", reply)["facts"])
+    known = state.sayings().keys()
+    facts = [fact for each in given for fact in _fact(schema, each, known, state.scope)]
+    return [*facts, ExtractionEnded(learned=len(facts), refused=len(given) - len(facts))]
+
+
+def on_failure(
+    state: RunState, record: Record, asked: ModelRequested, failed: ModelFailed
+) -> Sequence[Event]:
+    """Ask again, or end without having learned anything."""
+    again = ask_again(state, record, asked, failed)
+    return _or_ended(again if again is not None else f"{failed.error}: {failed.message}")
+
+
+def finish(state: RunState) -> Event:
+    """The end that was held back."""
+    assert state.answer is not None
+    return RunFinished(answer=state.answer.answer, output=state.answer.output)
+
+
+def _or_ended(asked: ModelRequested | str) -> Sequence[Event]:
+    if isinstance(asked, str):
+        return [ExtractionEnded(learned=0, error=asked[:500])]
+    return [asked]
+
+
+def _fact(
+    schema: FactSchema, given: Mapping[str, Any], known: Any, scope: Scope
+) -> Iterator[FactLearned]:
+    sources = [seq for seq in given["sources"] if seq in known]
+    entity = schema.entity or given.get("entity", "").strip()
+    properties = cast("dict[str, Any]", schema.json_schema.get("properties", {}))
+    shape = properties.get(given["field"])
+    if not sources or not entity or shape is None:
+        return
+    if misfit(_field(schema.json_schema, shape), given["value"]) is None:
+        yield FactLearned(
+            schema_name=schema.name, entity=entity, field=given["field"], value=given["value"],
+            sources=tuple(sources), quote=given.get("quote", ""),
+            confidence=float(given.get("confidence", 0.5)), namespace=scope.namespace,
+            fork=scope.fork,
+        )  # fmt: skip
+
+
+def _field(schema: dict[str, Json], shape: dict[str, Json]) -> dict[str, Json]:
+    return {**shape, "$defs": schema["$defs"]} if "$defs" in schema else shape

@@ -1,0 +1,64 @@
+"""How a run recalls before its first step, and stores what its tool is told to remember. Pure.
+
+Two things that the planner lets memory do first, each one predicate that both of them use.
+"""
+
+from collections.abc import Sequence
+
+from playhead.events.event import Event
+from playhead.events.kinds.memory import MemoryStored, RecallRequested
+from playhead.events.kinds.tool_calls import ToolStarted, ToolSucceeded
+from playhead.events.record import Record
+from playhead.projections.state.run_state import RunState
+
+REMEMBER = "remember"
+"""The tool whose success is a memory stored."""
+
+QUERY = 1000
+"""Characters of the goal that are searched for."""
+
+
+def recall_due(state: RunState) -> bool:
+    """Whether the run is to be told what its namespace remembers before its first step starts."""
+    rules, asks_model = state.agent.memory, state.agent.strategy != "function"
+    wanted = bool(rules.namespace) and rules.recall > 0 and asks_model
+    return wanted and state.recalled is None and not state.steps
+
+
+def ask_recall(state: RunState) -> Sequence[Event]:
+    """The search, where it is due."""
+    if not recall_due(state):
+        return []
+    rules, goal = state.agent.memory, state.run_started.goal
+    return [RecallRequested(namespace=rules.namespace, query=goal[:QUERY], limit=rules.recall)]
+
+
+def to_store(state: RunState, record: Record) -> Sequence[Event]:
+    """What the run is to remember, now that its tool has succeeded; nothing for any other record.
+
+    Its id is the call's key: however often the call is decided, it is one memory.
+    """
+    if not isinstance(record.event, ToolSucceeded):
+        return []
+    intent = state.intent_of(record)
+    assert isinstance(intent, ToolStarted)
+    call = state.closed.get(intent.call)
+    named = call is not None and intent.performer == "memory" and call.wish.tool == REMEMBER
+    if call is None or not named or not call.scope.namespace:
+        return []
+    given = call.arguments
+    metadata = given.get("metadata")
+    return [
+        MemoryStored(
+            id=f"{call.run}:{call.seq}",
+            namespace=call.scope.namespace,
+            text=str(given.get("text", "")),
+            metadata={k: str(v) for k, v in metadata.items()} if isinstance(metadata, dict) else {},
+            importance=_number(given.get("importance")),
+            fork=call.scope.fork,
+        )
+    ]
+
+
+def _number(given: object) -> float:
+    return float(given) if isinstance(given, int | float) else 0.5

@@ -1,0 +1,1 @@
+"""What is the next model request, and which limits does it reserve?"""

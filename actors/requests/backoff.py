@@ -1,0 +1,21 @@
+"""When the next attempt may start: exponential backoff with jitter drawn from the record itself."""
+
+from hashlib import sha256
+
+from playhead.events.record import Record
+from playhead.events.spec.agent import Retry
+
+
+def not_before(failed: Record, attempt: int, retry: Retry, asked: float | None) -> int:
+    """Microseconds since the epoch before which the next attempt does not start.
+
+    Equal jitter: half of base * 2^(attempt-1), capped, plus up to the other half. The jitter
+    derives from (run, seq), so replay finds the same time. What the server asked for (seconds) is
+    honoured up to the cap.
+    """
+    full = min(retry.cap, retry.base * 2 ** (attempt - 1))
+    seed = sha256(f"{failed.run}:{failed.seq}".encode()).digest()
+    wait = full / 2 + full / 2 * (int.from_bytes(seed[:4]) / 2**32)
+    if asked is not None:
+        wait = max(wait, min(asked, retry.cap))
+    return failed.at + int(wait * 1_000_000)

@@ -1,0 +1,185 @@
+"""How a step asks the model: which one, with what reserved for it, or why not. Pure."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from playhead.actors.requests.backoff import not_before
+from playhead.actors.requests.budget_shares import over_share
+from playhead.events.event import Event
+from playhead.events.kinds.approvals import RuleAsked
+from playhead.events.kinds.memory import ContextFilled
+from playhead.events.kinds.model_calls import BudgetNeared, ModelFailed, ModelRequested
+from playhead.events.kinds.runs import LimitReached
+from playhead.events.kinds.steps import StepFailed
+from playhead.events.model_api import Request
+from playhead.events.record import Record
+from playhead.events.spec.prices import PICODOLLARS
+from playhead.events.spec.routing import Target
+from playhead.projections.cost.pricing import most, picodollars
+from playhead.projections.cost.targets import FALLS_BACK, max_tokens, ring, variant
+from playhead.projections.state.run_state import RunState
+from playhead.projections.state.step_state import Step
+
+CAUTION = 1.02
+"""New text may have a little more tokens a byte than what the API has counted so far."""
+
+
+class Choice(NamedTuple):
+    """Who is asked, and why."""
+
+    target: Target
+    reason: str
+    fallbacks: int = 0
+
+
+def ask(
+    state: RunState,
+    step_id: str,
+    *,
+    attempt: int = 1,
+    wait: int | None = None,
+    why: str = "",
+    beside: Sequence[Event] = (),
+) -> Sequence[Event]:
+    """What asks the model for the step's next reply; first its router, if there is one.
+
+    Args:
+        state: the run.
+        step_id: which step.
+        attempt: from 1; a later one stays in its round.
+        wait: microseconds since the epoch before which it does not start.
+        why: why it is asked again, if it is.
+        beside: what is decided at the same time for other steps: it counts for the limits too.
+    """
+    step = state.steps[step_id]
+    if step.plan is not None:
+        return []  # its context is being compressed
+    if not step.task_type:
+        return [RuleAsked(rule="router", step=step_id, subject=step.task)]
+    choice = _choose(state, step, why)
+    request = _rendered(state, step, choice.target, attempt)
+    filled = _filled(state, step, request) if attempt == 1 else None
+    if filled is not None:
+        return [filled]
+    asked = _request(state, step, choice, attempt, wait, request)
+    over = over_limit(state, asked, beside)
+    budget = state.agent.budget
+    cheaper = budget.cheaper if budget.at_cap == "cheaper" else None
+    if isinstance(over, LimitReached) and over.limit == "max_cost" and cheaper is not None:
+        reason = f"{choice.target.model} would pass max_cost; {cheaper.model} does not"
+        request = _rendered(state, step, cheaper, attempt)
+        asked = _request(state, step, Choice(cheaper, reason), attempt, wait, request)
+        over = over_limit(state, asked, beside)
+    return [over or asked]
+
+
+def ask_after_failure(
+    state: RunState, step: Step, record: Record, failed: ModelFailed
+) -> Sequence[Event]:
+    """The next attempt: of the same model after a pause, or of the next one at once."""
+    retry, targets = state.agent.model.retry, ring(state.agent, step.task_type, step.rejected)
+    others = len(targets) > 1 and failed.error in FALLS_BACK
+    may = failed.retryable or (others and step.tried % len(targets) != 0)
+    if not may or step.attempt >= max(retry.attempts, len(targets)):
+        tried = "" if step.attempt == 1 else f" (tried {step.attempt} times)"
+        return [StepFailed(step=step.id, reason=failed.error, message=failed.message + tried)]
+    wait = None
+    if failed.error != "interrupted" and not (others and step.tried % len(targets)):
+        wait = not_before(record, step.attempt, retry, failed.retry_after)
+    return ask(state, step.id, attempt=step.attempt + 1, wait=wait, why=failed.error)
+
+
+def ask_after_refusal(state: RunState, step: Step) -> Sequence[Event] | None:
+    """The next model, asked the same; None when there is none."""
+    targets = ring(state.agent, step.task_type, step.rejected)
+    if step.tried % len(targets) == 0:
+        return None
+    return ask(state, step.id, attempt=step.attempt + 1, why="refusal")
+
+
+def budget_neared(state: RunState) -> Sequence[Event]:
+    """Say once that the run's cost has passed the share to warn at."""
+    cap, share, spent = state.limits.max_cost, state.agent.budget.warn_at, state.spent
+    if cap is None or spent.warned or spent.cost < picodollars(cap * share):
+        return []
+    return [BudgetNeared(cost=spent.cost, maximum=cap)]
+
+
+def _rendered(state: RunState, step: Step, target: Target, attempt: int) -> Request:
+    return state.request(step, target, first=step.round + (attempt == 1) == 1)
+
+
+def _filled(state: RunState, step: Step, request: Request) -> ContextFilled | None:
+    """Whether the step's context is to be compressed before the model is asked."""
+    threshold = state.agent.memory.compress_at
+    tokens = int(request.bound * step.tokens_a_byte * CAUTION)
+    if not 0 < threshold < tokens:
+        return None
+    if step.context.plan(tokens, state.agent.memory) is None:
+        return None
+    return ContextFilled(step=step.id, tokens=tokens, threshold=threshold)
+
+
+def _choose(state: RunState, step: Step, why: str) -> Choice:
+    targets = ring(state.agent, step.task_type, step.rejected)
+    place = step.tried % len(targets)
+    left = len(targets) - 1 - place
+    target, task = targets[place], step.task_type
+    if why and place:
+        return Choice(target, f"{targets[place - 1].model} failed: {why}", left)
+    if why:
+        return Choice(target, f"again after {why}", left)
+    ladder = state.agent.routing[task].ladder if task in state.agent.routing else ()
+    if step.rejected and len(ladder) > 1:
+        return Choice(target, f"{step.rejected} rejected answers of {ladder[0].model}", left)
+    reason = f"routed as {task}" if ladder else f"no route for {task}: the agent's model"
+    return Choice(target, f"{reason}; {step.why}" if step.why else reason, left)
+
+
+def _request(
+    state: RunState, step: Step, choice: Choice, attempt: int, wait: int | None, request: Request
+) -> ModelRequested:
+    round_ = step.round + (attempt == 1)
+    target, agent = choice.target, state.agent
+    sent = request.bound
+    if step.used is not None and step.used[0] == request.head:
+        sent = step.used[1] + max(0, request.bound - step.used[2])
+    reply, price = max_tokens(agent, target), agent.prices.get(target.model)
+    return ModelRequested(
+        step=step.id, round=round_, attempt=attempt, model=target.model, request=request.hash,
+        reserved_tokens=sent + reply,
+        reserved_cost=None if price is None else most(price, sent, reply, agent.model.cache),
+        task=step.task_type, reason=choice.reason, endpoint=target.endpoint,
+        variant=variant(agent, step.task_type, target), fallbacks=choice.fallbacks, not_before=wait,
+    )  # fmt: skip
+
+
+def over_limit(
+    state: RunState, asked: ModelRequested, beside: Sequence[Event] = ()
+) -> LimitReached | StepFailed | None:
+    """The limit that a call would pass, or why that cannot be told."""
+    limits, spent = state.limits, state.spent
+    over = over_share(state.steps[asked.step], asked)
+    if over is not None:
+        return over
+    calls = [asked, *(event for event in beside if isinstance(event, ModelRequested))]
+    tokens = sum(call.reserved_tokens for call in calls)
+    rounds = sum(call.opens_round for call in calls)
+    wanted = (
+        ("max_steps", limits.max_steps, spent.steps_at_most + rounds),
+        ("max_model_calls", limits.max_model_calls, spent.model_calls_at_most + len(calls)),
+        ("max_tokens", limits.max_tokens, spent.tokens_at_most + tokens),
+    )
+    for limit, maximum, total in wanted:
+        if maximum is not None and total > maximum:
+            return LimitReached(limit=limit, maximum=maximum, wanted=total)
+    if limits.max_cost is None:
+        return None
+    if asked.reserved_cost is None or spent.unpriced:
+        message = f"max_cost is set and {asked.model} has no known price: give the agent prices="
+        return StepFailed(step=asked.step, reason="unknown_price", message=message)
+    cost = spent.cost_at_most + sum(call.reserved_cost or 0 for call in calls)
+    if cost > picodollars(limits.max_cost):
+        wanted_dollars = cost / PICODOLLARS
+        return LimitReached(limit="max_cost", maximum=limits.max_cost, wanted=wanted_dollars)
+    return None

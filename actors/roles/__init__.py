@@ -1,0 +1,1 @@
+"""Who are the four roles? Planner, executor, tool and memory."""

@@ -1,0 +1,161 @@
+"""Traces of the runs under way, and of any run in a log: the same spans, from the same records.
+
+A turn's spans go to the sink once the turn is committed. A run that this process takes up is folded
+from the log first, and what it had given in the last minute before is given again: a process that
+was killed may have kept it to itself, and ids that derive from the log make a second copy harmless.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from playhead.actors.replay import cast
+from playhead.actors.roles.memory import recall_session
+from playhead.actors.roles.role import ORDER
+from playhead.events.errors import UnknownRun, UsageError
+from playhead.events.kinds.codec import decode
+from playhead.events.kinds.runs import RunStarted
+from playhead.events.log.contract import Reader
+from playhead.events.logger import ProgramLogger
+from playhead.events.model_api import Request
+from playhead.events.record import Record
+from playhead.projections.state.fold import fold
+from playhead.projections.state.run_state import RunState
+from playhead.projections.tracing.semconv import LATEST, Names
+from playhead.projections.tracing.span import SpanData
+from playhead.projections.tracing.trace import Handlers, Trace
+
+AGAIN = 60_000_000_000
+"""Nanoseconds: what ended so shortly before a run was last heard of is given again when it is taken
+up. A batch of spans waits five seconds by default before it is sent."""
+
+AGAIN_AT_MOST = 1000
+"""Spans; the queue that they go through is bounded."""
+
+program_log = ProgramLogger("playhead.spans")
+
+
+def handlers() -> Handlers:
+    """Which roles are shown which kinds, in the roles' order."""
+    roles = cast()
+    kinds = sorted(frozenset[str]().union(*(role.handles for role in roles.values())))
+    return {kind: tuple(n for n in ORDER if kind in roles[n].handles) for kind in kinds}
+
+
+class Telling(NamedTuple):
+    """How spans are told."""
+
+    names: Names = LATEST
+    content: bool = False
+    """Whether prompts, arguments, results and error messages go onto the spans."""
+
+
+class Sink(Protocol):
+    """Where spans go."""
+
+    def wants(self, trace: Trace) -> bool:
+        """Whether the run is sampled; asked once per run and process, before anything is made."""
+        ...
+
+    def emit(self, trace: Trace, spans: Sequence[SpanData]) -> None:
+        """Take what has ended. Called on the runtime's loop, so it must not wait for anything."""
+        ...
+
+
+class Tracing:
+    """An engine's watcher that turns committed records into spans."""
+
+    def __init__(self, log: Reader, sink: Sink, telling: Telling) -> None:
+        self._log = log
+        self._sink = sink
+        self._telling = telling
+        self._handlers = handlers()
+        self._traces: dict[str, Trace | None] = {}
+        """None for a run that is not sampled."""
+
+    def committed(self, state: RunState, records: Sequence[Record]) -> None:
+        """Give the spans that ended with a turn. What goes wrong here never harms the run."""
+        run = state.run
+        try:
+            if run not in self._traces:
+                self._traces[run] = self._begin(records[0])
+            trace = self._traces[run]
+            if trace is not None:
+                self._sink.emit(trace, trace.fold(records, state.requests))
+        except Exception as error:
+            program_log.exception("trace.failed", run=run, error=str(error))
+            self._traces[run] = None
+        if state.ending is not None:
+            self._traces.pop(run, None)
+
+    def _begin(self, record: Record) -> Trace | None:
+        """The run's trace as it stood before this record; None if it is not to be traced."""
+        first = record if record.seq == 1 else next(_records(self._log, record.run, 1), None)
+        if first is None or not isinstance(first.event, RunStarted):
+            return None
+        names, content = self._telling
+        trace = Trace(first, self._handlers, names, content=content)
+        if not self._sink.wants(trace):
+            return None
+        if record.seq > 1:
+            self._sink.emit(trace, self._again(trace, record.seq - 1))
+        return trace
+
+    def _again(self, trace: Trace, to: int) -> list[SpanData]:
+        """Fold a run up to a record; the spans of its last minute."""
+        spans: list[SpanData] = []
+        last = 0
+        for turn, requests in _told_turns(self._log, trace, to, self._telling.content):
+            spans += trace.fold(turn, requests)
+            last = turn[0].at * 1000
+            if len(spans) > 2 * AGAIN_AT_MOST:
+                del spans[:-AGAIN_AT_MOST]
+        return [span for span in spans[-AGAIN_AT_MOST:] if span.end >= last - AGAIN]
+
+
+def recorded_trace(
+    log: Reader, run: str, telling: Telling | None = None
+) -> tuple[Trace, Iterator[list[SpanData]]]:
+    """A run's trace from the log alone: the trace, and its spans turn by turn.
+
+    Raises UnknownRun, LogDamaged while it reads, and UsageError for a stream that is no run.
+    """
+    first = next(_records(log, run, 1), None)
+    if first is None:
+        msg = f"no run {run!r} in this log (`playhead runs` lists them)"
+        raise UnknownRun(msg)
+    if not isinstance(first.event, RunStarted):
+        msg = f"{run!r} is no run that this Playhead can trace"
+        raise UsageError(msg)
+    names, content = telling or Telling()
+    trace = Trace(first, handlers(), names, content=content)
+    turns = _told_turns(log, trace, None, content)
+    return trace, (trace.fold(turn, requests) for turn, requests in turns)
+
+
+def _told_turns(
+    log: Reader, trace: Trace, to: int | None, content: bool
+) -> Iterator[tuple[Sequence[Record], Mapping[int, Request] | None]]:
+    """A run's turns; where content is captured, with the requests that are open after each."""
+    state = RunState(trace.run, recall_session(log, trace.started.past)) if content else None
+    for turn in _turns(_records(log, trace.run, to)):
+        if state is not None:
+            for record in turn:
+                fold(state, record)
+        yield turn, None if state is None else state.requests
+
+
+def _turns(records: Iterator[Record]) -> Iterator[list[Record]]:
+    """Each record from outside or from an effect, with what was decided on it."""
+    turn: list[Record] = []
+    for record in records:
+        if turn and record.origin != "decided":
+            yield turn
+            turn = []
+        turn.append(record)
+    if turn:
+        yield turn
+
+
+def _records(log: Reader, run: str, to: int | None) -> Iterator[Record]:
+    """A run's records; a fork's past as its own, for a trace of its own."""
+    return (decode(row, log.body)._replace(run=run) for row in log.read(run, 0, to))

@@ -1,0 +1,116 @@
+"""Model calls: the intent, and its two outcomes (their cause is the intent's seq)."""
+
+from typing import ClassVar, Literal, TypeAlias
+
+from playhead.events.event import Block, Event
+from playhead.events.kinds.tool_calls import ToolStarted
+from playhead.events.spec.agent import Usage
+
+Purpose: TypeAlias = Literal["step", "summary", "extraction"]
+"""What a model call is for; the role that it serves decides it and hears of its outcome."""
+
+
+class ModelRequested(Event):
+    """The executor asks the model. The prompt is not stored: it is rendered from the log."""
+
+    COMPACT: ClassVar[bool] = True
+
+    kind: Literal["model_requested"] = "model_requested"
+    step: str
+    round: int
+    """From 1 within the step; a retry stays in its round."""
+    attempt: int
+    """From 1 within the round."""
+    model: str
+    request: str
+    """SHA-256 (hex) of the rendered request."""
+    reserved_tokens: int
+    """Upper bound of what the call can use, counted until the outcome says."""
+    reserved_cost: int | None = None
+    """Upper bound of what it can cost, in picodollars; None where the model has no known price."""
+    task: str = "reasoning"
+    """The type of task: what the model was chosen by."""
+    reason: str = ""
+    """Why this model."""
+    endpoint: str = ""
+    """Where it is asked; empty for the Runtime's own endpoint."""
+    variant: int = 0
+    """Which of the task's targets of this model and endpoint, where several differ in the rest."""
+    fallbacks: int = 0
+    """How many others can still be tried: with none left, perform waits where it can."""
+    not_before: int | None = None
+    """Microseconds since the epoch: the backoff of a retry."""
+    purpose: Purpose = "step"
+    """For a step's next reply, or for what a role needs to know beside it."""
+
+    @property
+    def opens_round(self) -> bool:
+        """Whether it is a step's next round, and neither a retry nor for another purpose."""
+        return self.attempt == 1 and self.purpose == "step"
+
+
+class ModelAnswered(Event):
+    """A whole reply arrived."""
+
+    COMPACT: ClassVar[bool] = True
+
+    kind: Literal["model_answered"] = "model_answered"
+    content: tuple[Block, ...]
+    stop_reason: str
+    usage: Usage
+    model: str
+    request_id: str | None = None
+    duration_ms: float
+    """From sending to the last byte, without waiting for a turn to send."""
+
+
+class ModelFailed(Event):
+    """No whole reply: an error, a cut stream, a cancel, an interruption by a crash."""
+
+    COMPACT: ClassVar[bool] = True
+
+    kind: Literal["model_failed"] = "model_failed"
+    error: str
+    """A word for machines: overloaded, rate_limit, timeout, truncated, interrupted, cancelled..."""
+    message: str
+    status: int | None = None
+    """The HTTP status, if one came."""
+    retryable: bool
+    retry_after: float | None = None
+    """Seconds, as the server asked."""
+    duration_ms: float | None = None
+    usage: Usage | None = None
+    """What the reply had said of its tokens before it broke off."""
+
+    @property
+    def unbilled(self) -> bool:
+        """Whether the API took no request, so that nothing is to be paid."""
+        return self.error in NEVER_SENT or (self.status is not None and self.status >= 400)
+
+
+NEVER_SENT = frozenset({"authentication", "unreachable", "circuit_open", "script_ended"})
+"""Errors of calls that never reached a model."""
+
+
+class BudgetNeared(Event):
+    """What the run has cost, or may cost with the open calls, has passed the share to warn at."""
+
+    kind: Literal["budget_neared"] = "budget_neared"
+    cost: int
+    """Picodollars, reservations included."""
+    maximum: float
+    """The cap, in US dollars."""
+
+
+def address(event: Event, intent: Event | None) -> str:
+    """What roles subscribe by: the kind, and for an outcome what its intent was about.
+
+    A model call has its purpose, a success of a tool the role that performed it.
+    """
+    match intent:
+        case ModelRequested(purpose=purpose) if purpose != "step":
+            return f"{event.kind}:{purpose}"
+        case ToolStarted(performer="memory") if event.kind == "tool_succeeded":
+            return f"{event.kind}:memory"
+        case _:
+            return event.kind

@@ -1,0 +1,186 @@
+"""Commands from other processes: `<log>.inbox`, a small SQLite file beside the log.
+
+Only the owner writes to a log. Everybody else puts a command here; the owner appends it as a record
+from outside and removes it, or answers it when it does not apply any more. A command that was
+appended but not yet removed is recognised by its id, which is unique in the log.
+"""
+
+import json
+import sqlite3
+import time
+import uuid
+from pathlib import Path
+from threading import RLock
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pydantic import ValidationError
+
+from playhead.events.errors import LogError, LogTooNew, NotStorable
+from playhead.events.event import Event
+from playhead.events.kinds.codec import KINDS, encode, stored_kind
+from playhead.events.log.sqlite.driver import BUSY_MS
+
+if TYPE_CHECKING:
+    from sqlite_utils.db import Table
+
+FORMAT = 1
+"""`PRAGMA user_version` of an inbox."""
+
+COMMANDS = {
+    "id": str,
+    "run": str,
+    "kind": str,
+    "version": int,
+    "data": str,
+    "at": int,
+    "answer": str,
+    "answered_at": int,
+}
+
+
+SELECT = f"SELECT {', '.join(COMMANDS)} FROM commands"
+
+
+class Command(NamedTuple):
+    """What somebody wants appended to a run."""
+
+    id: str
+    run: str
+    kind: str
+    version: int
+    data: str
+    """The event as JSON, without its kind."""
+    at: int
+    """When it was put here: microseconds since the Unix epoch."""
+    answer: str | None = None
+    """Why it was not appended; None while it waits."""
+    answered_at: int | None = None
+
+    def event(self) -> Event:
+        """The event to append. Raises NotStorable when it is none that this code knows."""
+        cls = KINDS.get(self.kind)
+        if cls is None or self.version != cls.VERSION:
+            raise NotStorable(self.kind, f"version {self.version} of it is not known here")
+        try:
+            json.loads(self.data, object_pairs_hook=_without_duplicates)
+            return cls.model_validate_json(self.data)
+        except (ValidationError, ValueError, RecursionError) as error:
+            raise NotStorable(self.kind, str(error).partition("\n")[0]) from error
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        names = [name for name, _ in pairs]
+        msg = f"duplicate keys among {names}"
+        raise ValueError(msg)
+    return fields
+
+
+def inbox_path(log: Path | str) -> Path:
+    """Where a log's inbox lies."""
+    log = Path(log)
+    return log.with_name(log.name + ".inbox")
+
+
+class Inbox:
+    """Open on either side; usable from any thread. The file is made by the first `put`."""
+
+    def __init__(self, log: Path | str) -> None:
+        self._path = inbox_path(log)
+        self._lock = RLock()
+        self._connection: sqlite3.Connection | None = None
+
+    def put(self, run: str, event: Event, *, command: str | None = None) -> Command:
+        """Leave a command for the owner. Committed, on the disk, when this returns.
+
+        Raises NotStorable, as an append would.
+        """
+        encoded = encode(event)
+        kind, version = stored_kind(type(event))
+        if encoded.fields is None:
+            data = encoded.data.decode()
+        else:
+            data = event.model_dump_json(exclude_none=True, exclude={"kind"})
+        at = time.time_ns() // 1000
+        put = Command(command or uuid.uuid4().hex, run, kind, version, data, at)
+        with self._lock:
+            _commands(self._open(create=True)).insert(put._asdict())
+        return put
+
+    def waiting(self) -> list[Command]:
+        """The commands without an answer, oldest first."""
+        return self._run(f"{SELECT} WHERE answered_at IS NULL ORDER BY at, rowid")
+
+    def find(self, command: str) -> Command | None:
+        """A command by its id; None once the owner has appended it."""
+        found = self._run(f"{SELECT} WHERE id = ?", command)
+        return found[0] if found else None
+
+    def answer(self, command: str, text: str) -> None:
+        """Say why a command was not appended; it stays for whoever put it."""
+        now = time.time_ns() // 1000
+        self._run(
+            "UPDATE commands SET answer = ?, answered_at = ? WHERE id = ?", text, now, command
+        )
+
+    def remove(self, command: str) -> None:
+        """Forget a command: it was appended, or its answer was read."""
+        self._run("DELETE FROM commands WHERE id = ?", command)
+
+    def close(self) -> None:
+        """Close the file. Safe to call twice."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def _run(self, statement: str, *values: str | int) -> list[Command]:
+        """Nothing, while nobody has put a command yet."""
+        with self._lock:
+            if self._connection is None and not self._path.exists():
+                return []
+            rows = self._open(create=False).execute(statement, values).fetchall()
+            return [Command(*row) for row in rows]
+
+    def _open(self, *, create: bool) -> sqlite3.Connection:
+        if self._connection is None:
+            connection = sqlite3.connect(
+                f"{self._path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}",
+                uri=True,
+                timeout=BUSY_MS / 1000,
+                isolation_level=None,
+                check_same_thread=False,  # the lock sees to it
+            )
+            try:
+                connection.execute("PRAGMA synchronous = full")
+                self._prepare(connection)
+            except sqlite3.DatabaseError as error:
+                connection.close()
+                if isinstance(error, sqlite3.OperationalError):  # somebody has it for a moment
+                    raise
+                msg = f"{self._path}: {error}: move that file away; what waited in it is lost"
+                raise LogError(msg) from error
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
+        return self._connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        (found,) = connection.execute("PRAGMA user_version").fetchone()
+        if found > FORMAT:
+            raise LogTooNew(str(self._path), found, FORMAT)
+        if found < FORMAT:
+            connection.execute("BEGIN IMMEDIATE")
+            _commands(connection).create(
+                COMMANDS, pk="id", not_null=set(list(COMMANDS)[:6]), strict=True, if_not_exists=True
+            )
+            connection.execute(f"PRAGMA user_version = {FORMAT}")
+            connection.execute("COMMIT")
+
+
+def _commands(connection: sqlite3.Connection) -> "Table":
+    from sqlite_utils import Database  # slow to import, and most processes put no command
+
+    return Database(connection).table("commands")

@@ -1,0 +1,129 @@
+"""The log in memory, for tests and simulation: deterministic, `done` is called within submit.
+
+An append submitted from inside a `done` is written when that `done` has returned, so that a run
+which goes on by itself does not grow the stack.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from threading import RLock
+
+from playhead.events.errors import LogClosed
+from playhead.events.log.checks import Tail, check_append, wanted_bodies
+from playhead.events.log.contract import Append, Done, Head, Stream
+from playhead.events.record import Stored
+
+
+class MemoryLog:
+    """A Log that lives as long as its process."""
+
+    def __init__(self) -> None:
+        self._records: list[Stored] = []
+        self._own: dict[str, list[Stored]] = {}
+        self._tails: dict[str, Tail] = {}
+        self._bodies: dict[str, bytes] = {}
+        self._commands: set[str] = set()
+        self._waiting: deque[tuple[Append, Done]] = deque()
+        self._draining = False
+        self._closed = False
+        self._lock = RLock()
+
+    def submit(self, append: Append, done: Done) -> None:
+        """Write the append and tell `done`, at once or when the `done` under way returns."""
+        with self._lock:
+            self._waiting.append((append, done))
+            if self._draining:
+                return
+            self._draining = True
+            try:
+                while self._waiting:
+                    waiting, told = self._waiting.popleft()
+                    told(self._append(waiting))
+            finally:
+                self._draining = False
+
+    def _append(self, append: Append) -> int | Exception:
+        try:
+            self._check(append)
+        except Exception as error:
+            return error
+        tail = self._tails.get(append.run) or self._fresh(append)
+        self._tails[append.run] = tail.after(append)
+        self._bodies.update(append.bodies)
+        for row in append.rows:
+            if row.command is not None:
+                self._commands.add(row.command)
+            placed = row._replace(position=len(self._records) + 1)
+            self._records.append(placed)
+            self._own.setdefault(append.run, []).append(placed)
+        return len(self._records)
+
+    def _check(self, append: Append) -> None:
+        if self._closed:
+            msg = "the log is closed"
+            raise LogClosed(msg)
+        check_append(append, self._tails.get(append.run) or self._fresh(append))
+        commands = [row.command for row in append.rows if row.command is not None]
+        if len(commands) != len(set(commands)) or not self._commands.isdisjoint(commands):
+            msg = f"run {append.run}: a command was appended before: {commands}"
+            raise ValueError(msg)
+        for digest in wanted_bodies(append) - self._bodies.keys():
+            msg = f"run {append.run}: the log has no body {digest}"
+            raise ValueError(msg)
+
+    def _fresh(self, append: Append) -> Tail:
+        head = Head()
+        if append.parent is not None and append.parent not in self._tails:
+            msg = f"run {append.run}: there is no parent {append.parent}"
+            raise ValueError(msg)
+        if append.parent is not None and append.parent_seq is not None:
+            seq = append.parent_seq
+            last = next(self.read(append.parent, seq - 1, seq), None)
+            if last is None:
+                msg = f"run {append.run}: {append.parent} has no record {seq}"
+                raise ValueError(msg)
+            head = Head(seq, last.hash)
+        return Tail(append.kind, append.parent, append.parent_seq, head)
+
+    def head(self, run: str) -> Head:
+        """Where the run's stream ends."""
+        tail = self._tails.get(run)
+        return tail.head if tail else Head()
+
+    def stream(self, run: str) -> Stream | None:
+        """The stream, None when it has no record."""
+        tail = self._tails.get(run)
+        return Stream(run, *tail[:4]) if tail else None
+
+    def streams(self) -> Iterator[Stream]:
+        """All streams, oldest first."""
+        for run, tail in list(self._tails.items()):
+            yield Stream(run, *tail[:4])
+
+    def read(self, run: str, after: int = 0, to: int | None = None) -> Iterator[Stored]:
+        """The run's records with after < seq <= to, a fork's past included."""
+        tail = self._tails.get(run)
+        if tail is None:
+            return
+        begin = tail.parent_seq or 0
+        if tail.parent is not None and after < begin:
+            yield from self.read(tail.parent, after, begin if to is None else min(begin, to))
+        end = tail.head.seq if to is None else to
+        yield from self._own[run][max(after - begin, 0) : max(end - begin, 0)]
+
+    def follow(self, after: int = 0, limit: int | None = None) -> Iterator[Stored]:
+        """Records by position, after that one, up to the end as it is now."""
+        end = len(self._records) if limit is None else after + limit
+        yield from self._records[after:end]
+
+    def body(self, digest: str) -> bytes:
+        """A body by its SHA-256 (hex). Raises KeyError when it is not there."""
+        return self._bodies[digest]
+
+    def has_command(self, command: str) -> bool:
+        """Whether a record carries that command id."""
+        return command in self._commands
+
+    def close(self) -> None:
+        """Refuse appends from now on; reading goes on."""
+        self._closed = True

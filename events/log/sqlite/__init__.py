@@ -1,0 +1,1 @@
+"""How does a log live in one SQLite file?"""

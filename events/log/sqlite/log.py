@@ -1,0 +1,163 @@
+"""The log in a SQLite file: how it is opened, who owns it, how it is closed."""
+
+import os
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from playhead.events.errors import LogBehindAnchor, LogDamaged, PlayheadError, UsageError
+from playhead.events.kinds.codec import seal
+from playhead.events.kinds.logs import LossAccepted
+from playhead.events.log.anchor import Mark, read_anchor, write_anchor
+from playhead.events.log.contract import RUNTIME_STREAM, Append, Done, Head
+from playhead.events.log.moves import base_of, last_move
+from playhead.events.log.owner_lock import OwnerLock
+from playhead.events.log.sqlite.admission import admit
+from playhead.events.log.sqlite.driver import Driver, driver_named
+from playhead.events.log.sqlite.reader import SqliteReader
+from playhead.events.log.sqlite.schema import found_format
+from playhead.events.log.sqlite.store import Durability, Store
+from playhead.events.log.sqlite.writer import Writer
+from playhead.events.record import Record
+
+__all__ = ["SqliteLog", "SqliteReader"]
+
+
+class SqliteLog(SqliteReader):
+    """A Log in one file, owned by this process until `close`.
+
+    `durability`: "full" loses nothing acknowledged in a power cut, "normal" may lose the newest.
+    `driver`: "sqlite3", "apsw", or a Driver. `accept_loss`: go on although the log ends before its
+    anchor, and record that in the runtime stream.
+
+    Raises LogOwned, LogTooNew, LogBehindAnchor, LogDamaged, LogError, UsageError.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        durability: Durability = "full",
+        driver: str | Driver = "sqlite3",
+        *,
+        accept_loss: bool = False,
+        anchor_seconds: float = 1.0,
+    ) -> None:
+        path = Path(path)
+        if durability not in ("full", "normal"):
+            msg = f"no durability {durability!r}: choose 'full' or 'normal'"
+            raise UsageError(msg)
+        if not path.parent.is_dir():
+            msg = f"cannot make a log at {path}: there is no folder {path.parent}"
+            raise UsageError(msg)
+        driver = driver_named(driver) if isinstance(driver, str) else driver
+        # A newer format is refused before anything is written.
+        found_format(driver, path, roll_back=True)
+        owner = OwnerLock(path)
+        try:
+            store = _open_store(path, driver, durability, accept_loss)
+            try:
+                super().__init__(path, driver)
+            except BaseException:
+                store.disconnect()
+                raise
+        except BaseException:
+            owner.release()
+            raise
+        self.durability: Durability = durability
+        self._writer = Writer(path, store, durability, anchor_seconds, super().close, owner.release)
+
+    @property
+    def commits(self) -> int:
+        """Transactions so far: fewer than appends when many wait at once."""
+        return self._writer.commits
+
+    def submit(self, append: Append, done: Done) -> None:
+        """Queue an append; `done` is told on the log's thread."""
+        try:
+            self._check_usable()
+        except PlayheadError as error:
+            done(error)
+        else:
+            self._writer.submit(append, done)
+
+    def close(self) -> None:
+        """Write what was submitted, anchor, checkpoint, and let go of the file."""
+        if os.getpid() == self._process:
+            self._writer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _open_store(path: Path, driver: Driver, durability: Durability, accept_loss: bool) -> Store:
+    mark = read_anchor(path)
+    base, fault = _examine(path, driver, mark or Mark())
+    if fault is not None and not accept_loss:
+        raise fault
+    store = Store(path, driver, durability)
+    try:
+        if mark is not None and fault is not None:
+            store.catch_up(base)
+            _record_loss(path, store, mark)
+        else:
+            store.catch_up(base if mark is None or mark.position < base.position else mark)
+    except BaseException:
+        store.disconnect()
+        raise
+    return store
+
+
+def _examine(path: Path, driver: Driver, mark: Mark) -> tuple[Mark, LogDamaged | None]:
+    """Where the unbroken part begins, and how the log contradicts its anchor.
+
+    Reads a few rows only (`verify` reads them all), and read-only, before anything opens the file
+    for writing: a damaged WAL is evidence.
+    """
+    if found_format(driver, path) == 0:
+        lost = LogBehindAnchor(str(path), mark.position, 0) if mark.position else None
+        return Mark(), lost
+    reader = SqliteReader(path, driver)
+    try:
+        base = base_of(last_move(reader))
+        return base, _fault(reader, base, mark)
+    finally:
+        reader.close()
+
+
+def _fault(reader: SqliteReader, base: Mark, mark: Mark) -> LogDamaged | None:
+    if mark.position == 0 or mark == base:
+        return None
+    end = reader.end()
+    if end < mark.position:
+        return LogBehindAnchor(str(reader.path), mark.position, end)
+    row = next(reader.follow(mark.position - 1, 1), None)
+    if row is None or row.hash != mark.hash:
+        return LogDamaged(
+            f"{reader.path} holds another record at position {mark.position} than its anchor: an "
+            "old copy was put back and written on; `playhead verify` tells more, and with "
+            "--accept-loss records the loss and lets it be written again"
+        )
+    return None
+
+
+def _record_loss(path: Path, store: Store, lost: Mark) -> None:
+    event = LossAccepted(anchored=lost.position, found=store.end(), running=lost.running.hex())
+    known = store.known(RUNTIME_STREAM)
+    head = known[1].head if known else Head()
+    at = time.time_ns() // 1000
+    record = Record(RUNTIME_STREAM, head.seq + 1, at, "user", "outside", None, event)
+    row, bodies = seal(record, head.hash)
+    batch = store.batch()
+    admit(store, batch, Append(RUNTIME_STREAM, head, (row,), bodies, "runtime"))
+    store.commit(batch)
+    store.checkpoint("PASSIVE")
+    write_anchor(path, store.mark)

@@ -1,0 +1,135 @@
+"""The tables of a log file, how an older file becomes a newer one, and what file it is at all.
+
+Plain SQL on purpose: it must run on every driver, and a released step never changes again.
+"""
+
+from pathlib import Path
+
+from playhead.events.errors import LogDamaged, LogError, LogTooNew
+from playhead.events.log.contract import FORMAT
+from playhead.events.log.sqlite.driver import NOT_A_DATABASE, Connection, Driver, Mode
+
+APPLICATION = 0x506C6179
+"""`PRAGMA application_id` of a log: "Play"."""
+
+
+def _unchangeable(table: str) -> tuple[str, str]:
+    text = (
+        "CREATE TRIGGER {table}_are_never_{done} BEFORE {verb} ON {table}"
+        " BEGIN SELECT RAISE(ABORT, '{table} of a log are never {done}'); END"
+    )
+    return (
+        text.format(table=table, verb="UPDATE", done="updated"),
+        text.format(table=table, verb="DELETE", done="deleted"),
+    )
+
+
+FORMAT_1 = (
+    """
+    CREATE TABLE streams (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        kind TEXT NOT NULL,
+        parent INTEGER REFERENCES streams (id),
+        parent_seq INTEGER
+    ) STRICT""",
+    # An integer for the stream and no index but the one that is needed keep a row small. The epoch
+    # of a stream is that of its last record: a row of streams is never updated.
+    """
+    CREATE TABLE records (
+        position INTEGER PRIMARY KEY,
+        stream INTEGER NOT NULL REFERENCES streams (id),
+        seq INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        actor TEXT NOT NULL,
+        origin TEXT NOT NULL,
+        cause INTEGER,
+        held INTEGER NOT NULL,
+        command TEXT,
+        traceparent TEXT,
+        kind TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        data BLOB NOT NULL,
+        bodies TEXT,
+        hash BLOB NOT NULL,
+        epoch INTEGER NOT NULL,
+        UNIQUE (stream, seq)
+    ) STRICT""",
+    "CREATE UNIQUE INDEX records_command ON records (command) WHERE command IS NOT NULL",
+    # key_id names the key a body is encrypted with; NULL is plain.
+    """
+    CREATE TABLE bodies (
+        id INTEGER PRIMARY KEY,
+        digest BLOB NOT NULL UNIQUE,
+        key_id TEXT,
+        content BLOB NOT NULL
+    ) STRICT""",
+    *_unchangeable("streams"),
+    *_unchangeable("records"),
+    *_unchangeable("bodies"),
+    # For people with a SQLite shell: the log with its names and its JSON readable.
+    """
+    CREATE VIEW log AS
+        SELECT position, name AS run, seq, datetime(at / 1000000, 'unixepoch') AS at, actor, origin,
+            cause, records.kind, CAST(data AS TEXT) AS data, bodies
+        FROM records JOIN streams ON streams.id = stream""",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (FORMAT_1,)
+"""MIGRATIONS[n] makes format n + 1 out of format n."""
+
+
+def found_format(driver: Driver, path: Path, *, roll_back: bool = False) -> int:
+    """The log format of the file at `path`, 0 when it is missing or empty; nothing is touched.
+
+    With `roll_back`, by the owner: what a power cut has torn while the file was made is undone.
+
+    Raises LogTooNew for a newer format and LogError for a file that is no log.
+    """
+    if not path.exists():
+        return 0
+    # Without a WAL nobody has it open: read it as immutable, so that not even a -shm appears.
+    wal = path.with_name(path.name + "-wal")
+    torn = roll_back and path.with_name(path.name + "-journal").exists()
+    mode: Mode = "rw" if torn else "ro"
+    connection = driver.connect(path, mode, immutable=not torn and not wal.exists())
+    try:
+        return check_format(connection, path)
+    except driver.error as error:
+        if driver.code(error) == NOT_A_DATABASE:
+            msg = f"{path} is no Playhead log, nor any SQLite file"
+            raise LogError(msg) from error
+        msg = f"{path} cannot be read: {error}"
+        raise LogDamaged(msg) from error
+    finally:
+        connection.close()
+
+
+def check_format(connection: Connection, path: Path) -> int:
+    """As found_format, on an open connection."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if application != APPLICATION and (tables or version):
+        msg = f"{path} is a SQLite file of another program, no Playhead log"
+        raise LogError(msg)
+    if version > FORMAT:
+        raise LogTooNew(str(path), version, FORMAT)
+    return int(version)
+
+
+def prepare(connection: Connection, path: Path) -> None:
+    """Make the tables, or bring an older file up to this format, in one transaction."""
+    if check_format(connection, path) == FORMAT:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for step in MIGRATIONS[check_format(connection, path) :]:
+            for statement in step:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION}")
+        connection.execute(f"PRAGMA user_version = {FORMAT}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise

@@ -1,0 +1,215 @@
+"""The writing connection of a log file: one transaction for a group of appends.
+
+It knows neither threads nor callbacks (writer.py), nor what may be appended (admission.py). What it
+remembers moves after COMMIT; after an error it is good for nothing but `disconnect`, then
+`reopen_if_needed`.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from playhead.events.errors import LogDamaged, LogError
+from playhead.events.log.anchor import Mark
+from playhead.events.log.checks import Tail
+from playhead.events.log.contract import Append, Head
+from playhead.events.log.sqlite.driver import BUSY_MS, Connection, Driver
+from playhead.events.log.sqlite.schema import prepare
+
+Durability: TypeAlias = Literal["full", "normal"]
+
+REMEMBERED = 10_000
+"""How many stream ends are kept in memory."""
+
+WAL_PAGES = 1000
+"""Pages after which a commit also checkpoints, on this same connection."""
+
+WAL_BYTES = 16 << 20
+"""A WAL that grew beyond this under a long reader is cut back when it starts anew."""
+
+CHECKPOINT_MS = 1000
+"""How long a checkpoint waits for a foreign reader."""
+
+PLACES = ", ".join("?" * 16)
+
+
+@dataclass
+class Batch:
+    """Appends that passed their checks and go in together."""
+
+    mark: Mark
+    """The end of the log once they are in."""
+    first_stream: int
+    """The number for the next new stream."""
+    tails: dict[str, tuple[int, Tail]] = field(default_factory=dict)
+    commands: set[str] = field(default_factory=set)
+    streams: list[tuple[Any, ...]] = field(default_factory=list)
+    bodies: dict[str, bytes] = field(default_factory=dict)
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+
+
+class Store:
+    """The one connection that writes and checkpoints."""
+
+    def __init__(self, path: Path, driver: Driver, durability: Durability) -> None:
+        self._path = path
+        self._driver = driver
+        self._durability = durability
+        self._tails: dict[str, tuple[int, Tail]] = {}
+        self._streams = 0
+        self.mark = Mark()
+        """The end of the log as committed; set by `catch_up`."""
+        self._connection: Connection | None = self._connect()
+
+    def _connect(self) -> Connection:
+        connection = self._driver.connect(self._path, "rwc")
+        try:
+            self._configure(connection)
+            prepare(connection, self._path)
+            (self._streams,) = connection.execute("SELECT max(id) FROM streams").fetchone()
+        except BaseException:
+            connection.close()
+            raise
+        self._streams = self._streams or 0
+        return connection
+
+    def _configure(self, connection: Connection) -> None:
+        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            msg = f"{self._path}: SQLite cannot keep a WAL there (a network disk?)"
+            raise LogError(msg)
+        connection.execute(f"PRAGMA synchronous = {self._durability}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}").fetchall()
+        connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}").fetchall()
+
+    @property
+    def _open(self) -> Connection:
+        if self._connection is None:
+            msg = f"{self._path} could not be opened again; the next append tries it"
+            raise LogError(msg)
+        return self._connection
+
+    def _row(self, query: str, *values: str | int | bytes) -> Any:
+        return self._open.execute(query, values).fetchone()
+
+    # What is there
+
+    def end(self) -> int:
+        """The last position in the file."""
+        return int(self._row("SELECT max(position) FROM records")[0] or 0)
+
+    def hash_at(self, position: int) -> bytes | None:
+        """The hash of the record at a position."""
+        row = self._row("SELECT hash FROM records WHERE position = ?", position)
+        return row[0] if row else None
+
+    def known(self, run: str) -> tuple[int, Tail] | None:
+        """A stream's number and end; None when it has no record. Remembered once looked up."""
+        found = self._tails.get(run)
+        return found if found is not None else self._look_up(run)
+
+    def _look_up(self, run: str) -> tuple[int, Tail] | None:
+        row = self._row(
+            "SELECT s.id, s.kind, p.name, s.parent_seq, r.seq, r.hash, r.epoch FROM streams s "
+            "JOIN records r ON r.stream = s.id LEFT JOIN streams p ON p.id = s.parent "
+            "WHERE s.name = ? ORDER BY r.seq DESC LIMIT 1",
+            run,
+        )
+        if row is None:
+            return None
+        stream, kind, parent, parent_seq, seq, record_hash, epoch = row
+        self._tails[run] = stream, Tail(kind, parent, parent_seq, Head(seq, record_hash), epoch)
+        return self._tails[run]
+
+    def hash_in_line(self, stream: int, seq: int) -> bytes | None:
+        """The hash at `seq` of a stream or, before its own first record, of its ancestors."""
+        while True:
+            parent, parent_seq = self._row(
+                "SELECT parent, parent_seq FROM streams WHERE id = ?", stream
+            )
+            if parent_seq is None or seq > parent_seq:
+                break
+            stream = parent
+        row = self._row("SELECT hash FROM records WHERE stream = ? AND seq = ?", stream, seq)
+        return row[0] if row else None
+
+    def has_command(self, command: str) -> bool:
+        """Whether a record with that command id was committed."""
+        return self._row("SELECT 1 FROM records WHERE command = ?", command) is not None
+
+    def has_body(self, digest: str) -> bool:
+        """Whether the body is there."""
+        return self._row("SELECT 1 FROM bodies WHERE digest = ?", bytes.fromhex(digest)) is not None
+
+    def landed(self, append: Append) -> int | None:
+        """The position of the append's last row when the file holds it, else None."""
+        last = append.rows[-1]
+        row = self._row(
+            "SELECT position, hash FROM records WHERE seq = ? AND stream ="
+            " (SELECT id FROM streams WHERE name = ?)",
+            last.seq,
+            append.run,
+        )
+        return row[0] if row is not None and row[1] == last.hash else None
+
+    # Writing
+
+    def batch(self) -> Batch:
+        """An empty batch at the end of the log."""
+        return Batch(self.mark, self._streams + 1)
+
+    def commit(self, batch: Batch) -> None:
+        """Write the batch. After an exception it may or may not be in: disconnect, reopen, look."""
+        connection = self._open
+        connection.execute("BEGIN IMMEDIATE")
+        if batch.streams:
+            connection.executemany("INSERT INTO streams VALUES (?, ?, ?, ?, ?)", batch.streams)
+        if batch.bodies:
+            connection.executemany(
+                "INSERT INTO bodies (digest, content) VALUES (?, ?) ON CONFLICT DO NOTHING",
+                [(bytes.fromhex(digest), content) for digest, content in batch.bodies.items()],
+            )
+        connection.executemany(f"INSERT INTO records VALUES ({PLACES})", batch.rows)
+        connection.execute("COMMIT")
+        self.mark = batch.mark
+        self._streams += len(batch.streams)
+        self._tails.update(batch.tails)
+        while len(self._tails) > REMEMBERED:
+            del self._tails[next(iter(self._tails))]
+
+    def catch_up(self, mark: Mark) -> None:
+        """Take `mark` as right, and run on from it to the end of the file."""
+        query = "SELECT position, hash FROM records WHERE position > ? ORDER BY position LIMIT 9999"
+        while rows := self._open.execute(query, (mark.position,)).fetchall():
+            for position, record_hash in rows:
+                mark = mark.after(position, record_hash)
+        self.mark = mark
+
+    def checkpoint(self, mode: Literal["PASSIVE", "TRUNCATE"]) -> bool:
+        """Move the WAL into the database file; whether all of it went."""
+        self._row(f"PRAGMA busy_timeout = {CHECKPOINT_MS}")
+        busy, frames, moved = self._row(f"PRAGMA wal_checkpoint({mode})")
+        self._row(f"PRAGMA busy_timeout = {BUSY_MS}")
+        return bool(not busy and frames == moved)
+
+    def reopen_if_needed(self) -> None:
+        """After `disconnect`: open the file anew; what it holds then is made durable."""
+        if self._connection is not None:
+            return
+        self._connection = self._connect()
+        # After a failed sync the pages of the WAL may be on no disk, though they can be read.
+        self.checkpoint("PASSIVE")
+        if self.hash_at(self.mark.position) != (self.mark.hash or None):
+            where = f"position {self.mark.position}"
+            msg = f"{self._path} has lost what was acknowledged up to {where}"
+            raise LogDamaged(msg)
+        self.catch_up(self.mark)
+
+    def disconnect(self) -> None:
+        """Close the connection; what was not committed is rolled back."""
+        self._tails.clear()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(self._driver.error):  # it is given up, whatever it says
+                connection.close()

@@ -1,0 +1,185 @@
+"""The thread that writes: it takes all appends that wait, commits them together, then tells.
+
+    wait for appends -> admit each -> one transaction -> tell each -> now and then: the anchor
+
+An append at fault fails alone. When a commit ends in doubt, the file is opened anew and asked what
+it holds, and only what is missing is written again: nothing twice, nothing lost.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread, current_thread
+
+from playhead.events.errors import LogClosed, LogError, PlayheadError
+from playhead.events.log.anchor import write_anchor
+from playhead.events.log.contract import Append, Done
+from playhead.events.log.sqlite.admission import admit
+from playhead.events.log.sqlite.store import Durability, Store
+from playhead.events.logger import ProgramLogger
+
+TOGETHER = 512
+"""At most so many appends go into one transaction."""
+
+logger = ProgramLogger("playhead.log")
+
+
+class Writer:
+    """Owns the store from its start to `close`; everything but `submit` happens on its thread."""
+
+    def __init__(
+        self,
+        path: Path,
+        store: Store,
+        durability: Durability,
+        anchor_seconds: float,
+        before_release: Callable[[], None],
+        release: Callable[[], None],
+    ) -> None:
+        self._path = path
+        self._store = store
+        self._durability = durability
+        self._anchor_seconds = anchor_seconds
+        self._before_release = before_release
+        self._release = release
+        self._queue: SimpleQueue[tuple[Append, Done] | None] = SimpleQueue()
+        self._lock = Lock()
+        self._closed = False
+        self._anchored = store.mark.position
+        self._anchor_due = 0.0
+        self.commits = 0
+        """Transactions so far, for those who measure."""
+        self._thread = Thread(target=self._work, name=f"playhead-log-{path.name}", daemon=True)
+        self._thread.start()
+
+    def submit(self, append: Append, done: Done) -> None:
+        """Queue an append; once closed, `done` is told so at once, on the caller's thread."""
+        with self._lock:
+            if not self._closed:
+                self._queue.put((append, done))
+                return
+        done(LogClosed(f"{self._path} is closed"))
+
+    def close(self) -> None:
+        """Write what was submitted, then let go of the file. Returns when that has happened."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._queue.put(None)
+        if current_thread() is not self._thread:
+            self._thread.join()
+
+    def _work(self) -> None:
+        try:
+            while (waiting := self._next()) is not None:
+                if waiting:
+                    self._write(waiting)
+                self._drop_anchor()
+        finally:
+            self._finish()
+
+    def _next(self) -> list[tuple[Append, Done]] | None:
+        """All appends that wait, at least one; none when the anchor is due; None after the last."""
+        try:
+            first = self._queue.get(timeout=self._until_anchor())
+        except Empty:
+            return []
+        if first is None:
+            return None
+        waiting = [first]
+        while len(waiting) < TOGETHER and not self._queue.empty():
+            following = self._queue.get()
+            if following is None:
+                self._queue.put(None)  # nothing comes after it: `submit` refuses since `close`
+                break
+            waiting.append(following)
+        return waiting
+
+    def _write(self, waiting: list[tuple[Append, Done]]) -> None:
+        tell: list[tuple[Done, int | Exception]] = []
+        try:
+            self._store.reopen_if_needed()
+            batch = self._store.batch()
+            for append, done in waiting:
+                try:
+                    tell.append((done, admit(self._store, batch, append)))
+                except (PlayheadError, ValueError) as error:
+                    tell.append((done, error))
+            if batch.rows:
+                self._store.commit(batch)
+                self.commits += 1
+        except Exception as error:
+            logger.warning("log.doubt", path=str(self._path), error=repr(error))
+            tell = []
+            self._store.disconnect()
+            for append, done in waiting:
+                self._tell(done, self._settle(append))
+        for done, outcome in tell:
+            self._tell(done, outcome)
+
+    def _settle(self, append: Append) -> int | Exception:
+        """One append of a batch in doubt: found in the file, written now, or not to be written."""
+        trouble: Exception | None = None
+        for may_write in (True, True, False):
+            try:
+                self._store.reopen_if_needed()
+                position = self._store.landed(append)
+                if position is not None:
+                    return position
+                if may_write:
+                    return self._write_alone(append)
+            except Exception as error:
+                trouble = error
+                self._store.disconnect()
+        return LogError(f"{self._path}: run {append.run} was not written: {trouble}")
+
+    def _write_alone(self, append: Append) -> int | Exception:
+        batch = self._store.batch()
+        try:
+            position = admit(self._store, batch, append)
+        except (PlayheadError, ValueError) as refused:
+            return refused
+        self._store.commit(batch)
+        self.commits += 1
+        return position
+
+    def _tell(self, done: Done, outcome: int | Exception) -> None:
+        try:
+            done(outcome)
+        except BaseException:  # whatever a listener does, the others are told and the log goes on
+            logger.exception("log.listener.failed", path=str(self._path))
+
+    # The anchor
+
+    def _until_anchor(self) -> float | None:
+        if self._store.mark.position == self._anchored:
+            return None
+        return max(0.0, self._anchor_due - time.monotonic())
+
+    def _drop_anchor(self) -> None:
+        """Anchor what is on the disk, at most once in `anchor_seconds`."""
+        until = self._until_anchor()
+        if until is None or until > 0:
+            return
+        self._anchor_due = time.monotonic() + self._anchor_seconds
+        try:
+            if self._durability == "full" or self._store.checkpoint("PASSIVE"):
+                write_anchor(self._path, self._store.mark)
+                self._anchored = self._store.mark.position
+        except Exception as error:
+            logger.warning("log.anchor.failed", path=str(self._path), error=repr(error))
+
+    def _finish(self) -> None:
+        # Readers first: SQLite tidies up behind the last connection, and only a writing one can.
+        self._before_release()
+        try:
+            self._store.reopen_if_needed()
+            moved = self._store.checkpoint("TRUNCATE")
+            if self._until_anchor() is not None and (moved or self._durability == "full"):
+                write_anchor(self._path, self._store.mark)
+        except Exception as error:
+            logger.warning("log.close.failed", path=str(self._path), error=repr(error))
+        finally:
+            self._store.disconnect()
+            self._release()

@@ -1,0 +1,1 @@
+"""How is a log verified, backed up, archived, exported and imported?"""

@@ -1,0 +1,220 @@
+"""Archiving: runs that ended long ago move to a file of their own, and the log gets small again.
+
+    group what belongs together -> write the archive -> write the log without it -> swap
+
+No row of a log is ever deleted: both files are new, every record keeps its position and its hash,
+and the first new record of both says what was moved. Killed anywhere, this leaves the old log or
+the new one, whole; an archive that was finished before the swap is then a copy.
+"""
+
+import json
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from playhead.events.errors import UsageError
+from playhead.events.kinds.codec import ENDINGS, decode, seal
+from playhead.events.kinds.logs import MovedRun, RunsMoved
+from playhead.events.kinds.runs import RunStarted
+from playhead.events.log.anchor import Mark, write_anchor
+from playhead.events.log.contract import RUNTIME_STREAM, Append, Head, Stream
+from playhead.events.log.owner_lock import OwnerLock
+from playhead.events.log.sqlite.admission import admit
+from playhead.events.log.sqlite.driver import Connection, Driver, driver_named
+from playhead.events.log.sqlite.log import SqliteLog
+from playhead.events.log.sqlite.reader import SqliteReader
+from playhead.events.log.sqlite.schema import prepare
+from playhead.events.log.sqlite.store import Store
+from playhead.events.maintenance.swap import beside, checked, discard, fold_wal, put_in_place
+from playhead.events.record import Record, Stored
+
+COPY = """
+INSERT INTO streams SELECT * FROM old.streams WHERE id IN (SELECT id FROM chosen) ORDER BY id;
+INSERT INTO records SELECT * FROM old.records WHERE stream IN (SELECT id FROM chosen)
+    ORDER BY position;
+INSERT INTO bodies SELECT * FROM old.bodies WHERE lower(hex(digest)) IN
+    (SELECT value FROM records, json_each(records.bodies)) ORDER BY id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """What archiving did."""
+
+    archive: Path
+    runs: int
+    records: int
+    """Moved, with the runs."""
+    freed: int
+    """Bytes that the log's file lost."""
+
+
+def archive(log: Path, to: Path, before: int, driver: str | Driver = "sqlite3") -> Archived | None:
+    """Move what ended before a time (microseconds since the epoch) to the new log `to`.
+
+    Runs that belong together (a session, a run and its forks and children) move together, or stay
+    until the last of them has ended. A run that is started in a session that was moved begins
+    without its past. None when there is nothing to move. Raises UsageError when `log` is missing or
+    `to` is there already, LogOwned while the log has an owner, LogDamaged and LogError.
+    """
+    driver = driver_named(driver) if isinstance(driver, str) else driver
+    if to.exists():
+        msg = f"{to} is there already: an archive is a new file, choose another name"
+        raise UsageError(msg)
+    SqliteReader(log, driver).close()  # a missing log is not made
+    SqliteLog(log, driver=driver).close()  # whole, anchored, and its WAL in the file
+    owner = OwnerLock(log)
+    try:
+        fold_wal(log, driver)
+        end = checked(log, None, driver).mark
+        streams, moved = _chosen(log, before, driver)
+        if not moved:
+            return None
+        return _part(log, to, streams, moved, end, driver)
+    finally:
+        for path in (log, to):
+            discard(beside(path, ".parting"))
+        owner.release()
+
+
+def _part(
+    log: Path, to: Path, streams: list[str], moved: list[Stream], end: Mark, driver: Driver
+) -> Archived:
+    size = log.stat().st_size
+    runs = tuple(MovedRun(run=s.id, seq=s.head.seq, hash=s.head.hash.hex()) for s in moved)
+    names = {s.id for s in moved}
+    archived, left = beside(to, ".parting"), beside(log, ".parting")
+    records = _write(log, archived, names, end, runs, ("archive", log.name), driver)
+    _write(log, left, set(streams) - names, end, runs, ("log", to.name), driver)
+    write_anchor(to, checked(archived, end, driver).mark)
+    put_in_place(archived, to)
+    after = checked(left, end, driver).mark
+    for ending in ("", "-wal", "-shm"):
+        beside(log, f".views{ending}").unlink(missing_ok=True)
+    put_in_place(left, log)
+    write_anchor(log, after)
+    return Archived(to, len(moved), records, size - log.stat().st_size)
+
+
+# What belongs together
+
+
+def _chosen(log: Path, before: int, driver: Driver) -> tuple[list[str], list[Stream]]:
+    """All streams, and those of the groups in which every run had ended by then."""
+    reader = SqliteReader(log, driver)
+    try:
+        streams = list(reader.streams())
+        groups = _Groups()
+        stays: set[str] = set()
+        for stream in streams:
+            groups.join(stream.id, *_kin(reader, stream))
+            if stream.kind != "run" or not _ended(reader, stream, before):
+                stays.add(stream.id)
+    finally:
+        reader.close()
+    staying = {groups.of(run) for run in stays}
+    return [s.id for s in streams], [s for s in streams if groups.of(s.id) not in staying]
+
+
+def _kin(reader: SqliteReader, stream: Stream) -> Iterator[str]:
+    """What a stream cannot be parted from: parent, session, and the run it goes on from."""
+    if stream.parent is not None:
+        yield stream.parent
+    first = next(reader.read(stream.id, 0, 1), None)
+    event = decode(first, reader.body).event if first is not None else None
+    if isinstance(event, RunStarted):
+        if event.session is not None:
+            yield f"session {event.session}"
+        if event.past is not None:
+            yield event.past.run
+
+
+def _ended(reader: SqliteReader, stream: Stream, before: int) -> bool:
+    last: Stored | None = next(reader.read(stream.id, stream.head.seq - 1), None)
+    return last is not None and last.kind in ENDINGS and last.at < before
+
+
+class _Groups:
+    """Union-find over names."""
+
+    def __init__(self) -> None:
+        self._up: dict[str, str] = {}
+
+    def of(self, name: str) -> str:
+        """The name that stands for the group."""
+        root = name
+        while (up := self._up.setdefault(root, root)) != root:
+            root = up
+        self._up[name] = root
+        return root
+
+    def join(self, name: str, *others: str) -> None:
+        """All of them belong together."""
+        for other in others:
+            self._up[self.of(other)] = self.of(name)
+
+
+# The two files
+
+
+def _write(
+    log: Path, new: Path, streams: Iterable[str], end: Mark, runs: tuple[MovedRun, ...],
+    side: tuple[str, str], driver: Driver,
+) -> int:  # fmt: skip
+    """A new log with those streams of the old one, and the record that says so."""
+    discard(new)
+    connection = driver.connect(new, "rwc")
+    try:
+        connection.execute("PRAGMA journal_mode = OFF").fetchall()  # it is no log before it is done
+        connection.execute("PRAGMA synchronous = OFF")
+        prepare(connection, new)
+        records = _copy(connection, log, streams)
+        kept = Mark()
+        for position, digest in connection.execute(
+            "SELECT position, hash FROM records ORDER BY position"
+        ).fetchall():
+            kept = kept.after(position, digest)
+    finally:
+        connection.close()
+    event = RunsMoved(
+        position=end.position, hash=end.hash.hex(), running=end.running.hex(),
+        kept=kept.running.hex(), side=side[0], other=side[1], runs=runs,  # type: ignore[arg-type]
+    )  # fmt: skip
+    _say(new, event, end, driver)
+    return records
+
+
+def _copy(connection: Connection, log: Path, streams: Iterable[str]) -> int:
+    connection.execute("ATTACH ? AS old", (f"{log.absolute().as_uri()}?mode=ro",))
+    connection.execute("BEGIN")
+    connection.execute("CREATE TEMP TABLE chosen (id INTEGER PRIMARY KEY)")
+    connection.execute(
+        "INSERT INTO chosen SELECT id FROM old.streams WHERE name IN (SELECT value FROM"
+        " json_each(?))",
+        (json.dumps(list(streams)),),
+    )
+    for statement in COPY.split(";"):
+        connection.execute(statement)
+    (records,) = connection.execute("SELECT count(*) FROM records").fetchone()
+    connection.execute("COMMIT")
+    connection.execute("DETACH old")
+    return int(records)
+
+
+def _say(log: Path, event: RunsMoved, end: Mark, driver: Driver) -> None:
+    """Append the event to the runtime stream of a log that ends at `end`, gaps or not."""
+    store = Store(log, driver, "full")
+    try:
+        store.catch_up(end)
+        known = store.known(RUNTIME_STREAM)
+        head = known[1].head if known else Head()
+        at = time.time_ns() // 1000
+        record = Record(RUNTIME_STREAM, head.seq + 1, at, "user", "outside", None, event)
+        row, bodies = seal(record, head.hash)
+        batch = store.batch()
+        admit(store, batch, Append(RUNTIME_STREAM, head, (row,), bodies, "runtime"))
+        store.commit(batch)
+        store.checkpoint("TRUNCATE")
+    finally:
+        store.disconnect()

@@ -1,0 +1,79 @@
+"""A model request as it was rendered, the reply, and the protocol between executor and model."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from playhead.events.event import Block
+from playhead.events.spec.agent import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request to the Messages API, already rendered to JSON.
+
+    The stable prefix is kept as bytes, piece by piece: a longer request of the same step shares the
+    pieces of the shorter one byte for byte, and neither encoding nor hashing starts again.
+    It does not say `stream`: how the reply travels is between the model's client and the endpoint.
+    """
+
+    head: bytes
+    """The JSON object up to and including `"messages":[`."""
+    messages: Sequence[bytes]
+    """The stable messages, each as JSON; only the first `count` belong to this request."""
+    count: int
+    tail: bytes
+    """The last message, as JSON: it carries what changes on each turn. May be empty."""
+    hash: str
+    """SHA-256 (hex) over all of the above, the marks of the prompt cache in messages left out."""
+    model: str
+    endpoint: str = ""
+    """Where it is to be sent; empty for the Runtime's own endpoint."""
+    bound: int = 0
+    """At least as many tokens as the API will count for all of the above."""
+    marked: tuple[int, bytes] | None = None
+    """A stable message's index, and the message with a mark of the prompt cache in it."""
+
+    @property
+    def content(self) -> bytes:
+        """The body of the HTTP request."""
+        pieces = list(self.messages[: self.count])
+        if self.marked is not None:
+            pieces[self.marked[0]] = self.marked[1]
+        if self.tail:
+            pieces.append(self.tail)
+        return self.head + b",".join(pieces) + b"]}"
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The body as Python values."""
+        body: dict[str, Any] = json.loads(self.content)
+        return body
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole reply: message_stop was seen and every tool input parsed."""
+
+    content: tuple[Block, ...]
+    stop_reason: str
+    usage: Usage
+    model: str
+    request_id: str | None = None
+
+
+OnText: TypeAlias = Callable[[str], None]
+"""Called with each piece of text as it streams in; what it gets is no event."""
+
+
+class Model(Protocol):
+    """Something that answers requests. The real one is the anthropic SDK."""
+
+    async def reply(self, request: Request, on_text: OnText) -> Reply:
+        """Ask once. Raises ModelError, for a cut or malformed reply too: never a partial Reply."""
+        ...
+
+    async def close(self) -> None:
+        """Release connections and processes."""
+        ...

@@ -1,0 +1,94 @@
+"""Who acts in a runtime: the agents that it knows, and the four roles that play them."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from functools import partial
+
+from playhead.actors.engine.child_runs import Children
+from playhead.actors.engine.engine import Engine
+from playhead.actors.performing.services import Rule, World
+from playhead.actors.roles.executor import Executor
+from playhead.actors.roles.memory import Memory
+from playhead.actors.roles.planner import Planner
+from playhead.actors.roles.tool import Tool
+from playhead.assembly.full_results import whole_result
+from playhead.assembly.models import Models
+from playhead.assembly.tools import Toolbox
+from playhead.definition.agent import Agent
+from playhead.events.errors import UsageError
+from playhead.events.log.contract import Log
+from playhead.events.model_api import Model
+from playhead.memory.run_memory import RunMemory
+from playhead.memory.search import Recollection
+from playhead.service.redaction import redactor_of
+from playhead.service.subscriptions import Hub
+from playhead.tools.execution.workers import Threads
+from playhead.tools.models.admission import Traffic
+
+
+class Cast:
+    """Agents by name, with the models, tools and threads that perform for them."""
+
+    def __init__(self, models: Models, toolbox: Toolbox, workers: Threads) -> None:
+        self.agents: dict[str, Agent[object]] = {}
+        self.models = models
+        self.toolbox = toolbox
+        self.workers = workers
+
+    def add(self, agent: Agent[object]) -> bool:
+        """Take an agent in; whether it is new. Raises UsageError for another one of its name."""
+        known = self.agents.get(agent.name)
+        if known is None:
+            self.toolbox.register(agent)
+            self.agents[agent.name] = agent
+        elif known is not agent and known != agent:
+            msg = f"two different agents are called {agent.name!r}: rename one"
+            raise UsageError(msg)
+        return known is None
+
+    def engine(
+        self,
+        log: Log,
+        hub: Hub,
+        traffic: Traffic,
+        loop: asyncio.AbstractEventLoop,
+        redact: Callable[[str], str] | None,
+        memories: Recollection,
+    ) -> Engine:
+        """An engine with this cast. Called on the loop."""
+        world = World(
+            self._model_of, self.toolbox.tool, self.workers, time.monotonic, hub.text,
+            endpoint=self.models.at, rule=self._rule_of, given_traffic=traffic,
+            secrets=self.toolbox.secrets, results=partial(whole_result, log),
+            recollect=RunMemory(log, memories),
+        )  # fmt: skip
+        engine = Engine(
+            log,
+            {
+                "planner": Planner(world),
+                "executor": Executor(world),
+                "tool": Tool(world),
+                "memory": Memory(world),
+            },
+            loop,
+            lambda: time.time_ns() // 1000,
+            redact=redactor_of(redact).event,
+        )
+        world.children = Children(engine, self.agents.__contains__)
+        return engine
+
+    def _model_of(self, agent: str) -> Model:
+        return self.models.of(self.agents[agent])
+
+    def _rule_of(self, agent: str, rule: Rule) -> Callable[..., object] | None:
+        known = self.agents[agent]
+        match rule:
+            case "router":
+                return known.router
+            case "output":
+                return known.check_output
+            case "strategy":
+                return known.strategy if callable(known.strategy) else None
+            case _:
+                return known.function

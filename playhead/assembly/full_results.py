@@ -1,0 +1,53 @@
+"""Whole results of earlier calls, for a run that reads on in one that was cut for the model."""
+
+from collections.abc import Iterator
+
+from playhead.events.errors import ToolError
+from playhead.events.event import Json
+from playhead.events.kinds.codec import decode
+from playhead.events.kinds.runs import RunStarted
+from playhead.events.kinds.tool_calls import ToolStarted, ToolSucceeded
+from playhead.events.log.contract import Reader
+
+
+def whole_result(log: Reader, run: str, key: str) -> Json:
+    """What a call gave; `key` is "run:call".
+
+    The run may read its own results, and those of the runs that it grew out of: its session's past
+    and the parents of forks. Raises ToolError for anything else.
+    """
+    owner, _, call = key.strip().rpartition(":")
+    if call.isdecimal() and owner in _lineage(log, run):
+        for found in _results(log, owner, int(call)):
+            return found
+    msg = f"there is no result {key[:80]!r} in this conversation"
+    raise ToolError(msg, hint="Use the key that the cut result says, as it stands there.")
+
+
+def _lineage(log: Reader, run: str) -> set[str]:
+    found, waiting = set[str](), [run]
+    while waiting:
+        each = waiting.pop()
+        if each in found:
+            continue
+        found.add(each)
+        stream = log.stream(each)
+        if stream is not None and stream.parent is not None and stream.parent_seq is not None:
+            waiting.append(stream.parent)
+        for row in log.read(each, to=1):
+            event = decode(row, log.body).event
+            if isinstance(event, RunStarted) and event.past is not None:
+                waiting.append(event.past.run)
+    return found
+
+
+def _results(log: Reader, run: str, call: int) -> Iterator[Json]:
+    attempts = set[int]()
+    for row in log.read(run, after=call):
+        if row.kind not in ("tool_started", "tool_succeeded"):
+            continue
+        event = decode(row, log.body).event
+        if isinstance(event, ToolStarted) and event.call == call:
+            attempts.add(row.seq)
+        elif isinstance(event, ToolSucceeded) and row.cause in attempts:
+            yield event.result

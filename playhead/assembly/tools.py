@@ -1,0 +1,162 @@
+"""The tools of a runtime's agents: found by name when a call is performed.
+
+MCP servers are connected when the first agent that has them is registered, and closed with the
+runtime. What they say that their tools are is pinned (playhead/assembly/mcp_pins.py).
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from playhead.assembly.mcp_pins import Pins
+from playhead.definition.agent import Agent
+from playhead.events.logger import ProgramLogger
+from playhead.tools.context import Secrets
+from playhead.tools.groups import every
+from playhead.tools.lint.lint import lint
+from playhead.tools.lint.shadowing import spoken_of
+from playhead.tools.mcp.convert import definition_of
+from playhead.tools.mcp.server import Judge, McpServer
+from playhead.tools.read_result import read_result
+from playhead.tools.tool import AnyTool, by_name
+
+log = ProgramLogger("playhead.tool")
+
+TAKEN = "another tool of the agent has its name: give the server a prefix, mcp(..., prefix=...)"
+
+SHADOWS = (
+    "it speaks of {other}, which is not its server's: look at it, then `playhead approve-tools` "
+    "accepts it"
+)
+
+
+class Toolbox:
+    """Knows each agent's tools. Its methods may be called from any thread."""
+
+    def __init__(self, pins: Pins, secrets: Secrets) -> None:
+        self.secrets = secrets
+        self._pins = pins
+        self._tools: dict[str, dict[str, AnyTool]] = {}
+        self._agents: dict[str, Agent[Any]] = {}
+        self._servers: list[McpServer] = []
+
+    def register(self, agent: Agent[Any]) -> None:
+        """Take up the agent's tools.
+
+        Raises UsageError for two of one name, and for a server that cannot be reached.
+        """
+        for server in servers_of(agent):
+            if server not in self._servers:
+                server.connect(self._pins.judge, self._refresh, self.secrets)
+                self._servers.append(server)
+        keep_apart(agent, self._pins)
+        tools = agent.all_tools
+        self._agents[agent.name] = agent
+        self._tools[agent.name] = by_name(tools)
+        findings = lint(tools)
+        if findings:
+            log.warning(
+                "tool.lint",
+                agent=agent.name,
+                findings=len(findings),
+                first=f"{findings[0].tool}: {findings[0].problem}",
+                more="playhead lint-tools MODULE:AGENT",
+            )
+
+    def tool(self, agent: str, name: str) -> AnyTool | None:
+        """The code of an agent's tool; None when there is none of that name."""
+        return self._tools[agent].get(name)
+
+    def close(self) -> None:
+        """Close the servers that were connected here."""
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+
+    def _refresh(self) -> None:
+        """A server has other tools than before (called on its thread)."""
+        for agent in list(self._agents.values()):
+            keep_apart(agent, self._pins)
+            self._tools[agent.name] = by_name(agent.all_tools)
+
+
+def servers_of(agent: Agent[Any]) -> list[McpServer]:
+    """The MCP servers among an agent's tools."""
+    return [each for each in agent.tools if isinstance(each, McpServer)]
+
+
+def keep_apart(agent: Agent[Any], pins: Pins) -> None:
+    """Refuse tools of servers that bear another's name, or speak of others' and were not accepted.
+
+    What the agent has itself holds before what servers bring, and those in their order.
+    """
+    servers = servers_of(agent)
+    own = {tool.spec.name for tool in every([t for t in agent.functions if t not in servers])}
+    own |= {each.name for each in agent.agents} | {read_result.spec.name}
+    taken = set(own)
+    for server in servers:
+        others = own | {t.spec.name for each in servers if each is not server for t in each.tools}
+        for tool in server.tools:
+            why = _shadowing(server, tool, taken, others, pins)
+            if why is not None:
+                server.refuse(tool, why)
+        taken |= {tool.spec.name for tool in server.tools}
+
+
+def _shadowing(
+    server: McpServer, tool: AnyTool, taken: set[str], others: set[str], pins: Pins
+) -> str | None:
+    there = tool.spec.original or tool.spec.name
+    if tool.spec.name in taken:
+        return TAKEN
+    other = next(spoken_of(tool, sorted(others)), None)
+    if other is None or there not in server.listed:
+        return None
+    if pins.accepted(server.name, there, definition_of(server.listed[there])):
+        return None
+    return SHADOWS.format(other=other)
+
+
+def connected(agent: Agent[Any], judge: Judge | None = None) -> Callable[[], None]:
+    """Connect an agent's servers outside of a runtime; the function returned closes them."""
+    servers = servers_of(agent)
+
+    def close() -> None:
+        for server in servers:
+            server.close()
+
+    try:
+        for server in servers:
+            server.connect(judge)
+    except BaseException:
+        close()
+        raise
+    return close
+
+
+class Changed(NamedTuple):
+    """A server's tool that waits for a person: it is not what was pinned, or speaks of others."""
+
+    server: str
+    tool: str
+    definition: str
+    """Of what it is now."""
+    description: str
+    """What the server says now."""
+    why: str
+    """It is refused for this."""
+
+
+def changed_tools(agent: Agent[Any], pins: Pins) -> list[Changed]:
+    """Connect the agent's servers and say which of their tools are refused until accepted."""
+    close = connected(agent, pins.judge)
+    try:
+        keep_apart(agent, pins)
+        return [
+            Changed(server.name, tool, definition_of(listed), listed.description or "", why)
+            for server in servers_of(agent)
+            for tool, why in server.refused.items()
+            for listed in [server.listed[tool]]
+            if why != TAKEN
+        ]
+    finally:
+        close()

@@ -1,0 +1,151 @@
+"""`approvals`, `approve`, `deny`, `resolve`: what runs ask of a person."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, TypeAlias
+
+import typer
+from pydantic import TypeAdapter, ValidationError
+
+from playhead.actors.append import unknown_call
+from playhead.actors.roles.memory import recollect
+from playhead.cli.commands.send import tell
+from playhead.cli.shared import exit_codes
+from playhead.cli.shared.log import find, log_option, log_path, reading, records, run_list
+from playhead.cli.shared.options import Json, LogFile, RunId
+from playhead.cli.shared.output import facts, moment, out, say_json
+from playhead.cli.shared.run_summary import read_story
+from playhead.events.errors import UsageError
+from playhead.events.event import Event
+from playhead.events.event import Json as JsonValue
+from playhead.events.kinds.approvals import ApprovalDecided
+from playhead.events.kinds.tool_calls import ToolResolved
+from playhead.events.log.contract import Reader
+from playhead.events.log.sqlite.reader import SqliteReader
+from playhead.projections.history.timeline import call_text, plan_text
+from playhead.projections.state.calls.approvals import OpenApproval, open_approvals
+from playhead.projections.stored.run_list import find_runs
+from playhead.runtime import Runtime
+
+ARGUMENTS = TypeAdapter(dict[str, JsonValue])
+
+CallId: TypeAlias = Annotated[
+    int, typer.Argument(metavar="CALL", help="Its number: see `playhead approvals`.")
+]
+
+
+def approvals(log: LogFile = None, json: Json = False) -> int:
+    """List the calls and plans that wait for a person."""
+    with reading(log) as reader:
+        waiting = list(_waiting(reader))
+    if json:
+        say_json([_document(each) for each in waiting])
+        return exit_codes.OK
+    for each in waiting:
+        until = "" if each.expires_at is None else f", until {moment(each.expires_at)}"
+        call = f"{each.call}, effect {each.effect}{until}"
+        what = ("call", call) if each.about == "call" else ("plan", f"{each.call}{until}")
+        wants = f"{each.tool}({call_text(each.arguments)})"
+        out.print(facts([
+            ("run", f"{each.run}: {each.goal}"),
+            what,
+            ("wants", wants if each.about == "call" else plan_text(each.plan)),
+            ("say", f"playhead approve {each.run} {each.call}{log_option(log)}"),
+        ]))  # fmt: skip
+        out.line()
+    if not waiting:
+        out.print("nothing waits for a person")
+    return exit_codes.OK
+
+
+def approve(
+    run: RunId,
+    call: CallId,
+    arguments: Annotated[
+        str | None, typer.Option(metavar="JSON", help="Other arguments to call it with.")
+    ] = None,
+    log: LogFile = None,
+) -> int:
+    """Let a call or a plan start.
+
+    What is approved is this call of this tool with these arguments, or these steps, and nothing
+    else. `playhead plan edit` approves a plan with other steps.
+    """
+    changed = None if arguments is None else _arguments(arguments)
+
+    def word(reader: Reader, run: str) -> Event:
+        found = _open_call(reader, run, call)
+        return ApprovalDecided(call=call, binding=found.binding, approved=True, arguments=changed)
+
+    return tell(log, run, word)
+
+
+def deny(
+    run: RunId,
+    call: CallId,
+    reason: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Why; the model reads it.")
+    ] = None,
+    log: LogFile = None,
+) -> int:
+    """Refuse a call, or a plan."""
+
+    def word(reader: Reader, run: str) -> Event:
+        found = _open_call(reader, run, call)
+        return ApprovalDecided(call=call, binding=found.binding, approved=False, reason=reason)
+
+    return tell(log, run, word)
+
+
+def resolve(
+    run: RunId,
+    call: CallId,
+    succeeded: Annotated[
+        bool | None,
+        typer.Option("--succeeded/--failed", help="Whether it took effect.", show_default=False),
+    ] = None,
+    note: Annotated[str, typer.Option(metavar="TEXT", help="What you found.")] = "",
+    log: LogFile = None,
+) -> int:
+    """Say what became of a call whose outcome is unknown."""
+    if succeeded is None:
+        msg = "resolve: say what became of the call: --succeeded or --failed"
+        raise UsageError(msg)
+    with reading(log) as reader:
+        run = find(reader, run)
+        ended = read_story(run, records(reader, run)).ending is not None
+        unknown_call(reader, run, call)
+    if not ended:
+        event = ToolResolved(run=run, call=call, succeeded=succeeded, note=note)
+        return tell(log, run, lambda _, __: event)
+    with Runtime(log_path(log), only_runs=()) as runtime:
+        runtime.resolve(run, call, succeeded=succeeded, note=note)
+    out.print(f"recorded beside run {run}, which has ended")
+    return exit_codes.OK
+
+
+def _document(each: OpenApproval) -> dict[str, Any]:
+    return each._asdict() | {"plan": [step.model_dump(mode="json") for step in each.plan]}
+
+
+def _waiting(reader: SqliteReader) -> Iterator[OpenApproval]:
+    with run_list(reader) as views:
+        rows = [row for row in find_runs(views.connection) if row.ended_at is None]
+    for row in reversed(rows):
+        yield from open_approvals(recollect(reader, row.run))
+
+
+def _open_call(reader: Reader, run: str, call: int) -> OpenApproval:
+    found = {each.call: each for each in open_approvals(recollect(reader, run))}
+    if call not in found:
+        calls = ", ".join(map(str, found)) or "none"
+        msg = f"call {call} of run {run} waits for no approval (waiting: {calls})"
+        raise UsageError(msg)
+    return found[call]
+
+
+def _arguments(text: str) -> dict[str, JsonValue]:
+    try:
+        return ARGUMENTS.validate_json(text)
+    except ValidationError as error:
+        msg = f"--arguments: no JSON object: {text}"
+        raise UsageError(msg) from error

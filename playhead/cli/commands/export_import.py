@@ -1,0 +1,71 @@
+"""`export` and `import`: a run as a file, to be mailed, or kept beside tests."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from playhead.cli.shared import exit_codes
+from playhead.cli.shared.log import find, log_path, reading
+from playhead.cli.shared.options import Json, LogFile, RunId
+from playhead.cli.shared.output import count, err, out, say_json
+from playhead.events.log.sqlite.log import SqliteLog
+from playhead.events.maintenance.export import export as export_lines
+from playhead.events.maintenance.export import import_run
+from playhead.events.maintenance.redacted_export import export_redacted
+
+
+def export(
+    run: RunId,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Where to.", show_default="standard output"
+        ),
+    ] = None,
+    redact: Annotated[
+        bool, typer.Option("--redact", help="Leave out every word that was said.")
+    ] = False,
+    log: LogFile = None,
+) -> int:
+    """Write a run as lines of JSON, with all it rests on.
+
+    An import has the same records and the same hashes. A redacted export says so, verifies, and
+    cannot be replayed.
+    """
+    with reading(log) as reader:
+        run = find(reader, run)
+        lines = export_redacted(reader, run) if redact else export_lines(reader, run)
+        if to is None:
+            for line in lines:
+                out.out(line.decode().rstrip("\n"))
+            return exit_codes.OK
+        part = to.with_name(f"{to.name}.part")
+        try:
+            with part.open("wb") as file:
+                size = sum(map(file.write, lines))
+            part.replace(to)
+        finally:
+            part.unlink(missing_ok=True)
+    err.print(f"run {run}{', redacted,' if redact else ''} written to {to}: {size:,} bytes")
+    return exit_codes.OK
+
+
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", dir_okay=False, exists=True)],
+    log: LogFile = None,
+    json: Json = False,
+) -> int:
+    """Put an exported run into a log, its hashes kept.
+
+    A run that is open stays open: a Runtime with its agent would go on with it.
+    """
+    with file.open("rb") as lines, SqliteLog(log_path(log)) as owned:
+        done = import_run(owned, lines)
+    if json:
+        say_json(done._asdict())
+        return exit_codes.OK
+    redacted = " (redacted)" if done.redacted else ""
+    runs = f"{count(len(done.runs), 'run')}, {count(done.records, 'new record')}"
+    out.print(f"run {done.run}{redacted} is in {log_path(log)}: {runs}")
+    return exit_codes.OK

@@ -1,0 +1,100 @@
+"""`memory add`, `search` and `promote`: what a namespace remembers across runs."""
+
+from typing import Annotated
+
+import typer
+
+from playhead.cli.shared import exit_codes
+from playhead.cli.shared.log import find, log_path, reading
+from playhead.cli.shared.options import Json, LogFile, RunId
+from playhead.cli.shared.output import columns, moment, one_line, out, plain, say_json
+from playhead.events.errors import UsageError
+from playhead.memory.search import Recollection
+from playhead.projections.memory.search import Memory, Ranking
+from playhead.runtime import Runtime
+from playhead.service.redaction import redactor_of
+from playhead.tools.context import from_environment
+from playhead.tools.models.embedders import chosen_embedder
+
+Namespace = Annotated[
+    str, typer.Option("--namespace", "-n", metavar="NAME", help="A user, a customer, a project.")
+]
+
+
+def add(
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to remember.")],
+    namespace: Namespace,
+    importance: Annotated[float, typer.Option(metavar="X", help="From 0 to 1.")] = 0.5,
+    log: LogFile = None,
+) -> int:
+    """Have a namespace remember a text."""
+    with Runtime(log_path(log), only_runs=()) as runtime:
+        out.print(runtime.remember(text, namespace, importance=importance))
+    return exit_codes.OK
+
+
+def promote(
+    run: RunId,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; it stands in the log.")] = "",
+    log: LogFile = None,
+) -> int:
+    """Let what a fork has learned count for everybody.
+
+    Facts and memories of a fork stay in it until then.
+    """
+    with reading(log) as reader:
+        run = find(reader, run)
+    with Runtime(log_path(log), only_runs=()) as runtime:
+        runtime.promote(run, reason)
+    out.print(f"what {run} has learned counts for everybody now")
+    return exit_codes.OK
+
+
+def search(
+    words: Annotated[str, typer.Argument(metavar="WORDS", help="What to look for.")],
+    namespace: Namespace,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")] = 5,
+    where: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Only with this metadata.")
+    ] = None,
+    recency: Annotated[
+        float, typer.Option(min=0, max=1, metavar="X", help="How much of a score age can take.")
+    ] = 0.0,
+    half_life: Annotated[
+        float, typer.Option(min=0.01, metavar="DAYS", help="Until age has taken half of that.")
+    ] = 30.0,
+    importance: Annotated[
+        float, typer.Option(min=0, max=1, metavar="X", help="How much unimportance can take.")
+    ] = 0.0,
+    log: LogFile = None,
+    json: Json = False,
+) -> int:
+    """Find what a namespace remembers, by words and by meaning, the nearest first."""
+    ranking = Ranking(recency=recency, half_life=half_life, importance=importance)
+    metadata = _metadata(where or [])
+    embedder = chosen_embedder(None, from_environment)
+    with reading(log) as reader, Recollection(reader, embedder, redactor_of(None)) as memories:
+        found = memories.recall(words, namespace, limit, metadata, ranking=ranking)
+    if json:
+        say_json([_plain(memory) for memory in found])
+        return exit_codes.OK
+    table = columns("memory", "since", "text")
+    for memory in found:
+        table.add_row(memory.id, moment(memory.at)[:10], plain(one_line(memory.text)))
+    out.print(table if found else f"{namespace} remembers nothing like that")
+    return exit_codes.OK
+
+
+def _metadata(where: list[str]) -> dict[str, str]:
+    pairs = [each.partition("=") for each in where]
+    for key, equals, value in pairs:
+        if not key or not equals:
+            msg = f"--where {key}{value}: say KEY=VALUE"
+            raise UsageError(msg)
+    return {key: value for key, _, value in pairs}
+
+
+def _plain(memory: Memory) -> dict[str, object]:
+    """For machines: with the score, each part's rank and score, and the record it comes from."""
+    parts = {name: part._asdict() for name, part in memory.parts.items()}
+    return {**memory._asdict(), "parts": parts}

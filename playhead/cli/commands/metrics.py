@@ -1,0 +1,179 @@
+"""`metrics`: how the runs in a log go, against targets, with alerts."""
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+import typer
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from playhead.cli.shared import exit_codes
+from playhead.cli.shared.log import reading
+from playhead.cli.shared.options import Json, LogFile
+from playhead.cli.shared.output import columns, out, plain, say_json, span
+from playhead.cli.shared.rules import RulesFile, alert_rules
+from playhead.cli.shared.times import parse_time
+from playhead.events.errors import UsageError
+from playhead.events.spec.prices import PICODOLLARS
+from playhead.projections.metrics.alert_rules import AlertRule
+from playhead.projections.metrics.call_stats import Effects, ModelEffects, ToolEffects
+from playhead.projections.metrics.indicators import Figure, by_agent, by_model, by_tool, figures
+from playhead.projections.metrics.measure import Measure
+from playhead.projections.metrics.prometheus import prometheus
+from playhead.telemetry.live_metrics import read_measures
+
+By = Literal["agent", "tool", "model"]
+
+STYLES = {"ok": "green", "warn": "yellow", "alert": "bold red", "unknown": "dim"}
+SECONDS = 2.0
+"""Between two looks with --watch."""
+
+
+def metrics(
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="WHEN", help="Ended since: 90m, 12h, 3d, or 2030-01-31[T12:00]."),
+    ] = None,
+    by: Annotated[By | None, typer.Option(metavar="WHAT", help="agent, tool or model.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again until Ctrl-C.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit code 1 while an alert fires.")
+    ] = False,
+    as_prometheus: Annotated[
+        bool, typer.Option("--prometheus", help="Prometheus's text format, over the whole log.")
+    ] = False,
+    rules_file: RulesFile = None,
+    log: LogFile = None,
+    json: Json = False,
+) -> int:
+    """Say how the runs go: figures, targets, alerts.
+
+    Targets: over 90 % of the tasks completed (alert below 80 %), 3 to 7 steps (above 10), under 5 %
+    tool errors (above 10 %), no more than 1.5 times the cost of the runs before (above 2), and
+    95 % done within 30 s (above 60 s), waiting for people left out. --rules says otherwise.
+    """
+    rules = alert_rules(rules_file)
+    if watch and (json or as_prometheus or check):
+        msg = "--watch is for people: leave out --json, --prometheus and --check"
+        raise UsageError(msg)
+    if watch:
+        return _watch(log, since, by, rules)
+    found = _look(log, since, rules)
+    if as_prometheus:
+        out.out(prometheus([*found.before, *found.runs], rules), end="", highlight=False)
+    elif json:
+        say_json(_document(found))
+    else:
+        out.print(_shown(found, by))
+    return exit_codes.NO if check and found.firing() else exit_codes.OK
+
+
+class _Found(NamedTuple):
+    """What one look at the log found, and the rules by which it is judged."""
+
+    runs: list[Measure]
+    before: list[Measure]
+    rules: Sequence[AlertRule]
+
+    def of(self, agent: str | None) -> list[Figure]:
+        """The figures of one agent's runs; of all taken together for None."""
+        if agent is None:
+            return figures(self.runs, self.before, self.rules)
+        own, before = ([m for m in each if m.agent == agent] for each in (self.runs, self.before))
+        return figures(own, before, self.rules, agent)
+
+    def firing(self) -> list[tuple[str | None, Figure]]:
+        """Alerts of all runs together, and of each agent."""
+        judged = ((name, f) for name in (None, *by_agent(self.runs)) for f in self.of(name))
+        return [(name, figure) for name, figure in judged if figure.firing]
+
+
+def _look(log: Path | None, since: str | None, rules: Sequence[AlertRule]) -> _Found:
+    with reading(log) as reader:
+        measures = read_measures(reader, None if since is None else parse_time(since, "--since"))
+    return _Found(*measures, rules)
+
+
+def _watch(log: Path | None, since: str | None, by: By | None, rules: Sequence[AlertRule]) -> int:
+    """Look again and again: in place on a terminal, one after the other elsewhere."""
+    try:
+        with Live(console=out, auto_refresh=False) if out.is_terminal else nullcontext() as live:
+            while True:
+                shown = _shown(_look(log, since, rules), by)
+                if live is None:
+                    out.print(shown)
+                    out.file.flush()
+                else:
+                    live.update(shown, refresh=True)
+                time.sleep(SECONDS)
+    except KeyboardInterrupt:
+        return exit_codes.OK
+
+
+def _document(found: _Found) -> dict[str, Any]:
+    groups = {name: [f._asdict() for f in found.of(name)] for name in by_agent(found.runs)}
+    return {
+        "figures": [figure._asdict() for figure in found.of(None)],
+        "agents": groups,
+        "tools": {name: each.model_dump() for name, each in by_tool(found.runs).items()},
+        "models": {name: each.model_dump() for name, each in by_model(found.runs).items()},
+        "alerts": [{"agent": name, **f._asdict()} for name, f in found.firing()],
+    }
+
+
+def _shown(found: _Found, by: By | None) -> RenderableType:
+    if not found.runs:
+        return Text('no runs in this time: playhead run "GOAL" starts one', style="dim")
+    match by:
+        case "tool":
+            return _effects("tool", by_tool(found.runs))
+        case "model":
+            return _effects("model", by_model(found.runs))
+        case "agent":
+            return Group(*(_figures(name, found.of(name)) for name in by_agent(found.runs)))
+        case None:
+            return Group(_figures("all runs", found.of(None)), *_told(found))
+
+
+def _told(found: _Found) -> Sequence[Text]:
+    alerts = [(name, figure) for name, figure in found.firing() if name]
+    return [
+        Text(f"alert: {plain(name)}: {f.called} {f.text}, {f.alarm}", style="red")
+        for name, f in alerts
+    ]
+
+
+def _figures(title: str, found: Sequence[Figure]) -> Table:
+    table = columns(plain(title), "now", "target", "alert")
+    for figure in found:
+        style = STYLES[figure.level] if figure.target else ""
+        row = (figure.called, Text(figure.text, style=style), figure.target, figure.alarm)
+        table.add_row(*row)
+    table.add_row("")
+    return table
+
+
+def _effects(what: str, found: Mapping[str, Effects]) -> Table:
+    more = ["in", "cached", "out", "cost"] if what == "model" else ["cached"]
+    table = columns(what, "calls", "errors", "retries", "p95", *more)
+    for name, each in found.items():
+        p95 = each.durations.quantile(0.95)
+        row = [plain(name), f"{each.attempts:,}", f"{each.errors:,}", f"{each.retries:,}"]
+        row.append("" if p95 is None else f"< {span(p95 * 1000)}")
+        if isinstance(each, ModelEffects):
+            cached = f"{each.cache_read / each.input:.0%}" if each.input else ""
+            row += [f"{each.input:,}", cached, f"{each.output:,}", _cost(each)]
+        elif isinstance(each, ToolEffects):
+            row.append(f"{each.cached:,}")
+        table.add_row(*row)
+    return table
+
+
+def _cost(each: ModelEffects) -> str:
+    unknown = f" + {each.unpriced} unpriced" if each.unpriced else ""
+    return f"${each.cost / PICODOLLARS:,.4f}{unknown}" if each.cost or not unknown else "unknown"

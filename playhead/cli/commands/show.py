@@ -1,0 +1,182 @@
+"""`runs` and `show`: what is in the log. Both only read, also while another process writes."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic_core import to_json
+from rich.padding import Padding
+from rich.text import Text
+
+from playhead.cli.commands.show_at import show_at
+from playhead.cli.shared import exit_codes
+from playhead.cli.shared.log import find, log_option, reading, records, run_list
+from playhead.cli.shared.options import Json, LogFile, RunId
+from playhead.cli.shared.output import (
+    columns,
+    count,
+    moment,
+    one_line,
+    out,
+    plain,
+    say_json,
+    span,
+    styled,
+)  # fmt: skip
+from playhead.cli.shared.run_format import entry_row, totals, who_and_why
+from playhead.cli.shared.run_summary import Story, read_story
+from playhead.cli.shared.times import parse_time
+from playhead.events.errors import UsageError
+from playhead.events.record import Record
+from playhead.projections.stored.run_list import RunRow, find_runs
+
+
+def runs(
+    failed: Annotated[bool, typer.Option("--failed", help="Only failed ones.")] = False,
+    is_open: Annotated[bool, typer.Option("--open", help="Only open ones.")] = False,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="WHEN", help="Started since: 90m, 12h, 3d, or 2030-01-31[T12:00]."),
+    ] = None,
+    agent: Annotated[str | None, typer.Option(metavar="NAME", help="Of this agent.")] = None,
+    children: Annotated[
+        bool, typer.Option("--children", help="Runs that calls of agents led to, too.")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")] = 20,
+    log: LogFile = None,
+    json: Json = False,
+) -> int:
+    """List the runs, the newest first."""
+    if failed and is_open:
+        msg = "--failed and --open: a run that failed is not open; give one of them"
+        raise UsageError(msg)
+    from_ = None if since is None else parse_time(since, "--since")
+    with reading(log) as reader, run_list(reader) as views:
+        found = find_runs(views.connection, status="failed" if failed else None, since=from_)
+    found = [row for row in found if children or agent is not None or not row.child]
+    found = [row for row in found if agent in (None, row.agent) and not (is_open and row.ended_at)]
+    if json:
+        say_json([row._asdict() for row in found[:limit]])
+        return exit_codes.OK
+    table = columns("run", "status", "started", "took", "agent", "goal")
+    table.columns[-1].no_wrap, table.columns[-1].overflow = True, "ellipsis"
+    for row in found[:limit]:
+        table.add_row(*_cells(row))
+    if found:
+        out.print(table)
+    else:
+        out.print(
+            "no such run in the log" if failed or is_open or since or agent else "no runs yet"
+        )
+    if len(found) > limit:
+        out.print(f"{count(len(found) - limit, 'older run')} not shown (--limit N)", style="dim")
+    return exit_codes.OK
+
+
+def _cells(row: RunRow) -> list[str | Text]:
+    took = span((row.ended_at - row.started_at) / 1000) if row.ended_at else ""
+    goal, agent = plain(one_line(row.goal)), plain(row.agent)[:16]
+    return [row.run, styled(row.status), moment(row.started_at)[5:16], took, agent, goal]
+
+
+def show(
+    run: RunId,
+    thoughts: Annotated[bool, typer.Option("--thoughts", help="The model's thoughts too.")] = False,
+    all_records: Annotated[
+        bool, typer.Option("--records", help="Every record as it is in the log.")
+    ] = False,
+    full: Annotated[bool, typer.Option("--full", help="Long texts whole.")] = False,
+    at: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="The state after record N, and what N changed."),
+    ] = None,
+    log: LogFile = None,
+    json: Json = False,
+) -> int:
+    """Tell a run, step by step.
+
+    What was thought, done and seen, who decided it, because of which record, how long it took and
+    how many tokens it used.
+    """
+    with reading(log) as reader:
+        run = find(reader, run)
+        if at is not None:
+            return show_at(reader, run, at, json=json, full=full)
+        story = read_story(run, records(reader, run))
+    if json:
+        say_json(_document(story, thoughts, all_records))
+        return exit_codes.OK
+    _head(story)
+    if all_records:
+        _print_records(story, full)
+    else:
+        for entry, cost in story.told(thoughts):
+            out.print(entry_row(entry, who_and_why(entry, cost), full=full))
+    out.print(f"\n{totals(story)}", style="dim")
+    _hints(story, thoughts or all_records, log)
+    return exit_codes.OK
+
+
+def _head(story: Story) -> None:
+    started = story.started
+    about = Text.assemble(f"run {story.run}  ", styled(story.status))
+    word, message = story.reason
+    if message:
+        about.append(plain(f": {message if word in ('paused', message) else f'{word}: {message}'}"))
+    out.print(about)
+    parts = [story.agent.name, f"model {story.agent.model.model}"]
+    if story.forked is not None:
+        parts.append(f"forked from {story.forked.parent} at {story.forked.at}")
+    elif started.session:
+        parts.append(f"session {started.session}")
+    out.print(plain(", ".join([*parts, moment(story.metrics.started_at)])), style="dim")
+    out.line()
+
+
+def _print_records(story: Story, full: bool) -> None:
+    for record in story.records.values():
+        fields = to_json(record.event, exclude={"kind"}, exclude_none=True).decode()
+        if not full and len(fields) > 200:
+            fields = f"{fields[:200]}..."
+        why = "" if record.cause is None else f", because of {record.cause}"
+        held = ", held" if record.held else ""
+        about = Text(f"{record.seq:4}  {record.event.kind}")
+        about.append(f"  {record.actor}, {record.origin}{why}{held}", style="dim")
+        out.print(about)
+        out.print(Padding(Text(plain(fields), overflow="fold"), (0, 0, 0, 6)))
+
+
+def _hints(story: Story, all_shown: bool, log: Path | None) -> None:
+    run = f"{story.run}{log_option(log)}"
+    hints = [] if all_shown else [f"show {run} --thoughts"]
+    if story.status in ("failed", "cancelled"):
+        hints.append(f"why {run}")
+    if story.ending is None:
+        hints.append(f"resume {run}")
+    for hint in hints:
+        out.print(f"  playhead {hint}", style="dim", soft_wrap=True)
+
+
+def _document(story: Story, thoughts: bool, all_records: bool) -> dict[str, Any]:
+    document = story.summary()
+    if all_records:
+        return document | {"log": [_record(record) for record in story.records.values()]}
+    entries = [
+        {
+            "seq": entry.seq,
+            "at": entry.at,
+            "actor": entry.actor,
+            "heading": entry.heading,
+            "text": entry.text,
+            "cause": entry.cause,
+            "duration_ms": cost.duration_ms,
+            "tokens": cost.usage and cost.usage.total,
+        }
+        for entry, cost in story.told(thoughts)
+    ]
+    return document | {"entries": entries}
+
+
+def _record(record: Record) -> dict[str, Any]:
+    fields = record._asdict()
+    return fields | {"hash": record.hash.hex(), "event": record.event.model_dump(mode="json")}

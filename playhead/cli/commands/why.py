@@ -1,0 +1,141 @@
+"""`why`: in one screen why a run is not finished, which record says so, and what to try."""
+
+from collections.abc import Mapping
+
+from rich.text import Text
+
+from playhead.cli.shared import exit_codes
+from playhead.cli.shared.log import find, log_option, reading, records
+from playhead.cli.shared.options import Json, LogFile, RunId
+from playhead.cli.shared.output import count, out, plain, say_json, styled
+from playhead.cli.shared.run_format import entry_row, under_way, who_and_why
+from playhead.cli.shared.run_summary import Story, read_story
+from playhead.events.record import Record
+from playhead.projections.history.timeline import TROUBLE
+
+BEFORE = 4
+"""Entries that are shown before the end."""
+
+CIRCLES = "playhead show {run} --thoughts   (does it go in circles?)"
+KEY = (
+    "is the right key in ANTHROPIC_API_KEY, for the right endpoint (--base-url)? `playhead doctor`"
+)
+LATER = "run it again later: every attempt that failed is in the log (playhead show {run})"
+REQUEST = "look at what was asked: playhead show {run} --records"
+LOCAL = "set ANTHROPIC_API_KEY, give --base-url, or pip install 'playhead[local]'"
+
+ADVICE: Mapping[str, tuple[str, ...]] = {
+    "max_steps": (CIRCLES, "allow more: playhead run ... --max-steps N, or Limits(max_steps=N)"),
+    "max_model_calls": (CIRCLES, "allow more: Limits(max_model_calls=N)"),
+    "max_tool_calls": (CIRCLES, "allow more: Limits(max_tool_calls=N)"),
+    "max_tokens": (
+        "the run's tokens: Limits(max_tokens=N); one reply's: Agent(max_tokens=N)",
+        "shorter tool results also help: playhead show {run}",
+    ),
+    "max_seconds": ("which record took so long? playhead show {run}", "Limits(max_seconds=N)"),
+    "max_cost": (
+        "what cost what: playhead cost {run} --by model",
+        "allow more: Limits(max_cost=DOLLARS), or go on with a cheaper model: Budget(...)",
+    ),
+    "unknown_price": ("say what the model costs: Agent(prices={{...}})",),
+    "output_rule": ("the output type's own validator broke: mend it, then start again",),
+    "authentication": (KEY,),
+    "permission": (KEY,),
+    "billing": ("the account cannot pay: see its billing page",),
+    "spend_limit": ("the account's spend limit is reached: raise it, or wait",),
+    "not_found": ("check the model's name (--model) and the endpoint (--base-url)",),
+    "invalid_request": (REQUEST, "a model may refuse a setting: look at Agent(extra=...)"),
+    "request_too_large": ("shorter tool results, or a new session", REQUEST),
+    "model_context_window_exceeded": ("a new session, shorter tool results, or another model",),
+    "rate_limit": (LATER,),
+    "overloaded": (LATER,),
+    "server_error": (LATER,),
+    "timeout": (LATER,),
+    "unreachable": ("is the endpoint up, and reachable from here? `playhead doctor`", LATER),
+    "connection": ("is the endpoint up, and reachable from here? `playhead doctor`", LATER),
+    "truncated": (LATER,),
+    "malformed_reply": ("is it an Anthropic-compatible endpoint (--base-url)?", LATER),
+    "refusal": ("say the goal differently, or use another model (--model)",),
+    "empty_reply": ("another model (--model), or plainer instructions",),
+    "invalid_output": ("compare the answer with the output type: playhead show {run} --thoughts",),
+    "no_local_model": (LOCAL,),
+    "no_model": (LOCAL,),
+    "script_ended": ("give the ScriptedModel one more reply",),
+    "loop": (CIRCLES, "say in the instructions what to do instead"),
+    "paused": ("playhead resume {run}",),
+    "cancelled": ('start it again: playhead run "GOAL"',),
+    "running": ("if no process works on it: playhead resume {run}",),
+}
+OTHERWISE = ("playhead show {run} --thoughts", "playhead show {run} --records")
+
+
+def why(run: RunId, log: LogFile = None, json: Json = False) -> int:
+    """Say why a run failed or stands still.
+
+    Which record says so, what came before it, and what to try.
+    """
+    with reading(log) as reader:
+        run = find(reader, run)
+        story = read_story(run, records(reader, run))
+    named = f"{run}{log_option(log)}"
+    word, message = story.reason
+    decisive = deciding(story)
+    if json:
+        about = {"record": decisive.seq, "kind": decisive.event.kind, "try": advice(story, named)}
+        say_json(story.summary() | about)
+        return exit_codes.OK
+    out.print(Text.assemble(f"run {run} ", styled(story.status), plain(_because(word, message))))
+    if story.status == "finished":
+        out.print(_troubles(story))
+        return exit_codes.OK
+    _waits(story)
+    cause = "" if decisive.cause is None else f", because of {decisive.cause}"
+    out.print(f"record {decisive.seq}: {decisive.event.kind}, {decisive.actor}{cause}", style="dim")
+    out.print("\nWhat came before:")
+    before = [told for told in story.told(thoughts=False) if told[0].seq <= decisive.seq]
+    for entry, cost in before[-BEFORE:]:
+        out.print(entry_row(entry, who_and_why(entry, cost)))
+    out.print("\nWhat to try:")
+    for line in advice(story, named):
+        out.print(f"  - {line}")
+    return exit_codes.OK
+
+
+def deciding(story: Story) -> Record:
+    """The record that made it so: what opened the turn of the end, or the last one.
+
+    A limit or a loop is decided in that turn; then it is that decision.
+    """
+    last = next(reversed(story.records.values()))
+    if story.ending is None:
+        return last
+    opening = story.opening(last.seq)
+    turn = (r for seq, r in story.records.items() if opening.seq < seq < last.seq)
+    decided = (r for r in turn if r.event.kind in ("limit_reached", "loop_detected"))
+    return next(decided, opening)
+
+
+def advice(story: Story, run: str) -> list[str]:
+    """What to try, the most likely first; `run` is how commands name it."""
+    word = story.reason[0] if story.status == "failed" else story.status
+    key = "loop" if word.startswith("loop") else word
+    return [line.format(run=run) for line in ADVICE.get(key, OTHERWISE)]
+
+
+def _because(word: str, message: str) -> str:
+    if not message:
+        return ""
+    return f": {message}" if word in ("", "paused", message) else f": {word}\n{message}"
+
+
+def _troubles(story: Story) -> str:
+    errors = story.metrics.tool_errors + story.metrics.model_failures
+    if not errors:
+        return "nothing went wrong on the way"
+    seqs = [str(e.seq) for e, _ in story.told(thoughts=False) if e.heading in TROUBLE]
+    return f"{count(errors, 'error')} on the way, at {', '.join(seqs)}: playhead show {story.run}"
+
+
+def _waits(story: Story) -> None:
+    for record in story.open.values():
+        out.print(f"since record {record.seq} it is {under_way(record.event, story)}")

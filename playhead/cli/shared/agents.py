@@ -1,0 +1,179 @@
+"""Which agent a command means: one of the user's, by reference, or the assistant of the house.
+
+What `resume` needs to find it again stands in the metadata of the run.
+"""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeAlias, TypeGuard
+
+from playhead.cli.shared.run_summary import Story
+from playhead.definition.agent import Agent
+from playhead.definition.routing import DEFAULT_MODEL
+from playhead.events.errors import RedactedRun, UsageError
+from playhead.tools.builtin.calculator import calculator
+from playhead.tools.builtin.clock import current_time
+from playhead.tools.builtin.files import file_tools
+
+AnyAgent: TypeAlias = Agent[Any]
+
+ASSISTANT = "assistant"
+INSTRUCTIONS = (
+    "You are a careful assistant. Use calculator for arithmetic, current_time for the date and the "
+    "time, list_files and read_file for what the files of the workspace say. Never guess what a "
+    "tool can tell. Answer in a few plain sentences."
+)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """An agent, and how to find it again."""
+
+    agent: AnyAgent
+    metadata: Mapping[str, str]
+
+
+def assistant(workspace: Path, model: str = DEFAULT_MODEL) -> AnyAgent:
+    """The default: it calculates, tells the time, lists and reads the files of one folder."""
+    return Agent(
+        name=ASSISTANT,
+        instructions=INSTRUCTIONS,
+        model=model,
+        tools=[calculator, current_time, *file_tools(workspace)],
+    )
+
+
+def choose(
+    reference: str | None, workspace: Path | None, model: str | None, max_steps: int | None
+) -> Chosen:
+    """The agent of `playhead run`. Raises UsageError where there is none."""
+    if reference is None:
+        folder = (workspace or Path()).resolve()
+        agent = assistant(folder)
+        metadata = {"workspace": str(folder)}
+    elif workspace is not None:
+        msg = "--workspace is for the default assistant: leave it out with --agent"
+        raise UsageError(msg)
+    else:
+        agent = load(reference)
+        metadata = {"agent": absolute(reference), "folder": str(Path.cwd())}
+    if model is not None:
+        agent = replace(agent, model=model)
+        metadata["model"] = model
+    if max_steps is not None:
+        limits = agent.limits.model_copy(update={"max_steps": max_steps})
+        agent = replace(agent, limits=limits)
+    return Chosen(agent, metadata)
+
+
+def again(story: Story, reference: str | None) -> AnyAgent:
+    """The agent of a run that is in the log.
+
+    Raises UsageError where it cannot be found, and RedactedRun.
+    """
+    spec, metadata = story.agent, story.started.metadata
+    if story.started.redacted:
+        raise RedactedRun(story.run, "continued or forked")
+    found = reference or metadata.get("agent")
+    if found is not None:
+        folder = None if reference else metadata.get("folder")
+        agent = load(found, folder)
+    elif "workspace" in metadata:
+        agent = assistant(Path(metadata["workspace"]))
+    else:
+        msg = f"the log does not say where the agent {spec.name!r} is: add --agent module:name"
+        raise UsageError(msg)
+    if agent.name != spec.name:
+        msg = f"the run's agent is {spec.name!r}, but this one is {agent.name!r}"
+        raise UsageError(msg)
+    return replace(agent, model=metadata["model"]) if "model" in metadata else agent
+
+
+def load(reference: str, folder: str | None = None) -> AnyAgent:
+    """The agent at `module:name` or `file.py:name`; without a name the only one there.
+
+    Args:
+        reference: where it is.
+        folder: where its modules are looked for; the working folder by default.
+
+    Raises UsageError.
+    """
+    where, colon, name = reference.rpartition(":")
+    if not colon or name.endswith(".py"):
+        where, name = reference, ""
+    module = _import(where, folder or str(Path.cwd()))
+    if name:
+        found: object = getattr(module, name, None)
+        if _is_agent(found):
+            return found
+        problem = "is no Agent" if hasattr(module, name) else "does not exist there"
+        msg = f"--agent {reference}: {name} {problem}; {_offer(module, where)}"
+        raise UsageError(msg)
+    agents = _agents(module)
+    if len(agents) != 1:
+        msg = f"--agent {reference}: which one? {_offer(module, where)}"
+        raise UsageError(msg)
+    return next(iter(agents.values()))
+
+
+def absolute(reference: str) -> str:
+    """The reference so that it can be followed from another folder."""
+    where, colon, name = reference.rpartition(":")
+    if where.endswith(".py"):
+        return f"{Path(where).resolve()}{colon}{name}"
+    if reference.endswith(".py"):
+        return str(Path(reference).resolve())
+    return reference
+
+
+def _agents(module: ModuleType) -> dict[str, AnyAgent]:
+    return {name: value for name, value in vars(module).items() if _is_agent(value)}
+
+
+def _is_agent(value: object) -> TypeGuard[AnyAgent]:
+    return isinstance(value, Agent)
+
+
+def _offer(module: ModuleType, where: str) -> str:
+    names = ", ".join(f"{where}:{name}" for name in _agents(module))
+    return f"there is {names}" if names else "there is no Agent at the top of that module"
+
+
+def _import(where: str, folder: str) -> ModuleType:
+    try:
+        if where.endswith(".py"):
+            return _from_file(Path(where))
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+        return importlib.import_module(where)
+    except UsageError:
+        raise
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and where.startswith(f"{error.name}"):
+            msg = f"--agent: there is no module {where} here ({folder})"
+            raise UsageError(msg) from error
+        why = f"{type(error).__name__}: {error}".partition("\n")[0]
+        msg = f"--agent: {where} cannot be imported: {why}"
+        raise UsageError(msg) from error
+
+
+def _from_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        msg = f"--agent: there is no file {path}"
+        raise UsageError(msg)
+    path = path.resolve()
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))  # as `python path` would have it
+    name = path.stem if path.stem not in sys.modules else f"agent_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # so that its types can be found by name
+    spec.loader.exec_module(module)
+    return module

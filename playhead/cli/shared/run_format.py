@@ -1,0 +1,85 @@
+"""How a run looks on a terminal, live and afterwards."""
+
+from rich.table import Table
+from rich.text import Text
+
+from playhead.cli.shared.output import STYLES, count, plain, span, tokens
+from playhead.cli.shared.run_summary import Cost, Story
+from playhead.events.event import Event
+from playhead.events.kinds.approvals import ApprovalRequested
+from playhead.events.kinds.model_calls import ModelRequested
+from playhead.events.kinds.tool_calls import ToolRequested, ToolStarted
+from playhead.projections.history.timeline import Entry
+
+LINES = 12
+"""A longer text is cut, and says so."""
+
+
+def entry_row(entry: Entry, note: str, *, full: bool = False, seq: bool = True) -> Table:
+    """One entry: its number, its heading, its text, and below, dim, who and why and how long."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    if seq:
+        table.add_column(width=4, justify="right", style="dim")
+    table.add_column(width=11)
+    table.add_column(overflow="fold")
+    text = Text(entry.text if full else cut(entry.text), style=_text_style(entry.heading))
+    text.plain = plain(text.plain)
+    cells: list[Text | str] = [Text(entry.heading, style=STYLES.get(entry.heading, "")), text]
+    table.add_row(*([str(entry.seq)] if seq else []), *cells)
+    if note:
+        table.add_row(*([""] if seq else []), "", Text(plain(note), style="dim"))
+    return table
+
+
+def _text_style(heading: str) -> str:
+    return "dim" if heading in ("Thought", "Observation") else STYLES.get(heading, "")
+
+
+def cut(text: str) -> str:
+    """The first lines of a long text, and how much is left out."""
+    lines = text.splitlines()
+    kept = "\n".join(lines[:LINES])[: LINES * 80]
+    if len(kept) >= len(text.rstrip()):
+        return text
+    return f"{kept}\n[... {len(text) - len(kept):,} more characters: playhead show --full]"
+
+
+def who_and_why(entry: Entry, cost: Cost) -> str:
+    """Who brought it, because of which record, how long it took, what it used."""
+    who = entry.actor if entry.cause is None else f"{entry.actor}, because of {entry.cause}"
+    took = cost_text(cost)
+    return f"{who}, {took}" if took else who
+
+
+def cost_text(cost: Cost) -> str:
+    """How long an effect took, and how many tokens."""
+    took = "" if cost.duration_ms is None else span(cost.duration_ms)
+    if cost.usage is None:
+        return took
+    used = f"model: {tokens(cost.usage)}"
+    return f"{used} in {took}" if took else used
+
+
+def totals(story: Story) -> str:
+    """What the run cost, on one line."""
+    m = story.metrics
+    parts = [count(m.steps, "step"), count(m.tool_calls, "tool call")]
+    if m.tool_errors:
+        parts.append(count(m.tool_errors, "tool error"))
+    if m.model_failures:
+        parts.append(count(m.model_failures, "failed model call"))
+    return ", ".join([*parts, tokens(m.usage), span(m.duration * 1000)])
+
+
+def under_way(event: Event, story: Story) -> str | None:
+    """What is being waited for once this record is in; None when it says nothing about that."""
+    match event:
+        case ModelRequested(model=model):
+            return f"asking {model}"
+        case ToolStarted(call=call):
+            wish = story.records[call].event if call in story.records else None
+            return f"running {wish.tool}" if isinstance(wish, ToolRequested) else "running a tool"
+        case ApprovalRequested():
+            return "waiting for a person"
+        case _:
+            return None

@@ -1,0 +1,1 @@
+"""How is an agent written down?"""

@@ -1,0 +1,249 @@
+"""An agent as its author writes it; `spec` is the agent as a run records it."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeAlias
+
+from pydantic import BaseModel, TypeAdapter
+from typing_extensions import TypeVar
+
+from playhead.definition.checks import check_money, check_plan_rules, check_request, check_rules
+from playhead.definition.prices import prices_for
+from playhead.definition.routing import (
+    DEFAULT_MODEL,
+    DEFAULT_ROUTING,
+    Goal,
+    Routes,
+    routes,
+    targets,
+)
+from playhead.definition.strategies import (
+    StrategyRule,
+    Task,
+    agent_as_tool,
+    recorded_strategy,
+)
+from playhead.events.errors import UsageError
+from playhead.events.event import Block, Json
+from playhead.events.kinds.plans import PlanRules, Strategy
+from playhead.events.model_api import Model
+from playhead.events.spec.agent import AgentSpec, Limits, LoopRules, ModelSettings, Retry, ToolSpec
+from playhead.events.spec.memory import FactSchema, MemoryRules
+from playhead.events.spec.prices import Price
+from playhead.events.spec.routing import Budget
+from playhead.projections.cost.targets import all_targets, unbounded, unpriced
+from playhead.tools.groups import AnyTools, Toolset, chosen, every
+from playhead.tools.tool import AnyTool
+
+UNBOUNDED = "what they read counts as input of the same call, and nobody can say before how much"
+
+StrategyName: TypeAlias = Strategy | Literal["auto"]
+
+Out = TypeVar("Out", default=str, covariant=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agent(Generic[Out]):
+    """What an agent is: a name, instructions, a model, tools, limits, the type of its answer.
+
+    `Agent(..., output=Rate)` is an `Agent[Rate]`: its runs' `result.output` is a `Rate`.
+    """
+
+    name: str
+    """Known to the Runtime by it: a run is taken up again only by the agent of the same name."""
+    instructions: str = ""
+    """The system prompt."""
+    model: str | Model = DEFAULT_MODEL
+    """A model's name, or what answers requests itself (`playhead.testing.ScriptedModel`)."""
+    description: str = ""
+    """What it is good for: told to agents that have it as a tool."""
+    tools: Sequence["AnyTool | Toolset | Agent[Any]"] = ()
+    """Tools, groups of them, MCP servers; an agent is called with a task, in a run of its own."""
+    strategy: StrategyName | StrategyRule = "auto"
+    """How it goes about a goal: "auto" (by stated rules), "direct", "react", "plan", "function", or
+    a function that says which."""
+    plan: PlanRules = field(default_factory=PlanRules)
+    """What its plans may be, and whether a person reviews them."""
+    function: Task | None = None
+    """The whole task as a plain function of the goal: no model is asked."""
+    output: type[Out] | None = None
+    """A type that Pydantic can validate; None for text."""
+    limits: Limits = field(default_factory=Limits)
+    loops: LoopRules = field(default_factory=LoopRules)
+    """From how many repeats on the model is told, and the run is stopped."""
+    max_tokens: int = 4096
+    """The longest reply, in tokens."""
+    retry: Retry = field(default_factory=Retry)
+    extra: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    """Further fields of each request, verbatim (temperature, metadata...)."""
+    thinking: Mapping[str, Json] | None = None
+    """As the API has it: {"type": "enabled", "budget_tokens": 2000}, {"type": "adaptive"}..."""
+    tool_choice: Mapping[str, Json] | None = None
+    """As the API has it; a forced one holds for the first request of a step only."""
+    stop_sequences: Sequence[str] = ()
+    strict_tools: bool = False
+    """Ask the API to hold tool calls to their schemas."""
+    server_tools: Sequence[Block] = ()
+    """Tools that the API performs itself (web search...), verbatim."""
+    cache: Literal["off", "5m", "1h"] = "5m"
+    """How long the API is asked to keep the prompt; writing it costs 1.25 or 2 x, reading 0.1 x."""
+    task_type: str = "reasoning"
+    """The type of what it is asked, by which the model is chosen."""
+    routing: Routes | None = None
+    """Type of task -> model, or a ladder of models; over the default table where `model` is the
+    default one, alone where it is not. A type that is not in it goes to `model`."""
+    fallback: Sequence[Goal] = ()
+    """Asked in turn when the first is overloaded, does not answer, or refuses."""
+    router: Callable[[str], str] | None = None
+    """Given what a step is to reach, says the type of the task; asked once a step, recorded."""
+    budget: Budget = field(default_factory=Budget)
+    """What happens as the cost comes near `limits.max_cost`."""
+    memory: MemoryRules = field(default_factory=MemoryRules)
+    """When older turns are compressed; whose memory is read, and how much is told at the start."""
+    facts: type[BaseModel] | None = None
+    """What is worth knowing: what is explicitly said of its fields is learned after the answer."""
+    prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
+    """Model -> its price, where the price table does not know it or you pay another."""
+
+    def __post_init__(self) -> None:
+        if not self.name or not self.name.isprintable():
+            msg = "an agent needs a name of printable characters"
+            raise UsageError(msg)
+        names = [tool.spec.name for tool in self.all_tools]
+        names += [agent.name for agent in self.agents]
+        if len(set(names)) < len(names):
+            msg = f"agent {self.name!r}: a tool and an agent have one name: rename one"
+            raise UsageError(msg)
+        recorded_strategy(self.name, self.strategy, self.function)
+        check_plan_rules(self.name, self.plan)
+        check_money(self.name, self.limits, self.budget, self.prices)
+        check_request(self.name, self.max_tokens, self.cache)
+        check_rules(self.memory)
+        _check_marks(self.server_tools)
+
+    @property
+    def agents(self) -> list["Agent[Any]"]:
+        """Its tools that are agents."""
+        return [tool for tool in self.tools if isinstance(tool, Agent)]
+
+    @property
+    def model_name(self) -> str:
+        """The model as requests name it."""
+        return self.model if isinstance(self.model, str) else getattr(self.model, "name", "custom")
+
+    @property
+    def all_tools(self) -> list[AnyTool]:
+        """Its tools, those of groups and connected servers included."""
+        return every(self.functions)
+
+    @property
+    def functions(self) -> AnyTools:
+        """Its tools that are no agents; groups and servers as they were given."""
+        return [tool for tool in self.tools if not isinstance(tool, Agent)]
+
+    def spec(self, only: Iterable[str] | None = None, namespace: str | None = None) -> AgentSpec:
+        """The agent as data: what RunStarted records, with all its tools or only those chosen.
+
+        Raises UsageError for a money limit with a model whose price is not known.
+        """
+        spec = AgentSpec(
+            name=self.name,
+            instructions=self.instructions,
+            model=self._settings(),
+            tools=self._tool_specs(only),
+            limits=self.limits,
+            loops=self.loops,
+            output_schema=self._schema(),
+            output_rule=self._schema() is not None,
+            task_type=self.task_type,
+            routing=routes(self._routing(), self.fallback),
+            fallback=targets(self.fallback),
+            router=self.router is not None,
+            budget=self.budget,
+            memory=self._memory(namespace),
+            strategy=recorded_strategy(self.name, self.strategy, self.function),
+            plan=self.plan,
+        )
+        return self._priced(spec)
+
+    def _tool_specs(self, only: Iterable[str] | None) -> tuple[ToolSpec, ...]:
+        names = None if only is None else list(only)
+        agents = [agent for agent in self.agents if names is None or agent.name in names]
+        rest = None if names is None else [n for n in names if n not in {a.name for a in agents}]
+        tools = [tool.spec for tool in chosen(self.functions, rest)]
+        return (*tools, *(agent_as_tool(agent.spec(), agent.description) for agent in agents))
+
+    def _memory(self, namespace: str | None) -> MemoryRules:
+        update: dict[str, object] = {} if namespace is None else {"namespace": namespace}
+        if self.facts is not None:
+            shape = self.facts.model_json_schema()
+            update["facts"] = FactSchema(name=self.facts.__name__, json_schema=shape)
+        return self.memory.model_copy(update=update)
+
+    def _settings(self) -> ModelSettings:
+        return ModelSettings(
+            model=self.model_name,
+            max_tokens=self.max_tokens,
+            retry=self.retry,
+            extra=dict(self.extra),
+            thinking=None if self.thinking is None else dict(self.thinking),
+            tool_choice=None if self.tool_choice is None else dict(self.tool_choice),
+            stop_sequences=tuple(self.stop_sequences),
+            strict_tools=self.strict_tools,
+            server_tools=tuple(self.server_tools),
+            cache=self.cache,
+        )
+
+    def _routing(self) -> Routes:
+        default: Routes = DEFAULT_ROUTING if self.model == DEFAULT_MODEL else {}
+        return {**default, **(self.routing or {})}
+
+    def _priced(self, spec: AgentSpec) -> AgentSpec:
+        models = {target.model for target in all_targets(spec)}
+        if not isinstance(self.model, str):
+            models.discard(self.model_name)  # it is no name that a price table could know
+        prices, table = prices_for(sorted(models), self.prices)
+        spec = spec.model_copy(update={"prices": prices, "price_table": table})
+        if self.limits.max_cost is not None and (unknown := unpriced(spec)):
+            msg = (
+                f"agent {self.name!r} has max_cost and may ask {', '.join(unknown)}, whose price "
+                "is not known: give it prices={model: Price(...)}, or drop max_cost"
+            )
+            raise UsageError(msg)
+        bounded = self.limits.max_cost is not None or self.limits.max_tokens is not None
+        if bounded and unbounded(spec):
+            msg = f"agent {self.name!r}: server_tools with max_cost or max_tokens: {UNBOUNDED}"
+            raise UsageError(msg)
+        return spec
+
+    def read_output(self, answer: str, output: Json) -> Out:
+        """The answer as the agent's output type. Raises pydantic.ValidationError."""
+        if self.output is None or self.output is str:
+            return answer  # type: ignore[return-value]
+        return TypeAdapter(self.output).validate_python(output)
+
+    def check_output(self, output: Json) -> None:
+        """Raise pydantic.ValidationError for an answer that the output type does not take."""
+        self.read_output("", output)
+
+    def _schema(self) -> dict[str, Json] | None:
+        if self.output is None or self.output is str:
+            return None
+        return TypeAdapter(self.output).json_schema()
+
+
+def check_namespace(spec: AgentSpec) -> None:
+    """Raise UsageError for a run that could remember, but not for whom."""
+    own = [tool.name for tool in spec.tools if tool.performer == "memory"]
+    if own and not spec.memory.namespace:
+        msg = (
+            f"agent {spec.name!r} has {' and '.join(own)}: say whose memory that is, by "
+            "run(..., namespace=...) or MemoryRules(namespace=...)"
+        )
+        raise UsageError(msg)
+
+
+def _check_marks(server_tools: Sequence[Block]) -> None:
+    if any("cache_control" in tool for tool in server_tools):
+        msg = "server_tools carry cache_control: leave it out, Agent(cache=...) sets it"
+        raise UsageError(msg)

@@ -1,0 +1,77 @@
+"""Settings by which no run could go well, refused when they are written and not in mid-run."""
+
+import math
+from collections.abc import Mapping
+
+from playhead.events.errors import UsageError
+from playhead.events.kinds.plans import PlanRules
+from playhead.events.spec.agent import Limits
+from playhead.events.spec.memory import MemoryRules
+from playhead.events.spec.prices import Price, Rates
+from playhead.events.spec.routing import Budget
+
+LEAST = {
+    "max_steps": 1, "concurrency": 1, "proposals": 1, "for_each_items": 1, "step_retries": 0,
+    "replans": 0,
+}  # fmt: skip
+"""What a field of PlanRules must be at least."""
+
+
+def check_plan_rules(name: str, rules: PlanRules) -> None:
+    """Raise UsageError for rules by which no plan could run."""
+    for field, least in LEAST.items():
+        if getattr(rules, field) < least:
+            msg = f"agent {name!r}: PlanRules({field}=...) must be {least} or more"
+            raise UsageError(msg)
+    if (rules.review == "matches") != (rules.review_schema is not None):
+        msg = f'agent {name!r}: PlanRules(review="matches") and review_schema= go together'
+        raise UsageError(msg)
+
+
+def check_money(name: str, limits: Limits, budget: Budget, prices: Mapping[str, Price]) -> None:
+    """Raise UsageError for limits and prices that bound nothing, and a budget that says two things.
+
+    A cap that is no number, or a price below zero, would let a run spend what it likes.
+    """
+    for field, value in limits:
+        if value is not None and not 0 <= value < math.inf:
+            msg = f"agent {name!r}: Limits({field}={value!r}) must be a number from 0 on"
+            raise UsageError(msg)
+    if (budget.at_cap == "cheaper") != (budget.cheaper is not None):
+        msg = f'agent {name!r}: Budget(at_cap="cheaper") and cheaper= go together'
+        raise UsageError(msg)
+    if not budget.warn_at > 0:
+        msg = f"agent {name!r}: Budget(warn_at={budget.warn_at!r}) must be above 0"
+        raise UsageError(msg)
+    for model, price in prices.items():
+        for rates in (price, *price.tiers):
+            _check_rates(f"agent {name!r}: prices[{model!r}]", rates)
+
+
+def check_request(name: str, max_tokens: int, cache: str) -> None:
+    """Raise UsageError for settings that the API would refuse in every request."""
+    if max_tokens < 1:
+        msg = f"agent {name!r}: max_tokens={max_tokens!r} must be 1 or more"
+        raise UsageError(msg)
+    if cache not in ("off", "5m", "1h"):
+        msg = f"agent {name!r}: cache={cache!r} is none of off, 5m, 1h"
+        raise UsageError(msg)
+
+
+def _check_rates(where: str, rates: Rates) -> None:
+    for field, value in rates:
+        if isinstance(value, float) and not 0 <= value < math.inf:
+            msg = f"{where}: {field}={value!r} must be dollars from 0 on"
+            raise UsageError(msg)
+
+
+def check_rules(rules: MemoryRules) -> None:
+    """Raise UsageError for thresholds that cannot be kept."""
+    least = {
+        "keep_turns": 1, "compress_at": 500, "clear_over": 200, "summary_tokens": 16, "recall": 0,
+    }  # fmt: skip
+    for name, lowest in least.items():
+        value = getattr(rules, name)
+        if value < lowest and (name, value) != ("compress_at", 0):
+            msg = f"MemoryRules({name}={value}): it must be at least {lowest}"
+            raise UsageError(msg)

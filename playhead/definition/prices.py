@@ -1,0 +1,76 @@
+"""What models cost, from a library that is kept up to date, with the user's own prices over it.
+
+Looked up when a run starts and recorded with it. A model that the library does not know has no
+price: it is shown as unknown, and a run with a money limit does not start with it.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+from playhead.events.spec.prices import Price, Tier
+
+LIBRARY = "genai-prices"
+
+FIELDS = (
+    ("input", "input_mtok"), ("output", "output_mtok"), ("cache_write", "cache_write_mtok"),
+    ("cache_write_1h", "cache_write_1h_mtok"), ("cache_read", "cache_read_mtok"),
+    ("web_search", "web_searches_kcount"),
+)  # fmt: skip
+"""Ours, and the library's name for it."""
+
+
+def prices_for(
+    models: Iterable[str], own: Mapping[str, Price], on: datetime | None = None
+) -> tuple[dict[str, Price], str]:
+    """The known prices of these models on a day (today), and the name of the table."""
+    day = (on or datetime.now(UTC)).replace(minute=0, second=0, microsecond=0)
+    wanted = [model for model in models if model not in own]
+    found = {model: price for model in wanted if (price := _looked_up(model, day)) is not None}
+    names = ["own"] if own else []
+    names += [f"{LIBRARY} {version(LIBRARY)}"] if found else []
+    return {**found, **own}, ", ".join(names)
+
+
+@cache
+def _looked_up(model: str, on: datetime) -> Price | None:
+    from genai_prices.data_snapshot import get_snapshot
+
+    for provider in ("anthropic", None):
+        try:
+            _, info = get_snapshot().find_provider_model(model, None, provider, None)
+        except LookupError:
+            continue
+        return _ours(info.get_prices(on))
+    return None
+
+
+def _ours(price: Any) -> Price | None:
+    """The library's price as ours; what it leaves out costs as plain input, never nothing."""
+    found = {ours: getattr(price, theirs, None) for ours, theirs in FIELDS}
+    if found["input"] is None or found["output"] is None:
+        return None
+    starts = sorted({t.start for p in found.values() for t in getattr(p, "tiers", ())})
+    tiers = tuple(Tier(above=start, **_rates(found, start)) for start in starts)
+    return Price(**_rates(found, 0), tiers=tiers)
+
+
+def _rates(found: Mapping[str, Any], above: int) -> dict[str, float]:
+    rates = {name: _at(price, above) for name, price in found.items()}
+    plain = rates["input"] or 0.0
+    missing = {
+        "cache_write": plain * 1.25, "cache_write_1h": plain * 2, "cache_read": plain,
+        "web_search": 0.0,
+    }  # fmt: skip
+    return {name: missing[name] if rate is None else rate for name, rate in rates.items()}
+
+
+def _at(price: Any, above: int) -> float | None:
+    """One rate for calls of more than so many input tokens."""
+    if price is None or isinstance(price, Decimal | int | float):
+        return None if price is None else float(price)
+    passed = [tier.price for tier in price.tiers if tier.start <= above and above > 0]
+    return float(passed[-1] if passed else price.base)

@@ -1,0 +1,65 @@
+"""How an agent goes about its goal, as its author writes it; and agents that are tools."""
+
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias, get_args
+
+from playhead.events.errors import UsageError
+from playhead.events.kinds.plans import Strategy
+from playhead.events.spec.agent import AgentSpec, ToolSpec
+from playhead.tools.tool import NAME, pinned
+
+StrategyRule: TypeAlias = Callable[[str, list[str]], Any]
+"""Given the goal and the names of the tools, says "direct", "react", "plan" or "function"."""
+
+Task: TypeAlias = Callable[[str], Any]
+"""Given the goal, gives the answer: a run of it calls no model."""
+
+Chosen: TypeAlias = Literal["auto", "asked"] | Strategy
+
+
+def recorded_strategy(name: str, strategy: object, function: Task | None) -> Chosen:
+    """The strategy as a run records it. Raises UsageError for one that there is not."""
+    if callable(strategy):
+        return "asked"
+    if strategy == "auto":
+        return "auto" if function is None else "function"
+    if strategy == "function" and function is None:
+        msg = f'agent {name!r}: strategy="function" needs function=, from the goal to the answer'
+        raise UsageError(msg)
+    for known in get_args(Strategy):
+        if strategy == known:
+            return known  # type: ignore[no-any-return]
+    known = ", ".join(("auto", *get_args(Strategy)))
+    msg = f"agent {name!r}: strategy={strategy!r} is none of {known}, and no function"
+    raise UsageError(msg)
+
+
+def agent_as_tool(agent: AgentSpec, description: str) -> ToolSpec:
+    """The agent as another one sees it. Raises UsageError for a name that no tool may have."""
+    if not NAME.fullmatch(agent.name):
+        msg = (
+            f"agent {agent.name!r} is to be a tool: its name must have 1 to 64 of a-z, A-Z, 0-9, "
+            "_ and -"
+        )
+        raise UsageError(msg)
+    reads = all(tool.effect == "read" for tool in agent.tools)
+    return pinned(
+        ToolSpec(
+            name=agent.name,
+            description=description or f"Another agent. {agent.instructions}".strip(),
+            input_schema={
+                "type": "object",
+                "properties": {
+                    "task": {
+                        "type": "string",
+                        "description": "What it is to reach, with all that it must know for it.",
+                    }
+                },
+                "required": ["task"],
+                "additionalProperties": False,
+            },
+            effect="read" if reads else "once",
+            performer="agent",
+            agent=agent,
+        )
+    )

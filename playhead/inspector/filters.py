@@ -1,0 +1,82 @@
+"""Values as pages show them: text of a model or a tool is always text, its hidden parts seen."""
+
+import json
+import re
+import time
+import unicodedata
+from collections.abc import Iterable
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from playhead.events.event import Event
+from playhead.events.spec.prices import PICODOLLARS
+from playhead.projections.metrics.formatting import duration_text, value_text
+
+HIDDEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e"
+    "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff9-\ufffb"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+"""Characters that show nothing or turn others around, so that a text seems another than it is."""
+
+
+def shown(text: object) -> Markup:
+    """Text for a page: markup escaped, each hidden character as a mark with its name."""
+    said, end = str(text), 0
+    parts: list[Markup] = []
+    for found in HIDDEN.finditer(said):
+        parts += [escape(said[end : found.start()]), _mark(found.group())]
+        end = found.end()
+    return Markup("").join([*parts, escape(said[end:])])
+
+
+def _mark(character: str) -> Markup:
+    name = unicodedata.name(character, "CONTROL CHARACTER")
+    code = f"U+{ord(character):04X}"
+    return Markup('<span class="hidden" title="{} {}">{}</span>').format(code, name, code)
+
+
+def pretty(value: Any) -> Markup:
+    """A JSON value over several lines; a string as it is."""
+    return shown(
+        value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+    )
+
+
+def moment(at: int) -> str:
+    """Microseconds since the epoch as local time, to the second."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at / 1_000_000))
+
+
+def clock(at: int) -> str:
+    """The time of day, to the millisecond."""
+    whole, part = divmod(at, 1_000_000)
+    return time.strftime("%H:%M:%S", time.localtime(whole)) + f".{part // 1000:03}"
+
+
+def took(microseconds: float) -> str:
+    """A length of time."""
+    return duration_text(microseconds / 1_000_000)
+
+
+def money(picodollars: int | None) -> str:
+    """A cost; unknown where a price is not known."""
+    return value_text(None if picodollars is None else picodollars / PICODOLLARS, "USD")
+
+
+def fields(event: Event) -> Iterable[tuple[str, Any]]:
+    """An event's fields that say something, as JSON values."""
+    values = event.model_dump(mode="json", exclude={"kind"}, exclude_none=True)
+    return [(name, value) for name, value in values.items() if value not in ("", [], {})]
+
+
+FILTERS = {
+    "fields": fields,
+    "shown": shown,
+    "pretty": pretty,
+    "moment": moment,
+    "clock": clock,
+    "took": took,
+    "money": money,
+}

@@ -1,0 +1,104 @@
+"""What the pages show, read from a log and kept up: the list of runs, and some runs in memory."""
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from playhead.events.errors import UnknownRun
+from playhead.events.log.contract import Reader, Stream
+from playhead.inspector.run_data import Reading
+from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule
+from playhead.projections.metrics.indicators import Figure, by_agent, figures
+from playhead.projections.metrics.measure import Measure
+from playhead.projections.metrics.view import MeasuresView, find_measures
+from playhead.projections.stored.run_list import RunList, RunRow, find_runs
+from playhead.projections.stored.view import Views, views_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEPT = 8
+"""Runs in memory."""
+
+
+class Listed(NamedTuple):
+    """A run in the list, with what it cost and how it went."""
+
+    row: RunRow
+    measure: Measure
+
+
+class Library:
+    """One log; safe from any thread."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self._lock = threading.Lock()
+        self._readings: OrderedDict[str, Reading] = OrderedDict()
+        path: Path | None = getattr(reader, "path", None)
+        writable = path is not None and os.access(path.parent, os.W_OK)
+        self.name = "memory" if path is None else path.name
+        where = views_path(path) if path is not None and writable else ":memory:"
+        self._views = Views(reader, where, [RunList(), MeasuresView()])
+
+    def runs(
+        self, *, status: str | None = None, beginning: str | None = None, limit: int | None = None
+    ) -> list[Listed]:
+        """The runs, newest first."""
+        with self._lock:
+            self._views.catch_up()
+            connection = self._views.connection
+            rows = find_runs(connection, status=status, beginning=beginning, limit=limit)
+            measures = {m.run: m for m in find_measures(connection)}
+        return [Listed(row, measures.get(row.run) or Measure(run=row.run)) for row in rows]
+
+    def measures(self) -> list[Measure]:
+        """The measures of all runs, oldest first."""
+        with self._lock:
+            self._views.catch_up()
+            return find_measures(self._views.connection)
+
+    def position(self) -> int:
+        """How far the log has come."""
+        with self._lock:
+            return self._views.catch_up()
+
+    def reading(self, run: str) -> Reading:
+        """A run, up to its last record. Raises UnknownRun."""
+        with self._lock:
+            reading = self._readings.get(run)
+            if reading is None:
+                stream = self.reader.stream(run)
+                if stream is None or stream.kind != "run":
+                    msg = f"there is no run {run!r} in this log"
+                    raise UnknownRun(msg)
+                reading = self._readings[run] = Reading(self.reader, run)
+                while len(self._readings) > KEPT:
+                    self._readings.popitem(last=False)
+            self._readings.move_to_end(run)
+        reading.catch_up()
+        return reading
+
+    def family(self, run: str) -> tuple[Stream | None, list[Stream]]:
+        """Where a run was forked from or started by, and what was forked from or started by it."""
+        streams = list(self.reader.streams())
+        own = next((s for s in streams if s.id == run), None)
+        parent = own.parent if own is not None else None
+        above = next((s for s in streams if parent is not None and s.id == parent), None)
+        return above, [s for s in streams if s.parent == run]
+
+    def close(self) -> None:
+        """Close the views; the log is its owner's."""
+        self._views.close()
+
+
+def alerts(
+    measures: Sequence[Measure], rules: Sequence[AlertRule] = ALERT_RULES
+) -> list[tuple[str, Figure]]:
+    """The figures of each agent that are an alert now."""
+    found = (
+        (name, f) for name, own in by_agent(measures).items() for f in figures(own, (), rules, name)
+    )
+    return [(name, figure) for name, figure in found if figure.firing]

@@ -1,0 +1,91 @@
+"""What a log's runs have learned, and how something is taken back with all that derives from it."""
+
+import os
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from playhead.actors.append import append_event
+from playhead.events.errors import UsageError
+from playhead.events.kinds.codec import decode
+from playhead.events.kinds.memory import (
+    FactLearned,
+    FactRetracted,
+    LearningsPromoted,
+    MemoryStored,
+    Place,
+)
+from playhead.events.log.contract import Log, Reader
+from playhead.memory.influence import Influenced, influence
+from playhead.projections.memory.facts import Fact, Facts, find_facts
+from playhead.projections.stored.view import Views, views_path
+
+NAMESPACE = "default"
+"""Where what people take back is said: the stream memory/default."""
+
+_folding = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Retraction:
+    """What was taken back, and what had used it."""
+
+    facts: list[Place]
+    influenced: list[Influenced]
+    memories: list[str]
+    """The memories stored from it: they are recalled no more."""
+
+    @property
+    def runs(self) -> list[str]:
+        """The runs that had used it, oldest first."""
+        return list(dict.fromkeys(each.run for each in self.influenced))
+
+
+@contextmanager
+def facts_view(log: Reader) -> Generator[Views]:
+    """The stored facts, caught up; in memory where there is no file, or it cannot be written."""
+    found = getattr(log, "path", None)
+    path = Path(found) if found is not None else None
+    with _folding:
+        stored = path is not None and os.access(path.parent, os.W_OK)
+        where = views_path(path) if path is not None and stored else ":memory:"
+        views = Views(log, where, [Facts()])
+        try:
+            views.catch_up()
+            yield views
+        finally:
+            views.close()
+
+
+def known(log: Reader, entity: str | None = None, as_of: int | None = None) -> list[Fact]:
+    """What is known now, or was at a position of the log."""
+    with facts_view(log) as views:
+        return find_facts(views.connection, entity, as_of)
+
+
+def retract(log: Log, run: str, seq: int, reason: str = "") -> Retraction:
+    """Take back a record: a fact, a memory, or what they derive from. Raises UsageError."""
+    touched = influence(log, run, seq)
+    itself = Influenced(run, seq, decode(next(log.read(run, seq - 1, seq)), log.body).event)
+    gone = [t for t in (itself, *touched) if isinstance(t.event, FactLearned | MemoryStored)]
+    facts = [Place(run=t.run, seq=t.seq) for t in gone if isinstance(t.event, FactLearned)]
+    memories = [t.event.id for t in gone if isinstance(t.event, MemoryStored)]
+    others = [t for t in touched if not isinstance(t.event, FactLearned | MemoryStored)]
+    event = FactRetracted(
+        run=run, seq=seq, reason=reason, facts=tuple(facts), memories=tuple(memories),
+        influenced=tuple(Place(run=t.run, seq=t.seq) for t in others),
+    )  # fmt: skip
+    append_event(log, event, time.time_ns() // 1000, namespace=NAMESPACE)
+    return Retraction(facts, others, memories)
+
+
+def promote(log: Log, run: str, reason: str = "") -> None:
+    """Let what a fork has learned and stored count for everybody. Raises UsageError."""
+    stream = log.stream(run)
+    if stream is None or stream.parent_seq is None:
+        msg = f"run {run} is no fork: what it has learned counts already"
+        raise UsageError(msg)
+    append_event(log, LearningsPromoted(run=run, reason=reason), time.time_ns() // 1000)

@@ -1,0 +1,1 @@
+"""What runs beside the engine? The loop thread, subscriptions, the inbox worker."""

@@ -1,0 +1,70 @@
+"""Serves the inbox: commands that other processes left become records, or get their answer."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from playhead.events.errors import PlayheadError
+from playhead.events.log.contract import Log
+from playhead.events.log.inbox import Command, Inbox, inbox_path
+from playhead.events.logger import ProgramLogger
+
+SECONDS = 0.2
+"""How often the desk looks whether the inbox has changed."""
+
+TICK = 1_000_000_000
+"""Nanoseconds; no file system that is in use has a coarser clock, but for FAT."""
+
+program_log = ProgramLogger("playhead.inbox")
+
+
+class CommandDesk:
+    """One thread that looks at a log's inbox. A look costs one stat while nothing comes."""
+
+    def __init__(self, path: Path, log: Log, tell: Callable[[Command], None]) -> None:
+        self._log = log
+        self._tell = tell
+        self._path = inbox_path(path)
+        self._inbox = Inbox(path)
+        self._seen: tuple[int, int] | None = None
+        self._stop = threading.Event()
+        self.serve()
+        self._thread = threading.Thread(target=self._work, name="playhead-inbox", daemon=True)
+        self._thread.start()
+
+    def serve(self) -> None:
+        """Take all commands that wait, oldest first."""
+        for command in self._inbox.waiting():
+            if not self._log.has_command(command.id):
+                try:
+                    self._tell(command)
+                except PlayheadError as error:
+                    self._inbox.answer(command.id, str(error))
+                    continue
+            self._inbox.remove(command.id)
+
+    def close(self) -> None:
+        """Stop looking; what still comes waits for the next owner."""
+        self._stop.set()
+        self._thread.join()
+        self._inbox.close()
+
+    def _work(self) -> None:
+        while not self._stop.wait(SECONDS):
+            try:
+                if self._changed():
+                    self.serve()
+            except Exception:
+                program_log.exception("inbox.failed", path=str(self._path))
+
+    def _changed(self) -> bool:
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return False
+        now = (found.st_mtime_ns, found.st_size)
+        changed = now != self._seen
+        # Two writes may fall into one tick of the file system's clock: look again until it is past.
+        self._seen = now if time.time_ns() - found.st_mtime_ns > TICK else None
+        return changed

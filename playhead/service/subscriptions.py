@@ -1,0 +1,154 @@
+"""Who listens to a run: records as they are committed, and text as it streams in."""
+
+import asyncio
+import queue
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
+
+from playhead.events.kinds.codec import ENDINGS
+from playhead.events.record import Record
+from playhead.projections.state.run_state import RunState
+
+
+class Piece(NamedTuple):
+    """A piece of a reply as it streams in. No event: the log has the reply when it is whole."""
+
+    request: int
+    """The seq of the ModelRequested that it answers."""
+    text: str
+    discarded: bool = False
+    """The attempt failed: forget what it had streamed."""
+
+
+LOOK = 0.5
+"""Seconds of a wait: Python sees signals between two."""
+
+Item: TypeAlias = Record | Piece | None
+"""None: the runtime is closing, nothing more comes."""
+
+Deliver: TypeAlias = Callable[[Item], None]
+
+
+class Hub:
+    """Hands each run's items to whoever subscribed. Items come on the loop, in order."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._subscribers: dict[str, list[Deliver]] = {}
+
+    def subscribe(self, run: str, deliver: Deliver) -> Callable[[], None]:
+        """From now on `deliver` gets the run's items; the function returned ends that."""
+        with self._lock:
+            self._subscribers.setdefault(run, []).append(deliver)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                left = self._subscribers.get(run, [])
+                if deliver in left:
+                    left.remove(deliver)
+                if not left:
+                    self._subscribers.pop(run, None)
+
+        return unsubscribe
+
+    def committed(self, state: RunState, records: Sequence[Record]) -> None:
+        """An engine's watcher: a turn is in the log."""
+        for deliver in self._of(state.run):
+            for record in records:
+                deliver(record)
+        if state.ending is not None:
+            with self._lock:
+                self._subscribers.pop(state.run, None)
+
+    def text(self, run: str, request: int, text: str) -> None:
+        """A piece of text came in; an empty one says that the attempt failed."""
+        for deliver in self._of(run):
+            deliver(Piece(request, text, discarded=not text))
+
+    def close(self) -> None:
+        """Tell everybody that nothing more comes."""
+        with self._lock:
+            everyone = [d for delivers in self._subscribers.values() for d in delivers]
+        for deliver in everyone:
+            deliver(None)
+
+    def _of(self, run: str) -> list[Deliver]:
+        if run not in self._subscribers:
+            return []
+        with self._lock:
+            return list(self._subscribers.get(run, ()))
+
+
+T = TypeVar("T", bound=Record | Piece)
+
+
+class Listening(Generic[T]):
+    """Items of one run to loop over, with `for` or with `async for`; it ends when the run ends."""
+
+    def __init__(
+        self, hub: Hub, run: str, recorded: Callable[[], Iterator[Record]], *kinds: type[T]
+    ) -> None:
+        self._hub = hub
+        self._run = run
+        self._kinds = kinds
+        self._recorded = recorded
+
+    def __iter__(self) -> Iterator[T]:
+        """Listens from now on, whenever the first item is asked for."""
+        items: queue.SimpleQueue[Item] = queue.SimpleQueue()
+        return self._items(items, self._hub.subscribe(self._run, items.put))
+
+    def _items(
+        self, items: "queue.SimpleQueue[Item]", unsubscribe: Callable[[], None]
+    ) -> Iterator[T]:
+        try:
+            sieve = _Sieve(self._kinds)
+            for record in self._recorded():
+                yield from sieve.take(record)
+            while not sieve.ended:
+                try:
+                    yield from sieve.take(items.get(timeout=LOOK))
+                except queue.Empty:  # a Ctrl-C that came just before the wait is heard here
+                    continue
+        finally:
+            unsubscribe()
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        loop = asyncio.get_running_loop()
+        items: asyncio.Queue[Item] = asyncio.Queue()
+
+        def deliver(item: Item) -> None:
+            loop.call_soon_threadsafe(items.put_nowait, item)
+
+        unsubscribe = self._hub.subscribe(self._run, deliver)
+        try:
+            sieve = _Sieve(self._kinds)
+            for record in self._recorded():
+                for item in sieve.take(record):
+                    yield item
+            while not sieve.ended:
+                for item in sieve.take(await items.get()):
+                    yield item
+        finally:
+            unsubscribe()
+
+
+class _Sieve(Generic[T]):
+    """Lets each record through once, whether it was read or heard, and sees the end."""
+
+    def __init__(self, kinds: tuple[type[T], ...]) -> None:
+        self.ended = False
+        self._kinds = kinds
+        self._seq = 0
+
+    def take(self, item: Item) -> list[T]:
+        if item is None:
+            self.ended = True
+            return []
+        if isinstance(item, Record):
+            if item.seq <= self._seq:
+                return []
+            self._seq = item.seq
+            self.ended = item.event.kind in ENDINGS
+        return [item] if isinstance(item, self._kinds) else []

@@ -1,0 +1,1 @@
+"""How do agents fare through crashes and faults? A seeded simulation of whole processes."""

@@ -1,0 +1,1 @@
+"""Who acts at random in a simulation? Models, people, agents and tools."""

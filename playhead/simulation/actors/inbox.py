@@ -1,0 +1,48 @@
+"""The inbox of a simulated life: in memory, older than any process, served as the real one.
+
+The real file is exercised by the tests of real kills (tests/crash).
+"""
+
+from typing import NamedTuple
+
+from playhead.events.event import Event
+from playhead.simulation.process.process import Process
+
+
+class Waiting(NamedTuple):
+    """A command that its sender left."""
+
+    id: str
+    run: str
+    event: Event
+
+
+class SimulatedInbox:
+    """Commands between `put` and the commit of their record."""
+
+    def __init__(self) -> None:
+        self._commands: dict[str, Waiting] = {}
+        self._count = 0
+        self._served: set[tuple[int, str]] = set()
+
+    def put(self, run: str, event: Event) -> None:
+        """Leave a command."""
+        self._count += 1
+        command = f"command-{self._count}"
+        self._commands[command] = Waiting(command, run, event)
+
+    def serve(self, process: Process) -> None:
+        """What the owner does with all that waits: append it, or drop what it has already."""
+        for command in list(self._commands.values()):
+            if process.log.has_command(command.id):
+                process.ledger.told.add(command.id)
+                del self._commands[command.id]
+            elif (process.number, command.id) not in self._served:
+                self._served.add((process.number, command.id))
+                self._tell(process, command)
+
+    def _tell(self, process: Process, command: Waiting) -> None:
+        def told(error: Exception | None) -> None:
+            self._commands.pop(command.id, None)
+
+        process.tell(command.run, command.event, told, command=command.id)

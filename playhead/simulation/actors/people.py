@@ -1,0 +1,195 @@
+"""The people around a simulated run: they start it, interrupt, approve, deny, come too late."""
+
+from collections.abc import Callable
+from random import Random
+
+from playhead.actors.engine.turn import Opening
+from playhead.actors.roles.memory import recall_session
+from playhead.events.errors import PlayheadError
+from playhead.events.event import Event, Json
+from playhead.events.kinds.approvals import ApprovalDecided
+from playhead.events.kinds.codec import decode
+from playhead.events.kinds.model_calls import ModelFailed
+from playhead.events.kinds.runs import (
+    CancelRequested,
+    MessageReceived,
+    RunPaused,
+    RunResumed,
+    RunStarted,
+)
+from playhead.events.kinds.tool_calls import ToolFailed
+from playhead.events.version import VERSION
+from playhead.projections.state.calls.approvals import OpenApproval, open_approvals
+from playhead.projections.state.run_state import RunState
+from playhead.simulation.actors.inbox import SimulatedInbox
+from playhead.simulation.faults.mix import Mix
+from playhead.simulation.process.process import Process
+
+MOST_RUNS = 3
+
+
+class People:
+    """Everybody outside, over all processes of a life."""
+
+    def __init__(self, random: Random, goals: Callable[[int], str]) -> None:
+        self._random = random
+        self._goals = goals
+        self._sessions = random.random() < 0.4
+        self._wanted = random.choice((1, 1, 2, MOST_RUNS))
+        self.runs: list[str] = []
+        self._seen: list[tuple[str, OpenApproval]] = []
+        """(run, what somebody was asked there)."""
+        self.inbox = SimulatedInbox()
+
+    def plan(self, process: Process) -> None:
+        """Draw what people will do while this process lives."""
+        loop, random = process.loop, self._random
+        while len(self.runs) < self._wanted and (not self.runs or random.random() < 0.7):
+            run = f"run-{len(self.runs) + 1}"
+            self.runs.append(run)
+            loop.call_later(random.random() * 3, self.start, process, run)
+        for _ in range(int(random.random() * 6 * process.mix.people + 0.5)):
+            loop.call_later(random.expovariate(0.2), self._interfere, process)
+        if random.random() < process.mix.clock_jump:
+            loop.call_later(random.random() * 10, self._jump, process)
+        for _ in range(6):
+            loop.call_later(random.expovariate(0.08), self._look_at_approvals, process)
+
+    def meanwhile(self, mix: Mix) -> None:
+        """No process lives: what people say waits in the inbox for the next one."""
+        for run in self.runs:
+            if self._random.random() < mix.people / 6:
+                self.inbox.put(run, self._word())
+
+    def start(self, process: Process, run: str) -> None:
+        """Start a run, in a session if there is one that is free."""
+        random = self._random
+        agent = random.choice(list(process.agents.values()))
+        session = "talk" if self._sessions else None
+        if process.engine.draining:
+            return
+        try:
+            past = process.index.admit(run, agent.name, session, 100)
+        except PlayheadError as error:
+            process.ledger.note("not admitted", run, str(error))
+            return
+        started = RunStarted(
+            goal=self._goals(self.runs.index(run) + 1), agent=agent.spec(), session=session,
+            past=past, code=random.choice((VERSION, VERSION, "0.0.0")),
+        )  # fmt: skip
+
+        def told(error: Exception | None) -> None:
+            process.ledger.note("start told", run, error)
+            if error is not None:
+                process.index.forget(run)
+            elif process.log.stream(run) is None:
+                process.ledger.violated("acknowledged_means_present", f"{run} is not in the log")
+
+        opening = Opening(started, "user", "outside", told=told)
+        process.engine.start(run, opening, recall_session(process.log, past))
+
+    def at_rest(self, process: Process) -> bool:
+        """Whether every run that people wanted has ended."""
+        return len(self.runs) == self._wanted and not process.index.open_runs()
+
+    def _known(self, process: Process) -> list[str]:
+        return [run for run in self.runs if process.log.stream(run) is not None]
+
+    def _interfere(self, process: Process) -> None:
+        runs = self._known(process)
+        if not runs or not process.alive:
+            return
+        run, random = self._random.choice(runs), self._random
+        acts = (self._say, self._say, self._repeat_outcome, self._say_by_inbox, self._approve_late)
+        act = random.choice(acts)
+        process.ledger.note("people", act.__name__, run)
+        act(process, run)
+
+    def _word(self) -> Event:
+        return self._random.choice((
+            MessageReceived(text="Hurry up."), MessageReceived(text=""),
+            MessageReceived(text="Ünd 1 more thing."), CancelRequested(reason="enough"),
+            RunPaused(reason="a person"), RunPaused(reason="a person"),
+            RunResumed(code=VERSION, reason="a person"), RunResumed(code=VERSION),
+        ))  # fmt: skip
+
+    def _say(self, process: Process, run: str) -> None:
+        process.tell(run, self._word())
+
+    def _say_by_inbox(self, process: Process, run: str) -> None:
+        self.inbox.put(run, self._word())
+        self.inbox.serve(process)
+
+    def _repeat_outcome(self, process: Process, run: str) -> None:
+        """An effect's outcome comes a second time, or long after its run has ended."""
+        records = list(process.log.read(run))
+        found = [row for row in records if row.origin == "effect"]
+        if found:
+            row = self._random.choice(found)
+            event = decode(row, process.log.body).event
+            process.engine.arrive(run, Opening(event, row.actor, "effect", row.cause))
+        intents = [row for row in records if row.kind in ("tool_started", "model_requested")]
+        if intents and self._random.random() < 0.3:
+            row = self._random.choice(intents)
+            late = (
+                ModelFailed(error="late", message="late", retryable=False)
+                if row.kind == "model_requested"
+                else ToolFailed(error="late", message="late")
+            )
+            if any(r.cause == row.seq and r.origin == "effect" for r in records):
+                process.engine.arrive(run, Opening(late, row.actor, "effect", row.seq))
+
+    def _approve_late(self, process: Process, run: str) -> None:
+        """Somebody agrees to what was asked a while ago."""
+        seen = [asked for where, asked in self._seen if where == run]
+        if seen:
+            asked = self._random.choice(seen)
+            decided = ApprovalDecided(call=asked.call, binding=asked.binding, approved=True)
+            process.tell(run, decided)
+
+    def _jump(self, process: Process) -> None:
+        process.skew += self._random.choice((-3_600_000_000, -50_000, 20_000_000, 86_400_000_000))
+        process.ledger.note("clock jumps", process.skew)
+
+    def _look_at_approvals(self, process: Process) -> None:
+        for run in filter(process.log.stream, process.index.open_runs()):
+            state = process.engine.state(run)
+            self._seen += [(run, asked) for asked in open_approvals(state)]
+            if self._random.random() < 0.8:
+                self.decide(process, state)
+
+    def decide(self, process: Process, state: RunState) -> bool:
+        """Approve or deny one call or plan that waits; now and then what was not asked about."""
+        random, waiting = self._random, open_approvals(state)
+        if not waiting or not process.alive:
+            return False
+        asked = random.choice(waiting)
+        arguments: dict[str, Json] | None = None
+        if asked.about == "call" and random.random() < 0.2:
+            arguments = {**asked.arguments, "amount": 1} if random.random() < 0.5 else {"odd": 1}
+        cut = asked.plan[: random.randint(0, len(asked.plan))]
+        decided = ApprovalDecided(
+            call=asked.call,
+            binding=asked.binding if random.random() < 0.8 else "0" * 64,
+            approved=random.random() < 0.6,
+            arguments=arguments,
+            plan=cut if asked.about == "plan" and random.random() < 0.2 else None,
+        )
+        process.ledger.note("approval", state.run, asked.call, decided.approved)
+        process.tell(state.run, decided)
+        return True
+
+    def calm_down(self, process: Process) -> bool:
+        """Answer whatever an idle run waits for; False when there is nothing left to answer."""
+        acted = False
+        for run in filter(process.log.stream, process.index.open_runs()):
+            state = process.engine.state(run)
+            broken = state.paused is not None and state.paused.role is not None
+            if state.stop is not None and not broken:
+                continue  # a run that is to stop does so by itself, unless a role raised
+            if state.paused is not None:
+                process.tell(run, RunResumed(code=VERSION, reason="go on"))
+                acted = True
+            else:
+                acted = self.decide(process, state) or acted
+        return acted

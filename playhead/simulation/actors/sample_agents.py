@@ -1,0 +1,149 @@
+"""The agents that are simulated when none is given: every tool, every limit, every way to work."""
+
+from dataclasses import replace
+from random import Random
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from playhead.definition.agent import Agent
+from playhead.events.kinds.plans import PlanRules
+from playhead.events.spec.agent import Limits, LoopRules, Retry, Threshold
+from playhead.events.spec.memory import MemoryRules
+from playhead.events.spec.prices import Price, Tier
+from playhead.events.spec.routing import Budget, Target
+from playhead.simulation.actors.random_model import ChanceModel
+from playhead.simulation.actors.sample_tools import TOOLS, fire, pay, pay_now, transfer
+from playhead.simulation.faults.mix import Mix
+from playhead.tools.builtin.memory import recall, remember
+from playhead.tools.tool import AnyTool
+
+
+class Weather(BaseModel):
+    """An answer with a shape."""
+
+    city: Literal["Hue", "Oslo"]
+    degrees: int
+
+
+class Animal(BaseModel):
+    """What is worth learning."""
+
+    kind: str
+    legs: int
+
+
+DOUBTFUL: tuple[AnyTool, ...] = (pay, pay_now, fire, transfer)
+"""Tools that may be cut off for good, or wait for people: some agents have little else."""
+
+SMALL = MemoryRules(compress_at=700, keep_turns=2, clear_over=300, summary_tokens=50)
+"""So small a context that it is compressed every few rounds."""
+
+IMPATIENT = LoopRules(
+    same_answer=Threshold(warn=1, stop=2), same_failure=Threshold(warn=1, stop=2),
+    cycle=Threshold(warn=1, stop=2), no_progress=Threshold(warn=2, stop=3),
+)  # fmt: skip
+
+PRICES = {
+    "chance": Price(input=3.0, output=15.0, tiers=(Tier(above=2000, input=6.0, output=22.5),)),
+    "small": Price(input=0.8, output=4.0),
+    "large": Price(input=15.0, output=75.0, cache_read=1.5, cache_write_1h=31.0),
+}
+
+SHORT = Target(model="small", max_tokens=30)
+ELSEWHERE = Target(model="small", endpoint="elsewhere", max_tokens=60)
+
+
+def agents(random: Random, mix: Mix) -> list[Agent[object]]:
+    """One or two agents of one life; the first may have another one among its tools."""
+    first = _agent("agent-0", random, mix)
+    if random.random() < 0.4:
+        helper = replace(_agent("helper", random, mix), description="Helps.")
+        few = first.tools[: random.choice((0, 2, 99))]
+        first = replace(first, tools=(*few, helper))
+    return [first] if random.random() < 0.7 else [first, _agent("agent-1", random, mix)]
+
+
+def _agent(name: str, random: Random, mix: Mix) -> Agent[object]:
+    tools = random.sample(TOOLS, random.choice((0, 2, 4, 6, len(TOOLS))))
+    if random.random() < 0.3:
+        tools = list(dict.fromkeys([*tools[:2], *random.sample(DOUBTFUL, 2)]))
+    if random.random() < 0.4:
+        tools = list(dict.fromkeys([*tools, remember, recall]))
+    schemas = {tool.spec.name: tool.spec.input_schema for tool in tools}
+    patience = random.randint(1, 6)
+    return Agent(
+        name=name,
+        instructions=random.choice(("", "Be brief.")),
+        model=ChanceModel(random, mix.model_odd, patience, schemas),
+        tools=tools,
+        plan=PlanRules(
+            concurrency=random.choice((1, 8)),
+            replans=random.choice((0, 2)),
+            review=random.choice(("never", "never", "always")),
+            review_expires=random.choice((None, 10.0)),
+        ),
+        output=random.choice((None, None, None, Weather)),
+        facts=random.choice((None, None, Animal)),
+        limits=_limits(random),
+        loops=random.choice((LoopRules(), LoopRules(), IMPATIENT)),
+        memory=_memory(random),
+        max_tokens=random.choice((50, 4096)),
+        retry=Retry(attempts=random.choice((1, 3, 4, 4)), base=random.choice((0.0, 0.5))),
+        cache=random.choice(("off", "5m", "1h")),
+        prices=PRICES,
+        **_strategy(random),
+        **_routing(random),
+    )
+
+
+def _strategy(random: Random) -> dict[str, Any]:
+    def by_chance(goal: str, tools: list[str]) -> str:
+        return random.choice(("react", "plan", "direct", "function"))
+
+    def count_words(goal: str) -> int:
+        return len(goal.split())
+
+    strategy = random.choice(("auto", "react", "react", "plan", "plan", "direct", by_chance))
+    return {"strategy": strategy, "function": count_words if random.random() < 0.1 else None}
+
+
+def _routing(random: Random) -> dict[str, Any]:
+    """Who is asked: mostly one model; else a table with a ladder, fallbacks, a router, a budget."""
+    if random.random() < 0.5:
+        return {}
+
+    def by_chance(goal: str) -> str:
+        return random.choice(("reasoning", "data_extraction", "writing"))
+
+    table = {"reasoning": ["small", SHORT, "large"], "summarization": "small"}
+    cheaper = Target(model="small", max_tokens=20)
+    return {
+        "routing": random.choice((None, table)),
+        "fallback": random.choice(((), (SHORT, "large"), (ELSEWHERE, "large"))),
+        "router": random.choice((None, by_chance)),
+        "budget": random.choice((Budget(), Budget(warn_at=0.3, at_cap="cheaper", cheaper=cheaper))),
+    }
+
+
+def _memory(random: Random) -> MemoryRules:
+    """Of nobody, of somebody, or of somebody else; told of it at the start or not."""
+    rules = random.choice((MemoryRules(), SMALL))
+    namespace, told = random.choice(("", "acme", "acme", "globex")), random.choice((0, 2, 5))
+    return rules.model_copy(update={"namespace": namespace, "recall": told})
+
+
+def _limits(random: Random) -> Limits:
+    def perhaps(*values: float) -> float | None:
+        return random.choice(values) if random.random() < 0.15 else None
+
+    calls, tools = perhaps(1, 3, 6), perhaps(1, 2, 5)
+    tokens = random.choice((None, None, None, 3000, 12_000, 40_000))
+    return Limits(
+        max_steps=random.choice((1, 4, 8, 10, 10)),
+        max_model_calls=None if calls is None else int(calls),
+        max_tool_calls=None if tools is None else int(tools),
+        max_tokens=tokens,
+        max_cost=random.choice((None, None, 0.02, 0.2, 1.0)),
+        max_seconds=perhaps(5.0, 30.0, 300.0),
+    )

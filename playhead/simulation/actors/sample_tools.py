@@ -1,0 +1,111 @@
+"""The tools of the simulated crowd: every class of effect, approval and policy."""
+
+from typing import Literal
+
+from playhead.events.event import Json
+from playhead.events.spec.agent import Retry
+from playhead.events.spec.tool import Rate
+from playhead.simulation.faults.tools_and_models import world_knows
+from playhead.tools.builtin.memory import recall, remember
+from playhead.tools.tool import AnyTool, tool
+
+LETTER: dict[str, Json] = {
+    "type": "object",
+    "properties": {"to": {"const": "everybody"}},
+    "required": ["to"],
+}
+
+
+@tool(effect="read", timeout=5, max_chars=500)
+async def look(what: Literal["small", "big", "odd"]) -> str:
+    """Look something up."""
+    return {"small": "a dog", "big": "a dog " * 1000, "odd": "\x00\u2028é"}[what]
+
+
+@tool(effect="read")
+def count(upto: int = 3) -> list[int]:
+    """Count."""
+    return list(range(min(abs(upto), 20)))
+
+
+@tool(effect="read")
+def odd_result(kind: Literal["nan", "bytes", "surrogate", "deep"]) -> Json:
+    """Give something that JSON cannot carry."""
+    if kind == "deep":
+        nest: Json = []
+        for _ in range(300):
+            nest = [nest]
+        return nest
+    return {"nan": float("nan"), "bytes": b"\xff", "surrogate": "\ud800"}[kind]  # type: ignore[return-value]
+
+
+@tool(effect="read", timeout=5, cache=30.0, retry=3)
+async def remembered(n: Literal[1, 2]) -> str:
+    """Look up what does not change for a while."""
+    return f"page {n}"
+
+
+@tool(effect="read", timeout=5, concurrency=1, rate=Rate(calls=2, seconds=3.0))
+async def scarce() -> str:
+    """Ask somebody who can serve one at a time."""
+    return "served"
+
+
+@tool(effect="keyed", timeout=8, retry=Retry(attempts=3, base=0.5))
+async def put(amount: int) -> str:
+    """Put something away."""
+    return f"put {amount}"
+
+
+@tool(effect="keyed", timeout=8, probe=world_knows)
+async def put_findable(amount: int) -> str:
+    """Put something away where it can be found again."""
+    return f"put {amount}"
+
+
+@tool(effect="once", timeout=8)
+async def pay(amount: int) -> str:
+    """Pay."""
+    return f"paid {amount}"
+
+
+@tool(effect="once")
+def pay_now(amount: int) -> str:
+    """Pay at once."""
+    return f"paid {amount}"
+
+
+@tool(effect="once", timeout=8, probe=world_knows)
+async def pay_findable(amount: int) -> str:
+    """Pay with a receipt."""
+    return f"paid {amount}"
+
+
+@tool(effect="once", timeout=8, approval=True, approval_expires=6.0)
+async def fire(rockets: int) -> str:
+    """Fire rockets, if somebody agrees soon."""
+    return f"fired {rockets}"
+
+
+@tool(effect="keyed", timeout=8, approval=LETTER)
+async def write_letter(to: Literal["a friend", "everybody"]) -> str:
+    """Write a letter."""
+    return f"wrote to {to}"
+
+
+def _is_large(arguments: dict[str, Json]) -> bool:
+    amount = arguments.get("amount")
+    return isinstance(amount, int) and amount > 50
+
+
+@tool(effect="once", timeout=8, approval=_is_large)
+async def transfer(amount: int) -> str:
+    """Transfer money; large sums need approval."""
+    return f"transferred {amount}"
+
+
+TOOLS: tuple[AnyTool, ...] = (
+    look, count, odd_result, remembered, scarce, put, put_findable, pay, pay_now,
+    pay_findable, fire, write_letter,
+    transfer, remember, recall,
+)  # fmt: skip

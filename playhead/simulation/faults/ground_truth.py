@@ -1,0 +1,142 @@
+"""The ledger: what really happened in a simulated world, whatever any process remembers of it.
+
+It outlives every process. The invariants compare it with the log; what can only be seen while it
+happens (an effect before its intent's commit, say) is written into `broken` at once.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from playhead.events.event import Block
+from playhead.events.log.contract import Append
+from playhead.events.model_api import Reply
+from playhead.events.spec.agent import Effect, Usage
+from playhead.tools.context import ToolContext
+
+
+class Violation(NamedTuple):
+    """A promise that was not kept."""
+
+    invariant: str
+    what: str
+
+
+class Start(NamedTuple):
+    """A tool's code was entered."""
+
+    run: str
+    call: int
+    attempt: int
+    key: str
+    tool: str
+    effect: Effect
+    process: int
+
+
+@dataclass(slots=True)
+class Asked:
+    """A request reached the model."""
+
+    run: str
+    seq: int
+    model: str
+    process: int
+    reply: Reply | None = None
+    """The whole reply that went back; None when none did."""
+    used: Usage | None = None
+    """What the provider counts, for a reply that nobody got too."""
+
+
+@dataclass
+class Ledger:
+    """Everything that outlives a process."""
+
+    broken: list[Violation] = field(default_factory=list[Violation])
+    starts: list[Start] = field(default_factory=list[Start])
+    answered: dict[tuple[str, int], list[Any]] = field(default_factory=dict)
+    """(key, attempt) -> what the tool's code returned."""
+    effects: Counter[str] = field(default_factory=Counter[str])
+    """Key -> how often the tool's code ran to its end."""
+    found: dict[str, list[Any]] = field(default_factory=dict)
+    """Key -> what its probe said."""
+    asked: list[Asked] = field(default_factory=list[Asked])
+    intents: set[tuple[str, int]] = field(default_factory=set[tuple[str, int]])
+    """Committed model intents."""
+    committed: dict[str, list[bytes]] = field(default_factory=dict)
+    """Run -> the hashes of its committed records, in order."""
+    acknowledged: dict[str, int] = field(default_factory=dict[str, int])
+    """Run -> the last seq that somebody was told of."""
+    told: set[str] = field(default_factory=set[str])
+    """Commands whose sender heard that they are in the log."""
+    crashes: Counter[str] = field(default_factory=Counter[str])
+    """Crash point -> processes that died there."""
+    lines: list[str] = field(default_factory=list[str])
+    """The trace, where one is kept."""
+    tracing: bool = False
+    trace: Any = field(default_factory=sha256)
+
+    def note(self, *what: object) -> None:
+        """One step of the trace; its hash is the same for the same seed."""
+        line = repr(what)
+        self.trace.update(line.encode())
+        if self.tracing:
+            self.lines.append(line[1:-1])
+
+    def violated(self, invariant: str, what: str) -> None:
+        """Write down a broken promise."""
+        self.broken.append(Violation(invariant, what))
+
+    def commit(self, append: Append) -> None:
+        """An append is in the log."""
+        hashes = self.committed.setdefault(append.run, [])
+        for row in append.rows:
+            hashes.append(row.hash)
+            self.trace.update(row.hash)
+            if row.kind == "model_requested":
+                self.intents.add((row.run, row.seq))
+            if self.tracing:
+                self.lines.append(f"  {row.run} {row.seq} {row.kind} {row.data.decode()[:110]}")
+
+    def acknowledge(self, append: Append) -> None:
+        """Somebody was told that an append is in the log."""
+        self.acknowledged[append.run] = append.rows[-1].seq
+
+    def ask(self, run: str, seq: int, model: str, process: int) -> Asked:
+        """The request of an intent arrives at the model."""
+        if (run, seq) not in self.intents:
+            self.violated("intent_before_effect", f"{run} {seq} asks and is not in the log")
+        asked = Asked(run, seq, model, process)
+        self.asked.append(asked)
+        self.note("ask", run, seq, model)
+        return asked
+
+    def start(self, context: ToolContext, tool: str, effect: Effect, process: int) -> None:
+        """A tool's code is entered."""
+        start = Start(
+            context.run, context.call, context.attempt, context.key, tool, effect, process
+        )
+        self.starts.append(start)
+        self.note("start", *start)
+
+    def answer(self, context: ToolContext, result: object) -> None:
+        """A tool's code has run to its end."""
+        self.effects[context.key] += 1
+        self.answered.setdefault((context.key, context.attempt), []).append(result)
+
+    def billed(self, run: str) -> Iterator[tuple[str, Usage]]:
+        """What the provider counts for a run and its children: each call's model and tokens.
+
+        Those whose replies a crash or a fault swallowed are among them.
+        """
+        for asked in self.asked:
+            mine = asked.run == run or asked.run.startswith(f"{run}.")
+            if mine and asked.used is not None:
+                yield asked.model, asked.used
+
+
+def uses(content: tuple[Block, ...]) -> list[Block]:
+    """The tool calls of a reply."""
+    return [block for block in content if block.get("type") == "tool_use"]

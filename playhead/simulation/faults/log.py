@@ -1,0 +1,128 @@
+"""A log between the engine and the real one: it fails, hesitates, and dies with its process."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from queue import SimpleQueue
+from random import Random
+
+from playhead.events.errors import LogError
+from playhead.events.log.contract import Append, Done, Head, Log, Stream
+from playhead.events.record import Stored
+from playhead.simulation.faults.ground_truth import Ledger
+from playhead.simulation.faults.mix import Mix
+from playhead.simulation.faults.role import Alive
+
+
+class FaultyLog:
+    """A Log over another one. Appends that wait are written together, after the disk's delay."""
+
+    def __init__(
+        self, log: Log, process: Alive, loop: asyncio.AbstractEventLoop, random: Random, mix: Mix,
+        ledger: Ledger,
+    ) -> None:  # fmt: skip
+        self.under = log
+        self._process = process
+        self._loop = loop
+        self._random = random
+        self._mix = mix
+        self._ledger = ledger
+        self._waiting: list[tuple[Append, Done]] = []
+        self._full_until = 0.0
+        self._quick = random.random() < 0.5
+        """As a log's own thread may be: written and told before `submit` has returned."""
+
+    def submit(self, append: Append, done: Done) -> None:
+        """Queue an append; the whole queue is written when the disk gets to it."""
+        self._waiting.append((append, done))
+        if self._quick and len(self._waiting) == 1:
+            self._flush()
+        elif len(self._waiting) == 1:
+            slow = self._random.random() < self._mix.append_slow
+            delay = self._random.random() ** 4 * 5 if slow else 0.0
+            self._loop.call_later(delay, self._flush) if delay else self._loop.call_soon(
+                self._flush
+            )
+
+    def _flush(self) -> None:
+        group, self._waiting = self._waiting, []
+        opening = group[0][0].rows[0].kind
+        self._process.reach("append.before", opening)
+        refused = [self._refusal() for _ in group]
+        written = [append for (append, _), error in zip(group, refused, strict=True) if not error]
+        results = iter(write(self.under, written))
+        outcomes = [error or next(results) for error in refused]
+        for (append, _), outcome in zip(group, outcomes, strict=True):
+            if isinstance(outcome, int):
+                self._ledger.commit(append)
+        self._process.reach("append.committed", opening)
+        for (append, done), outcome in zip(group, outcomes, strict=True):
+            self._tell(append, done, outcome)
+        self._process.reach("append.told", opening)
+
+    def _tell(self, append: Append, done: Done, outcome: int | Exception) -> None:
+        if isinstance(outcome, int) and self._random.random() < self._mix.append_doubt:
+            self._ledger.note("append in doubt", append.run, append.rows[-1].seq)
+            outcome = LogError("simulated: written, and reported as failed")
+        elif isinstance(outcome, int):
+            self._ledger.acknowledge(append)
+        else:
+            self._ledger.note("append failed", append.run, append.rows[-1].seq, str(outcome))
+            if not str(outcome).startswith("simulated"):
+                self._ledger.violated("every append fits", f"{append.run}: {outcome!r}")
+        done(outcome)
+
+    def _refusal(self) -> LogError | None:
+        now = self._loop.time()
+        if now < self._full_until:
+            return LogError("simulated: the disk is full")
+        draw = self._random.random()
+        if draw < self._mix.append_lost:
+            return LogError("simulated: the write failed")
+        if draw < self._mix.append_lost + self._mix.disk_full / 20:
+            self._full_until = now + self._random.random() * 10
+            return LogError("simulated: the disk is full")
+        return None
+
+    def head(self, run: str) -> Head:
+        """As the log beneath."""
+        return self.under.head(run)
+
+    def stream(self, run: str) -> Stream | None:
+        """As the log beneath."""
+        return self.under.stream(run)
+
+    def streams(self) -> Iterator[Stream]:
+        """As the log beneath."""
+        return self.under.streams()
+
+    def read(self, run: str, after: int = 0, to: int | None = None) -> Iterator[Stored]:
+        """As the log beneath."""
+        return self.under.read(run, after, to)
+
+    def follow(self, after: int = 0, limit: int | None = None) -> Iterator[Stored]:
+        """As the log beneath."""
+        return self.under.follow(after, limit)
+
+    def body(self, digest: str) -> bytes:
+        """As the log beneath."""
+        return self.under.body(digest)
+
+    def has_command(self, command: str) -> bool:
+        """As the log beneath."""
+        return self.under.has_command(command)
+
+    def close(self) -> None:
+        """Nothing: who opened the log beneath closes it."""
+
+
+def write(log: Log, appends: Sequence[Append]) -> list[int | Exception]:
+    """Submit appends and wait for what became of each, whatever thread the log writes on."""
+    told: SimpleQueue[tuple[int, int | Exception]] = SimpleQueue()
+
+    def teller(number: int) -> Callable[[int | Exception], None]:
+        return lambda outcome: told.put((number, outcome))
+
+    for number, append in enumerate(appends):
+        log.submit(append, teller(number))
+    outcomes = dict(told.get() for _ in appends)
+    return [outcomes[number] for number in range(len(appends))]

@@ -1,0 +1,39 @@
+"""What simulated runs recall: the real index over the log beneath, with failures and deaths."""
+
+from collections.abc import Callable, Mapping
+from random import Random
+
+from playhead.events.kinds.memory import MemoryRecalled
+from playhead.events.spec.memory import Scope
+from playhead.memory.run_memory import RunMemory
+from playhead.simulation.faults.mix import Mix
+from playhead.simulation.faults.role import Alive
+
+
+class FaultyMemory:
+    """Searches as a runtime does, or fails; its process may die before and after."""
+
+    def __init__(self, memory: RunMemory, process: Alive, random: Random, mix: Mix) -> None:
+        self._memory = memory
+        self._process = process
+        self._random = random
+        self._mix = mix
+
+    def memories(
+        self, scope: Scope, query: str, limit: int, metadata: Mapping[str, str] | None = None
+    ) -> MemoryRecalled:
+        """For the tool."""
+        return self._search("call", lambda: self._memory.memories(scope, query, limit, metadata))
+
+    def all(self, scope: Scope, query: str, limit: int) -> MemoryRecalled:
+        """For the start of a run."""
+        return self._search("start", lambda: self._memory.all(scope, query, limit))
+
+    def _search(self, kind: str, search: Callable[[], MemoryRecalled]) -> MemoryRecalled:
+        self._process.reach("recall.before", kind)
+        if self._random.random() < self._mix.tool_error:
+            msg = "simulated: the index cannot be read"
+            raise OSError(msg)
+        found = search()
+        self._process.reach("recall.after", kind)
+        return found

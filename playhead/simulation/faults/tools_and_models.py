@@ -1,0 +1,224 @@
+"""The simulated world: the agent's own model and tools, with faults before, in and after each call.
+
+The code of tools and models runs for real, on the virtual loop. What is simulated is everything
+around it: time, failures, and the death of the process that called it.
+"""
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from random import Random
+from typing import Any, NoReturn
+
+from playhead.events.errors import ModelError, ToolError
+from playhead.events.model_api import Model, OnText, Reply, Request
+from playhead.simulation.faults.ground_truth import Asked, Ledger
+from playhead.simulation.faults.mix import Mix
+from playhead.simulation.faults.role import PERFORMED, Alive
+from playhead.simulation.faults.valid_request import invalid_request
+from playhead.tools.context import ToolContext
+from playhead.tools.options import Done, Found, NotDone
+from playhead.tools.tool import AnyTool, Tool
+
+CONTEXT = "__context__"
+"""The keyword by which a wrapped tool gets its context, whether it asked for one or not."""
+
+FAULTS = (
+    ("overloaded", True, 529, None), ("rate_limit", True, 429, 3.0), ("timeout", True, None, None),
+    ("truncated", True, None, None), ("connection", True, None, None),
+    ("bad_request", False, 400, None), ("spend_limit", False, 429, None),
+)  # fmt: skip
+"""(error, retryable, status, retry_after); without a status, the model has done its work."""
+
+
+def world_knows(key: str) -> Found:
+    """A probe that asks the simulated world itself what became of a call."""
+    raise NotImplementedError(key)
+
+
+class FaultyModel:
+    """A Model over another one."""
+
+    def __init__(
+        self, model: Model, process: Alive, number: int, random: Random, mix: Mix, ledger: Ledger
+    ) -> None:
+        self._model = model
+        self._process = process
+        self._number = number
+        self._random = random
+        self._mix = mix
+        self._ledger = ledger
+
+    async def reply(self, request: Request, on_text: OnText) -> Reply:
+        """Ask the model beneath, if nothing happens on the way there or back."""
+        intent = PERFORMED.get()
+        kind = str(getattr(intent.event, "purpose", ""))
+        self._process.reach("model.before", kind)
+        asked = self._ledger.ask(intent.run, intent.seq, request.model, self._number)
+        wrong = invalid_request(request.body)
+        if wrong is not None:
+            self._ledger.violated("valid request", f"{asked.run} {asked.seq}: {wrong}")
+        slow = self._random.random() < self._mix.model_slow
+        await asyncio.sleep(self._random.random() * (200.0 if slow else 2.0))
+        if self._random.random() < self._mix.model_error:
+            await self._fail(asked, request, on_text)
+        asked.reply = reply = await self._model.reply(request, on_text)
+        asked.used = reply.usage
+        self._process.reach("model.in", kind)
+        if slow:
+            await asyncio.sleep(self._random.random())
+        self._process.reach("model.after", kind)
+        return reply
+
+    async def close(self) -> None:
+        """Close the model beneath."""
+        await self._model.close()
+
+    async def _fail(self, asked: Asked, request: Request, on_text: OnText) -> NoReturn:
+        error, retryable, status, after = self._random.choice(FAULTS)
+        self._ledger.note("model fails", error)
+        known = None
+        if status is None:
+            asked.used = (await self._model.reply(request, on_text)).usage
+            if self._random.random() < 0.5:
+                known = asked.used.model_copy(update={"output_tokens": 0})
+        raise ModelError(
+            error, "simulated", status=status, retryable=retryable, retry_after=after, usage=known
+        )
+
+
+class FaultyTools:
+    """Makes the tools that one process sees out of the agent's."""
+
+    def __init__(
+        self, process: Alive, number: int, random: Random, mix: Mix, ledger: Ledger
+    ) -> None:
+        self._process = process
+        self._number = number
+        self._random = random
+        self._mix = mix
+        self._ledger = ledger
+
+    def wrap(self, tool: AnyTool) -> AnyTool:
+        """The same tool as everybody sees it, its code watched and made to fail."""
+        signature = replace(tool.signature, context=CONTEXT)
+        call = self._async_call(tool) if tool.signature.awaits else self._call(tool)
+        call.__name__ = call.__qualname__ = tool.spec.name
+        probe = None if tool.probe is None else self._probe(tool)
+        rule = None if tool.needs_approval is None else self.rule("approval", tool.needs_approval)
+        return Tool(call, tool.spec, signature, probe, rule, transient=tool.transient)
+
+    def _async_call(self, tool: AnyTool) -> Callable[..., Any]:
+        effect = tool.spec.effect
+
+        async def call(**arguments: Any) -> Any:
+            context: ToolContext = arguments.pop(CONTEXT)
+            self._enter(tool, context)
+            await asyncio.sleep(self._random.random() * 2)
+            self._fail_before()
+            hangs = self._random.random() < self._mix.tool_hang
+            if hangs and self._random.random() < 0.3:
+                await asyncio.sleep(tool.spec.timeout * 2)
+            result = await tool.function(**_own(tool, context, arguments))
+            self._ledger.answer(context, result)
+            self._process.reach("tool.in", effect)
+            if hangs:
+                await asyncio.sleep(tool.spec.timeout * 2)
+            return self._leave(tool, result)
+
+        return call
+
+    def _call(self, tool: AnyTool) -> Callable[..., Any]:
+        def call(**arguments: Any) -> Any:
+            context: ToolContext = arguments.pop(CONTEXT)
+            self._enter(tool, context)
+            self._fail_before()
+            result = tool.function(**_own(tool, context, arguments))
+            self._ledger.answer(context, result)
+            self._process.reach("tool.in", tool.spec.effect)
+            return self._leave(tool, result)
+
+        return call
+
+    def _enter(self, tool: AnyTool, context: ToolContext) -> None:
+        self._process.reach("tool.before", tool.spec.effect)
+        ledger = self._ledger
+        ledger.start(context, tool.spec.name, tool.spec.effect, self._number)
+        self._threads = threading.active_count()
+
+    def _leave(self, tool: AnyTool, result: Any) -> Any:
+        if threading.active_count() > self._threads:
+            self._ledger.violated("sealed", f"{tool.spec.name} started a thread")
+        if self._random.random() < self._mix.tool_odd:
+            self._fail_after()
+        self._process.reach("tool.after", tool.spec.effect)
+        return result
+
+    def _fail_before(self) -> None:
+        if self._random.random() < self._mix.tool_error:
+            after = self._random.choice((None, 1.0))
+            msg = "simulated: not now"
+            raise ToolError(msg, hint="try again", retry_after=after)
+
+    def _fail_after(self) -> NoReturn:
+        error = self._random.choice((RuntimeError, KeyError, SystemExit, asyncio.CancelledError))
+        msg = "simulated: it was done, and then this"
+        raise error(msg)
+
+    def _probe(self, tool: AnyTool) -> Callable[[str], Awaitable[Found]]:
+        async def probe(key: str) -> Found:
+            self._process.reach("probe.before", tool.spec.effect)
+            if self._random.random() < self._mix.tool_odd:
+                msg = "simulated: the probe fails"
+                raise RuntimeError(msg)
+            found = self._world_knows(key) if tool.probe is world_knows else _asked(tool, key)
+            found = await found if isinstance(found, Awaitable) else found
+            self._ledger.found.setdefault(key, []).append(found)
+            self._process.reach("probe.after", tool.spec.effect)
+            return found
+
+        return probe
+
+    def _world_knows(self, key: str) -> Found:
+        if self._random.random() < self._mix.tool_odd:
+            return None
+        answers = [a for (k, _), found in self._ledger.answered.items() if k == key for a in found]
+        return Done(answers[-1]) if answers else NotDone()
+
+    def rule(self, kind: str, rule: Callable[..., Any]) -> Callable[..., Any]:
+        """A function of the user's that is asked about something; a type cannot wait."""
+
+        def before() -> None:
+            self._process.reach("rule.before", kind)
+            if self._random.random() < self._mix.tool_odd:
+                msg = "simulated: the rule fails"
+                raise RuntimeError(msg)
+
+        def ask_at_once(*arguments: Any) -> Any:
+            before()
+            answer = rule(*arguments)
+            self._process.reach("rule.after", kind)
+            return answer
+
+        async def ask(*arguments: Any) -> Any:
+            await asyncio.sleep(self._random.random())
+            before()
+            said = rule(*arguments)
+            answer = await said if inspect.isawaitable(said) else said
+            self._process.reach("rule.after", kind)
+            return answer
+
+        return ask_at_once if kind == "output" else ask
+
+
+def _own(tool: AnyTool, context: ToolContext, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments as the tool's own code wants them."""
+    name = tool.signature.context
+    return arguments if name is None else {**arguments, name: context}
+
+
+def _asked(tool: AnyTool, key: str) -> Found | Awaitable[Found]:
+    assert tool.probe is not None
+    return tool.probe(key)

@@ -1,0 +1,51 @@
+"""All that must be true of every simulated life, and how it is checked."""
+
+from random import Random
+
+from playhead.actors.roles.memory import recollect
+from playhead.projections.state.calls.approvals import open_approvals
+from playhead.projections.state.run_state import RunState
+from playhead.simulation.invariants.decisions import DECISION_PROMISES
+from playhead.simulation.invariants.effects import EFFECT_PROMISES
+from playhead.simulation.invariants.evidence import Evidence
+from playhead.simulation.invariants.limits import BUDGET_PROMISES
+from playhead.simulation.invariants.log import LOG_PROMISES
+from playhead.simulation.invariants.state_fingerprint import fingerprint
+from playhead.simulation.process.process import Process
+
+INVARIANTS = LOG_PROMISES + EFFECT_PROMISES + DECISION_PROMISES + BUDGET_PROMISES
+
+
+def check_all(evidence: Evidence, random: Random) -> None:
+    """Check every invariant; what is broken goes into the ledger."""
+    for invariant in INVARIANTS:
+        try:
+            for what in invariant(evidence):
+                evidence.ledger.violated(invariant.__name__, what)
+        except Exception as error:
+            evidence.ledger.violated(invariant.__name__, f"raised {error!r}")
+
+
+def check_process(process: Process, end: str) -> None:
+    """What can only be seen in a process: its folded states, and how its mailboxes filled."""
+    if process.dispatcher.over is not None:
+        more = f"{process.dispatcher.over} messages waited, more than one for each run"
+        process.ledger.violated("bounded_inboxes", more)
+    if end != "idle":
+        return
+    for run in filter(process.log.stream, process.index.open_runs()):
+        live = fingerprint(process.engine.state(run))
+        folded = fingerprint(recollect(process.log, run))
+        if live != folded:
+            process.ledger.violated("projection_is_fold", f"{run}: {live} is not {folded}")
+        _check_idle(process, process.engine.state(run))
+
+
+def _check_idle(process: Process, state: RunState) -> None:
+    """A run with nothing under way has ended, is paused, or waits for a person or a child."""
+    broken = state.paused is not None and state.paused.role is not None
+    waits = state.paused is not None or bool(open_approvals(state))
+    parent = any(intent.event.kind == "child_started" for intent in state.open.values())
+    still = not broken and not parent and (state.stop is not None or not waits)
+    if still and state.run in process.engine.taken:
+        process.ledger.violated("no_run_stands_still", f"{state.run} after {state.head.seq}")

@@ -1,0 +1,259 @@
+"""What is promised of decisions: wishes, rounds, pauses, approvals, and what the model is told.
+
+Each function is one promise: it yields a line for each place where it was broken.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from playhead.actors.roles.memory import recollect
+from playhead.events.kinds.approvals import ApprovalDecided, ApprovalRequested, RuleAnswered
+from playhead.events.kinds.child_runs import ChildFinished, ChildStarted
+from playhead.events.kinds.codec import ENDINGS, OUTCOMES
+from playhead.events.kinds.model_calls import ModelAnswered, ModelRequested
+from playhead.events.kinds.runs import RunPaused, RunResumed, RunStarted, TimeReached
+from playhead.events.kinds.steps import StepStarted
+from playhead.events.kinds.tool_calls import (
+    ToolRefused,
+    ToolRequested,
+    ToolStarted,
+    ToolSucceeded,
+)
+from playhead.events.record import Record
+from playhead.projections.state.fold import fold
+from playhead.projections.state.run_state import RunState
+from playhead.simulation.faults.ground_truth import uses
+from playhead.simulation.faults.valid_request import invalid_request
+from playhead.simulation.invariants.evidence import Evidence, Promise, spec_of
+
+WHOLE = ("tool_use", "end_turn", "stop_sequence")
+"""Stop reasons of replies that say all they meant to say."""
+
+
+def one_wish_per_use(e: Evidence) -> Iterator[str]:
+    """Each tool_use of a whole reply is wished once at most, and nothing else is wished."""
+    for run, records in e.records.items():
+        for reply in records:
+            if not isinstance(reply.event, ModelAnswered):
+                continue
+            asked = [(str(b["id"]), b["name"]) for b in uses(reply.event.content)]
+            wished = [
+                (r.event.use, r.event.tool)
+                for r in records
+                if r.cause == reply.seq and isinstance(r.event, ToolRequested)
+            ]
+            if wished and wished != asked:
+                yield f"{run} {reply.seq}: asked for {asked}, wished {wished}"
+
+
+def wishes_come_from_replies(e: Evidence) -> Iterator[str]:
+    """Only a whole reply leads to a wish, or a step of a plan that is a call."""
+    for records in e.records.values():
+        for record in records:
+            if isinstance(record.event, ToolRequested):
+                cause = records[(record.cause or 1) - 1].event
+                whole = isinstance(cause, ModelAnswered) and cause.stop_reason in WHOLE
+                planned = record.event.use is None and record.event.step in _planned(records)
+                if not whole and not planned:
+                    yield f"{record.run} {record.seq} was wished by {cause.kind}"
+
+
+def _planned(records: list[Record]) -> set[str]:
+    """The steps that a plan made of one call each."""
+    events = (record.event for record in records)
+    return {e.step for e in events if isinstance(e, StepStarted) and e.purpose == "tool"}
+
+
+def paired_calls(e: Evidence) -> Iterator[str]:
+    """In an ended run every wish has been refused or has come to its last outcome."""
+    for run, records in e.records.items():
+        if not records or records[-1].event.kind not in ENDINGS:
+            continue
+        wishes = {r.seq for r in records if isinstance(r.event, ToolRequested)}
+        ended = {getattr(r.event, "call", 0) for r in records if r.event.kind == "tool_refused"}
+        ended |= {
+            getattr(records[(r.cause or 1) - 1].event, "call", 0)
+            for r in records
+            if r.event.kind in OUTCOMES
+        }
+        if wishes - ended:
+            yield f"{run}: calls {sorted(wishes - ended)} have no end"
+
+
+def nothing_is_decided_in_a_pause(e: Evidence) -> Iterator[str]:
+    """A paused run decides nothing, unless it is to end."""
+    for run, records in e.records.items():
+        paused = False
+        for record in records:
+            match record.event.kind:
+                case "run_paused":
+                    paused = not record.held or paused
+                case "run_resumed":
+                    paused = paused and record.held
+                case "cancel_requested" | "time_reached":
+                    paused = False
+                case "model_requested" | "tool_started" | "rule_asked" | "tool_requested" if paused:
+                    yield f"{run} {record.seq}: {record.event.kind} in a pause"
+                case _:
+                    pass
+
+
+def a_round_waits_for_its_calls(e: Evidence) -> Iterator[str]:
+    """The model is asked again only when every call of its last reply has ended."""
+    for run, records in e.records.items():
+        open_calls: dict[int, str] = {}
+        for record in records:
+            match record.event:
+                case ToolRequested(step=step):
+                    open_calls[record.seq] = step
+                case ToolRefused(call=call):
+                    open_calls.pop(call, None)
+                case ModelRequested(step=step, purpose="step") if step in open_calls.values():
+                    yield f"{run} {record.seq}: asked while calls of {step} are open"
+                case _ if record.event.kind in OUTCOMES:
+                    open_calls.pop(_ended_call(records, record), None)
+                case _:
+                    pass
+
+
+def _ended_call(records: list[Record], outcome: Record) -> int:
+    """The call that an outcome brings to its end, 0 where it does not."""
+    intent = records[(outcome.cause or 1) - 1].event
+    if isinstance(intent, ChildStarted):
+        return intent.call
+    ends = isinstance(intent, ToolStarted) and not _tried_again(records, outcome)
+    return intent.call if isinstance(intent, ToolStarted) and ends else 0
+
+
+def _tried_again(records: list[Record], outcome: Record) -> bool:
+    intent = records[(outcome.cause or 1) - 1].event
+    assert isinstance(intent, ToolStarted)
+    return any(
+        isinstance(r.event, ToolStarted)
+        and (r.event.call, r.event.attempt) == (intent.call, intent.attempt + 1)
+        for r in records[outcome.seq :]
+    )
+
+
+def no_start_without_approval(e: Evidence) -> Iterator[str]:
+    """A call that wants a person's approval starts only with one, for what was shown, in time."""
+    for run, records in e.records.items():
+        asked: dict[int, ApprovalRequested] = {}
+        given: set[int] = set()
+        for record in records:
+            _note_approval(record, asked, given)
+            if isinstance(record.event, ToolStarted) and record.event.call not in given:
+                spec = spec_of(records, record.event.call)
+                always = spec.approval is not None and spec.approval.when == "always"
+                if always or record.event.call in asked:
+                    yield f"{run} {record.seq}: {spec.name} started without approval"
+
+
+def _note_approval(record: Record, asked: dict[int, ApprovalRequested], given: set[int]) -> None:
+    match record.event:
+        case ApprovalRequested(call=int(call)) as request:
+            asked[call] = request
+        case ApprovalDecided(call=int(call), approved=True, binding=binding):
+            if call in asked and asked[call].binding == binding:
+                given.add(call)
+        case TimeReached(due="approval", call=int(call)) if call not in given:
+            # It has lapsed: an approval that comes after it counts for nothing.
+            asked[call] = asked[call].model_copy(update={"binding": "lapsed"})
+        case _:
+            pass
+
+
+def valid_request_at_every_prefix(e: Evidence) -> Iterator[str]:
+    """After each record, the request that would be sent is one that the API takes."""
+    for run, records in e.records.items():
+        state = _begin(e, run)
+        for record in records:
+            fold(state, record)
+            for step in state.steps.values():
+                wrong = invalid_request(step.context.request("m").body)
+                if wrong is not None:
+                    yield f"{run} {record.seq}: {wrong}"
+                    return
+
+
+def _begin(e: Evidence, run: str) -> RunState:
+    return RunState(run, recollect(e.log, run, 0).past)
+
+
+def the_model_is_told_the_truth(e: Evidence) -> Iterator[str]:
+    """A request says of each call what became of it: its result, or that there is none."""
+    for run, records in e.records.items():
+        state = _begin(e, run)
+        became: dict[tuple[str, str], bool] = {}
+        for record in records:
+            fold(state, record)
+            _note_result(records, record, became)
+            if isinstance(record.event, ModelRequested):
+                body = state.requests[record.seq].body
+                for block in _results(body):
+                    failed = became.get((record.event.step, str(block["tool_use_id"])))
+                    if failed is not None and failed != bool(block.get("is_error")):
+                        yield f"{run} {record.seq}: told {block} of a call with error={failed}"
+
+
+def _note_result(
+    records: list[Record], record: Record, became: dict[tuple[str, str], bool]
+) -> None:
+    call: int | None = getattr(record.event, "call", None)
+    if record.event.kind in OUTCOMES:
+        call = getattr(records[(record.cause or 1) - 1].event, "call", None)
+    elif not isinstance(record.event, ToolRefused):
+        return
+    if call is not None and not isinstance(record.event, RuleAnswered):
+        wish = records[call - 1].event
+        child = isinstance(record.event, ChildFinished) and record.event.status == "finished"
+        if isinstance(wish, ToolRequested) and wish.use is not None:
+            good = child or isinstance(record.event, ToolSucceeded)
+            became[wish.step, wish.use] = not good
+
+
+def _results(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for message in body["messages"]:
+        yield from (b for b in message["content"] if b["type"] == "tool_result")
+
+
+def no_plan_without_its_review(e: Evidence) -> Iterator[str]:
+    """Where a person wants to see plans, no step of one starts before it was approved."""
+    for run, records in e.records.items():
+        first = records[0].event
+        approved = not isinstance(first, RunStarted) or first.agent.plan.review != "always"
+        for record in records:
+            match record.event:
+                case ApprovalDecided(call=call, approved=True):
+                    about = records[call - 1].event.kind
+                    approved = approved or about in ("plan_proposed", "plan_revised")
+                case StepStarted(purpose="tool" | "reason" | "synthesize") if not approved:
+                    yield f"{run} {record.seq}: a step of a plan that nobody approved"
+                case _:
+                    pass
+
+
+def no_pause_hides_a_bug(e: Evidence) -> Iterator[str]:
+    """A run that a role's bug has paused says so until it goes on, whoever pauses it besides."""
+    for run, records in e.records.items():
+        raised: int | None = None
+        for record in records:
+            match record.event:
+                case RunPaused(role=str()):
+                    raised = record.seq
+                case RunResumed() if not record.held:
+                    raised = None
+                case _ if record.event.kind in ENDINGS:
+                    raised = None
+                case _:
+                    pass
+        paused = None if raised is None else recollect(e.log, run).paused
+        if raised is not None and (paused is None or paused.role is None):
+            yield f"{run} {raised}: a role raised, and nobody is told"
+
+
+DECISION_PROMISES: tuple[Promise, ...] = (
+    one_wish_per_use, wishes_come_from_replies, paired_calls, nothing_is_decided_in_a_pause,
+    a_round_waits_for_its_calls, no_pause_hides_a_bug, no_start_without_approval,
+    no_plan_without_its_review, valid_request_at_every_prefix, the_model_is_told_the_truth,
+)  # fmt: skip

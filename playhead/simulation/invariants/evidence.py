@@ -1,0 +1,59 @@
+"""What a simulated life leaves behind: the log, decoded once, and the ledger of what happened."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from typing import TypeAlias
+
+from playhead.events.kinds.codec import decode
+from playhead.events.kinds.runs import RunStarted
+from playhead.events.kinds.tool_calls import (
+    ToolRequested,
+)
+from playhead.events.log.anchor import Mark
+from playhead.events.log.contract import Reader
+from playhead.events.record import Record
+from playhead.events.spec.agent import ToolSpec
+from playhead.simulation.faults.ground_truth import Ledger, Start
+
+
+class Evidence:
+    """A life after its end."""
+
+    def __init__(
+        self, log: Reader, ledger: Ledger, liveness: bool, anchor: Mark | None = None
+    ) -> None:
+        """`anchor`: of a log that is a file."""
+        self.log = log
+        self.anchor = anchor
+        self.ledger = ledger
+        self.liveness = liveness
+        self.records: Mapping[str, list[Record]] = {
+            stream.id: [decode(row, log.body) for row in log.read(stream.id)]
+            for stream in log.streams()
+            if stream.kind == "run"
+        }
+
+    @cached_property
+    def starts(self) -> Mapping[tuple[str, int], list[Start]]:
+        """(run, call) -> how its tool's code was entered."""
+        found: dict[tuple[str, int], list[Start]] = {}
+        for start in self.ledger.starts:
+            found.setdefault((start.run, start.call), []).append(start)
+        return found
+
+    def all(self) -> Iterator[Record]:
+        """The records of all runs."""
+        for records in self.records.values():
+            yield from records
+
+
+def spec_of(records: list[Record], call: int) -> ToolSpec:
+    """The recorded tool of a call."""
+    first, wish = records[0].event, records[call - 1].event
+    assert isinstance(first, RunStarted)
+    assert isinstance(wish, ToolRequested)
+    return next(t for t in first.agent.tools if t.name == wish.tool)
+
+
+Promise: TypeAlias = Callable[[Evidence], Iterator[str]]
+"""What must be true: a line for each place where it is not."""

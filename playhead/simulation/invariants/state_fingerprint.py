@@ -1,0 +1,24 @@
+"""What of a run's state must be the same, whether it was kept in memory or folded anew."""
+
+from playhead.projections.state.run_state import RunState
+
+
+def fingerprint(state: RunState) -> str:
+    """All that later decisions can depend on, as text."""
+    steps = [
+        (
+            step.id, step.round, step.attempt, step.calls, step.unread, step.rejected, step.empty,
+            step.used, step.context.request("m").hash,
+        )
+        for step in state.steps.values()
+    ]  # fmt: skip
+    calls = [
+        (call.seq, call.attempts, call.started, call.asked, call.approved, str(call.waits))
+        for call in state.calls.values()
+    ]
+    return repr((
+        state.head, state.at, str(state.paused), state.stop, state.ending, steps, calls,
+        sorted(state.open), sorted(state.requests), list(state.ready), state.spent,
+        [record.seq for record in state.held], state.interrupted, state.code, state.strange,
+        state.recalled and state.recalled.seq, state.forks,
+    ))  # fmt: skip

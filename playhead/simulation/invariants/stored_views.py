@@ -1,0 +1,48 @@
+"""Stored views over a life: kept across its processes, and in the end held against a fresh fold."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from playhead.events.log.contract import Reader
+from playhead.projections.memory.facts import Facts
+from playhead.projections.memory.index import Recall
+from playhead.projections.metrics.view import MeasuresView
+from playhead.projections.stored.run_list import RunList
+from playhead.projections.stored.view import View, Views
+
+
+def catch_up(reader: Reader, path: Path) -> None:
+    """Fold what the log has into the views of a file."""
+    views = Views(reader, path, _views())
+    views.catch_up()
+    views.close()
+
+
+def differences(reader: Reader, path: Path) -> list[str]:
+    """The tables of a file that are not what a fresh fold of the log gives."""
+    kept, fresh = Views(reader, path, _views()), Views(reader, ":memory:", _views())
+    try:
+        kept.catch_up()
+        fresh.catch_up()
+        mine, anew = _tables(kept), _tables(fresh)
+        return [name for name in mine.keys() | anew.keys() if mine.get(name) != anew.get(name)]
+    finally:
+        kept.close()
+        fresh.close()
+
+
+def _views() -> Sequence[View]:
+    return [RunList(), MeasuresView(), Facts(), Recall()]
+
+
+def _tables(views: Views) -> dict[str, list[Any]]:
+    # What FTS5 keeps in tables of its own depends on when it was written, not only on what.
+    query = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type != 'shadow'"
+    query += " AND name NOT LIKE 'sqlite_%'"  # where things lie in a file is no content
+    listed = views.connection.execute(query)
+    names = [name for (name,) in listed.fetchall()]
+    return {
+        name: sorted(views.connection.execute(f'SELECT * FROM "{name}"').fetchall(), key=repr)
+        for name in names
+    }

@@ -1,0 +1,248 @@
+"""One simulated life: a seed, a log, some runs, and the processes that carry them."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from structlog.testing import capture_logs
+
+from playhead.actors.append import append_event
+from playhead.definition.agent import Agent
+from playhead.events.kinds.memory import MemoryStored
+from playhead.events.log.anchor import Mark, read_anchor
+from playhead.events.log.contract import Log
+from playhead.events.log.memory import MemoryLog
+from playhead.events.log.sqlite.log import SqliteLog
+from playhead.simulation.actors.people import People
+from playhead.simulation.actors.random_model import ChanceModel
+from playhead.simulation.actors.sample_agents import agents as crowd
+from playhead.simulation.faults.ground_truth import Ledger, Violation
+from playhead.simulation.faults.mix import CALM, Mix, draw
+from playhead.simulation.invariants.check import check_all, check_process
+from playhead.simulation.invariants.evidence import Evidence
+from playhead.simulation.invariants.stored_views import catch_up, differences
+from playhead.simulation.process.process import EPOCH, Process
+
+if TYPE_CHECKING:
+    from playhead.events.model_api import Model
+
+Mode: TypeAlias = Literal["safety", "liveness"]
+Storage: TypeAlias = Literal["memory", "sqlite"]
+
+ROUNDS = 60
+"""How often people answer what idle runs wait for, until a life without faults counts as stuck."""
+
+
+@dataclass(frozen=True)
+class Life:
+    """What one seed gave."""
+
+    seed: int
+    trace: str
+    """SHA-256 (hex) over everything that happened, in order."""
+    violations: tuple[Violation, ...]
+    crashes: Mapping[str, int]
+    """Crash point -> processes that died there."""
+    runs: int
+    records: int
+    processes: int
+    lines: tuple[str, ...] = ()
+    """The trace in words, when it was asked for."""
+
+
+class Disk:
+    """Where the log is while processes come and go."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._memory = MemoryLog() if storage == "memory" else None
+        self._folder = Path(tempfile.mkdtemp(prefix="playhead-life-")) if not self._memory else None
+        self._log: SqliteLog | None = None
+        self._copies = 0
+
+    def open(self) -> Log:
+        """The log for a new process."""
+        if self._folder is None:
+            assert self._memory is not None
+            return self._memory
+        self._log = SqliteLog(self._path)
+        return self._log
+
+    @property
+    def _path(self) -> Path:
+        assert self._folder is not None
+        return self._folder / str(self._copies) / "log.db"
+
+    def let_go(self, *, died: bool) -> None:
+        """The process is gone: with `died`, its files are what a SIGKILL would have left."""
+        if self._log is None or self._folder is None:
+            return
+        catch_up(self._log, self._folder / "views")
+        if died:
+            left = self._path.parent
+            self._copies += 1
+            self._path.parent.mkdir()
+            for file in left.iterdir():
+                if not file.name.endswith(("-shm", ".owner", ".new")):
+                    shutil.copyfile(file, self._path.parent / file.name)
+        self._log.close()
+        self._log = None
+
+    def anchor(self) -> Mark | None:
+        """What the anchor of the file says; None for a log in memory, or while there is none."""
+        return None if self._log is None else read_anchor(self._path)
+
+    def wrong_views(self) -> list[str]:
+        """Tables of the stored views, kept all the time, that a fresh fold contradicts."""
+        if self._log is None or self._folder is None:
+            return []
+        return differences(self._log, self._folder / "views")
+
+    def make(self) -> "Disk":
+        """Make the folder."""
+        if self._folder is not None:
+            self._path.parent.mkdir(exist_ok=True)
+        return self
+
+    def remove(self) -> None:
+        """Take everything away."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+AgentFactory: TypeAlias = Callable[[], Agent[object]]
+
+
+def live(
+    seed: int, kinds: Collection[str], mode: Mode, storage: Storage,
+    factory: AgentFactory | None = None, *, tracing: bool = False,
+    goals: Callable[[int], str] = "goal {}: a b c".format,
+) -> Life:  # fmt: skip
+    """Live one life and check everything about it."""
+    random = Random(seed)
+    ledger = Ledger(tracing=tracing)
+    mix = draw(random, kinds)
+    found = crowd(random, mix) if factory is None else [factory()]
+    cast = {agent.name: agent for one in found for agent in (*one.agents, one)}
+    disk = Disk(storage).make()
+    try:
+        with capture_logs() as said:
+            _remember(disk, random)
+            story = _Story(random, mix, ledger, disk, cast, People(random, goals))
+            story.tell(mode)
+            _listen(said, ledger)
+            log = disk.open()
+            evidence = Evidence(log, ledger, mode == "liveness", disk.anchor())
+            check_all(evidence, random)
+            for name in disk.wrong_views():
+                ledger.violated("views_are_folds", f"the table {name} is not what the log gives")
+            disk.let_go(died=False)
+    finally:
+        disk.remove()
+    return Life(
+        seed, ledger.trace.hexdigest(), tuple(ledger.broken), dict(ledger.crashes),
+        len(evidence.records), sum(map(len, evidence.records.values())), story.number,
+        tuple(ledger.lines),
+    )  # fmt: skip
+
+
+def _remember(disk: Disk, random: Random) -> None:
+    """Some worlds begin with something that people had them remember."""
+    namespace, many = random.choice(("acme", "globex")), random.choice((0, 0, 1, 4))
+    log = disk.open()
+    for n in range(many):
+        text = f"a goal: {'b c ' * (1 + n * 40)}"
+        event = MemoryStored(id=f"memory-{n}", namespace=namespace, text=text)
+        append_event(log, event, EPOCH, namespace=namespace)
+    disk.let_go(died=False)
+
+
+BUGS = frozenset({"engine.bug", "watcher.raised", "effect.raised"})
+"""What the engine says to the program's log when code of ours has raised."""
+
+
+def _listen(said: Sequence[Mapping[str, Any]], ledger: Ledger) -> None:
+    for entry in said:
+        raised = str(entry.get("exception", "")).strip().rpartition("\n")[2]
+        dead = "ProcessDied" in raised or "GeneratorExit" in raised  # its process has ended
+        if entry["event"] in BUGS and not dead:
+            ledger.violated("no_internal_error", f"{entry['event']}: {raised}")
+
+
+class _Story:
+    """The processes of a life, one after the other."""
+
+    def __init__(
+        self, random: Random, mix: Mix, ledger: Ledger, disk: Disk,
+        cast: Mapping[str, Agent[object]], people: People,
+    ) -> None:  # fmt: skip
+        self.random = random
+        self.mix = mix
+        self.ledger = ledger
+        self.disk = disk
+        self.cast = cast
+        self.people = people
+        self.number = 0
+        self.acted = False
+        self.elapsed = 0.0
+        self.models: dict[str, Model] = {"": ChanceModel(random, mix.model_odd)}
+        for agent in cast.values():
+            schemas = {tool.spec.name: tool.spec.input_schema for tool in agent.all_tools}
+            by_chance = ChanceModel(random, mix.model_odd, tools=schemas)
+            self.models[agent.name] = by_chance if isinstance(agent.model, str) else agent.model
+
+    def tell(self, mode: Mode) -> None:
+        """Live through the processes with faults, then, for liveness, one without."""
+        for _ in range(self.mix.processes):
+            self.ledger.note("process", self.number)
+            stops = self.mix.stop if self.number < self.mix.processes - 1 else 0.0
+            until = self.random.expovariate(0.2) if self.random.random() < stops else None
+            if self._process(self.mix, until) and self.random.random() < 0.8:
+                break
+        if mode == "liveness":
+            self.ledger.note("calm")
+            self._process(replace(CALM, model_odd=0.0), None)
+
+    def _process(self, mix: Mix, until: float | None) -> bool:
+        """One process; whether it left nothing to do."""
+        self.people.meanwhile(mix)
+        process = Process(
+            self.number, self.disk.open(), self.cast, self.models, self.random, mix, self.ledger,
+            self.elapsed, until,
+        )  # fmt: skip
+        self.number += 1
+        asyncio.set_event_loop(process.loop)
+
+        def begin() -> None:
+            self.people.inbox.serve(process)
+            process.take_up()
+            self.people.plan(process)
+
+        end = process.run(begin)
+        if mix is CALM or mix.crash == 0.0:
+            end = self._answer(process, end)
+        self.ledger.note("process ends", process.number, end)
+        check_process(process, end)
+        done = end == "idle" and self.people.at_rest(process)
+        process.bury()
+        asyncio.set_event_loop(None)
+        self.elapsed = process.elapsed + self.random.random() * 5
+        self.disk.let_go(died=end == "died")
+        return done
+
+    def _answer(self, process: Process, end: str) -> str:
+        for _ in range(ROUNDS):
+            if end != "idle":
+                break
+            self.acted = False
+            end = process.run(lambda: self._calm_down(process))
+            if not self.acted:
+                break
+        return end
+
+    def _calm_down(self, process: Process) -> None:
+        self.acted = self.people.calm_down(process)

@@ -1,0 +1,1 @@
+"""How does one simulated process live on a virtual clock?"""

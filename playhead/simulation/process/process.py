@@ -1,0 +1,280 @@
+"""One simulated process: the real engine and roles on a virtual loop, until it dies or is stopped.
+
+Nothing of it outlives its end but what it wrote to the log and did to the world.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from random import Random
+from typing import TYPE_CHECKING
+
+from playhead.actors.engine.child_runs import Children
+from playhead.actors.engine.engine import Engine
+from playhead.actors.engine.recovery import take_up
+from playhead.actors.engine.turn import Opening
+from playhead.actors.performing.services import Rule, World
+from playhead.actors.roles.executor import Executor
+from playhead.actors.roles.memory import Memory
+from playhead.actors.roles.planner import Planner
+from playhead.actors.roles.tool import Tool as ToolRole
+from playhead.assembly.full_results import whole_result
+from playhead.definition.agent import Agent
+from playhead.events.errors import PlayheadError
+from playhead.events.event import Event
+from playhead.events.log.contract import Log
+from playhead.events.model_api import Model
+from playhead.events.record import Record
+from playhead.memory.run_memory import RunMemory
+from playhead.memory.search import Recollection
+from playhead.projections.state.run_state import RunState
+from playhead.service.run_index import RunIndex
+from playhead.simulation.faults.ground_truth import Ledger
+from playhead.simulation.faults.log import FaultyLog
+from playhead.simulation.faults.memory import FaultyMemory
+from playhead.simulation.faults.mix import Mix, draw_plan
+from playhead.simulation.faults.role import FaultyRole
+from playhead.simulation.faults.tools_and_models import FaultyModel, FaultyTools
+from playhead.simulation.process.scheduler import SeededDispatcher
+from playhead.simulation.process.virtual_loop import SEAL, VirtualLoop
+from playhead.tools.execution.workers import Inline
+from playhead.tools.tool import AnyTool
+
+if TYPE_CHECKING:
+    from playhead.actors.roles.role import Role, RoleName
+
+EPOCH = 1_700_000_000_000_000
+"""The simulated world begins at this time, in microseconds since the Unix epoch."""
+
+MOST = 30_000
+"""Places reached by one process; more is a spin."""
+
+
+class ProcessDied(BaseException):
+    """The process is no more: no code of it may go on."""
+
+
+class Process:
+    """One incarnation. `run` serves it to its end."""
+
+    def __init__(
+        self,
+        number: int,
+        log: Log,
+        agents: Mapping[str, Agent[object]],
+        models: Mapping[str, Model],
+        random: Random,
+        mix: Mix,
+        ledger: Ledger,
+        start: float,
+        until: float | None = None,
+    ) -> None:
+        """Args as they are called.
+
+        `models`: agent -> its model; "" -> whoever answers at named endpoints. `until`: when it is
+        to be shut down, in its own seconds.
+        """
+        self._until = until
+        self.number = number
+        self.agents = agents
+        self.random = random
+        self.mix = mix
+        self.ledger = ledger
+        self.alive = True
+        self.phase = "recovery"
+        self.skew = 0
+        """Microseconds by which the wall clock is wrong."""
+        self.loop = VirtualLoop()
+        self._start = start
+        self._models = models
+        self._reached = 0
+        self._said = 0
+        self._recovering: set[tuple[str, int]] = set()
+        self._plan = draw_plan(random, mix, first=number == 0, stops=until is not None)
+        self._errors: list[str] = []
+        self.loop.set_exception_handler(self._unhandled)
+        self.log = FaultyLog(log, self, self.loop, random, mix, ledger)
+        self.memories = Recollection(log)
+        self._faulty = FaultyTools(self, number, random, mix, ledger)
+        self._tools = self._draw_tools()
+        self.dispatcher = SeededDispatcher(self.loop, random, lambda: self.engine.loaded)
+        self.engine = self._make_engine()
+        self.index = RunIndex(self.log)
+        self.engine.watchers += [self._watch_recovery, self.index.committed]
+
+    def _draw_tools(self) -> dict[str, dict[str, AnyTool]]:
+        faulty = self._faulty
+        tools: dict[str, dict[str, AnyTool]] = {}
+        for agent in self.agents.values():
+            tools[agent.name] = {
+                tool.spec.name: faulty.wrap(tool)
+                for tool in agent.all_tools
+                if self.number == 0 or self.random.random() >= self.mix.deploy
+            }
+        return tools
+
+    def _make_engine(self) -> Engine:
+        found = RunMemory(self.log, self.memories)
+        memory = FaultyMemory(found, self, self.random, self.mix)
+        world = World(
+            self._model, self._tool, Inline(), self.loop.time, _unheard,
+            in_flight=self.random.choice((1, 2, 64)), rule=self._rule, endpoint=self._endpoint,
+            results=partial(whole_result, self.log), recollect=memory,
+        )  # fmt: skip
+        cast: dict[RoleName, Role] = {
+            "planner": Planner(world),
+            "executor": Executor(world),
+            "tool": ToolRole(world),
+            "memory": Memory(world),
+        }
+        error = self.mix.role_error
+        cast = {name: FaultyRole(role, self, self.random, error) for name, role in cast.items()}
+        keep = self.random.choice((0, 1, 64))
+        engine = Engine(
+            self.log, cast, self.loop, self.now, dispatch=self.dispatcher, keep_idle=keep
+        )
+        world.children = Children(engine, self.agents.__contains__)
+        return engine
+
+    def _model(self, agent: str) -> Model:
+        return self._watched(self._models[agent])
+
+    def _endpoint(self, name: str) -> Model:
+        return self._watched(self._models[""])
+
+    def _watched(self, model: Model) -> Model:
+        return FaultyModel(model, self, self.number, self.random, self.mix, self.ledger)
+
+    def _tool(self, agent: str, tool: str) -> AnyTool | None:
+        return self._tools[agent].get(tool)
+
+    def _rule(self, agent: str, rule: Rule) -> Callable[..., object] | None:
+        known = self.agents[agent]
+        functions = {
+            "router": known.router,
+            "output": known.check_output,
+            "strategy": known.strategy if callable(known.strategy) else None,
+            "function": known.function,
+        }
+        function = functions[rule]
+        return None if function is None else self._faulty.rule(rule, function)
+
+    def now(self) -> int:
+        """The wall clock, in microseconds since the epoch."""
+        return EPOCH + int((self._start + self.loop.time()) * 1_000_000) + self.skew
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the world began, by the true clock."""
+        return self._start + self.loop.time()
+
+    def reach(self, place: str, kind: str) -> None:
+        """A place where the process may die. Raises ProcessDied, also when it is dead already."""
+        if not self.alive:
+            raise ProcessDied
+        self._reached += 1
+        if self._reached > MOST:
+            self.ledger.violated("no_spin", f"process {self.number} reached {MOST} places")
+            self._die("spin")
+        for point in (
+            (f"{self.phase}:{place}", f"{self.phase}:{place}:{kind}") if self._plan else ()
+        ):
+            left = self._plan.get(point, 0)
+            if left == 1:
+                self._die(f"{self.phase}:{place}:{kind}")
+            self._plan[point] = left - 1
+
+    def _die(self, point: str) -> None:
+        self.alive = False
+        self.ledger.crashes[point] += 1
+        self.ledger.note("process dies", self.number, point)
+        self.loop.stop()
+        raise ProcessDied
+
+    def take_up(self) -> None:
+        """Take up the open runs, as a Runtime does when it is given its agents."""
+        for agent in self.agents:
+            for run in self.index.open_runs(agent):
+                state = self.engine.state(run)
+                self._recovering |= {(run, seq) for seq in state.open}
+                take_up(self.engine, run)
+        if not self._recovering:
+            self.phase = "running"
+
+    def _watch_recovery(self, _: RunState, records: Sequence[Record]) -> None:
+        if self.phase == "recovery":
+            for record in records:
+                self._recovering.discard((record.run, record.cause))
+            if not self._recovering:
+                self.phase = "running"
+
+    def run(self, begin: Callable[[], None]) -> str:
+        """Serve until nothing is left to do (idle), it died, or it was shut down (stopped)."""
+        self.loop.call_soon(begin)
+        if self._until is not None:
+            self.loop.call_later(self._until, lambda: self.loop.create_task(self._shut_down()))
+        try:
+            with SEAL.closed() as reached:
+                self.loop.run_until_idle()
+            for event in reached:
+                self.ledger.violated("sealed", f"the agent reached for the real world: {event}")
+        except SystemExit as error:
+            self.ledger.violated("no unhandled error", f"the process was ended by {error!r}")
+        return "idle" if self.loop.idle else "stopped" if self.alive else "died"
+
+    async def _shut_down(self) -> None:
+        self.phase = "shutdown"
+        self.ledger.note("shut down", self.number)
+        self.engine.draining = True
+        await self.engine.quiet()
+        await self.engine.effects.settle(self.random.choice((0.0, 5.0, 5.0)))
+        await self.engine.quiet()
+        self.engine.stop()
+        self.loop.stop()
+
+    def tell(
+        self, run: str, event: Event, told: Callable[[Exception | None], None] | None = None,
+        *, command: str | None = None,
+    ) -> None:  # fmt: skip
+        """Something that somebody outside says to a run; what does not apply is refused."""
+        self._said += 1
+        command = command or f"said-{self.number}-{self._said}"
+
+        def hear(error: Exception | None) -> None:
+            if error is None:
+                self._heard(command)
+            if told is not None:
+                told(error)
+
+        opening = Opening(event, "user", "outside", command=command, told=hear)
+        try:
+            self.engine.arrive(run, opening)
+        except PlayheadError as error:
+            hear(error)
+
+    def _heard(self, command: str) -> None:
+        self.ledger.told.add(command)
+        if not self.log.has_command(command):
+            self.ledger.violated("acknowledged_means_present", f"{command} is not in the log")
+
+    def _unhandled(self, _: object, context: dict[str, object]) -> None:
+        error = context.get("exception")
+        if isinstance(error, ProcessDied) or not self.alive:
+            return
+        self.ledger.violated("no unhandled error", f"{context.get('message')}: {error!r}")
+
+    def bury(self) -> None:
+        """End its coroutines where they stand, so that no garbage collector decides when."""
+        self.alive = False
+        for task in asyncio.all_tasks(self.loop):
+            task._log_destroy_pending = False  # type: ignore[attr-defined]
+            try:
+                task.get_coro().close()
+            except (ProcessDied, RuntimeError):
+                continue
+        self.memories.close()
+        self.loop.close()
+
+
+def _unheard(run: str, request: int, text: str) -> None:
+    """Nobody listens to the text as it streams in."""

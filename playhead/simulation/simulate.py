@@ -1,0 +1,142 @@
+"""`simulate`: many lives of an agent, each from its seed, each checked against every invariant."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from typing import cast
+
+from playhead.definition.agent import Agent, Out
+from playhead.events.errors import PlayheadError, UsageError
+from playhead.simulation.faults.mix import KINDS, SCARCELY
+from playhead.simulation.life import Life, Mode, Storage, live
+
+TRACE_LINES = 60
+
+
+class SimulationFailed(PlayheadError):
+    """A seed broke a promise; the message names it and how to repeat it."""
+
+
+@dataclass
+class Report:
+    """What a simulation found."""
+
+    seeds: int = 0
+    runs: int = 0
+    records: int = 0
+    processes: int = 0
+    seconds: float = 0.0
+    crashes: Counter[str] = field(default_factory=Counter[str])
+    """Crash point -> processes that died there."""
+    failed: list[tuple[Life, str]] = field(default_factory=list[tuple[Life, str]])
+    """The lives that broke a promise, each with the command that repeats it."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether every promise was kept in every life."""
+        return not self.failed
+
+    def add(self, life: Life) -> None:
+        """Count one life."""
+        self.seeds += 1
+        self.runs += life.runs
+        self.records += life.records
+        self.processes += life.processes
+        self.crashes.update(life.crashes)
+
+    def __str__(self) -> str:
+        died = sum(self.crashes.values())
+        text = (
+            f"{self.seeds} seeds, {self.runs} runs, {self.records} records, {self.processes} "
+            f"processes ({died} died), {len(self.failed)} seeds broke a promise"
+        )
+        return "\n".join([text, *(self.told(life, again) for life, again in self.failed)])
+
+    def told(self, life: Life, again: str) -> str:
+        """One failing life in words: how to repeat it, what was broken, its last steps."""
+        broken = [f"  {violation.invariant}: {violation.what}" for violation in life.violations[:5]]
+        lines = list(_shortened(life.lines))
+        return "\n".join([f"seed {life.seed}; to repeat it: {again}", *broken, *lines])
+
+    def check(self) -> "Report":
+        """Itself. Raises SimulationFailed when a promise was broken."""
+        if not self.ok:
+            raise SimulationFailed(str(self))
+        return self
+
+
+def simulate(
+    agent: Agent[Out] | Callable[[], Agent[Out]] | None = None,
+    seeds: int = 1000,
+    *,
+    first: int = 0,
+    log: Storage = "memory",
+    faults: Collection[str] = KINDS,
+    mode: Mode = "safety",
+    most: int = 5,
+    trace: bool = False,
+) -> Report:
+    """Run an agent through `seeds` lives full of faults, and check every promise after each.
+
+    Its tools and its scripted model run for real, on a virtual clock; sockets, threads and
+    processes are errors. A `model` that is only a name is replaced by one that acts by chance.
+
+    Args:
+        agent: what to simulate; a function that makes a fresh one for each seed if it keeps
+            anything between runs; None for a crowd of agents that use everything.
+        seeds: how many lives.
+        first: the first seed.
+        log: "memory", or "sqlite" for real files.
+        faults: which kinds: crash, model, tool, log, clock, people, deploy, role.
+        mode: "safety" ends anywhere; "liveness" lets the faults stop, and then all must end.
+        most: failing seeds after which it stops looking for more.
+        trace: keep each life's trace.
+
+    Raises UsageError. What it finds is in the report: `simulate(agent).check()` raises for it.
+    """
+    strange = set(faults) - {*KINDS, SCARCELY}
+    if strange:
+        msg = f"no faults {sorted(strange)}: choose from {', '.join(KINDS)}"
+        raise UsageError(msg)
+    factory = _factory(agent)
+    report, began = Report(), time.monotonic()
+    for seed in range(first, first + seeds):
+        life = live(seed, faults, mode, log, factory, tracing=trace)
+        report.add(life)
+        if life.violations:
+            if not trace:
+                life = live(seed, faults, mode, log, factory, tracing=True)
+            report.failed.append((life, _again(agent, seed, log, mode, faults)))
+            if len(report.failed) >= most:
+                break
+    report.seconds = time.monotonic() - began
+    return report
+
+
+def _factory(
+    agent: Agent[Out] | Callable[[], Agent[Out]] | None,
+) -> Callable[[], Agent[object]] | None:
+    if agent is None:
+        return None
+    if isinstance(agent, Agent):
+        same = cast("Agent[object]", agent)
+        return lambda: same
+    return agent
+
+
+def _again(agent: object, seed: int, log: Storage, mode: Mode, faults: Collection[str]) -> str:
+    if agent is None:
+        only = "" if set(faults) == set(KINDS) else f" --faults {','.join(sorted(faults))}"
+        return (
+            f"python -m playhead.testing --first {seed} --seeds 1 --log {log} --mode {mode}{only}"
+        )
+    only = "" if set(faults) == set(KINDS) else f", faults={sorted(faults)}"
+    return f"simulate(agent, 1, first={seed}, log={log!r}, mode={mode!r}{only})"
+
+
+def _shortened(lines: Iterable[str]) -> Iterable[str]:
+    every = list(lines)
+    if len(every) > TRACE_LINES:
+        yield f"    ... {len(every) - TRACE_LINES} lines before"
+    yield from (f"    {line}" for line in every[-TRACE_LINES:])

@@ -1,0 +1,1 @@
+"""What leaves the process? Spans, metrics, alerts and the call log."""

@@ -1,0 +1,108 @@
+"""Alerts as they begin and end: after each run, over the last runs of its agent.
+
+    Runtime(..., alerts=Alerts(tell=send_mail))
+
+Rules are data (`AlertRule`). A line goes to the program's log when an alert begins and when it is
+over, and `tell` gets the same, on a thread of its own so that it may take its time.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from playhead.events.log.contract import Reader
+from playhead.events.logger import ProgramLogger
+from playhead.events.record import Record
+from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule
+from playhead.projections.metrics.indicators import BASELINE, Figure, figures
+from playhead.projections.metrics.measure import Measure
+from playhead.telemetry.live_metrics import read_measures
+
+program_log = ProgramLogger("playhead.telemetry.alerts")
+
+NEWEST = frozenset({"cost_ratio"})
+"""Figures that the run that has just ended is judged by alone."""
+
+
+class Alert(NamedTuple):
+    """A figure that has begun or ceased to be an alert."""
+
+    agent: str
+    figure: Figure
+    run: str
+    """The run at whose end it was seen."""
+    firing: bool
+    """False: it is over."""
+
+
+@dataclass(frozen=True)
+class Alerts:
+    """What is watched, over how many runs, and who is told."""
+
+    tell: Callable[[Alert], None] | None = None
+    rules: Sequence[AlertRule] = ALERT_RULES
+    window: int = 100
+    """The last runs of the agent that have ended."""
+
+
+class AlertDesk:
+    """Judges each run that has ended. A listener of LiveMeasures; `close` it."""
+
+    def __init__(self, alerts: Alerts, log: Reader) -> None:
+        self._alerts = alerts
+        self._ended: dict[str, deque[Measure]] = {}
+        self._firing: set[tuple[str, str]] = set()
+        self._told = ThreadPoolExecutor(1, "playhead-alerts")
+        for measure in read_measures(log).runs:
+            if measure.ended:
+                self._of(measure.agent).append(measure)
+
+    def record(self, measure: Measure, record: Record) -> None:
+        """Single records change no alert."""
+
+    def folded(self, measure: Measure) -> None:
+        """Nor do single turns."""
+
+    def ended(self, measure: Measure) -> None:
+        """Judge the agent's last runs."""
+        known = self._of(measure.agent)
+        known.append(measure)
+        window = list(known)[-self._alerts.window :]
+        judged = {f.name: f for f in figures(window, (), self._alerts.rules, measure.agent)}
+        before = list(known)[:-1]
+        alone = figures([measure], before, self._alerts.rules, measure.agent)
+        judged |= {f.name: f for f in alone if f.name in NEWEST}
+        for figure in judged.values():
+            self._judge(measure, figure)
+
+    def _judge(self, measure: Measure, figure: Figure) -> None:
+        key = (measure.agent, figure.name)
+        if figure.firing == (key in self._firing) or figure.level == "unknown":
+            return
+        (self._firing.add if figure.firing else self._firing.discard)(key)
+        alert = Alert(measure.agent, figure, measure.run, figure.firing)
+        say = program_log.warning if alert.firing else program_log.info
+        say(
+            "alert.firing" if alert.firing else "alert.over",
+            agent=alert.agent, run=alert.run, figure=figure.name, value=figure.value,
+            target=figure.target, alarm=figure.alarm, samples=figure.samples,
+        )  # fmt: skip
+        if self._alerts.tell is not None:
+            self._told.submit(self._tell, alert)
+
+    def _tell(self, alert: Alert) -> None:
+        assert self._alerts.tell is not None
+        try:
+            self._alerts.tell(alert)
+        except Exception:
+            program_log.exception("alert.untold", figure=alert.figure.name)
+
+    def _of(self, agent: str) -> deque[Measure]:
+        most = max(self._alerts.window, BASELINE + 1)
+        return self._ended.setdefault(agent, deque(maxlen=most))
+
+    def close(self) -> None:
+        """Wait until everything was told."""
+        self._told.shutdown()

@@ -1,0 +1,191 @@
+"""The ledger: what each attempt of a model call used, and what it cost or would have cost.
+
+Folded from records alone. A model without a known price gives cost None, which no sum hides; an
+attempt that was cut off counts for all that was set aside for it, and says so.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple, TypeAlias
+
+from playhead.events.kinds.forks import RunForked
+from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed, ModelRequested
+from playhead.events.kinds.runs import RunStarted
+from playhead.events.record import Record
+from playhead.events.spec.agent import AgentSpec, Usage
+from playhead.events.spec.prices import Price
+from playhead.projections.cost.pricing import at_most, cost_of, uncached
+from playhead.projections.cost.targets import longest
+
+By: TypeAlias = Literal["run", "session", "agent", "step", "task", "model", "day"]
+
+
+class Line(NamedTuple):
+    """One attempt."""
+
+    run: str
+    seq: int
+    """Of its ModelRequested."""
+    at: int
+    """Microseconds since the epoch: when it was asked."""
+    session: str | None
+    agent: str
+    step: str
+    task: str
+    model: str
+    usage: Usage
+    cost: int | None
+    """Picodollars; None where the model's price is not known."""
+    price: Price | None
+    estimated: bool = False
+    """It broke off: the usage, or the cost, is the most that it can have been."""
+    uncached: int | None = None
+    """What it would have cost without a prompt cache, in picodollars."""
+
+    def key(self, by: By) -> str:
+        """The group that it belongs to."""
+        if by == "day":
+            return datetime.fromtimestamp(self.at / 1_000_000, UTC).date().isoformat()
+        if by == "session":
+            return self.session or self.run
+        if by == "step":
+            return f"{self.run} {self.step}"
+        return str(getattr(self, by))
+
+
+class Bill(NamedTuple):
+    """The sum of some lines."""
+
+    name: str
+    calls: int
+    usage: Usage
+    cost: int
+    """Picodollars of the calls whose price is known."""
+    unpriced: int
+    """Calls whose price is not known: they are in no sum of money."""
+    estimated: int
+    uncached: int
+
+    @property
+    def cached_share(self) -> float:
+        """The share of the input that was read from the cache, from 0 to 1."""
+        return self.usage.cache_read_input_tokens / max(1, self.usage.input_total)
+
+
+class Ledger:
+    """One run's lines; `fold` takes in its next record and gives the line that it completes."""
+
+    def __init__(self) -> None:
+        self._started: RunStarted | None = None
+        self._open: dict[int, tuple[int, ModelRequested]] = {}
+
+    @property
+    def prices(self) -> Mapping[str, Price]:
+        """The prices that the run recorded: of every model that it might have asked."""
+        return {} if self._started is None else self._started.agent.prices
+
+    def fold(self, record: Record) -> Line | None:
+        """The line of the attempt that ends with this record, if one does."""
+        event = record.event
+        if isinstance(event, RunStarted):
+            self._started = event
+        elif isinstance(event, RunForked) and event.agent is not None and self._started is not None:
+            self._started = self._started.model_copy(update={"agent": event.agent})
+        elif isinstance(event, ModelRequested):
+            self._open[record.seq] = (record.at, event)
+        elif isinstance(event, ModelAnswered | ModelFailed) and record.cause in self._open:
+            at, asked = self._open.pop(record.cause)
+            if record.actor == "runtime":
+                return None  # answered from the records of a fork's parent
+            return self._line(record.run, record.cause, at, asked, event)
+        return None
+
+    def _line(
+        self, run: str, seq: int, at: int, asked: ModelRequested, end: ModelAnswered | ModelFailed
+    ) -> Line:
+        assert self._started is not None
+        agent = self._started.agent
+        price = agent.prices.get(asked.model)
+        usage, estimated = _used(agent, asked, end)
+        cost = None if price is None or usage is None else cost_of(price, usage)
+        if usage is None and price is not None:
+            cost = asked.reserved_cost
+        return Line(
+            run, seq, at, self._started.session, agent.name, asked.step, asked.task, asked.model,
+            usage or Usage(), cost, price, estimated,
+            cost if usage is None or price is None else cost_of(price, uncached(usage)),
+        )  # fmt: skip
+
+
+def _used(
+    agent: AgentSpec, asked: ModelRequested, end: ModelAnswered | ModelFailed
+) -> tuple[Usage | None, bool]:
+    """What an attempt used, and whether that is only the most that it can have been."""
+    if isinstance(end, ModelAnswered):
+        return end.usage, False
+    return at_most(end, longest(agent, asked)), not end.unbilled
+
+
+def ledger(records: Iterable[Record]) -> Iterator[Line]:
+    """The lines of some runs' records, in their order."""
+    ledgers: dict[str, Ledger] = {}
+    for record in records:
+        line = ledgers.setdefault(record.run, Ledger()).fold(record)
+        if line is not None:
+            yield line
+
+
+def bill(name: str, lines: Iterable[Line]) -> Bill:
+    """The sum."""
+    usage = dict.fromkeys(Usage.model_fields, 0)
+    calls = cost = unpriced = estimated = uncached = 0
+    for line in lines:
+        calls += 1
+        for field in usage:
+            usage[field] += getattr(line.usage, field)
+        cost += line.cost or 0
+        uncached += line.uncached or 0
+        unpriced += line.cost is None
+        estimated += line.estimated
+    return Bill(name, calls, Usage(**usage), cost, unpriced, estimated, uncached)
+
+
+def grouped(lines: Iterable[Line], by: By) -> list[Bill]:
+    """A bill for each group, the dearest first."""
+    groups: dict[str, list[Line]] = {}
+    for line in lines:
+        groups.setdefault(line.key(by), []).append(line)
+    bills = [bill(name, group) for name, group in groups.items()]
+    if by == "day":
+        return sorted(bills, key=lambda b: b.name)
+    return sorted(bills, key=lambda b: (-b.cost, b.name))
+
+
+def repriced(
+    lines: Iterable[Line],
+    prices: Callable[[str], Price | None],
+    routing: Mapping[str, str] | None = None,
+    *,
+    cached: bool = True,
+) -> Iterator[Line]:
+    """What the same tokens would cost otherwise.
+
+    Args:
+        lines: what was used.
+        prices: of a model; None where there is none.
+        routing: type of task ("*": any other) -> the model that is asked instead.
+        cached: whether the prompt cache is used as it was, or not at all.
+
+    Another model would have counted and said other tokens: this is arithmetic, no forecast.
+    """
+    for line in lines:
+        others = routing or {}
+        model = others.get(line.task, others.get("*", line.model))
+        price = prices(model)
+        usage = line.usage if cached else uncached(line.usage)
+        lost = line.estimated and line.usage.total == 0  # only its reservation is known
+        yield line._replace(
+            model=model, usage=usage, price=price,
+            cost=line.cost if lost else None if price is None else cost_of(price, usage),
+            uncached=None if price is None else cost_of(price, uncached(usage)),
+        )  # fmt: skip

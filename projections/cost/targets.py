@@ -1,0 +1,100 @@
+"""Who is asked: the routing table read, pure, so that deciding, folding and pricing agree."""
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+from playhead.events.kinds.model_calls import ModelRequested
+from playhead.events.spec.agent import AgentSpec
+from playhead.events.spec.routing import Route, Target
+
+FALLS_BACK = frozenset({
+    "overloaded", "server_error", "timeout", "connection", "unreachable", "circuit_open",
+    "rate_limit", "refusal", "truncated", "malformed_reply",
+})  # fmt: skip
+"""Failures after which another model or endpoint may do better."""
+
+
+def route_of(agent: AgentSpec, task: str) -> Route:
+    """The route for a type of task; unknown types go to the agent's own model."""
+    found = agent.routing.get(task)
+    if found is not None:
+        return found
+    own = _own_route(agent.model.model)
+    return Route(ladder=own.ladder, fallback=agent.fallback) if agent.fallback else own
+
+
+@lru_cache
+def _own_route(model: str) -> Route:
+    return Route(ladder=(Target(model=model),))
+
+
+def ring(agent: AgentSpec, task: str, rejected: int) -> tuple[Target, ...]:
+    """Who is asked in turn: the rung that so many rejected answers lead to, then the fallbacks."""
+    route = route_of(agent, task)
+    rung = route.ladder[min(rejected, len(route.ladder) - 1)]
+    return (rung, *(target for target in route.fallback if target != rung))
+
+
+def target_of(agent: AgentSpec, asked: ModelRequested) -> Target:
+    """The target that a recorded request names."""
+    found = _alike(agent, asked.task, asked.model, asked.endpoint)
+    if not found:
+        return Target(model=asked.model, endpoint=asked.endpoint)
+    return found[min(asked.variant, len(found) - 1)]
+
+
+def variant(agent: AgentSpec, task: str, target: Target) -> int:
+    """How a recorded request says which of the targets of one model and endpoint it means."""
+    return _alike(agent, task, target.model, target.endpoint).index(target)
+
+
+def _alike(agent: AgentSpec, task: str, model: str, endpoint: str) -> list[Target]:
+    route, cheaper = route_of(agent, task), agent.budget.cheaper
+    named = [*route.ladder, *route.fallback, *(() if cheaper is None else (cheaper,))]
+    return [each for each in named if each.model == model and each.endpoint == endpoint]
+
+
+def all_targets(agent: AgentSpec) -> Iterator[Target]:
+    """Everyone that a run of the agent may ask."""
+    yield Target(model=agent.model.model)
+    yield from agent.fallback
+    for route in agent.routing.values():
+        yield from route.ladder
+        yield from route.fallback
+    if agent.budget.cheaper is not None:
+        yield agent.budget.cheaper
+
+
+def unpriced(agent: AgentSpec) -> list[str]:
+    """Models that may be asked, by the agents among its tools too, and have no known price."""
+    unknown = {t.model for t in all_targets(agent)} - agent.prices.keys()
+    for child in children(agent):
+        unknown.update(unpriced(child))
+    return sorted(unknown)
+
+
+def unbounded(agent: AgentSpec) -> bool:
+    """Whether it, or an agent among its tools, has tools of the API's own: nothing bounds those."""
+    return bool(agent.model.server_tools) or any(map(unbounded, children(agent)))
+
+
+def children(agent: AgentSpec) -> list[AgentSpec]:
+    """The agents among its tools."""
+    return [tool.agent for tool in agent.tools if tool.agent is not None]
+
+
+def max_tokens(agent: AgentSpec, target: Target) -> int:
+    """The longest reply of a target."""
+    return target.max_tokens or agent.model.max_tokens
+
+
+def longest(agent: AgentSpec, asked: ModelRequested) -> int:
+    """Tokens of the longest reply to a recorded request."""
+    if asked.purpose == "summary":
+        return agent.memory.summary_tokens
+    return max_tokens(agent, target_of(agent, asked))
+
+
+def models(targets: Iterable[Target]) -> list[str]:
+    """Their models, each once, in order."""
+    return list(dict.fromkeys(target.model for target in targets))

@@ -1,0 +1,1 @@
+"""What happened in a run, why, and how does it differ from another?"""

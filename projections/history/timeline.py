@@ -1,0 +1,195 @@
+"""The timeline: a run told in the words of ReAct, one entry for each thing worth showing.
+
+Goal, Thought, Action, Observation, Answer; and what went otherwise: refusals, failures, limits,
+pauses. Which record says it, who brought it, why (its cause), how long it took, what it cost.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal, NamedTuple, TypeAlias
+
+from pydantic_core import to_json
+
+from playhead.events.event import Event
+from playhead.events.kinds import (
+    approvals,
+    child_runs,
+    memory,
+    model_calls,
+    plans,
+    steps,
+    tool_calls,
+)
+from playhead.events.record import Record
+from playhead.events.spec.agent import Usage, text_of
+from playhead.projections.prompt.tool_result import content_text, result_text
+
+Heading: TypeAlias = Literal[
+    "Goal", "Message", "Strategy", "Thought", "Action", "Observation", "Answer", "Failed",
+    "Refused", "Unknown", "Retry", "Approval", "Loop", "Limit", "Stop", "Paused", "Resumed", "Note",
+    "Plan", "Step", "Done", "Child",
+]  # fmt: skip
+
+TROUBLE: frozenset[Heading] = frozenset({"Failed", "Refused", "Unknown", "Limit", "Stop", "Paused"})
+"""Headings of what went wrong or was stopped."""
+
+
+class Entry(NamedTuple):
+    """One line of the timeline."""
+
+    seq: int
+    at: int
+    """Microseconds since the epoch."""
+    actor: str
+    heading: Heading
+    text: str
+    cause: int | None
+    duration_ms: float | None = None
+    usage: Usage | None = None
+
+
+def timeline(records: Iterable[Record]) -> Iterator[Entry]:
+    """The run's entries, in the order of its records."""
+    for record in records:
+        for heading, text in _told(record.event):
+            yield Entry(
+                record.seq, record.at, record.actor, heading, text, record.cause,
+                getattr(record.event, "duration_ms", None), getattr(record.event, "usage", None),
+            )  # fmt: skip
+
+
+Told: TypeAlias = list[tuple[Heading, str]]
+
+WORDS: Mapping[str, tuple[Heading, str]] = {
+    "run_started": ("Goal", "{e.goal}"),
+    "message_received": ("Message", "{e.text}"),
+    "strategy_chosen": ("Strategy", "{e.strategy}: {e.reason}"),
+    "model_failed": ("Failed", "model call: {e.error}: {e.message}"),
+    "output_rejected": ("Refused", "answer: {e.error}"),
+    "child_started": ("Child", "run {e.run}"),
+    "tool_failed": ("Failed", "tool: {e.error}: {e.message}"),
+    "tool_refused": ("Refused", "{e.reason}: {e.message}"),
+    "tool_outcome_unknown": ("Unknown", "cut off ({e.reason}): it may have taken effect"),
+    "tool_pinned": ("Note", "{e.tool} of {e.server} is {e.definition}"),
+    "tool_resolved": ("Note", "call {e.call} did take effect: {e.succeeded}. {e.note}"),
+    "approval_requested": ("Approval", "{e.about} {e.call} waits for a person"),
+    "loop_detected": ("Loop", "{e.action}: {e.message}"),
+    "limit_reached": ("Limit", "{e.limit} is {e.maximum:g}, wanted {e.wanted:g}"),
+    "fact_learned": ("Note", "learned: {e.entity}: {e.field} = {e.value} (records {e.sources})"),
+    "fact_retracted": ("Note", "record {e.seq} of {e.run} was taken back. {e.reason}"),
+    "learnings_promoted": ("Note", "what {e.run} has learned was promoted. {e.reason}"),
+    "memory_stored": ("Note", "remembered in {e.namespace}: {e.text}"),
+    "memory_forgotten": ("Note", "memory {e.id} was forgotten. {e.reason}"),
+    "context_filled": ("Note", "about {e.tokens} tokens wait to be sent, over {e.threshold}"),
+    "budget_neared": ("Limit", "the cost nears the cap of ${e.maximum:g}"),
+    "time_reached": ("Limit", "{e.due}: its time has come"),
+    "cancel_requested": ("Stop", "cancel requested. {e.reason}"),
+    "run_forked": ("Note", "forked from run {e.parent} at its record {e.at}"),
+    "run_paused": ("Paused", "{e.reason}"),
+    "run_resumed": ("Resumed", "{e.reason}"),
+    "run_finished": ("Answer", "{e.answer}"),
+    "run_failed": ("Failed", "run: {e.reason}: {e.message}"),
+    "run_cancelled": ("Stop", "cancelled. {e.reason}"),
+}
+"""Kinds that are told in one fixed way, `e` being the event."""
+
+
+def _told(event: Event) -> Told:
+    match event:
+        case model_calls.ModelAnswered():
+            return _thoughts(event)
+        case model_calls.ModelRequested(attempt=attempt) if attempt > 1:
+            return [("Retry", f"attempt {attempt} of the model call")]
+        case tool_calls.ToolStarted(attempt=attempt) if attempt > 1:
+            return [("Retry", f"attempt {attempt} of the tool call")]
+        case steps.StepStarted() | steps.StepFinished() | steps.StepFailed():
+            return _step(event)
+        case memory.ContextCompressed():
+            return [("Note", _compressed(event))]
+        case memory.MemoryRecalled():
+            return _recalled(event)
+        case _ if event.kind in WORDS:
+            heading, words = WORDS[event.kind]
+            return [(heading, words.format(e=event).strip())]
+        case _:
+            return _done(event)
+
+
+def _done(event: Event) -> Told:
+    """What was done, by tools, by people, by the planner."""
+    match event:
+        case tool_calls.ToolRequested(tool=tool, arguments=arguments):
+            return [("Action", f"{tool}({call_text(arguments)})")]
+        case tool_calls.ToolSucceeded(result=result, content=content):
+            text = content_text(content) if content else result_text(result)
+            return [("Observation", text)]
+        case child_runs.ChildFinished(status=status, answer=answer, message=message):
+            went_well = status == "finished"
+            return [("Observation", answer) if went_well else ("Failed", f"{status}: {message}")]
+        case approvals.ApprovalDecided(call=call, approved=approved, reason=reason):
+            verdict = "approved" if approved else "denied"
+            said: Told = [("Approval", f"{call} {verdict}{': ' + reason if reason else ''}")]
+            return said if event.plan is None else [*said, ("Plan", plan_text(event.plan))]
+        case plans.PlanProposed(steps=proposed):
+            return [("Plan", plan_text(proposed))]
+        case plans.PlanRevised(steps=proposed, reason=reason):
+            return [("Plan", f"revised ({reason})\n{plan_text(proposed)}")]
+        case _:
+            return []
+
+
+def _step(event: steps.StepStarted | steps.StepFinished | steps.StepFailed) -> Told:
+    """Steps of a plan; without one, the run itself says all."""
+    match event:
+        case steps.StepFailed(step="main", reason=reason, message=message):
+            return [("Failed", f"step: {reason}: {message}")]
+        case steps.StepFailed(step=step, reason=reason, message=message):
+            return [("Failed", f"step {step}: {reason}: {message}")]
+        case steps.StepStarted(purpose=purpose) if purpose not in ("react", "direct"):
+            return [("Step", _step_text(event))]
+        case steps.StepFinished(step=step) if step not in ("main", "plan"):
+            return [("Done", step)]
+        case _:
+            return []
+
+
+def _recalled(event: memory.MemoryRecalled) -> Told:
+    if event.error is not None:
+        return [("Failed", f"recall: {event.error}")]
+    found = [f"recalled: {memory.text}" for memory in event.memories]
+    found += [f"known: {fact.entity}: {fact.field} = {fact.value}" for fact in event.facts]
+    return [("Note", "\n".join(found))] if found else []
+
+
+def _compressed(event: memory.ContextCompressed) -> str:
+    which = ", ".join(f"records {c.first}-{c.last} of {c.run}" for c in event.covers)
+    how = "big results cleared" if event.summary is None else event.error or "summarised"
+    return f"context compressed: {how} ({which or 'nothing'})"
+
+
+def plan_text(proposed: Iterable[plans.PlanStep]) -> str:
+    """A plan as a person would write it down: a line for each step."""
+    return "\n".join(map(_line, proposed))
+
+
+def _line(step: plans.PlanStep) -> str:
+    after = f"  after {', '.join(step.depends_on)}" if step.depends_on else ""
+    each = f"  for each of {step.for_each}" if step.for_each else ""
+    return f"{step.id} [{step.tool}] {step.description}{each}{after}"
+
+
+def _step_text(started: steps.StepStarted) -> str:
+    again = f" (attempt {started.attempt})" if started.attempt > 1 else ""
+    what = "asking for a plan" if started.purpose == "plan" else started.task
+    return f"{started.step}{again}: {what}"
+
+
+def _thoughts(reply: model_calls.ModelAnswered) -> Told:
+    thoughts = [str(block["thinking"]) for block in reply.content if block.get("thinking")]
+    if any(block.get("type") == "tool_use" for block in reply.content):
+        thoughts.append(text_of(reply.content))
+    return [("Thought", thought) for thought in thoughts if thought.strip()]
+
+
+def call_text(arguments: Mapping[str, object]) -> str:
+    """Arguments as a person would write them: name=value, ..."""
+    return ", ".join(f"{name}={to_json(value).decode()}" for name, value in arguments.items())

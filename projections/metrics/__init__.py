@@ -1,0 +1,1 @@
+"""How do runs go? Counts, indicators and alert rules."""

@@ -1,0 +1,129 @@
+"""Measures in Prometheus's text format: counters that only grow, and how the figures stand.
+
+Whoever scrapes computes rates of their own; so every count comes whole, since the log's beginning.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from playhead.events.spec.prices import PICODOLLARS
+from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule
+from playhead.projections.metrics.call_stats import BOUNDS, Durations, Effects
+from playhead.projections.metrics.indicators import by_agent, by_model, by_tool, figures
+from playhead.projections.metrics.measure import Measure
+
+Labels = Mapping[str, str]
+Sample = tuple[str, Labels, float]
+"""Suffix of the name, labels, value."""
+
+
+def prometheus(measures: Sequence[Measure], rules: Sequence[AlertRule] = ALERT_RULES) -> str:
+    """The whole page."""
+    families = [
+        *_runs(measures),
+        *_effects(measures),
+        ("playhead_figure", "gauge", "A figure of `playhead metrics`.", _figures(measures, rules)),
+        ("playhead_alert", "gauge", "1 while the figure's alert fires.", _alerts(measures, rules)),
+    ]
+    return "".join(_family(*family) for family in families)
+
+
+Family = tuple[str, str, str, Iterable[Sample]]
+
+
+def _runs(measures: Sequence[Measure]) -> Iterator[Family]:
+    agents = by_agent(measures)
+
+    def status() -> Iterator[Sample]:
+        for agent, own in agents.items():
+            for word in sorted({m.status for m in own}):
+                yield "", {"agent": agent, "status": word}, sum(m.status == word for m in own)
+
+    def total(name: str) -> list[Sample]:
+        return [
+            ("", {"agent": agent}, sum(getattr(m, name) for m in own))
+            for agent, own in agents.items()
+        ]
+
+    waiting: list[Sample] = [
+        ("", {"agent": agent}, sum(len(m.approvals) for m in own)) for agent, own in agents.items()
+    ]
+    seconds = [s for agent, own in agents.items() for s in _seconds(agent, own)]
+    yield "playhead_runs", "gauge", "Runs by what became of them.", status()
+    yield "playhead_steps_total", "counter", "Rounds: model calls and their tools.", total("steps")
+    yield "playhead_guard_stops_total", "counter", "Limits and loops.", total("guard_stops")
+    yield "playhead_approvals_waiting", "gauge", "Calls that wait for a person.", waiting
+    about = "Length of ended runs, without waiting for people."
+    yield "playhead_run_seconds", "histogram", about, seconds
+
+
+def _seconds(agent: str, measures: Iterable[Measure]) -> Iterator[Sample]:
+    durations = Durations()
+    for measure in measures:
+        if measure.ended:
+            durations.add(measure.seconds)
+    return _histogram({"agent": agent}, durations)
+
+
+def _effects(measures: Sequence[Measure]) -> Iterator[Family]:
+    tools, models = by_tool(measures), by_model(measures)
+    for what, found in (("tool", tools), ("model", models)):
+        effects: Mapping[str, Effects] = found
+        for word in ("attempts", "errors", "retries"):
+            samples: list[Sample] = [
+                ("", {what: name}, getattr(each, word)) for name, each in effects.items()
+            ]
+            yield f"playhead_{what}_{word}_total", "counter", f"{what}: {word} of calls.", samples
+        histogram = [
+            sample
+            for name, each in effects.items()
+            for sample in _histogram({what: name}, each.durations)
+        ]
+        yield f"playhead_{what}_seconds", "histogram", f"{what}: length of calls.", histogram
+    tokens: list[Sample] = [
+        ("", {"model": name, "type": word}, getattr(each, word))
+        for name, each in models.items()
+        for word in ("input", "output", "cache_read", "cache_write")
+    ]
+    about = "Tokens; input holds those read from and written to the cache."
+    yield "playhead_tokens_total", "counter", about, tokens
+    costs: list[Sample] = [
+        ("", {"model": name}, each.cost / PICODOLLARS) for name, each in models.items()
+    ]
+    yield "playhead_cost_dollars_total", "counter", "Of calls whose price is known.", costs
+    unpriced: list[Sample] = [("", {"model": n}, each.unpriced) for n, each in models.items()]
+    yield "playhead_unpriced_calls_total", "counter", "Calls without a known price.", unpriced
+
+
+def _histogram(labels: Labels, durations: Durations) -> Iterator[Sample]:
+    seen = 0
+    for bound, count in zip((*map(str, BOUNDS), "+Inf"), durations.counts, strict=True):
+        seen += count
+        yield "_bucket", {**labels, "le": bound}, seen
+    yield "_sum", labels, durations.total
+    yield "_count", labels, seen
+
+
+def _figures(measures: Sequence[Measure], rules: Sequence[AlertRule]) -> Iterator[Sample]:
+    for agent, own in by_agent(measures).items():
+        for figure in figures(own, rules=rules, agent=agent):
+            if figure.value is not None:
+                yield "", {"agent": agent, "figure": figure.name}, figure.value
+
+
+def _alerts(measures: Sequence[Measure], rules: Sequence[AlertRule]) -> Iterator[Sample]:
+    for agent, own in by_agent(measures).items():
+        for figure in figures(own, rules=rules, agent=agent):
+            if figure.alarm:
+                yield "", {"agent": agent, "figure": figure.name}, float(figure.firing)
+
+
+def _family(name: str, kind: str, about: str, samples: Iterable[Sample]) -> str:
+    lines = [f"# HELP {name} {about}", f"# TYPE {name} {kind}"]
+    for suffix, labels, value in samples:
+        said = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels.items())
+        lines.append(f"{name}{suffix}{{{said}}} {value:.15g}")
+    return "\n".join(lines) + "\n"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")

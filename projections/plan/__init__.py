@@ -1,0 +1,1 @@
+"""What is the plan, and where does it stand?"""

@@ -1,0 +1,309 @@
+"""The plan of a run, folded from its records: what is done, what runs, what may start now.
+
+A step becomes ready in the fold of the record that ended the last one it depends on, so nobody
+ever looks through the whole plan for it: a record costs as much as there are steps behind it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from playhead.events.event import Json
+from playhead.events.kinds.approvals import ApprovalDecided, ApprovalRequested
+from playhead.events.kinds.plans import PlanStep
+from playhead.events.kinds.steps import StepFailed
+from playhead.projections.plan.references import (
+    ITEM,
+    Reference,
+    Unresolved,
+    as_text,
+    follow,
+    only_reference,
+    references,
+    resolve,
+)
+
+OWN = ("reason", "synthesize")
+"""What a step may be without a tool: the model works on it."""
+
+PLANNING = "plan"
+"""The id of the step in which the model is asked for a plan."""
+
+NodeStatus: TypeAlias = Literal["waiting", "ready", "running", "done", "failed"]
+
+
+@dataclass(slots=True)
+class Node:
+    """One step of the plan, or one element of a step with `for_each`."""
+
+    id: str
+    step: PlanStep
+    group: str | None = None
+    """The step with `for_each` that it is an element of."""
+    item: Json = None
+    waits: int = 0
+    """Steps that it depends on and that are not done."""
+    feeds: list[str] = field(default_factory=list[str])
+    """Steps that depend on it."""
+    status: NodeStatus = "waiting"
+    attempt: int = 0
+    acted: bool = False
+    """It started a call that does more than read."""
+    result: Json = None
+    answer: str = ""
+    """The result in the model's words, where it was one."""
+    problem: str | None = None
+    """Why it cannot be fanned out."""
+    items: list[str] | None = None
+    """Its elements, once it was fanned out."""
+    left: int = 0
+    """Elements that are not done."""
+
+
+class Plan:
+    """The plan as its records so far have it."""
+
+    __slots__ = (
+        "askings",
+        "begun",
+        "denials",
+        "denied",
+        "failed",
+        "hungry",
+        "lapsed",
+        "left",
+        "most_items",
+        "nodes",
+        "planning",
+        "ready",
+        "reviewed",
+        "revisions",
+        "running",
+        "seq",
+        "steps",
+        "waits",
+    )  # fmt: skip
+
+    def __init__(self, most_items: int) -> None:
+        self.most_items = most_items
+        self.seq = 0
+        """Of the record that brought the plan as it stands; 0 while there is none."""
+        self.steps: tuple[PlanStep, ...] = ()
+        """As it stands, those that an earlier version had finished left out."""
+        self.nodes: dict[str, Node] = {}
+        self.ready: dict[str, None] = {}
+        self.running: dict[str, None] = {}
+        self.failed: dict[str, StepFailed] = {}
+        self.left = 0
+        """Steps that are not done."""
+        self.planning = False
+        """The model is being asked for a plan."""
+        self.askings = 0
+        """How often it was."""
+        self.hungry = 0
+        """Steps of the model's that were not started: they want a share of the limits."""
+        self.revisions = 0
+        self.waits: ApprovalRequested | None = None
+        """The open request for a review."""
+        self.lapsed = False
+        self.reviewed = False
+        self.denied: str | None = None
+        """Why a person denied it; None if nobody did."""
+        self.denials = 0
+        self.begun = False
+        """One of its steps was started."""
+
+    def asked(self) -> None:
+        """The model is asked for a plan."""
+        self.planning = True
+        self.askings += 1
+
+    def propose(self, seq: int, steps: Sequence[PlanStep]) -> None:
+        """A plan, or the rest of one: what is done stays."""
+        done = {node.id: node for node in self.nodes.values() if node.status == "done"}
+        self.revisions += bool(self.begun)
+        self.seq, self.steps, self.nodes = seq, tuple(steps), done
+        self.ready, self.failed, self.left = {}, {}, len(steps)
+        self.hungry = sum(step.tool in OWN for step in steps)
+        self.planning = self.begun = self.reviewed = False
+        self.denied = None
+        for node in done.values():
+            node.feeds = []
+            node.group = node.group if node.group in done else None
+        for step in steps:
+            self.nodes[step.id] = Node(step.id, step)
+        for step in steps:
+            self._connect(self.nodes[step.id])
+        self._open([node for node in self.nodes.values() if node.waits == 0])
+
+    def _connect(self, node: Node) -> None:
+        for other in node.step.depends_on:
+            before = self.nodes.get(other)
+            if before is not None and before.status != "done":
+                before.feeds.append(node.id)
+                node.waits += 1
+
+    def _open(self, nodes: Iterable[Node]) -> None:
+        """Nothing stands before these any more."""
+        waiting = [node for node in nodes if node.status == "waiting"]
+        while waiting:
+            node = waiting.pop(0)
+            if node.step.for_each is None or node.group is not None:
+                self._make_ready(node)
+            else:
+                self._fan_out(node)
+                if node.items == []:
+                    waiting += self._done(node, [], "")
+
+    def _make_ready(self, node: Node) -> None:
+        node.status = "ready"
+        self.ready[node.id] = None
+
+    def _fan_out(self, node: Node) -> None:
+        found = self._elements(node)
+        if isinstance(found, str):
+            node.problem = found
+            self._make_ready(node)
+            return
+        node.items = [f"{node.id}[{n}]" for n in range(len(found))]
+        node.left = len(found)
+        node.status = "running"
+        self.hungry += (len(found) - 1) * (node.step.tool in OWN)
+        for name, item in zip(node.items, found, strict=True):
+            element = self.nodes[name] = Node(name, node.step, node.id, item)
+            self._make_ready(element)
+
+    def _elements(self, node: Node) -> list[Json] | str:
+        """What a step is fanned out over, or why it cannot be."""
+        text = node.step.for_each or ""
+        reference = only_reference(text)
+        try:
+            value = None if reference is None else self.value(reference)
+        except Unresolved as error:
+            return str(error)
+        if not isinstance(value, list):
+            return f"for_each: {text} is no list"
+        if len(value) > self.most_items:
+            return f"for_each: {text} has {len(value)} elements, at most {self.most_items} may run"
+        return value
+
+    def started(self, step: str, attempt: int) -> None:
+        """A step of the plan was started."""
+        node = self.nodes[step]
+        self.begun = True
+        self.hungry -= node.attempt == 0 and node.step.tool in OWN
+        self.ready.pop(step, None)
+        self.failed.pop(step, None)
+        self.running[step] = None
+        node.status, node.attempt = "running", attempt
+
+    def finished(self, step: str, result: Json, answer: str) -> None:
+        """A step of the plan has its result."""
+        self.running.pop(step, None)
+        self._open(self._done(self.nodes[step], result, answer))
+
+    def _done(self, node: Node, result: Json, answer: str) -> list[Node]:
+        """The steps that nothing stands before any more."""
+        node.status, node.result, node.answer = "done", result, answer
+        if node.group is not None:
+            return self._element_done(self.nodes[node.group])
+        self.left -= 1
+        opened: list[Node] = []
+        for name in node.feeds:
+            behind = self.nodes[name]
+            behind.waits -= 1
+            if behind.waits == 0:
+                opened.append(behind)
+        return opened
+
+    def _element_done(self, group: Node) -> list[Node]:
+        group.left -= 1
+        if group.left:
+            return []
+        return self._done(group, [self.nodes[name].result for name in group.items or ()], "")
+
+    def failed_at(self, event: StepFailed) -> None:
+        """A step of the plan has failed."""
+        self.running.pop(event.step, None)
+        self.nodes[event.step].status = "failed"
+        self.failed[event.step] = event
+
+    def decided(self, event: ApprovalDecided) -> None:
+        """A person has reviewed it."""
+        if self.waits is None or self.waits.binding != event.binding:
+            return
+        self.waits = None
+        if not event.approved:
+            self.denied = event.reason or "no reason was given"
+            self.denials += 1
+            return
+        if event.plan is not None:
+            revisions = self.revisions
+            self.propose(self.seq, event.plan)
+            self.revisions = revisions
+        self.reviewed = True
+
+    def value(self, reference: Reference, item: Json = None) -> Json:
+        """What a reference stands for. Raises Unresolved."""
+        if reference.id == ITEM:
+            return follow(item, reference)
+        node = self.nodes.get(reference.id)
+        if node is not None and node.status == "done":
+            return follow(node.result, reference)
+        first = reference.path[0] if reference.path else None
+        element = self.nodes.get(f"{reference.id}[{first}]")
+        if element is not None and element.status == "done":
+            return follow(element.result, reference, reference.path[1:])
+        msg = f"{reference.text} leads nowhere: {reference.id} has no result"
+        raise Unresolved(msg)
+
+    def arguments(self, step: str) -> dict[str, Json]:
+        """A step's arguments, every reference replaced by its value. Raises Unresolved."""
+        node = self.nodes[step]
+        resolved = resolve(node.step.arguments, lambda found: self.value(found, node.item))
+        assert isinstance(resolved, dict)
+        return resolved
+
+    def inputs(self, step: str) -> Mapping[str, Json]:
+        """What a step of the model's is given: arguments, and results it only depends on."""
+        node = self.nodes[step]
+        given: dict[str, Json] = {} if node.group is None else {ITEM: node.item}
+        given.update(self.arguments(step))
+        named = {found.id for found in references(node.step.arguments)}
+        for other in node.step.depends_on:
+            before = self.nodes.get(other)
+            if other not in named and before is not None and before.status == "done":
+                given.setdefault(other, before.result)
+        return given
+
+    def task(self, step: str) -> str:
+        """A step's description; what cannot be resolved in it stays as it is."""
+        node = self.nodes[step]
+        try:
+            return as_text(resolve(node.step.description, lambda r: self.value(r, node.item)))
+        except Unresolved:
+            return node.step.description
+
+    def wanted_as(self, step: str) -> Reference | None:
+        """How the list that another step is fanned out over is found in this step's result."""
+        for name in self.nodes[step].feeds:
+            found = only_reference(self.nodes[name].step.for_each or "")
+            if found is not None and found.id == step:
+                return found
+        return None
+
+    @property
+    def final(self) -> Node | None:
+        """The step whose answer is the run's: the last `synthesize`."""
+        last = next((s for s in reversed(self.steps) if s.tool == "synthesize"), None)
+        return None if last is None else self.nodes.get(last.id)
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """What is done, in order; an element only where its step is not."""
+        return tuple(
+            node.id
+            for node in self.nodes.values()
+            if node.status == "done"
+            and (node.group is None or self.nodes[node.group].status != "done")
+        )

@@ -1,0 +1,334 @@
+"""The context: one step's messages, kept ready to be sent.
+
+Format 1. The stable part is a list of messages as JSON that only grows, with a running hash, so a
+longer request shares the shorter one's bytes. What changes every turn (the goal, restated) stands
+at the end of the last message only. What is known and remembered of earlier work stands in the
+first message in front of the goal, and stays there whatever is compressed. At every moment the
+request is valid for the Messages API: each tool_use is followed by its tool_result, made up where
+there is none.
+
+For the prompt cache, the last stable block carries a mark, and so does the one that was the last in
+the request before: the first is written, the second is found again, however many blocks came since.
+The marks move; what they stand on does not change, and the API compares it without them.
+
+Of each block the record is known that it comes from. Older messages may be replaced as
+ContextCompressed says; then the stable part begins anew, and it grows again from there.
+"""
+
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from typing import Literal
+
+from pydantic_core import to_json
+
+from playhead.events.event import Block, Event
+from playhead.events.kinds.memory import ContextCompressed
+from playhead.events.kinds.tool_calls import ToolRequested
+from playhead.events.model_api import Request
+from playhead.events.spec.agent import AgentSpec
+from playhead.events.spec.memory import MemoryRules
+from playhead.events.spec.routing import Target
+from playhead.projections.prompt.compression import (
+    Piece,
+    Plan,
+    cleared,
+    plan,
+    summary_block,
+    summary_request,
+)
+from playhead.projections.prompt.head import RequestHead
+from playhead.projections.prompt.token_bound import OVERHEAD, weight
+from playhead.projections.prompt.tool_result import SHOWN, Shown, result_block
+
+CONTEXT_FORMAT = 1
+"""A released format is frozen; a change is a new format beside it."""
+
+GOAL_CHARS = 1000
+"""A longer goal is cut where it is restated; its full text is in the first message."""
+
+EMPTY_REPLY = "Your last reply was empty. Answer the goal, or call a tool."
+
+NOT_RUN = "This call was not run: the reply that asked for it was superseded."
+
+
+class Context:
+    """The messages of one step, folded from its records."""
+
+    __slots__ = (
+        "_awaited", "_before", "_digest", "_goal", "_goal_index", "_last_role", "_next",
+        "_reminder", "_request", "_said", "_sent", "_weight", "head", "messages", "pieces", "run",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        head: RequestHead,
+        goal: str,
+        past: "Context | None" = None,
+        content: Iterable[Block] = (),
+        recalled: Sequence[tuple[Block, int]] = (),
+        *,
+        run: str = "",
+        seq: int = 0,
+    ) -> None:
+        """Start with the past's messages, if any, and the goal as the user's.
+
+        Args:
+            head: what stands before the messages, from `render_head`.
+            goal: what is to be reached; the first message, restated in later requests.
+            past: the context with which the session's last run ended.
+            content: images and documents that belong to the goal.
+            recalled: what is told of earlier work, in front of the goal; each with its record.
+            run: the run that it is of.
+            seq: the record that says the goal.
+        """
+        self.head = head
+        self.run = run
+        self.messages: list[bytes] = []
+        """Stable messages as JSON; only ever added to, until they are compressed."""
+        self.pieces: list[Piece] = []
+        """What is known of each of them."""
+        self._weight = 0
+        self._digest = sha256()
+        self._before = self._digest
+        self._goal = goal
+        self._reminder = b"," + to_json(_reminder(goal))
+        self._next: tuple[bytes, Piece] | Literal["unmade"] | None = None
+        """What `pending` gave, until something is added to it."""
+        self._request: tuple[RequestHead, str, Request] | None = None
+        """What `request` gave, until anything changes."""
+        self._said: list[tuple[Block, int]] = []
+        self._awaited: list[_Awaited] = []
+        self._last_role = ""
+        self._sent: tuple[int, int] = (-1, past._sent[1] if past is not None else -1)
+        """The last messages of the last two different requests, by index."""
+        for message, piece in past.closed() if past is not None else ():
+            self._add(message, piece)
+        given = [(_unmarked(block), seq) for block in content]
+        given += [*recalled, (_text(goal if goal.strip() else "(no goal)"), seq)]
+        self._push("user", [block for block, _ in given], [source for _, source in given])
+        self._goal_index = len(self.messages) - 1
+
+    def assistant(self, content: Iterable[Block], seq: int = 0) -> None:
+        """The model's reply, without what the API would refuse back."""
+        self._absorb()
+        blocks = sent_back(content)
+        if blocks:
+            self._push("assistant", blocks, [seq] * len(blocks))
+            uses = (b for b in blocks if b.get("type") == "tool_use")
+            self._awaited = [_Awaited(str(b.get("id", "")), seq) for b in uses]
+        else:
+            self._said.append((_text(EMPTY_REPLY), seq))
+        self._next, self._request = "unmade", None
+
+    def user(self, text: str, content: Iterable[Block] = (), seq: int = 0) -> None:
+        """Something the user, or the runtime on its behalf, says; it goes out with what is next."""
+        self._said += [(_unmarked(block), seq) for block in content]
+        if text.strip():
+            self._said.append((_text(text), seq))
+        self._next, self._request = "unmade", None
+
+    def requested(self, call: int, event: ToolRequested) -> None:
+        """The wish for one of the last reply's tool_use blocks."""
+        for awaited in self._awaited:
+            if awaited.call is None and awaited.use == event.use:
+                awaited.call = call
+                return
+
+    def resulted(self, call: int, outcome: Event, seq: int = 0, shown: Shown = SHOWN) -> None:
+        """What became of a call."""
+        for awaited in self._awaited:
+            if awaited.call == call:
+                awaited.block = result_block(awaited.use, outcome, shown)
+                awaited.seq, awaited.key = seq, shown.key
+        self._next, self._request = "unmade", None
+
+    def request(self, model: str, head: RequestHead | None = None) -> Request:
+        """The request as it would be sent now. Costs what was added since the last one.
+
+        `head` is that of the model, where it is not the one that the context began with.
+        """
+        head = head or self.head
+        made = self._request
+        if made is None or made[0] is not head or made[1] != model:
+            made = self._request = head, model, self._rendered(model, head)
+        return made[2]
+
+    def _rendered(self, model: str, head: RequestHead) -> Request:
+        pending = self.pending()
+        if pending is not None:
+            count, digest, last = len(self.messages), self._digest.copy(), pending[0]
+            bound = self._weight + pending[1].weight
+        elif self._last_role == "user":
+            count, digest, last = len(self.messages) - 1, self._before.copy(), self.messages[-1]
+            bound = self._weight
+        else:
+            count, digest, last, bound = len(self.messages), self._digest.copy(), b"", self._weight
+        reminder = b""
+        if last and count > self._goal_index:
+            reminder = self._reminder
+            bound += len(reminder)
+        digest.update(last + reminder)
+        digest.update(head.digest)
+        tail = _marked(last, head.mark)[:-2] + reminder + b"]}" if last else b""
+        return Request(
+            head.content, self.messages, count, tail, digest.hexdigest(), model, head.endpoint,
+            len(head.content) + bound + OVERHEAD, self._marked_before(count, head.mark),
+        )  # fmt: skip
+
+    def _marked_before(self, count: int, mark: bytes) -> tuple[int, bytes] | None:
+        """The message that was the last one in the request before, marked again."""
+        before, last = self._sent
+        index = last if last < count else before if before < count else -1
+        return (index, _marked(self.messages[index], mark)) if mark and index >= 0 else None
+
+    def settle(self) -> None:
+        """What was pending is stable from now on: a request went out with it."""
+        self._absorb()
+        last = len(self.messages) - 1
+        if self._last_role == "user" and last != self._sent[1]:
+            self._sent, self._request = (self._sent[1], last), None
+
+    def _absorb(self) -> None:
+        pending = self.pending()
+        self._awaited.clear()
+        self._said.clear()
+        self._next = None
+        if pending is not None:
+            self._add(*pending)
+            self._last_role = "user"
+
+    def closed(self) -> list[tuple[bytes, Piece]]:
+        """The messages as another run's past: every tool_use with its result."""
+        kept = list(zip(self.messages, self.pieces, strict=True))
+        pending = self.pending()
+        return kept if pending is None else [*kept, pending]
+
+    def pending(self) -> tuple[bytes, Piece] | None:
+        """What the next request will add as the user's: results, and what was said."""
+        if self._next == "unmade":
+            self._next = self._pending()
+        return self._next
+
+    def _pending(self) -> tuple[bytes, Piece] | None:
+        blocks = [awaited.result() for awaited in self._awaited]
+        seqs = [awaited.seq for awaited in self._awaited]
+        for block, seq in self._said:
+            blocks.append(block)
+            seqs.append(seq)
+        if not blocks:
+            return None
+        message = _message("user", blocks)
+        return message, Piece(
+            "user", weight(blocks, message), self.run, tuple(seqs),
+            tuple([awaited.key for awaited in self._awaited]),
+        )  # fmt: skip
+
+    def plan(self, tokens: int, rules: MemoryRules) -> Plan | None:
+        """How a request of so many tokens would be compressed; None where it cannot be."""
+        return plan(self.messages, self.pieces, (self._goal_index,), tokens, rules)
+
+    def summary_request(self, agent: AgentSpec, target: Target, upto: int) -> Request:
+        """What asks for a summary of the messages before that one, but for the goal."""
+        older = [m for n, m in enumerate(self.messages[:upto]) if n != self._goal_index]
+        return summary_request(agent, target, older, self._goal)
+
+    def compress(self, event: ContextCompressed, seq: int) -> None:
+        """Replace the older messages. The goal goes to the front once it is among them."""
+        kept = list(zip(self.messages, self.pieces, strict=True))
+        older, rest = kept[: event.upto], kept[event.upto :]
+        goal = kept[self._goal_index]
+        if event.clears is not None:
+            if event.summary is None:
+                older = [_cleared(each, event.clears) for each in older]
+            else:
+                rest = [_cleared(each, event.clears) for each in rest]
+        if event.summary is not None:
+            block = summary_block(event.summary)
+            message = _message("user", [block])
+            said = (message, Piece("user", weight([block], message), self.run, (seq,)))
+            older = [goal, said] if self._goal_index < event.upto else [said]
+        self._begin_anew([*older, *rest], goal[0])
+
+    def _begin_anew(self, kept: Sequence[tuple[bytes, Piece]], goal: bytes) -> None:
+        self.messages, self.pieces, self._weight = [], [], 0
+        self._digest = self._before = sha256()
+        self._sent, self._request = (-1, -1), None
+        for message, piece in kept:
+            if message is goal:
+                self._goal_index = len(self.messages)
+            self._add(message, piece)
+
+    def _push(self, role: str, blocks: list[Block], seqs: Sequence[int]) -> None:
+        message = _message(role, blocks)
+        self._add(message, Piece(role, weight(blocks, message), self.run, tuple(seqs)))
+        self._last_role = role
+
+    def _add(self, message: bytes, piece: Piece) -> None:
+        self.messages.append(message)
+        self.pieces.append(piece)
+        self._weight += piece.weight
+        self._before = self._digest.copy()
+        self._digest.update(message)
+        self._request = None
+
+
+class _Awaited:
+    """A tool_use of the last reply, and its result once there is one."""
+
+    __slots__ = ("block", "call", "key", "seq", "use")
+
+    def __init__(self, use: str, seq: int) -> None:
+        self.use = use
+        self.key = ""
+        self.seq = seq
+        """The record of its result; until then, of the reply that asks for it."""
+        self.call: int | None = None
+        """The seq of its ToolRequested, once there is one."""
+        self.block: Block | None = None
+
+    def result(self) -> Block:
+        return self.block or {
+            "type": "tool_result",
+            "tool_use_id": self.use,
+            "content": NOT_RUN,
+            "is_error": True,
+        }
+
+
+def _message(role: str, blocks: list[Block]) -> bytes:
+    return to_json({"role": role, "content": blocks})
+
+
+def _reminder(goal: str) -> Block:
+    shown = goal if len(goal) <= GOAL_CHARS else f"{goal[:GOAL_CHARS]} [...]"
+    return _text(f"<goal>\n{shown}\n</goal>")
+
+
+def sent_back(reply: Iterable[Block]) -> list[Block]:
+    """A reply's blocks but for blank text and thinking at its end: the API answers 400 to both."""
+    blocks = [b for b in reply if b.get("type") != "text" or str(b.get("text", "")).strip()]
+    while blocks and blocks[-1].get("type") in ("thinking", "redacted_thinking"):
+        blocks.pop()
+    return blocks
+
+
+def _text(text: str) -> Block:
+    return {"type": "text", "text": text}
+
+
+def _unmarked(block: Block) -> Block:
+    """Marks of the prompt cache are set here and nowhere else: the API takes four of them."""
+    return {key: value for key, value in block.items() if key != "cache_control"}
+
+
+def _marked(message: bytes, mark: bytes) -> bytes:
+    """The message with a mark in its last block; it ends with that block's brace and `]}`."""
+    return message[:-3] + mark + b"}]}" if mark else message
+
+
+def _cleared(kept: tuple[bytes, Piece], over: int) -> tuple[bytes, Piece]:
+    message, piece = kept
+    smaller = cleared(message, piece, over)
+    if smaller is message:
+        return kept
+    return smaller, piece._replace(weight=max(1, piece.weight - len(message) + len(smaller)))

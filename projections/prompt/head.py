@@ -1,0 +1,158 @@
+"""The head of a request: the model, its settings, tools and instructions, before any message.
+
+Format 1. It is the same bytes for every request to the same target, but for a forced tool_choice,
+which holds for a step's first request only: it would be called again and again.
+"""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any, NamedTuple, cast
+
+from pydantic_core import to_json
+
+from playhead.events.event import Json
+from playhead.events.spec.agent import AgentSpec, ToolSpec
+from playhead.events.spec.routing import Target
+
+MARKS: Mapping[str, dict[str, Json]] = {
+    "5m": {"type": "ephemeral"},
+    "1h": {"type": "ephemeral", "ttl": "1h"},
+}
+"""What the API is told where the prompt cache has a breakpoint, by how long it is to be kept."""
+
+FORMATS = frozenset({
+    "date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid",
+})  # fmt: skip
+
+KEPT = frozenset({
+    "type", "enum", "const", "title", "description", "properties", "required", "items", "$ref",
+    "$defs", "anyOf", "allOf", "additionalProperties", "default",
+})  # fmt: skip
+"""Keywords that the API takes in a schema that it enforces itself."""
+
+
+SAID_OTHERWISE = ("oneOf", "discriminator")
+
+
+class RequestHead(NamedTuple):
+    """A request up to its messages."""
+
+    content: bytes
+    """JSON up to and including `"messages":[`."""
+    digest: bytes
+    endpoint: str = ""
+    mark: bytes = b""
+    """What a marked block of a message carries, as JSON behind its last field; empty for none."""
+
+
+def render_head(
+    agent: AgentSpec, target: Target | str | None = None, *, first: bool = False
+) -> RequestHead:
+    """The head of the agent's requests to a target, its own model by default.
+
+    `first`: of a step's first request.
+    """
+    if not isinstance(target, Target):
+        target = Target(model=target or agent.model.model)
+    mark = MARKS.get(agent.model.cache)
+    fields: dict[str, object] = {
+        "model": target.model,
+        "max_tokens": target.max_tokens or agent.model.max_tokens,
+        "tools": _tools(agent, mark),
+        "system": _system(_instructions(agent), mark),
+        **_settings(agent, first),
+        **agent.model.extra,
+        **target.extra,
+    }
+    if agent.output_schema is not None and not is_open(agent.output_schema):
+        config = fields.get("output_config")
+        schema = {"type": "json_schema", "schema": enforceable(agent.output_schema)}
+        fields["output_config"] = {**(config if isinstance(config, dict) else {}), "format": schema}
+    present = {name: value for name, value in fields.items() if value not in (None, "", [], ())}
+    content = to_json(present)[:-1] + b',"messages":['
+    in_block = b"" if mark is None else b',"cache_control":' + to_json(mark)
+    return RequestHead(content, sha256(content).digest(), target.endpoint, in_block)
+
+
+def _tools(agent: AgentSpec, mark: dict[str, Json] | None) -> list[dict[str, Any]]:
+    tools = [_tool(tool, strict=agent.model.strict_tools) for tool in agent.tools]
+    tools += [dict(tool) for tool in agent.model.server_tools]
+    if tools and mark is not None:
+        tools[-1]["cache_control"] = mark
+    return tools
+
+
+def _tool(tool: ToolSpec, *, strict: bool) -> dict[str, Any]:
+    told: dict[str, Any] = {"name": tool.name, "description": tool.description}
+    if strict and not is_open(tool.input_schema):
+        return {**told, "input_schema": enforceable(tool.input_schema), "strict": True}
+    return {**told, "input_schema": tool.input_schema}
+
+
+def _instructions(agent: AgentSpec) -> str:
+    """With the output schema, where the API cannot hold the model to it."""
+    if agent.output_schema is None or not is_open(agent.output_schema):
+        return agent.instructions
+    schema = to_json(agent.output_schema).decode()
+    return f"{agent.instructions}\n\nAnswer with JSON only, by this JSON schema: {schema}".strip()
+
+
+def _system(instructions: str, mark: dict[str, Json] | None) -> object:
+    if not instructions or mark is None:
+        return instructions
+    return [{"type": "text", "text": instructions, "cache_control": mark}]
+
+
+def _settings(agent: AgentSpec, first: bool) -> dict[str, object]:
+    settings, choice = agent.model, agent.model.tool_choice
+    forced = choice is not None and choice.get("type") in ("any", "tool")
+    return {
+        "thinking": settings.thinking,
+        "tool_choice": choice if first or not forced else None,
+        "stop_sequences": settings.stop_sequences,
+    }
+
+
+def is_open(schema: Json) -> bool:
+    """Whether somewhere in the schema any key is allowed, which the API cannot enforce."""
+    if isinstance(schema, list):
+        return any(map(is_open, schema))
+    if not isinstance(schema, dict):
+        return False
+    more = schema.get("additionalProperties")
+    return bool(more) or more == {} or any(map(is_open, schema.values()))
+
+
+def enforceable(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A JSON schema as the API enforces it: what it cannot hold the model to becomes description.
+
+    It asks for closed objects and takes no bounds on numbers, lengths and counts; those are held
+    when the answer or the call is checked.
+    """
+    kept = {key: _inside(key, value) for key, value in schema.items() if key in KEPT}
+    told = {key: value for key, value in schema.items() if key not in (*KEPT, *SAID_OTHERWISE)}
+    if "oneOf" in schema:
+        kept["anyOf"] = _inside("anyOf", schema["oneOf"])
+    if told.get("format") in FORMATS:
+        kept["format"] = told.pop("format")
+    if told.get("minItems") in (0, 1):
+        kept["minItems"] = told.pop("minItems")
+    if kept.get("type") == "object":
+        kept.setdefault("properties", {})
+        kept["additionalProperties"] = False
+    if told:
+        words = "{" + ", ".join(f"{key}: {value}" for key, value in told.items()) + "}"
+        kept["description"] = "\n\n".join(filter(None, (kept.get("description"), words)))
+    return kept
+
+
+def _inside(keyword: str, value: Any) -> Any:
+    match keyword:
+        case "properties" | "$defs":
+            return {name: enforceable(inner) for name, inner in value.items()}
+        case "anyOf" | "allOf":
+            return [enforceable(inner) for inner in value]
+        case "items" if isinstance(value, dict):
+            return enforceable(cast("dict[str, Any]", value))
+        case _:
+            return value

@@ -1,0 +1,1 @@
+"""How do model calls, tool calls and approvals change the state of a run?"""

@@ -1,0 +1,54 @@
+"""What waits for a person, as a person needs to see it."""
+
+from typing import Literal, NamedTuple
+
+from playhead.events.event import Json
+from playhead.events.kinds.plans import PlanStep
+from playhead.projections.state.run_state import RunState
+
+
+class OpenApproval(NamedTuple):
+    """One call, or one plan, that starts only if somebody agrees."""
+
+    run: str
+    call: int
+    """The seq of its ToolRequested."""
+    tool: str
+    arguments: dict[str, Json]
+    effect: str
+    binding: str
+    """What a decision must carry: the hash of exactly this."""
+    goal: str
+    expires_at: int | None
+    """Microseconds since the epoch."""
+    about: Literal["call", "plan"] = "call"
+    plan: tuple[PlanStep, ...] = ()
+    """The steps, where a plan is to be reviewed; `call` is the seq of the record that holds it."""
+
+
+def open_approvals(state: RunState) -> list[OpenApproval]:
+    """The run's open requests, oldest first; none once it is stopping."""
+    if not state.may_start:
+        return []
+    return _open_review(state) + [
+        OpenApproval(
+            state.run, call.seq, call.wish.tool, call.arguments,
+            "once" if call.spec is None else call.spec.effect,
+            call.waits.binding, state.run_started.goal, call.waits.expires_at,
+        )
+        for call in state.calls.values()
+        if call.waits is not None
+    ]  # fmt: skip
+
+
+def _open_review(state: RunState) -> list[OpenApproval]:
+    plan = state.plan
+    if plan is None or plan.waits is None or plan.lapsed:
+        return []
+    waits, goal = plan.waits, state.run_started.goal
+    return [
+        OpenApproval(
+            state.run, waits.call, "plan", {}, "read", waits.binding, goal, waits.expires_at,
+            "plan", plan.steps,
+        )
+    ]  # fmt: skip

@@ -1,0 +1,111 @@
+"""How a run begins, is spoken to, stops, pauses, is forked and ends."""
+
+from playhead.events.event import Event
+from playhead.events.kinds import forks, runs
+from playhead.events.record import Record
+from playhead.events.spec.agent import AgentSpec
+from playhead.projections.prompt.context import CONTEXT_FORMAT
+from playhead.projections.prompt.head import render_head
+from playhead.projections.state.run_state import Folder, RunState
+from playhead.projections.state.step_state import Stop
+
+
+def _run_started(state: RunState, record: Record, event: runs.RunStarted) -> None:
+    state.started = event
+    state.first_at = record.at
+    state.traceparent = record.traceparent
+    state.code = event.code
+    state.forks = () if event.parent is None else event.parent.forks
+    if event.context_format != CONTEXT_FORMAT:
+        state.strange = f"context format {event.context_format}"
+    if event.redacted:
+        state.strange = "redacted words"
+
+
+def _message_received(state: RunState, record: Record, event: runs.MessageReceived) -> None:
+    if state.plan is not None or not state.steps:
+        state.said.append(record)
+    state.hear(record.seq, event.text, event.content or ())
+
+
+def _cancel_requested(state: RunState, _: Record, event: runs.CancelRequested) -> None:
+    state.stop = Stop("cancelled", "cancelled", event.reason, cancels=True)
+
+
+def _time_reached(state: RunState, _: Record, event: runs.TimeReached) -> None:
+    if event.due == "approval" and event.call in state.calls:
+        state.calls[event.call].lapsed = True
+    elif event.due == "approval" and state.plan is not None:
+        state.plan.lapsed = True
+    elif state.stop is None and event.due == "max_seconds":
+        limit = state.limits.max_seconds
+        state.stop = Stop("failed", event.due, f"{limit} s of wall clock have passed", cancels=True)
+
+
+def _limit_reached(state: RunState, _: Record, event: runs.LimitReached) -> None:
+    if state.stop is None:
+        message = f"{event.limit} is {event.maximum:g}; the run would have reached {event.wanted:g}"
+        state.stop = Stop("failed", event.limit, message, cancels=False)
+
+
+def _run_paused(state: RunState, _: Record, event: runs.RunPaused) -> None:
+    if state.paused is None or state.paused.role is None:  # a pause hides no bug of a role
+        state.paused = event
+
+
+def _run_resumed(state: RunState, record: Record, event: runs.RunResumed) -> None:
+    state.code = event.code
+    if record.held:
+        return
+    if state.paused is not None:
+        state.interrupted = 0
+    state.paused = None
+    state.held.clear()
+
+
+def _run_forked(state: RunState, record: Record, event: forks.RunForked) -> None:
+    state.code, state.forked, state.paused, state.interrupted = event.code, event, None, 0
+    if state.last is not None:
+        state.first_at += record.at - state.last.at  # the time in between was not the run's
+        if event.undecided == state.last.seq:
+            state.held.insert(len(state.held) - record.held, state.last)
+    for step in state.steps.values():
+        step.context.run = record.run
+    if event.agent is not None:
+        _other_agent(state, event.agent)
+    state.forks = (*state.forks, record.run)
+    for call in state.calls.values():
+        call.approved = False  # that was for the parent's call
+        call.scope = state.scope
+    if event.messages and not state.steps:
+        state.said.append(record)
+    for text in event.messages:
+        state.hear(record.seq, text)
+
+
+def _other_agent(state: RunState, agent: AgentSpec) -> None:
+    state.started = state.run_started.model_copy(update={"agent": agent})
+    for step in state.steps.values():
+        step.agent = state.agent_for(step.id, step.purpose)
+        step.context.head = render_head(step.agent)
+        step.heads.clear()
+
+
+def _run_ended(state: RunState, _: Record, event: Event) -> None:
+    state.ending = event
+    state.paused = None
+
+
+RUNS: dict[str, Folder] = {
+    "run_started": _run_started,
+    "message_received": _message_received,
+    "cancel_requested": _cancel_requested,
+    "time_reached": _time_reached,
+    "limit_reached": _limit_reached,
+    "run_paused": _run_paused,
+    "run_resumed": _run_resumed,
+    "run_forked": _run_forked,
+    "run_finished": _run_ended,
+    "run_failed": _run_ended,
+    "run_cancelled": _run_ended,
+}

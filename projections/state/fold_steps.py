@@ -1,0 +1,118 @@
+"""How steps and plans begin and end, and how their contexts are kept short."""
+
+from playhead.events.kinds import approvals, forks, memory, plans, runs, steps
+from playhead.events.record import Record
+from playhead.projections.plan.plan import Plan
+from playhead.projections.plan.prompt import first_words
+from playhead.projections.prompt.context import Context
+from playhead.projections.prompt.head import render_head
+from playhead.projections.state.recalled_memory import recalled_blocks
+from playhead.projections.state.run_state import SILENT, Folder, RunState
+from playhead.projections.state.step_state import Step, Stop
+
+
+def _step_started(state: RunState, record: Record, event: steps.StepStarted) -> None:
+    if event.purpose == "plan":
+        state.plan = state.plan or Plan(state.agent.plan.for_each_items)
+        state.plan.asked()
+    elif state.plan is not None:
+        state.plan.started(event.step, event.attempt)
+    step = state.steps[event.step] = _begin(state, record.seq, event)
+    if event.task_type is not None or not state.agent.router:
+        step.task_type = event.task_type or state.agent.task_type
+    state.ready[event.step] = None
+
+
+def _begin(state: RunState, seq: int, event: steps.StepStarted) -> Step:
+    plan, content, past = state.plan, state.run_started.content or (), state.past
+    agent = state.agent_for(event.step, event.purpose)
+    if plan is not None:
+        content = (*content, *first_words(state.run_started.goal, state.agent, event, plan))
+        past = past if event.purpose == "plan" else None
+    context = Context(
+        render_head(agent), event.task, past, content, recalled_blocks(state), run=state.run,
+        seq=seq,
+    )  # fmt: skip
+    for said in state.said if event.purpose not in SILENT else ():
+        _hear(context, said)
+    return Step(
+        event.step, context, agent, event.task, event.purpose, event.limits, event.problem
+    )  # fmt: skip
+
+
+def _hear(context: Context, said: Record) -> None:
+    match said.event:
+        case runs.MessageReceived(text=text, content=content):
+            context.user(text, content or (), said.seq)
+        case forks.RunForked(messages=messages):
+            for text in messages:
+                context.user(text, seq=said.seq)
+        case _:
+            pass
+
+
+def _step_finished(state: RunState, _: Record, event: steps.StepFinished) -> None:
+    state.ready.pop(event.step, None)
+    step, plan = state.steps[event.step], state.plan
+    if plan is not None and step.purpose != "plan":
+        told = event.output is not None or step.purpose == "tool"
+        plan.finished(event.step, event.output if told else event.answer, event.answer)
+
+
+def _step_failed(state: RunState, _: Record, event: steps.StepFailed) -> None:
+    state.ready.pop(event.step, None)
+    if state.plan is not None and state.steps[event.step].purpose != "plan":
+        state.plan.failed_at(event)
+
+
+def _plan_made(
+    state: RunState, record: Record, event: plans.PlanProposed | plans.PlanRevised
+) -> None:
+    if state.plan is not None:
+        state.plan.propose(record.seq, event.steps)
+
+
+def _output_rejected(state: RunState, record: Record, event: steps.OutputRejected) -> None:
+    step = state.steps[event.step]
+    step.rejected += 1
+    step.context.user(event.error, seq=record.seq)
+    state.ready[step.id] = None
+
+
+def _loop_detected(state: RunState, record: Record, event: approvals.LoopDetected) -> None:
+    step = state.steps[event.step]
+    step.trail.told[event.pattern] = event.count
+    if event.action == "warn":
+        step.context.user(event.message, seq=record.seq)
+    elif state.stop is None:
+        state.stop = Stop("failed", "loop", event.message, cancels=False)
+
+
+def _answer_reached(state: RunState, _: Record, event: memory.AnswerReached) -> None:
+    state.answer = event
+
+
+def _context_filled(state: RunState, _: Record, event: memory.ContextFilled) -> None:
+    step = state.steps[event.step]
+    step.plan = step.context.plan(event.tokens, state.agent.memory)
+
+
+def _context_compressed(state: RunState, record: Record, event: memory.ContextCompressed) -> None:
+    step = state.steps[event.step]
+    step.context.compress(event, record.seq)
+    step.plan = step.used = None
+    state.ready[step.id] = None
+
+
+STEPS: dict[str, Folder] = {
+    "step_started": _step_started,
+    "step_finished": _step_finished,
+    "step_failed": _step_failed,
+    "plan_proposed": _plan_made,
+    "plan_revised": _plan_made,
+    "output_rejected": _output_rejected,
+    "loop_detected": _loop_detected,
+    "context_filled": _context_filled,
+    "answer_reached": _answer_reached,
+    "context_compressed": _context_compressed,
+}

@@ -1,0 +1,1 @@
+"""How is a projection kept beside the log?"""

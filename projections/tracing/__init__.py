@@ -1,0 +1,1 @@
+"""Which spans does a run have?"""

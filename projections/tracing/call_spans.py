@@ -1,0 +1,134 @@
+"""The spans of effects: model calls, tool calls, searches of the memory, from intent to outcome."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from playhead.events.event import Event
+from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed, ModelRequested
+from playhead.events.kinds.tool_calls import ToolStarted, ToolSucceeded
+from playhead.events.record import Record
+from playhead.events.spec.agent import Usage
+from playhead.projections.tracing import content, semconv
+from playhead.projections.tracing.ids import span_id
+from playhead.projections.tracing.semconv import Names
+from playhead.projections.tracing.span import NANO, Attributes, SpanData, begun, error_of
+
+
+class Wish(NamedTuple):
+    """A tool call, as the model wished it or a person changed it."""
+
+    tool: str
+    use: str
+    """The model's id of the call."""
+    arguments: Mapping[str, object] | None
+    """Only where content is captured."""
+
+
+class Effect(NamedTuple):
+    """An effect under way."""
+
+    intent: Record
+    parent: int
+    """The span that it hangs on."""
+    prompt: str | None
+    """Of a model call; only where content is captured."""
+    wish: Wish | None
+    """Of a tool call."""
+
+    @property
+    def name(self) -> str:
+        """Of its span."""
+        event = self.intent.event
+        if self.wish is not None:
+            return f"{semconv.EXECUTE_TOOL} {self.wish.tool}"
+        if isinstance(event, ModelRequested):
+            return f"{semconv.CHAT} {event.model}"
+        return semconv.EFFECTS.get(event.kind) or f"{semconv.PERFORM} {event.kind}"
+
+
+class EffectSpans(NamedTuple):
+    """What the spans of one run's effects have in common."""
+
+    run: str
+    conversation: str
+    names: Names
+    content: bool
+    """Whether prompts, arguments, results and error messages go onto the spans."""
+
+    def span(self, effect: Effect, outcome: Record) -> SpanData:
+        """The span of an effect that has ended."""
+        intent, event, name = effect.intent, outcome.event, effect.name
+        error, description = error_of(event)
+        attributes = {semconv.SEQ: intent.seq, **self._about(effect, event)}
+        if error is not None:
+            attributes[semconv.ERROR_TYPE] = error
+        return SpanData(
+            name, "client" if isinstance(intent.event, ModelRequested) else "internal",
+            span_id(self.run, intent.seq, name, intent.actor), effect.parent,
+            begun(intent, outcome) * NANO, outcome.at * NANO, attributes,
+            failed=error is not None, description=description if self.content else None,
+        )  # fmt: skip
+
+    def _about(self, effect: Effect, outcome: Event) -> Attributes:
+        match effect.intent.event:
+            case ModelRequested() as asked:
+                return self._chat(asked, effect.prompt) | self._reply(outcome)
+            case ToolStarted() as started if effect.wish is not None:
+                return self._tool(started, effect.wish, outcome)
+            case event:
+                return {semconv.OPERATION: semconv.EFFECTS.get(event.kind, event.kind)}
+
+    def _chat(self, asked: ModelRequested, prompt: str | None) -> Attributes:
+        attributes: Attributes = {
+            semconv.OPERATION: semconv.CHAT,
+            self.names.provider: semconv.PROVIDER,
+            semconv.REQUEST_MODEL: asked.model,
+            semconv.CONVERSATION: self.conversation,
+            semconv.ROUND: asked.round,
+            semconv.ATTEMPT: asked.attempt,
+        }
+        if asked.purpose != "step":
+            attributes[semconv.PURPOSE] = asked.purpose
+        if prompt is not None:
+            attributes[self.names.input_messages] = prompt
+        return attributes
+
+    def _reply(self, outcome: Event) -> Attributes:
+        match outcome:
+            case ModelAnswered():
+                attributes: Attributes = {
+                    semconv.RESPONSE_MODEL: outcome.model,
+                    semconv.FINISH_REASONS: (outcome.stop_reason,),
+                    **_used(outcome.usage),
+                }
+                if self.content:
+                    said = content.reply(outcome.content, outcome.stop_reason)
+                    attributes[self.names.output_messages] = said
+                return attributes
+            case ModelFailed(status=int(status)):
+                return {semconv.HTTP_STATUS: status}
+            case _:
+                return {}
+
+    def _tool(self, started: ToolStarted, wish: Wish, outcome: Event) -> Attributes:
+        attributes: Attributes = {
+            semconv.OPERATION: semconv.EXECUTE_TOOL,
+            semconv.TOOL: wish.tool,
+            semconv.TOOL_TYPE: "function",
+            semconv.TOOL_CALL: wish.use,
+            semconv.ATTEMPT: started.attempt,
+        }
+        if wish.arguments is not None:
+            attributes[semconv.TOOL_ARGUMENTS] = content.plain(wish.arguments)
+        if isinstance(outcome, ToolSucceeded) and self.content:
+            attributes[semconv.TOOL_RESULT] = content.plain(outcome.result)
+        return attributes
+
+
+def _used(usage: Usage) -> Attributes:
+    return {
+        semconv.INPUT_TOKENS: usage.input_total,
+        semconv.OUTPUT_TOKENS: usage.output_tokens,
+        semconv.CACHE_READ: usage.cache_read_input_tokens,
+        semconv.CACHE_WRITE: usage.cache_creation_input_tokens,
+    }

@@ -1,0 +1,194 @@
+"""A run with parallel branches against a world that charges as much as it may, with crashes.
+
+The roles are the real ones but for a planner that starts all branches at once. The world counts
+tokens as unfavourably as a tokenizer can, charges calls whose reply never arrived, and keeps its
+own account, of which no role knows.
+"""
+
+import json
+from collections.abc import Sequence
+from hashlib import sha256
+from random import Random
+from typing import ClassVar
+
+from playhead.actors.engine.turn import Opening, Turn
+from playhead.actors.roles.executor import Executor
+from playhead.actors.roles.memory import Memory
+from playhead.actors.roles.planner import Planner
+from playhead.actors.roles.role import Role, RoleName
+from playhead.actors.roles.tool import Tool
+from playhead.events.event import Block, Event
+from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed, ModelRequested
+from playhead.events.kinds.runs import RunStarted, StrategyChosen
+from playhead.events.kinds.steps import StepStarted
+from playhead.events.kinds.tool_calls import ToolStarted, ToolSucceeded
+from playhead.events.model_api import Request
+from playhead.events.record import Origin, Record
+from playhead.events.spec.agent import AgentSpec, Usage
+from playhead.events.spec.prices import Price
+from playhead.projections.cost.pricing import cost_of, most
+from playhead.projections.cost.targets import max_tokens, target_of
+from playhead.projections.state.fold import fold
+from playhead.projections.state.run_state import RunState
+from tests.support.prompt_cache import blocks, unmarked
+
+LOST = ("timeout", "connection", "truncated", "interrupted", "cancelled")
+"""The request was sent, its reply never came whole: it may have been charged in full."""
+
+REFUSED = (("overloaded", 529), ("rate_limit", 429), ("server_error", 500))
+
+HIDDEN = 700
+"""Tokens that the API adds by itself for tools."""
+
+
+class Branching(Planner):
+    """Starts several steps at once, and ends the run when all have ended."""
+
+    branches: ClassVar[int] = 8
+
+    def decide(self, state: RunState, record: Record) -> Sequence[Event]:
+        if isinstance(record.event, RunStarted):
+            names = [f"branch {n}" for n in range(self.branches)]
+            chosen = StrategyChosen(strategy="react", reason="a test")
+            return [chosen, *(StepStarted(step=name, task=name) for name in names)]
+        if record.event.kind in ("step_finished", "step_failed"):
+            left = state.at_rest and not state.ready
+            return super().decide(state, record) if left else []
+        return super().decide(state, record)
+
+
+class World:
+    """What the provider counts and charges."""
+
+    def __init__(self, agent: AgentSpec, random: Random) -> None:
+        self.agent = agent
+        self.random = random
+        self.charged = 0
+        self.at_risk: dict[int, int] = {}
+        """Open call -> the most that it can come to cost."""
+        self.sent = 0
+
+    def send(self, seq: int, asked: ModelRequested, request: Request) -> None:
+        """A request goes out: what it may cost is at risk from now on."""
+        price = self.agent.prices[asked.model]
+        longest = max_tokens(self.agent, target_of(self.agent, asked))
+        tokens = self.tokens(request)
+        assert tokens + longest <= asked.reserved_tokens, (tokens, asked.reserved_tokens)
+        self.at_risk[seq] = most(price, tokens, longest, self.agent.model.cache)
+        self.sent += 1
+
+    def tokens(self, request: Request) -> int:
+        """A count that is the same for the same block, and nowhere above one token a byte."""
+        return HIDDEN + sum(_tokens(where, block) for where, block in blocks(request.body))
+
+    def usage(self, request: Request, longest: int) -> Usage:
+        """How the provider splits the tokens: anything from all read to all written."""
+        tokens, cache = self.tokens(request), self.agent.model.cache
+        written = 0 if cache == "off" else self.random.choice((0, tokens // 2, tokens))
+        read = 0 if cache == "off" else self.random.choice((0, tokens - written))
+        return Usage(
+            input_tokens=tokens - written - read, cache_creation_input_tokens=written,
+            cache_creation_1h_input_tokens=written if cache == "1h" else 0,
+            cache_read_input_tokens=read, output_tokens=self.random.choice((1, longest)),
+        )  # fmt: skip
+
+    def charge(self, seq: int, cost: int) -> None:
+        """What a call has really cost."""
+        assert cost <= self.at_risk.pop(seq)
+        self.charged += cost
+
+
+def _tokens(where: str, block: Block) -> int:
+    content = (where.rpartition(".")[2] + json.dumps(unmarked(block))).encode()
+    share = sha256(content).digest()[0] / 255
+    return int(share * len(json.dumps(unmarked(block), ensure_ascii=False)))
+
+
+def cast() -> dict[RoleName, Role]:
+    return {"planner": Branching(), "executor": Executor(), "tool": Tool(), "memory": Memory()}
+
+
+def price_of(agent: AgentSpec, model: str) -> Price:
+    return agent.prices[model]
+
+
+class Life:
+    """A run from its start to its end, through crashes; `records` is its log."""
+
+    def __init__(self, agent: AgentSpec, random: Random) -> None:
+        self.world = World(agent, random)
+        self.random = random
+        self.records: list[Record] = []
+        self.state = RunState("run")
+        self.interrupted: set[int] = set()
+
+    def turn(self, event: Event, cause: int | None = None) -> None:
+        """One turn, and what it lets out into the world."""
+        origin: Origin = "outside" if cause is None else "effect"
+        opening = Opening(event, "user", origin, cause)
+        new = Turn(self.state, opening, len(self.records)).settle(cast())
+        self.records += new
+        for record in new:
+            if isinstance(record.event, ModelRequested):
+                self.world.send(record.seq, record.event, self.state.requests[record.seq])
+
+    def crash(self) -> None:
+        """The process dies: what it knew is folded again, open calls are interrupted."""
+        self.state = RunState("run")
+        for record in self.records:
+            fold(self.state, record)
+        self.interrupted = set(self.state.open)
+
+    def step(self) -> None:
+        """One open effect ends, in any order and any way."""
+        seq = self.random.choice(sorted(self.state.open))
+        intent = self.state.open[seq].event
+        if isinstance(intent, ModelRequested):
+            self.turn(self._outcome(seq, intent), seq)
+        elif seq in self.interrupted:
+            self.turn(ToolSucceeded(result="found", duration_ms=1.0), seq)
+        else:
+            assert isinstance(intent, ToolStarted)
+            size = self.random.choice((1, 50, 2000))
+            self.turn(ToolSucceeded(result="é" * size, duration_ms=1.0), seq)
+
+    def _outcome(self, seq: int, asked: ModelRequested) -> Event:
+        agent, world = self.world.agent, self.world
+        longest = max_tokens(agent, target_of(agent, asked))
+        usage = world.usage(self.state.requests[seq], longest)
+        price = price_of(agent, asked.model)
+        if seq in self.interrupted:
+            world.charge(seq, self.random.choice((0, cost_of(price, usage))))
+            return ModelFailed(error="interrupted", message="", retryable=True)
+        chance = self.random.random()
+        if chance < 0.15:
+            world.charge(seq, 0)
+            error, status = self.random.choice(REFUSED)
+            return ModelFailed(error=error, message="", status=status, retryable=True)
+        world.charge(seq, cost_of(price, usage))
+        if chance < 0.35:
+            told = self.random.choice((None, usage.model_copy(update={"output_tokens": 1})))
+            error = self.random.choice(LOST)
+            return ModelFailed(error=error, message="", retryable=True, usage=told)
+        return self._answer(usage, asked.model, seq)
+
+    def _answer(self, usage: Usage, model: str, seq: int) -> ModelAnswered:
+        content: list[Block] = [{"type": "text", "text": "word " * self.random.choice((1, 300))}]
+        if self.random.random() < 0.8:
+            uses = range(self.random.choice((1, 3)))
+            calls: list[Block] = [
+                {
+                    "type": "tool_use",
+                    "id": f"{seq}.{n}",
+                    "name": "look",
+                    "input": {"n": seq * 9 + n},
+                }
+                for n in uses
+            ]
+            content += calls
+        reason = "tool_use" if len(content) > 1 else "end_turn"
+        if self.random.random() < 0.05:
+            content, reason = content[:1], "refusal"
+        return ModelAnswered(
+            content=tuple(content), stop_reason=reason, usage=usage, model=model, duration_ms=1.0
+        )

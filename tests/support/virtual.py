@@ -1,0 +1,146 @@
+"""Runs on a virtual clock: exact times, no threads, and a process that dies where a test says."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from playhead.actors.engine.child_runs import Children
+from playhead.actors.engine.engine import Engine
+from playhead.actors.engine.recovery import take_up
+from playhead.actors.engine.turn import Opening
+from playhead.actors.performing.services import World
+from playhead.actors.roles.executor import Executor
+from playhead.actors.roles.memory import Memory
+from playhead.actors.roles.planner import Planner
+from playhead.actors.roles.tool import Tool as ToolRole
+from playhead.definition.agent import Agent
+from playhead.events.event import Event
+from playhead.events.kinds.codec import decode
+from playhead.events.kinds.runs import RunStarted
+from playhead.events.log.memory import MemoryLog
+from playhead.events.record import Record
+from playhead.events.version import VERSION
+from playhead.simulation.process.virtual_loop import VirtualLoop
+from playhead.tools.execution.workers import Inline
+from playhead.tools.tool import by_name
+
+EPOCH = 1_700_000_000_000_000
+RUN = "run"
+
+
+class Play:
+    """One process over a log. `go` serves it until nothing is left to do, or until it dies."""
+
+    def __init__(self, agent: Agent[Any], log: MemoryLog | None = None, began: float = 0.0) -> None:
+        self.agent = agent
+        self.agents = {each.name: each for each in (agent, *agent.agents)}
+        self.log = log or MemoryLog()
+        self.loop = VirtualLoop()
+        self.appends = 0
+        self.dies_after: int | None = None
+        self._began = began
+        world = World(self._model, self._tool, Inline(), self.loop.time, _unheard)
+        world.rule = self._rule
+        cast: Any = {
+            "planner": Planner(world),
+            "executor": Executor(world),
+            "tool": ToolRole(world),
+            "memory": Memory(),
+        }
+        self.engine = Engine(self.log, cast, self.loop, self.now)
+        world.children = Children(self.engine, self.agents.__contains__)
+        self.engine.watchers.append(self._count)
+
+    def now(self) -> int:
+        """Microseconds since the epoch, by the virtual clock."""
+        return EPOCH + round((self._began + self.loop.time()) * 1_000_000)
+
+    def start(self, goal: str = "g") -> "Play":
+        """Start the run, and serve it."""
+        opening = Opening(
+            RunStarted(goal=goal, agent=self.agent.spec(), code=VERSION), "user", "outside"
+        )
+        return self.go(lambda: self.engine.start(RUN, opening, None))
+
+    def take_up(self) -> "Play":
+        """Take up what a process before left open, and serve it."""
+        return self.go(lambda: take_up(self.engine, RUN))
+
+    def say(self, event: Event) -> "Play":
+        """Somebody says something to the run; raises what it is answered with."""
+        told: list[Exception | None] = []
+        self.go(
+            lambda: self.engine.arrive(RUN, Opening(event, "user", "outside", told=told.append))
+        )
+        if told[0] is not None:
+            raise told[0]
+        return self
+
+    def at(self, seconds: float, event: Event) -> "Play":
+        """Somebody says something later, while `go` serves."""
+        opening = Opening(event, "user", "outside")
+        self.loop.call_later(seconds, lambda: self.engine.arrive(RUN, opening))
+        return self
+
+    def go(self, begin: Callable[[], object]) -> "Play":
+        """Serve until idle."""
+        self.loop.call_soon(begin)
+        self.loop.run_until_idle()
+        return self
+
+    def __del__(self) -> None:
+        if not self.loop.is_closed():
+            self.bury()
+
+    def bury(self) -> None:
+        """End what is under way where it stands, without a word."""
+        for task in asyncio.all_tasks(self.loop):
+            setattr(task, "_log_destroy_pending", False)  # noqa: B010 - asyncio has no word for it
+            coroutine = task.get_coro()
+            assert isinstance(coroutine, Coroutine)
+            coroutine.close()
+        self.loop.close()
+
+    @property
+    def records(self) -> list[Record]:
+        """The run's records."""
+        return records(self.log, RUN)
+
+    @property
+    def seconds(self) -> float:
+        """How long the run took, by its records."""
+        return (self.records[-1].at - self.records[0].at) / 1_000_000
+
+    def _count(self, *_: object) -> None:
+        self.appends += 1
+        if self.appends == self.dies_after:
+            self.loop.stop()
+
+    def _model(self, agent: str) -> Any:
+        return self.agents[agent].model
+
+    def _tool(self, agent: str, name: str) -> Any:
+        return by_name(self.agents[agent].all_tools).get(name)
+
+    def _rule(self, agent: str, rule: str) -> Any:
+        known = self.agents[agent]
+        return {
+            "strategy": known.strategy,
+            "function": known.function,
+            "output": known.check_output,
+            "router": known.router,
+        }[rule]
+
+
+def records(log: MemoryLog, run: str) -> list[Record]:
+    """All records of a run."""
+    return [decode(row, log.body) for row in log.read(run)]
+
+
+def of_kind(found: list[Record], cls: type[Event]) -> list[Any]:
+    """The events of one kind, in order."""
+    return [record.event for record in found if isinstance(record.event, cls)]
+
+
+def _unheard(*_: object) -> None:
+    """Streamed text is nobody's here."""

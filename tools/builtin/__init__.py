@@ -1,0 +1,1 @@
+"""Which tools come with Playhead?"""

@@ -1,0 +1,138 @@
+"""One guarded HTTP request after the other: bounded in size, time and redirects.
+
+On the standard library's client, so that the connection goes to the address that was checked.
+"""
+
+import http.client
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import urljoin
+
+from playhead.events.errors import ToolError
+from playhead.tools.builtin.address_guard import Guard, Place
+
+REDIRECTS = 5
+MAX_BYTES = 2_000_000
+CHUNK = 65_536
+AGENT = "playhead"
+
+
+class Response(NamedTuple):
+    """What a server answered."""
+
+    url: str
+    """After redirects."""
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+    whole: bool
+    """Not cut at the bound."""
+
+    @property
+    def media_type(self) -> str:
+        """Such as text/html."""
+        return self.headers.get_content_type()
+
+    def text(self) -> str:
+        """The body by the charset that it says, or UTF-8."""
+        charset = self.headers.get_content_charset() or "utf-8"
+        try:
+            return self.body.decode(charset, "replace")
+        except LookupError:
+            return self.body.decode("utf-8", "replace")
+
+
+def get(
+    url: str,
+    guard: Guard,
+    *,
+    seconds: float,
+    headers: Mapping[str, str] | None = None,
+    max_bytes: int = MAX_BYTES,
+) -> Response:
+    """GET, redirects followed. Raises ToolError for whatever goes wrong.
+
+    `seconds` bounds the whole; `headers` are sent to the first host only.
+    """
+    deadline = time.monotonic() + seconds
+    first: str | None = None
+    for _ in range(REDIRECTS + 1):
+        place = guard.place(url)
+        first = first or place.host
+        sent = (headers or {}) if place.host == first else {}
+        response = _asked(url, place, deadline, sent, max_bytes)
+        onward = response.headers.get("Location")
+        if response.status not in (301, 302, 303, 307, 308) or onward is None:
+            return response
+        url = urljoin(url, onward)
+    msg = f"more than {REDIRECTS} redirects"
+    raise ToolError(msg, hint="Try another page.")
+
+
+class _Connection(http.client.HTTPConnection):
+    """Connects to the checked address, whatever the name resolves to by now."""
+
+    def __init__(self, place: Place, deadline: float) -> None:
+        super().__init__(place.host, place.port)
+        self._place = place
+        self._deadline = deadline
+
+    def connect(self) -> None:
+        """Open the socket, with TLS where it is asked for."""
+        place, left = self._place, _left(self._deadline)
+        sock = socket.create_connection((place.address, place.port), left)
+        if place.scheme == "https":
+            sock = ssl.create_default_context().wrap_socket(sock, server_hostname=place.host)
+        self.sock = sock
+
+
+def _asked(
+    url: str, place: Place, deadline: float, headers: Mapping[str, str], max_bytes: int
+) -> Response:
+    connection = _Connection(place, deadline)
+    try:
+        fixed = {"User-Agent": AGENT, "Accept-Encoding": "identity", **headers}
+        connection.request("GET", place.target, headers=fixed)
+        answer = connection.getresponse()
+        body, whole = _body(connection, answer, deadline, max_bytes)
+        return Response(url, answer.status, answer.headers, body, whole)
+    except TimeoutError as error:
+        msg = f"{place.host} gave no whole answer in time"
+        raise ToolError(msg, hint="Try it later, or another page.", retry_after=30) from error
+    except ssl.SSLError as error:
+        msg = f"{place.host}: no safe connection: {error.reason or error}"
+        raise ToolError(msg, hint="Try another page.") from error
+    except (OSError, http.client.HTTPException) as error:
+        why = str(error) or type(error).__name__
+        msg = f"{place.host} cannot be reached: {why[:200]}"
+        raise ToolError(msg, hint="Try it later, or another page.") from error
+    finally:
+        connection.close()
+
+
+def _body(
+    connection: http.client.HTTPConnection,
+    answer: http.client.HTTPResponse,
+    deadline: float,
+    max_bytes: int,
+) -> tuple[bytes, bool]:
+    pieces, size = list[bytes](), 0
+    while size <= max_bytes:
+        if connection.sock is not None:
+            connection.sock.settimeout(_left(deadline))
+        piece = answer.read1(CHUNK)
+        if not piece:
+            return b"".join(pieces), True
+        pieces.append(piece)
+        size += len(piece)
+    return b"".join(pieces)[:max_bytes], False
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left

@@ -1,0 +1,1 @@
+"""What surrounds a tool call? Approval rules, the cache, rate and concurrency limits."""

@@ -1,0 +1,232 @@
+"""One attempt of a tool call as its worker sees it: arguments in, an event out, no exception ever.
+
+Whatever a tool raises or returns becomes words that the model can act on. Tracebacks go to the
+program's log, never to the model.
+"""
+
+import asyncio
+import inspect
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from pydantic import ValidationError
+from pydantic_core import to_json
+
+from playhead.events.errors import ToolError
+from playhead.events.event import Json
+from playhead.events.kinds.tool_calls import ToolFailed, ToolOutcomeUnknown, ToolSucceeded
+from playhead.events.logger import ProgramLogger
+from playhead.tools.content import to_content
+from playhead.tools.context import Depends, OutcomeUnknown, ToolContext
+from playhead.tools.execution.secrets import Hidden, SecretMissing
+from playhead.tools.result import ResultRefused, clean_text, first_problems, to_result
+from playhead.tools.tool import AnyTool
+
+log = ProgramLogger("playhead.tool")
+
+Answer: TypeAlias = ToolSucceeded | ToolFailed | ToolOutcomeUnknown
+Monotonic: TypeAlias = Callable[[], float]
+"""Seconds from some fixed moment on; asked from several threads."""
+
+LINE = 500
+"""Characters of an unexpected exception that the model gets to see."""
+
+
+class ArgumentsRefused(Exception):
+    """The arguments do not fit the function's types; the message names the field."""
+
+
+class Attempt:
+    """One attempt; `perform` or `perform_async` is called once, on the worker's thread."""
+
+    def __init__(
+        self,
+        tool: AnyTool,
+        arguments: Mapping[str, Json],
+        context: ToolContext,
+        monotonic: Monotonic,
+    ) -> None:
+        self.tool = tool
+        self.arguments = arguments
+        self.context = context
+        self.monotonic = monotonic
+        self.began = monotonic()
+        self._hidden = Hidden()
+
+    def perform(self) -> Answer:
+        """Call a sync tool."""
+        self.began = self.monotonic()
+        try:
+            return self._succeeded(self.tool.function(**self._keywords()))
+        except BaseException as error:  # a tool must not end its thread
+            return self._failed(error)
+
+    async def perform_async(self) -> Answer:
+        """Call an async tool."""
+        self.began = self.monotonic()
+        try:
+            return self._succeeded(await self.tool.function(**self._keywords()))
+        except BaseException as error:  # a tool must not end its loop
+            return self._failed(error)
+
+    def late(self, answer: Answer) -> None:
+        """Nobody waits for this answer any more: it goes to the program's log."""
+        if isinstance(answer, ToolFailed) and answer.error == "cancelled":
+            return
+        log_safely(
+            "tool_call.late",
+            tool=self.tool.spec.name,
+            run=self.context.run,
+            call=self.context.call,
+            attempt=self.context.attempt,
+            outcome=answer.kind,
+            error=answer.message if isinstance(answer, ToolFailed) else None,
+        )
+
+    def _keywords(self) -> dict[str, Any]:
+        signature = self.tool.signature
+        if signature.raw is not None:
+            return {signature.raw: dict(self.arguments), "context": self.context}
+        try:
+            model = signature.arguments.model_validate_json(to_json(self.arguments))
+        except ValidationError as error:
+            raise ArgumentsRefused(first_problems(error)) from error
+        except ValueError as error:
+            msg = f"the arguments are no JSON: {error}"
+            raise ArgumentsRefused(msg) from error
+        given = model.model_fields_set
+        keywords = {
+            name: getattr(model, field)
+            for name, field in signature.fields.items()
+            if field in given or name in signature.required
+        }
+        if signature.context is not None:
+            keywords[signature.context] = self.context
+        for name, source in signature.given.items():
+            if isinstance(source, Depends):
+                keywords[name] = source.provide()
+            else:
+                keywords[name] = self._hidden.resolve(source, self.context)
+        return keywords
+
+    def _succeeded(self, value: object) -> Answer:
+        if inspect.iscoroutine(value):
+            value.close()
+            msg = "it returned a coroutine: declare the tool with `async def`"
+            raise ResultRefused(msg)
+        took = milliseconds(self.began, self.monotonic)
+        content = to_content(value)
+        if content is not None:
+            return ToolSucceeded(content=self._hidden.in_blocks(content), duration_ms=took)
+        result = to_result(value, self.tool.signature.result)
+        return ToolSucceeded(result=self._hidden.hide(result), duration_ms=took)
+
+    def _failed(self, error: BaseException) -> Answer:
+        if isinstance(error, OutcomeUnknown) and self.tool.spec.effect == "once":
+            return ToolOutcomeUnknown(reason="disconnected")
+        failed = self._told(error)
+        if isinstance(error, (*self.tool.transient, OutcomeUnknown)):
+            failed = failed.model_copy(update={"retryable": True})
+        return self._hidden.in_failure(failed)
+
+    def _told(self, error: BaseException) -> ToolFailed:
+        took = milliseconds(self.began, self.monotonic)
+        match error:
+            case SecretMissing():
+                return _secret_missing(self.tool.spec.name, error, took)
+            case ToolError():
+                return _expected(error, took)
+            case ArgumentsRefused():
+                return ToolFailed(
+                    error="invalid_arguments",
+                    message=clean_text(str(error)),
+                    hint="Nothing was done. Mend the arguments and call again.",
+                    duration_ms=took,
+                )
+            case asyncio.CancelledError() if self.context.is_cancelled():
+                return ToolFailed(error="cancelled", message="cancelled", duration_ms=took)
+            case _:
+                return self._unexpected(error, took)
+
+    def _unexpected(self, error: BaseException, took: float) -> ToolFailed:
+        spec = self.tool.spec
+        log_safely(
+            "tool_call.traceback",
+            tool=spec.name,
+            run=self.context.run,
+            call=self.context.call,
+            attempt=self.context.attempt,
+            traceback=self._hidden.hide(traceback_of(error)),
+        )
+        if isinstance(error, ResultRefused):
+            fault = f"{spec.name} gave a result that it should not give: {_text(error)}"
+            hint = "This is a fault of the tool, not of your call."
+            done = "" if spec.effect == "read" else " The call itself was carried out."
+            return ToolFailed(
+                error="invalid_result", message=fault[:LINE], hint=hint + done, duration_ms=took
+            )
+        name = clean_text(type(error).__name__)
+        return ToolFailed(
+            error=name,
+            message=f"{name}: {_text(error)}".removesuffix(": ")[:LINE],
+            hint=f"{spec.name} failed in a way that it does not explain. Try other arguments, or "
+            "go on without it.",
+            duration_ms=took,
+        )
+
+
+def _expected(error: ToolError, took: float) -> ToolFailed:
+    """As the tool said it; what it said wrongly (no text, no number) is mended or left out."""
+    after = error.retry_after
+    known = isinstance(after, int | float) and 0 <= after < float("inf")
+    return ToolFailed(
+        error=clean_text(type(error).__name__),
+        message=_safely(error.message),
+        hint=None if error.hint is None else _safely(error.hint),
+        retry_after=after if known else None,
+        retryable=True if known else None,
+        duration_ms=took,
+    )
+
+
+def _secret_missing(tool: str, error: SecretMissing, took: float) -> ToolFailed:
+    return ToolFailed(
+        error="secret_missing",
+        message=f"{tool} needs the secret {error.name}, which is not set where this run works",
+        hint="Nothing was done. Go on without this tool, and say what is missing.",
+        duration_ms=took,
+    )
+
+
+def _safely(value: object) -> str:
+    """Any object as text, even one whose `str()` raises."""
+    try:
+        return clean_text(str(value))
+    except BaseException:  # whatever a hostile __str__ does
+        return f"({type(value).__name__} that cannot be shown)"
+
+
+def _text(error: BaseException) -> str:
+    return " ".join(_safely(error).split())
+
+
+def traceback_of(error: BaseException) -> str:
+    """For the program's log."""
+    try:
+        return "".join(traceback.format_exception(error))
+    except BaseException:  # whatever a hostile __str__ does
+        return f"(a traceback of {type(error).__name__} that cannot be shown)"
+
+
+def log_safely(event: str, **fields: object) -> None:
+    """A program's log that fails must not fail the call."""
+    try:
+        log.warning(event, **fields)
+    except Exception:  # processors are the program's own code
+        traceback.print_exc()
+
+
+def milliseconds(began: float, monotonic: Monotonic) -> float:
+    """Since `began`."""
+    return round((monotonic() - began) * 1000, 3)

@@ -1,0 +1,1 @@
+"""Will a model find this tool hard to use?"""

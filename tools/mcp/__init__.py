@@ -1,0 +1,1 @@
+"""How are the tools of an MCP server used?"""

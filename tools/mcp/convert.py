@@ -1,0 +1,146 @@
+"""What an MCP server says of its tools and results, as ours: specs, signatures, events' values.
+
+Its words are a stranger's: the schema is checked here as any other, the annotations are hints that
+the caller may overrule, and the definition is hashed so that a change is noticed.
+"""
+
+import re
+from base64 import b64decode
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pydantic import BaseModel
+
+from playhead.events.errors import ToolError
+from playhead.events.event import Json
+from playhead.events.spec.agent import Approval, Effect, Retry, ToolSpec
+from playhead.tools.content import Image
+from playhead.tools.context import ToolContext
+from playhead.tools.signature import Signature
+from playhead.tools.tool import AnyTool, Tool, canonical, pinned
+
+if TYPE_CHECKING:
+    from mcp import types
+
+Call: TypeAlias = Callable[[str, dict[str, Json], ToolContext], Awaitable[object]]
+"""(the tool's name there, arguments, context) -> the result as our tools give one."""
+
+UNNAMEABLE = re.compile(r"[^a-zA-Z0-9_-]+")
+
+LONGEST = 64
+
+AGAIN = Retry(attempts=3)
+"""When the connection is lost, for what may be repeated."""
+
+TEXT = 2_000
+"""Characters of an error that the model gets to see."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adoption:
+    """How a server's tools become ours."""
+
+    server: str
+    prefix: str = ""
+    """Put before each name."""
+    timeout: float = 60.0
+    effects: Mapping[str, Effect] = field(default_factory=dict[str, Effect])
+    """By the tool's name there; overrules what the server hints."""
+    approval: Approval | None = None
+    max_chars: int | None = None
+
+
+def definition_of(listed: "types.Tool") -> str:
+    """SHA-256 (hex) over what the server says that the tool is."""
+    parts = {"name", "title", "description", "input_schema", "output_schema", "annotations"}
+    said = listed.model_dump(mode="json", include=parts, exclude_none=True)
+    return sha256(canonical(said)).hexdigest()
+
+
+def to_tool(listed: "types.Tool", how: Adoption, call: Call, taken: Sequence[str] = ()) -> AnyTool:
+    """A server's tool as one of ours; `taken` are the names that others of it have."""
+    name = api_name(how.prefix + listed.name, taken)
+    effect = how.effects.get(listed.name) or _effect(listed)
+    schema: dict[str, Json] = {k: v for k, v in listed.input_schema.items() if k != "$schema"}
+    spec = ToolSpec(
+        name=name,
+        description=listed.description or listed.title or listed.name,
+        input_schema={"type": "object", **schema},
+        effect=effect,
+        timeout=how.timeout,
+        retry=None if effect == "once" else AGAIN,
+        approval=how.approval,
+        max_chars=how.max_chars,
+        source=how.server,
+        original=listed.name if listed.name != name else None,
+    )
+
+    async def perform(arguments: dict[str, Json], context: ToolContext) -> object:
+        return await call(listed.name, arguments, context)
+
+    perform.__name__ = perform.__qualname__ = name
+    return Tool(perform, pinned(spec), raw_signature(spec), transient=(ConnectionError,))
+
+
+def api_name(wanted: str, taken: Sequence[str] = ()) -> str:
+    """A name that the model API accepts; the same one for the same wish."""
+    name = UNNAMEABLE.sub("_", wanted).strip("_")[:LONGEST] or "tool"
+    if name == wanted and name not in taken:
+        return name
+    if name in taken or len(wanted) > LONGEST:
+        digest = sha256(wanted.encode()).hexdigest()[:6]
+        name = f"{name[: LONGEST - 7]}_{digest}"
+    return name
+
+
+def raw_signature(spec: ToolSpec) -> Signature:
+    """The signature of a function that takes the arguments as they come."""
+    return Signature(
+        arguments=BaseModel,
+        fields={},
+        required=frozenset(),
+        context="context",
+        given={},
+        result=None,
+        shows_content=True,
+        awaits=True,
+        schema=spec.input_schema,
+        description=spec.description,
+        raw="arguments",
+    )
+
+
+def _effect(listed: "types.Tool") -> Effect:
+    hints = listed.annotations
+    if hints is not None and hints.read_only_hint:
+        return "read"
+    return "keyed" if hints is not None and hints.idempotent_hint else "once"
+
+
+def to_result(result: "types.CallToolResult") -> object:
+    """What the server answered, as our tools would return it. Raises ToolError for its errors."""
+    texts = [_text(block) for block in result.content]
+    if result.is_error:
+        message = "\n".join(text for text in texts if text)[:TEXT]
+        raise ToolError(message or "the server says that it failed, and not why")
+    if result.structured_content is not None:
+        return result.structured_content
+    parts: list[object] = [
+        Image(b64decode(block.data), block.mime_type) if block.type == "image" else text
+        for block, text in zip(result.content, texts, strict=True)
+    ]
+    return parts if any(isinstance(each, Image) for each in parts) else "\n".join(texts)
+
+
+def _text(block: Any) -> str:
+    match block.type:
+        case "text":
+            return str(block.text)
+        case "resource":
+            return str(getattr(block.resource, "text", f"(binary: {block.resource.uri})"))
+        case "resource_link":
+            return f"({block.name}: {block.uri})"
+        case _:
+            return f"({block.type})"

@@ -1,0 +1,294 @@
+"""MCP servers as sets of tools: `Agent(tools=[mcp("mcp-server-git"), mcp("https://...")])`."""
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import urlsplit
+
+from playhead.events.errors import ToolError, UsageError
+from playhead.events.event import Json
+from playhead.events.logger import ProgramLogger
+from playhead.events.spec.agent import Approval, Effect
+from playhead.tools.context import OutcomeUnknown, Secret, Secrets, ToolContext, from_environment
+from playhead.tools.mcp.convert import Adoption, api_name, definition_of, to_result, to_tool
+from playhead.tools.tool import AnyTool, tool
+
+if TYPE_CHECKING:
+    from mcp import Client, types
+
+    from playhead.tools.mcp.connection import Connection
+
+log = ProgramLogger("playhead.mcp")
+
+Judge: TypeAlias = Callable[[str, Mapping[str, str]], Mapping[str, str]]
+"""(server, tool -> definition) -> tool -> why it is refused; what is not named is accepted."""
+
+CONNECTING = 60.0
+"""Seconds for a server to come up at first."""
+
+Progress: TypeAlias = Callable[[str, float, float | None, str | None], None]
+"""(tool, progress, total, message), as the server reports it; called on the connection's thread."""
+
+
+def mcp(
+    where: str | Sequence[str],
+    *,
+    name: str | None = None,
+    prefix: str = "",
+    only: Sequence[str] | None = None,
+    effects: Mapping[str, Effect] | None = None,
+    approval: bool = False,
+    timeout: float = 60.0,
+    environment: Mapping[str, str | Secret] | None = None,
+    headers: Mapping[str, str | Secret] | None = None,
+    resources: bool = False,
+    max_chars: int | None = 30_000,
+    on_progress: Progress | None = None,
+) -> "McpServer":
+    """An MCP server's tools: `where` is a command (stdio) or the URL of a streamable HTTP server.
+
+    Args:
+        where: "mcp-server-git --repository .", the same as a list, or "https://host/mcp".
+        name: what it is called in logs and pins; by default the program's or the host's name.
+        prefix: put before the name of each of its tools.
+        only: the names (there) of the tools that are wanted; None for all.
+        effects: by a tool's name there, instead of what the server's annotations hint.
+        approval: whether a person approves each call.
+        timeout: seconds for one attempt of a call.
+        environment: for a command, beside the few variables that every program needs.
+        headers: for a URL.
+        resources: whether its resources can be listed and read as tools.
+        max_chars: of a result, that the model sees.
+        on_progress: told when a call reports progress.
+
+    Raises UsageError for what is neither a command nor a URL.
+    """
+    words = [where] if isinstance(where, str) and _is_url(where) else _words(where)
+    wanted = None if only is None else frozenset(only)
+    how = Adoption(
+        server=name or _named(words),
+        prefix=prefix,
+        timeout=timeout,
+        effects=dict(effects or {}),
+        approval=Approval(when="always") if approval else None,
+        max_chars=max_chars,
+    )
+    given = dict((headers if _is_url(words[0]) else environment) or {})
+    return McpServer(words, how, given, wanted, resources=resources, on_progress=on_progress)
+
+
+class McpServer:
+    """The tools of one server. Its lifecycle is the runtime's: connect, close."""
+
+    def __init__(
+        self,
+        words: Sequence[str],
+        how: Adoption,
+        given: Mapping[str, str | Secret],
+        only: frozenset[str] | None,
+        *,
+        resources: bool,
+        on_progress: Progress | None,
+    ) -> None:
+        self._words = list(words)
+        self._how = how
+        self._given = given
+        self._only = only
+        self._resources = resources
+        self._on_progress = on_progress
+        self._connection: Connection | None = None
+        self._tools: tuple[AnyTool, ...] = ()
+        self._judge: Judge = _accept
+        self._changed: Callable[[], None] = _nothing
+        self.refused: dict[str, str] = {}
+        """The tools (by their names there) that are not offered, and why."""
+        self.listed: dict[str, types.Tool] = {}
+        """What the server said last, by the names there."""
+
+    @property
+    def name(self) -> str:
+        """What it is chosen and pinned by."""
+        return self._how.server
+
+    @property
+    def tools(self) -> Sequence[AnyTool]:
+        """Its tools as it said them last; none before it was connected."""
+        return self._tools
+
+    def __repr__(self) -> str:
+        return f"<MCP server {self.name} with {len(self._tools)} tools>"
+
+    def connect(
+        self,
+        judge: Judge | None = None,
+        changed: Callable[[], None] | None = None,
+        secrets: Secrets = from_environment,
+    ) -> None:
+        """Start or reach the server, and learn its tools; nothing when that was done.
+
+        `changed` is called when its tools are others than before. Raises UsageError when it cannot
+        be reached, or the extra `mcp` is not installed.
+        """
+        if self._connection is not None:
+            return
+        self._judge, self._changed = judge or _accept, changed or _nothing
+        given = {name: self._resolved(value, secrets) for name, value in self._given.items()}
+        self._connection = self._open(given)
+        try:
+            self._connection.wait(CONNECTING)
+        except ConnectionError as error:
+            self.close()
+            msg = f"the MCP server {self.name} ({self._words[0]}) cannot be reached: {error}"
+            raise UsageError(msg) from error
+
+    def _open(self, given: Mapping[str, str]) -> "Connection":
+        try:
+            from playhead.tools.mcp.connection import Connection, over_http, stdio
+        except ImportError as error:
+            msg = "MCP servers need the extra `mcp`: pip install 'playhead[mcp]'"
+            raise UsageError(msg) from error
+        if _is_url(self._words[0]):
+            return Connection(self.name, lambda: over_http(self._words[0], given), self._arrived)
+        return Connection(self.name, lambda: stdio(self._words, given), self._arrived)
+
+    def refuse(self, tool: AnyTool, why: str) -> None:
+        """Offer a tool no more, until the server says its tools again."""
+        there = tool.spec.original or tool.spec.name
+        self._tools = tuple(each for each in self._tools if each is not tool)
+        self.refused[there] = why
+        log.warning("mcp.tool_refused", server=self.name, tool=there, why=why)
+
+    def close(self) -> None:
+        """Disconnect; a server that was started here ends."""
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            connection.close()
+
+    def _resolved(self, value: str | Secret, secrets: Secrets) -> str:
+        if isinstance(value, str):
+            return value
+        found = secrets(value.name)
+        if not found:
+            msg = f"the MCP server {self.name} needs the secret {value.name}, which is not set"
+            raise UsageError(msg)
+        return found
+
+    def _arrived(self, listed: "list[types.Tool]") -> None:
+        """The server has said which tools it has (on the connection's thread)."""
+        wanted = [each for each in listed if self._only is None or each.name in self._only]
+        self.listed = {each.name: each for each in wanted}
+        definitions = {name: definition_of(each) for name, each in self.listed.items()}
+        self.refused = dict(self._judge(self.name, definitions))
+        for name, why in self.refused.items():
+            log.warning("mcp.tool_refused", server=self.name, tool=name, why=why)
+        made = list[AnyTool]()
+        for name, each in self.listed.items():
+            if name not in self.refused:
+                taken = [one.spec.name for one in made]
+                made.append(to_tool(each, self._how, self._call, taken))
+        if self._resources:
+            made += self._resource_tools()
+        before = {each.spec.definition for each in self._tools}
+        self._tools = tuple(made)
+        if {each.spec.definition for each in made} != before:
+            self._changed()
+
+    async def _call(self, name: str, arguments: dict[str, Json], context: ToolContext) -> object:
+        async def work(client: "Client") -> object:
+            async def progress(progress: float, total: float | None, message: str | None) -> None:
+                if self._on_progress is not None:
+                    self._on_progress(name, progress, total, message)
+
+            meta: Any = {"playhead/key": context.key}
+            return to_result(
+                await client.call_tool(name, arguments, progress_callback=progress, meta=meta)
+            )
+
+        return await self._use(work)
+
+    async def _use(self, work: "Callable[[Client], Any]") -> Any:
+        if self._connection is None:
+            msg = f"the MCP server {self.name} is not connected"
+            raise ConnectionError(msg)
+        try:
+            return await self._connection.use(work, self._how.timeout / 2)
+        except (ToolError, ConnectionError, OutcomeUnknown):
+            raise
+        except Exception as error:
+            code = getattr(getattr(error, "error", None), "code", None)
+            if code is None:
+                raise
+            raise ToolError(str(error), hint="Mend the arguments, or do something else.") from error
+
+    def _resource_tools(self) -> list[AnyTool]:
+        async def list_resources() -> list[dict[str, str]]:
+            """List the resources that this server offers to be read.
+
+            Use it before read_resource, to know their addresses.
+
+            Returns:
+                The resources with name, uri and description.
+            """
+            found = await self._use(lambda client: client.list_resources())
+            return [
+                {"name": each.name, "uri": str(each.uri), "description": each.description or ""}
+                for each in found.resources
+            ]
+
+        async def read_resource(uri: str) -> str:
+            """Read one resource of this server.
+
+            Use list_resources first when you do not know its address.
+
+            Args:
+                uri: The address, as list_resources says it.
+
+            Returns:
+                Its text.
+            """
+            found = await self._use(lambda client: client.read_resource(uri))
+            return "\n".join(getattr(each, "text", "(binary)") for each in found.contents)
+
+        before = api_name(self._how.prefix or self.name).strip("_")
+        timeout, chars = self._how.timeout, self._how.max_chars
+        return [
+            tool(list_resources, name=f"{before}_list_resources", effect="read", timeout=timeout),
+            tool(
+                read_resource, name=f"{before}_read_resource", effect="read", timeout=timeout,
+                max_chars=chars,
+            ),
+        ]  # fmt: skip
+
+
+def _accept(_: str, __: Mapping[str, str]) -> Mapping[str, str]:
+    return {}
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""
+
+
+def _is_url(text: str) -> bool:
+    return urlsplit(text).scheme in ("http", "https")
+
+
+def _words(where: str | Sequence[str]) -> list[str]:
+    try:
+        words = shlex.split(where) if isinstance(where, str) else list(where)
+    except ValueError as error:
+        msg = f"mcp({where!r}): {error}"
+        raise UsageError(msg) from error
+    if not words:
+        msg = 'mcp(""): give a command, such as "mcp-server-git", or an http(s) URL'
+        raise UsageError(msg)
+    return words
+
+
+def _named(words: Sequence[str]) -> str:
+    """The host of a URL; of a command the program, or what an interpreter or npx is to run."""
+    if _is_url(words[0]):
+        return urlsplit(words[0]).hostname or "server"
+    plain = [word for word in words if not word.startswith("-")]
+    runner = plain[0].rpartition("/")[2] in ("npx", "uvx", "node", "python", "python3")
+    chosen = plain[1] if runner and len(plain) > 1 else plain[0]
+    return chosen.rpartition("/")[2]

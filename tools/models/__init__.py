@@ -1,0 +1,1 @@
+"""How is a model called? Clients, streams, admission and embeddings."""

@@ -1,0 +1,224 @@
+"""The model: the anthropic SDK against the Messages API, streaming, one attempt a call.
+
+The SDK is imported by the first call, not by this module: it costs more than all else at a start,
+and whoever only reads a log should not pay it. Requests go out as the bytes that were rendered and
+hashed, and the stream is read raw (see stream.py).
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+from pydantic_core import from_json
+
+from playhead.events.errors import ModelError
+from playhead.events.model_api import OnText, Reply, Request
+from playhead.tools.models.errors import malformed, one_line, refused, truncated
+from playhead.tools.models.stream import Assembler, EventStream, StreamEvent
+
+if TYPE_CHECKING:
+    from anthropic import AsyncAnthropic, AsyncStream
+    from anthropic.lib.bedrock import AsyncAnthropicBedrock
+    from anthropic.lib.vertex import AsyncAnthropicVertex
+
+    AnyClient: TypeAlias = AsyncAnthropic | AsyncAnthropicBedrock | AsyncAnthropicVertex
+
+CONNECT_TIMEOUT = 10.0
+"""Seconds to reach the endpoint."""
+
+COUNTED = frozenset({
+    "model", "messages", "system", "tools", "tool_choice", "thinking", "output_config",
+})  # fmt: skip
+"""Fields of a request that the API counts the tokens of."""
+
+_KEYS = frozenset({"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"})
+
+
+class AnthropicModel:
+    """Any endpoint that speaks the Messages API.
+
+    `base_url` and `api_key` default to what the SDK finds (ANTHROPIC_BASE_URL, ANTHROPIC_API_KEY);
+    an endpoint of one's own may do without a key. `timeout` (seconds) bounds the whole call.
+    A `client` of one's own (Bedrock, Vertex, with middleware) is used as the SDK means it: it gets
+    the body as a dict and decodes its own stream; closing it is its owner's. `make_client` makes
+    one when it is first needed.
+    """
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        *,
+        client: "AnyClient | None" = None,
+        make_client: "Callable[[], AnyClient] | None" = None,
+        timeout: float = 600.0,
+    ) -> None:
+        self._base_url = base_url
+        self._api_key = api_key
+        self._timeout = timeout
+        self._given = client
+        self._make_client = make_client
+        self._plain = client is None and make_client is None
+        """Takes the body as bytes and streams as we read it."""
+        self._made: AnyClient | None = None
+        self._opening = asyncio.Lock()
+
+    async def reply(self, request: Request, on_text: OnText) -> Reply:
+        """Ask once. Raises ModelError, `retryable` where the same request may work later."""
+        assembler = Assembler()
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._ask(request, assembler, on_text)
+        except ModelError as error:
+            error.usage = error.usage or assembler.usage
+            raise
+        except TimeoutError as error:
+            message = f"no whole reply within {self._timeout:g} s from {self._url}"
+            usage = assembler.usage
+            raise ModelError(
+                error="timeout", message=message, retryable=True, usage=usage
+            ) from error
+        except Exception as error:
+            if assembler.stopped:  # the connection broke after the last byte that mattered
+                return assembler.reply()
+            found = self._model_error(error)
+            found.usage = assembler.usage
+            raise found from error
+
+    async def count_tokens(self, request: Request) -> int:
+        """How many tokens of input the request is, as the API counts. Raises ModelError."""
+        client = self._given or self._made or await self._open()
+        body = {key: value for key, value in request.body.items() if key in COUNTED}
+        try:
+            counted = await client.post("/v1/messages/count_tokens", cast_to=object, body=body)
+            return int(cast("StreamEvent", counted)["input_tokens"])
+        except Exception as error:
+            raise self._model_error(error) from error
+
+    async def close(self) -> None:
+        """Close the connections, unless the client is the caller's."""
+        if self._made is not None:
+            await self._made.close()
+
+    async def _ask(self, request: Request, assembler: Assembler, on_text: OnText) -> Reply:
+        async with self._stream(request) as stream:
+            if self._plain:
+                await _read_raw(stream, assembler, on_text)
+            else:
+                await _read_decoded(stream, assembler, on_text)
+            headers = stream.response.headers
+            if not assembler.started:
+                raise _no_reply(headers)
+            return assembler.reply(headers.get("request-id"))
+
+    @asynccontextmanager
+    async def _stream(self, request: Request) -> "AsyncGenerator[AsyncStream[object]]":
+        client = self._given or self._made or await self._open()
+        from anthropic import AsyncStream
+
+        if not self._plain:
+            body: Mapping[str, Any] = {"body": {**request.body, "stream": True}}
+        else:
+            body = {"content": b'{"stream":true,' + request.content[1:]}
+        stream = await client.post(
+            "/v1/messages",
+            cast_to=object,
+            stream=True,
+            stream_cls=AsyncStream[object],
+            options={"max_retries": 0},
+            **body,
+        )
+        try:
+            yield stream
+        finally:
+            await stream.close()
+
+    async def _open(self) -> "AnyClient":
+        async with self._opening:
+            if self._made is None:
+                try:
+                    self._made = await asyncio.to_thread(self._make_client or self._make)
+                except ImportError as error:
+                    message = f"{one_line(error)}: pip install 'playhead[bedrock]' or [vertex]"
+                    raise ModelError(error="authentication", message=message) from error
+            return self._made
+
+    def _make(self) -> "AsyncAnthropic":
+        from anthropic import AsyncAnthropic, Timeout
+
+        key = self._api_key
+        if key is None and not _KEYS & os.environ.keys() and self._has_own_endpoint():
+            key = "none"  # the SDK sends no request without one; such an endpoint asks for none
+        return AsyncAnthropic(
+            base_url=self._base_url,
+            api_key=key,
+            max_retries=0,
+            timeout=Timeout(self._timeout, connect=min(CONNECT_TIMEOUT, self._timeout)),
+        )
+
+    def _has_own_endpoint(self) -> bool:
+        return bool(self._base_url or os.environ.get("ANTHROPIC_BASE_URL"))
+
+    @property
+    def _url(self) -> str:
+        client = self._given or self._made
+        return str(client.base_url) if client is not None else str(self._base_url)
+
+    def _model_error(self, error: Exception) -> ModelError:
+        import anthropic
+        import httpx2
+
+        match error:
+            case anthropic.APIStatusError():
+                return refused(error.status_code, error.body, error.response.headers)
+            case anthropic.APITimeoutError() | httpx2.TimeoutException():
+                message = f"{self._url} did not answer in time"
+                return ModelError("timeout", message, retryable=True)
+            case anthropic.APIConnectionError() | httpx2.TransportError():
+                return _lost(self._url, error.__cause__ or error)
+            case anthropic.CredentialsError():
+                return ModelError("authentication", one_line(error))
+            case TypeError() if "authentication" in str(error):
+                message = "no API key: set ANTHROPIC_API_KEY, or give a base URL of your own"
+                return ModelError("authentication", message)
+            case AssertionError() | ValueError() | httpx2.HTTPError() | anthropic.APIError():
+                return malformed(f"{self._url}: {type(error).__name__} {one_line(error)}".rstrip())
+            case _:
+                return ModelError("client_error", f"{type(error).__name__}: {one_line(error)}")
+
+
+async def _read_raw(stream: "AsyncStream[object]", assembler: Assembler, on_text: OnText) -> None:
+    events = EventStream()
+    async for chunk in stream.response.aiter_bytes():
+        for data in events.feed(chunk):
+            if piece := assembler.add(from_json(data, allow_inf_nan=False)):
+                on_text(piece)
+
+
+async def _read_decoded(
+    stream: "AsyncStream[object]", assembler: Assembler, on_text: OnText
+) -> None:
+    async for event in stream:
+        if piece := assembler.add(cast("StreamEvent", event)):
+            on_text(piece)
+
+
+def _no_reply(headers: Mapping[str, str]) -> ModelError:
+    kind = headers.get("content-type", "no content type").partition(";")[0]
+    if kind == "text/event-stream":
+        return truncated("the stream ended before anything came")
+    return malformed(
+        f"the endpoint answered 200 with {kind}, not with a stream: check the base URL"
+    )
+
+
+def _lost(url: str, error: BaseException) -> ModelError:
+    import httpx2
+
+    why = one_line(error) or type(error).__name__
+    if isinstance(error, httpx2.ConnectError):
+        message = f"no connection to {url}: {why} (check the base URL and the network)"
+        return ModelError("unreachable", message, retryable=True)
+    return ModelError("connection", f"the connection to {url} broke: {why}", retryable=True)

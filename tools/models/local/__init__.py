@@ -1,0 +1,1 @@
+"""How does the demonstration model run on this CPU?"""

@@ -1,0 +1,281 @@
+"""A streamed reply of the Messages API, put together once and accepted only whole.
+
+Bytes become events (`EventStream`), events become blocks (`Assembler`), and every tool input is
+parsed once, strictly, at the end. The SDK's own accumulator re-parses partial JSON with each delta
+and hands out half a tool call when a stream ends early; here that is a ModelError, never a Reply.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from math import isinf
+from typing import Any, TypeAlias, cast
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from playhead.events.errors import ModelError
+from playhead.events.event import Block
+from playhead.events.model_api import Reply
+from playhead.events.spec.agent import Usage
+from playhead.tools.models.errors import malformed, stream_error, truncated
+
+StreamEvent: TypeAlias = dict[str, Any]
+"""One event of the stream, as JSON: `type` and what that type carries."""
+
+STOP_REASONS = frozenset(
+    {
+        "end_turn", "max_tokens", "stop_sequence", "tool_use", "pause_turn", "refusal",
+        "model_context_window_exceeded",
+    }
+)  # fmt: skip
+
+CUT_OFF = frozenset({"max_tokens", "model_context_window_exceeded"})
+"""Stop reasons that end a reply anywhere, in the middle of a tool call too."""
+
+APPENDED: Mapping[str, str] = {
+    "text_delta": "text",
+    "thinking_delta": "thinking",
+    "input_json_delta": "partial_json",
+}
+"""Delta -> the field of which it carries a piece."""
+
+REPLACED = frozenset({"signature_delta", "compaction_delta"})
+"""Deltas whose fields are the block's fields, whole."""
+
+
+DETAILS: Mapping[str, Mapping[str, str]] = {
+    "cache_creation": {"ephemeral_1h_input_tokens": "cache_creation_1h_input_tokens"},
+    "output_tokens_details": {"thinking_tokens": "thinking_tokens"},
+    "server_tool_use": {"web_search_requests": "web_search_requests"},
+}
+"""Group of the API's usage -> its fields that are ours under another name."""
+
+
+class EventStream:
+    """Server-sent events out of chunks of bytes; an event counts once its blank line came."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._data: list[bytes] = []
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """The data of the events that this chunk completed."""
+        lines = (self._rest + chunk).split(b"\n")
+        self._rest = lines.pop()
+        for line in lines:
+            text = line.removesuffix(b"\r")
+            if text.startswith(b"data:"):
+                self._data.append(text[5:].removeprefix(b" "))
+            elif not text and self._data:
+                yield b"\n".join(self._data)
+                self._data.clear()
+
+
+@dataclass(slots=True)
+class _Growing:
+    """A block whose deltas are still coming."""
+
+    block: Block
+    pieces: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    stopped: bool = False
+
+
+class Assembler:
+    """Collects the events of one reply. Both methods raise ModelError."""
+
+    def __init__(self) -> None:
+        self.started = False
+        self.stopped = False
+        """message_stop was seen: nothing more belongs to the reply."""
+        self._model = ""
+        self._usage: dict[str, Any] = {}
+        self._stop_reason: str | None = None
+        self._growing: dict[int, _Growing] = {}
+
+    def add(self, event: StreamEvent) -> str:
+        """Take in one event; the piece of text that it carried, for whoever watches."""
+        try:
+            return "" if self.stopped else self._add(event)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise malformed(why=f"an event of the stream has a wrong shape ({error!r})") from error
+
+    def _add(self, event: StreamEvent) -> str:
+        match event["type"]:
+            case "content_block_delta":
+                return self._delta(self._growing[event["index"]], event["delta"])
+            case "content_block_start":
+                self._start_block(event["index"], event["content_block"])
+            case "content_block_stop":
+                self._growing[event["index"]].stopped = True
+            case "message_start":
+                self._start(event["message"])
+            case "message_delta":
+                self._stop_reason = event["delta"].get("stop_reason") or self._stop_reason
+                self._count(event.get("usage"))
+            case "message_stop":
+                self.stopped = True
+            case "error":
+                raise stream_error(event)
+            case _:  # ping, and types to come: the API asks clients to pass over unknown ones
+                pass
+        return ""
+
+    def _start(self, message: StreamEvent) -> None:
+        if self.started:
+            raise malformed(why="a second message_start came")
+        self.started = True
+        self._model = str(message["model"])
+        self._count(message.get("usage"))
+        for index, block in enumerate(message.get("content") or ()):
+            self._growing[index] = _Growing(block, stopped=True)
+
+    def _count(self, usage: StreamEvent | None) -> None:
+        """Counts are totals: a later one replaces an earlier one."""
+        told: dict[str, Any] = dict(usage or {})
+        for group, fields in DETAILS.items():
+            details: Mapping[str, Any] = told.get(group) or {}
+            told |= {ours: details[theirs] for theirs, ours in fields.items() if theirs in details}
+        known = Usage.model_fields
+        self._usage |= {k: n for k, n in told.items() if k in known and n is not None}
+
+    @property
+    def usage(self) -> Usage | None:
+        """What was told so far, of a reply that broke off."""
+        try:
+            return Usage.model_validate(self._usage, strict=True) if self._usage else None
+        except ValidationError:
+            return None
+
+    def _start_block(self, index: int, block: Block) -> None:
+        if index in self._growing:
+            raise malformed(why=f"block {index} started twice")
+        if not isinstance(block["type"], str) or index != int(index):
+            raise malformed(why=f"block {index!r} has no type or no number")
+        self._growing[index] = _Growing(block)
+
+    def _delta(self, growing: _Growing, delta: StreamEvent) -> str:
+        kind = delta["type"]
+        if growing.stopped:
+            raise malformed(why=f"a {kind} came for a block that had stopped")
+        if (name := APPENDED.get(kind)) is not None:
+            piece = delta[name]
+            if not isinstance(piece, str):
+                raise malformed(why=f"a {kind} carries no text")
+            growing.pieces.setdefault(name, []).append(piece)
+            return piece if kind == "text_delta" else ""
+        if kind == "citations_delta":
+            citations = growing.block.get("citations") or []
+            growing.block["citations"] = [*citations, delta["citation"]]  # type: ignore[misc]
+        elif kind in REPLACED:
+            growing.block.update((k, v) for k, v in delta.items() if k != "type")
+        else:
+            raise ModelError(
+                error="unknown_delta",
+                message=f"the reply carries {kind!r}, which this Playhead cannot keep: "
+                "upgrade Playhead, or turn off the feature that sends it",
+            )
+        return ""
+
+    def reply(self, request_id: str | None = None) -> Reply:
+        """The whole reply. Raises ModelError when anything of it is missing or doubtful."""
+        if not (self.started and self.stopped) or self._stop_reason is None:
+            raise truncated(why="the stream ended before the reply was whole")
+        blocks = [self._growing[index] for index in sorted(self._growing)]
+        if sorted(self._growing) != list(range(len(blocks))):
+            raise truncated(why="a block of the reply is missing")
+        if not all(growing.stopped for growing in blocks):
+            raise truncated(why="a block of the reply was not ended")
+        content = tuple(_finished(growing, self._stop_reason) for growing in blocks)
+        _check(self._stop_reason, content)
+        try:
+            usage = Usage.model_validate(self._usage, strict=True)
+        except ValidationError as error:
+            raise malformed(why="the usage of the reply is not made of numbers") from error
+        return Reply(content, self._stop_reason, usage, self._model, request_id)
+
+
+def _finished(growing: _Growing, stop_reason: str) -> Block:
+    block = growing.block
+    for name, pieces in growing.pieces.items():
+        text = "".join(pieces)
+        if name != "partial_json":
+            block[name] = str(block.get(name) or "") + text
+        elif text.strip():
+            block["input"] = _tool_input(str(block.get("name")), text, stop_reason)
+    if block["type"] == "tool_use" and not block.get("input"):
+        block["input"] = {}
+    return block
+
+
+def _tool_input(tool: str, text: str, stop_reason: str) -> Block:
+    try:
+        return strict_object(text)
+    except ValueError as error:
+        if stop_reason in CUT_OFF:
+            raise _cut_off_call(tool, stop_reason) from error
+        if stop_reason == "refusal":
+            message = f"the model refused to go on in the middle of a call of {tool}"
+            raise ModelError(error="refusal", message=message) from error
+        raise malformed(
+            why=f"the arguments for {tool} are no strict JSON object: {error}"
+        ) from error
+
+
+def _check(stop_reason: str, content: tuple[Block, ...]) -> None:
+    """Refuse what must not be acted on: see the messages."""
+    calls = [block for block in content if block["type"] == "tool_use"]
+    if stop_reason not in STOP_REASONS:
+        known = ", ".join(sorted(STOP_REASONS))
+        message = f"the reply stopped for {stop_reason!r}; Playhead knows {known}: upgrade Playhead"
+        raise ModelError(error="unknown_stop_reason", message=message)
+    if calls and stop_reason in CUT_OFF:
+        raise _cut_off_call(str(calls[-1].get("name")), stop_reason)
+    if not all(isinstance(block.get(key), str) for block in calls for key in ("id", "name")):
+        raise malformed(why="a tool call came without its id or name")
+    if not calls and stop_reason == "tool_use":
+        raise malformed(why="the reply stopped for tool_use, and calls no tool")
+
+
+def _cut_off_call(tool: str, stop_reason: str) -> ModelError:
+    """Even a last call that parses may be one the model had not finished: none is started."""
+    return ModelError(
+        "truncated_tool_use",
+        f"the reply was cut off ({stop_reason}) at a call of {tool}, which was not started: "
+        "raise max_tokens, or ask for less at once",
+    )
+
+
+def strict_object(text: str) -> dict[str, Any]:
+    """A JSON object that can be stored as it is.
+
+    Raises ValueError on duplicate keys, NaN, infinities, lone surrogates, integers of thousands of
+    digits, depth bombs, and on anything but one object.
+    """
+    try:
+        value: object = json.loads(text, object_pairs_hook=_no_duplicates, parse_float=_finite)
+        # A stricter parser; the brackets leave room, in its limit of depth, for an event around it.
+        from_json(b"[" * 8 + text.encode() + b"]" * 8, allow_inf_nan=False)
+    except RecursionError as error:
+        message = "nested too deep"
+        raise ValueError(message) from error
+    if not isinstance(value, dict):
+        message = f"it is a {type(value).__name__}"
+        raise ValueError(message)  # noqa: TRY004
+    return cast("dict[str, Any]", value)
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        message = "a key stands twice"
+        raise ValueError(message)
+    return found
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if isinf(value):
+        message = f"{number} is beyond what JSON readers hold"
+        raise ValueError(message)
+    return value

@@ -1,0 +1,1 @@
+"""How does a tool run in a process of its own?"""

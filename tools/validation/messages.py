@@ -1,0 +1,245 @@
+"""What is wrong with arguments, in words: the field, what is allowed, and the nearest valid value.
+
+Composed from the structure of each error (where, which keyword, the schema there), so that the
+words are the same under every version of the validating library: a replay compares them.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias, cast
+
+from jsonschema_rs import ValidationError
+
+from playhead.events.event import Json
+from playhead.tools.validation.did_you_mean import nearest
+
+SHOWN = 3
+"""More problems than these are not told at once."""
+
+Path: TypeAlias = Sequence[str | int]
+Schema: TypeAlias = Mapping[str, Any]
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong; sorted, unknown fields come first: they explain missing ones."""
+
+    rank: int
+    path: str
+    text: str
+    meant: str = ""
+    """The field that was probably meant: that it is missing too needs no telling."""
+
+
+def problems(errors: Iterable[ValidationError], schema: Json, arguments: Any) -> str:
+    """All that is wrong, the first few in one line."""
+    found: set[Problem] = set()
+    for error in errors:
+        found.update(_problems(error, schema, arguments))
+    ordered = sorted(found)
+    meant = {p.meant for p in ordered}
+    told = [p for p in ordered if p.rank != 1 or p.path not in meant]
+    more = f"; and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
+    return "; ".join(p.text for p in told[:SHOWN]) + more
+
+
+def takes(name: str, schema: Schema) -> str:
+    """One line that says what a tool takes."""
+    fields: Schema = schema.get("properties", {})
+    if not fields:
+        return f"{name} takes no arguments."
+    required = schema.get("required", ())
+    listed = [
+        f"{field} ({allowed(sub, schema)}{'' if field in required else ', optional'})"
+        for field, sub in fields.items()
+    ]
+    return f"{name} takes {', '.join(listed[:30])}{', ...' if len(listed) > 30 else ''}."
+
+
+def allowed(anything: Any, root: Json | Schema, depth: int = 0) -> str:
+    """The values that a schema allows, in a few words: `integer or null`."""
+    schema = _schema(anything)
+    if schema is None or depth > 8:
+        return "any value"
+    if "$ref" in schema:
+        return allowed(_ref(schema["$ref"], root), root, depth + 1)
+    if "const" in schema:
+        return show(schema["const"])
+    if "enum" in schema:
+        return f"one of {', '.join(show(v) for v in schema['enum'][:20])}"
+    for keyword in ("anyOf", "oneOf"):
+        if keyword in schema:
+            words = [allowed(branch, root, depth + 1) for branch in schema[keyword]]
+            return " or ".join(dict.fromkeys(words))
+    types: str | list[str] = schema.get("type", "any value")
+    return types if isinstance(types, str) else " or ".join(types)
+
+
+def show(value: Any) -> str:
+    """A value as JSON, cut."""
+    if isinstance(value, int) and value.bit_length() > 256:
+        return "an integer of very many digits"
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=repr)
+    except (ValueError, RecursionError):
+        return "a value nested too deep"
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _problems(error: ValidationError, root: Json, arguments: Any) -> Iterable[Problem]:
+    path, keyword = _path(arguments, error.instance_path), error.kind.name
+    value = _at(arguments, path)
+    schema = _schema(_at(root, error.schema_path[:-1]))
+    if schema is None:
+        return [_problem(path, "not allowed")]
+    if keyword in ("additionalProperties", "unevaluatedProperties"):
+        return _unknown(getattr(error.kind, "unexpected", ()), schema, path)
+    if keyword == "required":
+        return [_missing(_property(error), schema, root, path)]
+    if keyword in ("anyOf", "oneOf"):
+        return _of_branches(error, schema, root, arguments)
+    if keyword in BOUNDS:
+        return [
+            _problem(path, f"{BOUNDS[keyword](schema[keyword])}, got {_measure(keyword, value)}")
+        ]
+    if keyword in ("type", "enum", "const"):
+        return [_other(path, value, allowed(schema, root), schema.get("enum", ()))]
+    return [_problem(path, f"{show(value)} does not fit {keyword}: {show(schema.get(keyword))}")]
+
+
+def _problem(path: Path, text: str) -> Problem:
+    where = _name(path)
+    return Problem(2, where, f"{where or 'the arguments'}: {text}")
+
+
+def _unknown(names: Iterable[str], schema: Schema, path: Path) -> Iterable[Problem]:
+    fields: Schema = schema.get("properties", {})
+    for name in names:
+        close = nearest(name, fields)
+        if close:
+            more = f"did you mean `{close}`?"
+        elif fields:
+            more = f"allowed are {', '.join(f'`{f}`' for f in list(fields)[:10])}"
+        else:
+            more = "none is allowed here"
+        where = _name([*path, name])
+        meant = _name([*path, close]) if close else ""
+        yield Problem(0, where, f"unknown field `{where}`: {more}", meant)
+
+
+def _property(error: ValidationError) -> str:
+    return str(getattr(error.kind, "property", ""))
+
+
+def _missing(name: str, schema: Schema, root: Json, path: Path) -> Problem:
+    sub = schema.get("properties", {}).get(name, True)
+    where = _name([*path, name])
+    return Problem(1, where, f"{where}: missing, expected {allowed(sub, root)}")
+
+
+def _other(path: Path, value: Any, words: str, options: Sequence[Any] = ()) -> Problem:
+    text = f"expected {words}, got {show(value)}"
+    return _problem(path, text + _suggestion(value, words, options))
+
+
+def _of_branches(
+    error: ValidationError, schema: Schema, root: Json, arguments: Any
+) -> Iterable[Problem]:
+    """The problems of the branch that was meant, where that can be told."""
+    branches: Sequence[Sequence[ValidationError]] = getattr(error.kind, "context", ())
+    here = _path(arguments, error.instance_path)
+    meant = [b for b in branches if not any(_refuses_whole(e, error) for e in b)]
+    if not meant:
+        return [_other(here, _at(arguments, here), allowed(schema, root))]
+    tags = [[e for e in branch if e.kind.name == "const"] for branch in meant]
+    if len(meant) > 1 and all(tags):
+        firsts = [branch[0] for branch in tags]
+        words = " or ".join(show(_at(root, e.schema_path)) for e in firsts)
+        path = _path(arguments, firsts[0].instance_path)
+        return [_other(path, _at(arguments, path), words)]
+    best = min(meant, key=lambda b: (sum(e.kind.name == "const" for e in b), len(b)))
+    return [p for e in best for p in _problems(e, root, arguments)]
+
+
+def _refuses_whole(error: ValidationError, outer: ValidationError) -> bool:
+    whole = error.instance_path == outer.instance_path
+    return whole and error.kind.name in ("type", "enum", "const")
+
+
+def _suggestion(value: Any, words: str, options: Sequence[Any]) -> str:
+    """The nearest value of an enum, or what stands inside a string."""
+    if not isinstance(value, str):
+        return ""
+    close = nearest(value, [v for v in options if isinstance(v, str)])
+    if close:
+        return f": did you mean {show(close)}?"
+    try:
+        inside = json.loads(value) if len(value) < 10_000 else value
+    except (ValueError, RecursionError):
+        return ""
+    if _type(inside) in words.split(" or "):
+        return f": did you mean {show(inside)}, without the quotes around it?"
+    return ""
+
+
+def _type(value: Any) -> str:
+    names = {bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
+    return next((word for kind, word in names.items() if type(value) is kind), "")
+
+
+BOUNDS: Mapping[str, Callable[[Any], str]] = {
+    "minimum": lambda bound: f"must be at least {show(bound)}",
+    "maximum": lambda bound: f"must be at most {show(bound)}",
+    "exclusiveMinimum": lambda bound: f"must be more than {show(bound)}",
+    "exclusiveMaximum": lambda bound: f"must be less than {show(bound)}",
+    "multipleOf": lambda bound: f"must be a multiple of {show(bound)}",
+    "minLength": lambda bound: f"must have at least {bound} characters",
+    "maxLength": lambda bound: f"must have at most {bound} characters",
+    "minItems": lambda bound: f"must have at least {bound} items",
+    "maxItems": lambda bound: f"must have at most {bound} items",
+    "minProperties": lambda bound: f"must have at least {bound} fields",
+    "maxProperties": lambda bound: f"must have at most {bound} fields",
+    "uniqueItems": lambda _: "must have no item twice",
+    "pattern": lambda bound: f"must match the pattern {show(bound)}",
+}
+
+
+def _measure(keyword: str, value: Any) -> str:
+    return str(len(value)) if keyword[3:] in ("Length", "Items", "Properties") else show(value)
+
+
+def _name(path: Path) -> str:
+    """A place as one writes it: `items[1].amount`."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}"
+    text = text.removeprefix(".")
+    return text if len(text) <= 200 else f"{text[:100]}...{text[-97:]}"
+
+
+def _schema(value: Any) -> Schema | None:
+    return cast("Schema", value) if isinstance(value, Mapping) else None
+
+
+def _ref(pointer: Any, root: Any) -> Any:
+    if not isinstance(pointer, str) or not pointer.startswith("#/"):
+        return True
+    steps = [s.replace("~1", "/").replace("~0", "~") for s in pointer[2:].split("/")]
+    return _at(root, steps)
+
+
+def _at(value: Any, path: Path) -> Any:
+    for step in path:
+        try:
+            value = value[_step(value, step)]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return value
+
+
+def _path(value: Any, path: Path) -> Path:
+    """The library gives a key such as "0" as a number; the value itself tells them apart."""
+    return [_step(_at(value, path[:i]), step) for i, step in enumerate(path)]
+
+
+def _step(value: Any, step: str | int) -> str | int:
+    return str(step) if isinstance(value, Mapping) else step
