@@ -28,7 +28,7 @@ def unknown_call(log: Reader, run: str, call: int) -> None:
         raise UsageError(msg)
 
 
-class Said(NamedTuple):
+class Statement(NamedTuple):
     """An event to append, and who brings it."""
 
     event: Event
@@ -41,12 +41,12 @@ def append_event(
     log: Log, event: Event, at: int, command: str | None = None, namespace: str | None = None
 ) -> None:
     """Append what somebody says after the end to the runtime's stream; returns when durable."""
-    append_all(log, [Said(event)], at, command, namespace)
+    append_all(log, [Statement(event)], at, command, namespace)
 
 
 def append_all(
     log: Log,
-    said: Sequence[Said],
+    said: Sequence[Statement],
     at: int,
     command: str | None = None,
     namespace: str | None = None,
@@ -72,7 +72,7 @@ def append_all(
 
 
 def _sealed(
-    stream: str, head: Head, said: Sequence[Said], at: int, command: str | None
+    stream: str, head: Head, said: Sequence[Statement], at: int, command: str | None
 ) -> tuple[tuple[Stored, ...], dict[str, bytes]]:
     rows: list[Stored] = []
     bodies: dict[str, bytes] = {}

@@ -104,10 +104,10 @@ def cut_at(log: Reader, run: str, at: int | None = None) -> Cut:
         return cut_at(log, run, wanted - 1)  # it let others be decided, which are held before it
     if last.kind not in ENDINGS and (following is None or following.origin != "decided"):
         return Cut(last.seq, None, last.hash, last.at)
-    opening = here[0]
-    if opening.kind == "run_resumed":
-        return cut_at(log, run, opening.seq - 1)
-    return Cut(opening.seq, opening.seq, opening.hash, opening.at)
+    trigger = here[0]
+    if trigger.kind == "run_resumed":
+        return cut_at(log, run, trigger.seq - 1)
+    return Cut(trigger.seq, trigger.seq, trigger.hash, trigger.at)
 
 
 def cut_before_result(log: Reader, run: str, call: int) -> Cut:
@@ -131,9 +131,9 @@ def _turn_of(log: Reader, run: str, seq: int) -> tuple[list[Stored], Stored | No
     while True:
         rows = list(log.read(run, max(0, seq - near), seq + 1))
         following = rows.pop() if rows[-1].seq > seq else None
-        opening = next((n for n in reversed(range(len(rows))) if rows[n].origin != "decided"), None)
-        if opening is not None:
-            return rows[opening:], following
+        trigger = next((n for n in reversed(range(len(rows))) if rows[n].origin != "decided"), None)
+        if trigger is not None:
+            return rows[trigger:], following
         near *= 4
 
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TypeAlias
 
-from playhead.actors.engine.turn import Opening, Turn
+from playhead.actors.engine.turn import Trigger, Turn
 from playhead.actors.roles.executor import Executor
-from playhead.actors.roles.memory import Memory, recall_session, recollect
+from playhead.actors.roles.memory import MemoryRole, recall_session, recollect
 from playhead.actors.roles.planner import Planner
 from playhead.actors.roles.role import Role, RoleName
-from playhead.actors.roles.tool import Tool
+from playhead.actors.roles.tool import ToolRole
 from playhead.events.errors import LogDamaged, RedactedRun, UsageError
 from playhead.events.kinds.codec import UnknownEvent, decode
 from playhead.events.kinds.forks import RunForked
@@ -24,9 +24,14 @@ from playhead.events.record import GENESIS, Record
 from playhead.projections.state.run_state import RunState
 
 
-def cast() -> Mapping[RoleName, Role]:
+def pure_roles() -> Mapping[RoleName, Role]:
     """The four roles as replay needs them: able to decide, unable to reach the world."""
-    return {"planner": Planner(), "executor": Executor(), "tool": Tool(), "memory": Memory()}
+    return {
+        "planner": Planner(),
+        "executor": Executor(),
+        "tool": ToolRole(),
+        "memory": MemoryRole(),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,7 @@ class Divergence:
 
     seq: int
     """The first record that differs."""
-    opening: int
+    trigger: int
     """The seq of the record that opened its turn."""
     field: str
     """What differs: actor, cause, kind, a field of the event, or `missing` or `extra`."""
@@ -77,45 +82,45 @@ def replay(
     Raises UnknownRun, RedactedRun, LogDamaged for records that cannot be read, and UsageError for a
     run with a kind that this code does not know.
     """
-    roles = roles or cast()
+    roles = roles or pure_roles()
     state: RunState | None = None
     count = turns = 0
-    for opening, recorded, undecided in _turns(log, run, to):
-        if isinstance(opening.event, UnknownEvent):
-            msg = f"run {run} has the kind {opening.event.kind!r}: upgrade Playhead"
+    for trigger, recorded, undecided in _turns(log, run, to):
+        if isinstance(trigger.event, UnknownEvent):
+            msg = f"run {run} has the kind {trigger.event.kind!r}: upgrade Playhead"
             raise UsageError(msg)
-        if isinstance(opening.event, RunStarted) and opening.event.redacted:
+        if isinstance(trigger.event, RunStarted) and trigger.event.redacted:
             raise RedactedRun(run, "replayed")
         if state is None:
-            past = opening.event.past if isinstance(opening.event, RunStarted) else None
-            state = RunState(opening.run, recall_session(log, past))
-        state.run = opening.run
-        divergence = _compare(state, opening, recorded, {} if undecided else roles, to)
+            past = trigger.event.past if isinstance(trigger.event, RunStarted) else None
+            state = RunState(trigger.run, recall_session(log, past))
+        state.run = trigger.run
+        divergence = _compare(state, trigger, recorded, {} if undecided else roles, to)
         count, turns = count + 1 + len(recorded), turns + 1
         if divergence is not None:
-            return ReplayReport(opening.run, count, turns, divergence)
+            return ReplayReport(trigger.run, count, turns, divergence)
     if state is None:
         recollect(log, run)
     return ReplayReport(run, count, turns, None)
 
 
-Recorded: TypeAlias = tuple[Record, list[Record], bool]
+RecordedTurn: TypeAlias = tuple[Record, list[Record], bool]
 """An opening record, the decided ones up to the next, and whether a fork was cut in between."""
 
 
-def _turns(log: Reader, run: str, to: int | None) -> Iterator[Recorded]:
-    opening: Record | None = None
+def _turns(log: Reader, run: str, to: int | None) -> Iterator[RecordedTurn]:
+    trigger: Record | None = None
     decided: list[Record] = []
     for record in _read(log, run, to):
         if record.origin == "decided":
             decided.append(record)
             continue
-        if opening is not None:
+        if trigger is not None:
             event = record.event
-            yield opening, decided, isinstance(event, RunForked) and event.undecided == opening.seq
-        opening, decided = record, []
-    if opening is not None:
-        yield opening, decided, False
+            yield trigger, decided, isinstance(event, RunForked) and event.undecided == trigger.seq
+        trigger, decided = record, []
+    if trigger is not None:
+        yield trigger, decided, False
 
 
 def _read(log: Reader, run: str, to: int | None) -> Iterator[Record]:
@@ -131,23 +136,23 @@ def _read(log: Reader, run: str, to: int | None) -> Iterator[Record]:
 
 def _compare(
     state: RunState,
-    opening: Record,
+    trigger: Record,
     recorded: list[Record],
     roles: Mapping[RoleName, Role],
     to: int | None,
 ) -> Divergence | None:
-    begin = Opening(opening.event, opening.actor, opening.origin, opening.cause)
+    begin = Trigger(trigger.event, trigger.actor, trigger.origin, trigger.cause)
     try:
-        turn = Turn(state, begin, opening.at, held=opening.held)
+        turn = Turn(state, begin, trigger.at, held=trigger.held)
         decided = (turn.settle(roles) if roles else turn.records)[1:]
-        decided = decided if to is None else decided[: to - opening.seq]
+        decided = decided if to is None else decided[: to - trigger.seq]
     except Exception as error:
         why = f"{type(error).__name__}: {error}"
-        return Divergence(opening.seq + 1, opening.seq, "raised", None, None, why)
-    for seq, (old, new) in enumerate(zip_longest(recorded, decided), opening.seq + 1):
+        return Divergence(trigger.seq + 1, trigger.seq, "raised", None, None, why)
+    for seq, (old, new) in enumerate(zip_longest(recorded, decided), trigger.seq + 1):
         field = _difference(old, new)
         if field is not None:
-            return Divergence(seq, opening.seq, field, old, new)
+            return Divergence(seq, trigger.seq, field, old, new)
     return None
 
 

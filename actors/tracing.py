@@ -8,7 +8,7 @@ was killed may have kept it to itself, and ids that derive from the log make a s
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from playhead.actors.replay import cast
+from playhead.actors.replay import pure_roles
 from playhead.actors.roles.memory import recall_session
 from playhead.actors.roles.role import ORDER
 from playhead.events.errors import UnknownRun, UsageError
@@ -36,7 +36,7 @@ program_log = ProgramLogger("playhead.spans")
 
 def handlers() -> Handlers:
     """Which roles are shown which kinds, in the roles' order."""
-    roles = cast()
+    roles = pure_roles()
     kinds = sorted(frozenset[str]().union(*(role.handles for role in roles.values())))
     return {kind: tuple(n for n in ORDER if kind in roles[n].handles) for kind in kinds}
 

@@ -16,8 +16,7 @@ from playhead.events.record import Record
 from playhead.events.spec.agent import Status, Usage
 from playhead.projections.metrics.metrics import RunMetrics
 from playhead.projections.state.calls.approvals import OpenApproval
-from playhead.service.subscriptions import Listening, Piece
-from playhead.service.waiting import Ended
+from playhead.service.subscriptions import Listening, RunEnd, TextChunk
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -51,7 +50,7 @@ class Result(Generic[Out]):
 class Owner(Protocol):
     """What a run needs of its runtime."""
 
-    def outcome(self, run: str) -> "Future[Ended]":
+    def outcome(self, run: str) -> "Future[RunEnd]":
         """What it gave and what it took, once it has ended."""
         ...
 
@@ -83,7 +82,7 @@ class Owner(Protocol):
         """Its records, those to come included."""
         ...
 
-    def listen_text(self, run: str) -> Listening[Piece]:
+    def listen_text(self, run: str) -> Listening[TextChunk]:
         """Its text as it streams."""
         ...
 
@@ -112,7 +111,7 @@ class Run(Generic[Out]):
         answer = yield from asyncio.wrap_future(self._owner.outcome(self.id)).__await__()
         return self._result(answer)
 
-    def _result(self, ended: Ended) -> Result[Out]:
+    def _result(self, ended: RunEnd) -> Result[Out]:
         answer, output, metrics = ended
         return Result(self.id, self._read(answer, output), answer, metrics)
 
@@ -125,7 +124,7 @@ class Run(Generic[Out]):
         """Every record of the run from its first, with `for` or `async for`, until it ends."""
         return self._owner.listen_records(self.id)
 
-    def stream(self) -> Listening[Piece]:
+    def stream(self) -> Listening[TextChunk]:
         """The model's text as it comes, with `for` or `async for`, until the run ends."""
         return self._owner.listen_text(self.id)
 

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Self
 
 from playhead.actors.engine.engine import Watcher
 from playhead.actors.engine.recovery import take_up
-from playhead.actors.engine.turn import Opening
+from playhead.actors.engine.turn import Trigger
 from playhead.actors.fork import agent_of
 from playhead.actors.replay import ReplayReport, replay
 from playhead.actors.roles.memory import recall_session
-from playhead.assembly.engine import Cast
+from playhead.assembly.engine import Assembly
 from playhead.assembly.mcp_pins import Pins
 from playhead.assembly.models import Models
 from playhead.assembly.tools import Toolbox
@@ -41,17 +41,17 @@ from playhead.forking import NOTHING, Instead, begin_fork, new_run_id
 from playhead.memory.api import Remembering
 from playhead.memory.store import Memories
 from playhead.run import Result, Run
-from playhead.service.inbox_worker import CommandDesk
+from playhead.service.inbox_worker import InboxWorker
 from playhead.service.loop_thread import LoopThread
 from playhead.service.redaction import redactor_of
-from playhead.service.run_control import Switchboard, teller
+from playhead.service.run_control import RunControl, teller
 from playhead.service.run_index import RunIndex, find_run
-from playhead.service.subscriptions import Hub
+from playhead.service.subscriptions import Subscriptions
 from playhead.telemetry.alerts import Alerts
 from playhead.telemetry.setup import Telemetry
 from playhead.tools.context import Secrets, from_environment
 from playhead.tools.execution.workers import Threads
-from playhead.tools.models.admission import Traffic
+from playhead.tools.models.admission import Admission
 from playhead.tools.models.embedders import Embedder, chosen_embedder
 from playhead.tools.models.rate_limit import BreakerRule, RateLimit
 
@@ -71,7 +71,7 @@ def default_log() -> Path:
     return Path(os.environ.get("PLAYHEAD_LOG") or DEFAULT_LOG)
 
 
-class Runtime(Switchboard, Remembering):
+class Runtime(RunControl, Remembering):
     """Runs agents, every step an event in the log. Use it as a context manager, or `close` it."""
 
     def __init__(
@@ -155,26 +155,31 @@ class Runtime(Switchboard, Remembering):
                 undo.callback(self._log.close)
             self._memories = Memories(self._log, chosen, redactor_of(redact))
             undo.callback(self._memories.close)
-            self._hub = Hub()
+            self._subscriptions = Subscriptions()
             toolbox = Toolbox(Pins(self._log), secrets)
-            self._cast = Cast(models, toolbox, Threads(max_sync_tools))
+            self._assembly = Assembly(models, toolbox, Threads(max_sync_tools))
             self._index = RunIndex(self._log)
             self._thread = LoopThread()
             undo.callback(self._thread.close)
-            traffic = Traffic(max_model_calls, time.monotonic, rate_limits, breaker)
+            admission = Admission(max_model_calls, time.monotonic, rate_limits, breaker)
             self._engine = self._thread.call(
-                lambda: self._cast.engine(
-                    self._log, self._hub, traffic, self._thread.loop, redact, self._memories
+                lambda: self._assembly.engine(
+                    self._log,
+                    self._subscriptions,
+                    admission,
+                    self._thread.loop,
+                    redact,
+                    self._memories,
                 )
             )
             self._engine.watchers += [
                 self._index.committed,
                 *watchers,
                 *self._telemetry.watchers(self._log),
-                self._hub.committed,
+                self._subscriptions.committed,
             ]
-            self._desk = (
-                CommandDesk(self._log.path, self._log, self._serve)
+            self._inbox_worker = (
+                InboxWorker(self._log.path, self._log, self._serve)
                 if isinstance(self._log, SqliteLog)
                 else None
             )
@@ -194,7 +199,7 @@ class Runtime(Switchboard, Remembering):
         """
         for child in agent.agents:
             self.register(child)
-        if not self._cast.add(agent):
+        if not self._assembly.add(agent):
             return
         for run in self._index.open_runs(agent.name):
             if self._only_runs is None or run in self._only_runs:
@@ -274,7 +279,7 @@ class Runtime(Switchboard, Remembering):
             msg = "the goal is blank: say what is to be reached"
             raise UsageError(msg)
         self.register(agent)
-        spec = self._cast.models.check(agent, agent.spec(tools, namespace))
+        spec = self._assembly.models.check(agent, agent.spec(tools, namespace))
         check_namespace(spec)
         run = new_run_id()
         past = self._index.admit(run, agent.name, session, self._max_open)
@@ -283,13 +288,13 @@ class Runtime(Switchboard, Remembering):
             code=VERSION, metadata=dict(metadata or {}),
         )  # fmt: skip
         committed: Future[None] = Future()
-        opening = Opening(
+        trigger = Trigger(
             started, "user", "outside", traceparent=self._telemetry.traceparent(),
             told=teller(committed),
         )  # fmt: skip
         try:
             context = recall_session(self._log, past)
-            self._thread.call(lambda: self._engine.start(run, opening, context))
+            self._thread.call(lambda: self._engine.start(run, trigger, context))
             committed.result()
         except BaseException:
             self._index.forget(run)
@@ -302,7 +307,7 @@ class Runtime(Switchboard, Remembering):
             self.register(agent)
         run = find_run(self._log, run)
         state = self._thread.call(lambda: self._engine.state(run))
-        known = agent or self._cast.agents.get(state.agent.name)
+        known = agent or self._assembly.agents.get(state.agent.name)
         read = known.read_output if known is not None else _as_text
         return Run(self, run, read)  # type: ignore[arg-type]
 
@@ -322,7 +327,7 @@ class Runtime(Switchboard, Remembering):
         run = find_run(self._log, run)
         if instead.agent is not None:
             self.register(instead.agent)
-        known = self._cast.agents.get((instead.agent or agent_of(self._log, run, at)).name)
+        known = self._assembly.agents.get((instead.agent or agent_of(self._log, run, at)).name)
         if known is None:
             msg = f"the agent of run {run} is not known here: Runtime(agents=[...]) or agent="
             raise UsageError(msg)
@@ -360,14 +365,14 @@ class Runtime(Switchboard, Remembering):
             return
         for inspector in self._inspectors:
             inspector.close()
-        if self._desk is not None:
-            self._desk.close()
+        if self._inbox_worker is not None:
+            self._inbox_worker.close()
         self._closed = True
         self._thread.wait_for(self._settle())
-        self._hub.close()
+        self._subscriptions.close()
         self._thread.close()
-        self._cast.workers.close()
-        self._cast.toolbox.close()
+        self._assembly.workers.close()
+        self._assembly.toolbox.close()
         self._memories.close()
         if self._own_log:
             self._log.close()
@@ -379,7 +384,7 @@ class Runtime(Switchboard, Remembering):
         await self._engine.effects.settle(self._drain_seconds)
         await self._engine.quiet()
         self._engine.stop()
-        await self._cast.models.close()
+        await self._assembly.models.close()
 
     def __enter__(self) -> Self:
         return self

@@ -3,7 +3,7 @@
 from playhead.toolkit import calculator, file_tools, fetch_tool
 """
 
-from playhead.tools.builtin.address_guard import Guard
+from playhead.tools.builtin.address_guard import AddressGuard
 from playhead.tools.builtin.calculator import calculator
 from playhead.tools.builtin.clock import current_time
 from playhead.tools.builtin.code import code_tools
@@ -16,7 +16,7 @@ from playhead.tools.builtin.web_search import Hit, SearchProvider, SearxNG, sear
 from playhead.tools.read_result import read_result
 
 __all__ = [
-    "Guard",
+    "AddressGuard",
     "Hit",
     "SearchProvider",
     "SearxNG",

@@ -16,7 +16,7 @@ Results: TypeAlias = Callable[[str, str], Json]
 """(run, key) -> the whole result of a call that the run may read. Raises ToolError."""
 
 
-Memories: TypeAlias = Callable[[str, int, Mapping[str, str] | None], MemoryRecalled]
+SearchMemories: TypeAlias = Callable[[str, int, Mapping[str, str] | None], MemoryRecalled]
 """(query, limit, metadata that must be the same) -> what is remembered, the nearest first."""
 
 
@@ -63,7 +63,7 @@ class ToolContext:
     attempt: int = 1
     secrets: Secrets = field(default=from_environment, repr=False)
     results: Results | None = field(default=None, repr=False)
-    memories: Memories | None = field(default=None, repr=False)
+    memories: SearchMemories | None = field(default=None, repr=False)
     """Searches what the run's namespace remembers; None where it has none."""
     _given_up: threading.Event = field(default_factory=threading.Event, repr=False)
 

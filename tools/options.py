@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, TypedDict
 from playhead.events.errors import UsageError
 from playhead.events.event import Json
 from playhead.events.spec.agent import Effect, Retry
-from playhead.events.spec.tool import Cache, Rate, Sandbox
+from playhead.events.spec.tool import Cache, Rate, SandboxPolicy
 from playhead.tools.validation.did_you_mean import nearest
 
 
@@ -55,9 +55,9 @@ class Subprocess:
     """All the environment variables that it sees; their values are not recorded."""
 
     @property
-    def policy(self) -> Sandbox:
+    def policy(self) -> SandboxPolicy:
         """The part that is recorded."""
-        return Sandbox(
+        return SandboxPolicy(
             memory_mb=self.memory_mb,
             cpu_seconds=self.cpu_seconds,
             files_mb=self.files_mb,
@@ -137,7 +137,7 @@ def as_subprocess(given: bool | Subprocess) -> Subprocess:
     return given if isinstance(given, Subprocess) else Subprocess()
 
 
-def _sandbox(name: str, sandbox: Sandbox) -> Sandbox:
+def _sandbox(name: str, sandbox: SandboxPolicy) -> SandboxPolicy:
     for bound in ("memory_mb", "cpu_seconds", "files_mb", "processes"):
         _count(name, f"Subprocess({bound})", getattr(sandbox, bound))
     return sandbox

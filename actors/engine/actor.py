@@ -58,7 +58,7 @@ class Supervisor(Protocol):
         ...
 
 
-class Inbox:
+class Mailbox:
     """A mailbox that asks for a slot on the loop whenever a message comes."""
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ class Inbox:
         return not self._messages
 
 
-class Shell(pykka.Actor):
+class RoleActor(pykka.Actor):
     """A role as an actor: shows it one record of a turn, then tells the supervisor."""
 
     def __init__(self, role: Role, supervisor: Supervisor, dispatch: Dispatch) -> None:
@@ -91,8 +91,8 @@ class Shell(pykka.Actor):
         self._dispatch = dispatch
 
     @staticmethod
-    def _create_actor_inbox() -> Inbox:
-        return Inbox()
+    def _create_actor_inbox() -> Mailbox:
+        return Mailbox()
 
     @staticmethod
     def _create_future() -> pykka.Future[Any]:
@@ -106,7 +106,7 @@ class Shell(pykka.Actor):
         """
         pykka.ActorRegistry.unregister(self.actor_ref)
         inbox = self.actor_inbox
-        assert isinstance(inbox, Inbox)
+        assert isinstance(inbox, Mailbox)
         inbox.ask_for_slot = lambda: self._dispatch(self._serve_one)
 
     def _serve_one(self) -> None:

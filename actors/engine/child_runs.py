@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from playhead.actors.engine.engine import Engine
 from playhead.actors.engine.recovery import take_up
-from playhead.actors.engine.turn import Opening
+from playhead.actors.engine.turn import Trigger
 from playhead.events.errors import PlayheadError
 from playhead.events.kinds.child_runs import ChildFinished, ChildStarted
 from playhead.events.kinds.runs import CancelRequested, RunFinished, RunStarted
@@ -17,7 +17,7 @@ from playhead.events.record import Record
 from playhead.events.spec.agent import Parent
 from playhead.events.version import VERSION
 from playhead.projections.state.run_state import RunState
-from playhead.projections.state.step_state import Call
+from playhead.projections.state.step_state import ToolCall
 from playhead.projections.tracing.ids import child_traceparent
 
 CANCELLED = "the run that wanted it was cancelled"
@@ -33,7 +33,7 @@ class Children:
         self._waiting: dict[str, asyncio.Future[ChildFinished]] = {}
         engine.watchers.append(self._committed)
 
-    async def attend(self, intent: Record, call: Call) -> ChildFinished:
+    async def attend(self, intent: Record, call: ToolCall) -> ChildFinished:
         """Start the child, or take it up if it was; then wait for its end.
 
         A cancelled wait cancels the child and goes on waiting: it ends soon. Raises CancelledError
@@ -56,7 +56,7 @@ class Children:
         finally:
             del self._waiting[child]
 
-    def _begin(self, intent: Record, call: Call) -> None:
+    def _begin(self, intent: Record, call: ToolCall) -> None:
         assert isinstance(intent.event, ChildStarted)
         assert call.spec is not None
         assert call.spec.agent is not None
@@ -80,8 +80,8 @@ class Children:
                     self._doubted(child, agent.name, error)
 
             trace = child_traceparent(intent, parent.traceparent)
-            opening = Opening(started, "tool", "outside", traceparent=trace, told=told)
-            self._engine.start(child, opening, None)
+            trigger = Trigger(started, "tool", "outside", traceparent=trace, told=told)
+            self._engine.start(child, trigger, None)
         else:
             self._lost(child, f"there is no agent {agent.name!r} here any more")
 
@@ -107,7 +107,7 @@ class Children:
 
     def _cancel(self, child: str) -> bool:
         try:
-            cancel = Opening(CancelRequested(reason=CANCELLED), "runtime", "outside")
+            cancel = Trigger(CancelRequested(reason=CANCELLED), "runtime", "outside")
             self._engine.arrive(child, cancel)
         except PlayheadError:
             self._lost(child, "its run was cancelled first")

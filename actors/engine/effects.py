@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TypeAlias
 
-from playhead.actors.engine.turn import Opening
+from playhead.actors.engine.turn import Trigger
 from playhead.actors.roles.role import PERFORMS, Job, Role, RoleName, purpose
 from playhead.events.errors import NotStorable
 from playhead.events.event import Event
@@ -21,7 +21,7 @@ program_log = ProgramLogger("playhead.effects")
 
 Do: TypeAlias = Callable[[Record, Job, str], Coroutine[None, None, Event]]
 
-Recorded: TypeAlias = Callable[[Record, RunState], Event | None]
+RecordedOutcome: TypeAlias = Callable[[Record, RunState], Event | None]
 
 
 class Effects:
@@ -29,22 +29,22 @@ class Effects:
 
     def __init__(
         self,
-        cast: Mapping[RoleName, Role],
+        roles: Mapping[RoleName, Role],
         loop: asyncio.AbstractEventLoop,
         now: Callable[[], int],
-        arrive: Callable[[str, Opening], None],
-        recorded: Recorded = lambda _intent, _state: None,
+        arrive: Callable[[str, Trigger], None],
+        recorded: RecordedOutcome = lambda _intent, _state: None,
     ) -> None:
         """Begin with none.
 
         Args:
-            cast: who performs.
+            roles: who performs.
             loop: where the tasks run.
             now: microseconds since the epoch.
             arrive: takes each outcome.
             recorded: the outcome that a fork's parent has for an intent, if it has one.
         """
-        self._cast = cast
+        self._roles = roles
         self._loop = loop
         self._now = now
         self._arrive = arrive
@@ -57,12 +57,12 @@ class Effects:
 
     def begin(self, intent: Record, state: RunState) -> None:
         """Start what a committed intent announces."""
-        role = self._cast[PERFORMS[purpose(intent.event)]]
+        role = self._roles[PERFORMS[purpose(intent.event)]]
         self._run(role, self._given(intent, state) or role.perform, intent, state)
 
     def recover(self, intent: Record, state: RunState) -> None:
         """Find out what became of an intent that a crash left open."""
-        role = self._cast[PERFORMS[purpose(intent.event)]]
+        role = self._roles[PERFORMS[purpose(intent.event)]]
         do = self._given(intent, state) or self._parents_child(role, intent, state)
         self._run(role, do or role.recover, intent, state)
 
@@ -167,7 +167,7 @@ class Effects:
             del self._tasks[run]
         # What a fork is given, no role brought about: it cost nothing, and the record says so.
         who = role.name if do in (role.perform, role.recover) else "runtime"
-        self._arrive(run, Opening(outcome, who, "effect", intent.seq))
+        self._arrive(run, Trigger(outcome, who, "effect", intent.seq))
 
     async def _wait(self, intent: Record) -> None:
         not_before = getattr(intent.event, "not_before", None)

@@ -11,11 +11,11 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
-from playhead.actors.engine.actor import Dispatch, LoopDispatcher, Shell
+from playhead.actors.engine.actor import Dispatch, LoopDispatcher, RoleActor
 from playhead.actors.engine.effects import Effects
-from playhead.actors.engine.parent_outcomes import Recordings
-from playhead.actors.engine.preconditions import not_applicable
-from playhead.actors.engine.turn import Opening, Turn
+from playhead.actors.engine.parent_outcomes import ParentOutcomes
+from playhead.actors.engine.preconditions import unmet_precondition
+from playhead.actors.engine.turn import Trigger, Turn
 from playhead.actors.roles.memory import recollect
 from playhead.actors.roles.role import Role, RoleName
 from playhead.events.errors import NotStorable
@@ -47,7 +47,7 @@ class Stage:
         self.status: Status = state.status
         """As of the last turn that is in the log."""
         self.turn: Turn | None = None
-        self.waiting: deque[Opening] = deque()
+        self.waiting: deque[Trigger] = deque()
         self.second_try = False
         """A role raised on the opening record under way; it gets one more chance."""
 
@@ -58,7 +58,7 @@ class Engine:
     def __init__(
         self,
         log: Log,
-        cast: Mapping[RoleName, Role],
+        roles: Mapping[RoleName, Role],
         loop: asyncio.AbstractEventLoop,
         now: Callable[[], int],
         *,
@@ -66,11 +66,11 @@ class Engine:
         redact: Redact | None = None,
         keep_idle: int = 64,
     ) -> None:
-        """Start the cast.
+        """Start an actor for each role.
 
         Args:
             log: where the turns go.
-            cast: the four roles.
+            roles: the four roles.
             loop: where everything happens.
             now: microseconds since the epoch.
             dispatch: gives an actor its slot; a LoopDispatcher by default.
@@ -83,7 +83,7 @@ class Engine:
         """Runs that this process has taken up; what arrives for others is held."""
         self.draining = False
         """What arrives is held: nothing new starts."""
-        self.cast = cast
+        self.roles = roles
         self._loop = loop
         self._now = now
         self._redact = redact
@@ -91,23 +91,23 @@ class Engine:
         self._stages: dict[str, Stage] = {}
         self._timers: dict[str, tuple[tuple[int, TimeReached], asyncio.TimerHandle]] = {}
         dispatch = dispatch or LoopDispatcher()
-        self._shells = {name: Shell.start(role, self, dispatch) for name, role in cast.items()}
-        self._recordings = Recordings(log)
-        self.effects = Effects(cast, loop, now, self.arrive, self._recordings)
+        self._actors = {name: RoleActor.start(role, self, dispatch) for name, role in roles.items()}
+        self._recordings = ParentOutcomes(log)
+        self.effects = Effects(roles, loop, now, self.arrive, self._recordings)
         self._committed: deque[tuple[Stage, Turn, int | Exception]] = deque()
         self._served: asyncio.Future[None] | None = None
         """Who waits in `quiet` looks again when it is done."""
 
-    def start(self, run: str, opening: Opening, past: Context | None) -> None:
+    def start(self, run: str, trigger: Trigger, past: Context | None) -> None:
         """Open a new run with its first record."""
         self._stages[run] = Stage(RunState(run, past))
         self.taken.add(run)
-        self.arrive(run, opening)
+        self.arrive(run, trigger)
 
-    def arrive(self, run: str, opening: Opening) -> None:
+    def arrive(self, run: str, trigger: Trigger) -> None:
         """Something happened to a run: its turn comes when those before it are committed."""
         stage = self._stages.get(run) or self._load(run)
-        stage.waiting.append(opening)
+        stage.waiting.append(trigger)
         self._next(run, stage)
 
     def state(self, run: str) -> RunState:
@@ -146,8 +146,8 @@ class Engine:
         """Stop the actors and the timers; nothing may arrive after this."""
         for run in list(self._timers):
             self._disarm(run)
-        for shell in self._shells.values():
-            shell.actor_stopped.set()
+        for actor in self._actors.values():
+            actor.actor_stopped.set()
 
     def _load(self, run: str) -> Stage:
         stage = self._stages[run] = Stage(recollect(self.log, run))
@@ -156,12 +156,12 @@ class Engine:
 
     def _next(self, run: str, stage: Stage) -> None:
         while stage.turn is None and stage.waiting:
-            opening = stage.waiting.popleft()
-            refusal = not_applicable(stage.state, opening)
+            trigger = stage.waiting.popleft()
+            refusal = unmet_precondition(stage.state, trigger)
             if refusal is None:
-                self._open(stage, opening)
-            elif opening.told is not None:
-                opening.told(refusal)
+                self._open(stage, trigger)
+            elif trigger.told is not None:
+                trigger.told(refusal)
         if stage.turn is None and not self.effects.of(run):
             self._rest(run)
 
@@ -175,15 +175,15 @@ class Engine:
         for old in idle[: -self._keep_idle]:
             del self._stages[old]
 
-    def _open(self, stage: Stage, opening: Opening) -> None:
+    def _open(self, stage: Stage, trigger: Trigger) -> None:
         if self._redact is not None and not stage.second_try:
-            opening = opening._replace(event=self._redact(opening.event))
+            trigger = trigger._replace(event=self._redact(trigger.event))
         try:
             stage.turn = Turn(
-                stage.state, opening, self._now(), held=self._holds(stage.state, opening.event)
+                stage.state, trigger, self._now(), held=self._holds(stage.state, trigger.event)
             )
         except NotStorable as error:
-            self._unstorable(stage, opening, error)
+            self._unstorable(stage, trigger, error)
         else:
             self._advance(stage.turn)
 
@@ -193,17 +193,17 @@ class Engine:
         paused = state.paused is not None and state.stop is None
         return paused and not _ends_a_pause(event)
 
-    def _unstorable(self, stage: Stage, opening: Opening, error: NotStorable) -> None:
-        if opening.origin == "effect":
-            failure = self.effects.unstorable(stage.state.open[opening.cause or 0], error)
-            self._open(stage, opening._replace(event=failure))
-        elif opening.told is not None:
-            opening.told(error)
+    def _unstorable(self, stage: Stage, trigger: Trigger, error: NotStorable) -> None:
+        if trigger.origin == "effect":
+            failure = self.effects.unstorable(stage.state.open[trigger.cause or 0], error)
+            self._open(stage, trigger._replace(event=failure))
+        elif trigger.told is not None:
+            trigger.told(error)
 
     def _advance(self, turn: Turn) -> None:
-        name = turn.next(self.cast)
+        name = turn.next(self.roles)
         if name is not None:
-            self._shells[name].tell(turn)
+            self._actors[name].tell(turn)
             return
         stage = self._stages[turn.state.run]
         self.log.submit(turn.append, lambda result: self._from_log(stage, turn, result))
@@ -221,9 +221,9 @@ class Engine:
         stage.turn = None
         if not stage.second_try:
             stage.second_try = True
-            self._open(stage, turn.opening)
+            self._open(stage, turn.trigger)
             return
-        stage.turn = Turn(stage.state, turn.opening, self._now(), held=True)
+        stage.turn = Turn(stage.state, turn.trigger, self._now(), held=True)
         why = f"{type(error).__name__}: {error}"
         stage.turn.also(RunPaused(reason="a role raised", role=role.name, error=why[:500]))
         self._advance(stage.turn)
@@ -261,8 +261,8 @@ class Engine:
         records = [r._replace(position=first + n) for n, r in enumerate(turn.records)]
         for watch in list(self.watchers):
             self._show(watch, state, records)
-        if turn.opening.told is not None:
-            turn.opening.told(None)
+        if turn.trigger.told is not None:
+            turn.trigger.told(None)
         self._act(state, records)
         self._next(run, stage)
 
@@ -294,9 +294,9 @@ class Engine:
         self.effects.abandon(run)
         self._recordings.forget(run)
         self._disarm(run)
-        for opening in (turn.opening, *stage.waiting):
-            if opening.told is not None:
-                opening.told(error)
+        for trigger in (turn.trigger, *stage.waiting):
+            if trigger.told is not None:
+                trigger.told(error)
 
     def _arm_timer(self, state: RunState) -> None:
         """Have TimeReached come when the run's next due time comes."""
@@ -314,7 +314,7 @@ class Engine:
 
     def _fire(self, run: str, reached: TimeReached) -> None:
         self._timers.pop(run, None)
-        self.arrive(run, Opening(reached, "runtime", "outside"))
+        self.arrive(run, Trigger(reached, "runtime", "outside"))
 
     def _disarm(self, run: str) -> None:
         armed = self._timers.pop(run, None)

@@ -31,36 +31,38 @@ from playhead.events.record import Record
 from playhead.projections.state.run_state import RunState
 
 Key: TypeAlias = tuple[str, ...]
-Wish: TypeAlias = tuple[str, dict[str, Json]]
+RequestedCall: TypeAlias = tuple[str, dict[str, Json]]
 """A call's tool and arguments."""
 
 ACCIDENTS = frozenset({"interrupted", "cancelled"})
 """What befell the parent's process or its people; it is not repeated in a fork."""
 
 
-class Recordings:
+class ParentOutcomes:
     """The books of the forks in this process; asked for the outcome of each of their intents."""
 
     def __init__(self, log: Reader) -> None:
         self._log = log
-        self._books: dict[str, Book] = {}
+        self._parents: dict[str, ParentRun] = {}
 
     def __call__(self, intent: Record, state: RunState) -> Event | None:
         """The parent's outcome for an intent that is in the log; None to go into the world."""
         if state.forked is None:
             return None
-        book = self._books.get(state.run)
-        if book is None:
-            book = self._books[state.run] = Book(self._log, state.run, state.forked)
+        parent = self._parents.get(state.run)
+        if parent is None:
+            parent = self._parents[state.run] = ParentRun(self._log, state.run, state.forked)
         calls = state.calls
-        return book.outcome(intent, lambda call: (calls[call].wish.tool, calls[call].arguments))
+        return parent.outcome(
+            intent, lambda call: (calls[call].requested.tool, calls[call].arguments)
+        )
 
     def forget(self, run: str) -> None:
         """The run has ended or left this process."""
-        self._books.pop(run, None)
+        self._parents.pop(run, None)
 
 
-class Book:
+class ParentRun:
     """One fork's."""
 
     def __init__(self, log: Reader, fork: str, forked: RunForked) -> None:
@@ -68,7 +70,7 @@ class Book:
         self._parent = forked.parent
         self._forked = forked
         self._given = {given.call: given.result for given in forked.results}
-        self._wishes: dict[int, Wish] = {}
+        self._requested_calls: dict[int, RequestedCall] = {}
         self._past: dict[int, Event] = {}
         """Outcomes of intents that were open where the fork was cut."""
         self._left: dict[Key, deque[Event]] = defaultdict(deque)
@@ -78,7 +80,9 @@ class Book:
         """What intents of the fork itself were given, by seq."""
         self._closed = False
         self._read_parent()
-        self._wishes = {n: wish for n, wish in self._wishes.items() if n <= forked.at}
+        self._requested_calls = {
+            n: requested for n, requested in self._requested_calls.items() if n <= forked.at
+        }
         self._read_own(fork)
 
     @property
@@ -86,10 +90,10 @@ class Book:
         """The fork's intents, by seq, that the parent's records answered so far."""
         return frozenset(seq for seq, outcome in self._outcomes.items() if outcome is not None)
 
-    def outcome(self, intent: Record, wish: Callable[[int], Wish]) -> Event | None:
+    def outcome(self, intent: Record, requested: Callable[[int], RequestedCall]) -> Event | None:
         """The outcome that the intent gets; the same one whenever it is asked for."""
         if intent.seq not in self._outcomes:
-            self._outcomes[intent.seq] = self._look_up(intent, wish)
+            self._outcomes[intent.seq] = self._look_up(intent, requested)
         return self._outcomes[intent.seq]
 
     def _read_parent(self) -> None:
@@ -99,7 +103,7 @@ class Book:
             record = decode(row, self._log.body)
             self._note(record)
             if record.event.kind in INTENTS:
-                intents[record.seq] = self._key(record.event, self._wish)
+                intents[record.seq] = self._key(record.event, self._requested)
             elif record.event.kind in OUTCOMES and not _accident(record.event):
                 found[record.cause or 0] = record.event
         for seq, event in sorted(found.items()):
@@ -114,37 +118,37 @@ class Book:
             record = decode(row, self._log.body)
             self._note(record)
             if record.event.kind in INTENTS:
-                self.outcome(record, self._wish)
+                self.outcome(record, self._requested)
 
     def _note(self, record: Record) -> None:
         match record.event:
             case ToolRequested(tool=tool, arguments=arguments):
-                self._wishes[record.seq] = tool, arguments
+                self._requested_calls[record.seq] = tool, arguments
             case ApprovalDecided(call=call, arguments=dict(arguments)):
-                self._wishes[call] = self._wish(call)[0], arguments
+                self._requested_calls[call] = self._requested(call)[0], arguments
             case _:
                 pass
 
-    def _wish(self, call: int) -> Wish:
-        if call not in self._wishes:
+    def _requested(self, call: int) -> RequestedCall:
+        if call not in self._requested_calls:
             for row in self._log.read(self._parent, call - 1, call):
                 self._note(decode(row, self._log.body))
-        return self._wishes[call]
+        return self._requested_calls[call]
 
-    def _look_up(self, intent: Record, wish: Callable[[int], Wish]) -> Event | None:
+    def _look_up(self, intent: Record, requested: Callable[[int], RequestedCall]) -> Event | None:
         event = intent.event
         if isinstance(event, ToolStarted | ChildStarted):
             if event.call in self._given:
                 return _outcome_with(event, self._given[event.call])
-            if wish(event.call)[0] in self._forked.live:
+            if requested(event.call)[0] in self._forked.live:
                 return None
             if event.call in self._set_aside:
                 return self._set_aside.pop(event.call)
         if intent.seq <= self._forked.at:
             return self._open_at_the_cut(intent)
         if isinstance(event, RuleAsked) and event.rule == "fork":
-            return RuleAnswered(answer=not self._can_answer(event, wish))
-        return self._next(self._key(event, wish))
+            return RuleAnswered(answer=not self._can_answer(event, requested))
+        return self._next(self._key(event, requested))
 
     def _open_at_the_cut(self, intent: Record) -> Event | None:
         """With another agent an open model call is asked anew, so that the agent asks it."""
@@ -152,12 +156,12 @@ class Book:
             return None
         return self._past.get(intent.seq)
 
-    def _can_answer(self, asked: RuleAsked, wish: Callable[[int], Wish]) -> bool:
+    def _can_answer(self, asked: RuleAsked, requested: Callable[[int], RequestedCall]) -> bool:
         """Whether the call's next attempt can be answered; what answers it is set aside."""
         assert asked.call is not None
         if asked.call in self._given:
             return True
-        tool, arguments = wish(asked.call)
+        tool, arguments = requested(asked.call)
         if tool in self._forked.live:
             return False
         key = _tool_key(tool, str(asked.subject), arguments)
@@ -173,17 +177,17 @@ class Book:
             return None
         return self._left[key].popleft()
 
-    def _key(self, event: Event, wish: Callable[[int], Wish]) -> Key:
+    def _key(self, event: Event, requested: Callable[[int], RequestedCall]) -> Key:
         match event:
             case ModelRequested(request=request):
                 return ("model", request)
             case ToolStarted(call=call, definition=definition):
-                tool, arguments = wish(call)
+                tool, arguments = requested(call)
                 return _tool_key(tool, definition, arguments)
             case ChildStarted(call=call):
-                return _child_key(*wish(call))
+                return _child_key(*requested(call))
             case RuleAsked(rule=rule, call=int(call)):
-                tool, arguments = wish(call)
+                tool, arguments = requested(call)
                 return ("rule", rule, tool, _canonical(arguments))
             case _:
                 fields = event.model_dump(mode="json", exclude={"not_before", "attempt"})

@@ -1,6 +1,6 @@
 """Whether what arrives for a run still applies to it; what does not is answered, not appended."""
 
-from playhead.actors.engine.turn import Opening
+from playhead.actors.engine.turn import Trigger
 from playhead.actors.planning.validate import read_plan
 from playhead.events.errors import PlayheadError, UsageError
 from playhead.events.kinds.approvals import ApprovalDecided, ApprovalRequested
@@ -8,18 +8,18 @@ from playhead.events.kinds.runs import MessageReceived, TimeReached
 from playhead.projections.state.run_state import RunState
 
 
-def not_applicable(state: RunState, opening: Opening) -> PlayheadError | None:
+def unmet_precondition(state: RunState, trigger: Trigger) -> PlayheadError | None:
     """Why what arrived is not appended: the run has ended, or the effect has its outcome."""
     if state.ending is not None:
         return UsageError(f"run {state.run} is {state.status} already")
-    if opening.origin == "effect" and opening.cause not in state.open:
-        return UsageError(f"record {opening.cause} of run {state.run} has its outcome already")
-    if isinstance(opening.event, TimeReached):
-        return _too_late(state, opening.event)
-    if isinstance(opening.event, ApprovalDecided):
-        return _wrong_approval(state, opening.event)
-    if isinstance(opening.event, MessageReceived):
-        said = opening.event.text.strip() or opening.event.content
+    if trigger.origin == "effect" and trigger.cause not in state.open:
+        return UsageError(f"record {trigger.cause} of run {state.run} has its outcome already")
+    if isinstance(trigger.event, TimeReached):
+        return _too_late(state, trigger.event)
+    if isinstance(trigger.event, ApprovalDecided):
+        return _wrong_approval(state, trigger.event)
+    if isinstance(trigger.event, MessageReceived):
+        said = trigger.event.text.strip() or trigger.event.content
         return None if said else UsageError("the message is blank: nothing was recorded")
     return None
 

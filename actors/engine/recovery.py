@@ -5,7 +5,7 @@ Recovery repeats no intent. Each open intent gets an outcome first (interrupted,
 """
 
 from playhead.actors.engine.engine import Engine
-from playhead.actors.engine.turn import Opening
+from playhead.actors.engine.turn import Trigger
 from playhead.events.errors import UsageError
 from playhead.events.kinds.runs import RunPaused, RunResumed
 from playhead.events.version import VERSION
@@ -22,8 +22,8 @@ def take_up(engine: Engine, run: str) -> None:
     if run in engine.taken:
         return
     state = engine.state(run)
-    if state.strange is not None:
-        msg = f"run {run} has {state.strange!r}, which this Playhead cannot go on with"
+    if state.unsupported is not None:
+        msg = f"run {run} has {state.unsupported!r}, which this Playhead cannot go on with"
         raise UsageError(msg)
     if state.ending is not None:
         return
@@ -32,10 +32,10 @@ def take_up(engine: Engine, run: str) -> None:
     decides = state.paused is None or state.stop is not None  # a paused run can be stopped
     if state.paused is None and state.stop is None and state.interrupted >= INTERRUPTIONS:
         reason = f"interrupted {state.interrupted} times without getting any further"
-        engine.arrive(run, Opening(RunPaused(reason=reason), "runtime", "outside"))
+        engine.arrive(run, Trigger(RunPaused(reason=reason), "runtime", "outside"))
     elif decides and (state.held or state.code != VERSION):
         resumed = RunResumed(code=VERSION, reason="taken up again")
-        engine.arrive(run, Opening(resumed, "runtime", "outside"))
+        engine.arrive(run, Trigger(resumed, "runtime", "outside"))
     for seq, intent in cut_off:
         if seq in state.open:
             engine.effects.recover(intent, state)

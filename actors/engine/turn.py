@@ -22,7 +22,7 @@ ADDRESSED = frozenset({"model_answered", "model_failed", "tool_succeeded"})
 """Outcomes that roles subscribe to by what their intent was about."""
 
 
-class Opening(NamedTuple):
+class Trigger(NamedTuple):
     """What opens a turn, before it is a record."""
 
     event: Event
@@ -38,30 +38,30 @@ class Opening(NamedTuple):
 class Turn:
     """The roles' way through one opening record."""
 
-    __slots__ = ("_expected", "_queue", "_role", "_rows", "bodies", "opening", "records", "state")
+    __slots__ = ("_expected", "_queue", "_role", "_rows", "bodies", "records", "state", "trigger")
 
-    def __init__(self, state: RunState, opening: Opening, at: int, *, held: bool = False) -> None:
+    def __init__(self, state: RunState, trigger: Trigger, at: int, *, held: bool = False) -> None:
         """Seal and fold the opening record. Raises NotStorable, with the state unchanged.
 
         Args:
             state: the run so far; changed in place.
-            opening: what happened.
+            trigger: what happened.
             at: now, in microseconds since the epoch; an earlier time than the run's last is raised.
             held: fold it, but let nobody decide on it.
         """
         self.state = state
-        self.opening = opening
+        self.trigger = trigger
         self.records: list[Record] = []
         """What the turn appends, the opening record first."""
         self.bodies: dict[str, bytes] = {}
         self._rows: list[Stored] = []
         self._expected = state.head
         self._role = 0
-        waiting = list(state.held) if opening.event.kind == "run_resumed" else []
+        waiting = list(state.held) if trigger.event.kind == "run_resumed" else []
         record = self._add(
             Record(
-                state.run, state.head.seq + 1, max(at, state.at), opening.actor, opening.origin,
-                opening.cause, opening.event, held, opening.command, opening.traceparent,
+                state.run, state.head.seq + 1, max(at, state.at), trigger.actor, trigger.origin,
+                trigger.cause, trigger.event, held, trigger.command, trigger.traceparent,
             )
         )  # fmt: skip
         self._queue: list[Record] = [] if held else [*waiting, record]
@@ -82,13 +82,13 @@ class Turn:
         seq, at = self.state.head.seq + 1, self.state.at
         self._add(Record(self.state.run, seq, at, "runtime", "outside", seq - 1, event))
 
-    def next(self, cast: Mapping[RoleName, Role]) -> RoleName | None:
+    def next(self, roles: Mapping[RoleName, Role]) -> RoleName | None:
         """The role that is to be shown the current record; None when the turn is complete."""
         while self._queue:
             kind = self._address(self._queue[0])
             while self._role < len(ORDER):
                 name = ORDER[self._role]
-                if kind in cast[name].handles:
+                if kind in roles[name].handles:
                     return name
                 self._role += 1
             self._role = 0
@@ -117,10 +117,10 @@ class Turn:
         self._role += 1
         return record
 
-    def settle(self, cast: Mapping[RoleName, Role]) -> list[Record]:
+    def settle(self, roles: Mapping[RoleName, Role]) -> list[Record]:
         """Drive the turn to its end without actors; the records it would append."""
-        while (name := self.next(cast)) is not None:
-            self.visit(cast[name])
+        while (name := self.next(roles)) is not None:
+            self.visit(roles[name])
         return self.records
 
     def _add(self, record: Record) -> Record:

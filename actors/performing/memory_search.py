@@ -1,6 +1,6 @@
 """Performing the search before a run's first step: on a worker, since it reads a file."""
 
-from playhead.actors.performing.services import World
+from playhead.actors.performing.services import Services
 from playhead.events.kinds.memory import MemoryRecalled, RecallRequested
 from playhead.events.spec.memory import Scope
 from playhead.tools.execution.handoff import NotStarted, TimedOut
@@ -9,9 +9,11 @@ SECONDS = 30.0
 """After so long the run goes on without."""
 
 
-async def perform_recall(world: World, asked: RecallRequested, scope: Scope) -> MemoryRecalled:
+async def perform_recall(
+    services: Services, asked: RecallRequested, scope: Scope
+) -> MemoryRecalled:
     """What was found. Raises nothing but CancelledError: a failure is an outcome too."""
-    recollect, began = world.recollect, world.monotonic()
+    recollect, began = services.recollect, services.monotonic()
     if recollect is None:
         return MemoryRecalled(error="there is no index of memories here")
     scope = scope._replace(namespace=asked.namespace)
@@ -23,10 +25,10 @@ async def perform_recall(world: World, asked: RecallRequested, scope: Scope) -> 
             return _failed(error)
 
     try:
-        found = await world.workers.run_sync("recall", work, SECONDS, _late, _idle)
+        found = await services.workers.run_sync("recall", work, SECONDS, _late, _idle)
     except (NotStarted, TimedOut) as error:
         return _failed(error)
-    took = round((world.monotonic() - began) * 1000, 3)
+    took = round((services.monotonic() - began) * 1000, 3)
     return found.model_copy(update={"duration_ms": took})
 
 

@@ -9,16 +9,16 @@ from playhead.events.kinds.memory import MemoryRecalled
 from playhead.events.model_api import Model
 from playhead.events.record import Record
 from playhead.events.spec.memory import Scope
-from playhead.projections.state.step_state import Call
+from playhead.projections.state.step_state import ToolCall
 from playhead.tools.context import Results, Secrets, from_environment
 from playhead.tools.execution.workers import Workers
-from playhead.tools.models.admission import Traffic
+from playhead.tools.models.admission import Admission
 from playhead.tools.models.cache_watch import CacheWatch
 from playhead.tools.tool import AnyTool
 
 Rule: TypeAlias = Literal["router", "output", "strategy", "function"]
 
-OnText: TypeAlias = Callable[[str, int, str], None]
+OnRunText: TypeAlias = Callable[[str, int, str], None]
 """(run, seq of the ModelRequested, piece of text); an empty piece: forget what came before."""
 
 
@@ -39,13 +39,13 @@ class Recollect(Protocol):
 class Attendant(Protocol):
     """Starts and finds the runs that calls of agents lead to."""
 
-    async def attend(self, intent: Record, call: Call) -> ChildFinished:
+    async def attend(self, intent: Record, call: ToolCall) -> ChildFinished:
         """What became of the child that a ChildStarted announces."""
         ...
 
 
 @dataclass(slots=True)
-class World:
+class Services:
     """Models, tools, threads and a clock. Replay has none."""
 
     model: Callable[[str], Model]
@@ -55,7 +55,7 @@ class World:
     workers: Workers
     monotonic: Callable[[], float]
     """Seconds from some fixed moment."""
-    on_text: OnText
+    on_text: OnRunText
     in_flight: int = 64
     """Model calls under way at once, over all runs; the others wait in order."""
     secrets: Secrets = from_environment
@@ -70,12 +70,12 @@ class World:
     """Searches memories; None where none can be had."""
     children: Attendant | None = None
     """Set once there is an engine."""
-    given_traffic: Traffic | None = None
-    traffic: Traffic = field(init=False)
+    given_admission: Admission | None = None
+    admission: Admission = field(init=False)
     """Who may call a model when."""
     cache_watch: CacheWatch = field(default_factory=CacheWatch, init=False)
     """Notices prompts that should have been in the API's cache."""
 
     def __post_init__(self) -> None:
         """Without limits on requests and tokens, only calls in flight are bounded."""
-        self.traffic = self.given_traffic or Traffic(self.in_flight, self.monotonic)
+        self.admission = self.given_admission or Admission(self.in_flight, self.monotonic)

@@ -92,7 +92,7 @@ def _may_retry(state: RunState, plan: Plan, failed: StepFailed) -> bool:
     """Whether the same step may be tried again: never what did more than read."""
     node = plan.nodes[failed.step]
     tries = state.agent.plan.step_retries + 1
-    return not node.acted and failed.reason not in FINAL and node.attempt < tries
+    return not node.had_side_effects and failed.reason not in FINAL and node.attempt < tries
 
 
 def _around(state: RunState, plan: Plan, broken: Sequence[StepFailed]) -> Event:

@@ -43,7 +43,7 @@ def to_store(state: RunState, record: Record) -> Sequence[Event]:
     intent = state.intent_of(record)
     assert isinstance(intent, ToolStarted)
     call = state.closed.get(intent.call)
-    named = call is not None and intent.performer == "memory" and call.wish.tool == REMEMBER
+    named = call is not None and intent.performer == "memory" and call.requested.tool == REMEMBER
     if call is None or not named or not call.scope.namespace:
         return []
     given = call.arguments

@@ -22,7 +22,7 @@ COUNTED = ("max_steps", "max_model_calls", "max_tool_calls", "max_tokens")
 def step_share(state: RunState) -> Limits:
     """An equal share for each step of the plan that the model works on and that has not begun."""
     assert state.plan is not None
-    parts, left = max(1, state.plan.hungry), _left(state)
+    parts, left = max(1, state.plan.awaiting_budget), _left(state)
     rounds = int(left["max_steps"] or 0)
 
     def part(name: str) -> int | None:

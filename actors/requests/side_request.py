@@ -2,7 +2,7 @@
 
 from playhead.actors.requests.backoff import not_before
 from playhead.actors.requests.next_request import over_limit
-from playhead.events.kinds.model_calls import ModelFailed, ModelRequested, Purpose
+from playhead.events.kinds.model_calls import CallPurpose, ModelFailed, ModelRequested
 from playhead.events.kinds.runs import LimitReached
 from playhead.events.record import Record
 from playhead.projections.cost.pricing import most
@@ -14,7 +14,7 @@ TASKS = {"summary": "summarization", "extraction": "data_extraction"}
 
 
 def ask_beside(
-    state: RunState, step: str, purpose: Purpose, *, attempt: int = 1, wait: int | None = None
+    state: RunState, step: str, purpose: CallPurpose, *, attempt: int = 1, wait: int | None = None
 ) -> ModelRequested | str:
     """What asks, or in words the limit that forbids it: it is no reason to stop the run."""
     agent, task = state.agent, TASKS[purpose]

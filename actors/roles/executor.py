@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from playhead.actors.performing.services import Rule, World
+from playhead.actors.performing.services import Rule, Services
 from playhead.actors.planning.steps import answer_of_plan, call_of_plan, rejected
 from playhead.actors.requests.next_request import (
     ask,
@@ -25,7 +25,7 @@ from playhead.events.record import Record
 from playhead.events.spec.agent import text_of
 from playhead.projections.state.run_state import RunState
 from playhead.projections.state.step_state import Step
-from playhead.tools.calls.model_rules import ask_output, ask_router
+from playhead.tools.calls.user_functions import ask_output, ask_router
 from playhead.tools.validation.answer import parse_output
 
 program_log = ProgramLogger("playhead.model")
@@ -53,8 +53,8 @@ class Executor(Role):
         "tool_refused", "child_finished",
     })  # fmt: skip
 
-    def __init__(self, world: World | None = None) -> None:
-        self._world = world
+    def __init__(self, services: Services | None = None) -> None:
+        self._services = services
 
     def decide(self, state: RunState, record: Record) -> Sequence[Event]:
         """Wish tools, ask the model, or end the step."""
@@ -74,41 +74,43 @@ class Executor(Role):
 
     async def perform(self, intent: Record, job: Job, agent: str) -> Event:
         """Ask the model once, or a function of the user's about it."""
-        assert self._world is not None
+        assert self._services is not None
         if isinstance(intent.event, RuleAsked):
-            return await _perform_rule(self._world, intent.event, agent)
+            return await _perform_rule(self._services, intent.event, agent)
         assert isinstance(job, Request)
         assert isinstance(intent.event, ModelRequested)
-        world, asked, began = self._world, intent.event, None
+        services, asked, began = self._services, intent.event, None
         patient, tokens = asked.fallbacks == 0, asked.reserved_tokens
         try:
-            async with world.traffic.turn(
+            async with services.admission.turn(
                 intent.run, asked.endpoint, asked.model, tokens, patient=patient
             ) as call:
-                began = world.monotonic()
+                began = services.monotonic()
                 reply = await self._ask(intent, job, agent)
                 call.tokens = reply.usage.total
         except ModelError as error:
-            world.on_text(intent.run, intent.seq, "")
-            return _model_failed(error, None if began is None else _ms(world.monotonic() - began))
+            services.on_text(intent.run, intent.seq, "")
+            return _model_failed(
+                error, None if began is None else _ms(services.monotonic() - began)
+            )
         if asked.purpose == "step":
-            _watch_cache(world, intent, job, reply, agent)
+            _watch_cache(services, intent, job, reply, agent)
         return ModelAnswered(
             content=reply.content, stop_reason=reply.stop_reason, usage=reply.usage,
             model=reply.model, request_id=reply.request_id,
-            duration_ms=_ms(world.monotonic() - began),
+            duration_ms=_ms(services.monotonic() - began),
         )  # fmt: skip
 
     async def _ask(self, intent: Record, request: Request, agent: str) -> Reply:
-        assert self._world is not None
-        world, asked = self._world, intent.event
+        assert self._services is not None
+        services, asked = self._services, intent.event
         beside = isinstance(asked, ModelRequested) and asked.purpose != "step"
 
         def on_text(text: str) -> None:
             if not beside:
-                world.on_text(intent.run, intent.seq, text)
+                services.on_text(intent.run, intent.seq, text)
 
-        model = world.endpoint(request.endpoint) if request.endpoint else world.model(agent)
+        model = services.endpoint(request.endpoint) if request.endpoint else services.model(agent)
         if model is None:
             message = f"this Runtime knows no endpoint {request.endpoint!r}: give it endpoints="
             raise ModelError(error="unreachable", message=message)
@@ -157,10 +159,12 @@ def _model_failed(error: ModelError, took: float | None) -> ModelFailed:
     )  # fmt: skip
 
 
-def _watch_cache(world: World, intent: Record, request: Request, reply: Reply, agent: str) -> None:
+def _watch_cache(
+    services: Services, intent: Record, request: Request, reply: Reply, agent: str
+) -> None:
     """Warn when what the cache should have held was not read from it."""
-    now = world.monotonic()
-    missed = world.cache_watch.answered(agent, intent.run, request, reply.usage, now)
+    now = services.monotonic()
+    missed = services.cache_watch.answered(agent, intent.run, request, reply.usage, now)
     if missed is not None:
         program_log.warning(
             "cache.missed", agent=agent, run=intent.run, seq=intent.seq, model=request.model,
@@ -168,14 +172,14 @@ def _watch_cache(world: World, intent: Record, request: Request, reply: Reply, a
         )  # fmt: skip
 
 
-async def _perform_rule(world: World, asked: RuleAsked, agent: str) -> RuleAnswered:
+async def _perform_rule(services: Services, asked: RuleAsked, agent: str) -> RuleAnswered:
     rule: Rule = "router" if asked.rule == "router" else "output"
-    function = world.rule(agent, rule)
+    function = services.rule(agent, rule)
     if function is None:
         return RuleAnswered(error=f"the agent has no {rule} any more")
     if rule == "router":
-        return await ask_router(function, asked.subject, world.workers)
-    return await ask_output(function, asked.subject, world.workers)
+        return await ask_router(function, asked.subject, services.workers)
+    return await ask_output(function, asked.subject, services.workers)
 
 
 def _on_reply(state: RunState, step: Step, reply: ModelAnswered) -> Sequence[Event]:
@@ -183,13 +187,13 @@ def _on_reply(state: RunState, step: Step, reply: ModelAnswered) -> Sequence[Eve
         return again
     if reply.stop_reason in UNFINISHED:
         return [_failed(step, reply.stop_reason, UNFINISHED[reply.stop_reason])]
-    wishes = [
+    requested_calls = [
         ToolRequested(step=step.id, tool=str(b["name"]), arguments=b["input"], use=str(b["id"]))  # type: ignore[arg-type]
         for b in reply.content
         if b.get("type") == "tool_use"
     ]
-    if wishes:
-        return wishes
+    if requested_calls:
+        return requested_calls
     if reply.stop_reason == "pause_turn" or step.unread:
         return ask(state, step.id)
     return _on_answer(state, step, text_of(reply.content))
@@ -242,7 +246,7 @@ def _go_on(state: RunState, step_id: str, beside: Sequence[Event]) -> Sequence[E
         return [_failed(step, "unresolved", step.problem)]
     if step.purpose == "tool" and state.plan is not None:
         return [call_of_plan(state.plan, step)]
-    loop = step.trail.loop(step_id, state.agent.loops)
+    loop = step.loop_guard.loop(step_id, state.agent.loops)
     return ask(state, step_id, beside=beside) if loop is None else [loop]
 
 

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import ClassVar
 
 from playhead.actors.performing.memory_search import perform_recall
-from playhead.actors.performing.services import World
+from playhead.actors.performing.services import Services
 from playhead.actors.performing.tool_attempts import Attempts
 from playhead.actors.remembering import extract_facts
 from playhead.actors.remembering.compress import on_failure, on_filled, on_summary
@@ -34,14 +34,14 @@ from playhead.events.spec.memory import Scope
 from playhead.projections.prompt.context import Context
 from playhead.projections.state.fold import fold
 from playhead.projections.state.run_state import RunState
-from playhead.projections.state.step_state import Call
+from playhead.projections.state.step_state import ToolCall
 from playhead.tools.calls.call import given_up
 
 TOGETHER = 50
 """Records decoded before they are folded; one by one, each drives the other out of the cache."""
 
 
-class Memory(Role):
+class MemoryRole(Role):
     """Recall, store, compress, learn; perform the tools that do so."""
 
     name: ClassVar[RoleName] = "memory"
@@ -51,10 +51,10 @@ class Memory(Role):
         "run_started", "memory_recalled", "tool_succeeded:memory",
     })  # fmt: skip
 
-    def __init__(self, world: World | None = None) -> None:
-        self._world = world
-        if world is not None:
-            self._attempts = Attempts(world)
+    def __init__(self, services: Services | None = None) -> None:
+        self._services = services
+        if services is not None:
+            self._attempts = Attempts(services)
 
     def decide(self, state: RunState, record: Record) -> Sequence[Event]:
         """Recall before the first step; store; compress; learn."""
@@ -86,11 +86,11 @@ class Memory(Role):
 
     async def perform(self, intent: Record, job: Job, agent: str) -> Event:
         """Search what is remembered: before the first step, or as a tool that the model called."""
-        assert self._world is not None
+        assert self._services is not None
         if isinstance(intent.event, RecallRequested):
             assert isinstance(job, Scope)
-            return await perform_recall(self._world, intent.event, job)
-        assert isinstance(job, Call)
+            return await perform_recall(self._services, intent.event, job)
+        assert isinstance(job, ToolCall)
         return await self._attempts.perform(intent, job, agent)
 
     async def recover(self, intent: Record, job: Job, agent: str) -> Event:
@@ -101,7 +101,7 @@ class Memory(Role):
         """What was interrupted is asked again; what was cancelled is not wanted any more."""
         if isinstance(intent.event, RecallRequested):
             return MemoryRecalled(error=reason)
-        assert isinstance(job, Call)
+        assert isinstance(job, ToolCall)
         assert job.spec is not None
         return given_up(job.spec, reason)
 

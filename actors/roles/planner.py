@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from playhead.actors.performing.services import Rule, World
+from playhead.actors.performing.services import Rule, Services
 from playhead.actors.planning.advance import advance, ask_for_plan, planned
 from playhead.actors.planning.strategy import choose, chosen_by
 from playhead.actors.remembering.extract_facts import extraction_due, finish
@@ -21,19 +21,19 @@ from playhead.events.kinds.runs import (
     RunStarted,
     StrategyChosen,
 )
-from playhead.events.kinds.steps import Purpose, StepFailed, StepFinished, StepStarted
+from playhead.events.kinds.steps import StepFailed, StepFinished, StepPurpose, StepStarted
 from playhead.events.record import Record
 from playhead.projections.plan.plan import PLANNING
 from playhead.projections.plan.references import as_text
 from playhead.projections.state.run_state import RunState
 from playhead.projections.state.step_state import Stop
-from playhead.tools.calls.plain import ask_plainly
+from playhead.tools.calls.user_functions import ask_function
 from playhead.tools.validation.answer import misfit
 
 WHOLE_STEP = "main"
 """Without a plan, one step is the whole goal."""
 
-PURPOSES: Mapping[Strategy, Purpose] = {"react": "react", "direct": "direct"}
+PURPOSES: Mapping[Strategy, StepPurpose] = {"react": "react", "direct": "direct"}
 
 BESIDE = frozenset(
     f"{outcome}:{purpose}"
@@ -59,8 +59,8 @@ class Planner(Role):
         | {"extraction_ended", "tool_succeeded:memory", "memory_stored"}
     )  # fmt: skip
 
-    def __init__(self, world: World | None = None) -> None:
-        self._world = world
+    def __init__(self, services: Services | None = None) -> None:
+        self._services = services
 
     def decide(self, state: RunState, record: Record) -> Sequence[Event]:
         """Choose, start, end."""
@@ -89,14 +89,14 @@ class Planner(Role):
     async def perform(self, intent: Record, job: Job, agent: str) -> Event:
         """Ask a function of the user's: how to go about the goal, or for the answer itself."""
         assert isinstance(intent.event, RuleAsked)
-        assert self._world is not None
+        assert self._services is not None
         rule: Rule = "strategy" if intent.event.rule == "strategy" else "function"
-        function = self._world.rule(agent, rule)
+        function = self._services.rule(agent, rule)
         if function is None:
             return RuleAnswered(error=f"the agent has no {rule} function any more")
         subject = intent.event.subject
         given = tuple(subject.values()) if isinstance(subject, dict) else (subject,)
-        return await ask_plainly(rule, function, given, self._world.workers)
+        return await ask_function(rule, function, given, self._services.workers)
 
     def cut_off(self, intent: Record, job: Job, reason: str) -> Event:
         """An interrupted question is asked again."""

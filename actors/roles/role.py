@@ -17,7 +17,7 @@ from playhead.events.model_api import Request
 from playhead.events.record import Record
 from playhead.events.spec.memory import Scope
 from playhead.projections.state.run_state import RunState
-from playhead.projections.state.step_state import Call
+from playhead.projections.state.step_state import ToolCall
 
 RoleName: TypeAlias = Literal["planner", "executor", "tool", "memory"]
 
@@ -98,7 +98,7 @@ def purpose(event: Event) -> str:
             return event.kind
 
 
-Job: TypeAlias = Request | Call | Scope | None
+Job: TypeAlias = Request | ToolCall | Scope | None
 """What an intent is about: the rendered request, the call with its wish, what may be recalled, or
 the intent alone."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Literal
 
-from playhead.actors.performing.services import World
+from playhead.actors.performing.services import Services
 from playhead.actors.performing.tool_attempts import Attempts, same_tool
 from playhead.actors.requests.backoff import not_before
 from playhead.actors.requests.budget_shares import child_share
@@ -21,7 +21,7 @@ from playhead.events.kinds.tool_calls import ToolFailed, ToolRefused, ToolReques
 from playhead.events.record import Record
 from playhead.events.spec.agent import AgentSpec, Retry
 from playhead.projections.state.run_state import RunState
-from playhead.projections.state.step_state import Call
+from playhead.projections.state.step_state import ToolCall
 from playhead.tools.calls.approval import ask_approval, binding, matches
 from playhead.tools.calls.call import given_up
 from playhead.tools.validation.arguments import check, suggest_tool
@@ -29,7 +29,7 @@ from playhead.tools.validation.arguments import check, suggest_tool
 STOPPED = "not started: the run is stopping"
 
 
-class Tool(Role):
+class ToolRole(Role):
     """Check a wish, ask a person where that is wanted, start it as often as its class allows."""
 
     name: ClassVar[RoleName] = "tool"
@@ -38,10 +38,10 @@ class Tool(Role):
         "time_reached", "cancel_requested", "limit_reached", "loop_detected",
     })  # fmt: skip
 
-    def __init__(self, world: World | None = None) -> None:
-        self._world = world
-        if world is not None:
-            self._attempts = Attempts(world)
+    def __init__(self, services: Services | None = None) -> None:
+        self._services = services
+        if services is not None:
+            self._attempts = Attempts(services)
 
     def decide(self, state: RunState, record: Record) -> Sequence[Event]:
         """Start, start again, wait for a person, or refuse."""
@@ -52,7 +52,7 @@ class Tool(Role):
             return [_refused(call, "stopped", STOPPED) for call in waiting]
         match record.event:
             case ToolRequested():
-                return _for_call(state, record.seq, _on_wish)
+                return _for_call(state, record.seq, _on_requested)
             case ToolFailed():
                 return _for_call(state, state.intent_of(record), _again, record)
             case RuleAnswered() as answered:
@@ -67,25 +67,25 @@ class Tool(Role):
 
     async def perform(self, intent: Record, job: Job, agent: str) -> Event:
         """Perform one attempt, if the tool is still the one that was meant; or ask its rule."""
-        assert isinstance(job, Call)
+        assert isinstance(job, ToolCall)
         assert job.spec is not None
-        assert self._world is not None
+        assert self._services is not None
         if isinstance(intent.event, ChildStarted):
-            assert self._world.children is not None
-            return await self._world.children.attend(intent, job)
+            assert self._services.children is not None
+            return await self._services.children.attend(intent, job)
         if isinstance(intent.event, ToolStarted):
             return await self._attempts.perform(intent, job, agent)
         if isinstance(intent.event, RuleAsked) and intent.event.rule == "fork":
             return RuleAnswered(answer=True)
-        tool = same_tool(self._world, job, agent)
+        tool = same_tool(self._services, job, agent)
         if tool is None:
             return RuleAnswered(error="the tool was changed or taken away")
-        return await ask_approval(tool, job.arguments, self._world.workers)
+        return await ask_approval(tool, job.arguments, self._services.workers)
 
     async def recover(self, intent: Record, job: Job, agent: str) -> Event:
         """Ask the tool's probe what became of the call; without an answer it is cut off."""
-        assert isinstance(job, Call)
-        assert self._world is not None
+        assert isinstance(job, ToolCall)
+        assert self._services is not None
         if isinstance(intent.event, ChildStarted):
             return await self.perform(intent, job, agent)
         if not isinstance(intent.event, ToolStarted):
@@ -94,7 +94,7 @@ class Tool(Role):
 
     def cut_off(self, intent: Record, job: Job, reason: str) -> Event:
         """Unknown for `once`; anything else may be done again."""
-        assert isinstance(job, Call)
+        assert isinstance(job, ToolCall)
         if isinstance(intent.event, ChildStarted):
             return ChildFinished(status="cancelled", reason=reason, message=f"it was {reason}")
         if not isinstance(intent.event, ToolStarted):
@@ -112,10 +112,10 @@ def _for_call(
     return [] if call is None or call.started is not None else decide(state, call, *more)
 
 
-def _on_wish(state: RunState, call: Call) -> Sequence[Event]:
+def _on_requested(state: RunState, call: ToolCall) -> Sequence[Event]:
     if call.spec is None:
-        names = [tool.name for tool in state.steps[call.wish.step].agent.tools]
-        unknown = suggest_tool(call.wish.tool, names)
+        names = [tool.name for tool in state.steps[call.requested.step].agent.tools]
+        unknown = suggest_tool(call.requested.tool, names)
         return [_refused(call, "unknown_tool", unknown.message, unknown.hint)]
     wrong = check(call.spec, call.arguments)
     if wrong is not None:
@@ -130,7 +130,9 @@ def _on_wish(state: RunState, call: Call) -> Sequence[Event]:
     return [_ask_person(state, call)]
 
 
-def _on_rule(state: RunState, call: Call, asked: Event, answered: RuleAnswered) -> Sequence[Event]:
+def _on_rule(
+    state: RunState, call: ToolCall, asked: Event, answered: RuleAnswered
+) -> Sequence[Event]:
     if answered.error == "interrupted":
         return [asked]
     if answered.error is None and answered.answer is False:
@@ -138,7 +140,7 @@ def _on_rule(state: RunState, call: Call, asked: Event, answered: RuleAnswered) 
     return [_ask_person(state, call)]
 
 
-def _on_decision(state: RunState, call: Call, decided: ApprovalDecided) -> Sequence[Event]:
+def _on_decision(state: RunState, call: ToolCall, decided: ApprovalDecided) -> Sequence[Event]:
     if call.waits is not None or call.spec is None:
         return []
     if not decided.approved:
@@ -150,13 +152,13 @@ def _on_decision(state: RunState, call: Call, decided: ApprovalDecided) -> Seque
     return _start(state, call)
 
 
-def _on_lapse(state: RunState, call: Call) -> Sequence[Event]:
+def _on_lapse(state: RunState, call: ToolCall) -> Sequence[Event]:
     if call.waits is None:
         return []
     return [_refused(call, "denied", "nobody approved this call in time")]
 
 
-def _ask_person(state: RunState, call: Call) -> ApprovalRequested:
+def _ask_person(state: RunState, call: ToolCall) -> ApprovalRequested:
     assert call.spec is not None
     expires = None if call.spec.approval is None else call.spec.approval.expires
     return ApprovalRequested(
@@ -166,7 +168,7 @@ def _ask_person(state: RunState, call: Call) -> ApprovalRequested:
     )
 
 
-def _again(state: RunState, call: Call, record: Record) -> Sequence[Event]:
+def _again(state: RunState, call: ToolCall, record: Record) -> Sequence[Event]:
     """Another attempt: at once after an interruption, else after a while."""
     failed = record.event
     assert isinstance(failed, ToolFailed)
@@ -177,7 +179,7 @@ def _again(state: RunState, call: Call, record: Record) -> Sequence[Event]:
     return _start(state, call, not_before(record, call.attempts, retry, failed.retry_after))
 
 
-def _start(state: RunState, call: Call, wait: int | None = None) -> Sequence[Event]:
+def _start(state: RunState, call: ToolCall, wait: int | None = None) -> Sequence[Event]:
     if call.spec is None:
         return []
     maximum, wanted = state.limits.max_tool_calls, state.spent.tool_calls_at_most + 1
@@ -185,7 +187,7 @@ def _start(state: RunState, call: Call, wait: int | None = None) -> Sequence[Eve
         reached = LimitReached(limit="max_tool_calls", maximum=maximum, wanted=wanted)
         message = f"not started: the run may make {maximum} tool calls"
         return [reached, _refused(call, "limit", message)]
-    step = state.steps[call.wish.step]
+    step = state.steps[call.requested.step]
     share = None if step.limits is None else step.limits.max_tool_calls
     if call.attempts == 0 and share is not None and step.tool_calls + 1 > share:
         return [_refused(call, "limit", f"not started: this step may make {share} tool calls")]
@@ -204,10 +206,10 @@ def _start(state: RunState, call: Call, wait: int | None = None) -> Sequence[Eve
     ]  # fmt: skip
 
 
-def _start_child(state: RunState, call: Call, agent: AgentSpec) -> Event:
+def _start_child(state: RunState, call: ToolCall, agent: AgentSpec) -> Event:
     """A run of its own for the call, with a share of what is left for each that wants one."""
     calls = [c for c in state.calls.values() if c.started is None and c.spec and c.spec.agent]
-    parts = 1 + len(calls) + (0 if state.plan is None else state.plan.hungry)
+    parts = 1 + len(calls) + (0 if state.plan is None else state.plan.awaiting_budget)
     share = child_share(state, agent.limits, parts)
     if isinstance(share, str):
         message = f"not started: too little is left of {share} for a run of {agent.name}"
@@ -216,7 +218,7 @@ def _start_child(state: RunState, call: Call, agent: AgentSpec) -> Event:
     return ChildStarted(call=call.seq, run=child, limits=share)
 
 
-def _forks_effect(state: RunState, call: Call) -> bool:
+def _forks_effect(state: RunState, call: ToolCall) -> bool:
     """Whether a fork would do a second time in the world what its parent did, and nobody agreed.
 
     What memory performs stays in the fork.
@@ -226,8 +228,8 @@ def _forks_effect(state: RunState, call: Call) -> bool:
     assert call.spec is not None
     if call.spec.performer == "memory":
         return False
-    return call.spec.effect != "read" and call.wish.tool not in state.forked.allow
+    return call.spec.effect != "read" and call.requested.tool not in state.forked.allow
 
 
-def _refused(call: Call, reason: str, message: str, hint: str | None = None) -> ToolRefused:
+def _refused(call: ToolCall, reason: str, message: str, hint: str | None = None) -> ToolRefused:
     return ToolRefused(call=call.seq, reason=reason, message=message, hint=hint)  # type: ignore[arg-type]

@@ -80,7 +80,7 @@ class ExtractionEnded(Event):
     error: str | None = None
 
 
-class Place(Data):
+class RecordRef(Data):
     """One record."""
 
     run: str
@@ -95,9 +95,9 @@ class FactRetracted(Event):
     seq: int
     """A fact, or what facts derive from: a tool's result, a message."""
     reason: str = ""
-    facts: tuple[Place, ...] = ()
+    facts: tuple[RecordRef, ...] = ()
     """The facts taken back."""
-    influenced: tuple[Place, ...] = ()
+    influenced: tuple[RecordRef, ...] = ()
     """The replies, calls and answers that had used it."""
     memories: tuple[str, ...] = ()
     """The memories that were stored from it: they are recalled no more."""

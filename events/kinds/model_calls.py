@@ -6,7 +6,7 @@ from playhead.events.event import Block, Event
 from playhead.events.kinds.tool_calls import ToolStarted
 from playhead.events.spec.agent import Usage
 
-Purpose: TypeAlias = Literal["step", "summary", "extraction"]
+CallPurpose: TypeAlias = Literal["step", "summary", "extraction"]
 """What a model call is for; the role that it serves decides it and hears of its outcome."""
 
 
@@ -40,7 +40,7 @@ class ModelRequested(Event):
     """How many others can still be tried: with none left, perform waits where it can."""
     not_before: int | None = None
     """Microseconds since the epoch: the backoff of a retry."""
-    purpose: Purpose = "step"
+    purpose: CallPurpose = "step"
     """For a step's next reply, or for what a role needs to know beside it."""
 
     @property

@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 from playhead.events.event import Event, Json
 from playhead.events.spec.agent import Limits
 
-Purpose: TypeAlias = Literal["react", "direct", "plan", "tool", "reason", "synthesize"]
+StepPurpose: TypeAlias = Literal["react", "direct", "plan", "tool", "reason", "synthesize"]
 """react, direct: the whole goal. plan: the model is asked for a plan. The others are steps of one;
 tool: one call of a tool or an agent, and no model."""
 
@@ -19,7 +19,7 @@ class StepStarted(Event):
     """What the step is to reach."""
     task_type: str | None = None
     """What its model is chosen by; None for the router's word, or the agent's own type."""
-    purpose: Purpose = "react"
+    purpose: StepPurpose = "react"
     attempt: int = 1
     """From 1; a step of a plan that failed may be tried again."""
     limits: Limits | None = None

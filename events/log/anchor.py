@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from playhead.events.errors import LogDamaged
+from playhead.events.kinds.codec import decode
+from playhead.events.kinds.logs import RunsMoved
+from playhead.events.log.contract import RUNTIME_STREAM, Reader
 
 
-class Mark(NamedTuple):
+class LogPosition(NamedTuple):
     """The log up to one position."""
 
     position: int = 0
@@ -22,9 +25,9 @@ class Mark(NamedTuple):
     running: bytes = b""
     """SHA-256 over the running hash before it and the record's hash."""
 
-    def after(self, position: int, record_hash: bytes) -> "Mark":
+    def after(self, position: int, record_hash: bytes) -> "LogPosition":
         """The mark once the next record is in."""
-        return Mark(position, record_hash, sha256(self.running + record_hash).digest())
+        return LogPosition(position, record_hash, sha256(self.running + record_hash).digest())
 
 
 def anchor_path(log: Path) -> Path:
@@ -32,12 +35,12 @@ def anchor_path(log: Path) -> Path:
     return log.with_name(log.name + ".anchor")
 
 
-def read_anchor(log: Path) -> Mark | None:
+def read_anchor(log: Path) -> LogPosition | None:
     """The mark that was written last, None without one. Raises LogDamaged when unreadable."""
     path = anchor_path(log)
     try:
         fields = json.loads(path.read_bytes())
-        return Mark(
+        return LogPosition(
             int(fields["position"]),
             bytes.fromhex(fields["hash"]),
             bytes.fromhex(fields["running"]),
@@ -49,7 +52,7 @@ def read_anchor(log: Path) -> Mark | None:
         raise LogDamaged(msg) from error
 
 
-def write_anchor(log: Path, mark: Mark) -> None:
+def write_anchor(log: Path, mark: LogPosition) -> None:
     """Replace the anchor and sync it: after a power cut it is this one or the one before."""
     path = anchor_path(log)
     fields = {
@@ -63,3 +66,20 @@ def write_anchor(log: Path, mark: Mark) -> None:
         file.flush()
         os.fsync(file.fileno())
     new.replace(path)
+
+
+def last_move(reader: Reader) -> RunsMoved | None:
+    """The latest move of runs out of this log or into it; None when it was never parted.
+
+    Raises LogDamaged when its record cannot be read.
+    """
+    moves = [row for row in reader.read(RUNTIME_STREAM) if row.kind == "runs_moved"]
+    event = decode(moves[-1], reader.body).event if moves else None
+    return event if isinstance(event, RunsMoved) else None
+
+
+def base_of(move: RunsMoved | None) -> LogPosition:
+    """Where the unbroken part of a log begins."""
+    if move is None:
+        return LogPosition()
+    return LogPosition(move.position, bytes.fromhex(move.hash), bytes.fromhex(move.running))

@@ -9,8 +9,15 @@ from collections.abc import Iterator
 from threading import RLock
 
 from playhead.events.errors import LogClosed
-from playhead.events.log.checks import Tail, check_append, wanted_bodies
-from playhead.events.log.contract import Append, Done, Head, Stream
+from playhead.events.log.contract import (
+    Append,
+    Head,
+    OnAppended,
+    Stream,
+    Tail,
+    check_append,
+    wanted_bodies,
+)
 from playhead.events.record import Stored
 
 
@@ -23,12 +30,12 @@ class MemoryLog:
         self._tails: dict[str, Tail] = {}
         self._bodies: dict[str, bytes] = {}
         self._commands: set[str] = set()
-        self._waiting: deque[tuple[Append, Done]] = deque()
+        self._waiting: deque[tuple[Append, OnAppended]] = deque()
         self._draining = False
         self._closed = False
         self._lock = RLock()
 
-    def submit(self, append: Append, done: Done) -> None:
+    def submit(self, append: Append, done: OnAppended) -> None:
         """Write the append and tell `done`, at once or when the `done` under way returns."""
         with self._lock:
             self._waiting.append((append, done))

@@ -17,16 +17,15 @@ from playhead.events.errors import UsageError
 from playhead.events.kinds.codec import ENDINGS, decode, seal
 from playhead.events.kinds.logs import MovedRun, RunsMoved
 from playhead.events.kinds.runs import RunStarted
-from playhead.events.log.anchor import Mark, write_anchor
+from playhead.events.log.anchor import LogPosition, write_anchor
 from playhead.events.log.contract import RUNTIME_STREAM, Append, Head, Stream
 from playhead.events.log.owner_lock import OwnerLock
-from playhead.events.log.sqlite.admission import admit
-from playhead.events.log.sqlite.driver import Connection, Driver, driver_named
+from playhead.events.log.sqlite.driver import Driver, DriverConnection, driver_named
 from playhead.events.log.sqlite.log import SqliteLog
 from playhead.events.log.sqlite.reader import SqliteReader
 from playhead.events.log.sqlite.schema import prepare
-from playhead.events.log.sqlite.store import Store
-from playhead.events.maintenance.swap import beside, checked, discard, fold_wal, put_in_place
+from playhead.events.log.sqlite.store import Store, admit
+from playhead.events.maintenance.backup import beside, checked, discard, fold_wal, put_in_place
 from playhead.events.record import Record, Stored
 
 COPY = """
@@ -79,7 +78,7 @@ def archive(log: Path, to: Path, before: int, driver: str | Driver = "sqlite3") 
 
 
 def _part(
-    log: Path, to: Path, streams: list[str], moved: list[Stream], end: Mark, driver: Driver
+    log: Path, to: Path, streams: list[str], moved: list[Stream], end: LogPosition, driver: Driver
 ) -> Archived:
     size = log.stat().st_size
     runs = tuple(MovedRun(run=s.id, seq=s.head.seq, hash=s.head.hash.hex()) for s in moved)
@@ -159,7 +158,7 @@ class _Groups:
 
 
 def _write(
-    log: Path, new: Path, streams: Iterable[str], end: Mark, runs: tuple[MovedRun, ...],
+    log: Path, new: Path, streams: Iterable[str], end: LogPosition, runs: tuple[MovedRun, ...],
     side: tuple[str, str], driver: Driver,
 ) -> int:  # fmt: skip
     """A new log with those streams of the old one, and the record that says so."""
@@ -170,7 +169,7 @@ def _write(
         connection.execute("PRAGMA synchronous = OFF")
         prepare(connection, new)
         records = _copy(connection, log, streams)
-        kept = Mark()
+        kept = LogPosition()
         for position, digest in connection.execute(
             "SELECT position, hash FROM records ORDER BY position"
         ).fetchall():
@@ -185,7 +184,7 @@ def _write(
     return records
 
 
-def _copy(connection: Connection, log: Path, streams: Iterable[str]) -> int:
+def _copy(connection: DriverConnection, log: Path, streams: Iterable[str]) -> int:
     connection.execute("ATTACH ? AS old", (f"{log.absolute().as_uri()}?mode=ro",))
     connection.execute("BEGIN")
     connection.execute("CREATE TEMP TABLE chosen (id INTEGER PRIMARY KEY)")
@@ -202,7 +201,7 @@ def _copy(connection: Connection, log: Path, streams: Iterable[str]) -> int:
     return int(records)
 
 
-def _say(log: Path, event: RunsMoved, end: Mark, driver: Driver) -> None:
+def _say(log: Path, event: RunsMoved, end: LogPosition, driver: Driver) -> None:
     """Append the event to the runtime stream of a log that ends at `end`, gaps or not."""
     store = Store(log, driver, "full")
     try:

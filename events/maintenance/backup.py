@@ -8,16 +8,16 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from playhead.events.errors import LogError, UsageError
-from playhead.events.log.anchor import Mark, anchor_path, read_anchor, write_anchor
+from playhead.events.errors import LogDamaged, LogError, UsageError
+from playhead.events.log.anchor import LogPosition, anchor_path, read_anchor, write_anchor
 from playhead.events.log.owner_lock import OwnerLock
 from playhead.events.log.sqlite.driver import Driver, driver_named
 from playhead.events.log.sqlite.reader import SqliteReader
-from playhead.events.maintenance.swap import beside, checked, discard, fold_wal, put_in_place
-from playhead.events.maintenance.verify import Report
+from playhead.events.log.sqlite.store import Store
+from playhead.events.maintenance.verify import LogProblem, VerifyReport, verify
 
 
-def back_up(log: Path, to: Path, driver: str | Driver = "sqlite3") -> Report:
+def back_up(log: Path, to: Path, driver: str | Driver = "sqlite3") -> VerifyReport:
     """Copy a log, verify the copy, and anchor it; the log may be written to meanwhile.
 
     `to` and its anchor appear only when everything is on the disk. Raises UsageError when `to` is
@@ -43,7 +43,7 @@ def back_up(log: Path, to: Path, driver: str | Driver = "sqlite3") -> Report:
 
 def restore(
     backup: Path, log: Path, driver: str | Driver = "sqlite3", *, replace: bool = False
-) -> Report:
+) -> VerifyReport:
     """Put a backup in a log's place, once a copy of it is verified to the backup's anchor.
 
     With `replace` a log that is there is kept as `<log>.replaced`. Whenever this is cut off, the
@@ -71,7 +71,7 @@ def restore(
     return report
 
 
-def drill(backup: Path, beside_log: Path, driver: str | Driver = "sqlite3") -> Report:
+def drill(backup: Path, beside_log: Path, driver: str | Driver = "sqlite3") -> VerifyReport:
     """Restore a backup for practice: beside the log, verified to its anchor, and removed again."""
     driver = driver_named(driver) if isinstance(driver, str) else driver
     copy = beside(beside_log, f".drill-{os.getpid()}")
@@ -81,7 +81,7 @@ def drill(backup: Path, beside_log: Path, driver: str | Driver = "sqlite3") -> R
         discard(copy)
 
 
-def _anchor_of(backup: Path) -> Mark:
+def _anchor_of(backup: Path) -> LogPosition:
     if not backup.exists():
         msg = f"there is no backup at {backup}"
         raise UsageError(msg)
@@ -95,7 +95,7 @@ def _anchor_of(backup: Path) -> Mark:
     return anchor
 
 
-def _copied(log: Path, copy: Path, anchor: Mark | None, driver: Driver) -> Report:
+def _copied(log: Path, copy: Path, anchor: LogPosition | None, driver: Driver) -> VerifyReport:
     """A snapshot of the log as a new file, verified."""
     SqliteReader(log, driver).close()  # a clear error when it is none
     discard(copy)
@@ -125,3 +125,65 @@ def _set_aside(log: Path, driver: Driver) -> None:
 def _free_name(path: Path) -> Path:
     names = (path, *(path.with_name(f"{path.name}-{n}") for n in range(2, 10_000)))
     return next(name for name in names if not name.exists())
+
+
+SIDES = ("-wal", "-shm", "-journal")
+
+
+def beside(log: Path, ending: str) -> Path:
+    """A file of that log: its name and `ending`."""
+    return log.with_name(log.name + ending)
+
+
+def discard(log: Path) -> None:
+    """Remove a log file that nobody has open, its side files first."""
+    for ending in (*SIDES, ""):
+        beside(log, ending).unlink(missing_ok=True)
+
+
+def checked(log: Path, anchor: LogPosition | None, driver: Driver) -> VerifyReport:
+    """Verify a whole log. Raises LogDamaged, naming the first fault; no anchor is no fault here."""
+    reader = SqliteReader(log, driver)
+    try:
+        report = verify(reader, anchor)
+    finally:
+        reader.close()
+    faults = [p for p in report.problems if anchor is not None or p.fault != "no_anchor"]
+    if faults:
+        raise _damaged(log, faults[0])
+    return report
+
+
+def _damaged(log: Path, problem: LogProblem) -> LogDamaged:
+    return LogDamaged(f"{log} is not whole: {problem.message}")
+
+
+def fold_wal(log: Path, driver: Driver) -> None:
+    """Move everything into the database file. Raises LogError while a reader is in the way."""
+    store = Store(log, driver, "full")
+    try:
+        if not store.checkpoint("TRUNCATE"):
+            msg = f"{log} is being read by another program: try again"
+            raise LogError(msg)
+    finally:
+        store.disconnect()
+
+
+def sync(path: Path) -> None:
+    """See a file, or a folder's list of names, onto the disk. SQLite must not have it open."""
+    if path.is_dir() and os.name != "posix":
+        return
+    fd = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def put_in_place(new: Path, log: Path) -> None:
+    """Give the finished file `new` the name `log`. The old one's WAL must be empty."""
+    sync(new)
+    for ending in SIDES:
+        beside(log, ending).unlink(missing_ok=True)
+    new.replace(log)
+    sync(log.parent)

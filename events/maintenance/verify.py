@@ -13,12 +13,11 @@ from pydantic_core import from_json
 
 from playhead.events.errors import LogError
 from playhead.events.kinds.codec import body_refs
-from playhead.events.log.anchor import Mark
+from playhead.events.log.anchor import LogPosition, base_of, last_move
 from playhead.events.log.contract import Head, Reader
-from playhead.events.log.moves import base_of, last_move
 from playhead.events.record import Stored
 
-Fault: TypeAlias = Literal[
+LogFault: TypeAlias = Literal[
     "altered", "missing", "missing_body", "altered_body", "missing_run", "lost_tail",
     "other_history", "no_anchor", "unreadable",
 ]  # fmt: skip
@@ -27,10 +26,10 @@ MANY = 100
 """After so many problems the search ends."""
 
 
-class Problem(NamedTuple):
+class LogProblem(NamedTuple):
     """One thing that is wrong, and where."""
 
-    fault: Fault
+    fault: LogFault
     message: str
     run: str | None = None
     seq: int | None = None
@@ -38,7 +37,7 @@ class Problem(NamedTuple):
 
 
 @dataclass
-class Report:
+class VerifyReport:
     """What verify found."""
 
     records: int = 0
@@ -49,9 +48,9 @@ class Report:
     """The anchor's position; None without an anchor: then a lost tail cannot be seen."""
     redacted: int = 0
     """Runs that are redacted copies: their hashes are those of the copy, not of what was said."""
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[LogProblem] = field(default_factory=list)
     """In the order in which they were met; the first is the first bad place."""
-    mark: Mark = field(default=Mark(), compare=False)
+    mark: LogPosition = field(default=LogPosition(), compare=False)
     """Where the log ends, as an anchor would say it."""
 
     @property
@@ -60,15 +59,15 @@ class Report:
         return not self.problems
 
 
-def verify(reader: Reader, anchor: Mark | None) -> Report:
+def verify(reader: Reader, anchor: LogPosition | None) -> VerifyReport:
     """Read the whole log once and check it against its hashes, its bodies and its anchor."""
-    report = Report(anchored=anchor.position if anchor else None)
+    report = VerifyReport(anchored=anchor.position if anchor else None)
     try:
         check = _Check(reader, anchor, report)
         for row in reader.follow():
             if tuple(map(type, row)) not in WELL_FORMED:
                 what = f"the record after position {report.end}: a field is of another type"
-                report.problems.append(Problem("altered", what, position=report.end + 1))
+                report.problems.append(LogProblem("altered", what, position=report.end + 1))
                 return report
             for problem in check.record(row):
                 report.problems.append(problem)
@@ -76,7 +75,7 @@ def verify(reader: Reader, anchor: Mark | None) -> Report:
                 return report
         report.problems.extend(check.end())
     except LogError as error:
-        report.problems.append(Problem("unreadable", str(error), position=report.end + 1))
+        report.problems.append(LogProblem("unreadable", str(error), position=report.end + 1))
     return report
 
 
@@ -96,21 +95,21 @@ WELL_FORMED = frozenset(_well_formed())
 
 
 class _Check:
-    def __init__(self, reader: Reader, anchor: Mark | None, report: Report) -> None:
+    def __init__(self, reader: Reader, anchor: LogPosition | None, report: VerifyReport) -> None:
         self._reader = reader
         self._anchor = anchor
         self._report = report
         self._heads: dict[str, Head] = {}
         self._counts: dict[str, int] = {}
         """Run -> its own records."""
-        self._mark = Mark()
+        self._mark = LogPosition()
         self._move = last_move(reader)
         self._base = base_of(self._move)
         self._parted = self._move is not None
         """Still before the position up to which the log was parted: gaps are no fault there."""
         self._bodies: set[str] = set()
 
-    def record(self, row: Stored) -> Iterator[Problem]:
+    def record(self, row: Stored) -> Iterator[LogProblem]:
         if self._parted and row.position > self._base.position:
             yield from self._joined()
         if row.position != self._report.end + 1 and not self._parted:
@@ -126,7 +125,7 @@ class _Check:
         if self._anchor is not None and row.position == self._anchor.position and not self._parted:
             yield from self._at_anchor(self._anchor)
 
-    def _chain(self, row: Stored) -> Iterator[Problem]:
+    def _chain(self, row: Stored) -> Iterator[LogProblem]:
         head = self._heads.get(row.run)
         if head is None:
             self._report.runs += 1
@@ -134,10 +133,10 @@ class _Check:
         where = (row.run, row.seq, row.position)
         if row.seq != head.seq + 1:
             what = f"run {row.run}: record {head.seq + 1} is missing (next is {row.seq})"
-            yield Problem("missing", what, row.run, head.seq + 1, row.position)
+            yield LogProblem("missing", what, row.run, head.seq + 1, row.position)
         elif row.hash != row.computed_hash(head.hash):
             what = f"run {row.run} record {row.seq} (position {row.position}) was altered"
-            yield Problem("altered", f"{what}: its hash does not fit", *where)
+            yield LogProblem("altered", f"{what}: its hash does not fit", *where)
         self._heads[row.run] = Head(row.seq, row.hash)
         self._counts[row.run] = self._counts.get(row.run, 0) + 1
 
@@ -149,7 +148,7 @@ class _Check:
         before = next(self._reader.read(stream.parent, seq - 1, seq), None)
         return Head(seq, before.hash if before else b"")
 
-    def _body_of(self, row: Stored) -> Iterator[Problem]:
+    def _body_of(self, row: Stored) -> Iterator[LogProblem]:
         where = (row.run, row.seq, row.position)
         for name, digest in body_refs(row).items():
             if digest in self._bodies:
@@ -159,12 +158,12 @@ class _Check:
             try:
                 content = self._reader.body(digest)
             except KeyError:
-                yield Problem("missing_body", f"{what} is missing", *where)
+                yield LogProblem("missing_body", f"{what} is missing", *where)
                 continue
             if sha256(content).hexdigest() != digest:
-                yield Problem("altered_body", f"{what} was altered", *where)
+                yield LogProblem("altered_body", f"{what} was altered", *where)
 
-    def _joined(self) -> Iterator[Problem]:
+    def _joined(self) -> Iterator[LogProblem]:
         """The parted part is over: it must hold what it was left with; go on from its end."""
         assert self._move is not None
         if self._mark.running.hex() != self._move.kept:
@@ -172,52 +171,52 @@ class _Check:
                 f"up to position {self._base.position} the log does not hold the records that it "
                 f"was left with when runs were moved ({self._move.side})"
             )
-            yield Problem("missing", what, position=self._base.position)
+            yield LogProblem("missing", what, position=self._base.position)
         self._parted = False
         self._report.end, self._mark = self._base.position, self._base
         if self._anchor is not None and self._anchor.position == self._base.position:
             yield from self._at_anchor(self._anchor)
 
-    def _gap(self, position: int) -> Problem:
+    def _gap(self, position: int) -> LogProblem:
         first, last = self._report.end + 1, position - 1
         lost = f"position {first} is" if first == last else f"positions {first} to {last} are"
-        return Problem("missing", f"{lost} missing", position=first)
+        return LogProblem("missing", f"{lost} missing", position=first)
 
-    def _at_anchor(self, anchor: Mark) -> Iterator[Problem]:
+    def _at_anchor(self, anchor: LogPosition) -> Iterator[LogProblem]:
         if self._mark != anchor and not self._report.problems:
             what = (
                 f"up to position {anchor.position} the log fits together, but it is not the "
                 "history that was anchored: an old copy was put back and written on"
             )
-            yield Problem("other_history", what, position=anchor.position)
+            yield LogProblem("other_history", what, position=anchor.position)
 
-    def end(self) -> Iterator[Problem]:
+    def end(self) -> Iterator[LogProblem]:
         self._report.mark = self._mark
         for stream in self._reader.streams():
             if stream.id not in self._heads:
                 what = f"run {stream.id} is missing: the log names it, but has none of its records"
-                yield Problem("missing_run", what, stream.id)
+                yield LogProblem("missing_run", what, stream.id)
         if self._move is None:
             yield from self._lookups()
         anchor, end = self._anchor, self._report.end
         if anchor is None and end:
             what = "there is no anchor: whether the log has lost its tail cannot be said"
-            yield Problem("no_anchor", what, position=end)
+            yield LogProblem("no_anchor", what, position=end)
         elif anchor is not None and end < anchor.position:
             what = (
                 f"the log ends at position {end}, its anchor at {anchor.position}: the last "
                 f"{anchor.position - end} records are lost (the tail was cut off, or the file is "
                 "an old copy)"
             )
-            yield Problem("lost_tail", what, position=end + 1)
+            yield LogProblem("lost_tail", what, position=end + 1)
 
-    def _lookups(self) -> Iterator[Problem]:
+    def _lookups(self) -> Iterator[LogProblem]:
         """Each run's records are found by its name too: a damaged index hides them in silence."""
         for run, count in self._counts.items():
             found = sum(row.run == run for row in self._reader.read(run))
             if found != count:
                 what = f"run {run}: it has {count} records, and looking it up finds {found}"
-                yield Problem("unreadable", f"{what}: an index of the file is damaged", run)
+                yield LogProblem("unreadable", f"{what}: an index of the file is damaged", run)
 
 
 def _is_redacted(row: Stored) -> bool:

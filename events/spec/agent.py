@@ -9,7 +9,7 @@ from playhead.events.kinds.plans import PlanRules, Strategy
 from playhead.events.spec.memory import MemoryRules
 from playhead.events.spec.prices import Price
 from playhead.events.spec.routing import Budget, Route, Target
-from playhead.events.spec.tool import Cache, Rate, Sandbox
+from playhead.events.spec.tool import Cache, Rate, SandboxPolicy
 
 Effect: TypeAlias = Literal["read", "keyed", "once"]
 """read: may be repeated. keyed: repeated with the same idempotency key. once: never twice by us."""
@@ -54,7 +54,7 @@ class ToolSpec(Data):
     performer: Literal["tool", "memory", "agent"] = "tool"
     agent: "AgentSpec | None" = None
     """Performed by a run of its own of this agent."""
-    sandbox: Sandbox | None = None
+    sandbox: SandboxPolicy | None = None
     """The process of its own that it runs in; None for this process."""
     retry: Retry | None = None
     """How often an attempt that may work later is made again; None for once. Not for `once`."""

@@ -3,7 +3,7 @@
 from playhead.events.event import Data
 
 
-class Sandbox(Data):
+class SandboxPolicy(Data):
     """The call runs in a process of its own, which is killed with all that it started."""
 
     memory_mb: int = 1024

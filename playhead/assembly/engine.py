@@ -7,11 +7,11 @@ from functools import partial
 
 from playhead.actors.engine.child_runs import Children
 from playhead.actors.engine.engine import Engine
-from playhead.actors.performing.services import Rule, World
+from playhead.actors.performing.services import Rule, Services
 from playhead.actors.roles.executor import Executor
-from playhead.actors.roles.memory import Memory
+from playhead.actors.roles.memory import MemoryRole
 from playhead.actors.roles.planner import Planner
-from playhead.actors.roles.tool import Tool
+from playhead.actors.roles.tool import ToolRole
 from playhead.assembly.full_results import whole_result
 from playhead.assembly.models import Models
 from playhead.assembly.tools import Toolbox
@@ -22,12 +22,12 @@ from playhead.events.model_api import Model
 from playhead.memory.run_memory import RunMemory
 from playhead.memory.search import Recollection
 from playhead.service.redaction import redactor_of
-from playhead.service.subscriptions import Hub
+from playhead.service.subscriptions import Subscriptions
 from playhead.tools.execution.workers import Threads
-from playhead.tools.models.admission import Traffic
+from playhead.tools.models.admission import Admission
 
 
-class Cast:
+class Assembly:
     """Agents by name, with the models, tools and threads that perform for them."""
 
     def __init__(self, models: Models, toolbox: Toolbox, workers: Threads) -> None:
@@ -50,32 +50,32 @@ class Cast:
     def engine(
         self,
         log: Log,
-        hub: Hub,
-        traffic: Traffic,
+        subscriptions: Subscriptions,
+        admission: Admission,
         loop: asyncio.AbstractEventLoop,
         redact: Callable[[str], str] | None,
         memories: Recollection,
     ) -> Engine:
         """An engine with this cast. Called on the loop."""
-        world = World(
-            self._model_of, self.toolbox.tool, self.workers, time.monotonic, hub.text,
-            endpoint=self.models.at, rule=self._rule_of, given_traffic=traffic,
+        services = Services(
+            self._model_of, self.toolbox.tool, self.workers, time.monotonic, subscriptions.text,
+            endpoint=self.models.at, rule=self._rule_of, given_admission=admission,
             secrets=self.toolbox.secrets, results=partial(whole_result, log),
             recollect=RunMemory(log, memories),
         )  # fmt: skip
         engine = Engine(
             log,
             {
-                "planner": Planner(world),
-                "executor": Executor(world),
-                "tool": Tool(world),
-                "memory": Memory(world),
+                "planner": Planner(services),
+                "executor": Executor(services),
+                "tool": ToolRole(services),
+                "memory": MemoryRole(services),
             },
             loop,
             lambda: time.time_ns() // 1000,
             redact=redactor_of(redact).event,
         )
-        world.children = Children(engine, self.agents.__contains__)
+        services.children = Children(engine, self.agents.__contains__)
         return engine
 
     def _model_of(self, agent: str) -> Model:

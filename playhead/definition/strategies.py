@@ -14,10 +14,10 @@ StrategyRule: TypeAlias = Callable[[str, list[str]], Any]
 Task: TypeAlias = Callable[[str], Any]
 """Given the goal, gives the answer: a run of it calls no model."""
 
-Chosen: TypeAlias = Literal["auto", "asked"] | Strategy
+StrategyChoice: TypeAlias = Literal["auto", "asked"] | Strategy
 
 
-def recorded_strategy(name: str, strategy: object, function: Task | None) -> Chosen:
+def recorded_strategy(name: str, strategy: object, function: Task | None) -> StrategyChoice:
     """The strategy as a run records it. Raises UsageError for one that there is not."""
     if callable(strategy):
         return "asked"

@@ -35,7 +35,7 @@ NO_TOKEN = (
 )
 
 
-class Guard:
+class AccessGuard:
     """ASGI middleware around the whole app."""
 
     def __init__(self, app: ASGIApp, token: str, hosts: Iterable[str], port: int) -> None:

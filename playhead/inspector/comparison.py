@@ -8,7 +8,7 @@ from playhead.inspector.run_data import Reading
 from playhead.projections.history.record_rows import Row
 
 
-class Pair(NamedTuple):
+class ComparedRow(NamedTuple):
     """One line of the comparison."""
 
     left: Row | None
@@ -26,24 +26,26 @@ AROUND = 3
 """Shared lines that are shown before and after a difference."""
 
 
-def compare(left: Reading, right: Reading) -> list[Pair | Shared]:
+def compare(left: Reading, right: Reading) -> list[ComparedRow | Shared]:
     """The runs' records, those that say the same beside each other."""
     a, b = left.rows, right.rows
     matcher = SequenceMatcher(None, _keys(a), _keys(b), autojunk=False)
-    lines: list[Pair | Shared] = []
+    lines: list[ComparedRow | Shared] = []
     for word, a0, a1, b0, b1 in matcher.get_opcodes():
         if word == "equal":
-            lines += _folded([Pair(x, y, True) for x, y in zip(a[a0:a1], b[b0:b1], strict=True)])
+            lines += _folded(
+                [ComparedRow(x, y, True) for x, y in zip(a[a0:a1], b[b0:b1], strict=True)]
+            )
             continue
         longest = max(a1 - a0, b1 - b0)
         for n in range(longest):
             x = a[a0 + n] if a0 + n < a1 else None
             y = b[b0 + n] if b0 + n < b1 else None
-            lines.append(Pair(x, y, False))
+            lines.append(ComparedRow(x, y, False))
     return lines
 
 
-def _folded(pairs: list[Pair]) -> list[Pair | Shared]:
+def _folded(pairs: list[ComparedRow]) -> list[ComparedRow | Shared]:
     if len(pairs) <= 2 * AROUND + 1:
         return list(pairs)
     return [*pairs[:AROUND], Shared(len(pairs) - 2 * AROUND), *pairs[-AROUND:]]

@@ -10,7 +10,7 @@ from playhead.events.errors import UnknownRun
 from playhead.events.log.contract import Reader, Stream
 from playhead.inspector.run_data import Reading
 from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule
-from playhead.projections.metrics.indicators import Figure, by_agent, figures
+from playhead.projections.metrics.indicators import Indicator, by_agent, indicators
 from playhead.projections.metrics.measure import Measure
 from playhead.projections.metrics.view import MeasuresView, find_measures
 from playhead.projections.stored.run_list import RunList, RunRow, find_runs
@@ -96,9 +96,11 @@ class Library:
 
 def alerts(
     measures: Sequence[Measure], rules: Sequence[AlertRule] = ALERT_RULES
-) -> list[tuple[str, Figure]]:
+) -> list[tuple[str, Indicator]]:
     """The figures of each agent that are an alert now."""
     found = (
-        (name, f) for name, own in by_agent(measures).items() for f in figures(own, (), rules, name)
+        (name, f)
+        for name, own in by_agent(measures).items()
+        for f in indicators(own, (), rules, name)
     )
-    return [(name, figure) for name, figure in found if figure.firing]
+    return [(name, indicator) for name, indicator in found if indicator.firing]

@@ -1,9 +1,10 @@
 """The pages. Each is one function from a request to a template; what they show, `Library` knows."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.applications import Starlette
@@ -20,9 +21,11 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from playhead.events.errors import UnknownRun, UsageError
+from playhead.events.event import Event
+from playhead.events.kinds.approvals import ApprovalDecided
+from playhead.events.log.inbox import Inbox
 from playhead.inspector.charts import run_chart
 from playhead.inspector.comparison import compare
-from playhead.inspector.deciding import Tell, verdict
 from playhead.inspector.filters import FILTERS
 from playhead.inspector.log_data import Library, alerts
 from playhead.inspector.plan_layout import plan_graph
@@ -31,8 +34,50 @@ from playhead.inspector.run_memory import remembered
 from playhead.projections.history.record_rows import Row
 from playhead.projections.history.timeline import timeline
 from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule
-from playhead.projections.metrics.indicators import by_agent, by_model, by_tool, figures
+from playhead.projections.metrics.indicators import by_agent, by_model, by_tool, indicators
 from playhead.projections.metrics.prometheus import prometheus
+from playhead.service.redaction import Redactor
+
+PATIENCE = 5.0
+"""Seconds to wait for the owner of the log."""
+
+
+class Tell(Protocol):
+    """Has an event appended to a run. Raises UsageError when it does not apply."""
+
+    def __call__(self, run: str, event: Event, /) -> None:
+        """Append it."""
+        ...
+
+
+def verdict(call: int, binding: str, *, approved: bool, reason: str) -> ApprovalDecided:
+    """What a person said; `binding` is of what was shown to them."""
+    return ApprovalDecided(call=call, binding=binding, approved=approved, reason=reason or None)
+
+
+def through_inbox(path: Path) -> Tell:
+    """Leave the event for whoever owns the log, and wait a moment for the answer."""
+
+    def tell(run: str, event: Event, /) -> None:
+        inbox = Inbox(path)
+        try:
+            command = inbox.put(run, Redactor().event(event))
+            until = time.monotonic() + PATIENCE
+            while time.monotonic() < until:
+                found = inbox.find(command.id)
+                if found is None:
+                    return
+                if found.answer is not None:
+                    inbox.remove(command.id)
+                    raise UsageError(found.answer)
+                time.sleep(0.05)
+        finally:
+            inbox.close()
+        msg = f"left for the process that takes the run up (playhead resume {run})"
+        raise UsageError(msg)
+
+    return tell
+
 
 HERE = Path(__file__).parent
 
@@ -171,7 +216,7 @@ class Pages:
         return self._page(
             "metrics.html", position=position, measures=found,
             agent=agent, agents=list(by_agent(everyone)),
-            figures=figures(found, (), self._rules, agent), tools=by_tool(found),
+            indicators=indicators(found, (), self._rules, agent), tools=by_tool(found),
             alerts=alerts(everyone, self._rules), models=by_model(found), charts=run_chart(found),
         )  # fmt: skip
 

@@ -10,7 +10,7 @@ WIDTH, HEIGHT, GAP_X, GAP_Y = 220, 56, 60, 20
 
 
 @dataclass(slots=True)
-class Node:
+class PlacedNode:
     """One step."""
 
     id: str
@@ -37,7 +37,7 @@ class Edge(NamedTuple):
 class Graph:
     """What is drawn."""
 
-    nodes: list[Node] = field(default_factory=list[Node])
+    nodes: list[PlacedNode] = field(default_factory=list[PlacedNode])
     edges: list[Edge] = field(default_factory=list[Edge])
     width: int = 0
     height: int = 0
@@ -50,7 +50,7 @@ ENDS: Mapping[str, str] = {"step_finished": "finished", "step_failed": "failed"}
 
 def plan_graph(records: Iterable[Record]) -> Graph:
     """The steps of a run as far as its records go."""
-    nodes: dict[str, Node] = {}
+    nodes: dict[str, PlacedNode] = {}
     graph = Graph()
     for record in records:
         _fold(nodes, graph, record)
@@ -67,7 +67,7 @@ def plan_graph(records: Iterable[Record]) -> Graph:
     return graph
 
 
-def _fold(nodes: dict[str, Node], graph: Graph, record: Record) -> None:
+def _fold(nodes: dict[str, PlacedNode], graph: Graph, record: Record) -> None:
     event: Any = record.event
     match event.kind:
         case "plan_proposed" | "plan_revised":
@@ -76,9 +76,9 @@ def _fold(nodes: dict[str, Node], graph: Graph, record: Record) -> None:
                 after = tuple(getattr(step, "depends_on", ()))
                 known = nodes.get(step.id)
                 if known is None or known.status == "planned":
-                    nodes[step.id] = Node(step.id, step.description, after, seq=record.seq)
+                    nodes[step.id] = PlacedNode(step.id, step.description, after, seq=record.seq)
         case "step_started":
-            node = nodes.setdefault(event.step, Node(event.step, event.task))
+            node = nodes.setdefault(event.step, PlacedNode(event.step, event.task))
             node.status, node.seq = "running", record.seq
         case "step_finished" | "step_failed" if event.step in nodes:
             nodes[event.step].status = ENDS[event.kind]
@@ -86,7 +86,7 @@ def _fold(nodes: dict[str, Node], graph: Graph, record: Record) -> None:
             pass
 
 
-def place(nodes: Mapping[str, Node]) -> None:
+def place(nodes: Mapping[str, PlacedNode]) -> None:
     """Each step one column to the right of the last one that it waits for."""
     columns: dict[str, int] = {}
 

@@ -13,7 +13,7 @@ from playhead.events.log.contract import Reader
 from playhead.events.record import Record
 from playhead.projections.history.record_rows import Row, RunRows
 from playhead.projections.metrics.measure import Measure
-from playhead.projections.prompt.compression import Piece
+from playhead.projections.prompt.compression import ContextPiece
 from playhead.projections.prompt.context import NOT_RUN
 from playhead.projections.state.calls.approvals import OpenApproval, open_approvals
 from playhead.projections.state.fold import fold
@@ -23,7 +23,7 @@ from playhead.projections.state.snapshot import AWAITED
 Message = dict[str, Any]
 
 
-class Said(NamedTuple):
+class MessageText(NamedTuple):
     """One message of the context."""
 
     message: Message
@@ -33,14 +33,14 @@ class Said(NamedTuple):
     """The records that said it."""
 
 
-class Moment(NamedTuple):
+class StateAt(NamedTuple):
     """A run as it stood after one of its records."""
 
     record: Record
     status: str
     step: str | None
     """Whose context it is."""
-    context: list[Said]
+    context: list[MessageText]
     gone: int
     """Messages that the record took out of the context."""
     open: list[Row]
@@ -112,7 +112,7 @@ class Reading:
                 return []
             return open_approvals(self._state_at(len(self.records)))
 
-    def at(self, seq: int) -> Moment:
+    def at(self, seq: int) -> StateAt:
         """The run as it stood after a record. Raises IndexError for one that it has not."""
         if not 1 <= seq <= len(self.records):
             raise IndexError(seq)
@@ -128,7 +128,7 @@ class Reading:
             status, open_ = state.status, [self.rows[n - 1] for n in sorted(state.open)]
         causes = list(self._causes(record))
         effects = [self.rows[n - 1] for n in self.table.effects.get(seq, ())]
-        return Moment(record, status, step, said, gone, open_, causes, effects)
+        return StateAt(record, status, step, said, gone, open_, causes, effects)
 
     def _causes(self, record: Record) -> Iterator[Row]:
         cause = record.cause
@@ -147,7 +147,7 @@ class Reading:
         return self._state
 
 
-def _said(text: bytes, sources: tuple[int, ...], new: bool) -> Said:
+def _said(text: bytes, sources: tuple[int, ...], new: bool) -> MessageText:
     """A message of the context; results that are still awaited are not new yet."""
     message: Message = json.loads(text)
     content = message["content"]
@@ -155,7 +155,7 @@ def _said(text: bytes, sources: tuple[int, ...], new: bool) -> Said:
     awaited = [block for block in blocks if block.get("content") == NOT_RUN]
     for block in awaited:
         block |= {"content": AWAITED, "is_error": False}
-    return Said(message, new and len(awaited) < max(1, len(blocks)), sources)
+    return MessageText(message, new and len(awaited) < max(1, len(blocks)), sources)
 
 
 def _step(state: RunState, record: Record) -> str | None:
@@ -166,6 +166,6 @@ def _step(state: RunState, record: Record) -> str | None:
     return next(reversed(state.steps), None)
 
 
-def _messages(state: RunState, step: str | None) -> list[tuple[bytes, Piece]]:
+def _messages(state: RunState, step: str | None) -> list[tuple[bytes, ContextPiece]]:
     found = state.steps.get(step or "")
     return [] if found is None else found.context.closed()

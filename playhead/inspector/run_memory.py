@@ -11,10 +11,10 @@ ABOUT = ("fact_", "memory_", "recall_", "context_", "extraction_")
 """How the kinds begin that are about memory."""
 
 
-class Recalled(NamedTuple):
+class RecalledRow(NamedTuple):
     """A call of a tool that memory performs, and what it gave."""
 
-    wish: ToolRequested
+    requested: ToolRequested
     seq: int
     """Of the outcome."""
     result: object
@@ -23,7 +23,7 @@ class Recalled(NamedTuple):
 class Remembered(NamedTuple):
     """All that a run has to do with memory."""
 
-    recalled: list[Recalled]
+    recalled: list[RecalledRow]
     facts: list[tuple[int, FactLearned]]
     """Each with the seq of its record."""
     other: list[Record]
@@ -40,17 +40,17 @@ def remembered(reading: Reading) -> Remembered:
     agent = reading.started.agent if reading.started is not None else None
     offered = agent.tools if agent is not None else ()
     tools = {t.name for t in offered if t.performer == "memory"}
-    wishes: dict[int, ToolRequested] = {}
+    requested_calls: dict[int, ToolRequested] = {}
     attempts: dict[int, ToolRequested] = {}
     for record in reading.records:
         match record.event:
-            case ToolRequested(tool=tool) as wish if tool in tools:
-                wishes[record.seq] = wish
-            case ToolStarted(call=call) if call in wishes:
-                attempts[record.seq] = wishes[call]
+            case ToolRequested(tool=tool) as requested if tool in tools:
+                requested_calls[record.seq] = requested
+            case ToolStarted(call=call) if call in requested_calls:
+                attempts[record.seq] = requested_calls[call]
             case ToolSucceeded(result=result) if record.cause in attempts:
-                wish = attempts[record.cause or 0]
-                found.recalled.append(Recalled(wish, record.seq, result))
+                requested = attempts[record.cause or 0]
+                found.recalled.append(RecalledRow(requested, record.seq, result))
             case FactLearned() as fact:
                 found.facts.append((record.seq, fact))
             case event if event.kind.startswith(ABOUT):

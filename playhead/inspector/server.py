@@ -12,10 +12,9 @@ import uvicorn
 
 from playhead.events.errors import UsageError
 from playhead.events.log.contract import Reader
-from playhead.inspector.access import Guard
-from playhead.inspector.deciding import Tell
+from playhead.inspector.access import AccessGuard
 from playhead.inspector.log_data import Library
-from playhead.inspector.pages import Pages
+from playhead.inspector.pages import Pages, Tell
 from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -59,7 +58,7 @@ class Inspector:
         self._library = Library(reader)
         self._pages = Pages(self._library, tell, rules)
         allowed = [*(LOOPBACK if is_loopback(host) else (host,)), *names]
-        app = Guard(self._pages.app(), self.token, allowed, self.port)
+        app = AccessGuard(self._pages.app(), self.token, allowed, self.port)
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app, log_config=None, access_log=False, lifespan="off", ws="none",

@@ -7,7 +7,7 @@ from playhead.memory.facts import Retraction, known, promote, retract
 from playhead.memory.search import BY_RANK
 from playhead.memory.store import Memories, NewMemory
 from playhead.projections.memory.facts import Fact
-from playhead.projections.memory.search import Memory, Ranking
+from playhead.projections.memory.search import MemoryHit, Ranking
 from playhead.service.run_index import find_run
 
 
@@ -67,7 +67,7 @@ class Remembering:
         since: int | None = None,
         until: int | None = None,
         ranking: Ranking = BY_RANK,
-    ) -> list[Memory]:
+    ) -> list[MemoryHit]:
         """The memories of one namespace that share words or meaning with the query, best first.
 
         `metadata` must be theirs; they were stored from `since` on and before `until` (microseconds

@@ -16,7 +16,7 @@ from playhead.events.kinds.memory import (
     FactRetracted,
     LearningsPromoted,
     MemoryStored,
-    Place,
+    RecordRef,
 )
 from playhead.events.log.contract import Log, Reader
 from playhead.memory.influence import Influenced, influence
@@ -33,7 +33,7 @@ _folding = threading.Lock()
 class Retraction:
     """What was taken back, and what had used it."""
 
-    facts: list[Place]
+    facts: list[RecordRef]
     influenced: list[Influenced]
     memories: list[str]
     """The memories stored from it: they are recalled no more."""
@@ -71,12 +71,12 @@ def retract(log: Log, run: str, seq: int, reason: str = "") -> Retraction:
     touched = influence(log, run, seq)
     itself = Influenced(run, seq, decode(next(log.read(run, seq - 1, seq)), log.body).event)
     gone = [t for t in (itself, *touched) if isinstance(t.event, FactLearned | MemoryStored)]
-    facts = [Place(run=t.run, seq=t.seq) for t in gone if isinstance(t.event, FactLearned)]
+    facts = [RecordRef(run=t.run, seq=t.seq) for t in gone if isinstance(t.event, FactLearned)]
     memories = [t.event.id for t in gone if isinstance(t.event, MemoryStored)]
     others = [t for t in touched if not isinstance(t.event, FactLearned | MemoryStored)]
     event = FactRetracted(
         run=run, seq=seq, reason=reason, facts=tuple(facts), memories=tuple(memories),
-        influenced=tuple(Place(run=t.run, seq=t.seq) for t in others),
+        influenced=tuple(RecordRef(run=t.run, seq=t.seq) for t in others),
     )  # fmt: skip
     append_event(log, event, time.time_ns() // 1000, namespace=NAMESPACE)
     return Retraction(facts, others, memories)

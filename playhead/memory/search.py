@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 from playhead.events.log.contract import Reader
 from playhead.events.logger import ProgramLogger
 from playhead.projections.memory.index import Recall, embedder_key
-from playhead.projections.memory.search import Filter, Found, Memory, Ranking, search
+from playhead.projections.memory.search import Filter, MemoryHit, Ranking, SearchResult, search
 from playhead.projections.stored.view import Views, views_path
 from playhead.tools.models.embedders import Embedder, EmbedError, unit_vectors
 
@@ -58,7 +58,7 @@ class Recollection:
         ranking: Ranking = BY_RANK,
         since: int | None = None,
         until: int | None = None,
-    ) -> list[Memory]:
+    ) -> list[MemoryHit]:
         """The memories of a namespace that are nearest to the query, the best first.
 
         What a fork keeps to itself is left out, but for these forks. Times are in microseconds
@@ -102,7 +102,9 @@ class Recollection:
             logger.warning("memory.words_alone", error=str(error))
             return None
 
-    def _nearest(self, namespace: str, vector: bytes, depth: int, among: list[int] | None) -> Found:
+    def _nearest(
+        self, namespace: str, vector: bytes, depth: int, among: list[int] | None
+    ) -> SearchResult:
         """What is nearest by meaning. Under the lock."""
         from playhead.projections.memory.vectors import Vectors
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
-from playhead.actors.append import Said, append_all, append_event
+from playhead.actors.append import Statement, append_all, append_event
 from playhead.events.errors import UsageError
 from playhead.events.kinds.memory import Embedded, EmbedRequested, MemoryForgotten, MemoryStored
 from playhead.events.log.contract import Log
@@ -120,7 +120,7 @@ class Memories(Recollection):
         stored: Sequence[MemoryStored] = (),
     ) -> bool:
         """Store, and have vectors made of (id, text); whether they were."""
-        said = [Said(each) for each in stored]
+        said = [Statement(each) for each in stored]
         if self._embedder is None:
             append_all(self._log, said, _now(), namespace=namespace)
             return False
@@ -128,7 +128,7 @@ class Memories(Recollection):
             memories=tuple(memory for memory, _ in texts), embedder=self._embedder.name,
             version=self._embedder.version, dimensions=self._embedder.dimensions,
         )  # fmt: skip
-        asking = [*said, Said(asked, "runtime")]
+        asking = [*said, Statement(asked, "runtime")]
         seq = append_all(self._log, asking, _now(), namespace=namespace)
         try:
             vectors = unit_vectors(self._embedder, [text for _, text in texts])
@@ -141,7 +141,7 @@ class Memories(Recollection):
         return True
 
     def _append_vectors(self, namespace: str, embedded: Embedded, seq: int) -> None:
-        outcome = Said(embedded, "memory", "effect", seq)
+        outcome = Statement(embedded, "memory", "effect", seq)
         append_all(self._log, [outcome], _now(), namespace=namespace)
 
 

@@ -19,7 +19,7 @@ TICK = 1_000_000_000
 program_log = ProgramLogger("playhead.inbox")
 
 
-class CommandDesk:
+class InboxWorker:
     """One thread that looks at a log's inbox. A look costs one stat while nothing comes."""
 
     def __init__(self, path: Path, log: Log, tell: Callable[[Command], None]) -> None:

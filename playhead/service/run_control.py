@@ -7,7 +7,7 @@ from concurrent.futures import Future
 
 from playhead.actors.append import append_event, unknown_call
 from playhead.actors.engine.engine import Engine
-from playhead.actors.engine.turn import Opening
+from playhead.actors.engine.turn import Trigger
 from playhead.actors.planning.validate import edited_plan
 from playhead.events.errors import UsageError
 from playhead.events.event import Event, Json
@@ -23,17 +23,22 @@ from playhead.events.version import VERSION
 from playhead.projections.state.calls.approvals import OpenApproval, open_approvals
 from playhead.service.loop_thread import LoopThread
 from playhead.service.run_index import RunIndex, find_run
-from playhead.service.subscriptions import Hub, Listening, Piece
-from playhead.service.waiting import Ended, Waiting
+from playhead.service.subscriptions import (
+    Listening,
+    PendingResult,
+    RunEnd,
+    Subscriptions,
+    TextChunk,
+)
 
 
-class Switchboard:
+class RunControl:
     """The part of a Runtime through which people and programs reach its runs."""
 
     _log: Log
     _engine: Engine
     _thread: LoopThread
-    _hub: Hub
+    _subscriptions: Subscriptions
     _index: RunIndex
     _closed: bool
 
@@ -45,8 +50,8 @@ class Switchboard:
         """Append something that somebody outside says. Raises UsageError when it cannot apply."""
         self._check_open()
         committed: Future[None] = Future()
-        opening = Opening(event, "user", "outside", command=command, told=teller(committed))
-        self._thread.call(lambda: self._engine.arrive(run, opening))
+        trigger = Trigger(event, "user", "outside", command=command, told=teller(committed))
+        self._thread.call(lambda: self._engine.arrive(run, trigger))
         committed.result()
 
     def approvals(self, run: str | None = None) -> list[OpenApproval]:
@@ -84,23 +89,23 @@ class Switchboard:
         """running, paused, finished, failed or cancelled. Raises UnknownRun."""
         return self._thread.call(lambda: self._engine.status(run))
 
-    def outcome(self, run: str) -> Future[Ended]:
+    def outcome(self, run: str) -> Future[RunEnd]:
         """What a run gave, once it has ended; RunNotFinished when that is no answer."""
-        waiting = Waiting(run, self._records)
-        self._thread.call(lambda: waiting.begin(self._hub, self._engine.settled))
+        waiting = PendingResult(run, self._records)
+        self._thread.call(lambda: waiting.begin(self._subscriptions, self._engine.settled))
         return waiting.answer
 
     def listen_records(self, run: str) -> Listening[Record]:
         """Every record of a run, those to come included."""
-        return Listening(self._hub, run, lambda: self._records(run), Record)
+        return Listening(self._subscriptions, run, lambda: self._records(run), Record)
 
-    def listen_text(self, run: str) -> Listening[Piece]:
+    def listen_text(self, run: str) -> Listening[TextChunk]:
         """The model's text as it comes."""
-        return Listening(self._hub, run, lambda: self._records(run), Piece)
+        return Listening(self._subscriptions, run, lambda: self._records(run), TextChunk)
 
-    def listen(self, run: str) -> Listening[Record | Piece]:
+    def listen(self, run: str) -> Listening[Record | TextChunk]:
         """Records and text in the order in which they come, from the run's first record on."""
-        return Listening(self._hub, run, lambda: self._records(run), Record, Piece)
+        return Listening(self._subscriptions, run, lambda: self._records(run), Record, TextChunk)
 
     def _check_open(self) -> None:
         if self._closed:

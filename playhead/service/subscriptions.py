@@ -4,14 +4,19 @@ import asyncio
 import queue
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import Future
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
+from playhead.events.errors import RunNotFinished, UsageError
+from playhead.events.event import Event, Json
 from playhead.events.kinds.codec import ENDINGS
+from playhead.events.kinds.runs import RunFinished
 from playhead.events.record import Record
+from playhead.projections.metrics.metrics import RunMetrics
 from playhead.projections.state.run_state import RunState
 
 
-class Piece(NamedTuple):
+class TextChunk(NamedTuple):
     """A piece of a reply as it streams in. No event: the log has the reply when it is whole."""
 
     request: int
@@ -24,13 +29,13 @@ class Piece(NamedTuple):
 LOOK = 0.5
 """Seconds of a wait: Python sees signals between two."""
 
-Item: TypeAlias = Record | Piece | None
+Item: TypeAlias = Record | TextChunk | None
 """None: the runtime is closing, nothing more comes."""
 
 Deliver: TypeAlias = Callable[[Item], None]
 
 
-class Hub:
+class Subscriptions:
     """Hands each run's items to whoever subscribed. Items come on the loop, in order."""
 
     def __init__(self) -> None:
@@ -64,7 +69,7 @@ class Hub:
     def text(self, run: str, request: int, text: str) -> None:
         """A piece of text came in; an empty one says that the attempt failed."""
         for deliver in self._of(run):
-            deliver(Piece(request, text, discarded=not text))
+            deliver(TextChunk(request, text, discarded=not text))
 
     def close(self) -> None:
         """Tell everybody that nothing more comes."""
@@ -80,16 +85,20 @@ class Hub:
             return list(self._subscribers.get(run, ()))
 
 
-T = TypeVar("T", bound=Record | Piece)
+T = TypeVar("T", bound=Record | TextChunk)
 
 
 class Listening(Generic[T]):
     """Items of one run to loop over, with `for` or with `async for`; it ends when the run ends."""
 
     def __init__(
-        self, hub: Hub, run: str, recorded: Callable[[], Iterator[Record]], *kinds: type[T]
+        self,
+        subscriptions: Subscriptions,
+        run: str,
+        recorded: Callable[[], Iterator[Record]],
+        *kinds: type[T],
     ) -> None:
-        self._hub = hub
+        self._subscriptions = subscriptions
         self._run = run
         self._kinds = kinds
         self._recorded = recorded
@@ -97,7 +106,7 @@ class Listening(Generic[T]):
     def __iter__(self) -> Iterator[T]:
         """Listens from now on, whenever the first item is asked for."""
         items: queue.SimpleQueue[Item] = queue.SimpleQueue()
-        return self._items(items, self._hub.subscribe(self._run, items.put))
+        return self._items(items, self._subscriptions.subscribe(self._run, items.put))
 
     def _items(
         self, items: "queue.SimpleQueue[Item]", unsubscribe: Callable[[], None]
@@ -121,7 +130,7 @@ class Listening(Generic[T]):
         def deliver(item: Item) -> None:
             loop.call_soon_threadsafe(items.put_nowait, item)
 
-        unsubscribe = self._hub.subscribe(self._run, deliver)
+        unsubscribe = self._subscriptions.subscribe(self._run, deliver)
         try:
             sieve = _Sieve(self._kinds)
             for record in self._recorded():
@@ -152,3 +161,63 @@ class _Sieve(Generic[T]):
             self._seq = item.seq
             self.ended = item.event.kind in ENDINGS
         return [item] if isinstance(item, self._kinds) else []
+
+
+Records: TypeAlias = Callable[[str, int], Iterator[Record]]
+"""(run, seq) -> its records after that one, as far as they are in the log."""
+
+
+class RunEnd(NamedTuple):
+    """What a run gave that has reached its goal."""
+
+    answer: str
+    output: Json
+    metrics: RunMetrics
+
+
+class PendingResult:
+    """One caller who waits for one run."""
+
+    def __init__(self, run: str, records: Records) -> None:
+        """Read what is in the log already: on the caller's thread, for it may be much."""
+        self.answer: Future[RunEnd] = Future()
+        """RunNotFinished when the run has no answer."""
+        self._run = run
+        self._records = records
+        self._metrics = RunMetrics()
+        self._unsubscribe: Callable[[], None] = lambda: None
+        self._catch_up()
+
+    def begin(self, subscriptions: Subscriptions, settled: Callable[[str], Event | None]) -> None:
+        """Listen from now on. Called on the loop: no turn is told between reading and listening."""
+        self._catch_up()
+        self._unsubscribe = subscriptions.subscribe(self._run, self._hear)
+        event = settled(self._run)
+        if event is not None:
+            self._settle(event)
+
+    def _catch_up(self) -> None:
+        for record in self._records(self._run, self._metrics.seq):
+            self._metrics.fold(record)
+
+    def _hear(self, item: Item) -> None:
+        if isinstance(item, TextChunk) or self.answer.done():
+            return
+        if item is None:
+            closed = f"the runtime was closed before run {self._run} ended"
+            self.answer.set_exception(UsageError(closed))
+            return
+        self._metrics.fold(item)
+        if item.event.kind in ENDINGS or item.event.kind == "run_paused":
+            self._settle(item.event)
+
+    def _settle(self, event: Event) -> None:
+        self._unsubscribe()
+        if self.answer.done():
+            return
+        if isinstance(event, RunFinished):
+            self.answer.set_result(RunEnd(event.answer, event.output, self._metrics))
+            return
+        status = ENDINGS.get(event.kind, "paused")
+        message = getattr(event, "message", None) or getattr(event, "reason", "")
+        self.answer.set_exception(RunNotFinished(self._run, status, str(message)))

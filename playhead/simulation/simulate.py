@@ -9,7 +9,7 @@ from typing import cast
 from playhead.definition.agent import Agent, Out
 from playhead.events.errors import PlayheadError, UsageError
 from playhead.simulation.faults.mix import KINDS, SCARCELY
-from playhead.simulation.life import Life, Mode, Storage, live
+from playhead.simulation.simulation_run import SimulationMode, SimulationRun, Storage, live
 
 TRACE_LINES = 60
 
@@ -19,7 +19,7 @@ class SimulationFailed(PlayheadError):
 
 
 @dataclass
-class Report:
+class SimulationReport:
     """What a simulation found."""
 
     seeds: int = 0
@@ -29,7 +29,7 @@ class Report:
     seconds: float = 0.0
     crashes: Counter[str] = field(default_factory=Counter[str])
     """Crash point -> processes that died there."""
-    failed: list[tuple[Life, str]] = field(default_factory=list[tuple[Life, str]])
+    failed: list[tuple[SimulationRun, str]] = field(default_factory=list[tuple[SimulationRun, str]])
     """The lives that broke a promise, each with the command that repeats it."""
 
     @property
@@ -37,13 +37,13 @@ class Report:
         """Whether every promise was kept in every life."""
         return not self.failed
 
-    def add(self, life: Life) -> None:
+    def add(self, simulation_run: SimulationRun) -> None:
         """Count one life."""
         self.seeds += 1
-        self.runs += life.runs
-        self.records += life.records
-        self.processes += life.processes
-        self.crashes.update(life.crashes)
+        self.runs += simulation_run.runs
+        self.records += simulation_run.records
+        self.processes += simulation_run.processes
+        self.crashes.update(simulation_run.crashes)
 
     def __str__(self) -> str:
         died = sum(self.crashes.values())
@@ -51,15 +51,20 @@ class Report:
             f"{self.seeds} seeds, {self.runs} runs, {self.records} records, {self.processes} "
             f"processes ({died} died), {len(self.failed)} seeds broke a promise"
         )
-        return "\n".join([text, *(self.told(life, again) for life, again in self.failed)])
+        return "\n".join(
+            [text, *(self.told(simulation_run, again) for simulation_run, again in self.failed)]
+        )
 
-    def told(self, life: Life, again: str) -> str:
+    def told(self, simulation_run: SimulationRun, again: str) -> str:
         """One failing life in words: how to repeat it, what was broken, its last steps."""
-        broken = [f"  {violation.invariant}: {violation.what}" for violation in life.violations[:5]]
-        lines = list(_shortened(life.lines))
-        return "\n".join([f"seed {life.seed}; to repeat it: {again}", *broken, *lines])
+        broken = [
+            f"  {violation.invariant}: {violation.what}"
+            for violation in simulation_run.violations[:5]
+        ]
+        lines = list(_shortened(simulation_run.lines))
+        return "\n".join([f"seed {simulation_run.seed}; to repeat it: {again}", *broken, *lines])
 
-    def check(self) -> "Report":
+    def check(self) -> "SimulationReport":
         """Itself. Raises SimulationFailed when a promise was broken."""
         if not self.ok:
             raise SimulationFailed(str(self))
@@ -73,10 +78,10 @@ def simulate(
     first: int = 0,
     log: Storage = "memory",
     faults: Collection[str] = KINDS,
-    mode: Mode = "safety",
+    mode: SimulationMode = "safety",
     most: int = 5,
     trace: bool = False,
-) -> Report:
+) -> SimulationReport:
     """Run an agent through `seeds` lives full of faults, and check every promise after each.
 
     Its tools and its scripted model run for real, on a virtual clock; sockets, threads and
@@ -95,19 +100,19 @@ def simulate(
 
     Raises UsageError. What it finds is in the report: `simulate(agent).check()` raises for it.
     """
-    strange = set(faults) - {*KINDS, SCARCELY}
-    if strange:
-        msg = f"no faults {sorted(strange)}: choose from {', '.join(KINDS)}"
+    unsupported = set(faults) - {*KINDS, SCARCELY}
+    if unsupported:
+        msg = f"no faults {sorted(unsupported)}: choose from {', '.join(KINDS)}"
         raise UsageError(msg)
     factory = _factory(agent)
-    report, began = Report(), time.monotonic()
+    report, began = SimulationReport(), time.monotonic()
     for seed in range(first, first + seeds):
-        life = live(seed, faults, mode, log, factory, tracing=trace)
-        report.add(life)
-        if life.violations:
+        simulation_run = live(seed, faults, mode, log, factory, tracing=trace)
+        report.add(simulation_run)
+        if simulation_run.violations:
             if not trace:
-                life = live(seed, faults, mode, log, factory, tracing=True)
-            report.failed.append((life, _again(agent, seed, log, mode, faults)))
+                simulation_run = live(seed, faults, mode, log, factory, tracing=True)
+            report.failed.append((simulation_run, _again(agent, seed, log, mode, faults)))
             if len(report.failed) >= most:
                 break
     report.seconds = time.monotonic() - began
@@ -125,7 +130,9 @@ def _factory(
     return agent
 
 
-def _again(agent: object, seed: int, log: Storage, mode: Mode, faults: Collection[str]) -> str:
+def _again(
+    agent: object, seed: int, log: Storage, mode: SimulationMode, faults: Collection[str]
+) -> str:
     if agent is None:
         only = "" if set(faults) == set(KINDS) else f" --faults {','.join(sorted(faults))}"
         return (

@@ -16,7 +16,7 @@ from playhead.events.log.contract import Reader
 from playhead.events.logger import ProgramLogger
 from playhead.events.record import Record
 from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule
-from playhead.projections.metrics.indicators import BASELINE, Figure, figures
+from playhead.projections.metrics.indicators import BASELINE, Indicator, indicators
 from playhead.projections.metrics.measure import Measure
 from playhead.telemetry.live_metrics import read_measures
 
@@ -30,7 +30,7 @@ class Alert(NamedTuple):
     """A figure that has begun or ceased to be an alert."""
 
     agent: str
-    figure: Figure
+    indicator: Indicator
     run: str
     """The run at whose end it was seen."""
     firing: bool
@@ -47,7 +47,7 @@ class Alerts:
     """The last runs of the agent that have ended."""
 
 
-class AlertDesk:
+class AlertMonitor:
     """Judges each run that has ended. A listener of LiveMeasures; `close` it."""
 
     def __init__(self, alerts: Alerts, log: Reader) -> None:
@@ -70,24 +70,24 @@ class AlertDesk:
         known = self._of(measure.agent)
         known.append(measure)
         window = list(known)[-self._alerts.window :]
-        judged = {f.name: f for f in figures(window, (), self._alerts.rules, measure.agent)}
+        judged = {f.name: f for f in indicators(window, (), self._alerts.rules, measure.agent)}
         before = list(known)[:-1]
-        alone = figures([measure], before, self._alerts.rules, measure.agent)
+        alone = indicators([measure], before, self._alerts.rules, measure.agent)
         judged |= {f.name: f for f in alone if f.name in NEWEST}
-        for figure in judged.values():
-            self._judge(measure, figure)
+        for indicator in judged.values():
+            self._judge(measure, indicator)
 
-    def _judge(self, measure: Measure, figure: Figure) -> None:
-        key = (measure.agent, figure.name)
-        if figure.firing == (key in self._firing) or figure.level == "unknown":
+    def _judge(self, measure: Measure, indicator: Indicator) -> None:
+        key = (measure.agent, indicator.name)
+        if indicator.firing == (key in self._firing) or indicator.level == "unknown":
             return
-        (self._firing.add if figure.firing else self._firing.discard)(key)
-        alert = Alert(measure.agent, figure, measure.run, figure.firing)
+        (self._firing.add if indicator.firing else self._firing.discard)(key)
+        alert = Alert(measure.agent, indicator, measure.run, indicator.firing)
         say = program_log.warning if alert.firing else program_log.info
         say(
             "alert.firing" if alert.firing else "alert.over",
-            agent=alert.agent, run=alert.run, figure=figure.name, value=figure.value,
-            target=figure.target, alarm=figure.alarm, samples=figure.samples,
+            agent=alert.agent, run=alert.run, indicator=indicator.name, value=indicator.value,
+            target=indicator.target, alarm=indicator.alarm, samples=indicator.samples,
         )  # fmt: skip
         if self._alerts.tell is not None:
             self._told.submit(self._tell, alert)
@@ -97,7 +97,7 @@ class AlertDesk:
         try:
             self._alerts.tell(alert)
         except Exception:
-            program_log.exception("alert.untold", figure=alert.figure.name)
+            program_log.exception("alert.untold", indicator=alert.indicator.name)
 
     def _of(self, agent: str) -> deque[Measure]:
         most = max(self._alerts.window, BASELINE + 1)

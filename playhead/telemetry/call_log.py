@@ -27,7 +27,7 @@ from playhead.events.spec.agent import text_of
 from playhead.projections.prompt.tool_result import result_text
 from playhead.projections.state.run_state import RunState
 from playhead.projections.tracing import semconv
-from playhead.projections.tracing.ids import Origin, origin_of, span_id
+from playhead.projections.tracing.ids import TraceOrigin, origin_of, span_id
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 INFO, WARNING = LEVELS["info"], LEVELS["warning"]
@@ -64,8 +64,8 @@ class ProgramLog:
 
     def __init__(self, log: Reader) -> None:
         self._log = log
-        self._wishes: dict[tuple[str, int], ToolRequested] = {}
-        self._origins: dict[str, Origin] = {}
+        self._requested_calls: dict[tuple[str, int], ToolRequested] = {}
+        self._origins: dict[str, TraceOrigin] = {}
 
     def committed(self, state: RunState, records: Sequence[Record]) -> None:
         """Write the lines of a turn. What the program's settings raise never harms the run."""
@@ -114,8 +114,8 @@ class ProgramLog:
         match record.event:
             case ModelRequested() | ToolStarted():
                 return self._told(record, "start", {})
-            case ToolRequested() as wish:
-                self._wishes[state.run, record.seq] = wish
+            case ToolRequested() as requested:
+                self._requested_calls[state.run, record.seq] = requested
                 return None
             case ToolRefused() as refused:
                 return self._refused(state.run, refused)
@@ -132,33 +132,37 @@ class ProgramLog:
             about: Fields = {"model": event.model, "round": event.round, "attempt": event.attempt}
         else:
             assert isinstance(event, ToolStarted)
-            wish = self._wish(run, event.call)
-            name, what = f"{semconv.EXECUTE_TOOL} {wish.tool}", "tool_call"
-            about = {"tool": wish.tool, "arguments": wish.arguments, "attempt": event.attempt}
+            requested = self._requested(run, event.call)
+            name, what = f"{semconv.EXECUTE_TOOL} {requested.tool}", "tool_call"
+            about = {
+                "tool": requested.tool,
+                "arguments": requested.arguments,
+                "attempt": event.attempt,
+            }
         span = span_id(run, intent.seq, name, intent.actor)
         return f"{what}.{word}", intent.seq, span, about | fields
 
     def _refused(self, run: str, refused: ToolRefused) -> tuple[str, int, int, Fields]:
         """A call that never started has no span of its own: the look at the wish stands for it."""
-        wish = self._wish(run, refused.call)
-        span = span_id(run, refused.call, f"{semconv.PROCESS} {wish.kind}", "tool")
+        requested = self._requested(run, refused.call)
+        span = span_id(run, refused.call, f"{semconv.PROCESS} {requested.kind}", "tool")
         fields: Fields = {
-            "tool": wish.tool,
-            "arguments": wish.arguments,
+            "tool": requested.tool,
+            "arguments": requested.arguments,
             "error_type": refused.reason,
             "error_msg": refused.message,
         }
         return "tool_call.failure", refused.call, span, fields
 
-    def _wish(self, run: str, call: int) -> ToolRequested:
-        wish = self._wishes.get((run, call))
-        if wish is None:
+    def _requested(self, run: str, call: int) -> ToolRequested:
+        requested = self._requested_calls.get((run, call))
+        if requested is None:
             read = self._read(run, call).event
             assert isinstance(read, ToolRequested)
-            wish = self._wishes[run, call] = read
-        return wish
+            requested = self._requested_calls[run, call] = read
+        return requested
 
-    def _origin(self, run: str) -> Origin:
+    def _origin(self, run: str) -> TraceOrigin:
         origin = self._origins.get(run)
         if origin is None:
             origin = self._origins[run] = origin_of(self._read(run, 1))
@@ -169,8 +173,8 @@ class ProgramLog:
 
     def _forget(self, run: str) -> None:
         self._origins.pop(run, None)
-        for key in [key for key in self._wishes if key[0] == run]:
-            del self._wishes[key]
+        for key in [key for key in self._requested_calls if key[0] == run]:
+            del self._requested_calls[key]
 
 
 def _wants(bound: Any, level: int, stdlib: type) -> bool:

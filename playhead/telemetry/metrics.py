@@ -83,7 +83,7 @@ class OtelMetrics:
             case ModelRequested(model=model, attempt=attempt):
                 self._try(attempt, {semconv.AGENT: measure.agent, semconv.REQUEST_MODEL: model})
             case ToolStarted(call=call, attempt=attempt):
-                tool = measure.wishes.get(call, "")
+                tool = measure.requested_calls.get(call, "")
                 self._try(attempt, {semconv.AGENT: measure.agent, semconv.TOOL: tool})
             case _ if stops(event):
                 self._guards.add(1, {semconv.AGENT: measure.agent})

@@ -16,7 +16,7 @@ from playhead.events.log.contract import Reader
 from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule
 from playhead.projections.tracing.ids import traceparent
 from playhead.projections.tracing.semconv import conventions
-from playhead.telemetry.alerts import AlertDesk, Alerts
+from playhead.telemetry.alerts import AlertMonitor, Alerts
 from playhead.telemetry.call_log import ProgramLog
 from playhead.telemetry.exporters import (
     NO_GRPC,
@@ -61,7 +61,7 @@ class Telemetry:
     ) -> None:
         """Raises UsageError for a variable that says what cannot be."""
         self._alerts = alerts
-        self._desk: AlertDesk | None = None
+        self._inbox_worker: AlertMonitor | None = None
         self._own_meters: SdkMeterProvider | None = None
         self._metrics: OtelMetrics | None = None
         if meter_provider is None:
@@ -101,8 +101,8 @@ class Telemetry:
             self._metrics = OtelMetrics(self._meter_provider, self._telling.names, live)
             listeners.append(self._metrics)
         if self._alerts is not None:
-            self._desk = AlertDesk(self._alerts, log)
-            listeners.append(self._desk)
+            self._inbox_worker = AlertMonitor(self._alerts, log)
+            listeners.append(self._inbox_worker)
         return live
 
     def traceparent(self) -> str | None:
@@ -118,8 +118,8 @@ class Telemetry:
 
     def close(self) -> None:
         """Send what waits, if the provider is ours; the program's own goes on."""
-        if self._desk is not None:
-            self._desk.close()
+        if self._inbox_worker is not None:
+            self._inbox_worker.close()
         if self._metrics is not None:
             self._metrics.close()
         if self._own is not None:

@@ -8,7 +8,7 @@ each run that every promise of the README was kept. `RecordedRun` is a run that 
 asserted about and forked.
 """
 
-from playhead.simulation.simulate import Report, SimulationFailed, simulate
+from playhead.simulation.simulate import SimulationFailed, SimulationReport, simulate
 from playhead.testing.recorded_run import RecordedRun
 from playhead.testing.scripted_model import Call, Part, Script, Scripted, ScriptedModel, call
 
@@ -16,11 +16,11 @@ __all__ = [
     "Call",
     "Part",
     "RecordedRun",
-    "Report",
     "Script",
     "Scripted",
     "ScriptedModel",
     "SimulationFailed",
+    "SimulationReport",
     "call",
     "simulate",
 ]

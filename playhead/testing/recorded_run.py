@@ -206,7 +206,7 @@ def _words(arguments: dict[str, Json]) -> str:
 
 
 def _told(at: Divergence) -> str:
-    lines = [f"diverges at record {at.seq} (its turn began with {at.opening}): {at.field}"]
+    lines = [f"diverges at record {at.seq} (its turn began with {at.trigger}): {at.field}"]
     if at.error is not None:
         return f"{lines[0]}\n  a role raised {at.error}"
     for name, record in (("recorded", at.recorded), ("decided now", at.decided)):

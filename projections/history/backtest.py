@@ -14,7 +14,7 @@ from playhead.events.record import Record
 from playhead.events.spec.agent import Threshold
 from playhead.events.spec.prices import PICODOLLARS
 from playhead.projections.metrics.metrics import RunMetrics
-from playhead.projections.state.calls.loop_guard import PATTERNS, Trail
+from playhead.projections.state.calls.loop_guard import PATTERNS, LoopGuard
 from playhead.projections.state.fold import fold
 from playhead.projections.state.run_state import RunState
 
@@ -55,7 +55,7 @@ class Saved(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class BacktestVerdict:
     """What a trial would have done to one run."""
 
     run: str
@@ -73,7 +73,7 @@ class Verdict:
         return self.fired is not None and self.status == "finished"
 
 
-def backtest(records: Iterable[Record], trial: Trial) -> Verdict:
+def backtest(records: Iterable[Record], trial: Trial) -> BacktestVerdict:
     """Try it on one run's records. Raises IndexError for no records."""
     told = list(records)
     seen = _Seen(trial)
@@ -81,7 +81,7 @@ def backtest(records: Iterable[Record], trial: Trial) -> Verdict:
         if seen.fired is None:
             seen.fold(record)
     fired = seen.fired
-    return Verdict(
+    return BacktestVerdict(
         told[-1].run, ENDINGS.get(told[-1].event.kind, "open"), fired, seen.warnings,
         None if fired is None else _saved(told, fired.seq),
     )  # fmt: skip
@@ -122,7 +122,7 @@ class _Seen:
             self.fired = Fired(over, record.seq - 1)
             return
         for step in self.state.ready:
-            pattern = self._loop(step, self.state.steps[step].trail)
+            pattern = self._loop(step, self.state.steps[step].loop_guard)
             if pattern is not None:
                 self.fired = Fired(f"loop:{pattern}", record.seq)
                 return
@@ -144,11 +144,11 @@ class _Seen:
         limits = self.trial.limits.items()
         return next((name for name, most in limits if used[name] > most), None)
 
-    def _loop(self, step: str, trail: Trail) -> str | None:
+    def _loop(self, step: str, loop_guard: LoopGuard) -> str | None:
         """The pattern that would stop the step now; a warning is counted once for each loop."""
         told = self.told.setdefault(step, {})
         for pattern, threshold in self._tried():
-            count = trail.count(pattern)
+            count = loop_guard.count(pattern)
             if 0 < threshold.stop <= count:
                 return pattern
             if count < told.get(pattern, 0):

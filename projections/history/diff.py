@@ -12,18 +12,18 @@ from typing import NamedTuple
 from playhead.events.kinds.codec import ENDINGS
 from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed
 from playhead.events.record import Record
-from playhead.projections.history.timeline import Entry, timeline
+from playhead.projections.history.timeline import TimelineEntry, timeline
 from playhead.projections.metrics.metrics import RunMetrics
 
 UNCOMPARED = frozenset({"Note", "Resumed", "Paused"})
 """Headings about the process that worked on the run, not about its work."""
 
 
-class Pair(NamedTuple):
+class PairedEntries(NamedTuple):
     """One line of the comparison; None where the other side has nothing like it."""
 
-    left: Entry | None
-    right: Entry | None
+    left: TimelineEntry | None
+    right: TimelineEntry | None
 
     @property
     def same(self) -> bool:
@@ -35,7 +35,7 @@ class Pair(NamedTuple):
         )
 
 
-class Figure(NamedTuple):
+class ComparedNumber(NamedTuple):
     """One number of both runs; None where it is not known."""
 
     name: str
@@ -47,10 +47,10 @@ class Figure(NamedTuple):
 class Difference:
     """What two runs have in common, and what not."""
 
-    pairs: list[Pair]
+    pairs: list[PairedEntries]
     outcomes: tuple[str, str]
     """How each ended: finished, failed, cancelled or open."""
-    figures: list[Figure]
+    numbers: list[ComparedNumber]
 
     @property
     def parting(self) -> int | None:
@@ -64,27 +64,29 @@ def difference(left: Iterable[Record], right: Iterable[Record]) -> Difference:
     return Difference(
         list(_paired(_entries(mine), _entries(theirs))),
         (_outcome(mine), _outcome(theirs)),
-        _figures(mine, theirs),
+        _numbers(mine, theirs),
     )
 
 
-def _entries(records: Iterable[Record]) -> list[Entry]:
+def _entries(records: Iterable[Record]) -> list[TimelineEntry]:
     return [entry for entry in timeline(records) if entry.heading not in UNCOMPARED]
 
 
-def _said(entry: Entry) -> tuple[str, str]:
+def _said(entry: TimelineEntry) -> tuple[str, str]:
     return entry.heading, entry.text
 
 
-def _paired(left: Sequence[Entry], right: Sequence[Entry]) -> Iterator[Pair]:
+def _paired(
+    left: Sequence[TimelineEntry], right: Sequence[TimelineEntry]
+) -> Iterator[PairedEntries]:
     """Side by side, what is the same in one line, as `diff` does it."""
     matcher = SequenceMatcher(None, [*map(_said, left)], [*map(_said, right)], autojunk=False)
     for tag, a, b, c, d in matcher.get_opcodes():
         if tag == "equal":
-            yield from map(Pair, left[a:b], right[c:d])
+            yield from map(PairedEntries, left[a:b], right[c:d])
             continue
         for n in range(max(b - a, d - c)):
-            yield Pair(
+            yield PairedEntries(
                 left[a + n] if a + n < b else None, right[c + n] if c + n < d else None
             )  # fmt: skip
 
@@ -93,21 +95,21 @@ def _outcome(records: Sequence[Record]) -> str:
     return ENDINGS.get(records[-1].event.kind, "open") if records else "open"
 
 
-def _figures(left: Sequence[Record], right: Sequence[Record]) -> list[Figure]:
+def _numbers(left: Sequence[Record], right: Sequence[Record]) -> list[ComparedNumber]:
     mine, theirs = RunMetrics(), RunMetrics()
     for metrics, records in ((mine, left), (theirs, right)):
         for record in records:
             metrics.fold(record)
     return [
-        Figure("steps", mine.steps, theirs.steps),
-        Figure("model calls", mine.model_calls, theirs.model_calls),
-        Figure("tool calls", mine.tool_calls, theirs.tool_calls),
-        Figure("errors", *(m.tool_errors + m.model_failures for m in (mine, theirs))),
-        Figure("input tokens", mine.usage.input_total, theirs.usage.input_total),
-        Figure("output tokens", mine.usage.output_tokens, theirs.usage.output_tokens),
-        Figure("dollars", mine.dollars, theirs.dollars),
-        Figure("model seconds", *map(_model_seconds, (left, right))),
-        Figure("seconds", mine.duration, theirs.duration),
+        ComparedNumber("steps", mine.steps, theirs.steps),
+        ComparedNumber("model calls", mine.model_calls, theirs.model_calls),
+        ComparedNumber("tool calls", mine.tool_calls, theirs.tool_calls),
+        ComparedNumber("errors", *(m.tool_errors + m.model_failures for m in (mine, theirs))),
+        ComparedNumber("input tokens", mine.usage.input_total, theirs.usage.input_total),
+        ComparedNumber("output tokens", mine.usage.output_tokens, theirs.usage.output_tokens),
+        ComparedNumber("dollars", mine.dollars, theirs.dollars),
+        ComparedNumber("model seconds", *map(_model_seconds, (left, right))),
+        ComparedNumber("seconds", mine.duration, theirs.duration),
     ]
 
 

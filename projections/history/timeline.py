@@ -33,7 +33,7 @@ TROUBLE: frozenset[Heading] = frozenset({"Failed", "Refused", "Unknown", "Limit"
 """Headings of what went wrong or was stopped."""
 
 
-class Entry(NamedTuple):
+class TimelineEntry(NamedTuple):
     """One line of the timeline."""
 
     seq: int
@@ -47,11 +47,11 @@ class Entry(NamedTuple):
     usage: Usage | None = None
 
 
-def timeline(records: Iterable[Record]) -> Iterator[Entry]:
+def timeline(records: Iterable[Record]) -> Iterator[TimelineEntry]:
     """The run's entries, in the order of its records."""
     for record in records:
         for heading, text in _told(record.event):
-            yield Entry(
+            yield TimelineEntry(
                 record.seq, record.at, record.actor, heading, text, record.cause,
                 getattr(record.event, "duration_ms", None), getattr(record.event, "usage", None),
             )  # fmt: skip

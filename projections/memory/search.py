@@ -13,7 +13,18 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from playhead.projections.memory.common_words import COMMON_WORDS
+COMMON_WORDS = frozenset(
+    """
+    a about after again all also am an and any are as at be because been before being between both
+    but by can could did do does doing down during each few for from further had has have having he
+    her here hers him his how i if in into is it its itself just me more most must my myself no nor
+    not now of off on once only or other our ours out over own same shall she should so some such
+    than that the their theirs them then there these they this those through to too under until up
+    us very was we were what when where which while who whom whose why will with would you your
+    yours
+    """.split()  # noqa: SIM905 - a page of words
+)
+
 
 WORD = re.compile(r"\w+")
 K = 60
@@ -23,14 +34,14 @@ DAY = 86_400_000_000
 DEPTH = 100
 """How many of each ranking are fused, at least; four times the limit where that is more."""
 
-Found: TypeAlias = list[tuple[int, float]]
+SearchResult: TypeAlias = list[tuple[int, float]]
 """Positions and scores, best first."""
 
-Nearest: TypeAlias = Callable[[int, list[int] | None], Found]
+Nearest: TypeAlias = Callable[[int, list[int] | None], SearchResult]
 """(how many, among which positions) -> by meaning."""
 
 
-class Part(NamedTuple):
+class ScorePart(NamedTuple):
     """One ranking's say in a memory's score."""
 
     rank: int
@@ -39,7 +50,7 @@ class Part(NamedTuple):
     """BM25, or the cosine."""
 
 
-class Memory(NamedTuple):
+class MemoryHit(NamedTuple):
     """Something remembered, and where from."""
 
     id: str
@@ -57,7 +68,7 @@ class Memory(NamedTuple):
     """Its record there."""
     score: float = 0.0
     """Higher is nearer; of this search only."""
-    parts: Mapping[str, Part] = {}
+    parts: Mapping[str, ScorePart] = {}
     """`words`, `meaning`: where it stood in each; a part that did not find it is missing."""
 
 
@@ -108,14 +119,14 @@ def search(
     limit: int = 5,
     nearest: Nearest | None = None,
     ranking: Ranking = Ranking(),  # noqa: B008 - immutable
-) -> list[Memory]:
+) -> list[MemoryHit]:
     """The memories that share words or meaning with the query, the best first.
 
     Without `nearest` by words alone. What ranks alike is newest first.
     """
     depth = max(DEPTH, 4 * limit)
-    parts: dict[int, dict[str, Part]] = {}
-    found: dict[str, Found] = {}
+    parts: dict[int, dict[str, ScorePart]] = {}
+    found: dict[str, SearchResult] = {}
     words = WORD.findall(query)
     if ranking.meaning > 0 and nearest is not None:
         found["meaning"] = nearest(depth, _among(connection, where))
@@ -124,7 +135,7 @@ def search(
         found["words"] = by_words(connection, words, where, depth)
     for name, ranked in found.items():
         for rank, (position, score) in enumerate(ranked, 1):
-            parts.setdefault(position, {})[name] = Part(rank, score)
+            parts.setdefault(position, {})[name] = ScorePart(rank, score)
     scores = _scores(connection, parts, ranking)
     best = sorted(scores, key=lambda position: (-scores[position], -position))[:limit]
     memories = {each.position: each for each in _memories(connection, best)}
@@ -133,7 +144,7 @@ def search(
 
 def by_words(
     connection: sqlite3.Connection, words: Sequence[str], where: Filter, depth: int
-) -> Found:
+) -> SearchResult:
     """By BM25; any of the words will do."""
     if not words:
         return []
@@ -159,7 +170,7 @@ def _among(connection: sqlite3.Connection, where: Filter) -> list[int] | None:
 
 
 def _scores(
-    connection: sqlite3.Connection, parts: Mapping[int, Mapping[str, Part]], ranking: Ranking
+    connection: sqlite3.Connection, parts: Mapping[int, Mapping[str, ScorePart]], ranking: Ranking
 ) -> dict[int, float]:
     rows = _rows(connection, "position, at, importance", parts)
     newest = max((at for _, at, _ in rows), default=0)
@@ -173,10 +184,10 @@ def _scores(
     return scores
 
 
-def _memories(connection: sqlite3.Connection, positions: Iterable[int]) -> list[Memory]:
+def _memories(connection: sqlite3.Connection, positions: Iterable[int]) -> list[MemoryHit]:
     columns = "id, namespace, text, metadata, importance, at, position, run, seq"
     rows = _rows(connection, columns, positions)
-    return [Memory(*row)._replace(metadata=json.loads(row[3])) for row in rows]
+    return [MemoryHit(*row)._replace(metadata=json.loads(row[3])) for row in rows]
 
 
 def _rows(

@@ -17,7 +17,7 @@ Level: TypeAlias = Literal["ok", "warn", "alert", "unknown"]
 class AlertRule(Data):
     """For one figure: the range that is the target, and where the alert begins."""
 
-    figure: str
+    indicator: str
     """Its name: completion_rate, steps_per_task, tool_error_rate, cost_ratio, p95_seconds..."""
     at_least: float | None = None
     """The target's lower end; None for none."""
@@ -32,11 +32,11 @@ class AlertRule(Data):
 
     @field_validator("figure")
     @classmethod
-    def _known(cls, figure: str) -> str:
-        if figure not in CALLED:
-            msg = f"there is no figure {figure!r}: choose {', '.join(CALLED)}"
+    def _known(cls, indicator: str) -> str:
+        if indicator not in CALLED:
+            msg = f"there is no figure {indicator!r}: choose {', '.join(CALLED)}"
             raise ValueError(msg)
-        return figure
+        return indicator
 
     def level(self, value: float | None, samples: int) -> Level:
         """How a value stands."""
@@ -66,16 +66,16 @@ def _outside(value: float, low: float | None, high: float | None) -> bool:
 
 
 ALERT_RULES: tuple[AlertRule, ...] = (
-    AlertRule(figure="completion_rate", at_least=0.9, alert_below=0.8),
-    AlertRule(figure="steps_per_task", at_least=3, at_most=7, alert_above=10),
-    AlertRule(figure="tool_error_rate", at_most=0.05, alert_above=0.1),
-    AlertRule(figure="cost_ratio", at_most=1.5, alert_above=2),
-    AlertRule(figure="p95_seconds", at_most=30, alert_above=60),
+    AlertRule(indicator="completion_rate", at_least=0.9, alert_below=0.8),
+    AlertRule(indicator="steps_per_task", at_least=3, at_most=7, alert_above=10),
+    AlertRule(indicator="tool_error_rate", at_most=0.05, alert_above=0.1),
+    AlertRule(indicator="cost_ratio", at_most=1.5, alert_above=2),
+    AlertRule(indicator="p95_seconds", at_most=30, alert_above=60),
 )
 """What is watched unless a program says otherwise."""
 
 
-def rule_for(rules: Sequence[AlertRule], figure: str, agent: str | None) -> AlertRule | None:
+def rule_for(rules: Sequence[AlertRule], indicator: str, agent: str | None) -> AlertRule | None:
     """The rule for a figure: the agent's own before the one for all."""
-    own = [rule for rule in rules if rule.figure == figure and rule.agent in (agent, None)]
+    own = [rule for rule in rules if rule.indicator == indicator and rule.agent in (agent, None)]
     return next((rule for rule in own if rule.agent is not None), own[0] if own else None)

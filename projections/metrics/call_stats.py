@@ -12,13 +12,13 @@ BOUNDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.
 """Upper bounds of durations in seconds, as the GenAI conventions advise; one more is open."""
 
 
-class Part(BaseModel):
+class StatsPart(BaseModel):
     """Mutable plain data; an unknown field is an error, so that an old row is folded anew."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class Durations(Part):
+class Durations(StatsPart):
     """A histogram of seconds."""
 
     counts: list[int] = Field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
@@ -44,7 +44,7 @@ class Durations(Part):
         return None
 
 
-class Effects(Part):
+class CallStats(StatsPart):
     """What one tool or one model did."""
 
     attempts: int = 0
@@ -64,14 +64,14 @@ class Effects(Part):
                 setattr(self, name, getattr(self, name) + more)
 
 
-class ToolEffects(Effects):
+class ToolCallStats(CallStats):
     """What one tool did."""
 
     cached: int = 0
     """Answered from the tool cache."""
 
 
-class ModelEffects(Effects):
+class ModelCallStats(CallStats):
     """What one model did."""
 
     input: int = 0

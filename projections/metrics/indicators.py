@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from playhead.events.spec.prices import PICODOLLARS
 from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule, Level, rule_for
-from playhead.projections.metrics.call_stats import ModelEffects, ToolEffects
+from playhead.projections.metrics.call_stats import ModelCallStats, ToolCallStats
 from playhead.projections.metrics.formatting import CALLED, value_text
 from playhead.projections.metrics.measure import Measure
 
@@ -22,7 +22,7 @@ FEWEST = 5
 """With fewer finished runs before it, a run has no baseline."""
 
 
-class Figure(NamedTuple):
+class Indicator(NamedTuple):
     """One figure, and how it stands."""
 
     name: str
@@ -51,12 +51,12 @@ class Figure(NamedTuple):
         return self.level == "alert"
 
 
-def figures(
+def indicators(
     measures: Sequence[Measure],
     before: Sequence[Measure] = (),
     rules: Sequence[AlertRule] = ALERT_RULES,
     agent: str | None = None,
-) -> list[Figure]:
+) -> list[Indicator]:
     """The figures of some runs.
 
     Args:
@@ -65,19 +65,19 @@ def figures(
         rules: targets and alerts.
         agent: whose runs they are, where they are of one agent: its own rules come first then.
     """
-    return [_judged(figure, rules, agent) for figure in _computed(measures, before)]
+    return [_judged(indicator, rules, agent) for indicator in _computed(measures, before)]
 
 
-def _judged(figure: Figure, rules: Sequence[AlertRule], agent: str | None) -> Figure:
-    rule = rule_for(rules, figure.name, agent)
+def _judged(indicator: Indicator, rules: Sequence[AlertRule], agent: str | None) -> Indicator:
+    rule = rule_for(rules, indicator.name, agent)
     if rule is None:
-        return figure
-    level = rule.level(figure.value, figure.samples)
-    unit = figure.unit
-    return figure._replace(level=level, target=rule.target(unit), alarm=rule.alarm(unit))
+        return indicator
+    level = rule.level(indicator.value, indicator.samples)
+    unit = indicator.unit
+    return indicator._replace(level=level, target=rule.target(unit), alarm=rule.alarm(unit))
 
 
-def _computed(measures: Sequence[Measure], before: Sequence[Measure]) -> list[Figure]:
+def _computed(measures: Sequence[Measure], before: Sequence[Measure]) -> list[Indicator]:
     finished = [m for m in measures if m.status == "finished"]
     tried = [m for m in measures if m.status in ("finished", "failed")]
     tool, model = all_tools(measures), all_models(measures)
@@ -85,19 +85,19 @@ def _computed(measures: Sequence[Measure], before: Sequence[Measure]) -> list[Fi
     known = len(costs) == len(finished)
     ratio, compared = cost_ratio(measures, before)
     return [
-        Figure("completion_rate", _share(len(finished), len(tried)), "share", len(tried)),
-        Figure("steps_per_task", _mean([m.steps for m in finished]), "", len(finished)),
-        Figure("tool_error_rate", _share(tool.errors, tool.attempts), "share", tool.attempts),
-        Figure("cost_ratio", ratio, "", compared),
-        Figure("p95_seconds", percentile([m.seconds for m in tried], 0.95), "s", len(tried)),
-        Figure("cost_per_task", _dollars(_mean(costs)) if known else None, "USD", len(finished)),
-        Figure("tokens_per_task", _mean([m.tokens for m in finished]), "", len(finished)),
-        Figure("cache_hit_rate", _share(model.cache_read, model.input), "share", model.attempts),
-        Figure("runs", len(measures), "", len(measures)),
-        Figure("open_runs", sum(not m.ended for m in measures), "", len(measures)),
-        Figure("approvals_waiting", sum(len(m.approvals) for m in measures), "", len(measures)),
-        Figure("guard_stops", sum(m.guard_stops for m in measures), "", len(measures)),
-        Figure("retries", tool.retries + model.retries, "", tool.attempts + model.attempts),
+        Indicator("completion_rate", _share(len(finished), len(tried)), "share", len(tried)),
+        Indicator("steps_per_task", _mean([m.steps for m in finished]), "", len(finished)),
+        Indicator("tool_error_rate", _share(tool.errors, tool.attempts), "share", tool.attempts),
+        Indicator("cost_ratio", ratio, "", compared),
+        Indicator("p95_seconds", percentile([m.seconds for m in tried], 0.95), "s", len(tried)),
+        Indicator("cost_per_task", _dollars(_mean(costs)) if known else None, "USD", len(finished)),
+        Indicator("tokens_per_task", _mean([m.tokens for m in finished]), "", len(finished)),
+        Indicator("cache_hit_rate", _share(model.cache_read, model.input), "share", model.attempts),
+        Indicator("runs", len(measures), "", len(measures)),
+        Indicator("open_runs", sum(not m.ended for m in measures), "", len(measures)),
+        Indicator("approvals_waiting", sum(len(m.approvals) for m in measures), "", len(measures)),
+        Indicator("guard_stops", sum(m.guard_stops for m in measures), "", len(measures)),
+        Indicator("retries", tool.retries + model.retries, "", tool.attempts + model.attempts),
     ]
 
 
@@ -137,36 +137,36 @@ def by_agent(measures: Iterable[Measure]) -> dict[str, list[Measure]]:
     return dict(sorted(found.items()))
 
 
-def by_tool(measures: Iterable[Measure]) -> dict[str, ToolEffects]:
+def by_tool(measures: Iterable[Measure]) -> dict[str, ToolCallStats]:
     """What each tool did, by its name."""
-    found: dict[str, ToolEffects] = {}
+    found: dict[str, ToolCallStats] = {}
     for measure in measures:
         for name, effects in measure.tools.items():
-            found.setdefault(name, ToolEffects()).merge(effects)
+            found.setdefault(name, ToolCallStats()).merge(effects)
     return dict(sorted(found.items()))
 
 
-def by_model(measures: Iterable[Measure]) -> dict[str, ModelEffects]:
+def by_model(measures: Iterable[Measure]) -> dict[str, ModelCallStats]:
     """What each model did, by its name."""
-    found: dict[str, ModelEffects] = {}
+    found: dict[str, ModelCallStats] = {}
     for measure in measures:
         for name, effects in measure.models.items():
-            found.setdefault(name, ModelEffects()).merge(effects)
+            found.setdefault(name, ModelCallStats()).merge(effects)
     return dict(sorted(found.items()))
 
 
-def all_tools(measures: Iterable[Measure]) -> ToolEffects:
+def all_tools(measures: Iterable[Measure]) -> ToolCallStats:
     """What all tools did together."""
-    total = ToolEffects()
+    total = ToolCallStats()
     for measure in measures:
         for effects in measure.tools.values():
             total.merge(effects)
     return total
 
 
-def all_models(measures: Iterable[Measure]) -> ModelEffects:
+def all_models(measures: Iterable[Measure]) -> ModelCallStats:
     """What all models did together."""
-    total = ModelEffects()
+    total = ModelCallStats()
     for measure in measures:
         for effects in measure.models.values():
             total.merge(effects)

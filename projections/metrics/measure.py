@@ -18,13 +18,18 @@ from playhead.events.spec.agent import AgentSpec
 from playhead.events.spec.prices import Price
 from playhead.projections.cost.pricing import at_most
 from playhead.projections.cost.targets import all_targets, max_tokens
-from playhead.projections.metrics.call_stats import Effects, ModelEffects, Part, ToolEffects
+from playhead.projections.metrics.call_stats import (
+    CallStats,
+    ModelCallStats,
+    StatsPart,
+    ToolCallStats,
+)
 
 NOT_THE_TOOLS_FAULT = frozenset({"denied", "stopped", "limit"})
 """Refusals that say nothing against a tool or the way it was called."""
 
 
-class Asked(Part):
+class PendingModelCall(StatsPart):
     """A model call under way: the most that it can cost."""
 
     reserved: int | None = None
@@ -32,7 +37,7 @@ class Asked(Part):
     max_tokens: int = 0
 
 
-class Measure(Part):
+class Measure(StatsPart):
     """One run."""
 
     run: str
@@ -47,19 +52,19 @@ class Measure(Part):
     """Limits, loops and time limits that stopped it."""
     waited: int = 0
     """Microseconds in which it waited for people alone: approvals and pauses, nothing under way."""
-    tools: dict[str, ToolEffects] = Field(default_factory=dict)
-    models: dict[str, ModelEffects] = Field(default_factory=dict)
+    tools: dict[str, ToolCallStats] = Field(default_factory=dict)
+    models: dict[str, ModelCallStats] = Field(default_factory=dict)
     approvals: set[int] = Field(default_factory=set)
     """Calls (or plans) that wait for a person."""
     paused: bool = False
     prices: dict[str, Price] = Field(default_factory=dict)
-    wishes: dict[int, str] = Field(default_factory=dict)
+    requested_calls: dict[int, str] = Field(default_factory=dict)
     """Tool calls that have not ended."""
     open: dict[int, str] = Field(default_factory=dict)
     """Intents under way: seq -> tool or model."""
     longest: dict[str, int] = Field(default_factory=dict)
     """Model and endpoint -> the longest reply, in tokens."""
-    asked: dict[int, Asked] = Field(default_factory=dict)
+    asked: dict[int, PendingModelCall] = Field(default_factory=dict)
     """Model calls under way."""
     waits_since: int | None = None
 
@@ -115,9 +120,11 @@ class Measure(Part):
                 self.steps += event.opens_round
                 self.model(name).retries += attempt > 1
                 longest = self.longest.get(f"{name} {event.endpoint}", 0)
-                self.asked[record.seq] = Asked(reserved=event.reserved_cost, max_tokens=longest)
-            case tool_calls.ToolStarted(call=call, attempt=attempt) if call in self.wishes:
-                name = self.wishes[call]
+                self.asked[record.seq] = PendingModelCall(
+                    reserved=event.reserved_cost, max_tokens=longest
+                )
+            case tool_calls.ToolStarted(call=call, attempt=attempt) if call in self.requested_calls:
+                name = self.requested_calls[call]
                 self.tool(name).retries += attempt > 1
             case _:
                 pass
@@ -128,9 +135,9 @@ class Measure(Part):
         name = self.open.pop(intent, "")
         if not name:
             return  # another kind of effect, or one from before a fork
-        asked = self.asked.pop(intent, Asked())
+        asked = self.asked.pop(intent, PendingModelCall())
         event = record.event
-        effects: Effects
+        effects: CallStats
         match event:
             case model_calls.ModelAnswered(usage=usage):
                 effects = self.model(name)
@@ -153,7 +160,11 @@ class Measure(Part):
             effects.durations.add(took / 1000)
 
     def _failed_call(
-        self, effects: ModelEffects, failed: model_calls.ModelFailed, name: str, asked: Asked
+        self,
+        effects: ModelCallStats,
+        failed: model_calls.ModelFailed,
+        name: str,
+        asked: PendingModelCall,
     ) -> None:
         """What a failed call has cost at most, as the ledger has it."""
         usage = at_most(failed, asked.max_tokens)
@@ -166,7 +177,7 @@ class Measure(Part):
 
     def _end(self, status: str) -> None:
         self.status, self.paused = status, False
-        for left in (self.approvals, self.wishes, self.open, self.asked):
+        for left in (self.approvals, self.requested_calls, self.open, self.asked):
             left.clear()
 
     def _watch_the_wait(self, at: int) -> None:
@@ -177,13 +188,13 @@ class Measure(Part):
         elif self.waits_since is None and waits:
             self.waits_since = at
 
-    def tool(self, name: str) -> ToolEffects:
+    def tool(self, name: str) -> ToolCallStats:
         """What a tool did so far."""
-        return self.tools.setdefault(name, ToolEffects())
+        return self.tools.setdefault(name, ToolCallStats())
 
-    def model(self, name: str) -> ModelEffects:
+    def model(self, name: str) -> ModelCallStats:
         """What a model did so far."""
-        return self.models.setdefault(name, ModelEffects())
+        return self.models.setdefault(name, ModelCallStats())
 
 
 def _started(measure: Measure, record: Record, event: runs.RunStarted) -> None:
@@ -198,7 +209,7 @@ def _forked(measure: Measure, record: Record, event: forks.RunForked) -> None:
     """
     new = Measure(
         run=record.run, agent=measure.agent, started_at=record.at, last_at=record.at,
-        prices=measure.prices, longest=measure.longest, wishes=measure.wishes,
+        prices=measure.prices, longest=measure.longest, requested_calls=measure.requested_calls,
         approvals=measure.approvals,
     )  # fmt: skip
     if event.agent is not None:
@@ -208,11 +219,11 @@ def _forked(measure: Measure, record: Record, event: forks.RunForked) -> None:
 
 
 def _wished(measure: Measure, record: Record, event: tool_calls.ToolRequested) -> None:
-    measure.wishes[record.seq] = event.tool
+    measure.requested_calls[record.seq] = event.tool
 
 
 def _refused(measure: Measure, _: Record, event: tool_calls.ToolRefused) -> None:
-    name = measure.wishes.pop(event.call, "")
+    name = measure.requested_calls.pop(event.call, "")
     measure.approvals.discard(event.call)
     if name and event.reason not in NOT_THE_TOOLS_FAULT:
         effects = measure.tool(name)

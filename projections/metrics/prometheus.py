@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from playhead.events.spec.prices import PICODOLLARS
 from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule
-from playhead.projections.metrics.call_stats import BOUNDS, Durations, Effects
-from playhead.projections.metrics.indicators import by_agent, by_model, by_tool, figures
+from playhead.projections.metrics.call_stats import BOUNDS, CallStats, Durations
+from playhead.projections.metrics.indicators import by_agent, by_model, by_tool, indicators
 from playhead.projections.metrics.measure import Measure
 
 Labels = Mapping[str, str]
@@ -21,7 +21,12 @@ def prometheus(measures: Sequence[Measure], rules: Sequence[AlertRule] = ALERT_R
     families = [
         *_runs(measures),
         *_effects(measures),
-        ("playhead_figure", "gauge", "A figure of `playhead metrics`.", _figures(measures, rules)),
+        (
+            "playhead_figure",
+            "gauge",
+            "A figure of `playhead metrics`.",
+            _indicators(measures, rules),
+        ),
         ("playhead_alert", "gauge", "1 while the figure's alert fires.", _alerts(measures, rules)),
     ]
     return "".join(_family(*family) for family in families)
@@ -67,7 +72,7 @@ def _seconds(agent: str, measures: Iterable[Measure]) -> Iterator[Sample]:
 def _effects(measures: Sequence[Measure]) -> Iterator[Family]:
     tools, models = by_tool(measures), by_model(measures)
     for what, found in (("tool", tools), ("model", models)):
-        effects: Mapping[str, Effects] = found
+        effects: Mapping[str, CallStats] = found
         for word in ("attempts", "errors", "retries"):
             samples: list[Sample] = [
                 ("", {what: name}, getattr(each, word)) for name, each in effects.items()
@@ -103,18 +108,18 @@ def _histogram(labels: Labels, durations: Durations) -> Iterator[Sample]:
     yield "_count", labels, seen
 
 
-def _figures(measures: Sequence[Measure], rules: Sequence[AlertRule]) -> Iterator[Sample]:
+def _indicators(measures: Sequence[Measure], rules: Sequence[AlertRule]) -> Iterator[Sample]:
     for agent, own in by_agent(measures).items():
-        for figure in figures(own, rules=rules, agent=agent):
-            if figure.value is not None:
-                yield "", {"agent": agent, "figure": figure.name}, figure.value
+        for indicator in indicators(own, rules=rules, agent=agent):
+            if indicator.value is not None:
+                yield "", {"agent": agent, "figure": indicator.name}, indicator.value
 
 
 def _alerts(measures: Sequence[Measure], rules: Sequence[AlertRule]) -> Iterator[Sample]:
     for agent, own in by_agent(measures).items():
-        for figure in figures(own, rules=rules, agent=agent):
-            if figure.alarm:
-                yield "", {"agent": agent, "figure": figure.name}, float(figure.firing)
+        for indicator in indicators(own, rules=rules, agent=agent):
+            if indicator.alarm:
+                yield "", {"agent": agent, "figure": indicator.name}, float(indicator.firing)
 
 
 def _family(name: str, kind: str, about: str, samples: Iterable[Sample]) -> str:

@@ -33,7 +33,7 @@ NodeStatus: TypeAlias = Literal["waiting", "ready", "running", "done", "failed"]
 
 
 @dataclass(slots=True)
-class Node:
+class PlanNode:
     """One step of the plan, or one element of a step with `for_each`."""
 
     id: str
@@ -43,11 +43,11 @@ class Node:
     item: Json = None
     waits: int = 0
     """Steps that it depends on and that are not done."""
-    feeds: list[str] = field(default_factory=list[str])
+    dependents: list[str] = field(default_factory=list[str])
     """Steps that depend on it."""
     status: NodeStatus = "waiting"
     attempt: int = 0
-    acted: bool = False
+    had_side_effects: bool = False
     """It started a call that does more than read."""
     result: Json = None
     answer: str = ""
@@ -65,11 +65,11 @@ class Plan:
 
     __slots__ = (
         "askings",
+        "awaiting_budget",
         "begun",
         "denials",
         "denied",
         "failed",
-        "hungry",
         "lapsed",
         "left",
         "most_items",
@@ -90,7 +90,7 @@ class Plan:
         """Of the record that brought the plan as it stands; 0 while there is none."""
         self.steps: tuple[PlanStep, ...] = ()
         """As it stands, those that an earlier version had finished left out."""
-        self.nodes: dict[str, Node] = {}
+        self.nodes: dict[str, PlanNode] = {}
         self.ready: dict[str, None] = {}
         self.running: dict[str, None] = {}
         self.failed: dict[str, StepFailed] = {}
@@ -100,7 +100,7 @@ class Plan:
         """The model is being asked for a plan."""
         self.askings = 0
         """How often it was."""
-        self.hungry = 0
+        self.awaiting_budget = 0
         """Steps of the model's that were not started: they want a share of the limits."""
         self.revisions = 0
         self.waits: ApprovalRequested | None = None
@@ -124,26 +124,26 @@ class Plan:
         self.revisions += bool(self.begun)
         self.seq, self.steps, self.nodes = seq, tuple(steps), done
         self.ready, self.failed, self.left = {}, {}, len(steps)
-        self.hungry = sum(step.tool in OWN for step in steps)
+        self.awaiting_budget = sum(step.tool in OWN for step in steps)
         self.planning = self.begun = self.reviewed = False
         self.denied = None
         for node in done.values():
-            node.feeds = []
+            node.dependents = []
             node.group = node.group if node.group in done else None
         for step in steps:
-            self.nodes[step.id] = Node(step.id, step)
+            self.nodes[step.id] = PlanNode(step.id, step)
         for step in steps:
             self._connect(self.nodes[step.id])
         self._open([node for node in self.nodes.values() if node.waits == 0])
 
-    def _connect(self, node: Node) -> None:
+    def _connect(self, node: PlanNode) -> None:
         for other in node.step.depends_on:
             before = self.nodes.get(other)
             if before is not None and before.status != "done":
-                before.feeds.append(node.id)
+                before.dependents.append(node.id)
                 node.waits += 1
 
-    def _open(self, nodes: Iterable[Node]) -> None:
+    def _open(self, nodes: Iterable[PlanNode]) -> None:
         """Nothing stands before these any more."""
         waiting = [node for node in nodes if node.status == "waiting"]
         while waiting:
@@ -155,11 +155,11 @@ class Plan:
                 if node.items == []:
                     waiting += self._done(node, [], "")
 
-    def _make_ready(self, node: Node) -> None:
+    def _make_ready(self, node: PlanNode) -> None:
         node.status = "ready"
         self.ready[node.id] = None
 
-    def _fan_out(self, node: Node) -> None:
+    def _fan_out(self, node: PlanNode) -> None:
         found = self._elements(node)
         if isinstance(found, str):
             node.problem = found
@@ -168,12 +168,12 @@ class Plan:
         node.items = [f"{node.id}[{n}]" for n in range(len(found))]
         node.left = len(found)
         node.status = "running"
-        self.hungry += (len(found) - 1) * (node.step.tool in OWN)
+        self.awaiting_budget += (len(found) - 1) * (node.step.tool in OWN)
         for name, item in zip(node.items, found, strict=True):
-            element = self.nodes[name] = Node(name, node.step, node.id, item)
+            element = self.nodes[name] = PlanNode(name, node.step, node.id, item)
             self._make_ready(element)
 
-    def _elements(self, node: Node) -> list[Json] | str:
+    def _elements(self, node: PlanNode) -> list[Json] | str:
         """What a step is fanned out over, or why it cannot be."""
         text = node.step.for_each or ""
         reference = only_reference(text)
@@ -191,7 +191,7 @@ class Plan:
         """A step of the plan was started."""
         node = self.nodes[step]
         self.begun = True
-        self.hungry -= node.attempt == 0 and node.step.tool in OWN
+        self.awaiting_budget -= node.attempt == 0 and node.step.tool in OWN
         self.ready.pop(step, None)
         self.failed.pop(step, None)
         self.running[step] = None
@@ -202,21 +202,21 @@ class Plan:
         self.running.pop(step, None)
         self._open(self._done(self.nodes[step], result, answer))
 
-    def _done(self, node: Node, result: Json, answer: str) -> list[Node]:
+    def _done(self, node: PlanNode, result: Json, answer: str) -> list[PlanNode]:
         """The steps that nothing stands before any more."""
         node.status, node.result, node.answer = "done", result, answer
         if node.group is not None:
             return self._element_done(self.nodes[node.group])
         self.left -= 1
-        opened: list[Node] = []
-        for name in node.feeds:
+        opened: list[PlanNode] = []
+        for name in node.dependents:
             behind = self.nodes[name]
             behind.waits -= 1
             if behind.waits == 0:
                 opened.append(behind)
         return opened
 
-    def _element_done(self, group: Node) -> list[Node]:
+    def _element_done(self, group: PlanNode) -> list[PlanNode]:
         group.left -= 1
         if group.left:
             return []
@@ -286,14 +286,14 @@ class Plan:
 
     def wanted_as(self, step: str) -> Reference | None:
         """How the list that another step is fanned out over is found in this step's result."""
-        for name in self.nodes[step].feeds:
+        for name in self.nodes[step].dependents:
             found = only_reference(self.nodes[name].step.for_each or "")
             if found is not None and found.id == step:
                 return found
         return None
 
     @property
-    def final(self) -> Node | None:
+    def final(self) -> PlanNode | None:
         """The step whose answer is the run's: the last `synthesize`."""
         last = next((s for s in reversed(self.steps) if s.tool == "synthesize"), None)
         return None if last is None else self.nodes.get(last.id)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pydantic_core import to_json
 
 from playhead.events.event import Block, Json
-from playhead.events.kinds.steps import Purpose, StepStarted
+from playhead.events.kinds.steps import StepPurpose, StepStarted
 from playhead.events.spec.agent import AgentSpec, ToolSpec
-from playhead.projections.plan.plan import Node, Plan
+from playhead.projections.plan.plan import Plan, PlanNode
 from playhead.projections.plan.references import as_text
 
 RESULT_CHARS = 2000
@@ -46,7 +46,7 @@ AS_JSON = "Answer with JSON and nothing else: later steps read {wanted} of it."
 STRING: dict[str, Json] = {"type": "string"}
 
 
-def agent_of(agent: AgentSpec, purpose: Purpose, *, final: bool) -> AgentSpec:
+def agent_of(agent: AgentSpec, purpose: StepPurpose, *, final: bool) -> AgentSpec:
     """The agent as it works on a step of this purpose: its words, its tools, its form of answer."""
     match purpose:
         case "plan":
@@ -161,7 +161,7 @@ def _steps(plan: Plan) -> str:
     return to_json({"steps": plan.steps}, exclude_none=True).decode()
 
 
-def _done(node: Node) -> str:
+def _done(node: PlanNode) -> str:
     result = as_text(node.result)
     if len(result) > RESULT_CHARS:
         result = f"{result[:RESULT_CHARS]} [... {len(result) - RESULT_CHARS} more characters]"

@@ -39,7 +39,7 @@ SYSTEM = (
 LOST = "(The older part of this conversation was dropped: {error}.)"
 
 
-class Piece(NamedTuple):
+class ContextPiece(NamedTuple):
     """What is known of a message of the context."""
 
     role: str
@@ -52,7 +52,7 @@ class Piece(NamedTuple):
     """What `read_result` finds its results by; they are its first blocks."""
 
 
-class Plan(NamedTuple):
+class CompressionPlan(NamedTuple):
     """How a context is to be compressed."""
 
     upto: int
@@ -66,11 +66,11 @@ class Plan(NamedTuple):
 
 def plan(
     messages: Sequence[bytes],
-    pieces: Sequence[Piece],
+    pieces: Sequence[ContextPiece],
     fixed: Sequence[int],
     tokens: int,
     rules: MemoryRules,
-) -> Plan | None:
+) -> CompressionPlan | None:
     """How to get a request of so many tokens well below the threshold; None where nothing would.
 
     `fixed` are the messages that stay in any case: the goal's.
@@ -85,14 +85,14 @@ def plan(
     saved = sum(len(messages[n]) - len(small[n]) for n in older)
     if tokens - saved * per_weight <= limit * 0.6:
         changed = [n for n in older if small[n] is not messages[n]]
-        return Plan(upto, False, rules.clear_over, covered(pieces[n] for n in changed))
+        return CompressionPlan(upto, False, rules.clear_over, covered(pieces[n] for n in changed))
     tight = left * per_weight > limit / 2
     covers = covered(pieces[n] for n in older)
-    return Plan(upto, True, rules.clear_over if tight else None, covers)
+    return CompressionPlan(upto, True, rules.clear_over if tight else None, covers)
 
 
 def cut(
-    pieces: Sequence[Piece], fixed: Sequence[int], tokens: int, rules: MemoryRules
+    pieces: Sequence[ContextPiece], fixed: Sequence[int], tokens: int, rules: MemoryRules
 ) -> tuple[int, float, int] | None:
     """Where to cut, tokens a unit of weight, and the weight of what is left; None: not worth it."""
     starts = [
@@ -114,11 +114,11 @@ def cut(
     return best
 
 
-def _is_user(pieces: Sequence[Piece], n: int) -> bool:
+def _is_user(pieces: Sequence[ContextPiece], n: int) -> bool:
     return pieces[n - 1].role == "user"
 
 
-def covered(pieces: Iterator[Piece]) -> tuple[Covered, ...]:
+def covered(pieces: Iterator[ContextPiece]) -> tuple[Covered, ...]:
     """The records that messages come from, by run, in the order of the runs."""
     found: dict[str, list[int]] = {}
     for piece in pieces:
@@ -126,7 +126,7 @@ def covered(pieces: Iterator[Piece]) -> tuple[Covered, ...]:
     return tuple(Covered(run=r, first=min(s), last=max(s)) for r, s in found.items() if s)
 
 
-def cleared(message: bytes, piece: Piece, over: int) -> bytes:
+def cleared(message: bytes, piece: ContextPiece, over: int) -> bytes:
     """The message with a note in place of each tool result of more bytes."""
     if len(message) <= over or b'"tool_result"' not in message:
         return message

@@ -29,8 +29,8 @@ from playhead.events.spec.agent import AgentSpec
 from playhead.events.spec.memory import MemoryRules
 from playhead.events.spec.routing import Target
 from playhead.projections.prompt.compression import (
-    Piece,
-    Plan,
+    CompressionPlan,
+    ContextPiece,
     cleared,
     plan,
     summary_block,
@@ -38,7 +38,7 @@ from playhead.projections.prompt.compression import (
 )
 from playhead.projections.prompt.head import RequestHead
 from playhead.projections.prompt.token_bound import OVERHEAD, weight
-from playhead.projections.prompt.tool_result import SHOWN, Shown, result_block
+from playhead.projections.prompt.tool_result import SHOWN, RenderedResult, result_block
 
 CONTEXT_FORMAT = 1
 """A released format is frozen; a change is a new format beside it."""
@@ -85,14 +85,14 @@ class Context:
         self.run = run
         self.messages: list[bytes] = []
         """Stable messages as JSON; only ever added to, until they are compressed."""
-        self.pieces: list[Piece] = []
+        self.pieces: list[ContextPiece] = []
         """What is known of each of them."""
         self._weight = 0
         self._digest = sha256()
         self._before = self._digest
         self._goal = goal
         self._reminder = b"," + to_json(_reminder(goal))
-        self._next: tuple[bytes, Piece] | Literal["unmade"] | None = None
+        self._next: tuple[bytes, ContextPiece] | Literal["unmade"] | None = None
         """What `pending` gave, until something is added to it."""
         self._request: tuple[RequestHead, str, Request] | None = None
         """What `request` gave, until anything changes."""
@@ -134,7 +134,9 @@ class Context:
                 awaited.call = call
                 return
 
-    def resulted(self, call: int, outcome: Event, seq: int = 0, shown: Shown = SHOWN) -> None:
+    def resulted(
+        self, call: int, outcome: Event, seq: int = 0, shown: RenderedResult = SHOWN
+    ) -> None:
         """What became of a call."""
         for awaited in self._awaited:
             if awaited.call == call:
@@ -197,19 +199,19 @@ class Context:
             self._add(*pending)
             self._last_role = "user"
 
-    def closed(self) -> list[tuple[bytes, Piece]]:
+    def closed(self) -> list[tuple[bytes, ContextPiece]]:
         """The messages as another run's past: every tool_use with its result."""
         kept = list(zip(self.messages, self.pieces, strict=True))
         pending = self.pending()
         return kept if pending is None else [*kept, pending]
 
-    def pending(self) -> tuple[bytes, Piece] | None:
+    def pending(self) -> tuple[bytes, ContextPiece] | None:
         """What the next request will add as the user's: results, and what was said."""
         if self._next == "unmade":
             self._next = self._pending()
         return self._next
 
-    def _pending(self) -> tuple[bytes, Piece] | None:
+    def _pending(self) -> tuple[bytes, ContextPiece] | None:
         blocks = [awaited.result() for awaited in self._awaited]
         seqs = [awaited.seq for awaited in self._awaited]
         for block, seq in self._said:
@@ -218,12 +220,12 @@ class Context:
         if not blocks:
             return None
         message = _message("user", blocks)
-        return message, Piece(
+        return message, ContextPiece(
             "user", weight(blocks, message), self.run, tuple(seqs),
             tuple([awaited.key for awaited in self._awaited]),
         )  # fmt: skip
 
-    def plan(self, tokens: int, rules: MemoryRules) -> Plan | None:
+    def plan(self, tokens: int, rules: MemoryRules) -> CompressionPlan | None:
         """How a request of so many tokens would be compressed; None where it cannot be."""
         return plan(self.messages, self.pieces, (self._goal_index,), tokens, rules)
 
@@ -245,11 +247,11 @@ class Context:
         if event.summary is not None:
             block = summary_block(event.summary)
             message = _message("user", [block])
-            said = (message, Piece("user", weight([block], message), self.run, (seq,)))
+            said = (message, ContextPiece("user", weight([block], message), self.run, (seq,)))
             older = [goal, said] if self._goal_index < event.upto else [said]
         self._begin_anew([*older, *rest], goal[0])
 
-    def _begin_anew(self, kept: Sequence[tuple[bytes, Piece]], goal: bytes) -> None:
+    def _begin_anew(self, kept: Sequence[tuple[bytes, ContextPiece]], goal: bytes) -> None:
         self.messages, self.pieces, self._weight = [], [], 0
         self._digest = self._before = sha256()
         self._sent, self._request = (-1, -1), None
@@ -260,10 +262,10 @@ class Context:
 
     def _push(self, role: str, blocks: list[Block], seqs: Sequence[int]) -> None:
         message = _message(role, blocks)
-        self._add(message, Piece(role, weight(blocks, message), self.run, tuple(seqs)))
+        self._add(message, ContextPiece(role, weight(blocks, message), self.run, tuple(seqs)))
         self._last_role = role
 
-    def _add(self, message: bytes, piece: Piece) -> None:
+    def _add(self, message: bytes, piece: ContextPiece) -> None:
         self.messages.append(message)
         self.pieces.append(piece)
         self._weight += piece.weight
@@ -326,7 +328,7 @@ def _marked(message: bytes, mark: bytes) -> bytes:
     return message[:-3] + mark + b"}]}" if mark else message
 
 
-def _cleared(kept: tuple[bytes, Piece], over: int) -> tuple[bytes, Piece]:
+def _cleared(kept: tuple[bytes, ContextPiece], over: int) -> tuple[bytes, ContextPiece]:
     message, piece = kept
     smaller = cleared(message, piece, over)
     if smaller is message:

@@ -39,7 +39,7 @@ UNKNOWN = (
 )
 
 
-class Shown(NamedTuple):
+class RenderedResult(NamedTuple):
     """How a call's result is to be shown."""
 
     key: str = ""
@@ -49,7 +49,7 @@ class Shown(NamedTuple):
     """Whether the agent has `read_result`."""
 
 
-SHOWN = Shown()
+SHOWN = RenderedResult()
 """As a call of an unknown tool."""
 
 
@@ -72,7 +72,7 @@ def _sign(block: Block) -> str:
     return f"[{' '.join(str(word) for word in words if word)}]"
 
 
-def result_block(use: str, outcome: Event, shown: Shown = SHOWN) -> Block:
+def result_block(use: str, outcome: Event, shown: RenderedResult = SHOWN) -> Block:
     """The tool_result block for what became of a call."""
     match outcome:
         case ToolSucceeded(content=content) if content:
@@ -99,7 +99,7 @@ def _failure(message: str, hint: str | None, after: float | None) -> str:
     return text if after is None else f"{text}\nThe same call may work after {after:g} s."
 
 
-def _result(result: Json, shown: Shown) -> str:
+def _result(result: Json, shown: RenderedResult) -> str:
     hint = shown.spec.when_empty if shown.spec is not None else None
     blank = isinstance(result, str) and not result.strip()
     if blank or result in ([], {}) or (result is None and hint is not None):
@@ -116,7 +116,7 @@ def _holds_nothing(result: Json) -> bool:
     return bool(lists) and not any(lists)
 
 
-def _cut(text: str, shown: Shown) -> str:
+def _cut(text: str, shown: RenderedResult) -> str:
     most = (shown.spec.max_chars if shown.spec is not None else None) or RESULT_CHARS
     if len(text) <= most:
         return text

@@ -3,15 +3,32 @@
 The folds lie on pages by subject; this is their table.
 """
 
+from playhead.events.kinds import memory
 from playhead.events.kinds.codec import OUTCOMES
 from playhead.events.log.contract import Head
 from playhead.events.record import Record
 from playhead.projections.state.calls.fold_model_calls import MODELS
 from playhead.projections.state.calls.fold_tool_calls import CALLS
-from playhead.projections.state.fold_memory import MEMORY
 from playhead.projections.state.fold_runs import RUNS
 from playhead.projections.state.fold_steps import STEPS
-from playhead.projections.state.run_state import Folder, RunState
+from playhead.projections.state.run_state import FoldFunction, RunState
+
+
+def _recall_requested(state: RunState, record: Record, _: memory.RecallRequested) -> None:
+    state.open[record.seq] = record
+
+
+def _memory_recalled(state: RunState, record: Record, event: memory.MemoryRecalled) -> None:
+    if event.error == "interrupted":
+        state.interruption(record)  # it is asked again
+    else:
+        state.recalled = record
+
+
+MEMORY: dict[str, FoldFunction] = {
+    "recall_requested": _recall_requested,
+    "memory_recalled": _memory_recalled,
+}
 
 
 def fold(state: RunState, record: Record) -> None:
@@ -33,7 +50,7 @@ def fold(state: RunState, record: Record) -> None:
         state.ended[record.cause or 0] = state.open.pop(record.cause or 0)
     folder = FOLDS.get(kind)
     if folder is None:
-        state.strange = state.strange or kind
+        state.unsupported = state.unsupported or kind
     else:
         folder(state, record, event)
 
@@ -47,6 +64,6 @@ UNSEEN = (
     "memory_stored", "memory_forgotten", "learnings_promoted", "embed_requested", "embedded",
 )  # fmt: skip
 
-FOLDS: dict[str, Folder] = {
+FOLDS: dict[str, FoldFunction] = {
     **RUNS, **STEPS, **MODELS, **CALLS, **MEMORY, **dict.fromkeys(UNSEEN, _nothing),
 }  # fmt: skip

@@ -6,7 +6,7 @@ from playhead.events.record import Record
 from playhead.events.spec.agent import AgentSpec
 from playhead.projections.prompt.context import CONTEXT_FORMAT
 from playhead.projections.prompt.head import render_head
-from playhead.projections.state.run_state import Folder, RunState
+from playhead.projections.state.run_state import FoldFunction, RunState
 from playhead.projections.state.step_state import Stop
 
 
@@ -17,9 +17,9 @@ def _run_started(state: RunState, record: Record, event: runs.RunStarted) -> Non
     state.code = event.code
     state.forks = () if event.parent is None else event.parent.forks
     if event.context_format != CONTEXT_FORMAT:
-        state.strange = f"context format {event.context_format}"
+        state.unsupported = f"context format {event.context_format}"
     if event.redacted:
-        state.strange = "redacted words"
+        state.unsupported = "redacted words"
 
 
 def _message_received(state: RunState, record: Record, event: runs.MessageReceived) -> None:
@@ -96,7 +96,7 @@ def _run_ended(state: RunState, _: Record, event: Event) -> None:
     state.paused = None
 
 
-RUNS: dict[str, Folder] = {
+RUNS: dict[str, FoldFunction] = {
     "run_started": _run_started,
     "message_received": _message_received,
     "cancel_requested": _cancel_requested,

@@ -7,7 +7,7 @@ from playhead.projections.plan.prompt import first_words
 from playhead.projections.prompt.context import Context
 from playhead.projections.prompt.head import render_head
 from playhead.projections.state.recalled_memory import recalled_blocks
-from playhead.projections.state.run_state import SILENT, Folder, RunState
+from playhead.projections.state.run_state import SILENT, FoldFunction, RunState
 from playhead.projections.state.step_state import Step, Stop
 
 
@@ -81,7 +81,7 @@ def _output_rejected(state: RunState, record: Record, event: steps.OutputRejecte
 
 def _loop_detected(state: RunState, record: Record, event: approvals.LoopDetected) -> None:
     step = state.steps[event.step]
-    step.trail.told[event.pattern] = event.count
+    step.loop_guard.told[event.pattern] = event.count
     if event.action == "warn":
         step.context.user(event.message, seq=record.seq)
     elif state.stop is None:
@@ -104,7 +104,7 @@ def _context_compressed(state: RunState, record: Record, event: memory.ContextCo
     state.ready[step.id] = None
 
 
-STEPS: dict[str, Folder] = {
+STEPS: dict[str, FoldFunction] = {
     "step_started": _step_started,
     "step_finished": _step_finished,
     "step_failed": _step_failed,

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from playhead.events.event import Block, Event
 from playhead.events.kinds import forks, memory, model_calls, runs, tool_calls
 from playhead.events.kinds.codec import ENDINGS
-from playhead.events.kinds.steps import Purpose
+from playhead.events.kinds.steps import StepPurpose
 from playhead.events.log.contract import Head
 from playhead.events.model_api import Request
 from playhead.events.record import Record
@@ -24,7 +24,7 @@ from playhead.projections.prompt.context import Context
 from playhead.projections.prompt.fact_extraction import extraction_request, sayings
 from playhead.projections.prompt.head import render_head
 from playhead.projections.state.limits_used import Spent
-from playhead.projections.state.step_state import Call, Step, Stop
+from playhead.projections.state.step_state import Step, Stop, ToolCall
 
 SILENT = ("tool", "plan")
 """Purposes of steps that are no part of what was said."""
@@ -62,8 +62,8 @@ class RunState:
         "started",
         "steps",
         "stop",
-        "strange",
         "traceparent",
+        "unsupported",
     )  # fmt: skip
 
     def __init__(self, run: str, past: Context | None = None) -> None:
@@ -93,13 +93,13 @@ class RunState:
         """What people said before the first step, and to a run with a plan: steps that start later
         hear it too."""
         self.steps: dict[str, Step] = {}
-        self.calls: dict[int, Call] = {}
+        self.calls: dict[int, ToolCall] = {}
         """Calls that have not ended, by the seq of their wish."""
         self.open: dict[int, Record] = {}
         """Intents without an outcome, by seq."""
         self.ended: dict[int, Record] = {}
         """Intents whose outcome is being decided on, by seq."""
-        self.closed: dict[int, Call] = {}
+        self.closed: dict[int, ToolCall] = {}
         """Calls whose end is being decided on, by the seq of their wish."""
         self.ready: dict[str, None] = {}
         """Steps whose calls have all ended and that the model has not heard of it yet."""
@@ -116,7 +116,7 @@ class RunState:
         """The version of the code that last took the run up."""
         self.answer: memory.AnswerReached | None = None
         """The run's answer, while what it learned is extracted."""
-        self.strange: str | None = None
+        self.unsupported: str | None = None
         """A kind in this run that the code does not know: it cannot be continued."""
 
     @property
@@ -246,7 +246,7 @@ class RunState:
             self.interrupted += 1
             self.last_interruption = outcome.seq
 
-    def agent_for(self, step: str, purpose: Purpose) -> AgentSpec:
+    def agent_for(self, step: str, purpose: StepPurpose) -> AgentSpec:
         """The agent as it works on a step."""
         final = None if self.plan is None else self.plan.final
         return agent_of(self.agent, purpose, final=final is not None and final.id == step)
@@ -274,5 +274,5 @@ def _review_due(plan: Plan) -> list[tuple[int, runs.TimeReached]]:
     return [(review.expires_at, runs.TimeReached(due="approval", call=review.call))]
 
 
-Folder: TypeAlias = Callable[[RunState, Record, Any], None]
+FoldFunction: TypeAlias = Callable[[RunState, Record, Any], None]
 """Takes one kind of event into the state."""

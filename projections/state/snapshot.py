@@ -13,7 +13,7 @@ from pydantic_core import from_json
 from playhead.events.model_api import Request
 from playhead.events.record import Record
 from playhead.projections.prompt.context import NOT_RUN, Context
-from playhead.projections.state.calls.loop_guard import PATTERNS, Trail
+from playhead.projections.state.calls.loop_guard import PATTERNS, LoopGuard
 from playhead.projections.state.run_state import RunState
 
 Plain: TypeAlias = Any
@@ -55,7 +55,7 @@ def plain(value: object) -> Plain:
             return f"{value.seq} {value.event.kind}"
         case Context():
             return {"messages": messages(value)}
-        case Trail():
+        case LoopGuard():
             return {name: value.count(name) for name in PATTERNS if value.count(name)}
         case Request():
             return value.hash

@@ -10,11 +10,10 @@ from playhead.events.event import Event, Json
 from playhead.events.kinds import approvals, steps, tool_calls
 from playhead.events.spec.agent import AgentSpec, Limits, ToolSpec
 from playhead.events.spec.memory import NO_MEMORY, Scope
-from playhead.projections.prompt.compression import BYTES_A_TOKEN
-from playhead.projections.prompt.compression import Plan as Compression
+from playhead.projections.prompt.compression import BYTES_A_TOKEN, CompressionPlan
 from playhead.projections.prompt.context import Context
 from playhead.projections.prompt.head import RequestHead
-from playhead.projections.state.calls.loop_guard import Trail
+from playhead.projections.state.calls.loop_guard import LoopGuard
 
 
 @dataclass(slots=True)
@@ -29,13 +28,13 @@ class Stop:
 
 
 @dataclass(slots=True)
-class Call:
+class ToolCall:
     """A tool call from its wish on; forgotten when it has ended."""
 
     seq: int
     run: str
     """Whose call it is: the run that wished it, for a fork's past the parent. It names the key."""
-    wish: tool_calls.ToolRequested
+    requested: tool_calls.ToolRequested
     spec: ToolSpec | None
     """None for a tool that the agent does not have."""
     arguments: dict[str, Json]
@@ -66,7 +65,7 @@ class Step:
     """As it works on this step: its instructions, tools and form of answer."""
     task: str = ""
     """What it is to reach."""
-    purpose: steps.Purpose = "react"
+    purpose: steps.StepPurpose = "react"
     limits: Limits | None = None
     """Its share; None for all that the run has left."""
     problem: str | None = None
@@ -83,7 +82,7 @@ class Step:
     """Tool calls that have not ended."""
     unread: bool = False
     """Somebody said something that no request carried yet."""
-    trail: Trail = field(default_factory=Trail)
+    loop_guard: LoopGuard = field(default_factory=LoopGuard)
     """The calls so far, as the loop guard looks at them."""
     rejected: int = 0
     """Answers in a row that did not fit the output schema."""
@@ -93,7 +92,7 @@ class Step:
     """The last answered request: its head, its input tokens, and what they were bounded by."""
     tokens_a_byte: float = 1 / BYTES_A_TOKEN
     """What the API has counted for what was sent, at most so many bytes."""
-    plan: Compression | None = None
+    plan: CompressionPlan | None = None
     """How its context is to be compressed before the model is asked again."""
     said: str = ""
     """The text of the last reply."""

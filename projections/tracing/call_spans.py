@@ -14,7 +14,7 @@ from playhead.projections.tracing.semconv import Names
 from playhead.projections.tracing.span import NANO, Attributes, SpanData, begun, error_of
 
 
-class Wish(NamedTuple):
+class RequestedCallSpan(NamedTuple):
     """A tool call, as the model wished it or a person changed it."""
 
     tool: str
@@ -24,7 +24,7 @@ class Wish(NamedTuple):
     """Only where content is captured."""
 
 
-class Effect(NamedTuple):
+class EffectSpan(NamedTuple):
     """An effect under way."""
 
     intent: Record
@@ -32,15 +32,15 @@ class Effect(NamedTuple):
     """The span that it hangs on."""
     prompt: str | None
     """Of a model call; only where content is captured."""
-    wish: Wish | None
+    requested: RequestedCallSpan | None
     """Of a tool call."""
 
     @property
     def name(self) -> str:
         """Of its span."""
         event = self.intent.event
-        if self.wish is not None:
-            return f"{semconv.EXECUTE_TOOL} {self.wish.tool}"
+        if self.requested is not None:
+            return f"{semconv.EXECUTE_TOOL} {self.requested.tool}"
         if isinstance(event, ModelRequested):
             return f"{semconv.CHAT} {event.model}"
         return semconv.EFFECTS.get(event.kind) or f"{semconv.PERFORM} {event.kind}"
@@ -55,7 +55,7 @@ class EffectSpans(NamedTuple):
     content: bool
     """Whether prompts, arguments, results and error messages go onto the spans."""
 
-    def span(self, effect: Effect, outcome: Record) -> SpanData:
+    def span(self, effect: EffectSpan, outcome: Record) -> SpanData:
         """The span of an effect that has ended."""
         intent, event, name = effect.intent, outcome.event, effect.name
         error, description = error_of(event)
@@ -69,12 +69,12 @@ class EffectSpans(NamedTuple):
             failed=error is not None, description=description if self.content else None,
         )  # fmt: skip
 
-    def _about(self, effect: Effect, outcome: Event) -> Attributes:
+    def _about(self, effect: EffectSpan, outcome: Event) -> Attributes:
         match effect.intent.event:
             case ModelRequested() as asked:
                 return self._chat(asked, effect.prompt) | self._reply(outcome)
-            case ToolStarted() as started if effect.wish is not None:
-                return self._tool(started, effect.wish, outcome)
+            case ToolStarted() as started if effect.requested is not None:
+                return self._tool(started, effect.requested, outcome)
             case event:
                 return {semconv.OPERATION: semconv.EFFECTS.get(event.kind, event.kind)}
 
@@ -110,16 +110,18 @@ class EffectSpans(NamedTuple):
             case _:
                 return {}
 
-    def _tool(self, started: ToolStarted, wish: Wish, outcome: Event) -> Attributes:
+    def _tool(
+        self, started: ToolStarted, requested: RequestedCallSpan, outcome: Event
+    ) -> Attributes:
         attributes: Attributes = {
             semconv.OPERATION: semconv.EXECUTE_TOOL,
-            semconv.TOOL: wish.tool,
+            semconv.TOOL: requested.tool,
             semconv.TOOL_TYPE: "function",
-            semconv.TOOL_CALL: wish.use,
+            semconv.TOOL_CALL: requested.use,
             semconv.ATTEMPT: started.attempt,
         }
-        if wish.arguments is not None:
-            attributes[semconv.TOOL_ARGUMENTS] = content.plain(wish.arguments)
+        if requested.arguments is not None:
+            attributes[semconv.TOOL_ARGUMENTS] = content.plain(requested.arguments)
         if isinstance(outcome, ToolSucceeded) and self.content:
             attributes[semconv.TOOL_RESULT] = content.plain(outcome.result)
         return attributes

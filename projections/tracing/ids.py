@@ -6,7 +6,7 @@ from typing import NamedTuple
 from playhead.events.record import Record
 
 
-class Origin(NamedTuple):
+class TraceOrigin(NamedTuple):
     """The trace that a run belongs to, and what its root span hangs on."""
 
     trace: int
@@ -17,9 +17,9 @@ class Origin(NamedTuple):
     """Whether the caller records; True without a caller."""
 
 
-def origin_of(first: Record) -> Origin:
+def origin_of(first: Record) -> TraceOrigin:
     """The trace of a run, from its first record: the caller's if it said so, else its own."""
-    return _parsed(first.traceparent or "") or Origin(own_trace(first.run))
+    return _parsed(first.traceparent or "") or TraceOrigin(own_trace(first.run))
 
 
 def own_trace(run: str) -> int:
@@ -37,7 +37,7 @@ def traceparent(trace: int, span: int, *, sampled: bool) -> str:
     return f"00-{trace:032x}-{span:016x}-{sampled:02x}"
 
 
-def _parsed(text: str) -> Origin | None:
+def _parsed(text: str) -> TraceOrigin | None:
     """A W3C traceparent; None for what is none (another version, zeros, garbage)."""
     parts = text.strip().split("-")
     if len(parts) < 4 or [len(part) for part in parts[:4]] != [2, 32, 16, 2] or parts[0] == "ff":
@@ -46,7 +46,7 @@ def _parsed(text: str) -> Origin | None:
         _, trace, span, flags = (int(part, 16) for part in parts[:4])
     except ValueError:
         return None
-    return Origin(trace, span, bool(flags & 1)) if trace and span else None
+    return TraceOrigin(trace, span, bool(flags & 1)) if trace and span else None
 
 
 def child_span(intent: Record) -> int:
@@ -56,5 +56,5 @@ def child_span(intent: Record) -> int:
 
 def child_traceparent(intent: Record, caller: str | None) -> str:
     """The trace context of a child: its parent's trace, below the span that announces it."""
-    origin = _parsed(caller or "") or Origin(own_trace(intent.run))
+    origin = _parsed(caller or "") or TraceOrigin(own_trace(intent.run))
     return traceparent(origin.trace, child_span(intent), sampled=origin.sampled)

@@ -28,8 +28,8 @@ from playhead.events.kinds.tool_calls import (
 from playhead.events.model_api import Request
 from playhead.events.record import Record
 from playhead.projections.tracing import content, semconv
-from playhead.projections.tracing.call_spans import Effect, EffectSpans, Wish
-from playhead.projections.tracing.ids import Origin, origin_of, span_id
+from playhead.projections.tracing.call_spans import EffectSpan, EffectSpans, RequestedCallSpan
+from playhead.projections.tracing.ids import TraceOrigin, origin_of, span_id
 from playhead.projections.tracing.semconv import LATEST, Names
 from playhead.projections.tracing.span import (
     NANO,
@@ -68,7 +68,7 @@ class Trace:
         "_output",
         "_parent",
         "_plans",
-        "_wishes",
+        "_requested_calls",
         "conversation",
         "first",
         "name",
@@ -93,14 +93,14 @@ class Trace:
             msg = f"run {first.run} begins with {first.event.kind}, not run_started"
             raise ValueError(msg)  # noqa: TRY004 - the type is right, the run is not
         self.run, self.first, self.started = first.run, first, first.event
-        self.origin: Origin = origin_of(first)
+        self.origin: TraceOrigin = origin_of(first)
         self.name = f"{semconv.INVOKE_AGENT} {self.started.agent.name}"
         self.root = span_id(self.run, first.seq, self.name, "run")
         self.conversation = self.started.session or self.run
         self._handlers, self._names, self._content = handlers, names, content
         self._effects = EffectSpans(self.run, self.conversation, names, content)
-        self._open: dict[int, Effect] = {}
-        self._wishes: dict[int, Wish] = {}
+        self._open: dict[int, EffectSpan] = {}
+        self._requested_calls: dict[int, RequestedCallSpan] = {}
         self._addresses: dict[int, str] = {}
         self._plans: dict[str, _Planning] = {}
         self._parent: str | None = None
@@ -229,19 +229,21 @@ class Trace:
         if isinstance(event, ToolRequested):
             arguments = event.arguments if self._content else None
             use = event.use or f"{self.run}/{record.seq}"
-            self._wishes[record.seq] = Wish(event.tool, use, arguments)
+            self._requested_calls[record.seq] = RequestedCallSpan(event.tool, use, arguments)
         elif isinstance(event, ApprovalDecided) and event.arguments is not None:
-            wish = self._wishes.get(event.call)
-            if wish is not None and self._content:
-                self._wishes[event.call] = wish._replace(arguments=event.arguments)
+            requested = self._requested_calls.get(event.call)
+            if requested is not None and self._content:
+                self._requested_calls[event.call] = requested._replace(arguments=event.arguments)
         if event.kind in INTENTS:
             parent = visited.get((record.cause, record.actor), self.root)
             planning = self._plans.get(getattr(event, "step", ""))
             parent = parent if planning is None else planning.span
             said = requests.get(record.seq) if self._content and requests else None
             prompt = None if said is None else content.prompt(said)
-            wish = self._wishes[event.call] if isinstance(event, ToolStarted) else None
-            self._open[record.seq] = Effect(record, parent, prompt, wish)
+            requested = (
+                self._requested_calls[event.call] if isinstance(event, ToolStarted) else None
+            )
+            self._open[record.seq] = EffectSpan(record, parent, prompt, requested)
 
     def _planned(self, record: Record) -> list[SpanData]:
         """The spans of planning that end with a record; a plan's beginning is remembered."""
@@ -289,7 +291,7 @@ class Trace:
         spans.append(span)
         match effect.intent.event, record.event:
             case ToolStarted(call=call), ToolSucceeded():
-                del self._wishes[call]
+                del self._requested_calls[call]
             case ModelRequested(), ModelAnswered(usage=usage):
                 self._input += usage.input_total
                 self._output += usage.output_tokens

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from playhead import Agent, PlayheadError, RunNotFinished, Runtime
-from playhead.actors.replay import cast
+from playhead.actors.replay import pure_roles
 from playhead.actors.roles.memory import recollect
 from playhead.actors.roles.role import DECIDES, ORDER, PERFORMS
 from playhead.events.errors import AdmissionRefused
@@ -63,7 +63,7 @@ def test_the_planner_alone_ends_a_run() -> None:
 
 
 def test_roles_handle_only_kinds_that_there_are() -> None:
-    for role in cast().values():
+    for role in pure_roles().values():
         assert {address.partition(":")[0] for address in role.handles} <= KINDS.keys()
 
 
@@ -71,7 +71,7 @@ class Stumbling:
     """Stands in for the executor's decide: it raises on some goals, some times."""
 
     def __init__(self, made: Runtime, times: int) -> None:
-        role = made._engine.cast["executor"]
+        role = made._engine.roles["executor"]
         self.inner = role.decide
         self.times = times
         role.decide = self.decide  # type: ignore[method-assign]
@@ -113,7 +113,7 @@ def test_a_role_that_raises_once_gets_its_turn_again_and_nothing_is_seen_of_it()
 def test_a_role_may_not_decide_what_is_anothers() -> None:
     agent = Agent(name="a", model=ScriptedModel(lambda _: "fine"))
     with runtime(agent) as (made, log):
-        role = made._engine.cast["executor"]
+        role = made._engine.roles["executor"]
         role.decide = lambda *_: [RunFinished(answer="mine")]  # type: ignore[method-assign]
         run = made.start(agent, "go")
         with pytest.raises(RunNotFinished, match="raised"):

@@ -30,8 +30,8 @@ from playhead.events.log.inbox import Inbox
 from playhead.events.log.sqlite.log import SqliteReader
 from playhead.events.maintenance.verify import verify
 from playhead.events.model_api import OnText, Reply, Request
-from playhead.simulation.actors.random_model import ChanceModel
-from playhead.simulation.faults.ground_truth import Asked, Ledger, Start
+from playhead.simulation.actors.random_model import RandomModel
+from playhead.simulation.faults.ground_truth import GroundTruth, ModelCallSeen, Start
 from playhead.simulation.invariants.check import INVARIANTS
 from playhead.simulation.invariants.evidence import Evidence
 from playhead.tools.tool import AnyTool
@@ -67,7 +67,7 @@ class SeenModel:
 
     def __init__(self, diary: Diary, seed: int) -> None:
         self._diary = diary
-        self._model = ChanceModel(Random(seed), odd=0.3, patience=4, density=0.25)
+        self._model = RandomModel(Random(seed), odd=0.3, patience=4, density=0.25)
 
     async def reply(self, request: Request, on_text: OnText) -> Reply:
         """Ask and write both down."""
@@ -214,7 +214,7 @@ def _one_process(
 def _look(folder: Path, acknowledged: dict[str, int], commands: list[str]) -> list[str]:
     reader = SqliteReader(folder / "log.db")
     try:
-        ledger = Ledger(acknowledged=acknowledged)
+        ledger = GroundTruth(acknowledged=acknowledged)
         _read_world(folder / "world", ledger, reader)
         evidence = Evidence(reader, ledger, liveness=True)
         wrong = [
@@ -240,7 +240,7 @@ def _unserved(folder: Path, commands: list[str], reader: SqliteReader) -> list[s
     ]
 
 
-def _read_world(world: Path, ledger: Ledger, reader: SqliteReader) -> None:
+def _read_world(world: Path, ledger: GroundTruth, reader: SqliteReader) -> None:
     lines = [json.loads(line) for line in world.read_text().splitlines()]
     for line in lines:
         if "start" in line:
@@ -259,7 +259,9 @@ def _read_world(world: Path, ledger: Ledger, reader: SqliteReader) -> None:
                 asks[request.request] -= 1
                 given = (request.request, record.event.content) in replies
                 reply = Reply(record.event.content, "", record.event.usage, "") if given else None
-                ledger.asked.append(Asked(record.run, record.cause or 0, request.model, 0, reply))
+                ledger.asked.append(
+                    ModelCallSeen(record.run, record.cause or 0, request.model, 0, reply)
+                )
     if min(asks.values(), default=0) < 0:
         ledger.violated("requests", "an answer is in the log that no request brought")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import NamedTuple
 
-from playhead.actors.engine.turn import Opening, Turn
-from playhead.actors.replay import cast, replay
+from playhead.actors.engine.turn import Trigger, Turn
+from playhead.actors.replay import pure_roles, replay
 from playhead.actors.roles.memory import recollect
 from playhead.definition.agent import Agent
 from playhead.events.event import Block, Event, Json
@@ -52,12 +52,12 @@ def turns(records: int, run: str = "long-run") -> Iterator[Turn]:
     """The turns of one long run: a model that always calls its tool, and the tool's answers."""
     agent = Agent(name="long", tools=[look], limits=Limits(max_steps=records))
     spec = agent.spec().model_copy(update={"loops": PATIENT})
-    state, roles, at = RunState(run), cast(), 1_700_000_000_000_000
+    state, roles, at = RunState(run), pure_roles(), 1_700_000_000_000_000
     event: Event = RunStarted(goal="go on", agent=spec, code=VERSION)
-    opening = Opening(event, "user", "outside")
+    trigger = Trigger(event, "user", "outside")
     while state.head.seq < records:
         at += 1000
-        turn = Turn(state, opening, at)
+        turn = Turn(state, trigger, at)
         turn.settle(roles)
         yield turn
         (seq, intent), *_ = state.open.items()
@@ -69,7 +69,7 @@ def turns(records: int, run: str = "long-run") -> Iterator[Turn]:
             )
         else:
             event = ToolSucceeded(result=f"found {seq}", duration_ms=1.0)
-        opening = Opening(event, intent.actor, "effect", seq)
+        trigger = Trigger(event, intent.actor, "effect", seq)
 
 
 def reload(records: int, *, again: bool) -> Reloaded:

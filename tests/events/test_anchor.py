@@ -9,7 +9,7 @@ import pytest
 from playhead.events.errors import LogBehindAnchor, LogDamaged
 from playhead.events.kinds.codec import decode
 from playhead.events.kinds.logs import LossAccepted
-from playhead.events.log.anchor import Mark, anchor_path, read_anchor, write_anchor
+from playhead.events.log.anchor import LogPosition, anchor_path, read_anchor, write_anchor
 from playhead.events.log.contract import RUNTIME_STREAM
 from playhead.events.log.sqlite.log import SqliteLog, SqliteReader
 from playhead.events.log.sqlite.store import Durability
@@ -42,7 +42,7 @@ def test_a_closed_log_is_anchored_at_its_end(path: Path, durability: Durability)
         say(log, "a", "1", "2")
         say(log, "b", "3")
         rows = list(log.follow())
-    mark = Mark()
+    mark = LogPosition()
     for row in rows:
         mark = mark.after(row.position, row.hash)
     assert read_anchor(path) == mark
@@ -141,9 +141,9 @@ def test_an_old_copy_that_was_written_on_is_refused_too(path: Path) -> None:
 
 
 def test_a_torn_write_leaves_the_anchor_before(path: Path) -> None:
-    write_anchor(path, Mark(1, b"a", b"b"))
+    write_anchor(path, LogPosition(1, b"a", b"b"))
     anchor_path(path).with_name(anchor_path(path).name + ".new").write_bytes(b'{"position": 2, ')
-    assert read_anchor(path) == Mark(1, b"a", b"b")
+    assert read_anchor(path) == LogPosition(1, b"a", b"b")
 
 
 def test_an_anchor_that_is_none_is_named(path: Path) -> None:

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from playhead.events.errors import HeadMoved, LogError
 from playhead.events.log.anchor import read_anchor
-from playhead.events.log.contract import Done, Head
+from playhead.events.log.contract import Head, OnAppended
 from playhead.events.log.sqlite.driver import (
     ApswDriver,
-    Connection,
     Cursor,
-    Mode,
+    DriverConnection,
+    OpenMode,
     Sqlite3Driver,
     Value,
 )
@@ -60,7 +60,7 @@ def test_a_commit_in_doubt_is_in_the_log_exactly_once(
 class LateConnection:
     """A connection whose COMMIT happens, and then says that it failed."""
 
-    def __init__(self, connection: Connection, late: list[int]) -> None:
+    def __init__(self, connection: DriverConnection, late: list[int]) -> None:
         self._connection = connection
         self._late = late
 
@@ -84,7 +84,7 @@ class LateDriver(Sqlite3Driver):
     def __init__(self) -> None:
         self.late: list[int] = []
 
-    def connect(self, path: Path, mode: Mode, *, immutable: bool = False) -> Connection:
+    def connect(self, path: Path, mode: OpenMode, *, immutable: bool = False) -> DriverConnection:
         return LateConnection(super().connect(path, mode, immutable=immutable), self.late)
 
 
@@ -128,7 +128,7 @@ def test_a_doubt_about_a_group_is_settled_for_each_of_its_runs(
 ) -> None:
     told: SimpleQueue[tuple[str, int | Exception]] = SimpleQueue()
 
-    def teller(name: str) -> Done:
+    def teller(name: str) -> OnAppended:
         return lambda outcome: told.put((name, outcome))
 
     with SqliteLog(tmp_path / "a.db", driver=ApswDriver(disk.name)) as log:

@@ -40,7 +40,7 @@ def record_of(event: Event) -> Record:
     return Record("a", 1, 1, "user", "outside", None, event)
 
 
-def wish(value: Any) -> ToolRequested:
+def requested(value: Any) -> ToolRequested:
     return ToolRequested(step="1", tool="t", arguments={"x": value})
 
 
@@ -69,7 +69,7 @@ def test_every_event_that_is_stored_comes_back_equal(event: Event) -> None:
 
 @given(jsons)
 def test_a_json_value_keeps_its_types_too(value: Any) -> None:
-    row, bodies = seal(record_of(wish(value)), b"")
+    row, bodies = seal(record_of(requested(value)), b"")
     event = decode(row, bodies.__getitem__).event
     assert isinstance(event, ToolRequested)
     assert repr(event.arguments) == repr({"x": value})
@@ -102,7 +102,7 @@ def test_what_a_row_points_at_is_what_it_brings(event: Event) -> None:
 )
 def test_a_value_that_json_would_change_is_refused_by_type(value: Any) -> None:
     with pytest.raises(NotStorable) as refused:
-        seal(record_of(wish(value)), b"")
+        seal(record_of(requested(value)), b"")
     assert refused.value.kind == "tool_requested"
     assert "\n" not in str(refused.value)
 
@@ -114,7 +114,7 @@ def test_a_value_that_json_would_change_is_refused_by_type(value: Any) -> None:
 )
 def test_what_is_no_json_is_refused_when_made_and_when_stored(value: Any) -> None:
     with pytest.raises(ValidationError):
-        wish(value)
+        requested(value)
     with pytest.raises(NotStorable):
         encode(result(value))
 

@@ -21,7 +21,7 @@ from playhead.events.spec.agent import AgentSpec, ModelSettings
 from playhead.inspector.filters import shown
 from playhead.inspector.log_data import Library
 from playhead.inspector.pages import CHUNK, Pages
-from playhead.inspector.plan_layout import Node, place
+from playhead.inspector.plan_layout import PlacedNode, place
 from playhead.inspector.run_data import Reading
 from playhead.testing import call
 from tests.contracts.appends import append_of, write
@@ -219,11 +219,11 @@ def test_runs_side_by_side_fold_what_they_share(log: MemoryLog) -> None:
 
 def test_a_step_stands_to_the_right_of_all_that_it_waits_for() -> None:
     nodes = {
-        "d": Node("d", "", ("b", "c")),
-        "a": Node("a", ""),
-        "b": Node("b", "", ("a",)),
-        "c": Node("c", "", ("a", "unknown")),
-        "loop": Node("loop", "", ("loop",)),
+        "d": PlacedNode("d", "", ("b", "c")),
+        "a": PlacedNode("a", ""),
+        "b": PlacedNode("b", "", ("a",)),
+        "c": PlacedNode("c", "", ("a", "unknown")),
+        "loop": PlacedNode("loop", "", ("loop",)),
     }
     place(nodes)
     assert nodes["a"].x < nodes["b"].x == nodes["c"].x < nodes["d"].x

@@ -15,7 +15,7 @@ from playhead.events.log.contract import Head, Stream
 from playhead.events.log.sqlite.log import SqliteLog, SqliteReader
 from playhead.events.maintenance.archive import Archived, archive
 from playhead.events.maintenance.backup import back_up
-from playhead.events.maintenance.verify import Report, verify
+from playhead.events.maintenance.verify import VerifyReport, verify
 from playhead.events.record import Stored
 from playhead.events.spec.agent import AgentSpec, ModelSettings, Past
 from playhead.projections.stored.run_list import RunList, find_runs
@@ -61,7 +61,7 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def checked(path: Path) -> Report:
+def checked(path: Path) -> VerifyReport:
     reader = SqliteReader(path)
     report = verify(reader, read_anchor(path))
     reader.close()

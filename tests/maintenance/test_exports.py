@@ -154,9 +154,9 @@ def test_no_value_that_a_tool_gave_is_kept(value: Any) -> None:
     kept = redact(ToolSucceeded(result=value, duration_ms=1.0)).result
     assert set(leaves(kept)) <= {REDACTED, None}
     assert len(leaves(kept)) == len(leaves(value))
-    wish = redact(ToolRequested(step="1", tool="t", arguments={"name": value, "id": "secret"}))
-    assert (wish.tool, wish.arguments["id"]) == ("t", REDACTED)
-    assert set(leaves(wish.arguments)) <= {REDACTED, None}
+    requested = redact(ToolRequested(step="1", tool="t", arguments={"name": value, "id": "secret"}))
+    assert (requested.tool, requested.arguments["id"]) == ("t", REDACTED)
+    assert set(leaves(requested.arguments)) <= {REDACTED, None}
 
 
 def test_blocks_keep_their_shape_and_lose_their_words() -> None:

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playhead.events.kinds.tool_calls import ToolSucceeded
-from playhead.events.log.anchor import Mark, anchor_path, read_anchor
+from playhead.events.log.anchor import LogPosition, anchor_path, read_anchor
 from playhead.events.log.contract import Head, Stream
 from playhead.events.log.memory import MemoryLog
 from playhead.events.log.sqlite.log import SqliteLog, SqliteReader
-from playhead.events.maintenance.verify import Report, verify
+from playhead.events.maintenance.verify import VerifyReport, verify
 from tests.contracts.appends import append_of, fork, say, write
 
 
@@ -30,7 +30,7 @@ def damage(path: Path, *statements: str) -> None:
             connection.execute(statement)
 
 
-def checked(path: Path) -> Report:
+def checked(path: Path) -> VerifyReport:
     reader = SqliteReader(path)
     report = verify(reader, read_anchor(path))
     reader.close()
@@ -52,7 +52,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_a_log_that_nobody_touched_is_whole(path: Path) -> None:
     report = checked(path)
-    assert report == Report(records=9, runs=4, end=9, anchored=9)
+    assert report == VerifyReport(records=9, runs=4, end=9, anchored=9)
     assert report.ok
 
 
@@ -134,7 +134,7 @@ def test_a_history_rewritten_with_fitting_hashes_is_seen_by_the_anchor() -> None
         say(log, "b", "2")
         return log
 
-    mark = Mark()
+    mark = LogPosition()
     for row in told("1").follow():
         mark = mark.after(row.position, row.hash)
     assert verify(told("1"), mark).ok
@@ -204,7 +204,7 @@ def test_a_run_in_the_list_without_records_is_a_missing_run() -> None:
 
     log = Listing()
     say(log, "a", "1")
-    mark = Mark()
+    mark = LogPosition()
     for row in log.follow():
         mark = mark.after(row.position, row.hash)
     (problem,) = verify(log, mark).problems

@@ -16,7 +16,7 @@ from playhead.assembly.tools import changed_tools
 from playhead.events.kinds.tool_calls import ToolOutcomeUnknown
 from playhead.events.log.sqlite.log import SqliteLog
 from playhead.testing import ScriptedModel
-from playhead.testing import call as wish
+from playhead.testing import call as requested
 from playhead.testing.scripted_model import Scripted
 from playhead.tools.calls.call import call_tool
 from playhead.tools.context import ToolContext
@@ -101,7 +101,7 @@ def test_a_once_call_whose_server_died_is_in_doubt_and_the_server_comes_back(
 
 
 def test_a_call_that_may_be_repeated_is_made_again_when_the_server_is_back(words: Path) -> None:
-    model = ScriptedModel([wish("die_once"), "ok"])
+    model = ScriptedModel([requested("die_once"), "ok"])
     agent = Agent(name="a", model=model, tools=[server_of(words)])
     with Runtime(words.with_name("log.db"), [agent]) as made:
         made.run(agent, "go")
@@ -137,7 +137,7 @@ def test_a_cancelled_call_is_cancelled_there_too_and_its_progress_is_told(words:
 
 def test_a_definition_that_changed_is_refused_until_a_person_accepts_it(words: Path) -> None:
     log = words.with_name("log.db")
-    script: list[Scripted] = [wish("add", a=1, b=2), "ok"]
+    script: list[Scripted] = [requested("add", a=1, b=2), "ok"]
 
     def run() -> set[str]:
         model = ScriptedModel(script)
@@ -174,8 +174,8 @@ def test_a_tool_that_changes_in_mid_run_is_not_called(words: Path) -> None:
         messages = body["messages"]
         if len(messages) == 1:
             words.write_text("Something else entirely.")
-            return wish("die")
-        return wish("add", a=1, b=2) if len(messages) == 3 else "ok"
+            return requested("die")
+        return requested("add", a=1, b=2) if len(messages) == 3 else "ok"
 
     model = ScriptedModel(script)
     agent = Agent(name="a", model=model, tools=[server_of(words, effects={"die": "read"})])
@@ -220,8 +220,13 @@ def test_a_tool_with_the_name_of_ours_is_refused_in_mid_run_too_and_ours_is_call
         asked = len(body["messages"]) // 2
         if asked == 0:
             words.with_name("extra").write_text("get_contact")
-        wishes: list[Scripted] = [wish("die"), wish("fail"), wish("get_contact", email="x"), "ok"]
-        return wishes[asked]
+        requested_calls: list[Scripted] = [
+            requested("die"),
+            requested("fail"),
+            requested("get_contact", email="x"),
+            "ok",
+        ]
+        return requested_calls[asked]
 
     model = ScriptedModel(script)
     given = server_of(words, effects={"die": "read"})

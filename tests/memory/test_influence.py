@@ -92,8 +92,8 @@ def test_what_a_child_read_taints_its_caller_and_what_a_caller_read_its_child() 
         (below,) = [s.id for s in log.streams() if s.kind == "run" and s.id != run]
         result = next(r.seq for r in records(log, below) if r.event.kind == "tool_succeeded")
         assert made.retract(below, result).runs == [run, below]
-        wish = next(r.seq for r in records(log, run) if r.event.kind == "model_answered")
-        assert made.retract(run, wish).runs == [run, below]
+        requested = next(r.seq for r in records(log, run) if r.event.kind == "model_answered")
+        assert made.retract(run, requested).runs == [run, below]
 
 
 def test_facts_of_a_namespace_are_told_to_its_later_runs_and_taken_back_from_them() -> None:

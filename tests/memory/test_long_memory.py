@@ -21,13 +21,15 @@ from tests.support.agents import records, runtime
 NEVER = Threshold(warn=0, stop=0)
 PATIENT = LoopRules(same_answer=NEVER, same_failure=NEVER, cycle=NEVER, no_progress=NEVER)
 
-Wish = tuple[str, int]
+RequestedCall = tuple[str, int]
 
-wishes = st.tuples(st.sampled_from(["turn_page", "remember", "recall"]), st.integers(0, 300))
+requested_calls = st.tuples(
+    st.sampled_from(["turn_page", "remember", "recall"]), st.integers(0, 300)
+)
 
 
-def called(wish: Wish, number: int) -> Call:
-    tool, size = wish
+def called(requested: RequestedCall, number: int) -> Call:
+    tool, size = requested
     match tool:
         case "remember":
             return call("remember", text=f"page {number} " + "says so " * (size % 40))
@@ -39,22 +41,22 @@ def called(wish: Wish, number: int) -> Call:
 
 @settings(max_examples=12, deadline=None)
 @given(
-    st.lists(st.lists(wishes, min_size=1, max_size=3), min_size=5, max_size=40),
+    st.lists(st.lists(requested_calls, min_size=1, max_size=3), min_size=5, max_size=40),
     st.lists(st.integers(1, 900), max_size=8),
     st.integers(700, 3000),
     st.integers(1, 5),
 )
 def test_at_every_prefix_the_request_is_valid_bounded_and_holds_goal_and_memories(
-    rounds: list[list[Wish]], remembered: list[int], threshold: int, keep: int
+    rounds: list[list[RequestedCall]], remembered: list[int], threshold: int, keep: int
 ) -> None:
     left, number = iter(rounds), count()
-    none: list[Wish] = []
+    none: list[RequestedCall] = []
 
     def reply(body: dict[str, object]) -> Scripted:
         if "tools" not in body:
             return "Summary."
         asked = next(left, none)
-        return [called(wish, next(number)) for wish in asked] or "Done."
+        return [called(requested, next(number)) for requested in asked] or "Done."
 
     rules = MemoryRules(
         compress_at=threshold, keep_turns=keep, clear_over=300, namespace="library", recall=8

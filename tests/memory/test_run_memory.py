@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from playhead import Agent, MemoryRules, RunNotFinished, Runtime, UsageError
-from playhead.actors.engine.turn import Opening
+from playhead.actors.engine.turn import Trigger
 from playhead.actors.remembering.recall import recall_due
 from playhead.events.kinds.memory import MemoryRecalled, MemoryStored, RecallRequested
 from playhead.events.kinds.runs import CancelRequested, MessageReceived
@@ -129,7 +129,7 @@ def test_a_run_that_is_cancelled_while_it_recalls_ends() -> None:
                 cancelled.append(state.run)
                 engine = made._engine  # pyright: ignore[reportPrivateUsage]
                 event = CancelRequested(reason="enough")
-                engine.arrive(state.run, Opening(event, "user", "outside"))
+                engine.arrive(state.run, Trigger(event, "user", "outside"))
 
         made.watch(cancel)
         run = made.start(agent, "Go")
@@ -150,7 +150,7 @@ def test_what_is_said_before_the_first_step_is_heard_by_it() -> None:
                 said.append(state.run)
                 engine = made._engine  # pyright: ignore[reportPrivateUsage]
                 engine.arrive(
-                    state.run, Opening(MessageReceived(text="Be brief."), "user", "outside")
+                    state.run, Trigger(MessageReceived(text="Be brief."), "user", "outside")
                 )
 
         made.watch(speak)

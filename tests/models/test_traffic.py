@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from playhead.events.errors import ModelError
 from playhead.simulation.process.virtual_loop import VirtualLoop
-from playhead.tools.models.admission import Traffic
+from playhead.tools.models.admission import Admission
 from playhead.tools.models.rate_limit import BreakerRule, RateLimit
 
 
@@ -41,8 +41,8 @@ async def passed(loop: VirtualLoop, seconds: float) -> None:
 class Endpoint:
     """Sees when calls begin and end, and what they count."""
 
-    def __init__(self, loop: VirtualLoop, traffic: Traffic, name: str = "") -> None:
-        self.loop, self.traffic, self.name = loop, traffic, name
+    def __init__(self, loop: VirtualLoop, admission: Admission, name: str = "") -> None:
+        self.loop, self.admission, self.name = loop, admission, name
         self.began: list[tuple[float, str]] = []
         self.spans: list[tuple[float, float, int]] = []
         self.now = self.most = 0
@@ -51,7 +51,7 @@ class Endpoint:
         self, run: str, *, tokens: int = 10, used: int | None = None, takes: float = 1.0,
         error: str | None = None, patient: bool = True,
     ) -> None:  # fmt: skip
-        turn = self.traffic.turn(run, self.name, "m", tokens, patient=patient)
+        turn = self.admission.turn(run, self.name, "m", tokens, patient=patient)
         async with turn as mine:
             start = self.loop.time()
             self.began.append((start, run))
@@ -83,7 +83,7 @@ def test_no_span_of_a_minute_holds_more_requests_or_tokens_than_the_limit(
     limit = RateLimit(requests=requests, tokens=tokens)
 
     async def scenario(loop: VirtualLoop) -> None:
-        api = Endpoint(loop, Traffic(64, loop.time, {"m": limit}))
+        api = Endpoint(loop, Admission(64, loop.time, {"m": limit}))
 
         async def later(run: int, bound: int, at: float, takes: float) -> None:
             await passed(loop, at)
@@ -102,7 +102,7 @@ def test_no_span_of_a_minute_holds_more_requests_or_tokens_than_the_limit(
 @given(st.lists(st.integers(1, 6), min_size=2, max_size=12), st.integers(1, 4))
 def test_runs_take_turns_however_many_calls_each_has(calls: list[int], in_flight: int) -> None:
     async def scenario(loop: VirtualLoop) -> None:
-        api = Endpoint(loop, Traffic(in_flight, loop.time))
+        api = Endpoint(loop, Admission(in_flight, loop.time))
         waiting = [api.call(f"run {n}") for n, count in enumerate(calls) for _ in range(count)]
         await asyncio.gather(*waiting)
         left = dict(enumerate(calls))
@@ -122,7 +122,7 @@ def test_runs_take_turns_however_many_calls_each_has(calls: list[int], in_flight
 
 def test_a_call_counts_for_what_it_may_use_until_it_has_ended() -> None:
     async def scenario(loop: VirtualLoop) -> None:
-        api = Endpoint(loop, Traffic(64, loop.time, {"*": RateLimit(tokens=100)}))
+        api = Endpoint(loop, Admission(64, loop.time, {"*": RateLimit(tokens=100)}))
         await asyncio.gather(*(api.call(f"r{n}", tokens=60, used=10, takes=5.0) for n in range(3)))
         assert [at for at, _ in api.began] == [0.0, 5.0, 10.0]
 
@@ -131,7 +131,7 @@ def test_a_call_counts_for_what_it_may_use_until_it_has_ended() -> None:
 
 def test_a_call_larger_than_the_limit_goes_alone() -> None:
     async def scenario(loop: VirtualLoop) -> None:
-        api = Endpoint(loop, Traffic(64, loop.time, {"m": RateLimit(tokens=100)}))
+        api = Endpoint(loop, Admission(64, loop.time, {"m": RateLimit(tokens=100)}))
         await asyncio.gather(*(api.call(f"r{n}", tokens=500) for n in range(2)))
         first, second = api.began
         assert second[0] - first[0] >= 60.0
@@ -141,10 +141,10 @@ def test_a_call_larger_than_the_limit_goes_alone() -> None:
 
 def test_what_the_server_says_of_its_limit_holds_the_lane() -> None:
     async def scenario(loop: VirtualLoop) -> None:
-        traffic = Traffic(64, loop.time, {"m": RateLimit(requests=100)})
-        api = Endpoint(loop, traffic)
+        admission = Admission(64, loop.time, {"m": RateLimit(requests=100)})
+        api = Endpoint(loop, admission)
         with pytest.raises(ModelError):
-            async with traffic.turn("r", "", "m", 1, patient=True):
+            async with admission.turn("r", "", "m", 1, patient=True):
                 raise ModelError("rate_limit", "slow", retryable=True, retry_after=20.0)
         await api.call("r")
         assert api.began == [(20.0, "r")]
@@ -154,8 +154,8 @@ def test_what_the_server_says_of_its_limit_holds_the_lane() -> None:
 
 def test_one_model_at_its_limit_holds_up_no_other() -> None:
     async def scenario(loop: VirtualLoop) -> None:
-        traffic = Traffic(64, loop.time, {"m": RateLimit(requests=1)})
-        slow, free = Endpoint(loop, traffic), Endpoint(loop, traffic, "elsewhere")
+        admission = Admission(64, loop.time, {"m": RateLimit(requests=1)})
+        slow, free = Endpoint(loop, admission), Endpoint(loop, admission, "elsewhere")
         await asyncio.gather(slow.call("a"), slow.call("a"), free.call("a"))
         assert [at for at, _ in free.began] == [0.0]
         assert slow.began[1][0] >= 60.0
@@ -165,7 +165,7 @@ def test_one_model_at_its_limit_holds_up_no_other() -> None:
 
 def test_a_cancelled_wait_gives_its_place_away() -> None:
     async def scenario(loop: VirtualLoop) -> None:
-        api = Endpoint(loop, Traffic(1, loop.time))
+        api = Endpoint(loop, Admission(1, loop.time))
         first, second, third = (loop.create_task(api.call(f"r{n}")) for n in range(3))
         await passed(loop, 0.5)
         second.cancel()
@@ -184,7 +184,7 @@ def test_a_broken_endpoint_rests_then_one_call_tries_it_and_the_others_wait() ->
     rule = BreakerRule(failures=3, seconds=30.0)
 
     async def scenario(loop: VirtualLoop) -> None:
-        api = Endpoint(loop, Traffic(64, loop.time, breaker=rule))
+        api = Endpoint(loop, Admission(64, loop.time, breaker=rule))
         for n in range(3):
             with pytest.raises(ModelError, match="overloaded"):
                 await api.call(f"r{n}", error="overloaded")
@@ -200,21 +200,21 @@ def test_who_has_somewhere_else_to_go_is_told_at_once_that_an_endpoint_is_broken
     rule = BreakerRule(failures=1, seconds=30.0)
 
     async def scenario(loop: VirtualLoop) -> None:
-        api = Endpoint(loop, Traffic(64, loop.time, breaker=rule))
+        api = Endpoint(loop, Admission(64, loop.time, breaker=rule))
         with pytest.raises(ModelError, match="timeout"):
             await api.call("r", error="timeout")
         with pytest.raises(ModelError) as told:
             await api.call("r", patient=False)
         assert (told.value.error, told.value.retryable) == ("circuit_open", True)
         assert told.value.retry_after == 30.0
-        await Endpoint(loop, api.traffic, "other").call("r", patient=False)
+        await Endpoint(loop, api.admission, "other").call("r", patient=False)
 
     at_once(scenario)
 
 
 def test_a_fault_of_the_request_says_nothing_of_the_endpoint() -> None:
     async def scenario(loop: VirtualLoop) -> None:
-        api = Endpoint(loop, Traffic(64, loop.time, breaker=BreakerRule(failures=1)))
+        api = Endpoint(loop, Admission(64, loop.time, breaker=BreakerRule(failures=1)))
         for error in ("invalid_request", "rate_limit", "refusal"):
             with pytest.raises(ModelError, match=error):
                 await api.call("r", error=error)

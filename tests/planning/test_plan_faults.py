@@ -133,9 +133,9 @@ def test_a_failed_step_is_planned_around_and_what_is_done_stays_done() -> None:
     (revised,) = of_kind(play.records, PlanRevised)
     assert revised.kept == ("good",)
     assert "never" in revised.reason
-    wishes = of_kind(play.records, ToolRequested)
-    assert [w.step for w in wishes if w.tool == "work"] == ["good", "instead"]
-    assert wishes[-1].arguments["given"] == "good"
+    requested_calls = of_kind(play.records, ToolRequested)
+    assert [w.step for w in requested_calls if w.tool == "work"] == ["good", "instead"]
+    assert requested_calls[-1].arguments["given"] == "good"
     again = [r for r in requests_of(agent) if is_planning(r.body)][1]
     assert "never" in text_of(again.body)
     assert "These steps are done" in text_of(again.body)

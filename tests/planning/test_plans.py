@@ -119,9 +119,11 @@ def test_any_dag_runs_in_order_with_exact_arguments_and_no_step_twice(seed: int)
     entered.clear()
     play = Play(agent_of(shape.steps, rules=MANY)).start()
     assert play.records[-1].event.kind == "run_finished"
-    wishes = of_kind(play.records, ToolRequested)
-    assert {wish.step: wish.arguments.get("given") for wish in wishes} == shape.calls
-    assert len(wishes) == len(shape.calls) == len(entered)
+    requested_calls = of_kind(play.records, ToolRequested)
+    assert {
+        requested.step: requested.arguments.get("given") for requested in requested_calls
+    } == shape.calls
+    assert len(requested_calls) == len(shape.calls) == len(entered)
     began = play.records[0].at
     for record in play.records:
         if isinstance(record.event, StepFinished) and record.event.step in shape.done_at:

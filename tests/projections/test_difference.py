@@ -20,7 +20,7 @@ def test_two_runs_that_did_the_same_do_not_part() -> None:
     found = difference(told(*script), told(*script))
     assert found.parting is None
     assert found.outcomes == ("finished", "finished")
-    assert all(f.left == f.right for f in found.figures if "seconds" not in f.name)
+    assert all(f.left == f.right for f in found.numbers if "seconds" not in f.name)
 
 
 def test_they_part_where_they_first_do_something_else_and_may_meet_again() -> None:
@@ -31,9 +31,9 @@ def test_they_part_where_they_first_do_something_else_and_may_meet_again() -> No
     first = found.pairs[found.parting]
     assert (first.left, first.right and first.right.text) == (None, "add(a=1, b=3)")
     assert found.pairs[-1].same
-    figures = {f.name: (f.left, f.right) for f in found.figures}
-    assert figures["steps"] == (2, 3)
-    assert figures["tool calls"] == (1, 2)
+    indicators = {f.name: (f.left, f.right) for f in found.numbers}
+    assert indicators["steps"] == (2, 3)
+    assert indicators["tool calls"] == (1, 2)
 
 
 def test_every_entry_of_both_stands_once_and_in_order() -> None:
@@ -49,5 +49,5 @@ def test_every_entry_of_both_stands_once_and_in_order() -> None:
 
 def test_dollars_of_a_model_without_a_known_price_are_unknown_and_not_zero() -> None:
     one = told("Done.")
-    dollars = next(f for f in difference(one, one).figures if f.name == "dollars")
+    dollars = next(f for f in difference(one, one).numbers if f.name == "dollars")
     assert (dollars.left, dollars.right) == (None, None)

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule, Level, rule_for
-from playhead.projections.metrics.call_stats import ModelEffects, ToolEffects
-from playhead.projections.metrics.indicators import Figure, figures, percentile
+from playhead.projections.metrics.call_stats import ModelCallStats, ToolCallStats
+from playhead.projections.metrics.indicators import Indicator, indicators, percentile
 from playhead.projections.metrics.measure import Measure
 from playhead.projections.metrics.prometheus import prometheus
 
@@ -19,12 +19,12 @@ def run(status: str = "finished", *, seconds: float = 1, cost: int = 10, **more:
     about: dict[str, Any] = {"agent": "a", "steps": 5, **more}
     return Measure(
         run=f"r{end}", status=status, last_at=end, started_at=end - int(seconds * 1_000_000),
-        models={"m": ModelEffects(attempts=1, cost=cost, input=cost)}, **about,
+        models={"m": ModelCallStats(attempts=1, cost=cost, input=cost)}, **about,
     )  # fmt: skip
 
 
-def figure(name: str, measures: list[Measure], before: list[Measure] | None = None) -> Figure:
-    return next(f for f in figures(measures, before or []) if f.name == name)
+def indicator(name: str, measures: list[Measure], before: list[Measure] | None = None) -> Indicator:
+    return next(f for f in indicators(measures, before or []) if f.name == name)
 
 
 def failing(failed: int, of: int) -> list[Measure]:
@@ -51,56 +51,58 @@ def failing(failed: int, of: int) -> list[Measure]:
     ],
 )
 def test_between_target_and_alert_is_warn(name: str, measures: list[Measure], level: Level) -> None:
-    assert figure(name, measures).level == level
+    assert indicator(name, measures).level == level
 
 
 @pytest.mark.parametrize(("errors", "level"), [(5, "ok"), (6, "warn"), (10, "warn"), (11, "alert")])
 def test_the_tool_error_rate_counts_attempts(errors: int, level: Level) -> None:
     measure = run()
-    measure.tools["t"] = ToolEffects(attempts=100, errors=errors)
-    assert figure("tool_error_rate", [measure]).level == level
+    measure.tools["t"] = ToolCallStats(attempts=100, errors=errors)
+    assert indicator("tool_error_rate", [measure]).level == level
 
 
 def test_a_run_is_compared_with_the_median_of_its_agents_hundred_finished_runs_before() -> None:
     others = [run(cost=99, agent="b") for _ in range(9)]
     old = [run(cost=1) for _ in range(500)]
     last = [*(run(cost=10) for _ in range(99)), run(cost=10_000)]
-    found = figure("cost_ratio", [run(cost=25)], [*others, *old, *last])
+    found = indicator("cost_ratio", [run(cost=25)], [*others, *old, *last])
     assert (found.value, found.level, found.samples) == (2.5, "alert", 1)
 
 
 def test_without_runs_before_it_a_run_has_no_baseline_and_raises_no_alert() -> None:
-    found = figure("cost_ratio", [run(cost=1), run(cost=1000)])
+    found = indicator("cost_ratio", [run(cost=1), run(cost=1000)])
     assert (found.value, found.level) == (None, "unknown")
 
 
 def test_what_failed_is_no_baseline() -> None:
     before = [run(cost=10) for _ in range(5)] + [run("failed", cost=9_000) for _ in range(50)]
-    assert figure("cost_ratio", [run(cost=10)], before).value == 1
+    assert indicator("cost_ratio", [run(cost=10)], before).value == 1
 
 
 def test_with_an_unknown_price_tokens_are_compared_and_the_cost_is_unknown() -> None:
     before = [run(cost=10) for _ in range(5)]
     last = run(cost=30)
-    last.models["x"] = ModelEffects(attempts=1, unpriced=1, input=10)
-    assert figure("cost_ratio", [last], before).value == 4
-    assert figure("cost_per_task", [last]).value is None
+    last.models["x"] = ModelCallStats(attempts=1, unpriced=1, input=10)
+    assert indicator("cost_ratio", [last], before).value == 4
+    assert indicator("cost_per_task", [last]).value is None
 
 
 def test_an_agents_own_rule_comes_before_the_one_for_all() -> None:
-    own = AlertRule(figure="steps_per_task", alert_above=100, agent="a")
+    own = AlertRule(indicator="steps_per_task", alert_above=100, agent="a")
     rules = (*ALERT_RULES, own)
     assert rule_for(rules, "steps_per_task", "a") is own
     assert rule_for(rules, "steps_per_task", "b") is ALERT_RULES[1]
-    (found,) = [f for f in figures([run(steps=20)], (), rules, "a") if f.name == "steps_per_task"]
+    (found,) = [
+        f for f in indicators([run(steps=20)], (), rules, "a") if f.name == "steps_per_task"
+    ]
     assert found.level == "ok"
 
 
 def test_a_rule_may_wait_for_more_runs() -> None:
-    patient = AlertRule(figure="completion_rate", alert_below=0.8, samples=3)
+    patient = AlertRule(indicator="completion_rate", alert_below=0.8, samples=3)
     for count, level in ((2, "unknown"), (3, "alert")):
         runs = [run("failed") for _ in range(count)]
-        found = next(f for f in figures(runs, (), [patient]) if f.name == "completion_rate")
+        found = next(f for f in indicators(runs, (), [patient]) if f.name == "completion_rate")
         assert found.level == level
 
 

@@ -59,7 +59,7 @@ def answered(**usage: int) -> ModelAnswered:
     return ModelAnswered(content=(), stop_reason="end_turn", usage=said, model="m", duration_ms=1)
 
 
-def wish(tool: str = "t") -> ToolRequested:
+def requested(tool: str = "t") -> ToolRequested:
     return ToolRequested(step="s", tool=tool, arguments={})
 
 
@@ -84,7 +84,7 @@ def measured(*told: tuple[float, Event] | tuple[float, Event, int]) -> Measure:
 
 def test_a_run_is_as_long_as_it_took_without_waiting_for_people() -> None:
     measure = measured(
-        (1, wish()),
+        (1, requested()),
         (2, ApprovalRequested(call=2, binding="b")),
         (100, ApprovalDecided(call=2, binding="b", approved=True)),
         (101, RunPaused(reason="p")),
@@ -96,7 +96,7 @@ def test_a_run_is_as_long_as_it_took_without_waiting_for_people() -> None:
 
 def test_time_in_which_something_else_goes_on_is_no_waiting() -> None:
     measure = measured(
-        (0, wish()),
+        (0, requested()),
         (0, asked()),
         (0, ApprovalRequested(call=2, binding="b")),
         (10, answered(), 3),
@@ -109,23 +109,23 @@ def test_time_in_which_something_else_goes_on_is_no_waiting() -> None:
 def test_an_open_approval_waits_until_it_is_decided_refused_or_the_run_ends() -> None:
     request = (ApprovalRequested(call=2, binding="b"),)
     refused = ToolRefused(call=2, reason="denied", message="")
-    assert measured((0, wish()), (0, *request)).approvals == {2}
-    assert measured((0, wish()), (0, *request), (1, refused)).approvals == set()
-    assert measured((0, wish()), (0, *request), (1, RunCancelled())).approvals == set()
+    assert measured((0, requested()), (0, *request)).approvals == {2}
+    assert measured((0, requested()), (0, *request), (1, refused)).approvals == set()
+    assert measured((0, requested()), (0, *request), (1, RunCancelled())).approvals == set()
 
 
 def test_a_tools_errors_are_its_failed_attempts_and_calls_that_were_made_wrongly() -> None:
     measure = measured(
-        (0, wish()),
+        (0, requested()),
         (0, started(2)),
         (1, FAILED, 3),
         (1, started(2, attempt=2)),
         (2, DONE, 5),
-        (3, wish()),
+        (3, requested()),
         (3, ToolRefused(call=7, reason="invalid_arguments", message="")),
-        (3, wish()),
+        (3, requested()),
         (3, ToolRefused(call=9, reason="denied", message="")),
-        (3, wish()),
+        (3, requested()),
         (3, started(11)),
         (3, ToolOutcomeUnknown(reason="interrupted"), 12),
     )
@@ -165,8 +165,8 @@ def test_guards_that_stop_a_run_are_counted_and_warnings_are_not() -> None:
 
 
 EVENTS: tuple[Event, ...] = (
-    asked(), asked(2), answered(input_tokens=3, output_tokens=4), wish(), wish("u"), started(2),
-    started(5, 2), DONE, FAILED, ToolRefused(call=4, reason="unknown_tool", message=""),
+    asked(), asked(2), answered(input_tokens=3, output_tokens=4), requested(), requested("u"),
+    started(2), started(5, 2), DONE, FAILED, ToolRefused(call=4, reason="unknown_tool", message=""),
     ApprovalRequested(call=3, binding="b"),
     ApprovalDecided(call=3, binding="b", approved=False), RunPaused(reason="p"),
     RunResumed(code="1"), RunFinished(answer=""), RunFailed(reason="x", message=""),

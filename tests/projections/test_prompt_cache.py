@@ -38,8 +38,8 @@ def grown(rounds: list[int], agent: AgentSpec, past: Context | None = None) -> l
         context.assistant([{"type": "text", "text": f"round {number}"}, *said])
         for use in uses:
             seq += 1
-            wish = ToolRequested(step="s", tool="add", arguments={}, use=use)
-            context.requested(seq, wish)
+            requested = ToolRequested(step="s", tool="add", arguments={}, use=use)
+            context.requested(seq, requested)
             context.resulted(seq, ToolSucceeded(result="r" * (seq % 7 * 100), duration_ms=1.0))
         if not calls:
             context.user("go on")

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from playhead import Agent
-from playhead.actors.replay import cast, replay
+from playhead.actors.replay import pure_roles, replay
 from playhead.actors.roles.executor import Executor
 from playhead.actors.roles.planner import Planner
 from playhead.actors.roles.role import Role, RoleName
-from playhead.actors.roles.tool import Tool
+from playhead.actors.roles.tool import ToolRole
 from playhead.events.event import Event
 from playhead.events.kinds.model_calls import ModelRequested
 from playhead.events.kinds.runs import RunFinished
@@ -43,7 +43,7 @@ class Shouting(Planner):
         ]
 
 
-class Patient(Tool):
+class Patient(ToolRole):
     """The second call of a run waits."""
 
     def decide(self, state: RunState, record: Record) -> Sequence[Event]:
@@ -89,13 +89,13 @@ def test_a_change_of_one_line_is_reported_at_the_record_where_it_matters(
 ) -> None:
     log, name = run
     seqs = [r.seq for r in records(log, name) if r.event.kind == kind]
-    report = replay(log, name, roles={**cast(), role.name: role})
+    report = replay(log, name, roles={**pure_roles(), role.name: role})
     at = report.divergence
     assert at is not None
     assert at.field == field
     if field == "raised":
         assert at.error == "RuntimeError: a bug"
-        assert at.opening < seqs[number]
+        assert at.trigger < seqs[number]
     else:
         assert at.seq == seqs[number]
         assert at.recorded is not None
@@ -108,7 +108,7 @@ def test_a_change_that_decides_the_same_is_none(run: tuple[MemoryLog, str]) -> N
             decided: list[Any] = list(super().decide(state, record))
             return [event.model_copy() for event in decided]
 
-    assert replay(*run, roles={**cast(), "planner": Same()}).matches
+    assert replay(*run, roles={**pure_roles(), "planner": Same()}).matches
 
 
 def test_up_to_a_record_only_the_records_before_it_are_compared(
@@ -116,7 +116,7 @@ def test_up_to_a_record_only_the_records_before_it_are_compared(
 ) -> None:
     log, name = run
     last = log.head(name).seq
-    roles: Mapping[RoleName, Role] = {**cast(), "planner": Shouting()}
+    roles: Mapping[RoleName, Role] = {**pure_roles(), "planner": Shouting()}
     for to in range(1, last + 1):
         assert replay(log, name, to, roles).matches == (to < last)
         assert replay(log, name, to).matches

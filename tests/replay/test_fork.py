@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from playhead import Agent, Limits, RunNotFinished, Runtime, tool
-from playhead.actors.engine.parent_outcomes import Book
+from playhead.actors.engine.parent_outcomes import ParentRun
 from playhead.actors.fork import cut_at, fork_run
 from playhead.actors.replay import replay
 from playhead.events.errors import ModelError, UnknownRun, UsageError
@@ -281,8 +281,8 @@ def test_a_cut_inside_a_turn_is_rounded_down_to_its_opening_record(
         if following is not None and following.origin != "decided":
             assert (cut.at, cut.undecided) == (row.seq, None)
         else:
-            opening = max(r.seq for r in rows[: row.seq] if r.origin != "decided")
-            assert (cut.at, cut.undecided) == (opening, opening)
+            trigger = max(r.seq for r in rows[: row.seq] if r.origin != "decided")
+            assert (cut.at, cut.undecided) == (trigger, trigger)
         assert cut.hash == rows[cut.at - 1].hash
     for at in (0, len(rows) + 1):
         with pytest.raises(UsageError, match="there is no record"):
@@ -380,7 +380,7 @@ def test_which_intents_were_answered_can_be_told_from_the_log(
     found = records(log, fork.id)
     forked = next(r.event for r in found if isinstance(r.event, RunForked))
     intents = [r for r in found if r.run == fork.id and r.event.kind in INTENTS]
-    live = [r.event.kind for r in intents if r.seq not in Book(log, fork.id, forked).answered]
+    live = [r.event.kind for r in intents if r.seq not in ParentRun(log, fork.id, forked).answered]
     assert live == ["tool_started"]
 
 

@@ -27,8 +27,8 @@ from random import Random
 from typing import NamedTuple
 
 from playhead.simulation.faults.mix import CRASH_POINTS, KINDS, SCARCELY
-from playhead.simulation.life import Mode, Storage
 from playhead.simulation.simulate import simulate
+from playhead.simulation.simulation_run import SimulationMode, Storage
 from tests.crash.bit_flips import damage_many
 from tests.crash.power_cuts import cut_power
 from tests.crash.reload import reload
@@ -90,7 +90,9 @@ class Found:
         self.seconds += other.seconds
 
 
-def lives(part: str, first: int, count: int, storage: Storage, mode: Mode, *more: str) -> Found:
+def lives(
+    part: str, first: int, count: int, storage: Storage, mode: SimulationMode, *more: str
+) -> Found:
     """Simulated lives; `more`: kinds of faults beside the usual ones."""
     faults = (*KINDS, *more)
     report = simulate(None, count, first=first, log=storage, mode=mode, faults=faults)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from random import Random
 
-from playhead.actors.engine.turn import Opening
+from playhead.actors.engine.turn import Trigger
 from playhead.definition.agent import Agent
 from playhead.events.event import Event
 from playhead.events.kinds.codec import decode
@@ -12,7 +12,7 @@ from playhead.events.log.contract import Log
 from playhead.events.log.memory import MemoryLog
 from playhead.events.record import Record
 from playhead.events.version import VERSION
-from playhead.simulation.faults.ground_truth import Ledger
+from playhead.simulation.faults.ground_truth import GroundTruth
 from playhead.simulation.faults.mix import CALM
 from playhead.simulation.invariants.check import check_all
 from playhead.simulation.invariants.evidence import Evidence
@@ -28,7 +28,7 @@ class Scene:
     def __init__(self, agent: Agent, log: Log | None = None) -> None:
         self.agent = agent
         self.log = log or MemoryLog()
-        self.ledger = Ledger()
+        self.ledger = GroundTruth()
         self._count = 0
         self._elapsed = 0.0
 
@@ -65,8 +65,8 @@ class Scene:
     def starts(self, run: str = "run-1") -> Callable[[Process], None]:
         """The run is started."""
         started = RunStarted(goal="g", agent=self.agent.spec(), code=VERSION)
-        opening = Opening(started, "user", "outside")
-        return lambda process: process.engine.start(run, opening, None)
+        trigger = Trigger(started, "user", "outside")
+        return lambda process: process.engine.start(run, trigger, None)
 
     def records(self, run: str = "run-1") -> list[Record]:
         """The run so far."""

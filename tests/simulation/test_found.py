@@ -15,7 +15,7 @@ from playhead.events.kinds.child_runs import ChildFinished
 from playhead.events.kinds.codec import decode
 from playhead.events.kinds.model_calls import ModelFailed, ModelRequested
 from playhead.events.kinds.runs import CancelRequested, RunPaused, RunResumed, RunStarted
-from playhead.events.log.contract import Append, Done
+from playhead.events.log.contract import Append, OnAppended
 from playhead.events.log.memory import MemoryLog
 from playhead.events.record import Record
 from playhead.events.spec.agent import Usage
@@ -55,14 +55,14 @@ async def approved() -> str:
 
 def test_a_limit_reached_in_the_turn_that_asks_a_rule_does_not_lose_the_rules_answer() -> None:
     def agent() -> Agent:
-        model = ScriptedModel([[call("ruled"), call("plain")], "Done."])
+        model = ScriptedModel([[call("ruled"), call("plain")], "OnAppended."])
         return Agent(name="a", model=model, tools=[ruled, plain], limits=Limits(max_tool_calls=0))
 
     simulate(agent, 1, faults=(), mode="liveness").check()
 
 
 def test_an_approval_that_lapses_while_its_run_is_paused_lapses_once() -> None:
-    model = ScriptedModel([call("approved"), "Done."])
+    model = ScriptedModel([call("approved"), "OnAppended."])
     scene = Scene(Agent(name="a", model=model, tools=[approved]))
     pause = RunPaused(reason="a person")
     scene.process((0, scene.starts()), (4, says(pause)), (90, says(RunResumed(code=VERSION))))
@@ -71,7 +71,7 @@ def test_an_approval_that_lapses_while_its_run_is_paused_lapses_once() -> None:
 
 
 def test_an_approval_that_has_lapsed_cannot_be_given_while_the_run_is_paused() -> None:
-    model = ScriptedModel([call("approved"), "Done."])
+    model = ScriptedModel([call("approved"), "OnAppended."])
     scene = Scene(Agent(name="a", model=model, tools=[approved]))
 
     def approve(process: Process) -> None:
@@ -87,7 +87,7 @@ def test_an_approval_that_has_lapsed_cannot_be_given_while_the_run_is_paused() -
 
 
 def test_a_paused_run_ends_when_its_time_is_over() -> None:
-    model = ScriptedModel([call("approved"), "Done."])
+    model = ScriptedModel([call("approved"), "OnAppended."])
     limits = Limits(max_seconds=50)
     scene = Scene(Agent(name="a", model=model, tools=[approved], limits=limits))
     scene.process((0, scene.starts()), (4, says(RunPaused(reason="a person"))))
@@ -98,7 +98,7 @@ def test_a_paused_run_ends_when_its_time_is_over() -> None:
 def test_a_cancel_that_came_to_a_paused_run_while_nobody_had_it_ends_it_when_it_is_taken_up() -> (
     None
 ):
-    model = ScriptedModel([call("approved"), "Done."])
+    model = ScriptedModel([call("approved"), "OnAppended."])
     scene = Scene(Agent(name="a", model=model, tools=[approved]))
     scene.process((0, scene.starts()), (4, says(RunPaused(reason="a person"))), (5, dies))
     scene.before_taking_up(says(CancelRequested()))
@@ -111,7 +111,7 @@ class DoubtfulOnce(MemoryLog):
 
     doubts = 1
 
-    def submit(self, append: Append, done: Done) -> None:
+    def submit(self, append: Append, done: OnAppended) -> None:
         if self.doubts:
             self.doubts -= 1
             super().submit(append, lambda _: done(LogError("simulated")))
@@ -120,7 +120,7 @@ class DoubtfulOnce(MemoryLog):
 
 
 def test_a_run_whose_start_only_seemed_to_fail_keeps_its_session_busy() -> None:
-    agent = Agent(name="a", model=ScriptedModel(["Done."]))
+    agent = Agent(name="a", model=ScriptedModel(["OnAppended."]))
     with Runtime(DoubtfulOnce(), [agent]) as runtime:
         with pytest.raises(LogError):
             runtime.start(agent, "first", session="talk")
@@ -138,7 +138,7 @@ def test_a_plan_whose_synthesis_is_not_its_last_step_comes_to_its_end() -> None:
     plan = json.dumps({"steps": [step("s0", "synthesize"), step("s1", "plain", "s0")]})
 
     def agent() -> Agent:
-        model = ScriptedModel([plan, "So far.", "Done."])
+        model = ScriptedModel([plan, "So far.", "OnAppended."])
         return Agent(name="a", model=model, tools=[plain], strategy="plan")
 
     simulate(agent, 1, faults=(), mode="liveness").check()
@@ -147,14 +147,14 @@ def test_a_plan_whose_synthesis_is_not_its_last_step_comes_to_its_end() -> None:
 class DoubtsChildren(MemoryLog):
     """Writes a child's first append and says that it failed."""
 
-    def submit(self, append: Append, done: Done) -> None:
+    def submit(self, append: Append, done: OnAppended) -> None:
         begins = "." in append.run and append.expected.seq == 0
         super().submit(append, (lambda _: done(LogError("simulated"))) if begins else done)
 
 
 def test_a_child_whose_start_only_seemed_to_fail_is_carried_on() -> None:
     child = Agent(name="helper", model=ScriptedModel(["Helped."]), description="Helps.")
-    model = ScriptedModel([call("helper", task="help"), "Done."])
+    model = ScriptedModel([call("helper", task="help"), "OnAppended."])
     parent = Agent(name="parent", model=model, tools=[child])
     log = DoubtsChildren()
     with Runtime(log, [parent]) as runtime:
@@ -165,7 +165,7 @@ def test_a_child_whose_start_only_seemed_to_fail_is_carried_on() -> None:
 
 
 def test_an_effect_that_is_cancelled_before_its_first_step_gives_its_outcome_all_the_same() -> None:
-    scene = Scene(Agent(name="a", model=ScriptedModel(["Done."], latency=60.0)))
+    scene = Scene(Agent(name="a", model=ScriptedModel(["OnAppended."], latency=60.0)))
     scene.process((0, scene.starts()), (5, dies))
 
     def cancel_at_once(process: Process) -> None:
@@ -201,7 +201,7 @@ def test_two_targets_of_one_model_that_differ_in_settings_are_told_apart() -> No
 
 
 def test_a_pause_does_not_hide_the_bug_of_a_role_that_had_paused_the_run() -> None:
-    scene = Scene(Agent(name="a", model=ScriptedModel(["Done."])))
+    scene = Scene(Agent(name="a", model=ScriptedModel(["OnAppended."])))
     scene.process((0, scene.starts()), (0, dies))
     bug = RunPaused(reason="a role raised", role="executor", error="ValueError: no")
     scene.before_taking_up(says(bug))

@@ -5,12 +5,12 @@ import subprocess
 import sys
 
 from playhead.simulation.faults.mix import KINDS
-from playhead.simulation.life import live
+from playhead.simulation.simulation_run import live
 
 SEEDS = range(40)
 TELL = """
 from playhead.simulation.faults.mix import KINDS
-from playhead.simulation.life import live
+from playhead.simulation.simulation_run import live
 print(*(live(seed, KINDS, "liveness", "memory").trace for seed in range(40)), sep="\\n")
 """
 

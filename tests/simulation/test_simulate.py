@@ -10,7 +10,7 @@ import pytest
 
 from playhead import Agent, Limits, ToolContext, tool
 from playhead.events.errors import UsageError
-from playhead.simulation.simulate import Report
+from playhead.simulation.simulate import SimulationReport
 from playhead.testing import Scripted, ScriptedModel, SimulationFailed, call, simulate
 
 pytest_plugins = ["pytester"]
@@ -45,7 +45,7 @@ def test_a_script_that_is_a_function_of_the_request_is_followed() -> None:
     assert {1, 3} <= set(asked)
 
 
-def _reaching_out(reach: object) -> Report:
+def _reaching_out(reach: object) -> SimulationReport:
     assert callable(reach)
 
     @tool(effect="read")

@@ -11,12 +11,12 @@ from hashlib import sha256
 from random import Random
 from typing import ClassVar
 
-from playhead.actors.engine.turn import Opening, Turn
+from playhead.actors.engine.turn import Trigger, Turn
 from playhead.actors.roles.executor import Executor
-from playhead.actors.roles.memory import Memory
+from playhead.actors.roles.memory import MemoryRole
 from playhead.actors.roles.planner import Planner
 from playhead.actors.roles.role import Role, RoleName
-from playhead.actors.roles.tool import Tool
+from playhead.actors.roles.tool import ToolRole
 from playhead.events.event import Block, Event
 from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed, ModelRequested
 from playhead.events.kinds.runs import RunStarted, StrategyChosen
@@ -104,8 +104,13 @@ def _tokens(where: str, block: Block) -> int:
     return int(share * len(json.dumps(unmarked(block), ensure_ascii=False)))
 
 
-def cast() -> dict[RoleName, Role]:
-    return {"planner": Branching(), "executor": Executor(), "tool": Tool(), "memory": Memory()}
+def roles() -> dict[RoleName, Role]:
+    return {
+        "planner": Branching(),
+        "executor": Executor(),
+        "tool": ToolRole(),
+        "memory": MemoryRole(),
+    }
 
 
 def price_of(agent: AgentSpec, model: str) -> Price:
@@ -125,8 +130,8 @@ class Life:
     def turn(self, event: Event, cause: int | None = None) -> None:
         """One turn, and what it lets out into the world."""
         origin: Origin = "outside" if cause is None else "effect"
-        opening = Opening(event, "user", origin, cause)
-        new = Turn(self.state, opening, len(self.records)).settle(cast())
+        trigger = Trigger(event, "user", origin, cause)
+        new = Turn(self.state, trigger, len(self.records)).settle(roles())
         self.records += new
         for record in new:
             if isinstance(record.event, ModelRequested):

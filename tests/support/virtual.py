@@ -7,12 +7,12 @@ from typing import Any
 from playhead.actors.engine.child_runs import Children
 from playhead.actors.engine.engine import Engine
 from playhead.actors.engine.recovery import take_up
-from playhead.actors.engine.turn import Opening
-from playhead.actors.performing.services import World
+from playhead.actors.engine.turn import Trigger
+from playhead.actors.performing.services import Services
 from playhead.actors.roles.executor import Executor
-from playhead.actors.roles.memory import Memory
+from playhead.actors.roles.memory import MemoryRole
 from playhead.actors.roles.planner import Planner
-from playhead.actors.roles.tool import Tool as ToolRole
+from playhead.actors.roles.tool import ToolRole
 from playhead.definition.agent import Agent
 from playhead.events.event import Event
 from playhead.events.kinds.codec import decode
@@ -39,15 +39,15 @@ class Play:
         self.appends = 0
         self.dies_after: int | None = None
         self._began = began
-        world = World(self._model, self._tool, Inline(), self.loop.time, _unheard)
+        world = Services(self._model, self._tool, Inline(), self.loop.time, _unheard)
         world.rule = self._rule
-        cast: Any = {
+        roles: Any = {
             "planner": Planner(world),
             "executor": Executor(world),
             "tool": ToolRole(world),
-            "memory": Memory(),
+            "memory": MemoryRole(),
         }
-        self.engine = Engine(self.log, cast, self.loop, self.now)
+        self.engine = Engine(self.log, roles, self.loop, self.now)
         world.children = Children(self.engine, self.agents.__contains__)
         self.engine.watchers.append(self._count)
 
@@ -57,10 +57,10 @@ class Play:
 
     def start(self, goal: str = "g") -> "Play":
         """Start the run, and serve it."""
-        opening = Opening(
+        trigger = Trigger(
             RunStarted(goal=goal, agent=self.agent.spec(), code=VERSION), "user", "outside"
         )
-        return self.go(lambda: self.engine.start(RUN, opening, None))
+        return self.go(lambda: self.engine.start(RUN, trigger, None))
 
     def take_up(self) -> "Play":
         """Take up what a process before left open, and serve it."""
@@ -70,7 +70,7 @@ class Play:
         """Somebody says something to the run; raises what it is answered with."""
         told: list[Exception | None] = []
         self.go(
-            lambda: self.engine.arrive(RUN, Opening(event, "user", "outside", told=told.append))
+            lambda: self.engine.arrive(RUN, Trigger(event, "user", "outside", told=told.append))
         )
         if told[0] is not None:
             raise told[0]
@@ -78,8 +78,8 @@ class Play:
 
     def at(self, seconds: float, event: Event) -> "Play":
         """Somebody says something later, while `go` serves."""
-        opening = Opening(event, "user", "outside")
-        self.loop.call_later(seconds, lambda: self.engine.arrive(RUN, opening))
+        trigger = Trigger(event, "user", "outside")
+        self.loop.call_later(seconds, lambda: self.engine.arrive(RUN, trigger))
         return self
 
     def go(self, begin: Callable[[], object]) -> "Play":

@@ -265,7 +265,7 @@ def run_all(log: MemoryLog, alerts: Alerts, scripts: list[list[Scripted]]) -> No
 
 BAD: list[Scripted] = [ModelError("auth", "no")]
 GOOD: list[Scripted] = ["Fine."]
-COMPLETION = AlertRule(figure="completion_rate", at_least=0.9, alert_below=0.8)
+COMPLETION = AlertRule(indicator="completion_rate", at_least=0.9, alert_below=0.8)
 
 
 def test_an_alert_is_told_when_it_begins_and_when_it_is_over(lines: list[dict[str, Any]]) -> None:
@@ -278,8 +278,8 @@ def test_an_alert_is_told_when_it_begins_and_when_it_is_over(lines: list[dict[st
                 runtime.run(someone, "Go.")
     began, over = told.get_nowait(), told.get_nowait()
     assert told.empty()
-    assert (began.firing, began.agent, began.figure.name) == (True, "adder", "completion_rate")
-    assert (began.figure.value, over.firing) == (0, False)
+    assert (began.firing, began.agent, began.indicator.name) == (True, "adder", "completion_rate")
+    assert (began.indicator.value, over.firing) == (0, False)
     said = [line for line in lines if line["event"].startswith("alert.")]
     assert [(line["event"], line["log_level"]) for line in said] == [
         ("alert.firing", "warning"),
@@ -312,7 +312,7 @@ def test_a_run_that_costs_twice_what_its_like_cost_is_an_alert_by_itself() -> No
     found: list[Alert] = []
     while not told.empty():
         found.append(told.get())
-    assert [a.figure.name for a in found] == ["cost_ratio"]
+    assert [a.indicator.name for a in found] == ["cost_ratio"]
 
 
 def test_reading_measures_leaves_the_log_alone(tmp_path: Path) -> None:

@@ -109,13 +109,15 @@ def one(spans: Sequence[SpanData], name: str) -> SpanData:
     return found
 
 
-def wish(story: Story, call: int) -> tuple[int, int]:
+def requested(story: Story, call: int) -> tuple[int, int]:
     """An answer that wishes one call, started at once: the seqs of the wish and of its start."""
     answered = story.opens(ANSWER, call)
-    wished = story.decides(
+    requested_call = story.decides(
         "executor", answered, ToolRequested(step="s", tool="t", arguments={"a": "secret"}, use="u")
     )
-    return wished, story.decides("tool", wished, ToolStarted(call=wished, attempt=1, definition=""))
+    return requested_call, story.decides(
+        "tool", requested_call, ToolStarted(call=requested_call, attempt=1, definition="")
+    )
 
 
 def test_an_effect_hangs_on_the_look_that_decided_it() -> None:
@@ -129,7 +131,7 @@ def test_an_effect_hangs_on_the_look_that_decided_it() -> None:
 
 def test_the_turn_of_an_outcome_hangs_on_the_run_and_links_to_its_effect() -> None:
     story, call = asked()
-    wish(story, call)
+    requested(story, call)
     trace = story.trace()
     spans = [span for turn in story.turns for span in trace.fold(turn)]
     looks = named(spans, "process model_answered")
@@ -144,7 +146,7 @@ def test_the_turn_of_an_outcome_hangs_on_the_run_and_links_to_its_effect() -> No
 def test_a_long_run_makes_no_deep_tree() -> None:
     story, call = asked()
     for _ in range(50):
-        _, started = wish(story, call)
+        _, started = requested(story, call)
         done = story.opens(ToolSucceeded(result=1, duration_ms=1.0), started)
         call = story.asks(cause=done)
     parents = {span.id: span.parent for span in story.spans()}
@@ -207,7 +209,7 @@ def test_a_failure_is_a_status_and_an_error_type() -> None:
 )
 def test_a_tools_span_says_how_the_attempt_ended(outcome: Event, error: str | None) -> None:
     story, call = asked()
-    _, started = wish(story, call)
+    _, started = requested(story, call)
     story.opens(outcome, started)
     span = one(story.spans(), "execute_tool t")
     assert span.attributes.get("error.type") == error
@@ -227,11 +229,13 @@ def test_a_retry_is_an_event_of_the_look_that_decided_it() -> None:
 def test_a_refusal_is_an_event_of_the_look_that_decided_it() -> None:
     story, call = asked()
     answered = story.opens(ANSWER, call)
-    wished = story.decides("executor", answered, ToolRequested(step="s", tool="t", arguments={}))
-    refused = ToolRefused(call=wished, reason="unknown_tool", message="secret")
-    story.decides("tool", wished, refused)
+    requested_call = story.decides(
+        "executor", answered, ToolRequested(step="s", tool="t", arguments={})
+    )
+    refused = ToolRefused(call=requested_call, reason="unknown_tool", message="secret")
+    story.decides("tool", requested_call, refused)
     (event,) = one(story.spans(), "process tool_requested").events
-    assert event.attributes == {"playhead.call": wished, "playhead.reason": "unknown_tool"}
+    assert event.attributes == {"playhead.call": requested_call, "playhead.reason": "unknown_tool"}
 
 
 def test_a_role_that_raised_is_seen_and_its_record_is_looked_at_again_on_resume() -> None:
@@ -251,7 +255,7 @@ def test_a_role_that_raised_is_seen_and_its_record_is_looked_at_again_on_resume(
 
 def test_nothing_that_was_said_is_on_a_span_unless_asked_for() -> None:
     story, call = asked()
-    _, started = wish(story, call)
+    _, started = requested(story, call)
     done = story.opens(ToolSucceeded(result="secret", duration_ms=1.0), started)
     again = story.asks(cause=done)
     story.finishes(story.opens(ANSWER, again))

@@ -11,7 +11,7 @@ from playhead.events.kinds.tool_calls import ToolSucceeded
 from playhead.events.record import Record
 from playhead.projections.history.timeline import timeline
 from playhead.testing import ScriptedModel
-from playhead.testing import call as wish
+from playhead.testing import call as requested
 from playhead.tools.content import to_content
 from tests.tools.calls import call, failure_of
 
@@ -53,7 +53,7 @@ def test_what_a_tool_shows_is_in_the_next_request_as_the_api_has_it(
         """Show it."""
         return value  # type: ignore[no-any-return]
 
-    model = ScriptedModel([wish("show"), "seen"])
+    model = ScriptedModel([requested("show"), "seen"])
     agent = Agent(name="a", model=model, tools=[show])
     with Runtime(tmp_path / "log.db", [agent]) as runtime:
         runtime.run(agent, "look")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from playhead.events.kinds.tool_calls import ToolFailed
-from playhead.tools.builtin.address_guard import Guard
+from playhead.tools.builtin.address_guard import AddressGuard
 from playhead.tools.builtin.fetch import fetch_tool
 from playhead.tools.builtin.guarded_http import MAX_BYTES
 from playhead.tools.builtin.web_search import SearxNG, search_web_tool
@@ -67,7 +67,7 @@ def test_an_address_that_is_not_public_is_refused_in_words_to_act_on(url: str) -
     def names(host: str, port: int) -> Sequence[str]:
         return local.get(host) or resolve(host, port)
 
-    failed = failure_of(call(fetch_tool(Guard(resolve=names)), url=url))
+    failed = failure_of(call(fetch_tool(AddressGuard(resolve=names)), url=url))
     assert failed.error == "ToolError"
     assert failed.hint
 
@@ -76,7 +76,7 @@ def test_an_address_that_is_not_public_is_refused_in_words_to_act_on(url: str) -
 def test_a_redirect_there_is_refused_too(url: str) -> None:
     location = url.encode("ascii", "ignore").decode().replace("\r\n", "")
     with serving(lambda path: Answer(302, {"Location": location})) as (server, asked):
-        guard = Guard(allow=[server], resolve=resolve)
+        guard = AddressGuard(allow=[server], resolve=resolve)
         outcome = call(fetch_tool(guard), url=f"http://{server}/start")
         assert isinstance(outcome, ToolFailed), outcome
         assert outcome.error == "ToolError"
@@ -93,7 +93,7 @@ def test_a_name_is_resolved_once_and_the_checked_address_is_the_one_that_is_aske
     page = Answer(200, {"Content-Type": "text/plain"}, b"hello")
     with serving(lambda _: page) as (server, asked):
         port = int(server.partition(":")[2])
-        guard = Guard(allow=[f"name.test:{port}"], ports=[port], resolve=rebinding)
+        guard = AddressGuard(allow=[f"name.test:{port}"], ports=[port], resolve=rebinding)
         found = result_of(call(fetch_tool(guard), url=f"http://name.test:{port}/"))
     assert (found["text"], resolved) == ("hello", ["name.test"])
     assert asked[0].headers["Host"] == f"name.test:{port}"
@@ -107,7 +107,9 @@ def test_html_becomes_text_and_redirects_are_followed() -> None:
         return Answer(200, {"Content-Type": "text/html; charset=utf-8"}, page.encode())
 
     with serving(answer) as (server, _):
-        page = result_of(call(fetch_tool(Guard(allow=[server])), url=f"http://{server}/start"))
+        page = result_of(
+            call(fetch_tool(AddressGuard(allow=[server])), url=f"http://{server}/start")
+        )
     assert page["url"].endswith("/end")
     assert page["text"].split() == ["Käse", "1", "<", "2"]
     assert page["whole"] is True
@@ -116,7 +118,7 @@ def test_html_becomes_text_and_redirects_are_followed() -> None:
 def test_a_page_that_is_too_large_is_cut_and_says_so() -> None:
     large = Answer(200, {"Content-Type": "text/plain"}, b"x" * (MAX_BYTES + 5))
     with serving(lambda _: large) as (server, _):
-        page = result_of(call(fetch_tool(Guard(allow=[server])), url=f"http://{server}/"))
+        page = result_of(call(fetch_tool(AddressGuard(allow=[server])), url=f"http://{server}/"))
     assert (len(page["text"]), page["whole"]) == (MAX_BYTES, False)
 
 
@@ -140,7 +142,7 @@ def test_what_is_no_page_is_told_as_what_it_is(
     answer: Answer, message: str, retry_after: float | None
 ) -> None:
     with serving(lambda _: answer) as (server, _):
-        failed = failure_of(call(fetch_tool(Guard(allow=[server])), url=f"http://{server}/"))
+        failed = failure_of(call(fetch_tool(AddressGuard(allow=[server])), url=f"http://{server}/"))
     assert message in failed.message
     assert failed.retry_after == retry_after
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playhead.events.errors import ToolError, UsageError
-from playhead.tools.builtin.confined_folder import Folder
+from playhead.tools.builtin.confined_folder import ConfinedFolder
 from playhead.tools.builtin.files import LISTED, file_tools
 from tests.tools.calls import call_inline, failure_of, result_of
 
@@ -122,7 +122,7 @@ OUTSIDE = [
 @pytest.mark.parametrize("path", OUTSIDE, ids=lambda path: ascii(path)[:30])
 @pytest.mark.parametrize("race_free", [True, False], ids=["by descriptor", "by path"])
 def test_no_path_leads_out_of_the_workspace(workspace: Path, path: str, race_free: bool) -> None:
-    folder = Folder(workspace)
+    folder = ConfinedFolder(workspace)
     folder.race_free = race_free
     with pytest.raises(ToolError) as reading, folder.open_file(path):
         pass

@@ -12,7 +12,7 @@ from playhead.events.kinds.tool_calls import ToolFailed, ToolOutcomeUnknown
 from playhead.events.spec.agent import Effect
 from playhead.tools.calls.call import Outcome, call_tool, given_up
 from playhead.tools.context import ToolContext
-from playhead.tools.execution.handoff import NotStarted, Ticket, TimedOut
+from playhead.tools.execution.handoff import Handoff, NotStarted, TimedOut
 from playhead.tools.execution.thread_pool import SyncPool
 from playhead.tools.execution.workers import Inline, Threads
 from playhead.tools.tool import AnyTool, tool
@@ -375,20 +375,20 @@ def test_a_ticket_gives_its_answer_to_exactly_one_side() -> None:
     async def whole() -> None:
         late: list[str] = []
         stopped: list[str] = []
-        ticket = Ticket(late.append, lambda: stopped.append("told"))
-        assert ticket.start()
-        assert not ticket.start()
+        handoff = Handoff(late.append, lambda: stopped.append("told"))
+        assert handoff.start()
+        assert not handoff.start()
         with pytest.raises(TimedOut):
-            await ticket.wait(0, 0, lambda: stopped.append("abandoned"))
-        ticket.finish("answer")
+            await handoff.wait(0, 0, lambda: stopped.append("abandoned"))
+        handoff.finish("answer")
         assert (late, stopped) == (["answer"], ["told", "abandoned"])
 
-        withdrawn = Ticket(late.append, lambda: stopped.append("never"))
+        withdrawn = Handoff(late.append, lambda: stopped.append("never"))
         with pytest.raises(NotStarted):
             await withdrawn.wait(0, 0, lambda: stopped.append("never"))
         assert not withdrawn.start()
 
-        taken = Ticket(late.append, lambda: stopped.append("never"))
+        taken = Handoff(late.append, lambda: stopped.append("never"))
         taken.start()
         taken.finish("in time")
         assert await taken.wait(60, 60, lambda: stopped.append("never")) == "in time"

@@ -291,7 +291,7 @@ def silent(x: int) -> str:
     return str(x)
 
 
-def strange(x: Callable[[], int]) -> str:
+def unsupported(x: Callable[[], int]) -> str:
     """Do."""
     return str(x)
 
@@ -333,7 +333,7 @@ class Thing:
         (named, "parameter things takes any number"),
         (positional, "positional-only"),
         (silent, "no description"),
-        (strange, "parameter x has a type that JSON cannot carry"),
+        (unsupported, "parameter x has a type that JSON cannot carry"),
         (gives_lock, "its result has a type that JSON cannot carry"),
         (fielded, "Annotated"),
         (unknown, "types cannot be read"),

@@ -37,7 +37,7 @@ CLOSED = tuple(
 HINT = "Only public http and https addresses can be fetched. Try another page."
 
 
-class Place(NamedTuple):
+class ResolvedAddress(NamedTuple):
     """Where to connect to, and what to ask there."""
 
     scheme: str
@@ -50,7 +50,7 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
+class AddressGuard:
     """Says which URLs may be asked."""
 
     allow: Collection[str] = ()
@@ -59,7 +59,7 @@ class Guard:
     resolve: Resolve | None = None
     """None for the system's resolver."""
 
-    def place(self, url: str) -> Place:
+    def place(self, url: str) -> ResolvedAddress:
         """Where the URL leads. Raises ToolError where nobody may go, or nothing is."""
         scheme, host, port, target = _taken_apart(url)
         own = f"{host}:{port}" in self.allow
@@ -70,7 +70,7 @@ class Guard:
         if not own:
             for address in found:
                 _check_public(host, address)
-        return Place(scheme, host, port, found[0], target)
+        return ResolvedAddress(scheme, host, port, found[0], target)
 
     def _addresses(self, host: str, port: int) -> Sequence[str]:
         try:

@@ -3,7 +3,7 @@
 On POSIX each part is opened relative to the folder before it with O_NOFOLLOW, so that a link that
 is swapped in while we walk is refused too. Where the system has no such calls (Windows), the path
 is resolved and compared first: that refuses the same paths, but a swap between the check and the
-opening is not seen (`Folder.race_free` says which it is).
+opening is not seen (`ConfinedFolder.race_free` says which it is).
 """
 
 import contextlib
@@ -25,7 +25,7 @@ HINT = 'Paths are relative to the workspace, such as "notes/todo.txt"; "." is th
 FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
-class Entry(NamedTuple):
+class FolderEntry(NamedTuple):
     """One name in a folder."""
 
     name: str
@@ -35,7 +35,7 @@ class Entry(NamedTuple):
     """Bytes, for a file."""
 
 
-class Folder:
+class ConfinedFolder:
     """A workspace; every path given to it is relative, with `/` between the parts."""
 
     race_free = os.open in os.supports_dir_fd and os.scandir in os.supports_fd
@@ -137,7 +137,7 @@ class Folder:
             fd = inner
         return fd
 
-    def entries(self, path: str) -> list[Entry]:
+    def entries(self, path: str) -> list[FolderEntry]:
         """What the folder holds, by name. Raises ToolError for what is no folder."""
         parts = _parts(path)
         try:
@@ -145,7 +145,7 @@ class Folder:
         except OSError as error:
             raise self._refusal(path, parts, error) from error
 
-    def _listed(self, parts: list[str]) -> list[Entry]:
+    def _listed(self, parts: list[str]) -> list[FolderEntry]:
         if not self.race_free:
             with os.scandir(self._resolved(parts)) as found:
                 return sorted(_entry(each) for each in found)
@@ -243,18 +243,18 @@ def _nameable(path: str) -> bool:
         return False
 
 
-def _entry(found: os.DirEntry[str]) -> Entry:
+def _entry(found: os.DirEntry[str]) -> FolderEntry:
     name = found.name
     try:
         if found.is_symlink():
-            return Entry(name, "link", 0)
+            return FolderEntry(name, "link", 0)
         if found.is_dir(follow_symlinks=False):
-            return Entry(name, "folder", 0)
+            return FolderEntry(name, "folder", 0)
         if found.is_file(follow_symlinks=False):
-            return Entry(name, "file", found.stat(follow_symlinks=False).st_size)
+            return FolderEntry(name, "file", found.stat(follow_symlinks=False).st_size)
     except OSError:
-        return Entry(name, "other", 0)
-    return Entry(name, "other", 0)
+        return FolderEntry(name, "other", 0)
+    return FolderEntry(name, "other", 0)
 
 
 def _kind_at(name: str, at: int | None) -> str:

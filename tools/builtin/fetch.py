@@ -5,7 +5,7 @@ from importlib import import_module
 from pydantic import BaseModel
 
 from playhead.events.errors import ToolError, UsageError
-from playhead.tools.builtin.address_guard import Guard
+from playhead.tools.builtin.address_guard import AddressGuard
 from playhead.tools.builtin.guarded_http import Response, get
 from playhead.tools.tool import AnyTool, tool
 
@@ -26,7 +26,7 @@ class Page(BaseModel):
     """False when it was larger than what is fetched."""
 
 
-def fetch_tool(guard: Guard | None = None, *, seconds: float = SECONDS) -> AnyTool:
+def fetch_tool(guard: AddressGuard | None = None, *, seconds: float = SECONDS) -> AnyTool:
     """The tool `fetch`. `guard` may open ports and hosts of one's own.
 
     Raises UsageError without the extra `web`.
@@ -36,7 +36,7 @@ def fetch_tool(guard: Guard | None = None, *, seconds: float = SECONDS) -> AnyTo
     except ImportError as error:
         msg = "fetch reads HTML with a library that is not installed: pip install 'playhead[web]'"
         raise UsageError(msg) from error
-    given = guard or Guard()
+    given = guard or AddressGuard()
 
     def fetch(url: str) -> Page:
         """Read one page of the public web, as text.

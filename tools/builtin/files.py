@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from playhead.events.errors import ToolError
-from playhead.tools.builtin.confined_folder import Folder
+from playhead.tools.builtin.confined_folder import ConfinedFolder
 from playhead.tools.tool import AnyTool, tool
 
 LISTED = 200
@@ -78,7 +78,7 @@ def file_tools(workspace: str | os.PathLike[str], *, write: bool = False) -> lis
 
     Raises UsageError where there is no such folder.
     """
-    folder_ = Folder(workspace)
+    folder_ = ConfinedFolder(workspace)
 
     def list_files(folder: str = ".", offset: Annotated[int, Field(ge=0)] = 0) -> FileList:
         """List the files and folders in one folder of the workspace, sorted by name.
@@ -188,7 +188,7 @@ def file_tools(workspace: str | os.PathLike[str], *, write: bool = False) -> lis
     return [*tools, tool(write_file, effect="keyed")] if write else tools
 
 
-def _matches(root: Folder, folder: str, text: str) -> Iterator[Match]:
+def _matches(root: ConfinedFolder, folder: str, text: str) -> Iterator[Match]:
     """Line by line, folder by folder; what is large, no text or cannot be read is left out."""
     wanted, waiting = text.casefold(), [folder.strip().strip("/") or "."]
     looked = 0
@@ -206,7 +206,7 @@ def _matches(root: Folder, folder: str, text: str) -> Iterator[Match]:
                     yield from _lines(root, path, wanted)
 
 
-def _lines(root: Folder, path: str, wanted: str) -> Iterator[Match]:
+def _lines(root: ConfinedFolder, path: str, wanted: str) -> Iterator[Match]:
     with root.open_file(path) as fd:
         data = _read(fd, SEARCHED)
     if b"\0" in data:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from urllib.parse import urljoin
 
 from playhead.events.errors import ToolError
-from playhead.tools.builtin.address_guard import Guard, Place
+from playhead.tools.builtin.address_guard import AddressGuard, ResolvedAddress
 
 REDIRECTS = 5
 MAX_BYTES = 2_000_000
@@ -47,7 +47,7 @@ class Response(NamedTuple):
 
 def get(
     url: str,
-    guard: Guard,
+    guard: AddressGuard,
     *,
     seconds: float,
     headers: Mapping[str, str] | None = None,
@@ -75,7 +75,7 @@ def get(
 class _Connection(http.client.HTTPConnection):
     """Connects to the checked address, whatever the name resolves to by now."""
 
-    def __init__(self, place: Place, deadline: float) -> None:
+    def __init__(self, place: ResolvedAddress, deadline: float) -> None:
         super().__init__(place.host, place.port)
         self._place = place
         self._deadline = deadline
@@ -90,7 +90,7 @@ class _Connection(http.client.HTTPConnection):
 
 
 def _asked(
-    url: str, place: Place, deadline: float, headers: Mapping[str, str], max_bytes: int
+    url: str, place: ResolvedAddress, deadline: float, headers: Mapping[str, str], max_bytes: int
 ) -> Response:
     connection = _Connection(place, deadline)
     try:

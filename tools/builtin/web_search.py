@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 from pydantic import BaseModel, Field, ValidationError
 
 from playhead.events.errors import ToolError, UsageError
-from playhead.tools.builtin.address_guard import PORTS, Guard
+from playhead.tools.builtin.address_guard import PORTS, AddressGuard
 from playhead.tools.builtin.guarded_http import get
 from playhead.tools.context import Secret, ToolContext
 from playhead.tools.tool import AnyTool, tool
@@ -51,7 +51,7 @@ class SearxNG:
         self._url = url.rstrip("/")
         self._key = key
         port = parts.port or PORTS[parts.scheme]
-        self._guard = Guard(allow=(f"{parts.hostname}:{port}",))
+        self._guard = AddressGuard(allow=(f"{parts.hostname}:{port}",))
 
     def search(self, query: str, count: int, secret: Callable[[str], str]) -> Sequence[Hit]:
         """Ask the server."""

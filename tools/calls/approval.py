@@ -6,7 +6,7 @@ from hashlib import sha256
 from playhead.events.event import Json
 from playhead.events.kinds.approvals import RuleAnswered
 from playhead.events.spec.agent import Approval, ToolSpec
-from playhead.tools.calls.user_code import ask
+from playhead.tools.calls.user_functions import ask
 from playhead.tools.execution.workers import Workers
 from playhead.tools.tool import AnyTool, canonical
 from playhead.tools.validation.arguments import check

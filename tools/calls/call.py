@@ -15,6 +15,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 from playhead.events.event import Json
 from playhead.events.kinds.tool_calls import ToolFailed, ToolOutcomeUnknown, ToolSucceeded
 from playhead.events.spec.agent import ToolSpec
+from playhead.tools.calls.cache import ResultCache
+from playhead.tools.calls.limits import RateLimited, ToolLimits
 from playhead.tools.context import ToolContext
 from playhead.tools.execution.attempt import (
     Answer,
@@ -28,7 +30,7 @@ from playhead.tools.execution.handoff import NotStarted, TimedOut
 from playhead.tools.execution.workers import Workers
 from playhead.tools.options import Done, Found, NotDone
 from playhead.tools.result import ResultRefused, to_result
-from playhead.tools.sandbox.sandbox import Ended
+from playhead.tools.sandbox.sandbox import ProcessEnd
 from playhead.tools.tool import AnyTool
 from playhead.tools.validation.arguments import check
 
@@ -97,7 +99,7 @@ def given_up(spec: ToolSpec, reason: str, duration_ms: float | None = None) -> O
     )
 
 
-def _from_sandbox(tool: AnyTool, context: ToolContext, ended: Ended, took: float) -> Outcome:
+def _from_sandbox(tool: AnyTool, context: ToolContext, ended: ProcessEnd, took: float) -> Outcome:
     """The outcome of a call that had a process of its own; what that says is not trusted."""
     spec = tool.spec
     if ended.printed:
@@ -133,7 +135,7 @@ def _checked(answer: bytes, took: float) -> Answer:
     return found.model_copy(update={"duration_ms": took})
 
 
-def _death(ended: Ended) -> str:
+def _death(ended: ProcessEnd) -> str:
     """What became of a process that gave no answer."""
     match ended.reason, ended.status:
         case "refused", _:
@@ -221,3 +223,37 @@ def _found(tool: AnyTool, began: float, monotonic: Monotonic, found: Found) -> O
 
 def _ignore(_: object) -> None:
     """An answer of a probe that comes too late tells nothing any more."""
+
+
+class ToolCalls:
+    """Performs calls; holds what is shared between them. Used on one event loop."""
+
+    def __init__(self, workers: Workers, monotonic: Monotonic) -> None:
+        self._workers = workers
+        self._monotonic = monotonic
+        self._limits = ToolLimits(monotonic)
+        self._cache = ResultCache(monotonic)
+
+    async def call(
+        self, tool: AnyTool, arguments: Mapping[str, Json], context: ToolContext
+    ) -> Outcome:
+        """One attempt. Raises nothing but CancelledError, when its own task is cancelled."""
+        spec = tool.spec
+        known = self._cache.get(spec, arguments, context.run)
+        if known is not None:
+            return known
+        try:
+            async with self._limits.through(spec):
+                outcome = await call_tool(
+                    tool, arguments, context, self._workers, monotonic=self._monotonic
+                )
+        except RateLimited as limited:
+            return ToolFailed(
+                error="rate_limited",
+                message=f"{spec.name} was not called: its {limited}",
+                hint="Nothing was done. Do something else first.",
+                retry_after=round(limited.after, 3),
+                retryable=True,
+            )
+        self._cache.put(spec, arguments, context.run, outcome)
+        return outcome

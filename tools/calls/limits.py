@@ -22,7 +22,7 @@ class RateLimited(Exception):
         super().__init__(f"{rate.calls} calls in {rate.seconds:g} s are used up")
 
 
-class Gates:
+class ToolLimits:
     """One gate per tool definition. Used on one event loop."""
 
     def __init__(self, monotonic: Monotonic) -> None:

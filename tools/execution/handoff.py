@@ -20,7 +20,7 @@ class TimedOut(Exception):
     """The work began and gave no answer in time."""
 
 
-class Ticket(Generic[T]):
+class Handoff(Generic[T]):
     """`start` and `finish` are called by the worker's thread, all else on the loop that waits."""
 
     def __init__(self, late: Callable[[T], None], give_up: Callable[[], None]) -> None:

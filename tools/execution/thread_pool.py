@@ -18,7 +18,7 @@ MAX_ABANDONED = 32
 
 
 @dataclass(eq=False, slots=True)
-class Job:
+class PoolJob:
     """Work in the pool; its fields are written under the pool's lock."""
 
     name: str
@@ -36,21 +36,21 @@ class SyncPool:
         self._max_threads = max_threads
         self._max_abandoned = max_abandoned
         self._changed = threading.Condition()
-        self._waiting: deque[Job] = deque()
+        self._waiting: deque[PoolJob] = deque()
         self._idle = 0
         self._threads = 0
         self._abandoned = 0
         self._closed = False
 
-    def submit(self, name: str, work: Callable[[], None]) -> Job:
+    def submit(self, name: str, work: Callable[[], None]) -> PoolJob:
         """Run `work` on a thread as soon as one is free."""
-        job = Job(name, work)
+        job = PoolJob(name, work)
         with self._changed:
             self._waiting.append(job)
             self._man()
         return job
 
-    def abandon(self, job: Job) -> None:
+    def abandon(self, job: PoolJob) -> None:
         """Nobody waits for this job any more: give its slot to another thread."""
         with self._changed:
             if job.over or job.abandoned or job.thread is None:
@@ -90,7 +90,7 @@ class SyncPool:
                     return
             me.name = "playhead-tool"
 
-    def _next(self, me: threading.Thread) -> Job | None:
+    def _next(self, me: threading.Thread) -> PoolJob | None:
         with self._changed:
             self._idle += 1
             while not self._waiting and not self._closed:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
 from playhead.events.logger import ProgramLogger
-from playhead.tools.execution.handoff import NotStarted, Ticket, TimedOut
+from playhead.tools.execution.handoff import Handoff, NotStarted, TimedOut
 from playhead.tools.execution.thread_pool import SyncPool
 from playhead.tools.execution.tool_loop import UserLoop
 from playhead.tools.sandbox.sandbox import Sandbox
@@ -85,15 +85,15 @@ class Threads:
         give_up: Callable[[], None],
     ) -> T:
         """Run a function on a pool thread; it may wait for one as long as it may run."""
-        ticket = Ticket(late, give_up)
+        handoff = Handoff(late, give_up)
         context = contextvars.copy_context()
 
         def perform() -> None:
-            if ticket.start():
-                ticket.finish(context.run(work))
+            if handoff.start():
+                handoff.finish(context.run(work))
 
         job = self._pool.submit(name, perform)
-        return await ticket.wait(timeout, timeout, lambda: self._pool.abandon(job))
+        return await handoff.wait(timeout, timeout, lambda: self._pool.abandon(job))
 
     async def run_async(
         self,
@@ -106,15 +106,15 @@ class Threads:
         """Run a coroutine function on the user loop, on a fresh one when that is stuck."""
         while True:
             loop = self._user_loop()
-            ticket = Ticket(late, give_up)
+            handoff = Handoff(late, give_up)
 
-            async def perform(ticket: Ticket[T] = ticket) -> None:
-                if ticket.start():
-                    ticket.finish(await work())
+            async def perform(handoff: Handoff[T] = handoff) -> None:
+                if handoff.start():
+                    handoff.finish(await work())
 
             cancel = loop.submit(perform)
             try:
-                return await ticket.wait(self._patience, timeout, cancel)
+                return await handoff.wait(self._patience, timeout, cancel)
             except NotStarted:
                 if not self._replace(loop):
                     raise

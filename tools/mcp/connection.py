@@ -36,7 +36,7 @@ class Unreachable(ConnectionError):
     """There is no connection to the server."""
 
 
-class Connection:
+class McpConnection:
     """Keeps one client connected until it is closed."""
 
     def __init__(

@@ -24,7 +24,7 @@ from playhead.tools.tool import AnyTool, Tool, canonical, pinned
 if TYPE_CHECKING:
     from mcp import types
 
-Call: TypeAlias = Callable[[str, dict[str, Json], ToolContext], Awaitable[object]]
+McpCall: TypeAlias = Callable[[str, dict[str, Json], ToolContext], Awaitable[object]]
 """(the tool's name there, arguments, context) -> the result as our tools give one."""
 
 UNNAMEABLE = re.compile(r"[^a-zA-Z0-9_-]+")
@@ -59,7 +59,9 @@ def definition_of(listed: "types.Tool") -> str:
     return sha256(canonical(said)).hexdigest()
 
 
-def to_tool(listed: "types.Tool", how: Adoption, call: Call, taken: Sequence[str] = ()) -> AnyTool:
+def to_tool(
+    listed: "types.Tool", how: Adoption, call: McpCall, taken: Sequence[str] = ()
+) -> AnyTool:
     """A server's tool as one of ours; `taken` are the names that others of it have."""
     name = api_name(how.prefix + listed.name, taken)
     effect = how.effects.get(listed.name) or _effect(listed)

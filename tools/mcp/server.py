@@ -16,7 +16,7 @@ from playhead.tools.tool import AnyTool, tool
 if TYPE_CHECKING:
     from mcp import Client, types
 
-    from playhead.tools.mcp.connection import Connection
+    from playhead.tools.mcp.connection import McpConnection
 
 log = ProgramLogger("playhead.mcp")
 
@@ -96,7 +96,7 @@ class McpServer:
         self._only = only
         self._resources = resources
         self._on_progress = on_progress
-        self._connection: Connection | None = None
+        self._connection: McpConnection | None = None
         self._tools: tuple[AnyTool, ...] = ()
         self._judge: Judge = _accept
         self._changed: Callable[[], None] = _nothing
@@ -141,15 +141,15 @@ class McpServer:
             msg = f"the MCP server {self.name} ({self._words[0]}) cannot be reached: {error}"
             raise UsageError(msg) from error
 
-    def _open(self, given: Mapping[str, str]) -> "Connection":
+    def _open(self, given: Mapping[str, str]) -> "McpConnection":
         try:
-            from playhead.tools.mcp.connection import Connection, over_http, stdio
+            from playhead.tools.mcp.connection import McpConnection, over_http, stdio
         except ImportError as error:
             msg = "MCP servers need the extra `mcp`: pip install 'playhead[mcp]'"
             raise UsageError(msg) from error
         if _is_url(self._words[0]):
-            return Connection(self.name, lambda: over_http(self._words[0], given), self._arrived)
-        return Connection(self.name, lambda: stdio(self._words, given), self._arrived)
+            return McpConnection(self.name, lambda: over_http(self._words[0], given), self._arrived)
+        return McpConnection(self.name, lambda: stdio(self._words, given), self._arrived)
 
     def refuse(self, tool: AnyTool, why: str) -> None:
         """Offer a tool no more, until the server says its tools again."""

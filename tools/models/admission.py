@@ -19,7 +19,7 @@ Lane = tuple[str, str]
 
 
 @dataclass(slots=True, eq=False)
-class Pass:
+class AdmittedCall:
     """A call that may go."""
 
     lane: Lane
@@ -33,7 +33,7 @@ class Pass:
 @dataclass(slots=True, eq=False)
 class _Waiter:
     run: str
-    call: Pass
+    call: AdmittedCall
     patient: bool
     admitted: asyncio.Future[None]
 
@@ -65,7 +65,7 @@ class _Queue:
         return waiter
 
 
-class Traffic:
+class Admission:
     """Lets calls through. Everything happens on the runtime's loop."""
 
     def __init__(
@@ -95,13 +95,13 @@ class Traffic:
     @asynccontextmanager
     async def turn(
         self, run: str, endpoint: str, model: str, tokens: int, *, patient: bool
-    ) -> AsyncGenerator[Pass]:
+    ) -> AsyncGenerator[AdmittedCall]:
         """Wait until the call may go; within, it is under way.
 
         Set `tokens` of what is yielded to what was really used. A ModelError raised within counts
         for the endpoint. `patient`: wait for a broken endpoint too; otherwise raise circuit_open.
         """
-        call = Pass((endpoint, model), tokens)
+        call = AdmittedCall((endpoint, model), tokens)
         await self._enter(run, call, patient)
         error: str | None = "cancelled"
         try:
@@ -115,7 +115,7 @@ class Traffic:
         finally:
             self._leave(call, error)
 
-    async def _enter(self, run: str, call: Pass, patient: bool) -> None:
+    async def _enter(self, run: str, call: AdmittedCall, patient: bool) -> None:
         if call.lane not in self._queues and self._wait(call) == 0.0:
             self._admit(call)
             return
@@ -131,7 +131,7 @@ class Traffic:
                 self._leave(call, "cancelled")
             raise
 
-    def _broken(self, call: Pass) -> ModelError | None:
+    def _broken(self, call: AdmittedCall) -> ModelError | None:
         endpoint = call.lane[0]
         wait = self._breaker(endpoint).wait(self._monotonic())
         if wait == 0.0:
@@ -139,19 +139,19 @@ class Traffic:
         message = f"endpoint {endpoint or '(default)'} has failed again and again: it rests"
         return ModelError("circuit_open", message, retryable=True, retry_after=wait)
 
-    def _admit(self, call: Pass) -> None:
+    def _admit(self, call: AdmittedCall) -> None:
         self._free -= 1
         call.probes = self._breaker(call.lane[0]).admit()
         self._window(call.lane).add(call)
 
-    def _leave(self, call: Pass, error: str | None) -> None:
+    def _leave(self, call: AdmittedCall, error: str | None) -> None:
         self._free += 1
         call.ended = self._monotonic()
         self._breaker(call.lane[0]).ended(call.ended, error, probe=call.probes)
         self._window(call.lane).ended(call)
         self._serve()
 
-    def _wait(self, call: Pass) -> float | None:
+    def _wait(self, call: AdmittedCall) -> float | None:
         """Seconds until the call may go: 0 for now, None until another call ends."""
         if self._free <= 0:
             return None

@@ -15,7 +15,7 @@ LONGEST_WAIT = 3600.0
 """Seconds; a server that asks for more is taken to have asked for this."""
 
 
-class Fault(NamedTuple):
+class ModelFault(NamedTuple):
     """The word for a fault, whether the same request may work later, and what a user can do."""
 
     error: str
@@ -23,23 +23,23 @@ class Fault(NamedTuple):
     advice: str = ""
 
 
-_TYPES: Mapping[str, Fault] = {
-    "invalid_request_error": Fault("invalid_request", False),
-    "authentication_error": Fault(
+_TYPES: Mapping[str, ModelFault] = {
+    "invalid_request_error": ModelFault("invalid_request", False),
+    "authentication_error": ModelFault(
         "authentication", False, "the API key was refused: set ANTHROPIC_API_KEY"
     ),
-    "billing_error": Fault("billing", False, "the account cannot pay: see its billing page"),
-    "permission_error": Fault("permission", False, "the API key may not do this"),
-    "not_found_error": Fault("not_found", False, "check the model's name and the base URL"),
-    "request_too_large": Fault("request_too_large", False, "the request is too large"),
-    "rate_limit_error": Fault("rate_limit", True),
-    "timeout_error": Fault("timeout", True),
-    "conflict_error": Fault("conflict", True),
-    "api_error": Fault("server_error", True),
-    "overloaded_error": Fault("overloaded", True),
+    "billing_error": ModelFault("billing", False, "the account cannot pay: see its billing page"),
+    "permission_error": ModelFault("permission", False, "the API key may not do this"),
+    "not_found_error": ModelFault("not_found", False, "check the model's name and the base URL"),
+    "request_too_large": ModelFault("request_too_large", False, "the request is too large"),
+    "rate_limit_error": ModelFault("rate_limit", True),
+    "timeout_error": ModelFault("timeout", True),
+    "conflict_error": ModelFault("conflict", True),
+    "api_error": ModelFault("server_error", True),
+    "overloaded_error": ModelFault("overloaded", True),
 }
 
-_STATUSES: Mapping[int, Fault] = {
+_STATUSES: Mapping[int, ModelFault] = {
     400: _TYPES["invalid_request_error"],
     401: _TYPES["authentication_error"],
     402: _TYPES["billing_error"],
@@ -64,7 +64,7 @@ _UNPAID = frozenset(
 )
 """`error.details.error_code` of a 429 that no waiting mends."""
 
-_SPENT = Fault("spend_limit", False, "the account's spend limit is reached: raise it, or wait")
+_SPENT = ModelFault("spend_limit", False, "the account's spend limit is reached: raise it, or wait")
 
 
 def truncated(why: str) -> ModelError:
@@ -101,15 +101,15 @@ def _mapping(value: object) -> Mapping[str, Any]:
     return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
 
 
-def _fault(status: int, told: Mapping[str, Any]) -> Fault:
+def _fault(status: int, told: Mapping[str, Any]) -> ModelFault:
     code = _mapping(told.get("details")).get("error_code")
     if code in _UNPAID or (status == 429 and "spend limit" in str(told.get("message")).lower()):
         return _SPENT
     if (fault := _TYPES.get(str(told.get("type")))) or (fault := _STATUSES.get(status)):
         return fault
     if 400 <= status < 500:
-        return Fault("invalid_request", False)
-    return Fault("server_error", status == 200 or status >= 500)
+        return ModelFault("invalid_request", False)
+    return ModelFault("server_error", status == 200 or status >= 500)
 
 
 def _server_says(headers: Mapping[str, str], retryable: bool) -> bool:

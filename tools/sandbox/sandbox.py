@@ -41,7 +41,7 @@ WAYS = ("namespace", "subreaper")
 """How descendants are kept from getting away; the first that the system has is taken."""
 
 
-class Ended(NamedTuple):
+class ProcessEnd(NamedTuple):
     """How a call's process came to its end, and what it had said."""
 
     started: bool
@@ -67,15 +67,15 @@ class Sandbox:
 
     async def run(
         self, tool: AnyTool, arguments: Mapping[str, Json], context: ToolContext
-    ) -> Ended:
+    ) -> ProcessEnd:
         """Perform one attempt. When its task is cancelled everything is killed first."""
         if not sys.platform.startswith("linux"):
             why = f"tools cannot be run in a sandbox on {sys.platform} (it takes Linux)"
-            return Ended(False, b"", b"", reason="refused", why=why)
+            return ProcessEnd(False, b"", b"", reason="refused", why=why)
         async with self._slots, _folder(tool.subprocess or Subprocess()) as folder:
             return await self._within(folder, tool, _job(tool, arguments, context))
 
-    async def _within(self, folder: str, tool: AnyTool, job: bytes) -> Ended:
+    async def _within(self, folder: str, tool: AnyTool, job: bytes) -> ProcessEnd:
         given = tool.subprocess or Subprocess()
         job_fd, printed = os.memfd_create("job"), os.memfd_create("printed")
         try:
@@ -164,7 +164,7 @@ def _limits(given: Subprocess, timeout: float) -> dict[str, int]:
     }
 
 
-async def _watch(process: "subprocess.Popen[bytes]", timeout: float) -> Ended:
+async def _watch(process: "subprocess.Popen[bytes]", timeout: float) -> ProcessEnd:
     """Read what it says until it is gone, in time or by force."""
     output = _Output()
     loop = asyncio.get_running_loop()
@@ -238,7 +238,7 @@ class _Output(asyncio.Protocol):
         return True
 
 
-def _ended(data: bytes, reason: str) -> Ended:
+def _ended(data: bytes, reason: str) -> ProcessEnd:
     """Take apart what was said: the supervisor's line is the last one."""
     said, _, last = data.rstrip(b"\n").rpartition(b"\n")
     started = data.startswith(STARTED)
@@ -249,8 +249,8 @@ def _ended(data: bytes, reason: str) -> Ended:
     except (ValueError, AttributeError):
         status, refused = None, None
     if refused:
-        return Ended(False, b"", b"", reason="refused", why=str(refused))
-    return Ended(started, b"" if reason else answer, b"", status, reason)
+        return ProcessEnd(False, b"", b"", reason="refused", why=str(refused))
+    return ProcessEnd(started, b"" if reason else answer, b"", status, reason)
 
 
 def _tail(fd: int) -> bytes:

@@ -2,12 +2,12 @@
 
 Linux only (prctl, namespaces, pidfd, memfd); tools/sandbox/sandbox.py runs it by its path,
 isolated, with the standard library alone. It outlives whatever the tool starts, double forks and
-new sessions included: in a pid namespace of their own they die with its first process; without one it is their
-subreaper, so each orphan becomes its child, and it kills until none is left. Where neither is to be
-had it starts nothing and says so.
+new sessions included: in a pid namespace of their own they die with its first process; without one
+it is their subreaper, so each orphan becomes its child, and it kills until none is left. Where
+neither can be had it starts nothing and says so.
 
-stdin is the runtime's hold on it: end of file, or any byte, means "kill them all", and so the
-death of the runtime does. stdout carries what the tool's process writes and, last, one line of the
+stdin is the runtime's hold on it: end of file, or any byte, means "kill them all", and so the death
+of the runtime does. stdout carries what the tool's process writes and, last, one line of the
 supervisor's own: `{"ended": status}` or `{"refused": why}`.
 """
 

@@ -20,7 +20,7 @@ Path: TypeAlias = Sequence[str | int]
 Schema: TypeAlias = Mapping[str, Any]
 
 
-class Problem(NamedTuple):
+class ArgumentProblem(NamedTuple):
     """One thing that is wrong; sorted, unknown fields come first: they explain missing ones."""
 
     rank: int
@@ -32,7 +32,7 @@ class Problem(NamedTuple):
 
 def problems(errors: Iterable[ValidationError], schema: Json, arguments: Any) -> str:
     """All that is wrong, the first few in one line."""
-    found: set[Problem] = set()
+    found: set[ArgumentProblem] = set()
     for error in errors:
         found.update(_problems(error, schema, arguments))
     ordered = sorted(found)
@@ -85,7 +85,7 @@ def show(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _problems(error: ValidationError, root: Json, arguments: Any) -> Iterable[Problem]:
+def _problems(error: ValidationError, root: Json, arguments: Any) -> Iterable[ArgumentProblem]:
     path, keyword = _path(arguments, error.instance_path), error.kind.name
     value = _at(arguments, path)
     schema = _schema(_at(root, error.schema_path[:-1]))
@@ -106,12 +106,12 @@ def _problems(error: ValidationError, root: Json, arguments: Any) -> Iterable[Pr
     return [_problem(path, f"{show(value)} does not fit {keyword}: {show(schema.get(keyword))}")]
 
 
-def _problem(path: Path, text: str) -> Problem:
+def _problem(path: Path, text: str) -> ArgumentProblem:
     where = _name(path)
-    return Problem(2, where, f"{where or 'the arguments'}: {text}")
+    return ArgumentProblem(2, where, f"{where or 'the arguments'}: {text}")
 
 
-def _unknown(names: Iterable[str], schema: Schema, path: Path) -> Iterable[Problem]:
+def _unknown(names: Iterable[str], schema: Schema, path: Path) -> Iterable[ArgumentProblem]:
     fields: Schema = schema.get("properties", {})
     for name in names:
         close = nearest(name, fields)
@@ -123,27 +123,27 @@ def _unknown(names: Iterable[str], schema: Schema, path: Path) -> Iterable[Probl
             more = "none is allowed here"
         where = _name([*path, name])
         meant = _name([*path, close]) if close else ""
-        yield Problem(0, where, f"unknown field `{where}`: {more}", meant)
+        yield ArgumentProblem(0, where, f"unknown field `{where}`: {more}", meant)
 
 
 def _property(error: ValidationError) -> str:
     return str(getattr(error.kind, "property", ""))
 
 
-def _missing(name: str, schema: Schema, root: Json, path: Path) -> Problem:
+def _missing(name: str, schema: Schema, root: Json, path: Path) -> ArgumentProblem:
     sub = schema.get("properties", {}).get(name, True)
     where = _name([*path, name])
-    return Problem(1, where, f"{where}: missing, expected {allowed(sub, root)}")
+    return ArgumentProblem(1, where, f"{where}: missing, expected {allowed(sub, root)}")
 
 
-def _other(path: Path, value: Any, words: str, options: Sequence[Any] = ()) -> Problem:
+def _other(path: Path, value: Any, words: str, options: Sequence[Any] = ()) -> ArgumentProblem:
     text = f"expected {words}, got {show(value)}"
     return _problem(path, text + _suggestion(value, words, options))
 
 
 def _of_branches(
     error: ValidationError, schema: Schema, root: Json, arguments: Any
-) -> Iterable[Problem]:
+) -> Iterable[ArgumentProblem]:
     """The problems of the branch that was meant, where that can be told."""
     branches: Sequence[Sequence[ValidationError]] = getattr(error.kind, "context", ())
     here = _path(arguments, error.instance_path)

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 from playhead.events.errors import UsageError
 
 Value: TypeAlias = int | float | str | bytes | None
-Mode: TypeAlias = Literal["ro", "rw", "rwc"]
+OpenMode: TypeAlias = Literal["ro", "rw", "rwc"]
 """As in SQLite's URIs: read only, read and write, the same and created if missing."""
 
 BUSY_MS = 10_000
@@ -34,7 +34,7 @@ class Cursor(Protocol):
         ...
 
 
-class Connection(Protocol):
+class DriverConnection(Protocol):
     """What the log needs of a connection: autocommit, statements, close."""
 
     def execute(self, sql: str, parameters: Sequence[Value] = (), /) -> Cursor:
@@ -68,7 +68,7 @@ class Driver(Protocol):
         """The base class of what its calls raise."""
         ...
 
-    def connect(self, path: Path, mode: Mode, *, immutable: bool = False) -> Connection:
+    def connect(self, path: Path, mode: OpenMode, *, immutable: bool = False) -> DriverConnection:
         """Open in autocommit. `immutable` promises that nobody writes: no side file is touched."""
         ...
 
@@ -84,7 +84,7 @@ class Sqlite3Driver:
     sqlite_version = sqlite3.sqlite_version
     error = sqlite3.Error
 
-    def connect(self, path: Path, mode: Mode, *, immutable: bool = False) -> Connection:
+    def connect(self, path: Path, mode: OpenMode, *, immutable: bool = False) -> DriverConnection:
         """Open in autocommit, for one thread at a time."""
         return sqlite3.connect(
             _uri(path, mode, immutable, None),
@@ -115,7 +115,7 @@ class ApswDriver:
         self.error: type[Exception] = apsw.Error
         self.sqlite_version = apsw.sqlite_lib_version()
 
-    def connect(self, path: Path, mode: Mode, *, immutable: bool = False) -> Connection:
+    def connect(self, path: Path, mode: OpenMode, *, immutable: bool = False) -> DriverConnection:
         """Open in autocommit, for one thread at a time."""
         flags = (
             self._apsw.SQLITE_OPEN_URI
@@ -144,7 +144,7 @@ def driver_named(name: str) -> Driver:
     raise UsageError(msg)
 
 
-def _uri(path: Path, mode: Mode, immutable: bool, vfs: str | None) -> str:
+def _uri(path: Path, mode: OpenMode, immutable: bool, vfs: str | None) -> str:
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     if immutable:
         uri += "&immutable=1"

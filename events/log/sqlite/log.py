@@ -9,15 +9,13 @@ from typing import Self
 from playhead.events.errors import LogBehindAnchor, LogDamaged, PlayheadError, UsageError
 from playhead.events.kinds.codec import seal
 from playhead.events.kinds.logs import LossAccepted
-from playhead.events.log.anchor import Mark, read_anchor, write_anchor
-from playhead.events.log.contract import RUNTIME_STREAM, Append, Done, Head
-from playhead.events.log.moves import base_of, last_move
+from playhead.events.log.anchor import LogPosition, base_of, last_move, read_anchor, write_anchor
+from playhead.events.log.contract import RUNTIME_STREAM, Append, Head, OnAppended
 from playhead.events.log.owner_lock import OwnerLock
-from playhead.events.log.sqlite.admission import admit
 from playhead.events.log.sqlite.driver import Driver, driver_named
 from playhead.events.log.sqlite.reader import SqliteReader
 from playhead.events.log.sqlite.schema import found_format
-from playhead.events.log.sqlite.store import Durability, Store
+from playhead.events.log.sqlite.store import Durability, Store, admit
 from playhead.events.log.sqlite.writer import Writer
 from playhead.events.record import Record
 
@@ -72,7 +70,7 @@ class SqliteLog(SqliteReader):
         """Transactions so far: fewer than appends when many wait at once."""
         return self._writer.commits
 
-    def submit(self, append: Append, done: Done) -> None:
+    def submit(self, append: Append, done: OnAppended) -> None:
         """Queue an append; `done` is told on the log's thread."""
         try:
             self._check_usable()
@@ -100,7 +98,7 @@ class SqliteLog(SqliteReader):
 
 def _open_store(path: Path, driver: Driver, durability: Durability, accept_loss: bool) -> Store:
     mark = read_anchor(path)
-    base, fault = _examine(path, driver, mark or Mark())
+    base, fault = _examine(path, driver, mark or LogPosition())
     if fault is not None and not accept_loss:
         raise fault
     store = Store(path, driver, durability)
@@ -116,7 +114,9 @@ def _open_store(path: Path, driver: Driver, durability: Durability, accept_loss:
     return store
 
 
-def _examine(path: Path, driver: Driver, mark: Mark) -> tuple[Mark, LogDamaged | None]:
+def _examine(
+    path: Path, driver: Driver, mark: LogPosition
+) -> tuple[LogPosition, LogDamaged | None]:
     """Where the unbroken part begins, and how the log contradicts its anchor.
 
     Reads a few rows only (`verify` reads them all), and read-only, before anything opens the file
@@ -124,7 +124,7 @@ def _examine(path: Path, driver: Driver, mark: Mark) -> tuple[Mark, LogDamaged |
     """
     if found_format(driver, path) == 0:
         lost = LogBehindAnchor(str(path), mark.position, 0) if mark.position else None
-        return Mark(), lost
+        return LogPosition(), lost
     reader = SqliteReader(path, driver)
     try:
         base = base_of(last_move(reader))
@@ -133,7 +133,7 @@ def _examine(path: Path, driver: Driver, mark: Mark) -> tuple[Mark, LogDamaged |
         reader.close()
 
 
-def _fault(reader: SqliteReader, base: Mark, mark: Mark) -> LogDamaged | None:
+def _fault(reader: SqliteReader, base: LogPosition, mark: LogPosition) -> LogDamaged | None:
     if mark.position == 0 or mark == base:
         return None
     end = reader.end()
@@ -149,7 +149,7 @@ def _fault(reader: SqliteReader, base: Mark, mark: Mark) -> LogDamaged | None:
     return None
 
 
-def _record_loss(path: Path, store: Store, lost: Mark) -> None:
+def _record_loss(path: Path, store: Store, lost: LogPosition) -> None:
     event = LossAccepted(anchored=lost.position, found=store.end(), running=lost.running.hex())
     known = store.known(RUNTIME_STREAM)
     head = known[1].head if known else Head()

@@ -14,8 +14,8 @@ from playhead.events.log.contract import Head, Stream
 from playhead.events.log.sqlite.driver import (
     CORRUPT,
     NOT_A_DATABASE,
-    Connection,
     Driver,
+    DriverConnection,
     Value,
     driver_named,
 )
@@ -58,7 +58,7 @@ class SqliteReader:
         if found_format(self.driver, self.path) == 0:
             msg = f"{self.path} is no Playhead log (it is empty)"
             raise LogError(msg)
-        self._idle: list[tuple[int, Connection]] = []
+        self._idle: list[tuple[int, DriverConnection]] = []
         """Connections, each with the file's number when it was opened."""
         self._closed = False
         self._process = os.getpid()
@@ -82,7 +82,7 @@ class SqliteReader:
             self.close()
         return rows
 
-    def _connection(self) -> tuple[int, Connection]:
+    def _connection(self) -> tuple[int, DriverConnection]:
         """An idle connection to the file that the path names now: archiving puts another there."""
         try:
             now = self.path.stat().st_ino

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playhead.events.errors import LogDamaged, LogError, LogTooNew
 from playhead.events.log.contract import FORMAT
-from playhead.events.log.sqlite.driver import NOT_A_DATABASE, Connection, Driver, Mode
+from playhead.events.log.sqlite.driver import NOT_A_DATABASE, Driver, DriverConnection, OpenMode
 
 APPLICATION = 0x506C6179
 """`PRAGMA application_id` of a log: "Play"."""
@@ -91,7 +91,7 @@ def found_format(driver: Driver, path: Path, *, roll_back: bool = False) -> int:
     # Without a WAL nobody has it open: read it as immutable, so that not even a -shm appears.
     wal = path.with_name(path.name + "-wal")
     torn = roll_back and path.with_name(path.name + "-journal").exists()
-    mode: Mode = "rw" if torn else "ro"
+    mode: OpenMode = "rw" if torn else "ro"
     connection = driver.connect(path, mode, immutable=not torn and not wal.exists())
     try:
         return check_format(connection, path)
@@ -105,7 +105,7 @@ def found_format(driver: Driver, path: Path, *, roll_back: bool = False) -> int:
         connection.close()
 
 
-def check_format(connection: Connection, path: Path) -> int:
+def check_format(connection: DriverConnection, path: Path) -> int:
     """As found_format, on an open connection."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -118,7 +118,7 @@ def check_format(connection: Connection, path: Path) -> int:
     return int(version)
 
 
-def prepare(connection: Connection, path: Path) -> None:
+def prepare(connection: DriverConnection, path: Path) -> None:
     """Make the tables, or bring an older file up to this format, in one transaction."""
     if check_format(connection, path) == FORMAT:
         return

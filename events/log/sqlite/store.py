@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from playhead.events.errors import LogDamaged, LogError
-from playhead.events.log.anchor import Mark
-from playhead.events.log.checks import Tail
-from playhead.events.log.contract import Append, Head
-from playhead.events.log.sqlite.driver import BUSY_MS, Connection, Driver
+from playhead.events.log.anchor import LogPosition
+from playhead.events.log.contract import Append, Head, Tail, check_append, wanted_bodies
+from playhead.events.log.sqlite.driver import BUSY_MS, Driver, DriverConnection
 from playhead.events.log.sqlite.schema import prepare
 
 Durability: TypeAlias = Literal["full", "normal"]
@@ -38,7 +37,7 @@ PLACES = ", ".join("?" * 16)
 class Batch:
     """Appends that passed their checks and go in together."""
 
-    mark: Mark
+    mark: LogPosition
     """The end of the log once they are in."""
     first_stream: int
     """The number for the next new stream."""
@@ -58,11 +57,11 @@ class Store:
         self._durability = durability
         self._tails: dict[str, tuple[int, Tail]] = {}
         self._streams = 0
-        self.mark = Mark()
+        self.mark = LogPosition()
         """The end of the log as committed; set by `catch_up`."""
-        self._connection: Connection | None = self._connect()
+        self._connection: DriverConnection | None = self._connect()
 
-    def _connect(self) -> Connection:
+    def _connect(self) -> DriverConnection:
         connection = self._driver.connect(self._path, "rwc")
         try:
             self._configure(connection)
@@ -74,7 +73,7 @@ class Store:
         self._streams = self._streams or 0
         return connection
 
-    def _configure(self, connection: Connection) -> None:
+    def _configure(self, connection: DriverConnection) -> None:
         (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
         if mode != "wal":
             msg = f"{self._path}: SQLite cannot keep a WAL there (a network disk?)"
@@ -84,7 +83,7 @@ class Store:
         connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}").fetchall()
 
     @property
-    def _open(self) -> Connection:
+    def _open(self) -> DriverConnection:
         if self._connection is None:
             msg = f"{self._path} could not be opened again; the next append tries it"
             raise LogError(msg)
@@ -178,7 +177,7 @@ class Store:
         while len(self._tails) > REMEMBERED:
             del self._tails[next(iter(self._tails))]
 
-    def catch_up(self, mark: Mark) -> None:
+    def catch_up(self, mark: LogPosition) -> None:
         """Take `mark` as right, and run on from it to the end of the file."""
         query = "SELECT position, hash FROM records WHERE position > ? ORDER BY position LIMIT 9999"
         while rows := self._open.execute(query, (mark.position,)).fetchall():
@@ -213,3 +212,65 @@ class Store:
         if connection is not None:
             with suppress(self._driver.error):  # it is given up, whatever it says
                 connection.close()
+
+
+def admit(store: Store, batch: Batch, append: Append) -> int:
+    """Put the append into the batch; the position of its last row.
+
+    Raises HeadMoved, ValueError or LogError; the batch is then as it was.
+    """
+    found = batch.tails.get(append.run) or store.known(append.run)
+    stream, tail = found or _fresh(store, batch, append)
+    check_append(append, tail)
+    commands = _new_commands(store, batch, append)
+    for digest in wanted_bodies(append):
+        if digest not in batch.bodies and not store.has_body(digest):
+            msg = f"run {append.run}: the log has no body {digest}"
+            raise ValueError(msg)
+    if found is None:
+        parent = None if append.parent is None else _number(store, batch, append.parent)
+        batch.streams.append((stream, append.run, append.kind, parent, append.parent_seq))
+    batch.commands |= commands
+    batch.bodies.update(append.bodies)
+    batch.tails[append.run] = stream, tail.after(append)
+    mark = batch.mark
+    for row in append.rows:
+        mark = mark.after(mark.position + 1, row.hash)
+        batch.rows.append((mark.position, stream, *row[2:], append.epoch))
+    batch.mark = mark
+    return mark.position
+
+
+def _fresh(store: Store, batch: Batch, append: Append) -> tuple[int, Tail]:
+    """The number and the end of a stream that has no record yet: for a fork, in its parent."""
+    head = Head()
+    if append.parent is not None and append.parent_seq is not None:
+        parent = _number(store, batch, append.parent)
+        record_hash = store.hash_in_line(parent, append.parent_seq)
+        if record_hash is None:
+            msg = f"run {append.run}: {append.parent} has no record {append.parent_seq}"
+            raise ValueError(msg)
+        head = Head(append.parent_seq, record_hash)
+    number = batch.first_stream + len(batch.streams)
+    return number, Tail(append.kind, append.parent, append.parent_seq, head)
+
+
+def _number(store: Store, batch: Batch, run: str) -> int:
+    found = batch.tails.get(run) or store.known(run)
+    if found is None:
+        msg = f"there is no parent {run}"
+        raise ValueError(msg)
+    return found[0]
+
+
+def _new_commands(store: Store, batch: Batch, append: Append) -> set[str]:
+    commands: set[str] = set()
+    for row in append.rows:
+        command = row.command
+        if command is None:
+            continue
+        if command in commands or command in batch.commands or store.has_command(command):
+            msg = f"run {append.run}: command {command} was appended before"
+            raise ValueError(msg)
+        commands.add(command)
+    return commands

@@ -14,9 +14,8 @@ from threading import Lock, Thread, current_thread
 
 from playhead.events.errors import LogClosed, LogError, PlayheadError
 from playhead.events.log.anchor import write_anchor
-from playhead.events.log.contract import Append, Done
-from playhead.events.log.sqlite.admission import admit
-from playhead.events.log.sqlite.store import Durability, Store
+from playhead.events.log.contract import Append, OnAppended
+from playhead.events.log.sqlite.store import Durability, Store, admit
 from playhead.events.logger import ProgramLogger
 
 TOGETHER = 512
@@ -43,7 +42,7 @@ class Writer:
         self._anchor_seconds = anchor_seconds
         self._before_release = before_release
         self._release = release
-        self._queue: SimpleQueue[tuple[Append, Done] | None] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[Append, OnAppended] | None] = SimpleQueue()
         self._lock = Lock()
         self._closed = False
         self._anchored = store.mark.position
@@ -53,7 +52,7 @@ class Writer:
         self._thread = Thread(target=self._work, name=f"playhead-log-{path.name}", daemon=True)
         self._thread.start()
 
-    def submit(self, append: Append, done: Done) -> None:
+    def submit(self, append: Append, done: OnAppended) -> None:
         """Queue an append; once closed, `done` is told so at once, on the caller's thread."""
         with self._lock:
             if not self._closed:
@@ -79,7 +78,7 @@ class Writer:
         finally:
             self._finish()
 
-    def _next(self) -> list[tuple[Append, Done]] | None:
+    def _next(self) -> list[tuple[Append, OnAppended]] | None:
         """All appends that wait, at least one; none when the anchor is due; None after the last."""
         try:
             first = self._queue.get(timeout=self._until_anchor())
@@ -96,8 +95,8 @@ class Writer:
             waiting.append(following)
         return waiting
 
-    def _write(self, waiting: list[tuple[Append, Done]]) -> None:
-        tell: list[tuple[Done, int | Exception]] = []
+    def _write(self, waiting: list[tuple[Append, OnAppended]]) -> None:
+        tell: list[tuple[OnAppended, int | Exception]] = []
         try:
             self._store.reopen_if_needed()
             batch = self._store.batch()
@@ -144,7 +143,7 @@ class Writer:
         self.commits += 1
         return position
 
-    def _tell(self, done: Done, outcome: int | Exception) -> None:
+    def _tell(self, done: OnAppended, outcome: int | Exception) -> None:
         try:
             done(outcome)
         except BaseException:  # whatever a listener does, the others are told and the log goes on

@@ -11,9 +11,9 @@ from playhead.actors.roles.memory import recollect
 from playhead.cli.commands.send import tell
 from playhead.cli.shared import exit_codes
 from playhead.cli.shared.log import find, log_option, log_path, reading, records, run_list
-from playhead.cli.shared.options import Json, LogFile, RunId
+from playhead.cli.shared.options import JsonOption, LogFile, RunId
 from playhead.cli.shared.output import facts, moment, out, say_json
-from playhead.cli.shared.run_summary import read_story
+from playhead.cli.shared.run_summary import read_summary
 from playhead.events.errors import UsageError
 from playhead.events.event import Event
 from playhead.events.event import Json as JsonValue
@@ -33,7 +33,7 @@ CallId: TypeAlias = Annotated[
 ]
 
 
-def approvals(log: LogFile = None, json: Json = False) -> int:
+def approvals(log: LogFile = None, json: JsonOption = False) -> int:
     """List the calls and plans that wait for a person."""
     with reading(log) as reader:
         waiting = list(_waiting(reader))
@@ -112,7 +112,7 @@ def resolve(
         raise UsageError(msg)
     with reading(log) as reader:
         run = find(reader, run)
-        ended = read_story(run, records(reader, run)).ending is not None
+        ended = read_summary(run, records(reader, run)).ending is not None
         unknown_call(reader, run, call)
     if not ended:
         event = ToolResolved(run=run, call=call, succeeded=succeeded, note=note)

@@ -9,15 +9,14 @@ import typer
 from playhead.cli.commands.cost import bills
 from playhead.cli.shared import exit_codes
 from playhead.cli.shared.log import reading, records, run_list
-from playhead.cli.shared.options import Json, LogFile
+from playhead.cli.shared.options import JsonOption, LogFile, parse_time
 from playhead.cli.shared.output import columns, count, out, plain, say_json
-from playhead.cli.shared.times import parse_time
 from playhead.events.errors import UsageError
 from playhead.events.log.sqlite.reader import SqliteReader
 from playhead.events.spec.agent import Threshold
 from playhead.events.spec.prices import PICODOLLARS
 from playhead.projections.cost.ledger import Bill
-from playhead.projections.history.backtest import LIMITS, Trial, Verdict
+from playhead.projections.history.backtest import LIMITS, BacktestVerdict, Trial
 from playhead.projections.history.backtest import backtest as try_on
 from playhead.projections.state.calls.loop_guard import PATTERNS
 from playhead.projections.stored.run_list import find_runs
@@ -49,7 +48,7 @@ def backtest(
         str | None, typer.Option(metavar="WHEN", help="Runs started since: 12h, 3d, or a date.")
     ] = None,
     log: LogFile = None,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> int:
     """Try a guard, limits, prices or routes on recorded runs.
 
@@ -99,7 +98,7 @@ def _runs(reader: SqliteReader, agent: str | None, since: str | None) -> list[st
     return [row.run for row in reversed(rows) if agent in (None, row.agent) and not row.parent]
 
 
-def _print(verdicts: Sequence[Verdict]) -> None:
+def _print(verdicts: Sequence[BacktestVerdict]) -> None:
     fired = [verdict for verdict in verdicts if verdict.fired is not None]
     warned = sum(verdict.warnings for verdict in verdicts)
     stops = f"would have stopped {count(len(fired), 'run')} of {len(verdicts)}"
@@ -133,7 +132,7 @@ def _dollars(costs: Sequence[int | None]) -> str:
     return f"${sum(known) / PICODOLLARS:.4f}"
 
 
-def _cells(verdict: Verdict) -> Iterator[str]:
+def _cells(verdict: BacktestVerdict) -> Iterator[str]:
     assert verdict.fired is not None
     assert verdict.saved is not None
     saved = verdict.saved
@@ -154,7 +153,7 @@ def _print_bill(before: Bill, after: Bill) -> None:
     out.print(table)
 
 
-def _document(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+def _document(verdicts: Sequence[BacktestVerdict]) -> dict[str, Any]:
     return {
         "runs": len(verdicts),
         "fired": sum(verdict.fired is not None for verdict in verdicts),

@@ -7,19 +7,18 @@ import typer
 
 from playhead.cli.shared import exit_codes
 from playhead.cli.shared.log import log_path
-from playhead.cli.shared.options import Json, LogFile
+from playhead.cli.shared.options import JsonOption, LogFile, parse_time
 from playhead.cli.shared.output import count, out, say_json
-from playhead.cli.shared.times import parse_time
 from playhead.events.maintenance.archive import archive as archive_log
 from playhead.events.maintenance.backup import back_up, drill
 from playhead.events.maintenance.backup import restore as restore_log
-from playhead.events.maintenance.verify import Report
+from playhead.events.maintenance.verify import VerifyReport
 
 
 def backup(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The new backup.")],
     log: LogFile = None,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> int:
     """Copy the log to a file, and verify the copy.
 
@@ -38,7 +37,7 @@ def restore(
     practice: Annotated[
         bool, typer.Option("--drill", help="Only try it: restore, verify, and remove it again.")
     ] = False,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> int:
     """Put a backup in the log's place, verified to its anchor.
 
@@ -62,7 +61,7 @@ def archive(
         ),
     ] = None,
     log: LogFile = None,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> int:
     """Move what ended long ago to a file of its own.
 
@@ -86,7 +85,7 @@ def archive(
     return exit_codes.OK
 
 
-def _say(what: str, source: Path, target: Path, report: Report, json: bool) -> int:
+def _say(what: str, source: Path, target: Path, report: VerifyReport, json: bool) -> int:
     if json:
         say_json({
             "from": str(source), "to": str(target), "records": report.records,

@@ -7,7 +7,7 @@ import typer
 
 from playhead.cli.shared import exit_codes
 from playhead.cli.shared.log import find, reading, records
-from playhead.cli.shared.options import Json, LogFile, RunId
+from playhead.cli.shared.options import JsonOption, LogFile, RunId
 from playhead.cli.shared.output import columns, one_line, out, plain, say_json
 from playhead.events.errors import UsageError
 from playhead.events.record import Record
@@ -25,7 +25,7 @@ def causes(
         bool, typer.Option("--all", help="All that led to it, not the shortest way only.")
     ] = False,
     log: LogFile = None,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> int:
     """Trace a record back to the goal, or forward.
 

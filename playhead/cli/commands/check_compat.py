@@ -8,7 +8,7 @@ import typer
 from playhead.actors.replay import replay
 from playhead.cli.shared import exit_codes
 from playhead.cli.shared.log import reading, run_list
-from playhead.cli.shared.options import Json, LogFile
+from playhead.cli.shared.options import JsonOption, LogFile
 from playhead.cli.shared.output import columns, count, out, plain, say_json
 from playhead.events.errors import LogError, PlayheadError, RedactedRun
 from playhead.events.kinds.codec import ENDINGS
@@ -17,7 +17,7 @@ from playhead.events.version import VERSION
 from playhead.projections.stored.run_list import RunRow, find_runs
 
 
-class Verdict(NamedTuple):
+class CompatVerdict(NamedTuple):
     """What became of one run's replay."""
 
     run: str
@@ -36,7 +36,7 @@ def check_compat(
         typer.Option(min=0, metavar="N", help="So many of the ended runs, spread over the log."),
     ] = 100,
     log: LogFile = None,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> int:
     """Replay open runs, and a sample of ended ones.
 
@@ -82,7 +82,7 @@ def _chosen(rows: list[RunRow], sample: int) -> Iterator[RunRow]:
         yield from (ended[n * len(ended) // sample] for n in range(sample))
 
 
-def _verdict(reader: Reader, row: RunRow) -> Verdict | None:
+def _verdict(reader: Reader, row: RunRow) -> CompatVerdict | None:
     """None for a run that is a redacted copy: no code can decide on it."""
     try:
         report = replay(reader, row.run)
@@ -91,8 +91,8 @@ def _verdict(reader: Reader, row: RunRow) -> Verdict | None:
     except LogError:
         raise
     except PlayheadError as error:
-        return Verdict(row.run, row.status, row.agent, same=False, problem=str(error))
+        return CompatVerdict(row.run, row.status, row.agent, same=False, problem=str(error))
     at = report.divergence
     if at is None:
-        return Verdict(row.run, row.status, row.agent, same=True)
-    return Verdict(row.run, row.status, row.agent, same=False, record=at.seq, field=at.field)
+        return CompatVerdict(row.run, row.status, row.agent, same=True)
+    return CompatVerdict(row.run, row.status, row.agent, same=False, record=at.seq, field=at.field)

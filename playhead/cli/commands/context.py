@@ -10,18 +10,18 @@ from rich.text import Text
 from playhead.actors.roles.memory import recollect
 from playhead.cli.shared import exit_codes
 from playhead.cli.shared.log import find, reading, records
-from playhead.cli.shared.options import Json, LogFile, RunId
+from playhead.cli.shared.options import JsonOption, LogFile, RunId
 from playhead.cli.shared.output import one_line, out, plain, say_json
 from playhead.events.errors import UsageError
 from playhead.events.kinds.model_calls import ModelRequested
 from playhead.events.log.contract import Reader
-from playhead.projections.prompt.compression import Piece
+from playhead.projections.prompt.compression import ContextPiece
 
 SHOWN = 160
 """Characters of a block, without --full."""
 
 
-class Shown(NamedTuple):
+class ShownBlock(NamedTuple):
     """One block of a request."""
 
     role: str
@@ -45,7 +45,7 @@ def context(
     ] = False,
     full: Annotated[bool, typer.Option("--full", help="Long texts whole.")] = False,
     log: LogFile = None,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> int:
     """Show a request as the model got it.
 
@@ -82,7 +82,7 @@ def requests(log: Reader, run: str, at: int | None = None) -> list[int]:
     ]
 
 
-def blocks(log: Reader, run: str, seq: int) -> list[Shown]:
+def blocks(log: Reader, run: str, seq: int) -> list[ShownBlock]:
     """The blocks of a recorded request, each with its record."""
     state = recollect(log, run, seq)
     asked = state.open[seq].event
@@ -96,16 +96,16 @@ def blocks(log: Reader, run: str, seq: int) -> list[Shown]:
     ]
 
 
-def _system(body: dict[str, Any]) -> Iterator[Shown]:
+def _system(body: dict[str, Any]) -> Iterator[ShownBlock]:
     system = body.get("system") or ()
     for block in [{"type": "text", "text": system}] if isinstance(system, str) else system:
-        yield Shown("system", "text", str(block["text"]), "", 1)
+        yield ShownBlock("system", "text", str(block["text"]), "", 1)
 
 
-def _message(message: dict[str, Any], piece: Piece) -> Iterator[Shown]:
+def _message(message: dict[str, Any], piece: ContextPiece) -> Iterator[ShownBlock]:
     for number, block in enumerate(message["content"]):
         seq = piece.sources[number] if number < len(piece.sources) else None
-        yield Shown(message["role"], block["type"], _text(block), piece.run, seq)
+        yield ShownBlock(message["role"], block["type"], _text(block), piece.run, seq)
 
 
 def _text(block: dict[str, Any]) -> str:
@@ -121,7 +121,7 @@ def _text(block: dict[str, Any]) -> str:
             return to_json({k: v for k, v in block.items() if k != "cache_control"}).decode()
 
 
-def _print(block: Shown, run: str, *, why: bool, full: bool) -> None:
+def _print(block: ShownBlock, run: str, *, why: bool, full: bool) -> None:
     text = block.text if full else one_line(block.text)[:SHOWN]
     line = Text(f"{block.role:9} {block.type:11} ", style="dim")
     line.append(plain(text), style="")
@@ -132,7 +132,9 @@ def _print(block: Shown, run: str, *, why: bool, full: bool) -> None:
     out.print(line)
 
 
-def _tell_difference(asked: list[int], before: list[Shown], now: list[Shown], json: bool) -> int:
+def _tell_difference(
+    asked: list[int], before: list[ShownBlock], now: list[ShownBlock], json: bool
+) -> int:
     same = 0
     for old, new in zip(before, now, strict=False):
         if old != new:

@@ -10,9 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from playhead.cli.shared import exit_codes
 from playhead.cli.shared.log import find, reading, run_list
-from playhead.cli.shared.options import Json, LogFile
+from playhead.cli.shared.options import JsonOption, LogFile, parse_time
 from playhead.cli.shared.output import columns, count, out, plain, say_json
-from playhead.cli.shared.times import parse_time
 from playhead.definition.prices import prices_for
 from playhead.events.errors import UsageError
 from playhead.events.kinds.child_runs import ChildStarted
@@ -58,7 +57,7 @@ def cost(
         ),
     ] = None,
     log: LogFile = None,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> int:
     """Say what runs cost, and could have cost.
 

@@ -11,13 +11,13 @@ from rich.text import Text
 
 from playhead.cli.shared import exit_codes
 from playhead.cli.shared.log import find, reading, records
-from playhead.cli.shared.options import Json, LogFile, RunId
+from playhead.cli.shared.options import JsonOption, LogFile, RunId
 from playhead.cli.shared.output import columns, out, plain, say_json
 from playhead.cli.shared.run_format import cut
 from playhead.events.errors import UsageError
 from playhead.events.log.sqlite.reader import SqliteReader
-from playhead.projections.history.diff import Difference, Figure, Pair, difference
-from playhead.projections.history.timeline import Entry
+from playhead.projections.history.diff import ComparedNumber, Difference, PairedEntries, difference
+from playhead.projections.history.timeline import TimelineEntry
 
 
 def diff(
@@ -31,7 +31,7 @@ def diff(
         Path | None, typer.Option(metavar="FILE", help="A page to be looked at or mailed.")
     ] = None,
     log: LogFile = None,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> int:
     """Lay two runs side by side.
 
@@ -83,18 +83,18 @@ def _print(to: Console, left: str, right: str, found: Difference, *, full: bool)
         to.line()
     figures = columns("", left, right, "difference")
     figures.add_row("outcome", *found.outcomes, "")
-    for figure in found.figures:
-        figures.add_row(*_figure(figure))
+    for number in found.numbers:
+        figures.add_row(*_figure(number))
     to.print(figures)
 
 
-def _cell(entry: Entry | None, style: str) -> Text:
+def _cell(entry: TimelineEntry | None, style: str) -> Text:
     if entry is None:
         return Text("")
     return Text(plain(f"{entry.seq} {entry.heading}: {cut(entry.text)}"), style)
 
 
-def _figure(figure: Figure) -> tuple[str, str, str, str]:
+def _figure(figure: ComparedNumber) -> tuple[str, str, str, str]:
     name, left, right = figure
     more = "" if left is None or right is None or left == right else f"{right - left:+,.4g}"
     return name, _number(left), _number(right), more
@@ -110,11 +110,11 @@ def _document(found: Difference) -> dict[str, Any]:
         "same": found.parting is None,
         "entries": [_pair(pair) for pair in found.pairs],
         "outcomes": found.outcomes,
-        "figures": [figure._asdict() for figure in found.figures],
+        "numbers": [number._asdict() for number in found.numbers],
     }
 
 
-def _pair(pair: Pair) -> dict[str, Any]:
+def _pair(pair: PairedEntries) -> dict[str, Any]:
     return {
         "same": pair.same,
         "left": pair.left and pair.left._asdict(),

@@ -14,9 +14,9 @@ from pydantic import BaseModel
 
 from playhead.assembly.models import KEYS
 from playhead.cli.shared import exit_codes
+from playhead.cli.shared.agents import which_model
 from playhead.cli.shared.log import log_path, reading, run_list
-from playhead.cli.shared.model import which_model
-from playhead.cli.shared.options import BaseUrl, Json, LogFile
+from playhead.cli.shared.options import BaseUrl, JsonOption, LogFile
 from playhead.cli.shared.output import count, facts, out, say_json
 from playhead.definition.agent import Agent
 from playhead.definition.routing import DEFAULT_MODEL
@@ -66,7 +66,7 @@ ARGUMENTS = frozenset({
 """Parameters of Runtime that are parts or choices of the moment, not settings with a default."""
 
 
-def doctor(log: LogFile = None, base_url: BaseUrl = None, json: Json = False) -> int:
+def doctor(log: LogFile = None, base_url: BaseUrl = None, json: JsonOption = False) -> int:
     """Say what is installed and how it is set.
 
     Versions, the model that would answer, the log and its owner, the exporter of traces, and every

@@ -7,7 +7,7 @@ import typer
 
 from playhead.cli.shared import exit_codes
 from playhead.cli.shared.log import find, log_path, reading
-from playhead.cli.shared.options import Json, LogFile, RunId
+from playhead.cli.shared.options import JsonOption, LogFile, RunId
 from playhead.cli.shared.output import count, err, out, say_json
 from playhead.events.log.sqlite.log import SqliteLog
 from playhead.events.maintenance.export import export as export_lines
@@ -54,7 +54,7 @@ def export(
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", dir_okay=False, exists=True)],
     log: LogFile = None,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> int:
     """Put an exported run into a log, its hashes kept.
 

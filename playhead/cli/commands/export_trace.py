@@ -8,9 +8,8 @@ import typer
 
 from playhead.cli.shared import exit_codes
 from playhead.cli.shared.log import find, reading, run_list
-from playhead.cli.shared.options import Json, LogFile
+from playhead.cli.shared.options import JsonOption, LogFile, parse_time
 from playhead.cli.shared.output import count, err, out, say_json
-from playhead.cli.shared.times import parse_time
 from playhead.events.errors import UsageError
 from playhead.events.kinds.codec import decode
 from playhead.events.log.contract import Reader
@@ -59,7 +58,7 @@ def export_trace(
         typer.Option(metavar="VERSION", help="Names of attributes: latest, or 1.36."),
     ] = None,
     log: LogFile = None,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> int:
     """Send the traces of recorded runs.
 

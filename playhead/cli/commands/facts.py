@@ -7,7 +7,7 @@ from pydantic_core import to_json
 
 from playhead.cli.shared import exit_codes
 from playhead.cli.shared.log import find, log_path, reading
-from playhead.cli.shared.options import Json, LogFile
+from playhead.cli.shared.options import JsonOption, LogFile
 from playhead.cli.shared.output import columns, count, one_line, out, plain, say_json
 from playhead.memory.facts import facts_view
 from playhead.projections.memory.facts import find_facts
@@ -25,7 +25,7 @@ def facts(
         bool, typer.Option("--history", help="Values that were superseded too.")
     ] = False,
     log: LogFile = None,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> int:
     """List what the runs have learned, and which records say it."""
     with reading(log) as reader, facts_view(reader) as views:
@@ -49,7 +49,7 @@ def forget(
     ] = None,
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; it stands in the log.")] = "",
     log: LogFile = None,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> int:
     """Take a record back, and all facts and memories from it; or recall a memory no more.
 

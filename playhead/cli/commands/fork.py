@@ -9,13 +9,12 @@ from pydantic_core import from_json
 
 from playhead.cli.commands.run import attend
 from playhead.cli.shared import exit_codes
-from playhead.cli.shared.agents import again
+from playhead.cli.shared.agents import again, demonstration
 from playhead.cli.shared.live import Live
 from playhead.cli.shared.log import find, log_option, log_path, reading, records
-from playhead.cli.shared.model import demonstration
-from playhead.cli.shared.options import AgentRef, BaseUrl, Json, LogFile, RunId
+from playhead.cli.shared.options import AgentRef, BaseUrl, JsonOption, LogFile, RunId
 from playhead.cli.shared.output import out, say_json
-from playhead.cli.shared.run_summary import read_story
+from playhead.cli.shared.run_summary import read_summary
 from playhead.events.errors import UsageError
 from playhead.events.event import Json as JsonValue
 from playhead.events.log.sqlite.log import SqliteLog
@@ -59,7 +58,7 @@ def fork(
     ] = False,
     log: LogFile = None,
     base_url: BaseUrl = None,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> int:
     """Fork a run: its past up to a record, then something else.
 
@@ -69,11 +68,11 @@ def fork(
     """
     with reading(log) as reader:
         run = find(reader, run)
-        story = read_story(run, records(reader, run))
-        known = again(story, agent)
+        summary = read_summary(run, records(reader, run))
+        known = again(summary, agent)
         limits = None
         if max_steps is not None:
-            limits = story.agent.limits.model_copy(update={"max_steps": max_steps})
+            limits = summary.agent.limits.model_copy(update={"max_steps": max_steps})
         instead = Instead(
             agent=known if agent is not None else None, model=model,
             instructions=_text(instructions), limits=limits, results=_results(tool_result or []),
@@ -89,7 +88,7 @@ def fork(
         else:
             out.print(f"{about}: {made.run}. Go on: playhead resume {made.run}{log_option(log)}")
         return exit_codes.OK
-    base_url = base_url or story.started.metadata.get("base_url")
+    base_url = base_url or summary.started.metadata.get("base_url")
     with Runtime(log_path(log), base_url=base_url, only_runs=()) as runtime:
         runtime.register(known)
         started = runtime.fork(run, at, instead)

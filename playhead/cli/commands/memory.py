@@ -6,11 +6,11 @@ import typer
 
 from playhead.cli.shared import exit_codes
 from playhead.cli.shared.log import find, log_path, reading
-from playhead.cli.shared.options import Json, LogFile, RunId
+from playhead.cli.shared.options import JsonOption, LogFile, RunId
 from playhead.cli.shared.output import columns, moment, one_line, out, plain, say_json
 from playhead.events.errors import UsageError
 from playhead.memory.search import Recollection
-from playhead.projections.memory.search import Memory, Ranking
+from playhead.projections.memory.search import MemoryHit, Ranking
 from playhead.runtime import Runtime
 from playhead.service.redaction import redactor_of
 from playhead.tools.context import from_environment
@@ -67,7 +67,7 @@ def search(
         float, typer.Option(min=0, max=1, metavar="X", help="How much unimportance can take.")
     ] = 0.0,
     log: LogFile = None,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> int:
     """Find what a namespace remembers, by words and by meaning, the nearest first."""
     ranking = Ranking(recency=recency, half_life=half_life, importance=importance)
@@ -94,7 +94,7 @@ def _metadata(where: list[str]) -> dict[str, str]:
     return {key: value for key, _, value in pairs}
 
 
-def _plain(memory: Memory) -> dict[str, object]:
+def _plain(memory: MemoryHit) -> dict[str, object]:
     """For machines: with the score, each part's rank and score, and the record it comes from."""
     parts = {name: part._asdict() for name, part in memory.parts.items()}
     return {**memory._asdict(), "parts": parts}

@@ -14,15 +14,19 @@ from rich.text import Text
 
 from playhead.cli.shared import exit_codes
 from playhead.cli.shared.log import reading
-from playhead.cli.shared.options import Json, LogFile
+from playhead.cli.shared.options import JsonOption, LogFile, RulesFile, alert_rules, parse_time
 from playhead.cli.shared.output import columns, out, plain, say_json, span
-from playhead.cli.shared.rules import RulesFile, alert_rules
-from playhead.cli.shared.times import parse_time
 from playhead.events.errors import UsageError
 from playhead.events.spec.prices import PICODOLLARS
 from playhead.projections.metrics.alert_rules import AlertRule
-from playhead.projections.metrics.call_stats import Effects, ModelEffects, ToolEffects
-from playhead.projections.metrics.indicators import Figure, by_agent, by_model, by_tool, figures
+from playhead.projections.metrics.call_stats import CallStats, ModelCallStats, ToolCallStats
+from playhead.projections.metrics.indicators import (
+    Indicator,
+    by_agent,
+    by_model,
+    by_tool,
+    indicators,
+)
 from playhead.projections.metrics.measure import Measure
 from playhead.projections.metrics.prometheus import prometheus
 from playhead.telemetry.live_metrics import read_measures
@@ -49,7 +53,7 @@ def metrics(
     ] = False,
     rules_file: RulesFile = None,
     log: LogFile = None,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> int:
     """Say how the runs go: figures, targets, alerts.
 
@@ -80,17 +84,17 @@ class _Found(NamedTuple):
     before: list[Measure]
     rules: Sequence[AlertRule]
 
-    def of(self, agent: str | None) -> list[Figure]:
+    def of(self, agent: str | None) -> list[Indicator]:
         """The figures of one agent's runs; of all taken together for None."""
         if agent is None:
-            return figures(self.runs, self.before, self.rules)
+            return indicators(self.runs, self.before, self.rules)
         own, before = ([m for m in each if m.agent == agent] for each in (self.runs, self.before))
-        return figures(own, before, self.rules, agent)
+        return indicators(own, before, self.rules, agent)
 
-    def firing(self) -> list[tuple[str | None, Figure]]:
+    def firing(self) -> list[tuple[str | None, Indicator]]:
         """Alerts of all runs together, and of each agent."""
         judged = ((name, f) for name in (None, *by_agent(self.runs)) for f in self.of(name))
-        return [(name, figure) for name, figure in judged if figure.firing]
+        return [(name, indicator) for name, indicator in judged if indicator.firing]
 
 
 def _look(log: Path | None, since: str | None, rules: Sequence[AlertRule]) -> _Found:
@@ -118,7 +122,7 @@ def _watch(log: Path | None, since: str | None, by: By | None, rules: Sequence[A
 def _document(found: _Found) -> dict[str, Any]:
     groups = {name: [f._asdict() for f in found.of(name)] for name in by_agent(found.runs)}
     return {
-        "figures": [figure._asdict() for figure in found.of(None)],
+        "figures": [indicator._asdict() for indicator in found.of(None)],
         "agents": groups,
         "tools": {name: each.model_dump() for name, each in by_tool(found.runs).items()},
         "models": {name: each.model_dump() for name, each in by_model(found.runs).items()},
@@ -135,45 +139,50 @@ def _shown(found: _Found, by: By | None) -> RenderableType:
         case "model":
             return _effects("model", by_model(found.runs))
         case "agent":
-            return Group(*(_figures(name, found.of(name)) for name in by_agent(found.runs)))
+            return Group(*(_indicators(name, found.of(name)) for name in by_agent(found.runs)))
         case None:
-            return Group(_figures("all runs", found.of(None)), *_told(found))
+            return Group(_indicators("all runs", found.of(None)), *_told(found))
 
 
 def _told(found: _Found) -> Sequence[Text]:
-    alerts = [(name, figure) for name, figure in found.firing() if name]
+    alerts = [(name, indicator) for name, indicator in found.firing() if name]
     return [
         Text(f"alert: {plain(name)}: {f.called} {f.text}, {f.alarm}", style="red")
         for name, f in alerts
     ]
 
 
-def _figures(title: str, found: Sequence[Figure]) -> Table:
+def _indicators(title: str, found: Sequence[Indicator]) -> Table:
     table = columns(plain(title), "now", "target", "alert")
-    for figure in found:
-        style = STYLES[figure.level] if figure.target else ""
-        row = (figure.called, Text(figure.text, style=style), figure.target, figure.alarm)
+    for indicator in found:
+        style = STYLES[indicator.level] if indicator.target else ""
+        row = (
+            indicator.called,
+            Text(indicator.text, style=style),
+            indicator.target,
+            indicator.alarm,
+        )
         table.add_row(*row)
     table.add_row("")
     return table
 
 
-def _effects(what: str, found: Mapping[str, Effects]) -> Table:
+def _effects(what: str, found: Mapping[str, CallStats]) -> Table:
     more = ["in", "cached", "out", "cost"] if what == "model" else ["cached"]
     table = columns(what, "calls", "errors", "retries", "p95", *more)
     for name, each in found.items():
         p95 = each.durations.quantile(0.95)
         row = [plain(name), f"{each.attempts:,}", f"{each.errors:,}", f"{each.retries:,}"]
         row.append("" if p95 is None else f"< {span(p95 * 1000)}")
-        if isinstance(each, ModelEffects):
+        if isinstance(each, ModelCallStats):
             cached = f"{each.cache_read / each.input:.0%}" if each.input else ""
             row += [f"{each.input:,}", cached, f"{each.output:,}", _cost(each)]
-        elif isinstance(each, ToolEffects):
+        elif isinstance(each, ToolCallStats):
             row.append(f"{each.cached:,}")
         table.add_row(*row)
     return table
 
 
-def _cost(each: ModelEffects) -> str:
+def _cost(each: ModelCallStats) -> str:
     unknown = f" + {each.unpriced} unpriced" if each.unpriced else ""
     return f"${each.cost / PICODOLLARS:,.4f}{unknown}" if each.cost or not unknown else "unknown"

@@ -16,7 +16,7 @@ from playhead.actors.roles.memory import recollect
 from playhead.cli.commands.send import tell
 from playhead.cli.shared import exit_codes
 from playhead.cli.shared.log import find, log_option, reading, records
-from playhead.cli.shared.options import Json, LogFile, RunId
+from playhead.cli.shared.options import JsonOption, LogFile, RunId
 from playhead.cli.shared.output import err, out, plain, say_json
 from playhead.events.errors import UsageError
 from playhead.events.event import Event
@@ -33,7 +33,7 @@ def show(
     run: RunId,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="As a Mermaid flowchart.")] = False,
     log: LogFile = None,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> int:
     """Draw the plan of a run, and how far it has come."""
     with reading(log) as reader:

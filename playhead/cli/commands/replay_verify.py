@@ -12,12 +12,12 @@ from playhead.actors.replay import Divergence, ReplayReport
 from playhead.actors.replay import replay as replay_run
 from playhead.cli.shared import exit_codes
 from playhead.cli.shared.log import find, log_path, reading
-from playhead.cli.shared.options import Json, LogFile, RunId
+from playhead.cli.shared.options import JsonOption, LogFile, RunId
 from playhead.cli.shared.output import count, err, out, plain, say_json
 from playhead.events.errors import UsageError
 from playhead.events.log.anchor import read_anchor
 from playhead.events.log.sqlite.log import SqliteLog
-from playhead.events.maintenance.verify import Report
+from playhead.events.maintenance.verify import VerifyReport
 from playhead.events.maintenance.verify import verify as verify_log
 from playhead.events.record import Record
 
@@ -33,7 +33,7 @@ def replay(
         int | None, typer.Option(min=1, metavar="N", help="Up to record N.", show_default="its end")
     ] = None,
     log: LogFile = None,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> int:
     """Decide a run again and compare.
 
@@ -59,7 +59,7 @@ def replay(
 
 def _print_divergence(run: str, at: Divergence) -> None:
     out.print(f"run {run} diverges at record {at.seq}: {at.field}", style="red")
-    out.print(f"in the turn that record {at.opening} opened", style="dim")
+    out.print(f"in the turn that record {at.trigger} opened", style="dim")
     if at.error is not None:
         out.print(Text(plain(f"a role raised {at.error}")))
         return
@@ -102,7 +102,7 @@ def _replayed(report: ReplayReport) -> dict[str, Any]:
         "divergence": at
         and {
             "seq": at.seq,
-            "opening": at.opening,
+            "opening": at.trigger,
             "field": at.field,
             "error": at.error,
             "recorded": at.recorded and at.recorded.event.model_dump(mode="json"),
@@ -120,7 +120,7 @@ def verify(
         ),
     ] = False,
     log: LogFile = None,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> int:
     """Check the log: hashes, bodies, anchor.
 
@@ -151,7 +151,7 @@ def verify(
     return exit_codes.NO
 
 
-def _verified(log: Path | None) -> Report:
+def _verified(log: Path | None) -> VerifyReport:
     # The anchor first: the log goes on meanwhile, and is never behind an anchor read before it.
     path = log_path(log)
     anchor = read_anchor(path)
@@ -159,7 +159,7 @@ def _verified(log: Path | None) -> Report:
         return verify_log(reader, anchor)
 
 
-def _accept(path: Path, report: Report) -> None:
+def _accept(path: Path, report: VerifyReport) -> None:
     worse = next((p for p in report.problems if p.fault not in LOSSES), None)
     if worse is not None:
         msg = f"only a lost end can be accepted, and there is more: {worse.message}"
@@ -168,7 +168,7 @@ def _accept(path: Path, report: Report) -> None:
     err.print(f"{path}: the loss is recorded; the log can be written again")
 
 
-def _verdict(report: Report) -> dict[str, Any]:
+def _verdict(report: VerifyReport) -> dict[str, Any]:
     return {
         "ok": report.ok,
         "records": report.records,

@@ -11,14 +11,13 @@ import typer
 
 from playhead.cli.commands.send import resume_elsewhere
 from playhead.cli.shared import exit_codes
-from playhead.cli.shared.agents import ASSISTANT, Chosen, again, choose
+from playhead.cli.shared.agents import ASSISTANT, ChosenAgent, again, choose, demonstration
 from playhead.cli.shared.live import Live
 from playhead.cli.shared.log import find, log_option, log_path, reading, records
-from playhead.cli.shared.model import demonstration
-from playhead.cli.shared.options import AgentRef, BaseUrl, Json, LogFile, RunId
+from playhead.cli.shared.options import AgentRef, BaseUrl, JsonOption, LogFile, RunId
 from playhead.cli.shared.output import err, out, plain, say_json, styled
 from playhead.cli.shared.run_format import totals
-from playhead.cli.shared.run_summary import Story, read_story
+from playhead.cli.shared.run_summary import RunSummary, read_summary
 from playhead.events.errors import LogOwned, UsageError
 from playhead.events.kinds.runs import CancelRequested, RunFinished
 from playhead.events.log.contract import Reader
@@ -77,7 +76,7 @@ def run(
             show_default="the agent's own",
         ),
     ] = None,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> int:
     """Run an agent on a goal.
 
@@ -103,7 +102,7 @@ def resume(
     agent: AgentRef = None,
     log: LogFile = None,
     base_url: BaseUrl = None,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> int:
     """Go on with a run from its last record.
 
@@ -113,9 +112,9 @@ def resume(
     with reading(log) as reader:
         run = find(reader, run)
         family = _with_callers(reader, run)
-        story, first = (read_story(each, records(reader, each)) for each in (run, family[-1]))
-    if story.ending is not None:
-        msg = f"run {run} is {story.status} already: playhead show {run}"
+        summary, first = (read_summary(each, records(reader, each)) for each in (run, family[-1]))
+    if summary.ending is not None:
+        msg = f"run {run} is {summary.status} already: playhead show {run}"
         raise UsageError(msg)
     if first.ending is not None:
         msg = f"run {run} cannot go on: run {first.run}, which wanted it, is {first.status} already"
@@ -124,7 +123,7 @@ def resume(
     try:
         runtime = Runtime(log_path(log), base_url=base_url, only_runs=(first.run,))
     except LogOwned as owned:
-        return resume_elsewhere(log_path(log), story, owned.owner)
+        return resume_elsewhere(log_path(log), summary, owned.owner)
     with runtime:
         known = again(first, agent)
         note = demonstration(known, base_url)
@@ -152,7 +151,7 @@ def _endpoint(url: str | None) -> dict[str, str]:
     return {} if url is None or "@" in url else {"base_url": url}
 
 
-def _about(run: str, chosen: Chosen, log: Path | None) -> str:
+def _about(run: str, chosen: ChosenAgent, log: Path | None) -> str:
     agent = chosen.agent
     tools = ", ".join(tool.name for tool in agent.spec().tools) or "no tools"
     about = f"run {run}, in {log_path(log)}: {agent.name} with {tools}"
@@ -166,20 +165,20 @@ def attend(runtime: Runtime, live: Live, log: Path | None, about: str, note: str
     try:
         interrupted = _watch(runtime, live, about, note)
     except KeyboardInterrupt:
-        again = f"playhead resume {live.story.run}{log_option(log)}"
+        again = f"playhead resume {live.summary.run}{log_option(log)}"
         err.print(f"left. The run is open; to go on: {again}", soft_wrap=True)
         sys.stdout.flush()
         os._exit(exit_codes.INTERRUPTED)  # not even a tool that hangs may keep us
     if live.quiet:
-        say_json(live.story.summary())
+        say_json(live.summary.summary())
     else:
-        _conclude(live.story, log)
-    return exit_codes.INTERRUPTED if interrupted else CODES[live.story.status]
+        _conclude(live.summary, log)
+    return exit_codes.INTERRUPTED if interrupted else CODES[live.summary.status]
 
 
 def _watch(runtime: Runtime, live: Live, *about: str | None) -> bool:
     """Follow the run; the first Ctrl-C cancels it. Whether there was one."""
-    run = live.story.run
+    run = live.summary.run
     try:
         for line in filter(None, about if not live.quiet else ()):
             err.print(plain(line), style="dim")
@@ -194,15 +193,17 @@ def _watch(runtime: Runtime, live: Live, *about: str | None) -> bool:
     return True
 
 
-def _conclude(story: Story, log: Path | None) -> None:
-    word, message = story.reason
-    if isinstance(story.ending, RunFinished):
-        out.print(styled(story.ending.answer, "Answer"))
+def _conclude(summary: RunSummary, log: Path | None) -> None:
+    word, message = summary.reason
+    if isinstance(summary.ending, RunFinished):
+        out.print(styled(summary.ending.answer, "Answer"))
         out.file.flush()
     else:
-        about = f"{story.status}: {word}: {message}" if word != message else message
-        err.print(styled(plain(about), story.status))
-    err.print(f"\n{story.status}: {totals(story)}", style="dim")
-    first = {"finished": "show", "paused": "resume"}.get(story.status, "why")
-    for command in (first, *(("replay",) if story.ending is not None else ())):
-        err.print(f"  playhead {command} {story.run}{log_option(log)}", style="dim", soft_wrap=True)
+        about = f"{summary.status}: {word}: {message}" if word != message else message
+        err.print(styled(plain(about), summary.status))
+    err.print(f"\n{summary.status}: {totals(summary)}", style="dim")
+    first = {"finished": "show", "paused": "resume"}.get(summary.status, "why")
+    for command in (first, *(("replay",) if summary.ending is not None else ())):
+        err.print(
+            f"  playhead {command} {summary.run}{log_option(log)}", style="dim", soft_wrap=True
+        )

@@ -16,7 +16,7 @@ from playhead.cli.shared import exit_codes
 from playhead.cli.shared.log import find, log_path, reading, records
 from playhead.cli.shared.options import LogFile, RunId
 from playhead.cli.shared.output import out
-from playhead.cli.shared.run_summary import Story, read_story
+from playhead.cli.shared.run_summary import RunSummary, read_summary
 from playhead.events.errors import LogOwned, UsageError
 from playhead.events.event import Event
 from playhead.events.kinds.runs import CancelRequested, MessageReceived, RunPaused, RunResumed
@@ -60,23 +60,23 @@ def send(
     return tell(log, run, lambda _, __: MessageReceived(text=text))
 
 
-def resume_elsewhere(path: Path, story: Story, owner: str) -> int:
+def resume_elsewhere(path: Path, summary: RunSummary, owner: str) -> int:
     """Resume a paused run that belongs to another process."""
-    if story.paused is None:
-        msg = f"run {story.run} is not paused, and {owner} owns {path}"
+    if summary.paused is None:
+        msg = f"run {summary.run} is not paused, and {owner} owns {path}"
         raise UsageError(msg)
     resumed = RunResumed(code=VERSION, reason="playhead resume")
-    return _through_inbox(path, story.run, resumed, owner)
+    return _through_inbox(path, summary.run, resumed, owner)
 
 
 def tell(log: Path | None, given: str, word: Word) -> int:
     """Have a word appended to an open run, by whoever owns the log; the exit code."""
     with reading(log) as reader:
         run = find(reader, given)
-        story = read_story(run, records(reader, run))
-        event = word(reader, run) if story.ending is None else None
+        summary = read_summary(run, records(reader, run))
+        event = word(reader, run) if summary.ending is None else None
     if event is None:
-        msg = f"run {run} is {story.status} already: nothing was recorded"
+        msg = f"run {run} is {summary.status} already: nothing was recorded"
         raise UsageError(msg)
     path = log_path(log)
     try:

@@ -6,9 +6,8 @@ import typer
 
 from playhead.cli.shared import exit_codes
 from playhead.cli.shared.log import reading
-from playhead.cli.shared.options import LogFile
+from playhead.cli.shared.options import LogFile, RulesFile, alert_rules
 from playhead.cli.shared.output import err, out
-from playhead.cli.shared.rules import RulesFile, alert_rules
 from playhead.events.errors import UsageError
 
 MISSING = "the inspector is not installed: pip install 'playhead[inspector]'"
@@ -47,7 +46,7 @@ def serve(
         msg = "--token: give 16 characters or more, or leave it out"
         raise UsageError(msg)
     try:
-        from playhead.inspector.deciding import through_inbox
+        from playhead.inspector.pages import through_inbox
         from playhead.inspector.server import Inspector, is_loopback
     except ImportError as error:
         raise UsageError(MISSING) from error

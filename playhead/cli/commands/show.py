@@ -11,7 +11,7 @@ from rich.text import Text
 from playhead.cli.commands.show_at import show_at
 from playhead.cli.shared import exit_codes
 from playhead.cli.shared.log import find, log_option, reading, records, run_list
-from playhead.cli.shared.options import Json, LogFile, RunId
+from playhead.cli.shared.options import JsonOption, LogFile, RunId, parse_time
 from playhead.cli.shared.output import (
     columns,
     count,
@@ -24,8 +24,7 @@ from playhead.cli.shared.output import (
     styled,
 )  # fmt: skip
 from playhead.cli.shared.run_format import entry_row, totals, who_and_why
-from playhead.cli.shared.run_summary import Story, read_story
-from playhead.cli.shared.times import parse_time
+from playhead.cli.shared.run_summary import RunSummary, read_summary
 from playhead.events.errors import UsageError
 from playhead.events.record import Record
 from playhead.projections.stored.run_list import RunRow, find_runs
@@ -44,7 +43,7 @@ def runs(
     ] = False,
     limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")] = 20,
     log: LogFile = None,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> int:
     """List the runs, the newest first."""
     if failed and is_open:
@@ -91,7 +90,7 @@ def show(
         typer.Option(min=1, metavar="N", help="The state after record N, and what N changed."),
     ] = None,
     log: LogFile = None,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> int:
     """Tell a run, step by step.
 
@@ -102,39 +101,39 @@ def show(
         run = find(reader, run)
         if at is not None:
             return show_at(reader, run, at, json=json, full=full)
-        story = read_story(run, records(reader, run))
+        summary = read_summary(run, records(reader, run))
     if json:
-        say_json(_document(story, thoughts, all_records))
+        say_json(_document(summary, thoughts, all_records))
         return exit_codes.OK
-    _head(story)
+    _head(summary)
     if all_records:
-        _print_records(story, full)
+        _print_records(summary, full)
     else:
-        for entry, cost in story.told(thoughts):
+        for entry, cost in summary.told(thoughts):
             out.print(entry_row(entry, who_and_why(entry, cost), full=full))
-    out.print(f"\n{totals(story)}", style="dim")
-    _hints(story, thoughts or all_records, log)
+    out.print(f"\n{totals(summary)}", style="dim")
+    _hints(summary, thoughts or all_records, log)
     return exit_codes.OK
 
 
-def _head(story: Story) -> None:
-    started = story.started
-    about = Text.assemble(f"run {story.run}  ", styled(story.status))
-    word, message = story.reason
+def _head(summary: RunSummary) -> None:
+    started = summary.started
+    about = Text.assemble(f"run {summary.run}  ", styled(summary.status))
+    word, message = summary.reason
     if message:
         about.append(plain(f": {message if word in ('paused', message) else f'{word}: {message}'}"))
     out.print(about)
-    parts = [story.agent.name, f"model {story.agent.model.model}"]
-    if story.forked is not None:
-        parts.append(f"forked from {story.forked.parent} at {story.forked.at}")
+    parts = [summary.agent.name, f"model {summary.agent.model.model}"]
+    if summary.forked is not None:
+        parts.append(f"forked from {summary.forked.parent} at {summary.forked.at}")
     elif started.session:
         parts.append(f"session {started.session}")
-    out.print(plain(", ".join([*parts, moment(story.metrics.started_at)])), style="dim")
+    out.print(plain(", ".join([*parts, moment(summary.metrics.started_at)])), style="dim")
     out.line()
 
 
-def _print_records(story: Story, full: bool) -> None:
-    for record in story.records.values():
+def _print_records(summary: RunSummary, full: bool) -> None:
+    for record in summary.records.values():
         fields = to_json(record.event, exclude={"kind"}, exclude_none=True).decode()
         if not full and len(fields) > 200:
             fields = f"{fields[:200]}..."
@@ -146,21 +145,21 @@ def _print_records(story: Story, full: bool) -> None:
         out.print(Padding(Text(plain(fields), overflow="fold"), (0, 0, 0, 6)))
 
 
-def _hints(story: Story, all_shown: bool, log: Path | None) -> None:
-    run = f"{story.run}{log_option(log)}"
+def _hints(summary: RunSummary, all_shown: bool, log: Path | None) -> None:
+    run = f"{summary.run}{log_option(log)}"
     hints = [] if all_shown else [f"show {run} --thoughts"]
-    if story.status in ("failed", "cancelled"):
+    if summary.status in ("failed", "cancelled"):
         hints.append(f"why {run}")
-    if story.ending is None:
+    if summary.ending is None:
         hints.append(f"resume {run}")
     for hint in hints:
         out.print(f"  playhead {hint}", style="dim", soft_wrap=True)
 
 
-def _document(story: Story, thoughts: bool, all_records: bool) -> dict[str, Any]:
-    document = story.summary()
+def _document(summary: RunSummary, thoughts: bool, all_records: bool) -> dict[str, Any]:
+    document = summary.summary()
     if all_records:
-        return document | {"log": [_record(record) for record in story.records.values()]}
+        return document | {"log": [_record(record) for record in summary.records.values()]}
     entries = [
         {
             "seq": entry.seq,
@@ -172,7 +171,7 @@ def _document(story: Story, thoughts: bool, all_records: bool) -> dict[str, Any]
             "duration_ms": cost.duration_ms,
             "tokens": cost.usage and cost.usage.total,
         }
-        for entry, cost in story.told(thoughts)
+        for entry, cost in summary.told(thoughts)
     ]
     return document | {"entries": entries}
 

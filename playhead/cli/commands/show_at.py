@@ -64,7 +64,7 @@ def _facts(state: RunState, found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield from _spent(state)
     for call in state.calls.values():
         waits = ", waits for a person" if call.waits else ""
-        yield f"call {call.seq}", f"{call.wish.tool}({call_text(call.arguments)}){waits}"
+        yield f"call {call.seq}", f"{call.requested.tool}({call_text(call.arguments)}){waits}"
     for seq, intent in state.open.items():
         yield f"open {seq}", intent.event.kind
     for name in ("plan", "facts", "stop", "paused", "held"):

@@ -10,7 +10,7 @@ from playhead.assembly.tools import changed_tools, connected
 from playhead.cli.shared import exit_codes
 from playhead.cli.shared.agents import load
 from playhead.cli.shared.log import log_path
-from playhead.cli.shared.options import Json, LogFile
+from playhead.cli.shared.options import JsonOption, LogFile
 from playhead.cli.shared.output import count, out, plain, say_json
 from playhead.events.log.sqlite.log import SqliteLog
 from playhead.tools.lint.lint import lint
@@ -22,7 +22,7 @@ AgentArgument: TypeAlias = Annotated[
 
 def lint_tools(
     agent: AgentArgument,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> int:
     """Say which tools of an agent a model will find hard to use.
 

@@ -6,10 +6,10 @@ from rich.text import Text
 
 from playhead.cli.shared import exit_codes
 from playhead.cli.shared.log import find, log_option, reading, records
-from playhead.cli.shared.options import Json, LogFile, RunId
+from playhead.cli.shared.options import JsonOption, LogFile, RunId
 from playhead.cli.shared.output import count, out, plain, say_json, styled
 from playhead.cli.shared.run_format import entry_row, under_way, who_and_why
-from playhead.cli.shared.run_summary import Story, read_story
+from playhead.cli.shared.run_summary import RunSummary, read_summary
 from playhead.events.record import Record
 from playhead.projections.history.timeline import TROUBLE
 
@@ -69,55 +69,55 @@ ADVICE: Mapping[str, tuple[str, ...]] = {
 OTHERWISE = ("playhead show {run} --thoughts", "playhead show {run} --records")
 
 
-def why(run: RunId, log: LogFile = None, json: Json = False) -> int:
+def why(run: RunId, log: LogFile = None, json: JsonOption = False) -> int:
     """Say why a run failed or stands still.
 
     Which record says so, what came before it, and what to try.
     """
     with reading(log) as reader:
         run = find(reader, run)
-        story = read_story(run, records(reader, run))
+        summary = read_summary(run, records(reader, run))
     named = f"{run}{log_option(log)}"
-    word, message = story.reason
-    decisive = deciding(story)
+    word, message = summary.reason
+    decisive = deciding(summary)
     if json:
-        about = {"record": decisive.seq, "kind": decisive.event.kind, "try": advice(story, named)}
-        say_json(story.summary() | about)
+        about = {"record": decisive.seq, "kind": decisive.event.kind, "try": advice(summary, named)}
+        say_json(summary.summary() | about)
         return exit_codes.OK
-    out.print(Text.assemble(f"run {run} ", styled(story.status), plain(_because(word, message))))
-    if story.status == "finished":
-        out.print(_troubles(story))
+    out.print(Text.assemble(f"run {run} ", styled(summary.status), plain(_because(word, message))))
+    if summary.status == "finished":
+        out.print(_troubles(summary))
         return exit_codes.OK
-    _waits(story)
+    _waits(summary)
     cause = "" if decisive.cause is None else f", because of {decisive.cause}"
     out.print(f"record {decisive.seq}: {decisive.event.kind}, {decisive.actor}{cause}", style="dim")
     out.print("\nWhat came before:")
-    before = [told for told in story.told(thoughts=False) if told[0].seq <= decisive.seq]
+    before = [told for told in summary.told(thoughts=False) if told[0].seq <= decisive.seq]
     for entry, cost in before[-BEFORE:]:
         out.print(entry_row(entry, who_and_why(entry, cost)))
     out.print("\nWhat to try:")
-    for line in advice(story, named):
+    for line in advice(summary, named):
         out.print(f"  - {line}")
     return exit_codes.OK
 
 
-def deciding(story: Story) -> Record:
+def deciding(summary: RunSummary) -> Record:
     """The record that made it so: what opened the turn of the end, or the last one.
 
     A limit or a loop is decided in that turn; then it is that decision.
     """
-    last = next(reversed(story.records.values()))
-    if story.ending is None:
+    last = next(reversed(summary.records.values()))
+    if summary.ending is None:
         return last
-    opening = story.opening(last.seq)
-    turn = (r for seq, r in story.records.items() if opening.seq < seq < last.seq)
+    trigger = summary.trigger(last.seq)
+    turn = (r for seq, r in summary.records.items() if trigger.seq < seq < last.seq)
     decided = (r for r in turn if r.event.kind in ("limit_reached", "loop_detected"))
-    return next(decided, opening)
+    return next(decided, trigger)
 
 
-def advice(story: Story, run: str) -> list[str]:
+def advice(summary: RunSummary, run: str) -> list[str]:
     """What to try, the most likely first; `run` is how commands name it."""
-    word = story.reason[0] if story.status == "failed" else story.status
+    word = summary.reason[0] if summary.status == "failed" else summary.status
     key = "loop" if word.startswith("loop") else word
     return [line.format(run=run) for line in ADVICE.get(key, OTHERWISE)]
 
@@ -128,14 +128,14 @@ def _because(word: str, message: str) -> str:
     return f": {message}" if word in ("", "paused", message) else f": {word}\n{message}"
 
 
-def _troubles(story: Story) -> str:
-    errors = story.metrics.tool_errors + story.metrics.model_failures
+def _troubles(summary: RunSummary) -> str:
+    errors = summary.metrics.tool_errors + summary.metrics.model_failures
     if not errors:
         return "nothing went wrong on the way"
-    seqs = [str(e.seq) for e, _ in story.told(thoughts=False) if e.heading in TROUBLE]
-    return f"{count(errors, 'error')} on the way, at {', '.join(seqs)}: playhead show {story.run}"
+    seqs = [str(e.seq) for e, _ in summary.told(thoughts=False) if e.heading in TROUBLE]
+    return f"{count(errors, 'error')} on the way, at {', '.join(seqs)}: playhead show {summary.run}"
 
 
-def _waits(story: Story) -> None:
-    for record in story.open.values():
-        out.print(f"since record {record.seq} it is {under_way(record.event, story)}")
+def _waits(summary: RunSummary) -> None:
+    for record in summary.open.values():
+        out.print(f"since record {record.seq} it is {under_way(record.event, summary)}")

@@ -5,20 +5,23 @@ What `resume` needs to find it again stands in the metadata of the run.
 
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeAlias, TypeGuard
+from typing import Any, Literal, TypeAlias, TypeGuard
 
-from playhead.cli.shared.run_summary import Story
+from playhead.assembly.models import KEYS
+from playhead.cli.shared.run_summary import RunSummary
 from playhead.definition.agent import Agent
 from playhead.definition.routing import DEFAULT_MODEL
 from playhead.events.errors import RedactedRun, UsageError
 from playhead.tools.builtin.calculator import calculator
 from playhead.tools.builtin.clock import current_time
 from playhead.tools.builtin.files import file_tools
+from playhead.tools.models.local.weights import find_local
 
 AnyAgent: TypeAlias = Agent[Any]
 
@@ -31,7 +34,7 @@ INSTRUCTIONS = (
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ChosenAgent:
     """An agent, and how to find it again."""
 
     agent: AnyAgent
@@ -50,7 +53,7 @@ def assistant(workspace: Path, model: str = DEFAULT_MODEL) -> AnyAgent:
 
 def choose(
     reference: str | None, workspace: Path | None, model: str | None, max_steps: int | None
-) -> Chosen:
+) -> ChosenAgent:
     """The agent of `playhead run`. Raises UsageError where there is none."""
     if reference is None:
         folder = (workspace or Path()).resolve()
@@ -68,17 +71,17 @@ def choose(
     if max_steps is not None:
         limits = agent.limits.model_copy(update={"max_steps": max_steps})
         agent = replace(agent, limits=limits)
-    return Chosen(agent, metadata)
+    return ChosenAgent(agent, metadata)
 
 
-def again(story: Story, reference: str | None) -> AnyAgent:
+def again(summary: RunSummary, reference: str | None) -> AnyAgent:
     """The agent of a run that is in the log.
 
     Raises UsageError where it cannot be found, and RedactedRun.
     """
-    spec, metadata = story.agent, story.started.metadata
-    if story.started.redacted:
-        raise RedactedRun(story.run, "continued or forked")
+    spec, metadata = summary.agent, summary.started.metadata
+    if summary.started.redacted:
+        raise RedactedRun(summary.run, "continued or forked")
     found = reference or metadata.get("agent")
     if found is not None:
         folder = None if reference else metadata.get("folder")
@@ -177,3 +180,32 @@ def _from_file(path: Path) -> ModuleType:
     sys.modules[name] = module  # so that its types can be found by name
     spec.loader.exec_module(module)
     return module
+
+
+DEMONSTRATION = (
+    "No ANTHROPIC_API_KEY and no --base-url: a small local model answers, on this CPU. It is a "
+    "demonstration model: it shows the runtime and is no assistant."
+)
+
+
+def which_model(base_url: str | None) -> Literal["api", "endpoint", "local"]:
+    """What answers an agent whose model is a name."""
+    if base_url:
+        return "endpoint"
+    return "api" if any(os.environ.get(key) for key in KEYS) else "local"
+
+
+def demonstration(agent: AnyAgent, base_url: str | None) -> str | None:
+    """What to say when the local model will answer, else None.
+
+    Raises UsageError when nothing can answer: nothing was started then.
+    """
+    if not isinstance(agent.model, str) or which_model(base_url) != "local":
+        return None
+    if find_local() is not None:
+        msg = (
+            "there is no model to ask: set ANTHROPIC_API_KEY, or give --base-url URL, or "
+            "pip install 'playhead[local]' for a small local demonstration model"
+        )
+        raise UsageError(msg)
+    return DEMONSTRATION

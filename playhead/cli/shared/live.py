@@ -12,13 +12,13 @@ from rich.text import Text
 from playhead.cli.shared.log import log_option
 from playhead.cli.shared.output import err, plain
 from playhead.cli.shared.run_format import cost_text, entry_row, under_way
-from playhead.cli.shared.run_summary import Cost, Story
+from playhead.cli.shared.run_summary import Cost, RunSummary
 from playhead.events.kinds.approvals import ApprovalRequested
 from playhead.events.kinds.codec import ENDINGS
 from playhead.events.record import Record
 from playhead.projections.history.timeline import timeline
 from playhead.projections.plan.drawing import as_text, drawn
-from playhead.service.subscriptions import Piece
+from playhead.service.subscriptions import TextChunk
 
 TAIL = 400
 """Characters of a reply that are shown while it streams."""
@@ -31,7 +31,7 @@ class Live:
         self, run: str, after: int = 0, *, log: Path | None = None, quiet: bool = False
     ) -> None:
         """Follow a run; records up to `after` were shown before. `log`: as it was named."""
-        self.story = Story(run)
+        self.summary = RunSummary(run)
         self._after = after
         self._log = log
         self.quiet = quiet
@@ -43,20 +43,20 @@ class Live:
                 console=err, transient=True, refresh_per_second=8, get_renderable=self._render
             )
 
-    def follow(self, items: Iterable[Record | Piece]) -> None:
+    def follow(self, items: Iterable[Record | TextChunk]) -> None:
         """Show what comes until the run ends or is paused, or the runtime closes."""
         for item in items:
-            if isinstance(item, Piece):
+            if isinstance(item, TextChunk):
                 self._text = "" if item.discarded else self._text + item.text
             elif self._record(item):
                 return
 
     def _record(self, record: Record) -> bool:
         """Show a record; whether it is the last one to wait for."""
-        if record.seq in self.story.records:
+        if record.seq in self.summary.records:
             return False
-        self.story.fold(record)
-        self._status = under_way(record.event, self.story) or self._status
+        self.summary.fold(record)
+        self._status = under_way(record.event, self.summary) or self._status
         if record.event.kind == "model_answered":
             self._text = ""
         if record.seq <= self._after:
@@ -79,7 +79,7 @@ class Live:
 
     def _render(self) -> Table:
         grid = Table.grid()
-        plan = drawn(self.story.records.values())
+        plan = drawn(self.summary.records.values())
         if plan is not None:
             grid.add_row(Text(plain(as_text(plan)), style="dim"))
         if self._text.strip():

@@ -1,9 +1,17 @@
 """Options and arguments that several commands share, and their words."""
 
+import re
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
+from pydantic import TypeAdapter, ValidationError
+
+from playhead.events.errors import UsageError
+from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule
 
 LogFile: TypeAlias = Annotated[
     Path | None,
@@ -15,7 +23,7 @@ LogFile: TypeAlias = Annotated[
         show_default="playhead.db",
     ),
 ]
-Json: TypeAlias = Annotated[
+JsonOption: TypeAlias = Annotated[
     bool, typer.Option("--json", help="One JSON document on standard output, for machines.")
 ]
 RunId: TypeAlias = Annotated[
@@ -41,3 +49,52 @@ BaseUrl: TypeAlias = Annotated[
         show_default="the Anthropic API",
     ),
 ]
+
+
+RulesFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--rules",
+        envvar="PLAYHEAD_RULES",
+        metavar="FILE",
+        help="Targets and alerts of yours: a JSON list of rules.",
+        show_default="those above",
+    ),
+]
+
+_RULES: TypeAdapter[tuple[AlertRule, ...]] = TypeAdapter(tuple[AlertRule, ...])
+
+
+def alert_rules(path: Path | None) -> Sequence[AlertRule]:
+    """The rules of a file, which come first, and those for what it does not name.
+
+    Raises UsageError for a file that cannot be read, or that says what is no rule.
+    """
+    if path is None:
+        return ALERT_RULES
+    try:
+        return (*_RULES.validate_json(path.read_bytes()), *ALERT_RULES)
+    except OSError as error:
+        msg = f"--rules {path}: {error.strerror}; give a JSON list of rules"
+        raise UsageError(msg) from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        number, *field = first["loc"] or ("",)
+        where = f"rule {int(number) + 1}{''.join(f', {name}' for name in field)}: " if field else ""
+        msg = f"--rules {path}: {where}{first['msg'].removeprefix('Value error, ')}"
+        raise UsageError(msg) from error
+
+
+UNITS: Mapping[str, int] = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def parse_time(text: str, option: str) -> int:
+    """Microseconds since the epoch. Raises UsageError, naming the option."""
+    age = re.fullmatch(r"(\d{1,9})([smhdw])", text.strip())
+    if age:
+        return time.time_ns() // 1000 - int(age[1]) * UNITS[age[2]] * 1_000_000
+    try:
+        return int(datetime.fromisoformat(text).timestamp() * 1_000_000)
+    except (ValueError, OverflowError) as error:
+        msg = f"{option} {text}: write an age such as 90m, 12h or 3d, or a date such as 2030-01-31"
+        raise UsageError(msg) from error

@@ -4,18 +4,18 @@ from rich.table import Table
 from rich.text import Text
 
 from playhead.cli.shared.output import STYLES, count, plain, span, tokens
-from playhead.cli.shared.run_summary import Cost, Story
+from playhead.cli.shared.run_summary import Cost, RunSummary
 from playhead.events.event import Event
 from playhead.events.kinds.approvals import ApprovalRequested
 from playhead.events.kinds.model_calls import ModelRequested
 from playhead.events.kinds.tool_calls import ToolRequested, ToolStarted
-from playhead.projections.history.timeline import Entry
+from playhead.projections.history.timeline import TimelineEntry
 
 LINES = 12
 """A longer text is cut, and says so."""
 
 
-def entry_row(entry: Entry, note: str, *, full: bool = False, seq: bool = True) -> Table:
+def entry_row(entry: TimelineEntry, note: str, *, full: bool = False, seq: bool = True) -> Table:
     """One entry: its number, its heading, its text, and below, dim, who and why and how long."""
     table = Table.grid(padding=(0, 2, 0, 0))
     if seq:
@@ -44,7 +44,7 @@ def cut(text: str) -> str:
     return f"{kept}\n[... {len(text) - len(kept):,} more characters: playhead show --full]"
 
 
-def who_and_why(entry: Entry, cost: Cost) -> str:
+def who_and_why(entry: TimelineEntry, cost: Cost) -> str:
     """Who brought it, because of which record, how long it took, what it used."""
     who = entry.actor if entry.cause is None else f"{entry.actor}, because of {entry.cause}"
     took = cost_text(cost)
@@ -60,9 +60,9 @@ def cost_text(cost: Cost) -> str:
     return f"{used} in {took}" if took else used
 
 
-def totals(story: Story) -> str:
+def totals(summary: RunSummary) -> str:
     """What the run cost, on one line."""
-    m = story.metrics
+    m = summary.metrics
     parts = [count(m.steps, "step"), count(m.tool_calls, "tool call")]
     if m.tool_errors:
         parts.append(count(m.tool_errors, "tool error"))
@@ -71,14 +71,18 @@ def totals(story: Story) -> str:
     return ", ".join([*parts, tokens(m.usage), span(m.duration * 1000)])
 
 
-def under_way(event: Event, story: Story) -> str | None:
+def under_way(event: Event, summary: RunSummary) -> str | None:
     """What is being waited for once this record is in; None when it says nothing about that."""
     match event:
         case ModelRequested(model=model):
             return f"asking {model}"
         case ToolStarted(call=call):
-            wish = story.records[call].event if call in story.records else None
-            return f"running {wish.tool}" if isinstance(wish, ToolRequested) else "running a tool"
+            requested = summary.records[call].event if call in summary.records else None
+            return (
+                f"running {requested.tool}"
+                if isinstance(requested, ToolRequested)
+                else "running a tool"
+            )
         case ApprovalRequested():
             return "waiting for a person"
         case _:

@@ -11,7 +11,7 @@ from playhead.events.kinds.forks import RunForked
 from playhead.events.kinds.runs import RunFinished, RunPaused, RunStarted
 from playhead.events.record import Record
 from playhead.events.spec.agent import AgentSpec, Status, Usage
-from playhead.projections.history.timeline import Entry, timeline
+from playhead.projections.history.timeline import TimelineEntry, timeline
 from playhead.projections.metrics.metrics import RunMetrics
 
 
@@ -23,7 +23,7 @@ class Cost(NamedTuple):
 
 
 @dataclass
-class Story:
+class RunSummary:
     """A run's records and what they add up to. `fold` takes the next one."""
 
     run: str
@@ -94,23 +94,23 @@ class Story:
                 reason = str(getattr(event, "reason", ""))
                 return reason, str(getattr(event, "message", "") or reason)
 
-    def told(self, thoughts: bool) -> list[tuple[Entry, Cost]]:
+    def told(self, thoughts: bool) -> list[tuple[TimelineEntry, Cost]]:
         """The timeline, each effect's cost beside the first entry that it led to."""
-        told: list[tuple[Entry, Cost]] = []
+        told: list[tuple[TimelineEntry, Cost]] = []
         shown: set[int] = set()
         for entry in timeline(self.records.values()):
             if entry.heading == "Thought" and not thoughts:
                 continue
-            opening = self.opening(entry.seq)
+            trigger = self.trigger(entry.seq)
             cost = Cost()
-            if opening.seq not in shown:
-                shown.add(opening.seq)
-                event = opening.event
+            if trigger.seq not in shown:
+                shown.add(trigger.seq)
+                event = trigger.event
                 cost = Cost(getattr(event, "duration_ms", None), getattr(event, "usage", None))
             told.append((entry, cost))
         return told
 
-    def opening(self, seq: int) -> Record:
+    def trigger(self, seq: int) -> Record:
         """The record that opened the turn of the one given."""
         record = self.records[seq]
         while record.origin == "decided" and record.cause in self.records:
@@ -146,9 +146,9 @@ class Story:
         }
 
 
-def read_story(run: str, records: Iterable[Record]) -> Story:
+def read_summary(run: str, records: Iterable[Record]) -> RunSummary:
     """The story of a run from all its records."""
-    story = Story(run)
+    summary = RunSummary(run)
     for record in records:
-        story.fold(record)
-    return story
+        summary.fold(record)
+    return summary

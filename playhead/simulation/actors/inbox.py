@@ -9,7 +9,7 @@ from playhead.events.event import Event
 from playhead.simulation.process.process import Process
 
 
-class Waiting(NamedTuple):
+class QueuedCommand(NamedTuple):
     """A command that its sender left."""
 
     id: str
@@ -21,7 +21,7 @@ class SimulatedInbox:
     """Commands between `put` and the commit of their record."""
 
     def __init__(self) -> None:
-        self._commands: dict[str, Waiting] = {}
+        self._commands: dict[str, QueuedCommand] = {}
         self._count = 0
         self._served: set[tuple[int, str]] = set()
 
@@ -29,7 +29,7 @@ class SimulatedInbox:
         """Leave a command."""
         self._count += 1
         command = f"command-{self._count}"
-        self._commands[command] = Waiting(command, run, event)
+        self._commands[command] = QueuedCommand(command, run, event)
 
     def serve(self, process: Process) -> None:
         """What the owner does with all that waits: append it, or drop what it has already."""
@@ -41,7 +41,7 @@ class SimulatedInbox:
                 self._served.add((process.number, command.id))
                 self._tell(process, command)
 
-    def _tell(self, process: Process, command: Waiting) -> None:
+    def _tell(self, process: Process, command: QueuedCommand) -> None:
         def told(error: Exception | None) -> None:
             self._commands.pop(command.id, None)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from random import Random
 
-from playhead.actors.engine.turn import Opening
+from playhead.actors.engine.turn import Trigger
 from playhead.actors.roles.memory import recall_session
 from playhead.events.errors import PlayheadError
 from playhead.events.event import Event, Json
@@ -85,8 +85,8 @@ class People:
             elif process.log.stream(run) is None:
                 process.ledger.violated("acknowledged_means_present", f"{run} is not in the log")
 
-        opening = Opening(started, "user", "outside", told=told)
-        process.engine.start(run, opening, recall_session(process.log, past))
+        trigger = Trigger(started, "user", "outside", told=told)
+        process.engine.start(run, trigger, recall_session(process.log, past))
 
     def at_rest(self, process: Process) -> bool:
         """Whether every run that people wanted has ended."""
@@ -127,7 +127,7 @@ class People:
         if found:
             row = self._random.choice(found)
             event = decode(row, process.log.body).event
-            process.engine.arrive(run, Opening(event, row.actor, "effect", row.cause))
+            process.engine.arrive(run, Trigger(event, row.actor, "effect", row.cause))
         intents = [row for row in records if row.kind in ("tool_started", "model_requested")]
         if intents and self._random.random() < 0.3:
             row = self._random.choice(intents)
@@ -137,7 +137,7 @@ class People:
                 else ToolFailed(error="late", message="late")
             )
             if any(r.cause == row.seq and r.origin == "effect" for r in records):
-                process.engine.arrive(run, Opening(late, row.actor, "effect", row.seq))
+                process.engine.arrive(run, Trigger(late, row.actor, "effect", row.seq))
 
     def _approve_late(self, process: Process, run: str) -> None:
         """Somebody agrees to what was asked a while ago."""
@@ -181,7 +181,7 @@ class People:
 
     def calm_down(self, process: Process) -> bool:
         """Answer whatever an idle run waits for; False when there is nothing left to answer."""
-        acted = False
+        had_side_effects = False
         for run in filter(process.log.stream, process.index.open_runs()):
             state = process.engine.state(run)
             broken = state.paused is not None and state.paused.role is not None
@@ -189,7 +189,7 @@ class People:
                 continue  # a run that is to stop does so by itself, unless a role raised
             if state.paused is not None:
                 process.tell(run, RunResumed(code=VERSION, reason="go on"))
-                acted = True
+                had_side_effects = True
             else:
-                acted = self.decide(process, state) or acted
-        return acted
+                had_side_effects = self.decide(process, state) or had_side_effects
+        return had_side_effects

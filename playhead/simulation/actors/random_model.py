@@ -22,7 +22,7 @@ RECORD = re.compile(r"^record (\d+): ", re.MULTILINE)
 MARK = re.compile(rb',?"cache_control":\{[^}]*\}')
 
 
-class ChanceModel:
+class RandomModel:
     """A Model without a script: the same random source, the same replies."""
 
     name = "chance"

@@ -12,7 +12,7 @@ from playhead.events.spec.agent import Limits, LoopRules, Retry, Threshold
 from playhead.events.spec.memory import MemoryRules
 from playhead.events.spec.prices import Price, Tier
 from playhead.events.spec.routing import Budget, Target
-from playhead.simulation.actors.random_model import ChanceModel
+from playhead.simulation.actors.random_model import RandomModel
 from playhead.simulation.actors.sample_tools import TOOLS, fire, pay, pay_now, transfer
 from playhead.simulation.faults.mix import Mix
 from playhead.tools.builtin.memory import recall, remember
@@ -75,7 +75,7 @@ def _agent(name: str, random: Random, mix: Mix) -> Agent[object]:
     return Agent(
         name=name,
         instructions=random.choice(("", "Be brief.")),
-        model=ChanceModel(random, mix.model_odd, patience, schemas),
+        model=RandomModel(random, mix.model_odd, patience, schemas),
         tools=tools,
         plan=PlanRules(
             concurrency=random.choice((1, 8)),

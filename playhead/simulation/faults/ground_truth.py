@@ -37,7 +37,7 @@ class Start(NamedTuple):
 
 
 @dataclass(slots=True)
-class Asked:
+class ModelCallSeen:
     """A request reached the model."""
 
     run: str
@@ -51,7 +51,7 @@ class Asked:
 
 
 @dataclass
-class Ledger:
+class GroundTruth:
     """Everything that outlives a process."""
 
     broken: list[Violation] = field(default_factory=list[Violation])
@@ -62,7 +62,7 @@ class Ledger:
     """Key -> how often the tool's code ran to its end."""
     found: dict[str, list[Any]] = field(default_factory=dict)
     """Key -> what its probe said."""
-    asked: list[Asked] = field(default_factory=list[Asked])
+    asked: list[ModelCallSeen] = field(default_factory=list[ModelCallSeen])
     intents: set[tuple[str, int]] = field(default_factory=set[tuple[str, int]])
     """Committed model intents."""
     committed: dict[str, list[bytes]] = field(default_factory=dict)
@@ -104,11 +104,11 @@ class Ledger:
         """Somebody was told that an append is in the log."""
         self.acknowledged[append.run] = append.rows[-1].seq
 
-    def ask(self, run: str, seq: int, model: str, process: int) -> Asked:
+    def ask(self, run: str, seq: int, model: str, process: int) -> ModelCallSeen:
         """The request of an intent arrives at the model."""
         if (run, seq) not in self.intents:
             self.violated("intent_before_effect", f"{run} {seq} asks and is not in the log")
-        asked = Asked(run, seq, model, process)
+        asked = ModelCallSeen(run, seq, model, process)
         self.asked.append(asked)
         self.note("ask", run, seq, model)
         return asked

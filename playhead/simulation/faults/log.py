@@ -6,9 +6,9 @@ from queue import SimpleQueue
 from random import Random
 
 from playhead.events.errors import LogError
-from playhead.events.log.contract import Append, Done, Head, Log, Stream
+from playhead.events.log.contract import Append, Head, Log, OnAppended, Stream
 from playhead.events.record import Stored
-from playhead.simulation.faults.ground_truth import Ledger
+from playhead.simulation.faults.ground_truth import GroundTruth
 from playhead.simulation.faults.mix import Mix
 from playhead.simulation.faults.role import Alive
 
@@ -18,7 +18,7 @@ class FaultyLog:
 
     def __init__(
         self, log: Log, process: Alive, loop: asyncio.AbstractEventLoop, random: Random, mix: Mix,
-        ledger: Ledger,
+        ledger: GroundTruth,
     ) -> None:  # fmt: skip
         self.under = log
         self._process = process
@@ -26,12 +26,12 @@ class FaultyLog:
         self._random = random
         self._mix = mix
         self._ledger = ledger
-        self._waiting: list[tuple[Append, Done]] = []
+        self._waiting: list[tuple[Append, OnAppended]] = []
         self._full_until = 0.0
         self._quick = random.random() < 0.5
         """As a log's own thread may be: written and told before `submit` has returned."""
 
-    def submit(self, append: Append, done: Done) -> None:
+    def submit(self, append: Append, done: OnAppended) -> None:
         """Queue an append; the whole queue is written when the disk gets to it."""
         self._waiting.append((append, done))
         if self._quick and len(self._waiting) == 1:
@@ -45,8 +45,8 @@ class FaultyLog:
 
     def _flush(self) -> None:
         group, self._waiting = self._waiting, []
-        opening = group[0][0].rows[0].kind
-        self._process.reach("append.before", opening)
+        trigger = group[0][0].rows[0].kind
+        self._process.reach("append.before", trigger)
         refused = [self._refusal() for _ in group]
         written = [append for (append, _), error in zip(group, refused, strict=True) if not error]
         results = iter(write(self.under, written))
@@ -54,12 +54,12 @@ class FaultyLog:
         for (append, _), outcome in zip(group, outcomes, strict=True):
             if isinstance(outcome, int):
                 self._ledger.commit(append)
-        self._process.reach("append.committed", opening)
+        self._process.reach("append.committed", trigger)
         for (append, done), outcome in zip(group, outcomes, strict=True):
             self._tell(append, done, outcome)
-        self._process.reach("append.told", opening)
+        self._process.reach("append.told", trigger)
 
-    def _tell(self, append: Append, done: Done, outcome: int | Exception) -> None:
+    def _tell(self, append: Append, done: OnAppended, outcome: int | Exception) -> None:
         if isinstance(outcome, int) and self._random.random() < self._mix.append_doubt:
             self._ledger.note("append in doubt", append.run, append.rows[-1].seq)
             outcome = LogError("simulated: written, and reported as failed")

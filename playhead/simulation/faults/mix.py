@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from random import Random
 
-OPENINGS = (
+TRIGGERS = (
     "run_started", "message_received", "model_answered", "model_failed", "tool_succeeded",
     "tool_failed", "tool_outcome_unknown", "rule_answered", "child_finished", "approval_decided",
     "cancel_requested", "run_paused", "run_resumed", "time_reached", "memory_recalled",
@@ -24,8 +24,8 @@ RECALLS = ("start", "call")
 RULES = ("approval", "router", "output", "strategy", "function")
 
 PLACES: Mapping[str, tuple[str, ...]] = {
-    "turn": (*(kind for kind in OPENINGS if kind != "run_paused"), "decided"),
-    "append.before": OPENINGS, "append.committed": OPENINGS, "append.told": OPENINGS,
+    "turn": (*(kind for kind in TRIGGERS if kind != "run_paused"), "decided"),
+    "append.before": TRIGGERS, "append.committed": TRIGGERS, "append.told": TRIGGERS,
     "model.before": CALLS, "model.in": CALLS, "model.after": CALLS,
     "tool.before": EFFECTS, "tool.in": EFFECTS, "tool.after": EFFECTS,
     "rule.before": RULES, "rule.after": RULES,

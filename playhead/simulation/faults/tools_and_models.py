@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from playhead.events.errors import ModelError, ToolError
 from playhead.events.model_api import Model, OnText, Reply, Request
-from playhead.simulation.faults.ground_truth import Asked, Ledger
+from playhead.simulation.faults.ground_truth import GroundTruth, ModelCallSeen
 from playhead.simulation.faults.mix import Mix
 from playhead.simulation.faults.role import PERFORMED, Alive
 from playhead.simulation.faults.valid_request import invalid_request
@@ -42,7 +42,13 @@ class FaultyModel:
     """A Model over another one."""
 
     def __init__(
-        self, model: Model, process: Alive, number: int, random: Random, mix: Mix, ledger: Ledger
+        self,
+        model: Model,
+        process: Alive,
+        number: int,
+        random: Random,
+        mix: Mix,
+        ledger: GroundTruth,
     ) -> None:
         self._model = model
         self._process = process
@@ -76,7 +82,7 @@ class FaultyModel:
         """Close the model beneath."""
         await self._model.close()
 
-    async def _fail(self, asked: Asked, request: Request, on_text: OnText) -> NoReturn:
+    async def _fail(self, asked: ModelCallSeen, request: Request, on_text: OnText) -> NoReturn:
         error, retryable, status, after = self._random.choice(FAULTS)
         self._ledger.note("model fails", error)
         known = None
@@ -93,7 +99,7 @@ class FaultyTools:
     """Makes the tools that one process sees out of the agent's."""
 
     def __init__(
-        self, process: Alive, number: int, random: Random, mix: Mix, ledger: Ledger
+        self, process: Alive, number: int, random: Random, mix: Mix, ledger: GroundTruth
     ) -> None:
         self._process = process
         self._number = number

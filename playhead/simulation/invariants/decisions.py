@@ -37,13 +37,13 @@ def one_wish_per_use(e: Evidence) -> Iterator[str]:
             if not isinstance(reply.event, ModelAnswered):
                 continue
             asked = [(str(b["id"]), b["name"]) for b in uses(reply.event.content)]
-            wished = [
+            requested_call = [
                 (r.event.use, r.event.tool)
                 for r in records
                 if r.cause == reply.seq and isinstance(r.event, ToolRequested)
             ]
-            if wished and wished != asked:
-                yield f"{run} {reply.seq}: asked for {asked}, wished {wished}"
+            if requested_call and requested_call != asked:
+                yield f"{run} {reply.seq}: asked for {asked}, wished {requested_call}"
 
 
 def wishes_come_from_replies(e: Evidence) -> Iterator[str]:
@@ -69,15 +69,15 @@ def paired_calls(e: Evidence) -> Iterator[str]:
     for run, records in e.records.items():
         if not records or records[-1].event.kind not in ENDINGS:
             continue
-        wishes = {r.seq for r in records if isinstance(r.event, ToolRequested)}
+        requested_calls = {r.seq for r in records if isinstance(r.event, ToolRequested)}
         ended = {getattr(r.event, "call", 0) for r in records if r.event.kind == "tool_refused"}
         ended |= {
             getattr(records[(r.cause or 1) - 1].event, "call", 0)
             for r in records
             if r.event.kind in OUTCOMES
         }
-        if wishes - ended:
-            yield f"{run}: calls {sorted(wishes - ended)} have no end"
+        if requested_calls - ended:
+            yield f"{run}: calls {sorted(requested_calls - ended)} have no end"
 
 
 def nothing_is_decided_in_a_pause(e: Evidence) -> Iterator[str]:
@@ -205,11 +205,11 @@ def _note_result(
     elif not isinstance(record.event, ToolRefused):
         return
     if call is not None and not isinstance(record.event, RuleAnswered):
-        wish = records[call - 1].event
+        requested = records[call - 1].event
         child = isinstance(record.event, ChildFinished) and record.event.status == "finished"
-        if isinstance(wish, ToolRequested) and wish.use is not None:
+        if isinstance(requested, ToolRequested) and requested.use is not None:
             good = child or isinstance(record.event, ToolSucceeded)
-            became[wish.step, wish.use] = not good
+            became[requested.step, requested.use] = not good
 
 
 def _results(body: dict[str, Any]) -> Iterator[dict[str, Any]]:

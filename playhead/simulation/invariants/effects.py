@@ -22,12 +22,12 @@ from playhead.tools.result import ResultRefused, to_result
 def intent_before_effect(e: Evidence) -> Iterator[str]:
     """No tool's code was entered without a committed intent for that very attempt."""
     for run, records in e.records.items():
-        wished = {
+        requested_call = {
             (r.event.call, r.event.attempt) for r in records if isinstance(r.event, ToolStarted)
         }
         for (owner, call), starts in e.starts.items():
             for start in starts:
-                if owner == run and (call, start.attempt) not in wished:
+                if owner == run and (call, start.attempt) not in requested_call:
                     yield f"{run}: call {call} attempt {start.attempt} was never decided"
 
 

@@ -9,18 +9,18 @@ from playhead.events.kinds.runs import RunStarted
 from playhead.events.kinds.tool_calls import (
     ToolRequested,
 )
-from playhead.events.log.anchor import Mark
+from playhead.events.log.anchor import LogPosition
 from playhead.events.log.contract import Reader
 from playhead.events.record import Record
 from playhead.events.spec.agent import ToolSpec
-from playhead.simulation.faults.ground_truth import Ledger, Start
+from playhead.simulation.faults.ground_truth import GroundTruth, Start
 
 
 class Evidence:
     """A life after its end."""
 
     def __init__(
-        self, log: Reader, ledger: Ledger, liveness: bool, anchor: Mark | None = None
+        self, log: Reader, ledger: GroundTruth, liveness: bool, anchor: LogPosition | None = None
     ) -> None:
         """`anchor`: of a log that is a file."""
         self.log = log
@@ -49,10 +49,10 @@ class Evidence:
 
 def spec_of(records: list[Record], call: int) -> ToolSpec:
     """The recorded tool of a call."""
-    first, wish = records[0].event, records[call - 1].event
+    first, requested = records[0].event, records[call - 1].event
     assert isinstance(first, RunStarted)
-    assert isinstance(wish, ToolRequested)
-    return next(t for t in first.agent.tools if t.name == wish.tool)
+    assert isinstance(requested, ToolRequested)
+    return next(t for t in first.agent.tools if t.name == requested.tool)
 
 
 Promise: TypeAlias = Callable[[Evidence], Iterator[str]]

@@ -19,6 +19,6 @@ def fingerprint(state: RunState) -> str:
     return repr((
         state.head, state.at, str(state.paused), state.stop, state.ending, steps, calls,
         sorted(state.open), sorted(state.requests), list(state.ready), state.spent,
-        [record.seq for record in state.held], state.interrupted, state.code, state.strange,
+        [record.seq for record in state.held], state.interrupted, state.code, state.unsupported,
         state.recalled and state.recalled.seq, state.forks,
     ))  # fmt: skip

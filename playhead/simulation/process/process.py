@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from playhead.actors.engine.child_runs import Children
 from playhead.actors.engine.engine import Engine
 from playhead.actors.engine.recovery import take_up
-from playhead.actors.engine.turn import Opening
-from playhead.actors.performing.services import Rule, World
+from playhead.actors.engine.turn import Trigger
+from playhead.actors.performing.services import Rule, Services
 from playhead.actors.roles.executor import Executor
-from playhead.actors.roles.memory import Memory
+from playhead.actors.roles.memory import MemoryRole
 from playhead.actors.roles.planner import Planner
-from playhead.actors.roles.tool import Tool as ToolRole
+from playhead.actors.roles.tool import ToolRole
 from playhead.assembly.full_results import whole_result
 from playhead.definition.agent import Agent
 from playhead.events.errors import PlayheadError
@@ -29,7 +29,7 @@ from playhead.memory.run_memory import RunMemory
 from playhead.memory.search import Recollection
 from playhead.projections.state.run_state import RunState
 from playhead.service.run_index import RunIndex
-from playhead.simulation.faults.ground_truth import Ledger
+from playhead.simulation.faults.ground_truth import GroundTruth
 from playhead.simulation.faults.log import FaultyLog
 from playhead.simulation.faults.memory import FaultyMemory
 from playhead.simulation.faults.mix import Mix, draw_plan
@@ -65,7 +65,7 @@ class Process:
         models: Mapping[str, Model],
         random: Random,
         mix: Mix,
-        ledger: Ledger,
+        ledger: GroundTruth,
         start: float,
         until: float | None = None,
     ) -> None:
@@ -116,22 +116,22 @@ class Process:
     def _make_engine(self) -> Engine:
         found = RunMemory(self.log, self.memories)
         memory = FaultyMemory(found, self, self.random, self.mix)
-        world = World(
+        world = Services(
             self._model, self._tool, Inline(), self.loop.time, _unheard,
             in_flight=self.random.choice((1, 2, 64)), rule=self._rule, endpoint=self._endpoint,
             results=partial(whole_result, self.log), recollect=memory,
         )  # fmt: skip
-        cast: dict[RoleName, Role] = {
+        roles: dict[RoleName, Role] = {
             "planner": Planner(world),
             "executor": Executor(world),
             "tool": ToolRole(world),
-            "memory": Memory(world),
+            "memory": MemoryRole(world),
         }
         error = self.mix.role_error
-        cast = {name: FaultyRole(role, self, self.random, error) for name, role in cast.items()}
+        roles = {name: FaultyRole(role, self, self.random, error) for name, role in roles.items()}
         keep = self.random.choice((0, 1, 64))
         engine = Engine(
-            self.log, cast, self.loop, self.now, dispatch=self.dispatcher, keep_idle=keep
+            self.log, roles, self.loop, self.now, dispatch=self.dispatcher, keep_idle=keep
         )
         world.children = Children(engine, self.agents.__contains__)
         return engine
@@ -246,9 +246,9 @@ class Process:
             if told is not None:
                 told(error)
 
-        opening = Opening(event, "user", "outside", command=command, told=hear)
+        trigger = Trigger(event, "user", "outside", command=command, told=hear)
         try:
-            self.engine.arrive(run, opening)
+            self.engine.arrive(run, trigger)
         except PlayheadError as error:
             hear(error)
 

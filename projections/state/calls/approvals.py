@@ -32,7 +32,7 @@ def open_approvals(state: RunState) -> list[OpenApproval]:
         return []
     return _open_review(state) + [
         OpenApproval(
-            state.run, call.seq, call.wish.tool, call.arguments,
+            state.run, call.seq, call.requested.tool, call.arguments,
             "once" if call.spec is None else call.spec.effect,
             call.waits.binding, state.run_started.goal, call.waits.expires_at,
         )

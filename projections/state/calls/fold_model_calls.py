@@ -6,7 +6,7 @@ from playhead.events.spec.agent import Usage, text_of
 from playhead.projections.cost.pricing import at_most, cost_of
 from playhead.projections.cost.targets import FALLS_BACK
 from playhead.projections.prompt.context import sent_back
-from playhead.projections.state.run_state import Folder, RunState
+from playhead.projections.state.run_state import FoldFunction, RunState
 
 
 def _model_requested(state: RunState, record: Record, event: model_calls.ModelRequested) -> None:
@@ -77,7 +77,7 @@ def _budget_neared(state: RunState, _: Record, event: model_calls.BudgetNeared) 
     state.spent.warned = True
 
 
-MODELS: dict[str, Folder] = {
+MODELS: dict[str, FoldFunction] = {
     "model_requested": _model_requested,
     "model_answered": _model_answered,
     "model_failed": _model_failed,

@@ -5,15 +5,15 @@ from pydantic_core import to_json
 from playhead.events.event import Event
 from playhead.events.kinds import approvals, child_runs, tool_calls
 from playhead.events.record import Record
-from playhead.projections.prompt.tool_result import READ_RESULT, Shown
-from playhead.projections.state.run_state import Folder, RunState, tool_of
-from playhead.projections.state.step_state import Call, Step
+from playhead.projections.prompt.tool_result import READ_RESULT, RenderedResult
+from playhead.projections.state.run_state import FoldFunction, RunState, tool_of
+from playhead.projections.state.step_state import Step, ToolCall
 
 
 def _tool_requested(state: RunState, record: Record, event: tool_calls.ToolRequested) -> None:
     step = state.steps[event.step]
     spec = tool_of(step.agent, event.tool)
-    call = Call(record.seq, record.run, event, spec, event.arguments, scope=state.scope)
+    call = ToolCall(record.seq, record.run, event, spec, event.arguments, scope=state.scope)
     state.calls[record.seq] = call
     state.ready.pop(step.id, None)
     step.calls += 1
@@ -36,9 +36,9 @@ def _approval_decided(state: RunState, record: Record, event: approvals.Approval
     call.waits, call.approved = None, event.approved
     if event.approved and event.arguments is not None:
         call.arguments = event.arguments
-        changed = f"A person approved the call of {call.wish.tool} with other arguments: "
+        changed = f"A person approved the call of {call.requested.tool} with other arguments: "
         said = changed + to_json(event.arguments).decode()
-        state.steps[call.wish.step].context.user(said, seq=record.seq)
+        state.steps[call.requested.step].context.user(said, seq=record.seq)
 
 
 def _rule_asked(state: RunState, record: Record, event: approvals.RuleAsked) -> None:
@@ -85,13 +85,13 @@ def _child_started(state: RunState, record: Record, event: child_runs.ChildStart
     _count_call(state, call, True)
 
 
-def _count_call(state: RunState, call: Call, first: bool) -> None:
-    step = state.steps[call.wish.step]
+def _count_call(state: RunState, call: ToolCall, first: bool) -> None:
+    step = state.steps[call.requested.step]
     state.spent.tool_calls += first
     step.tool_calls += first
     node = None if state.plan is None else state.plan.nodes.get(step.id)
     if node is not None and call.spec is not None:
-        node.acted = node.acted or call.spec.effect != "read"
+        node.had_side_effects = node.had_side_effects or call.spec.effect != "read"
 
 
 def _child_finished(state: RunState, record: Record, event: child_runs.ChildFinished) -> None:
@@ -152,17 +152,19 @@ def _close_call(state: RunState, about: Event, outcome: Event, seq: int) -> None
         about, tool_calls.ToolStarted | tool_calls.ToolRefused | child_runs.ChildStarted
     )
     call = state.closed[about.call] = state.calls.pop(about.call)
-    step = state.steps[call.wish.step]
+    step = state.steps[call.requested.step]
     step.calls -= 1
     step.outcome = outcome
-    shown = Shown(f"{call.run}:{call.seq}", call.spec, tool_of(step.agent, READ_RESULT) is not None)
+    shown = RenderedResult(
+        f"{call.run}:{call.seq}", call.spec, tool_of(step.agent, READ_RESULT) is not None
+    )
     step.context.resulted(call.seq, outcome, seq, shown)
-    step.trail.add(call.wish.tool, call.arguments, outcome)
+    step.loop_guard.add(call.requested.tool, call.arguments, outcome)
     if not step.calls:
         state.ready[step.id] = None
 
 
-CALLS: dict[str, Folder] = {
+CALLS: dict[str, FoldFunction] = {
     "child_started": _child_started,
     "child_finished": _child_finished,
     "tool_requested": _tool_requested,

@@ -47,7 +47,7 @@ WORDS: Mapping[Pattern, str] = {
 }
 
 
-class Trod(NamedTuple):
+class PastCall(NamedTuple):
     """One call that ended."""
 
     call: bytes
@@ -57,13 +57,13 @@ class Trod(NamedTuple):
     failed: bool
 
 
-class Trail:
+class LoopGuard:
     """A step's calls, newest last."""
 
     __slots__ = ("_known", "_stale", "_steps", "told", "tool")
 
     def __init__(self) -> None:
-        self._steps: deque[Trod] = deque(maxlen=WINDOW)
+        self._steps: deque[PastCall] = deque(maxlen=WINDOW)
         self._known: set[bytes] = set()
         self._stale = 0
         self.tool = ""
@@ -79,7 +79,7 @@ class Trail:
         answer = digest.digest()
         failed = not _went_well(outcome)
         self.tool = tool
-        self._steps.append(Trod(call, answer, failed))
+        self._steps.append(PastCall(call, answer, failed))
         new = not failed and answer not in self._known
         self._known.add(answer)
         self._stale = 0 if new else self._stale + 1
@@ -119,8 +119,8 @@ class Trail:
     def _failures(self) -> int:
         """The last call's failures in a row, whatever each of them said."""
         count = 0
-        for trod in reversed(self._steps):
-            if not trod.failed or trod.call != self._steps[-1].call:
+        for past in reversed(self._steps):
+            if not past.failed or past.call != self._steps[-1].call:
                 break
             count += 1
         return count

@@ -13,7 +13,7 @@ SHOWN = 5
 """So many examples stand before a question."""
 
 
-class Call(NamedTuple):
+class ExampleCall(NamedTuple):
     """A tool call and its result."""
 
     tool: str
@@ -25,7 +25,7 @@ class Example(NamedTuple):
     """A question, the calls that it led to, one after the other, and the answer."""
 
     question: str
-    calls: Sequence[Call]
+    calls: Sequence[ExampleCall]
     answer: str
 
 
@@ -50,24 +50,24 @@ def _json(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def _calculated(expression: str, result: str) -> Call:
-    return Call("calculator", {"expression": expression}, result)
+def _calculated(expression: str, result: str) -> ExampleCall:
+    return ExampleCall("calculator", {"expression": expression}, result)
 
 
-def _told(zone: str, time: str) -> Call:
+def _told(zone: str, time: str) -> ExampleCall:
     told = {"time": time, "weekday": "Friday", "timezone": zone}
-    return Call("current_time", {"timezone": zone}, _json(told))
+    return ExampleCall("current_time", {"timezone": zone}, _json(told))
 
 
-def _listed(folder: str, *paths: str) -> Call:
+def _listed(folder: str, *paths: str) -> ExampleCall:
     entries = [{"path": path, "kind": "file", "bytes": 19} for path in paths]
     told = {"folder": folder, "entries": entries, "total": len(paths), "next_offset": None}
-    return Call("list_files", {"folder": folder}, _json(told))
+    return ExampleCall("list_files", {"folder": folder}, _json(told))
 
 
-def _opened(path: str, text: str) -> Call:
+def _opened(path: str, text: str) -> ExampleCall:
     told = {"path": path, "text": text, "bytes": len(text), "next_offset": None}
-    return Call("read_file", {"path": path}, _json(told))
+    return ExampleCall("read_file", {"path": path}, _json(told))
 
 
 def _sum(question: str, expression: str, result: str, answer: str) -> Example:

@@ -14,14 +14,14 @@ from structlog.testing import capture_logs
 from playhead.actors.append import append_event
 from playhead.definition.agent import Agent
 from playhead.events.kinds.memory import MemoryStored
-from playhead.events.log.anchor import Mark, read_anchor
+from playhead.events.log.anchor import LogPosition, read_anchor
 from playhead.events.log.contract import Log
 from playhead.events.log.memory import MemoryLog
 from playhead.events.log.sqlite.log import SqliteLog
 from playhead.simulation.actors.people import People
-from playhead.simulation.actors.random_model import ChanceModel
+from playhead.simulation.actors.random_model import RandomModel
 from playhead.simulation.actors.sample_agents import agents as crowd
-from playhead.simulation.faults.ground_truth import Ledger, Violation
+from playhead.simulation.faults.ground_truth import GroundTruth, Violation
 from playhead.simulation.faults.mix import CALM, Mix, draw
 from playhead.simulation.invariants.check import check_all, check_process
 from playhead.simulation.invariants.evidence import Evidence
@@ -31,7 +31,7 @@ from playhead.simulation.process.process import EPOCH, Process
 if TYPE_CHECKING:
     from playhead.events.model_api import Model
 
-Mode: TypeAlias = Literal["safety", "liveness"]
+SimulationMode: TypeAlias = Literal["safety", "liveness"]
 Storage: TypeAlias = Literal["memory", "sqlite"]
 
 ROUNDS = 60
@@ -39,7 +39,7 @@ ROUNDS = 60
 
 
 @dataclass(frozen=True)
-class Life:
+class SimulationRun:
     """What one seed gave."""
 
     seed: int
@@ -92,7 +92,7 @@ class Disk:
         self._log.close()
         self._log = None
 
-    def anchor(self) -> Mark | None:
+    def anchor(self) -> LogPosition | None:
         """What the anchor of the file says; None for a log in memory, or while there is none."""
         return None if self._log is None else read_anchor(self._path)
 
@@ -118,21 +118,21 @@ AgentFactory: TypeAlias = Callable[[], Agent[object]]
 
 
 def live(
-    seed: int, kinds: Collection[str], mode: Mode, storage: Storage,
+    seed: int, kinds: Collection[str], mode: SimulationMode, storage: Storage,
     factory: AgentFactory | None = None, *, tracing: bool = False,
     goals: Callable[[int], str] = "goal {}: a b c".format,
-) -> Life:  # fmt: skip
+) -> SimulationRun:  # fmt: skip
     """Live one life and check everything about it."""
     random = Random(seed)
-    ledger = Ledger(tracing=tracing)
+    ledger = GroundTruth(tracing=tracing)
     mix = draw(random, kinds)
     found = crowd(random, mix) if factory is None else [factory()]
-    cast = {agent.name: agent for one in found for agent in (*one.agents, one)}
+    roles = {agent.name: agent for one in found for agent in (*one.agents, one)}
     disk = Disk(storage).make()
     try:
         with capture_logs() as said:
             _remember(disk, random)
-            story = _Story(random, mix, ledger, disk, cast, People(random, goals))
+            story = _Story(random, mix, ledger, disk, roles, People(random, goals))
             story.tell(mode)
             _listen(said, ledger)
             log = disk.open()
@@ -143,7 +143,7 @@ def live(
             disk.let_go(died=False)
     finally:
         disk.remove()
-    return Life(
+    return SimulationRun(
         seed, ledger.trace.hexdigest(), tuple(ledger.broken), dict(ledger.crashes),
         len(evidence.records), sum(map(len, evidence.records.values())), story.number,
         tuple(ledger.lines),
@@ -165,7 +165,7 @@ BUGS = frozenset({"engine.bug", "watcher.raised", "effect.raised"})
 """What the engine says to the program's log when code of ours has raised."""
 
 
-def _listen(said: Sequence[Mapping[str, Any]], ledger: Ledger) -> None:
+def _listen(said: Sequence[Mapping[str, Any]], ledger: GroundTruth) -> None:
     for entry in said:
         raised = str(entry.get("exception", "")).strip().rpartition("\n")[2]
         dead = "ProcessDied" in raised or "GeneratorExit" in raised  # its process has ended
@@ -177,25 +177,25 @@ class _Story:
     """The processes of a life, one after the other."""
 
     def __init__(
-        self, random: Random, mix: Mix, ledger: Ledger, disk: Disk,
-        cast: Mapping[str, Agent[object]], people: People,
+        self, random: Random, mix: Mix, ledger: GroundTruth, disk: Disk,
+        roles: Mapping[str, Agent[object]], people: People,
     ) -> None:  # fmt: skip
         self.random = random
         self.mix = mix
         self.ledger = ledger
         self.disk = disk
-        self.cast = cast
+        self.roles = roles
         self.people = people
         self.number = 0
-        self.acted = False
+        self.had_side_effects = False
         self.elapsed = 0.0
-        self.models: dict[str, Model] = {"": ChanceModel(random, mix.model_odd)}
-        for agent in cast.values():
+        self.models: dict[str, Model] = {"": RandomModel(random, mix.model_odd)}
+        for agent in roles.values():
             schemas = {tool.spec.name: tool.spec.input_schema for tool in agent.all_tools}
-            by_chance = ChanceModel(random, mix.model_odd, tools=schemas)
+            by_chance = RandomModel(random, mix.model_odd, tools=schemas)
             self.models[agent.name] = by_chance if isinstance(agent.model, str) else agent.model
 
-    def tell(self, mode: Mode) -> None:
+    def tell(self, mode: SimulationMode) -> None:
         """Live through the processes with faults, then, for liveness, one without."""
         for _ in range(self.mix.processes):
             self.ledger.note("process", self.number)
@@ -211,7 +211,7 @@ class _Story:
         """One process; whether it left nothing to do."""
         self.people.meanwhile(mix)
         process = Process(
-            self.number, self.disk.open(), self.cast, self.models, self.random, mix, self.ledger,
+            self.number, self.disk.open(), self.roles, self.models, self.random, mix, self.ledger,
             self.elapsed, until,
         )  # fmt: skip
         self.number += 1
@@ -238,11 +238,11 @@ class _Story:
         for _ in range(ROUNDS):
             if end != "idle":
                 break
-            self.acted = False
+            self.had_side_effects = False
             end = process.run(lambda: self._calm_down(process))
-            if not self.acted:
+            if not self.had_side_effects:
                 break
         return end
 
     def _calm_down(self, process: Process) -> None:
-        self.acted = self.people.calm_down(process)
+        self.had_side_effects = self.people.calm_down(process)
