@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from playhead.events.errors import RedactedRun, UnknownRun, UsageError
 from playhead.events.kinds.child_runs import ChildStarted
-from playhead.events.kinds.codec import ENDINGS, OUTCOMES, decode, seal
+from playhead.events.kinds.codec import decode, seal
 from playhead.events.kinds.forks import GivenResult, RunForked
+from playhead.events.kinds.registry import ENDINGS, OUTCOMES
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.kinds.tool_calls import ToolStarted
 from playhead.events.log.contract import Append, Head, Log, Reader

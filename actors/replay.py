@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TypeAlias
 
+from playhead.actors.engine.load_state import load_session, load_state
 from playhead.actors.engine.turn import Trigger, Turn
 from playhead.actors.roles.executor import Executor
-from playhead.actors.roles.memory import MemoryRole, recall_session, recollect
+from playhead.actors.roles.memory import MemoryRole
 from playhead.actors.roles.planner import Planner
 from playhead.actors.roles.role import Role, RoleName
 from playhead.actors.roles.tool import ToolRole
@@ -93,14 +94,14 @@ def replay(
             raise RedactedRun(run, "replayed")
         if state is None:
             past = trigger.event.past if isinstance(trigger.event, RunStarted) else None
-            state = RunState(trigger.run, recall_session(log, past))
+            state = RunState(trigger.run, load_session(log, past))
         state.run = trigger.run
         divergence = _compare(state, trigger, recorded, {} if undecided else roles, to)
         count, turns = count + 1 + len(recorded), turns + 1
         if divergence is not None:
             return ReplayReport(trigger.run, count, turns, divergence)
     if state is None:
-        recollect(log, run)
+        load_state(log, run)
     return ReplayReport(run, count, turns, None)
 
 

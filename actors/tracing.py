@@ -8,8 +8,8 @@ was killed may have kept it to itself, and ids that derive from the log make a s
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from playhead.actors.engine.load_state import load_session
 from playhead.actors.replay import pure_roles
-from playhead.actors.roles.memory import recall_session
 from playhead.actors.roles.role import ORDER
 from playhead.events.errors import UnknownRun, UsageError
 from playhead.events.kinds.codec import decode
@@ -136,7 +136,7 @@ def _told_turns(
     log: Reader, trace: Trace, to: int | None, content: bool
 ) -> Iterator[tuple[Sequence[Record], Mapping[int, Request] | None]]:
     """A run's turns; where content is captured, with the requests that are open after each."""
-    state = RunState(trace.run, recall_session(log, trace.started.past)) if content else None
+    state = RunState(trace.run, load_session(log, trace.started.past)) if content else None
     for turn in _turns(_records(log, trace.run, to)):
         if state is not None:
             for record in turn:

@@ -19,7 +19,7 @@ PlayheadError
         `-- LogBehindAnchor       records that were acknowledged are missing
 """
 
-from playhead.events.spec.agent import Usage
+from playhead.events.usage import Usage
 
 
 class PlayheadError(Exception):

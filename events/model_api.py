@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from playhead.events.event import Block
-from playhead.events.spec.agent import Usage
+from playhead.events.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)

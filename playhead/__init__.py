@@ -5,12 +5,12 @@ from playhead import Agent, Runtime, tool
 
 from playhead.definition.agent import Agent
 from playhead.events.errors import PlayheadError, RunNotFinished, ToolError, UsageError
-from playhead.events.kinds.plans import PlanRules
-from playhead.events.spec.agent import Limits, Retry
+from playhead.events.spec.agent import Limits
 from playhead.events.spec.memory import MemoryRules
+from playhead.events.spec.plan import PlanRules
 from playhead.events.spec.prices import Price
 from playhead.events.spec.routing import Budget, Route, Target
-from playhead.events.spec.tool import Cache, Rate
+from playhead.events.spec.tool import Cache, Rate, Retry
 from playhead.events.version import VERSION as __version__  # noqa: N811 - the usual name
 from playhead.memory.store import NewMemory
 from playhead.projections.memory.search import Ranking

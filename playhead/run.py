@@ -13,7 +13,8 @@ from playhead.events.kinds.approvals import ApprovalDecided
 from playhead.events.kinds.plans import PlanStep
 from playhead.events.kinds.runs import CancelRequested, MessageReceived, RunPaused
 from playhead.events.record import Record
-from playhead.events.spec.agent import Status, Usage
+from playhead.events.spec.agent import Status
+from playhead.events.usage import Usage
 from playhead.projections.metrics.metrics import RunMetrics
 from playhead.projections.state.calls.approvals import OpenApproval
 from playhead.service.subscriptions import Listening, RunEnd, TextChunk

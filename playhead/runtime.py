@@ -18,11 +18,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from playhead.actors.engine.engine import Watcher
+from playhead.actors.engine.load_state import load_session
 from playhead.actors.engine.recovery import take_up
 from playhead.actors.engine.turn import Trigger
 from playhead.actors.fork import agent_of
 from playhead.actors.replay import ReplayReport, replay
-from playhead.actors.roles.memory import recall_session
 from playhead.assembly.engine import Assembly
 from playhead.assembly.mcp_pins import Pins
 from playhead.assembly.models import Models
@@ -293,7 +293,7 @@ class Runtime(RunControl, Remembering):
             told=teller(committed),
         )  # fmt: skip
         try:
-            context = recall_session(self._log, past)
+            context = load_session(self._log, past)
             self._thread.call(lambda: self._engine.start(run, trigger, context))
             committed.result()
         except BaseException:

@@ -8,8 +8,7 @@ from typing import Any, TypeAlias, TypedDict
 
 from playhead.events.errors import UsageError
 from playhead.events.event import Json
-from playhead.events.spec.agent import Effect, Retry
-from playhead.events.spec.tool import Cache, Rate, SandboxPolicy
+from playhead.events.spec.tool import Cache, Effect, Rate, Retry, SandboxPolicy
 from playhead.tools.validation.did_you_mean import nearest
 
 

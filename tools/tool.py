@@ -11,7 +11,8 @@ from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar, Unpack, get_args
 
 from playhead.events.errors import UsageError
 from playhead.events.event import Json
-from playhead.events.spec.agent import Approval, Effect, ToolSpec
+from playhead.events.spec.agent import ToolSpec
+from playhead.events.spec.tool import Approval, Effect
 from playhead.tools.options import (
     TRANSIENT,
     ApprovalRule,

@@ -13,14 +13,15 @@ from typing import TypeAlias
 
 from playhead.actors.engine.actor import Dispatch, LoopDispatcher, RoleActor
 from playhead.actors.engine.effects import Effects
+from playhead.actors.engine.load_state import load_state
 from playhead.actors.engine.parent_outcomes import ParentOutcomes
 from playhead.actors.engine.preconditions import unmet_precondition
 from playhead.actors.engine.turn import Trigger, Turn
-from playhead.actors.roles.memory import recollect
 from playhead.actors.roles.role import Role, RoleName
 from playhead.events.errors import NotStorable
 from playhead.events.event import Event
-from playhead.events.kinds.codec import ENDINGS, decode
+from playhead.events.kinds.codec import decode
+from playhead.events.kinds.registry import ENDINGS
 from playhead.events.kinds.runs import RunPaused, TimeReached
 from playhead.events.log.contract import Log
 from playhead.events.logger import ProgramLogger
@@ -150,7 +151,7 @@ class Engine:
             actor.actor_stopped.set()
 
     def _load(self, run: str) -> Stage:
-        stage = self._stages[run] = Stage(recollect(self.log, run))
+        stage = self._stages[run] = Stage(load_state(self.log, run))
         self._arm_timer(stage.state)
         return stage
 
@@ -231,7 +232,7 @@ class Engine:
     def _again(self, turn: Turn) -> RunState:
         if turn.append.expected.seq == 0:
             return RunState(turn.state.run, turn.state.past)
-        return recollect(self.log, turn.state.run)
+        return load_state(self.log, turn.state.run)
 
     def _from_log(self, stage: Stage, turn: Turn, result: int | Exception) -> None:
         """On the log's thread: one wake-up of the loop serves all that was committed together."""

@@ -15,10 +15,11 @@ from pydantic_core import to_json
 from playhead.events.event import Event, Json
 from playhead.events.kinds.approvals import ApprovalDecided, RuleAnswered, RuleAsked
 from playhead.events.kinds.child_runs import ChildFinished, ChildStarted
-from playhead.events.kinds.codec import INTENTS, OUTCOMES, decode
+from playhead.events.kinds.codec import decode
 from playhead.events.kinds.forks import RunForked
 from playhead.events.kinds.memory import MemoryRecalled
 from playhead.events.kinds.model_calls import ModelFailed, ModelRequested
+from playhead.events.kinds.registry import INTENTS, OUTCOMES
 from playhead.events.kinds.tool_calls import (
     ToolFailed,
     ToolOutcomeUnknown,

@@ -14,9 +14,9 @@ import re
 from typing import get_args
 
 from playhead.events.kinds.approvals import RuleAnswered
-from playhead.events.kinds.plans import Strategy
 from playhead.events.kinds.runs import StrategyChosen
 from playhead.events.spec.agent import AgentSpec
+from playhead.events.spec.plan import Strategy
 
 PARTS = 5
 """From so many parts on, a plan pays."""

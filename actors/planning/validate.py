@@ -11,8 +11,9 @@ from typing import Any, cast
 
 from playhead.events.errors import UsageError
 from playhead.events.event import Json
-from playhead.events.kinds.plans import PlanRules, PlanStep
+from playhead.events.kinds.plans import PlanStep
 from playhead.events.spec.agent import AgentSpec, ToolSpec
+from playhead.events.spec.plan import PlanRules
 from playhead.projections.plan.plan import OWN, PLANNING, Plan
 from playhead.projections.plan.references import ID, ITEM, only_reference, references, unreadable
 from playhead.projections.state.run_state import RunState

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from playhead.actors.requests.side_request import ask_again, ask_beside
 from playhead.events.event import Event
-from playhead.events.kinds.memory import ContextCompressed, ContextFilled
+from playhead.events.kinds.context import ContextCompressed, ContextFilled
 from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed, ModelRequested
 from playhead.events.record import Record
-from playhead.events.spec.agent import text_of
+from playhead.events.usage import text_of
 from playhead.projections.prompt.compression import LOST
 from playhead.projections.state.run_state import RunState
 

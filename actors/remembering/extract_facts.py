@@ -5,12 +5,12 @@ from typing import Any, cast
 
 from playhead.actors.requests.side_request import ask_again, ask_beside
 from playhead.events.event import Event, Json
-from playhead.events.kinds.memory import ExtractionEnded, FactLearned
+from playhead.events.kinds.facts import ExtractionEnded, FactLearned
 from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed, ModelRequested
 from playhead.events.kinds.runs import RunFinished
 from playhead.events.record import Record
-from playhead.events.spec.agent import text_of
 from playhead.events.spec.memory import FactSchema, Scope
+from playhead.events.usage import text_of
 from playhead.projections.prompt.fact_extraction import REPLY
 from playhead.projections.state.run_state import RunState
 from playhead.tools.validation.answer import misfit, parse_output

@@ -3,7 +3,7 @@
 from hashlib import sha256
 
 from playhead.events.record import Record
-from playhead.events.spec.agent import Retry
+from playhead.events.spec.tool import Retry
 
 
 def not_before(failed: Record, attempt: int, retry: Retry, asked: float | None) -> int:

@@ -7,7 +7,7 @@ from playhead.actors.requests.backoff import not_before
 from playhead.actors.requests.budget_shares import over_share
 from playhead.events.event import Event
 from playhead.events.kinds.approvals import RuleAsked
-from playhead.events.kinds.memory import ContextFilled
+from playhead.events.kinds.context import ContextFilled
 from playhead.events.kinds.model_calls import BudgetNeared, ModelFailed, ModelRequested
 from playhead.events.kinds.runs import LimitReached
 from playhead.events.kinds.steps import StepFailed

@@ -22,7 +22,7 @@ from playhead.events.kinds.tool_calls import ToolRequested
 from playhead.events.logger import ProgramLogger
 from playhead.events.model_api import Reply, Request
 from playhead.events.record import Record
-from playhead.events.spec.agent import text_of
+from playhead.events.usage import text_of
 from playhead.projections.state.run_state import RunState
 from playhead.projections.state.step_state import Step
 from playhead.tools.calls.user_functions import ask_output, ask_router

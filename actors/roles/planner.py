@@ -11,9 +11,9 @@ from playhead.actors.remembering.recall import recall_due, to_store
 from playhead.actors.roles.role import Job, Role, RoleName
 from playhead.events.event import Event, Json
 from playhead.events.kinds.approvals import RuleAnswered, RuleAsked
-from playhead.events.kinds.codec import OUTCOMES
-from playhead.events.kinds.memory import AnswerReached, ExtractionEnded, MemoryRecalled
-from playhead.events.kinds.plans import Strategy
+from playhead.events.kinds.facts import AnswerReached, ExtractionEnded
+from playhead.events.kinds.memory import MemoryRecalled
+from playhead.events.kinds.registry import OUTCOMES
 from playhead.events.kinds.runs import (
     RunCancelled,
     RunFailed,
@@ -23,6 +23,7 @@ from playhead.events.kinds.runs import (
 )
 from playhead.events.kinds.steps import StepFailed, StepFinished, StepPurpose, StepStarted
 from playhead.events.record import Record
+from playhead.events.spec.plan import Strategy
 from playhead.projections.plan.plan import PLANNING
 from playhead.projections.plan.references import as_text
 from playhead.projections.state.run_state import RunState

@@ -19,7 +19,8 @@ from playhead.events.kinds.child_runs import ChildFinished, ChildStarted
 from playhead.events.kinds.runs import LimitReached, TimeReached
 from playhead.events.kinds.tool_calls import ToolFailed, ToolRefused, ToolRequested, ToolStarted
 from playhead.events.record import Record
-from playhead.events.spec.agent import AgentSpec, Retry
+from playhead.events.spec.agent import AgentSpec
+from playhead.events.spec.tool import Retry
 from playhead.projections.state.run_state import RunState
 from playhead.projections.state.step_state import ToolCall
 from playhead.tools.calls.approval import ask_approval, binding, matches

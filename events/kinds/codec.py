@@ -8,30 +8,15 @@ import json
 from collections.abc import Callable, Mapping
 from functools import cache
 from hashlib import sha256
-from typing import Any, Literal, NamedTuple, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from playhead.events.errors import LogDamaged, NotStorable
 from playhead.events.event import Event, Json
-from playhead.events.kinds import (
-    approvals,
-    child_runs,
-    forks,
-    logs,
-    memory,
-    model_calls,
-    plans,
-    runs,
-    steps,
-    tool_calls,
-)
+from playhead.events.kinds.registry import KINDS
 from playhead.events.record import Record, Stored, chained
-
-PAGES = (
-    runs, forks, steps, plans, child_runs, model_calls, tool_calls, approvals, memory, logs,
-)  # fmt: skip
 
 INLINE = 4096
 """Payloads up to this many bytes stay in their row; of larger ones the big fields become bodies."""
@@ -52,34 +37,6 @@ class UnknownEvent(Event):
     kind: str
     version: int
     fields: dict[str, Json]
-
-
-def _events_in(page: object) -> list[type[Event]]:
-    found = vars(page).values()
-    return [c for c in found if isinstance(c, type) and issubclass(c, Event) and c is not Event]
-
-
-KINDS: Mapping[str, type[Event]] = {
-    cls.model_fields["kind"].default: cls for page in PAGES for cls in _events_in(page)
-}
-
-INTENTS: Mapping[str, frozenset[str]] = {
-    "model_requested": frozenset({"model_answered", "model_failed"}),
-    "tool_started": frozenset({"tool_succeeded", "tool_failed", "tool_outcome_unknown"}),
-    "rule_asked": frozenset({"rule_answered"}),
-    "child_started": frozenset({"child_finished"}),
-    "recall_requested": frozenset({"memory_recalled"}),
-    "embed_requested": frozenset({"embedded"}),
-}
-"""Intent -> the outcomes that may end it."""
-
-OUTCOMES: frozenset[str] = frozenset(kind for ends in INTENTS.values() for kind in ends)
-
-ENDINGS: Mapping[str, Literal["finished", "failed", "cancelled"]] = {
-    "run_finished": "finished",
-    "run_failed": "failed",
-    "run_cancelled": "cancelled",
-}
 
 
 class Encoded(NamedTuple):

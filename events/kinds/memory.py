@@ -4,112 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from playhead.events.event import Data, Event, Json
-
-
-class Covered(Data):
-    """Records of one run that a compressed part of the context stands for."""
-
-    run: str
-    first: int
-    last: int
-
-
-class ContextFilled(Event):
-    """The step's next request would pass the threshold: its older turns are compressed first."""
-
-    kind: Literal["context_filled"] = "context_filled"
-    step: str
-    tokens: int
-    """At most so many would have been sent."""
-    threshold: int
-
-
-class ContextCompressed(Event):
-    """Older messages of a step are replaced; the goal and the last turns stand as they were."""
-
-    kind: Literal["context_compressed"] = "context_compressed"
-    step: str
-    upto: int
-    """The messages before this one are the older ones."""
-    summary: str | None = None
-    """What stands in their place; None where clearing their big results was enough."""
-    clears: int | None = None
-    """Bytes over which the tool results that stay were cleared; None for none."""
-    covers: tuple[Covered, ...]
-    """The records that the summary, or the cleared results, stand for."""
-    error: str | None = None
-    """Why there is no better summary, where the model gave none."""
-
-
-class AnswerReached(Event):
-    """The run has its answer; before it ends, what it has learned is extracted."""
-
-    kind: Literal["answer_reached"] = "answer_reached"
-    answer: str
-    output: Json = None
-
-
-class FactLearned(Event):
-    """Something was explicitly said about an entity; a later value supersedes it."""
-
-    kind: Literal["fact_learned"] = "fact_learned"
-    schema_name: str
-    """The user's model that it is a field of."""
-    entity: str
-    field: str
-    value: Json = None
-    sources: tuple[int, ...]
-    """The records of this run that say it."""
-    quote: str = ""
-    """The words that say it."""
-    confidence: float
-    namespace: str = ""
-    """The namespace that the run works for: its later runs are told."""
-    fork: str | None = None
-    """The fork that it stays in until it is promoted."""
-
-
-class ExtractionEnded(Event):
-    """All that the run has to teach is recorded; it may end."""
-
-    kind: Literal["extraction_ended"] = "extraction_ended"
-    learned: int
-    refused: int = 0
-    """What the model gave without a source, or against the schema."""
-    error: str | None = None
-
-
-class RecordRef(Data):
-    """One record."""
-
-    run: str
-    seq: int
-
-
-class FactRetracted(Event):
-    """Somebody took a record back, and with it every fact that derives from it."""
-
-    kind: Literal["fact_retracted"] = "fact_retracted"
-    run: str
-    seq: int
-    """A fact, or what facts derive from: a tool's result, a message."""
-    reason: str = ""
-    facts: tuple[RecordRef, ...] = ()
-    """The facts taken back."""
-    influenced: tuple[RecordRef, ...] = ()
-    """The replies, calls and answers that had used it."""
-    memories: tuple[str, ...] = ()
-    """The memories that were stored from it: they are recalled no more."""
-
-
-class LearningsPromoted(Event):
-    """What a fork has learned and stored so far counts from here on, as any other run's does."""
-
-    kind: Literal["learnings_promoted"] = "learnings_promoted"
-    run: str
-    """The fork; the runs that it started are promoted with it."""
-    reason: str = ""
+from playhead.events.event import Data, Event
+from playhead.events.kinds.facts import KnownFact
 
 
 class MemoryStored(Event):
@@ -140,17 +36,6 @@ class Recalled(Data):
     """The stream of its MemoryStored: a run, or memory/NAMESPACE."""
     seq: int
     """Of its MemoryStored."""
-
-
-class KnownFact(Data):
-    """A fact as it was known when it was recalled."""
-
-    entity: str
-    field: str
-    value: Json = None
-    run: str
-    seq: int
-    """Of its FactLearned."""
 
 
 class RecallRequested(Event):

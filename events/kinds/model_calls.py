@@ -4,7 +4,7 @@ from typing import ClassVar, Literal, TypeAlias
 
 from playhead.events.event import Block, Event
 from playhead.events.kinds.tool_calls import ToolStarted
-from playhead.events.spec.agent import Usage
+from playhead.events.usage import Usage
 
 CallPurpose: TypeAlias = Literal["step", "summary", "extraction"]
 """What a model call is for; the role that it serves decides it and hears of its outcome."""

@@ -5,8 +5,8 @@ from typing import Literal
 from pydantic import Field
 
 from playhead.events.event import Block, Event, Json
-from playhead.events.kinds.plans import Strategy
 from playhead.events.spec.agent import AgentSpec, Parent, Past
+from playhead.events.spec.plan import Strategy
 
 
 class RunStarted(Event):

@@ -17,7 +17,8 @@ from pydantic import ValidationError
 
 from playhead.events.errors import LogError, LogTooNew, NotStorable
 from playhead.events.event import Event
-from playhead.events.kinds.codec import KINDS, encode, stored_kind
+from playhead.events.kinds.codec import encode, stored_kind
+from playhead.events.kinds.registry import KINDS
 from playhead.events.log.sqlite.driver import BUSY_MS
 
 if TYPE_CHECKING:

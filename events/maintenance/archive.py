@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from playhead.events.errors import UsageError
-from playhead.events.kinds.codec import ENDINGS, decode, seal
+from playhead.events.kinds.codec import decode, seal
 from playhead.events.kinds.logs import MovedRun, RunsMoved
+from playhead.events.kinds.registry import ENDINGS
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.log.anchor import LogPosition, write_anchor
 from playhead.events.log.contract import RUNTIME_STREAM, Append, Head, Stream

@@ -5,36 +5,11 @@ from typing import Literal, TypeAlias
 from pydantic import Field
 
 from playhead.events.event import Block, Data, Json
-from playhead.events.kinds.plans import PlanRules, Strategy
 from playhead.events.spec.memory import MemoryRules
+from playhead.events.spec.plan import PlanRules, Strategy
 from playhead.events.spec.prices import Price
 from playhead.events.spec.routing import Budget, Route, Target
-from playhead.events.spec.tool import Cache, Rate, SandboxPolicy
-
-Effect: TypeAlias = Literal["read", "keyed", "once"]
-"""read: may be repeated. keyed: repeated with the same idempotency key. once: never twice by us."""
-
-Status: TypeAlias = Literal["running", "paused", "finished", "failed", "cancelled"]
-
-
-class Approval(Data):
-    """When a person must approve a call before it starts."""
-
-    when: Literal["always", "matches", "function"]
-    """always; when the arguments match `schema`; or when a function of the user's says so."""
-    argument_schema: dict[str, Json] | None = None
-    """For `matches`: a JSON schema; a call whose arguments fit it needs approval."""
-    expires: float | None = None
-    """Seconds after which an open request lapses; None for never."""
-
-
-class Retry(Data):
-    """How often a failed call is tried, and how long to wait in between (seconds)."""
-
-    attempts: int = 4
-    """The first one included."""
-    base: float = 0.5
-    cap: float = 30.0
+from playhead.events.spec.tool import Approval, Cache, Effect, Rate, Retry, SandboxPolicy
 
 
 class ToolSpec(Data):
@@ -73,6 +48,9 @@ class ToolSpec(Data):
     """What it is called there, where that is no name for the model API."""
     definition: str = ""
     """SHA-256 (hex) over all of the above: what an approval and a recorded intent are bound to."""
+
+
+Status: TypeAlias = Literal["running", "paused", "finished", "failed", "cancelled"]
 
 
 class Limits(Data):
@@ -167,31 +145,6 @@ class AgentSpec(Data):
 ToolSpec.model_rebuild()  # an agent's tool may be an agent
 
 
-class Usage(Data):
-    """Tokens of one model call, as the API counts them."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_creation_input_tokens: int = 0
-    cache_read_input_tokens: int = 0
-    cache_creation_1h_input_tokens: int = 0
-    """Those of cache_creation_input_tokens that are kept for an hour."""
-    thinking_tokens: int = 0
-    """Those of output_tokens that were thought."""
-    web_search_requests: int = 0
-    """Searches that the API made."""
-
-    @property
-    def input_total(self) -> int:
-        """Every token that went in."""
-        return self.input_tokens + self.cache_creation_input_tokens + self.cache_read_input_tokens
-
-    @property
-    def total(self) -> int:
-        """Every token that went in or came out."""
-        return self.input_total + self.output_tokens
-
-
 class Parent(Data):
     """The call that a run is the child of."""
 
@@ -208,8 +161,3 @@ class Past(Data):
     run: str
     seq: int
     hash: str
-
-
-def text_of(content: tuple[Block, ...] | list[Block]) -> str:
-    """The text of a message's content, other blocks left out."""
-    return "".join(str(b.get("text", "")) for b in content if b.get("type") == "text")

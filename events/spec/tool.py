@@ -1,6 +1,8 @@
 """How a tool's calls are performed, as data: recorded with the tool, part of its definition."""
 
-from playhead.events.event import Data
+from typing import Literal, TypeAlias
+
+from playhead.events.event import Data, Json
 
 
 class SandboxPolicy(Data):
@@ -36,3 +38,27 @@ class Cache(Data):
     """Seconds for which it is good."""
     shared: bool = False
     """Whether other runs get it too."""
+
+
+Effect: TypeAlias = Literal["read", "keyed", "once"]
+"""read: may be repeated. keyed: repeated with the same idempotency key. once: never twice by us."""
+
+
+class Approval(Data):
+    """When a person must approve a call before it starts."""
+
+    when: Literal["always", "matches", "function"]
+    """always; when the arguments match `schema`; or when a function of the user's says so."""
+    argument_schema: dict[str, Json] | None = None
+    """For `matches`: a JSON schema; a call whose arguments fit it needs approval."""
+    expires: float | None = None
+    """Seconds after which an open request lapses; None for never."""
+
+
+class Retry(Data):
+    """How often a failed call is tried, and how long to wait in between (seconds)."""
+
+    attempts: int = 4
+    """The first one included."""
+    base: float = 0.5
+    cap: float = 30.0

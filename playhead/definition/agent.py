@@ -25,12 +25,13 @@ from playhead.definition.strategies import (
 )
 from playhead.events.errors import UsageError
 from playhead.events.event import Block, Json
-from playhead.events.kinds.plans import PlanRules, Strategy
 from playhead.events.model_api import Model
-from playhead.events.spec.agent import AgentSpec, Limits, LoopRules, ModelSettings, Retry, ToolSpec
+from playhead.events.spec.agent import AgentSpec, Limits, LoopRules, ModelSettings, ToolSpec
 from playhead.events.spec.memory import FactSchema, MemoryRules
+from playhead.events.spec.plan import PlanRules, Strategy
 from playhead.events.spec.prices import Price
 from playhead.events.spec.routing import Budget
+from playhead.events.spec.tool import Retry
 from playhead.projections.cost.targets import all_targets, unbounded, unpriced
 from playhead.tools.groups import AnyTools, Toolset, chosen, every
 from playhead.tools.tool import AnyTool

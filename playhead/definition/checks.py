@@ -4,9 +4,9 @@ import math
 from collections.abc import Mapping
 
 from playhead.events.errors import UsageError
-from playhead.events.kinds.plans import PlanRules
 from playhead.events.spec.agent import Limits
 from playhead.events.spec.memory import MemoryRules
+from playhead.events.spec.plan import PlanRules
 from playhead.events.spec.prices import Price, Rates
 from playhead.events.spec.routing import Budget
 

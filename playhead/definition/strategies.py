@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeAlias, get_args
 
 from playhead.events.errors import UsageError
-from playhead.events.kinds.plans import Strategy
 from playhead.events.spec.agent import AgentSpec, ToolSpec
+from playhead.events.spec.plan import Strategy
 from playhead.tools.tool import NAME, pinned
 
 StrategyRule: TypeAlias = Callable[[str, list[str]], Any]

@@ -97,7 +97,7 @@ class Library:
 def alerts(
     measures: Sequence[Measure], rules: Sequence[AlertRule] = ALERT_RULES
 ) -> list[tuple[str, Indicator]]:
-    """The figures of each agent that are an alert now."""
+    """The indicators of each agent that are an alert now."""
     found = (
         (name, f)
         for name, own in by_agent(measures).items()

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any, NamedTuple, cast
 
-from playhead.actors.roles.memory import recall_session
+from playhead.actors.engine.load_state import load_session
 from playhead.events.event import Event
 from playhead.events.kinds.codec import decode
 from playhead.events.kinds.runs import RunStarted
@@ -140,7 +140,7 @@ class Reading:
         """Forwards the state that is kept is folded on; backwards the run is folded anew."""
         if self._state is None or self._state.head.seq > seq:
             started = self.started
-            past = recall_session(self._reader, started.past) if started is not None else None
+            past = load_session(self._reader, started.past) if started is not None else None
             self._state = RunState(self.run, past)
         for record in self.records[self._state.head.seq : seq]:
             fold(self._state, record)

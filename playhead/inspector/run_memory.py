@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from playhead.events.kinds.memory import FactLearned
+from playhead.events.kinds.facts import FactLearned
 from playhead.events.kinds.tool_calls import ToolRequested, ToolStarted, ToolSucceeded
 from playhead.events.record import Record
 from playhead.inspector.run_data import Reading

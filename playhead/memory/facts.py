@@ -11,13 +11,8 @@ from pathlib import Path
 from playhead.actors.append import append_event
 from playhead.events.errors import UsageError
 from playhead.events.kinds.codec import decode
-from playhead.events.kinds.memory import (
-    FactLearned,
-    FactRetracted,
-    LearningsPromoted,
-    MemoryStored,
-    RecordRef,
-)
+from playhead.events.kinds.facts import FactLearned, FactRetracted, LearningsPromoted, RecordRef
+from playhead.events.kinds.memory import MemoryStored
 from playhead.events.log.contract import Log, Reader
 from playhead.memory.influence import Influenced, influence
 from playhead.projections.memory.facts import Fact, Facts, find_facts

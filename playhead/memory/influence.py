@@ -8,11 +8,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 
-from playhead.actors.roles.memory import recollect
+from playhead.actors.engine.load_state import load_state
 from playhead.events.errors import UsageError
 from playhead.events.event import Event
 from playhead.events.kinds.codec import decode
-from playhead.events.kinds.memory import FactLearned, MemoryStored
+from playhead.events.kinds.facts import FactLearned
+from playhead.events.kinds.memory import MemoryStored
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.log.contract import Reader
 from playhead.events.record import Record
@@ -109,6 +110,6 @@ def _runs(log: Reader) -> Iterator[_Began]:
 
 def _spread(log: Reader, run: str, marks: set[Mark]) -> Iterator[Record]:
     """The run's own records that are influenced; not those that a fork shares with its parent."""
-    state = RunState(run, recollect(log, run, 0).past)
+    state = RunState(run, load_state(log, run, 0).past)
     records = (decode(row, log.body) for row in log.read(run))
     return (record for record in spread(state, records, marks) if record.run == run)

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from playhead.events.kinds.memory import KnownFact, MemoryRecalled, Recalled
+from playhead.events.kinds.facts import KnownFact
+from playhead.events.kinds.memory import MemoryRecalled, Recalled
 from playhead.events.log.contract import Reader
 from playhead.events.spec.memory import Scope
 from playhead.memory.facts import facts_view

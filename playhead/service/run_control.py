@@ -11,8 +11,9 @@ from playhead.actors.engine.turn import Trigger
 from playhead.actors.planning.validate import edited_plan
 from playhead.events.errors import UsageError
 from playhead.events.event import Event, Json
-from playhead.events.kinds.codec import ENDINGS, decode
+from playhead.events.kinds.codec import decode
 from playhead.events.kinds.plans import PlanStep
+from playhead.events.kinds.registry import ENDINGS
 from playhead.events.kinds.runs import RunResumed
 from playhead.events.kinds.tool_calls import ToolResolved
 from playhead.events.log.contract import Log

@@ -4,9 +4,10 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from playhead.actors.roles.memory import recollect
+from playhead.actors.engine.load_state import load_state
 from playhead.events.errors import AdmissionRefused, SessionBusy, UnknownRun
-from playhead.events.kinds.codec import ENDINGS, decode
+from playhead.events.kinds.codec import decode
+from playhead.events.kinds.registry import ENDINGS
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.log.contract import Head, Log
 from playhead.events.log.sqlite.log import SqliteLog
@@ -134,7 +135,7 @@ def _scanned(log: Log) -> Iterator[Indexed]:
                 child = event.parent is not None
                 yield Indexed(stream.id, event.agent.name, event.session, ended, child=child)
             else:  # a fork is in no session
-                agent = recollect(log, stream.id, stream.parent_seq + 1).agent
+                agent = load_state(log, stream.id, stream.parent_seq + 1).agent
                 yield Indexed(stream.id, agent.name, None, ended)
 
 

@@ -9,7 +9,7 @@ from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from playhead.events.errors import RunNotFinished, UsageError
 from playhead.events.event import Event, Json
-from playhead.events.kinds.codec import ENDINGS
+from playhead.events.kinds.registry import ENDINGS
 from playhead.events.kinds.runs import RunFinished
 from playhead.events.record import Record
 from playhead.projections.metrics.metrics import RunMetrics

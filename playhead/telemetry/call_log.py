@@ -11,8 +11,9 @@ from typing import Any, cast
 
 from playhead.events.errors import UsageError
 from playhead.events.event import Event
-from playhead.events.kinds.codec import OUTCOMES, decode
+from playhead.events.kinds.codec import decode
 from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed, ModelRequested
+from playhead.events.kinds.registry import OUTCOMES
 from playhead.events.kinds.tool_calls import (
     ToolFailed,
     ToolRefused,
@@ -23,7 +24,7 @@ from playhead.events.kinds.tool_calls import (
 from playhead.events.log.contract import Reader
 from playhead.events.logger import configured_structlog
 from playhead.events.record import Record
-from playhead.events.spec.agent import text_of
+from playhead.events.usage import text_of
 from playhead.projections.prompt.tool_result import result_text
 from playhead.projections.state.run_state import RunState
 from playhead.projections.tracing import semconv

@@ -17,7 +17,8 @@ from playhead.definition.agent import Agent
 from playhead.events.errors import UsageError
 from playhead.events.event import Json
 from playhead.events.kinds.approvals import ApprovalRequested
-from playhead.events.kinds.codec import OUTCOMES, decode
+from playhead.events.kinds.codec import decode
+from playhead.events.kinds.registry import OUTCOMES
 from playhead.events.kinds.runs import RunFinished, RunPaused, RunStarted
 from playhead.events.kinds.tool_calls import ToolRefused, ToolRequested, ToolStarted, ToolSucceeded
 from playhead.events.log.memory import MemoryLog

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from playhead.events.errors import ModelError
 from playhead.events.event import Block, Json
 from playhead.events.model_api import OnText, Reply, Request
-from playhead.events.spec.agent import Usage
+from playhead.events.usage import Usage
 
 BYTES_A_TOKEN = 4
 """Roughly what a token of English is; the usage of a scripted reply is counted so."""

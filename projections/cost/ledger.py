@@ -12,8 +12,9 @@ from playhead.events.kinds.forks import RunForked
 from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed, ModelRequested
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.record import Record
-from playhead.events.spec.agent import AgentSpec, Usage
+from playhead.events.spec.agent import AgentSpec
 from playhead.events.spec.prices import Price
+from playhead.events.usage import Usage
 from playhead.projections.cost.pricing import at_most, cost_of, uncached
 from playhead.projections.cost.targets import longest
 

@@ -1,8 +1,8 @@
 """What a model call costs, by its price and its usage: exact, in picodollars."""
 
 from playhead.events.kinds.model_calls import ModelFailed
-from playhead.events.spec.agent import Usage
 from playhead.events.spec.prices import PICODOLLARS, Price, Rates
+from playhead.events.usage import Usage
 
 MICRO = 1_000_000
 """Picodollars that a token costs at one dollar per million tokens."""

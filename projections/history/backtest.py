@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from playhead.events.kinds.codec import ENDINGS
+from playhead.events.kinds.registry import ENDINGS
 from playhead.events.record import Record
 from playhead.events.spec.agent import Threshold
 from playhead.events.spec.prices import PICODOLLARS

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
-from playhead.events.kinds.codec import ENDINGS
 from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed
+from playhead.events.kinds.registry import ENDINGS
 from playhead.events.record import Record
 from playhead.projections.history.timeline import TimelineEntry, timeline
 from playhead.projections.metrics.metrics import RunMetrics

@@ -10,9 +10,11 @@ from typing import Any, cast
 
 from playhead.events.event import Event
 from playhead.events.kinds.child_runs import ChildFinished, ChildStarted
-from playhead.events.kinds.codec import ENDINGS, OUTCOMES
-from playhead.events.kinds.memory import ContextCompressed, FactLearned, MemoryRecalled
+from playhead.events.kinds.context import ContextCompressed
+from playhead.events.kinds.facts import FactLearned
+from playhead.events.kinds.memory import MemoryRecalled
 from playhead.events.kinds.model_calls import ModelRequested
+from playhead.events.kinds.registry import ENDINGS, OUTCOMES
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.kinds.tool_calls import ToolStarted, ToolSucceeded
 from playhead.events.record import Record

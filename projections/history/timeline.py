@@ -13,6 +13,7 @@ from playhead.events.event import Event
 from playhead.events.kinds import (
     approvals,
     child_runs,
+    context,
     memory,
     model_calls,
     plans,
@@ -20,7 +21,7 @@ from playhead.events.kinds import (
     tool_calls,
 )
 from playhead.events.record import Record
-from playhead.events.spec.agent import Usage, text_of
+from playhead.events.usage import Usage, text_of
 from playhead.projections.prompt.tool_result import content_text, result_text
 
 Heading: TypeAlias = Literal[
@@ -103,7 +104,7 @@ def _told(event: Event) -> Told:
             return [("Retry", f"attempt {attempt} of the tool call")]
         case steps.StepStarted() | steps.StepFinished() | steps.StepFailed():
             return _step(event)
-        case memory.ContextCompressed():
+        case context.ContextCompressed():
             return [("Note", _compressed(event))]
         case memory.MemoryRecalled():
             return _recalled(event)
@@ -160,7 +161,7 @@ def _recalled(event: memory.MemoryRecalled) -> Told:
     return [("Note", "\n".join(found))] if found else []
 
 
-def _compressed(event: memory.ContextCompressed) -> str:
+def _compressed(event: context.ContextCompressed) -> str:
     which = ", ".join(f"records {c.first}-{c.last} of {c.run}" for c in event.covers)
     how = "big results cleared" if event.summary is None else event.error or "summarised"
     return f"context compressed: {how} ({which or 'nothing'})"

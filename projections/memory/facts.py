@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic_core import to_json
 
 from playhead.events.event import Json
-from playhead.events.kinds.memory import FactLearned, FactRetracted, LearningsPromoted
+from playhead.events.kinds.facts import FactLearned, FactRetracted, LearningsPromoted
 from playhead.events.record import Record
 
 if TYPE_CHECKING:

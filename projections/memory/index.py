@@ -8,14 +8,8 @@ import json
 import sqlite3
 from typing import TYPE_CHECKING
 
-from playhead.events.kinds.memory import (
-    Embedded,
-    EmbedRequested,
-    FactRetracted,
-    LearningsPromoted,
-    MemoryForgotten,
-    MemoryStored,
-)
+from playhead.events.kinds.facts import FactRetracted, LearningsPromoted
+from playhead.events.kinds.memory import Embedded, EmbedRequested, MemoryForgotten, MemoryStored
 from playhead.events.record import Record
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """Targets and alerts as data: what is good, what is a reason to wake somebody.
 
-Between the two a figure is `warn`. One of which nothing is known yet is `unknown`: no alert.
+Between the two an indicator is `warn`. One of which nothing is known yet is `unknown`: no alert.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ Level: TypeAlias = Literal["ok", "warn", "alert", "unknown"]
 
 
 class AlertRule(Data):
-    """For one figure: the range that is the target, and where the alert begins."""
+    """For one indicator: the range that is the target, and where the alert begins."""
 
     indicator: str
     """Its name: completion_rate, steps_per_task, tool_error_rate, cost_ratio, p95_seconds..."""
@@ -30,11 +30,11 @@ class AlertRule(Data):
     agent: str | None = None
     """For this agent alone; None for all taken together and for each."""
 
-    @field_validator("figure")
+    @field_validator("indicator")
     @classmethod
     def _known(cls, indicator: str) -> str:
         if indicator not in CALLED:
-            msg = f"there is no figure {indicator!r}: choose {', '.join(CALLED)}"
+            msg = f"there is no indicator {indicator!r}: choose {', '.join(CALLED)}"
             raise ValueError(msg)
         return indicator
 
@@ -76,6 +76,6 @@ ALERT_RULES: tuple[AlertRule, ...] = (
 
 
 def rule_for(rules: Sequence[AlertRule], indicator: str, agent: str | None) -> AlertRule | None:
-    """The rule for a figure: the agent's own before the one for all."""
+    """The rule for an indicator: the agent's own before the one for all."""
     own = [rule for rule in rules if rule.indicator == indicator and rule.agent in (agent, None)]
     return next((rule for rule in own if rule.agent is not None), own[0] if own else None)

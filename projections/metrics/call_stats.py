@@ -4,8 +4,8 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from playhead.events.spec.agent import Usage
 from playhead.events.spec.prices import Price
+from playhead.events.usage import Usage
 from playhead.projections.cost.pricing import cost_of
 
 BOUNDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)

@@ -1,6 +1,6 @@
 """Figures over many runs: what `playhead metrics`, the inspector and alerts show.
 
-All are computed from measures alone, so that live and rebuilt they are the same. A figure that
+All are computed from measures alone, so that live and rebuilt they are the same. An indicator that
 nothing is known of is None, never 0.
 """
 
@@ -23,7 +23,7 @@ FEWEST = 5
 
 
 class Indicator(NamedTuple):
-    """One figure, and how it stands."""
+    """One indicator, and how it stands."""
 
     name: str
     value: float | None
@@ -57,7 +57,7 @@ def indicators(
     rules: Sequence[AlertRule] = ALERT_RULES,
     agent: str | None = None,
 ) -> list[Indicator]:
-    """The figures of some runs.
+    """The indicators of some runs.
 
     Args:
         measures: the runs, oldest first.

@@ -1,7 +1,7 @@
 """One run as the metrics see it: counts by tool and by model, waiting, cost. A pure fold.
 
 The same fold runs live, over what is committed, and in the stored view `metrics`, over the log: so
-both give the same figures. A measure is plain data, so that the view can keep one between two
+both give the same indicators. A measure is plain data, so that the view can keep one between two
 looks at the log.
 """
 
@@ -12,7 +12,7 @@ from pydantic import Field
 
 from playhead.events.event import Event
 from playhead.events.kinds import approvals, forks, model_calls, runs, tool_calls
-from playhead.events.kinds.codec import ENDINGS, INTENTS, OUTCOMES
+from playhead.events.kinds.registry import ENDINGS, INTENTS, OUTCOMES
 from playhead.events.record import Record
 from playhead.events.spec.agent import AgentSpec
 from playhead.events.spec.prices import Price

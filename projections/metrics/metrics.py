@@ -12,8 +12,8 @@ from playhead.events.kinds.tool_calls import (
     ToolRequested,
 )
 from playhead.events.record import Record
-from playhead.events.spec.agent import Usage
 from playhead.events.spec.prices import PICODOLLARS
+from playhead.events.usage import Usage
 from playhead.projections.cost.ledger import Ledger
 
 

@@ -1,4 +1,4 @@
-"""Measures in Prometheus's text format: counters that only grow, and how the figures stand.
+"""Measures in Prometheus's text format: counters that only grow, and how the indicators stand.
 
 Whoever scrapes computes rates of their own; so every count comes whole, since the log's beginning.
 """
@@ -22,12 +22,17 @@ def prometheus(measures: Sequence[Measure], rules: Sequence[AlertRule] = ALERT_R
         *_runs(measures),
         *_effects(measures),
         (
-            "playhead_figure",
+            "playhead_indicator",
             "gauge",
-            "A figure of `playhead metrics`.",
+            "An indicator of `playhead metrics`.",
             _indicators(measures, rules),
         ),
-        ("playhead_alert", "gauge", "1 while the figure's alert fires.", _alerts(measures, rules)),
+        (
+            "playhead_alert",
+            "gauge",
+            "1 while the indicator's alert fires.",
+            _alerts(measures, rules),
+        ),
     ]
     return "".join(_family(*family) for family in families)
 
@@ -112,14 +117,14 @@ def _indicators(measures: Sequence[Measure], rules: Sequence[AlertRule]) -> Iter
     for agent, own in by_agent(measures).items():
         for indicator in indicators(own, rules=rules, agent=agent):
             if indicator.value is not None:
-                yield "", {"agent": agent, "figure": indicator.name}, indicator.value
+                yield "", {"agent": agent, "indicator": indicator.name}, indicator.value
 
 
 def _alerts(measures: Sequence[Measure], rules: Sequence[AlertRule]) -> Iterator[Sample]:
     for agent, own in by_agent(measures).items():
         for indicator in indicators(own, rules=rules, agent=agent):
             if indicator.alarm:
-                yield "", {"agent": agent, "figure": indicator.name}, float(indicator.firing)
+                yield "", {"agent": agent, "indicator": indicator.name}, float(indicator.firing)
 
 
 def _family(name: str, kind: str, about: str, samples: Iterable[Sample]) -> str:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from pydantic_core import to_json
 
 from playhead.events.event import Block
-from playhead.events.kinds.memory import Covered
+from playhead.events.kinds.context import Covered
 from playhead.events.model_api import Request
 from playhead.events.spec.agent import AgentSpec
 from playhead.events.spec.memory import MemoryRules

@@ -22,7 +22,7 @@ from typing import Literal
 from pydantic_core import to_json
 
 from playhead.events.event import Block, Event
-from playhead.events.kinds.memory import ContextCompressed
+from playhead.events.kinds.context import ContextCompressed
 from playhead.events.kinds.tool_calls import ToolRequested
 from playhead.events.model_api import Request
 from playhead.events.spec.agent import AgentSpec

@@ -4,7 +4,7 @@ The folds lie on pages by subject; this is their table.
 """
 
 from playhead.events.kinds import memory
-from playhead.events.kinds.codec import OUTCOMES
+from playhead.events.kinds.registry import OUTCOMES
 from playhead.events.log.contract import Head
 from playhead.events.record import Record
 from playhead.projections.state.calls.fold_model_calls import MODELS

@@ -1,6 +1,6 @@
 """How steps and plans begin and end, and how their contexts are kept short."""
 
-from playhead.events.kinds import approvals, forks, memory, plans, runs, steps
+from playhead.events.kinds import approvals, context, facts, forks, plans, runs, steps
 from playhead.events.record import Record
 from playhead.projections.plan.plan import Plan
 from playhead.projections.plan.prompt import first_words
@@ -88,16 +88,16 @@ def _loop_detected(state: RunState, record: Record, event: approvals.LoopDetecte
         state.stop = Stop("failed", "loop", event.message, cancels=False)
 
 
-def _answer_reached(state: RunState, _: Record, event: memory.AnswerReached) -> None:
+def _answer_reached(state: RunState, _: Record, event: facts.AnswerReached) -> None:
     state.answer = event
 
 
-def _context_filled(state: RunState, _: Record, event: memory.ContextFilled) -> None:
+def _context_filled(state: RunState, _: Record, event: context.ContextFilled) -> None:
     step = state.steps[event.step]
     step.plan = step.context.plan(event.tokens, state.agent.memory)
 
 
-def _context_compressed(state: RunState, record: Record, event: memory.ContextCompressed) -> None:
+def _context_compressed(state: RunState, record: Record, event: context.ContextCompressed) -> None:
     step = state.steps[event.step]
     step.context.compress(event, record.seq)
     step.plan = step.used = None

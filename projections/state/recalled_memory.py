@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from itertools import accumulate, takewhile
 
 from playhead.events.event import Block
-from playhead.events.kinds.memory import KnownFact, MemoryRecalled, Recalled
+from playhead.events.kinds.facts import KnownFact
+from playhead.events.kinds.memory import MemoryRecalled, Recalled
 from playhead.projections.plan.references import as_text
 from playhead.projections.state.run_state import RunState
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from playhead.events.event import Block, Event
-from playhead.events.kinds import forks, memory, model_calls, runs, tool_calls
-from playhead.events.kinds.codec import ENDINGS
+from playhead.events.kinds import facts, forks, model_calls, runs, tool_calls
+from playhead.events.kinds.registry import ENDINGS
 from playhead.events.kinds.steps import StepPurpose
 from playhead.events.log.contract import Head
 from playhead.events.model_api import Request
@@ -114,7 +114,7 @@ class RunState:
         """The seq of the record that counted as the last one."""
         self.code = ""
         """The version of the code that last took the run up."""
-        self.answer: memory.AnswerReached | None = None
+        self.answer: facts.AnswerReached | None = None
         """The run's answer, while what it learned is extracted."""
         self.unsupported: str | None = None
         """A kind in this run that the code does not know: it cannot be continued."""

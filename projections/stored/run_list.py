@@ -3,9 +3,9 @@
 import sqlite3
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from playhead.events.kinds.codec import ENDINGS
 from playhead.events.kinds.forks import RunForked
 from playhead.events.kinds.logs import RunsMoved
+from playhead.events.kinds.registry import ENDINGS
 from playhead.events.kinds.runs import RunCancelled, RunFailed, RunPaused, RunResumed, RunStarted
 from playhead.events.record import Record
 

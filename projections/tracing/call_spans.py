@@ -7,7 +7,7 @@ from playhead.events.event import Event
 from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed, ModelRequested
 from playhead.events.kinds.tool_calls import ToolStarted, ToolSucceeded
 from playhead.events.record import Record
-from playhead.events.spec.agent import Usage
+from playhead.events.usage import Usage
 from playhead.projections.tracing import content, semconv
 from playhead.projections.tracing.ids import span_id
 from playhead.projections.tracing.semconv import Names

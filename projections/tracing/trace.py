@@ -15,9 +15,9 @@ from typing import NamedTuple, TypeAlias
 
 from playhead.events.event import Event
 from playhead.events.kinds.approvals import ApprovalDecided
-from playhead.events.kinds.codec import ENDINGS, INTENTS, OUTCOMES
 from playhead.events.kinds.forks import RunForked
 from playhead.events.kinds.model_calls import ModelAnswered, ModelRequested, address
+from playhead.events.kinds.registry import ENDINGS, INTENTS, OUTCOMES
 from playhead.events.kinds.runs import RunFinished, RunPaused, RunStarted
 from playhead.events.kinds.steps import StepFailed, StepFinished, StepStarted
 from playhead.events.kinds.tool_calls import (

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from playhead import Agent, PlayheadError, RunNotFinished, Runtime
+from playhead.actors.engine.load_state import load_state
 from playhead.actors.replay import pure_roles
-from playhead.actors.roles.memory import recollect
 from playhead.actors.roles.role import DECIDES, ORDER, PERFORMS
 from playhead.events.errors import AdmissionRefused
 from playhead.events.event import Event
-from playhead.events.kinds.codec import ENDINGS, INTENTS, KINDS, OUTCOMES
+from playhead.events.kinds.registry import ENDINGS, INTENTS, KINDS, OUTCOMES
 from playhead.events.kinds.runs import RunFinished, RunPaused
 from playhead.events.log.memory import MemoryLog
 from playhead.events.record import Record
@@ -36,9 +36,7 @@ BESIDE_RUNS = {"embed_requested"}
 """Intents of memory streams: `playhead.memory.store` performs them."""
 
 ABOUT_THE_LOG = {
-    cls.model_fields["kind"].default
-    for cls in KINDS.values()
-    if cls.__module__.endswith("log_events")
+    cls.model_fields["kind"].default for cls in KINDS.values() if cls.__module__.endswith(".logs")
 }
 
 
@@ -171,7 +169,7 @@ def test_live_state_equals_the_state_folded_from_the_log() -> None:
     with runtime(agent) as (made, log):
         run = made.start(agent, "go")
         until(run, "tool_succeeded")
-        live, folded = made._engine.state(run.id), recollect(log, run.id)
+        live, folded = made._engine.state(run.id), load_state(log, run.id)
         for name in ("head", "at", "status", "calls", "open", "ready", "spent", "first_at"):
             assert getattr(live, name) == getattr(folded, name), name
         step, again = live.steps["main"], folded.steps["main"]

@@ -16,9 +16,9 @@ from contextlib import closing
 from pathlib import Path
 from queue import SimpleQueue
 
+from playhead.actors.engine.load_state import load_state
 from playhead.actors.fork import cut_at, fork_run
 from playhead.actors.replay import replay
-from playhead.actors.roles.memory import recollect
 from playhead.events.kinds.codec import decode
 from playhead.events.log.anchor import read_anchor
 from playhead.events.log.sqlite.log import SqliteLog, SqliteReader
@@ -115,7 +115,7 @@ def _decode(path: Path) -> None:
 def _fold(path: Path) -> None:
     with closing(SqliteReader(path)) as reader:
         for stream in reader.streams():
-            recollect(reader, stream.id)
+            load_state(reader, stream.id)
 
 
 def _replay(path: Path) -> None:

@@ -11,10 +11,11 @@ import pytest
 
 from playhead import Runtime
 from playhead.cli.commands.doctor import ARGUMENTS, wal_bug
-from playhead.events.kinds.plans import PlanRules
-from playhead.events.spec.agent import Limits, LoopRules, Retry
+from playhead.events.spec.agent import Limits, LoopRules
 from playhead.events.spec.memory import MemoryRules
+from playhead.events.spec.plan import PlanRules
 from playhead.events.spec.routing import Budget
+from playhead.events.spec.tool import Retry
 from tests.cli.agents import HERE
 from tests.cli.conftest import Playhead
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from playhead import Agent, Price, Runtime
 from playhead.events.errors import ModelError
 from playhead.events.model_api import Reply
-from playhead.events.spec.agent import Retry, Usage
+from playhead.events.spec.tool import Retry
+from playhead.events.usage import Usage
 from playhead.testing import ScriptedModel, call
 from playhead.testing.scripted_model import Scripted
 from tests.cli.conftest import Playhead

@@ -38,9 +38,9 @@ def test_rules_from_a_file_come_before_those_that_come_along(
 ) -> None:
     runs(playhead, "adder", "runaway")
     rules = [
-        {"figure": "completion_rate", "agent": "runaway", "at_least": 0},
-        {"figure": "completion_rate", "alert_below": 0.5},
-        {"figure": "p95_seconds", "alert_above": 0},
+        {"indicator": "completion_rate", "agent": "runaway", "at_least": 0},
+        {"indicator": "completion_rate", "alert_below": 0.5},
+        {"indicator": "p95_seconds", "alert_above": 0},
     ]
     (folder / "rules.json").write_text(json.dumps(rules))
     said = playhead("metrics", "--rules", "rules.json", "--check", "--json")
@@ -49,14 +49,17 @@ def test_rules_from_a_file_come_before_those_that_come_along(
     assert ("adder", "p95_seconds") in fired
     assert not {(None, "completion_rate"), ("runaway", "completion_rate")} & fired
     scraped = playhead("metrics", "--rules", "rules.json", "--prometheus").out
-    assert 'playhead_alert{agent="adder",figure="p95_seconds"} 1' in scraped
+    assert 'playhead_alert{agent="adder",indicator="p95_seconds"} 1' in scraped
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('[{"figure": "speed"}]', "rule 1, figure: there is no figure 'speed': choose completion"),
-        ('[{"figure": "retries", "above": 3}]', "rule 1, above: Extra inputs are not permitted"),
+        (
+            '[{"indicator": "speed"}]',
+            "rule 1, indicator: there is no indicator 'speed': choose completion",
+        ),
+        ('[{"indicator": "retries", "above": 3}]', "rule 1, above: Extra inputs are not permitted"),
         ("{}", "--rules rules.json: Input should be a valid array"),
         ("[", "--rules rules.json: Invalid JSON"),
         (None, "No such file or directory; give a JSON list of rules"),
@@ -117,7 +120,7 @@ def test_prometheus_gets_every_run(playhead: Playhead) -> None:
     runs(playhead, "adder", "adder", "runaway")
     lines = playhead("metrics", "--prometheus").out.splitlines()
     assert 'playhead_runs{agent="adder",status="finished"} 2' in lines
-    assert 'playhead_alert{agent="runaway",figure="completion_rate"} 1' in lines
+    assert 'playhead_alert{agent="runaway",indicator="completion_rate"} 1' in lines
 
 
 def test_watch_goes_with_nothing_for_machines(playhead: Playhead) -> None:

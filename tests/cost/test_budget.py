@@ -27,8 +27,8 @@ from playhead.events.kinds.model_calls import BudgetNeared, ModelRequested
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.log.memory import MemoryLog
 from playhead.events.model_api import Reply, Request
-from playhead.events.spec.agent import Usage
 from playhead.events.spec.prices import PICODOLLARS, Tier
+from playhead.events.usage import Usage
 from playhead.projections.cost.pricing import cost_of, most, picodollars
 from playhead.testing import ScriptedModel, call
 from tests.support.agents import add, kinds, records, runtime

@@ -11,7 +11,7 @@ from playhead.events.errors import ModelError
 from playhead.events.kinds.approvals import RuleAnswered
 from playhead.events.kinds.model_calls import ModelRequested
 from playhead.events.model_api import Reply, Request
-from playhead.events.spec.agent import Usage
+from playhead.events.usage import Usage
 from playhead.testing import ScriptedModel, call
 from tests.support.agents import add, kinds, records, runtime
 

@@ -10,16 +10,17 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import NamedTuple
 
+from playhead.actors.engine.load_state import load_state
 from playhead.actors.engine.turn import Trigger, Turn
 from playhead.actors.replay import pure_roles, replay
-from playhead.actors.roles.memory import recollect
 from playhead.definition.agent import Agent
 from playhead.events.event import Block, Event, Json
 from playhead.events.kinds.model_calls import ModelAnswered
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.kinds.tool_calls import ToolSucceeded
 from playhead.events.log.sqlite.log import SqliteLog
-from playhead.events.spec.agent import Limits, LoopRules, Threshold, Usage
+from playhead.events.spec.agent import Limits, LoopRules, Threshold
+from playhead.events.usage import Usage
 from playhead.events.version import VERSION
 from playhead.projections.state.run_state import RunState
 from playhead.simulation.invariants.state_fingerprint import fingerprint
@@ -80,7 +81,7 @@ def reload(records: int, *, again: bool) -> Reloaded:
             began = time.monotonic()
             state = _write(log, records)
             written = time.monotonic()
-            folded = recollect(log, "long-run")
+            folded = load_state(log, "long-run")
             read = time.monotonic()
             same = fingerprint(folded) == fingerprint(state)
             if again:

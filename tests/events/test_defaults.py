@@ -2,8 +2,8 @@
 
 import json
 
-from playhead.events.kinds.codec import KINDS
-from playhead.events.spec.agent import Usage
+from playhead.events.kinds.registry import KINDS
+from playhead.events.usage import Usage
 
 KNOWN = {
     ("model_requested", 1): {

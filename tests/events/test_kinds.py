@@ -12,12 +12,8 @@ from pydantic import ValidationError
 from playhead.events.errors import LogDamaged, NotStorable
 from playhead.events.event import Event
 from playhead.events.kinds.codec import (
-    ENDINGS,
     INLINE,
-    INTENTS,
-    KINDS,
     NO_BODIES,
-    OUTCOMES,
     UnknownEvent,
     Upcaster,
     body_refs,
@@ -26,6 +22,7 @@ from playhead.events.kinds.codec import (
     payload,
     seal,
 )
+from playhead.events.kinds.registry import ENDINGS, INTENTS, KINDS, OUTCOMES
 from playhead.events.kinds.runs import MessageReceived
 from playhead.events.kinds.tool_calls import ToolRequested, ToolSucceeded
 from playhead.events.log.contract import Head

@@ -8,7 +8,7 @@ from playhead import Agent, Limits, Runtime, ToolError, tool
 from playhead.events.event import Block
 from playhead.events.log.contract import Log
 from playhead.events.model_api import OnText, Reply, Request
-from playhead.events.spec.agent import Usage
+from playhead.events.usage import Usage
 from playhead.testing import Scripted, ScriptedModel, call
 
 EVIL = "<script>document.title='owned'</script><img src=x onerror=document.title='owned'>"

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from playhead import Runtime
-from playhead.events.kinds.memory import FactLearned, MemoryForgotten
+from playhead.events.kinds.facts import FactLearned
+from playhead.events.kinds.memory import MemoryForgotten
 from playhead.events.kinds.runs import MessageReceived, RunStarted
 from playhead.events.log.contract import Reader
 from playhead.events.log.memory import MemoryLog

@@ -21,7 +21,8 @@ from playhead.events.maintenance.export import export, import_run
 from playhead.events.maintenance.redacted_export import REDACTED, export_redacted, redact
 from playhead.events.maintenance.verify import verify
 from playhead.events.record import Record, Stored
-from playhead.events.spec.agent import AgentSpec, ModelSettings, Past, Usage
+from playhead.events.spec.agent import AgentSpec, ModelSettings, Past
+from playhead.events.usage import Usage
 from tests.contracts.appends import append_of, fork, said, say, write
 from tests.events.generated import events, jsons, of_model
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from playhead import Agent, Limits, MemoryRules, UsageError
 from playhead.events.errors import ModelError
-from playhead.events.kinds.memory import ContextCompressed
+from playhead.events.kinds.context import ContextCompressed
 from playhead.events.kinds.model_calls import ModelRequested
 from playhead.projections.state.fold import fold
 from playhead.projections.state.run_state import RunState

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from playhead import Agent, tool
-from playhead.events.kinds.memory import ExtractionEnded, FactLearned
+from playhead.events.kinds.facts import ExtractionEnded, FactLearned
 from playhead.events.kinds.model_calls import ModelRequested
 from playhead.events.kinds.runs import RunFinished
 from playhead.testing import ScriptedModel, call

@@ -5,7 +5,7 @@ from pydantic import BaseModel
 
 from playhead import Agent, Runtime
 from playhead.assembly.models import KEYS
-from playhead.events.kinds.memory import ExtractionEnded, FactLearned
+from playhead.events.kinds.facts import ExtractionEnded, FactLearned
 from playhead.events.kinds.model_calls import ModelAnswered
 from playhead.events.log.memory import MemoryLog
 from playhead.tools.models.local.weights import find_local

@@ -10,7 +10,7 @@ import pytest
 
 from playhead.events.errors import ModelError
 from playhead.events.model_api import Reply, Request
-from playhead.events.spec.agent import Usage
+from playhead.events.usage import Usage
 from playhead.tools.models.anthropic import AnthropicModel
 from tests.support.messages_api import (
     JSON,

@@ -7,7 +7,8 @@ import structlog
 from playhead import Agent
 from playhead.events.event import Block
 from playhead.events.model_api import Reply
-from playhead.events.spec.agent import AgentSpec, ModelSettings, ToolSpec, Usage
+from playhead.events.spec.agent import AgentSpec, ModelSettings, ToolSpec
+from playhead.events.usage import Usage
 from playhead.projections.prompt.context import Context
 from playhead.projections.prompt.head import render_head
 from playhead.testing import ScriptedModel

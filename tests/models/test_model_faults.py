@@ -8,7 +8,7 @@ from playhead import Agent, Retry, RunNotFinished
 from playhead.events.errors import ModelError
 from playhead.events.kinds.model_calls import ModelFailed, ModelRequested
 from playhead.events.model_api import Reply
-from playhead.events.spec.agent import Usage
+from playhead.events.usage import Usage
 from playhead.simulation.faults.valid_request import invalid_request
 from playhead.testing import ScriptedModel
 from tests.support.agents import add, kinds, records, runtime

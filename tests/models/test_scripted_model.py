@@ -5,7 +5,7 @@ import pytest
 
 from playhead.events.errors import ModelError
 from playhead.events.model_api import Reply, Request
-from playhead.events.spec.agent import Usage
+from playhead.events.usage import Usage
 from playhead.testing import Scripted, ScriptedModel, call
 from tests.support.rendered import request_of
 

@@ -12,8 +12,9 @@ from playhead.events.event import Event
 from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed, ModelRequested
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.record import Record
-from playhead.events.spec.agent import AgentSpec, ModelSettings, Usage
+from playhead.events.spec.agent import AgentSpec, ModelSettings
 from playhead.events.spec.prices import PICODOLLARS, Price, Tier
+from playhead.events.usage import Usage
 from playhead.projections.cost.ledger import bill, grouped, ledger, repriced
 from playhead.projections.cost.pricing import cost_of, most, uncached
 from playhead.projections.metrics.metrics import RunMetrics

@@ -30,8 +30,9 @@ from playhead.events.kinds.tool_calls import (
 )
 from playhead.events.log.memory import MemoryLog
 from playhead.events.record import Record
-from playhead.events.spec.agent import AgentSpec, ModelSettings, Usage
+from playhead.events.spec.agent import AgentSpec, ModelSettings
 from playhead.events.spec.prices import Price
+from playhead.events.usage import Usage
 from playhead.projections.cost.ledger import Ledger
 from playhead.projections.metrics.measure import Measure
 from playhead.projections.metrics.view import MeasuresView, find_measures

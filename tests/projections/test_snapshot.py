@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from playhead import Agent
-from playhead.actors.roles.memory import recollect
+from playhead.actors.engine.load_state import load_state
 from playhead.events.log.memory import MemoryLog
 from playhead.projections.state.snapshot import AWAITED, changes, snapshot
 from playhead.testing import ScriptedModel, call
@@ -26,7 +26,7 @@ def test_every_state_is_json_and_the_changes_are_what_differs(run: tuple[MemoryL
     log, name = run
     before: dict[str, Any] = {}
     for record in records(log, name):
-        after = snapshot(recollect(log, name, record.seq))
+        after = snapshot(load_state(log, name, record.seq))
         assert json.loads(json.dumps(after)) == after
         found = list(changes(before, after))
         assert (not found) == (before == after)
@@ -40,7 +40,7 @@ def test_a_change_names_the_place_and_both_values(run: tuple[MemoryLog, str]) ->
     found = {
         change.path: (change.before, change.after)
         for change in changes(
-            snapshot(recollect(log, name, seq - 1)), snapshot(recollect(log, name, seq))
+            snapshot(load_state(log, name, seq - 1)), snapshot(load_state(log, name, seq))
         )
     }
     assert found["spent.tool_calls"] == (0, 1)
@@ -51,8 +51,8 @@ def test_a_change_names_the_place_and_both_values(run: tuple[MemoryLog, str]) ->
 def test_the_context_is_what_the_model_would_read_then(run: tuple[MemoryLog, str]) -> None:
     log, name = run
     asked = [r.seq for r in records(log, name) if r.event.kind == "model_requested"]
-    at_first = snapshot(recollect(log, name, asked[0]))["steps"]["main"]["context"]["messages"]
-    at_last = snapshot(recollect(log, name, asked[1]))["steps"]["main"]["context"]["messages"]
+    at_first = snapshot(load_state(log, name, asked[0]))["steps"]["main"]["context"]["messages"]
+    at_last = snapshot(load_state(log, name, asked[1]))["steps"]["main"]["context"]["messages"]
     assert [m["role"] for m in at_first] == ["user"]
     assert [m["role"] for m in at_last] == ["user", "assistant", "user"]
     assert at_last[2]["content"][0]["content"] == "3"
@@ -63,6 +63,6 @@ def test_a_result_that_is_still_to_come_is_awaited(run: tuple[MemoryLog, str]) -
     told = records(log, name)
     started = next(r.seq for r in told if r.event.kind == "tool_started")
     for seq, said in ((started, True), (len(told), False)):
-        state = recollect(log, name, seq)
+        state = load_state(log, name, seq)
         texts = str([snapshot(state)["steps"][step]["context"] for step in state.steps])
         assert (AWAITED in texts, "was not run" in texts) == (said, False)

@@ -11,8 +11,9 @@ from playhead.actors.fork import cut_at, fork_run
 from playhead.actors.replay import replay
 from playhead.events.errors import ModelError, UnknownRun, UsageError
 from playhead.events.event import Event
-from playhead.events.kinds.codec import INTENTS, body_refs
+from playhead.events.kinds.codec import body_refs
 from playhead.events.kinds.forks import RunForked
+from playhead.events.kinds.registry import INTENTS
 from playhead.events.kinds.runs import RunFinished
 from playhead.events.kinds.tool_calls import ToolSucceeded
 from playhead.events.log.contract import Append, Head

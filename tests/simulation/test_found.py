@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from playhead import Agent, Limits, Runtime, tool
+from playhead.actors.engine.load_state import load_state
 from playhead.actors.replay import replay
-from playhead.actors.roles.memory import recollect
 from playhead.events.errors import LogError, SessionBusy
 from playhead.events.event import Json
 from playhead.events.kinds.approvals import ApprovalDecided
@@ -18,9 +18,9 @@ from playhead.events.kinds.runs import CancelRequested, RunPaused, RunResumed, R
 from playhead.events.log.contract import Append, OnAppended
 from playhead.events.log.memory import MemoryLog
 from playhead.events.record import Record
-from playhead.events.spec.agent import Usage
 from playhead.events.spec.memory import MemoryRules
 from playhead.events.spec.routing import Target
+from playhead.events.usage import Usage
 from playhead.events.version import VERSION
 from playhead.projections.cost.ledger import ledger
 from playhead.simulation.process.process import Process
@@ -206,7 +206,7 @@ def test_a_pause_does_not_hide_the_bug_of_a_role_that_had_paused_the_run() -> No
     bug = RunPaused(reason="a role raised", role="executor", error="ValueError: no")
     scene.before_taking_up(says(bug))
     scene.before_taking_up(says(RunPaused(reason="a person")))
-    state = recollect(scene.log, "run-1")
+    state = load_state(scene.log, "run-1")
     assert state.paused == bug
 
 

@@ -24,8 +24,9 @@ from playhead.events.kinds.steps import StepStarted
 from playhead.events.kinds.tool_calls import ToolStarted, ToolSucceeded
 from playhead.events.model_api import Request
 from playhead.events.record import Origin, Record
-from playhead.events.spec.agent import AgentSpec, Usage
+from playhead.events.spec.agent import AgentSpec
 from playhead.events.spec.prices import Price
+from playhead.events.usage import Usage
 from playhead.projections.cost.pricing import cost_of, most
 from playhead.projections.cost.targets import max_tokens, target_of
 from playhead.projections.state.fold import fold

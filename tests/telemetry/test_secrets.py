@@ -24,7 +24,7 @@ from playhead.events.kinds.model_calls import ModelAnswered
 from playhead.events.kinds.tool_calls import ToolSucceeded
 from playhead.events.log.memory import MemoryLog
 from playhead.events.log.sqlite.reader import SqliteReader
-from playhead.events.spec.agent import Usage
+from playhead.events.usage import Usage
 from playhead.inspector.log_data import Library
 from playhead.inspector.pages import Pages
 from playhead.testing import ScriptedModel, call

@@ -17,7 +17,8 @@ from playhead.events.kinds.tool_calls import (
     ToolSucceeded,
 )
 from playhead.events.record import Origin, Record
-from playhead.events.spec.agent import AgentSpec, ModelSettings, Usage
+from playhead.events.spec.agent import AgentSpec, ModelSettings
+from playhead.events.usage import Usage
 from playhead.projections.tracing.ids import origin_of, own_trace, span_id, traceparent
 from playhead.projections.tracing.semconv import V1_36, conventions
 from playhead.projections.tracing.span import SpanData

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from playhead.events.kinds.tool_calls import ToolFailed, ToolOutcomeUnknown, ToolSucceeded
-from playhead.events.spec.agent import Effect
+from playhead.events.spec.tool import Effect
 from playhead.tools.calls.call import Outcome, probe_call
 from playhead.tools.context import ToolContext
 from playhead.tools.execution.workers import Threads

@@ -5,7 +5,8 @@ from hashlib import sha256
 
 from playhead.events.event import Json
 from playhead.events.kinds.approvals import RuleAnswered
-from playhead.events.spec.agent import Approval, ToolSpec
+from playhead.events.spec.agent import ToolSpec
+from playhead.events.spec.tool import Approval
 from playhead.tools.calls.user_functions import ask
 from playhead.tools.execution.workers import Workers
 from playhead.tools.tool import AnyTool, canonical

@@ -15,7 +15,8 @@ from pydantic import BaseModel
 
 from playhead.events.errors import ToolError
 from playhead.events.event import Json
-from playhead.events.spec.agent import Approval, Effect, Retry, ToolSpec
+from playhead.events.spec.agent import ToolSpec
+from playhead.events.spec.tool import Approval, Effect, Retry
 from playhead.tools.content import Image
 from playhead.tools.context import ToolContext
 from playhead.tools.signature import Signature

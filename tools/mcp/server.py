@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from playhead.events.errors import ToolError, UsageError
 from playhead.events.event import Json
 from playhead.events.logger import ProgramLogger
-from playhead.events.spec.agent import Approval, Effect
+from playhead.events.spec.tool import Approval, Effect
 from playhead.tools.context import OutcomeUnknown, Secret, Secrets, ToolContext, from_environment
 from playhead.tools.mcp.convert import Adoption, api_name, definition_of, to_result, to_tool
 from playhead.tools.tool import AnyTool, tool

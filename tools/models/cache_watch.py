@@ -11,7 +11,7 @@ from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from playhead.events.model_api import Request
-from playhead.events.spec.agent import Usage
+from playhead.events.usage import Usage
 
 KEPT = 64
 """Pairs of agent and model whose last request is remembered."""

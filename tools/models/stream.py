@@ -17,7 +17,7 @@ from pydantic_core import from_json
 from playhead.events.errors import ModelError
 from playhead.events.event import Block
 from playhead.events.model_api import Reply
-from playhead.events.spec.agent import Usage
+from playhead.events.usage import Usage
 from playhead.tools.models.errors import malformed, stream_error, truncated
 
 StreamEvent: TypeAlias = dict[str, Any]

@@ -23,7 +23,7 @@ from playhead.tools.options import Subprocess
 from playhead.tools.sandbox.child import BOOT, STARTED
 from playhead.tools.tool import AnyTool
 
-SUPERVISOR = Path(__file__).with_name("posix_supervisor.py")
+SUPERVISOR = Path(__file__).with_name("supervisor.py")
 
 STARTUP = 60.0
 """Seconds for the process to come up and import the tool's module: it has not begun the call."""

@@ -7,7 +7,7 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from playhead.actors.append import unknown_call
-from playhead.actors.roles.memory import recollect
+from playhead.actors.engine.load_state import load_state
 from playhead.cli.commands.send import tell
 from playhead.cli.shared import exit_codes
 from playhead.cli.shared.log import find, log_option, log_path, reading, records, run_list
@@ -131,11 +131,11 @@ def _waiting(reader: SqliteReader) -> Iterator[OpenApproval]:
     with run_list(reader) as views:
         rows = [row for row in find_runs(views.connection) if row.ended_at is None]
     for row in reversed(rows):
-        yield from open_approvals(recollect(reader, row.run))
+        yield from open_approvals(load_state(reader, row.run))
 
 
 def _open_call(reader: Reader, run: str, call: int) -> OpenApproval:
-    found = {each.call: each for each in open_approvals(recollect(reader, run))}
+    found = {each.call: each for each in open_approvals(load_state(reader, run))}
     if call not in found:
         calls = ", ".join(map(str, found)) or "none"
         msg = f"call {call} of run {run} waits for no approval (waiting: {calls})"

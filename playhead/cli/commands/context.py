@@ -7,7 +7,7 @@ import typer
 from pydantic_core import to_json
 from rich.text import Text
 
-from playhead.actors.roles.memory import recollect
+from playhead.actors.engine.load_state import load_state
 from playhead.cli.shared import exit_codes
 from playhead.cli.shared.log import find, reading, records
 from playhead.cli.shared.options import JsonOption, LogFile, RunId
@@ -84,7 +84,7 @@ def requests(log: Reader, run: str, at: int | None = None) -> list[int]:
 
 def blocks(log: Reader, run: str, seq: int) -> list[ShownBlock]:
     """The blocks of a recorded request, each with its record."""
-    state = recollect(log, run, seq)
+    state = load_state(log, run, seq)
     asked = state.open[seq].event
     assert isinstance(asked, ModelRequested)
     body = state.requests[seq].body

@@ -21,11 +21,12 @@ from playhead.cli.shared.output import count, facts, out, say_json
 from playhead.definition.agent import Agent
 from playhead.definition.routing import DEFAULT_MODEL
 from playhead.events.errors import PlayheadError
-from playhead.events.kinds.plans import PlanRules
 from playhead.events.log.owner_lock import owner_of
-from playhead.events.spec.agent import Limits, LoopRules, Retry
+from playhead.events.spec.agent import Limits, LoopRules
 from playhead.events.spec.memory import MemoryRules
+from playhead.events.spec.plan import PlanRules
 from playhead.events.spec.routing import Budget
+from playhead.events.spec.tool import Retry
 from playhead.events.version import VERSION
 from playhead.projections.stored.run_list import find_runs
 from playhead.runtime import DEFAULT_LOG, Runtime

@@ -55,7 +55,7 @@ def metrics(
     log: LogFile = None,
     json: JsonOption = False,
 ) -> int:
-    """Say how the runs go: figures, targets, alerts.
+    """Say how the runs go: indicators, targets, alerts.
 
     Targets: over 90 % of the tasks completed (alert below 80 %), 3 to 7 steps (above 10), under 5 %
     tool errors (above 10 %), no more than 1.5 times the cost of the runs before (above 2), and
@@ -85,7 +85,7 @@ class _Found(NamedTuple):
     rules: Sequence[AlertRule]
 
     def of(self, agent: str | None) -> list[Indicator]:
-        """The figures of one agent's runs; of all taken together for None."""
+        """The indicators of one agent's runs; of all taken together for None."""
         if agent is None:
             return indicators(self.runs, self.before, self.rules)
         own, before = ([m for m in each if m.agent == agent] for each in (self.runs, self.before))
@@ -122,7 +122,7 @@ def _watch(log: Path | None, since: str | None, by: By | None, rules: Sequence[A
 def _document(found: _Found) -> dict[str, Any]:
     groups = {name: [f._asdict() for f in found.of(name)] for name in by_agent(found.runs)}
     return {
-        "figures": [indicator._asdict() for indicator in found.of(None)],
+        "indicators": [indicator._asdict() for indicator in found.of(None)],
         "agents": groups,
         "tools": {name: each.model_dump() for name, each in by_tool(found.runs).items()},
         "models": {name: each.model_dump() for name, each in by_model(found.runs).items()},

@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 from pydantic_core import to_json
 
+from playhead.actors.engine.load_state import load_state
 from playhead.actors.planning.validate import edited_plan
-from playhead.actors.roles.memory import recollect
 from playhead.cli.commands.send import tell
 from playhead.cli.shared import exit_codes
 from playhead.cli.shared.log import find, log_option, reading, records
@@ -78,7 +78,7 @@ def edit(
     text = _edited(waiting[0]) if file is None else _read(file)
 
     def word(reader: Reader, run: str) -> Event:
-        steps = edited_plan(text, recollect(reader, run))
+        steps = edited_plan(text, load_state(reader, run))
         asked = waiting[0]
         return ApprovalDecided(call=asked.call, binding=asked.binding, approved=True, plan=steps)
 
@@ -86,7 +86,7 @@ def edit(
 
 
 def _reviews(reader: Reader, run: str) -> list[OpenApproval]:
-    return [each for each in open_approvals(recollect(reader, run)) if each.about == "plan"]
+    return [each for each in open_approvals(load_state(reader, run)) if each.about == "plan"]
 
 
 def _offer(each: OpenApproval, log: Path | None) -> None:

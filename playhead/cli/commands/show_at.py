@@ -6,7 +6,7 @@ from typing import Any
 from pydantic_core import to_json
 from rich.text import Text
 
-from playhead.actors.roles.memory import recollect
+from playhead.actors.engine.load_state import load_state
 from playhead.cli.shared import exit_codes
 from playhead.cli.shared.output import facts, out, plain, say_json, styled
 from playhead.cli.shared.run_format import cut
@@ -30,9 +30,9 @@ def show_at(reader: Reader, run: str, at: int, *, json: bool, full: bool) -> int
         msg = f"run {run} has the records 1 to {reader.head(run).seq}: there is no record {at}"
         raise UsageError(msg)
     record = decode(row, reader.body)
-    state = recollect(reader, run, at)
+    state = load_state(reader, run, at)
     after = snapshot(state)
-    before = snapshot(recollect(reader, run, at - 1)) if at > 1 else {}
+    before = snapshot(load_state(reader, run, at - 1)) if at > 1 else {}
     changed = list(changes(before, after))
     if json:
         say_json({

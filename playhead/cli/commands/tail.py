@@ -13,7 +13,8 @@ from playhead.cli.shared.log import find, reading
 from playhead.cli.shared.options import LogFile
 from playhead.cli.shared.output import out
 from playhead.cli.shared.run_format import entry_row
-from playhead.events.kinds.codec import ENDINGS, decode
+from playhead.events.kinds.codec import decode
+from playhead.events.kinds.registry import ENDINGS
 from playhead.events.log.contract import Reader
 from playhead.events.log.sqlite.reader import SqliteReader
 from playhead.events.record import Record

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from playhead.cli.shared import exit_codes
-from playhead.events.spec.agent import Usage
+from playhead.events.usage import Usage
 
 
 class Terminal(Console):

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from random import Random
 
+from playhead.actors.engine.load_state import load_session
 from playhead.actors.engine.turn import Trigger
-from playhead.actors.roles.memory import recall_session
 from playhead.events.errors import PlayheadError
 from playhead.events.event import Event, Json
 from playhead.events.kinds.approvals import ApprovalDecided
@@ -86,7 +86,7 @@ class People:
                 process.ledger.violated("acknowledged_means_present", f"{run} is not in the log")
 
         trigger = Trigger(started, "user", "outside", told=told)
-        process.engine.start(run, trigger, recall_session(process.log, past))
+        process.engine.start(run, trigger, load_session(process.log, past))
 
     def at_rest(self, process: Process) -> bool:
         """Whether every run that people wanted has ended."""

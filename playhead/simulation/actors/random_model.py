@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from playhead.events.event import Block, Json
 from playhead.events.model_api import OnText, Reply, Request
-from playhead.events.spec.agent import Usage
+from playhead.events.usage import Usage
 
 DEEP = 6
 """Levels of a schema after which values stay small."""

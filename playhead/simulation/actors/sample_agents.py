@@ -7,11 +7,12 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from playhead.definition.agent import Agent
-from playhead.events.kinds.plans import PlanRules
-from playhead.events.spec.agent import Limits, LoopRules, Retry, Threshold
+from playhead.events.spec.agent import Limits, LoopRules, Threshold
 from playhead.events.spec.memory import MemoryRules
+from playhead.events.spec.plan import PlanRules
 from playhead.events.spec.prices import Price, Tier
 from playhead.events.spec.routing import Budget, Target
+from playhead.events.spec.tool import Retry
 from playhead.simulation.actors.random_model import RandomModel
 from playhead.simulation.actors.sample_tools import TOOLS, fire, pay, pay_now, transfer
 from playhead.simulation.faults.mix import Mix

@@ -3,8 +3,7 @@
 from typing import Literal
 
 from playhead.events.event import Json
-from playhead.events.spec.agent import Retry
-from playhead.events.spec.tool import Rate
+from playhead.events.spec.tool import Rate, Retry
 from playhead.simulation.faults.tools_and_models import world_knows
 from playhead.tools.builtin.memory import recall, remember
 from playhead.tools.tool import AnyTool, tool

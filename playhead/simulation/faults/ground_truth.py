@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from playhead.events.event import Block
 from playhead.events.log.contract import Append
 from playhead.events.model_api import Reply
-from playhead.events.spec.agent import Effect, Usage
+from playhead.events.spec.tool import Effect
+from playhead.events.usage import Usage
 from playhead.tools.context import ToolContext
 
 

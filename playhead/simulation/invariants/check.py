@@ -2,7 +2,7 @@
 
 from random import Random
 
-from playhead.actors.roles.memory import recollect
+from playhead.actors.engine.load_state import load_state
 from playhead.projections.state.calls.approvals import open_approvals
 from playhead.projections.state.run_state import RunState
 from playhead.simulation.invariants.decisions import DECISION_PROMISES
@@ -35,7 +35,7 @@ def check_process(process: Process, end: str) -> None:
         return
     for run in filter(process.log.stream, process.index.open_runs()):
         live = fingerprint(process.engine.state(run))
-        folded = fingerprint(recollect(process.log, run))
+        folded = fingerprint(load_state(process.log, run))
         if live != folded:
             process.ledger.violated("projection_is_fold", f"{run}: {live} is not {folded}")
         _check_idle(process, process.engine.state(run))

@@ -6,11 +6,11 @@ Each function is one promise: it yields a line for each place where it was broke
 from collections.abc import Iterator
 from typing import Any
 
-from playhead.actors.roles.memory import recollect
+from playhead.actors.engine.load_state import load_state
 from playhead.events.kinds.approvals import ApprovalDecided, ApprovalRequested, RuleAnswered
 from playhead.events.kinds.child_runs import ChildFinished, ChildStarted
-from playhead.events.kinds.codec import ENDINGS, OUTCOMES
 from playhead.events.kinds.model_calls import ModelAnswered, ModelRequested
+from playhead.events.kinds.registry import ENDINGS, OUTCOMES
 from playhead.events.kinds.runs import RunPaused, RunResumed, RunStarted, TimeReached
 from playhead.events.kinds.steps import StepStarted
 from playhead.events.kinds.tool_calls import (
@@ -177,7 +177,7 @@ def valid_request_at_every_prefix(e: Evidence) -> Iterator[str]:
 
 
 def _begin(e: Evidence, run: str) -> RunState:
-    return RunState(run, recollect(e.log, run, 0).past)
+    return RunState(run, load_state(e.log, run, 0).past)
 
 
 def the_model_is_told_the_truth(e: Evidence) -> Iterator[str]:
@@ -247,7 +247,7 @@ def no_pause_hides_a_bug(e: Evidence) -> Iterator[str]:
                     raised = None
                 case _:
                     pass
-        paused = None if raised is None else recollect(e.log, run).paused
+        paused = None if raised is None else load_state(e.log, run).paused
         if raised is not None and (paused is None or paused.role is None):
             yield f"{run} {raised}: a role raised, and nobody is told"
 

@@ -6,8 +6,8 @@ Each function is one promise: it yields a line for each place where it was broke
 from collections import Counter
 from collections.abc import Iterator
 
-from playhead.events.kinds.codec import ENDINGS, OUTCOMES
 from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed
+from playhead.events.kinds.registry import ENDINGS, OUTCOMES
 from playhead.events.kinds.tool_calls import (
     ToolFailed,
     ToolStarted,

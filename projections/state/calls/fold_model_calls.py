@@ -2,7 +2,7 @@
 
 from playhead.events.kinds import model_calls
 from playhead.events.record import Record
-from playhead.events.spec.agent import Usage, text_of
+from playhead.events.usage import Usage, text_of
 from playhead.projections.cost.pricing import at_most, cost_of
 from playhead.projections.cost.targets import FALLS_BACK
 from playhead.projections.prompt.context import sent_back

@@ -12,7 +12,7 @@ from typing import Any
 from playhead.events.errors import ModelError
 from playhead.events.event import Block
 from playhead.events.model_api import OnText, Reply, Request
-from playhead.events.spec.agent import Usage
+from playhead.events.usage import Usage
 from playhead.tools.models.errors import truncated
 from playhead.tools.models.local.process import Completion, Constraint, LocalProcess
 from playhead.tools.models.local.prompt import ANSWER, CALL, Prompt, call_text, render

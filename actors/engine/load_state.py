@@ -1,0 +1,59 @@
+"""Reads a run's state back from the log."""
+
+from itertools import islice
+
+from playhead.events.errors import LogDamaged, UnknownRun
+from playhead.events.kinds.codec import decode
+from playhead.events.kinds.runs import RunStarted
+from playhead.events.log.contract import Reader
+from playhead.events.spec.agent import Past
+from playhead.projections.prompt.context import Context
+from playhead.projections.state.fold import fold
+from playhead.projections.state.run_state import RunState
+
+TOGETHER = 50
+"""Records decoded before they are folded; one by one, each drives the other out of the cache."""
+
+
+def load_state(log: Reader, run: str, to: int | None = None) -> RunState:
+    """The state of a run after record `to` (its last by default), folded from the log.
+
+    Raises UnknownRun, or LogDamaged when a record cannot be read or a past is not what it was.
+    """
+    chain = [run]
+    first = next(log.read(run, 0, 1), None)
+    if first is None:
+        msg = f"no run {run!r} in this log (`playhead runs` lists them)"
+        raise UnknownRun(msg)
+    past = _past(log, first.run)
+    pasts: list[Past] = []
+    while past is not None:
+        pasts.append(past)
+        past = _past(log, past.run)
+    context: Context | None = None
+    for past in reversed(pasts):
+        state = _folded(log, past.run, past.seq, context)
+        if state.head.hash.hex() != past.hash:
+            msg = f"run {chain[0]} continues {past.run}, which has changed since"
+            raise LogDamaged(msg)
+        context = state.conversation
+    return _folded(log, run, to, context)
+
+
+def _past(log: Reader, run: str) -> Past | None:
+    row = next(log.read(run, 0, 1), None)
+    event = decode(row, log.body).event if row is not None else None
+    return event.past if isinstance(event, RunStarted) else None
+
+
+def _folded(log: Reader, run: str, to: int | None, past: Context | None) -> RunState:
+    state, rows = RunState(run, past), log.read(run, 0, to)
+    while records := [decode(row, log.body) for row in islice(rows, TOGETHER)]:
+        for record in records:
+            fold(state, record)
+    return state
+
+
+def load_session(log: Reader, past: Past | None) -> Context | None:
+    """The context that a new run of a session starts from."""
+    return None if past is None else load_state(log, past.run, past.seq).conversation

@@ -1,0 +1,33 @@
+"""What a model call used, and the text of what it said."""
+
+from playhead.events.event import Block, Data
+
+
+class Usage(Data):
+    """Tokens of one model call, as the API counts them."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_creation_input_tokens: int = 0
+    cache_read_input_tokens: int = 0
+    cache_creation_1h_input_tokens: int = 0
+    """Those of cache_creation_input_tokens that are kept for an hour."""
+    thinking_tokens: int = 0
+    """Those of output_tokens that were thought."""
+    web_search_requests: int = 0
+    """Searches that the API made."""
+
+    @property
+    def input_total(self) -> int:
+        """Every token that went in."""
+        return self.input_tokens + self.cache_creation_input_tokens + self.cache_read_input_tokens
+
+    @property
+    def total(self) -> int:
+        """Every token that went in or came out."""
+        return self.input_total + self.output_tokens
+
+
+def text_of(content: tuple[Block, ...] | list[Block]) -> str:
+    """The text of a message's content, other blocks left out."""
+    return "".join(str(b.get("text", "")) for b in content if b.get("type") == "text")
