@@ -23,6 +23,7 @@ REMOTE := $(ANTHROPIC_API_KEY)$(ANTHROPIC_BASE_URL)
 RUN_EXTRAS := $(if $(REMOTE),,[local])
 RUN_READY := $(VENV)/ready-$(if $(REMOTE),remote,local)
 DEV_READY := $(VENV)/ready-dev
+BUILD_READY := $(VENV)/ready-build
 
 .PHONY: help
 help: ## List the targets
@@ -92,6 +93,8 @@ format: $(DEV_READY) ## Format the code and mend what the linter can mend
 bench: $(DEV_READY) ## Measure against the raw SDK loop and raw SQLite (ARGS="--help")
 	$(BIN)/python -m tests.bench $(ARGS)
 
+VERSION := sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml
+
 SIZE ?= ci
 SEED ?= 0
 
@@ -128,15 +131,19 @@ replay-all: $(DEV_READY) ## Replay every run that the tests produce, elsewhere, 
 	  $(or $(ARGS),tests)
 	$(BIN)/python -m tests.replay.again $(KEPT)
 
+.PHONY: golden
+golden: $(DEV_READY) ## Make this version's golden logs anew (by hand; after its release never)
+	$(BIN)/python -m tests.golden.make
+
 .PHONY: coverage
 coverage: $(DEV_READY) ## Run the tests and say which lines and branches none of them reaches
 	$(BIN)/coverage run -m pytest $(ARGS)
 	$(BIN)/coverage report
 
 .PHONY: build
-build: $(DEV_READY) ## Build the sdist and the wheel into dist/
-	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
+build: $(BUILD_READY) ## Build the sdist, and the wheel from it, into dist/
 	$(BIN)/python -c "from setuptools.build_meta import build_sdist; build_sdist('dist')" >/dev/null
+	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist dist/playhead-$$($(VERSION)).tar.gz
 
 .PHONY: clean
 clean: ## Remove .venv, caches and builds (logs stay)
@@ -167,5 +174,12 @@ $(RUN_READY): pyproject.toml $(VENV)/ready-pip
 
 $(DEV_READY): pyproject.toml $(VENV)/ready-pip $(NODE_READY)
 	@echo "installing Playhead and what its tests and checks need into $(VENV)"
+	@for room in actors events projections tools; do \
+	  test -e playhead/$$room || ln -s ../$$room playhead/$$room; done  # an sdist holds no links
 	@$(PIP) install --editable '.[apsw,embeddings,inspector,local,mcp,otlp-grpc,web]' --group dev
-	@touch $@ $(VENV)/ready-local $(VENV)/ready-remote
+	@touch $@ $(VENV)/ready-local $(VENV)/ready-remote $(BUILD_READY)
+
+$(BUILD_READY): pyproject.toml $(VENV)/ready-pip
+	@echo "installing what a build needs into $(VENV)"
+	@$(PIP) install --group build
+	@touch $@

@@ -48,7 +48,13 @@ def imported_names(node: ast.AST) -> list[str]:
 
 @cache
 def paths() -> tuple[str, ...]:
-    """The files that git holds or would take, below the root, without links."""
+    """The files that git holds or would take, below the root, without links.
+
+    In an sdist, which is no checkout, those that it came with.
+    """
+    manifest = ROOT / "playhead.egg-info" / "SOURCES.txt"
+    if (ROOT / "PKG-INFO").exists() and not (ROOT / ".git").exists():
+        return tuple(n for n in manifest.read_text().splitlines() if ".egg-info/" not in n)
     listing = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,

@@ -1,6 +1,7 @@
 """What `pip install` gives: one import package, the same from the wheel and the sdist."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -8,9 +9,11 @@ import tarfile
 import tomllib
 import venv
 import zipfile
+from collections.abc import Mapping
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from shutil import copy2
+from typing import Any
 
 import pytest
 
@@ -27,8 +30,8 @@ COMES_WITH = {
 """Distributions whose version another one pins or speaks in its API, so that we name only that."""
 
 
-def _run(*command: str, cwd: Path) -> str:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+def _run(*command: str, cwd: Path, env: Mapping[str, str] | None = None) -> str:
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -40,11 +43,21 @@ def _build(hook: str, source: Path, out: Path) -> Path:
     return out / printed.splitlines()[-1]
 
 
+def _unpacked(sdist: Path, folder: Path) -> Path:
+    with tarfile.open(sdist) as archive:
+        archive.extractall(folder, filter="data")
+    return folder / sdist.name.removesuffix(".tar.gz")
+
+
 def _package(wheel: Path) -> dict[str, bytes]:
     """The files of a wheel but for its metadata."""
     with zipfile.ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if ".dist-info/" not in name]
         return {name: archive.read(name) for name in names}
+
+
+def _pyproject() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +77,11 @@ def wheel(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _build("build_wheel", checkout, tmp_path_factory.mktemp("wheel"))
 
 
+@pytest.fixture(scope="module")
+def sdist(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _build("build_sdist", checkout, tmp_path_factory.mktemp("sdist"))
+
+
 def test_the_wheel_holds_every_module_of_every_room_once(wheel: Path) -> None:
     ours = {name for name in paths() if name.endswith(".py")}
     face = {name for name in ours if name.startswith("playhead/")}
@@ -76,13 +94,60 @@ def test_the_wheel_tells_type_checkers_that_it_is_typed(wheel: Path) -> None:
 
 
 def test_the_wheel_and_the_sdist_hold_the_same_tree(
-    checkout: Path, wheel: Path, tmp_path: Path
+    sdist: Path, wheel: Path, tmp_path: Path
 ) -> None:
-    sdist = _build("build_sdist", checkout, tmp_path / "sdist")
-    with tarfile.open(sdist) as archive:
-        archive.extractall(tmp_path, filter="data")
-    unpacked = tmp_path / sdist.name.removesuffix(".tar.gz")
+    unpacked = _unpacked(sdist, tmp_path)
     assert _package(_build("build_wheel", unpacked, tmp_path / "again")) == _package(wheel)
+
+
+def test_the_sdist_holds_the_tests_the_docs_and_the_makefile(sdist: Path, tmp_path: Path) -> None:
+    unpacked = _unpacked(sdist, tmp_path)
+    ours = [name for name in paths() if not name.startswith(".")]
+    assert {"Makefile", "docs/tools.md", "tests/golden/0.1.0.db"} <= set(ours)
+    assert [name for name in ours if not (unpacked / name).exists()] == []
+    assert list(unpacked.rglob("*.pyc")) == []
+
+
+def test_the_sdist_tests_itself(sdist: Path, tmp_path: Path) -> None:
+    unpacked = _unpacked(sdist, tmp_path)
+    for room in ROOMS:  # as the Makefile does
+        (unpacked / "playhead" / room).symlink_to(f"../{room}")
+    (unpacked / "conftest.py").write_text(
+        "import playhead.events.record\n"
+        "from pathlib import Path\n"
+        "assert Path(playhead.events.record.__file__).is_relative_to(Path(__file__).parent)\n"
+    )
+    some = ("tests/events/test_kinds.py", "tests/golden", "tests/house/test_import_direction.py")
+    said = _run(
+        sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *some, cwd=unpacked,
+        env={**os.environ, "PYTHONPATH": str(unpacked)},
+    )  # fmt: skip
+    assert " passed" in said
+
+
+def test_a_build_installs_what_it_needs_and_nothing_else(checkout: Path) -> None:
+    said = _run("make", "--dry-run", "--always-make", "build", cwd=checkout)
+    installs = [line for line in said.splitlines() if " -m pip " in line and " install " in line]
+    assert [line.partition(" install ")[2] for line in installs] == [
+        "--upgrade 'pip>=25.1'", "--group build",
+    ]  # fmt: skip
+    groups = _pyproject()["dependency-groups"]
+    assert {_name(line) for line in groups["build"]} == {"setuptools", "wheel"}
+
+
+def test_the_description_that_is_published_has_no_link_into_the_repository(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = [n for n in archive.namelist() if n.endswith(".dist-info/METADATA")]
+        description = archive.read(metadata).decode()
+    links = re.findall(r"\]\(([^)\s]+)|(?:src|href)=\"([^\"]+)", description)
+    assert [found for link in links for found in link if found and "://" not in found] == []
+
+
+def test_the_versions_of_python_that_are_named_are_those_that_may_install_it() -> None:
+    project = _pyproject()["project"]
+    named = [c.rpartition(" ")[2] for c in project["classifiers"] if "Python :: 3." in c]
+    assert named == ["3.11", "3.12", "3.13"]
+    assert project["requires-python"] == f">={named[0]}"
 
 
 def test_installing_adds_one_import_package(wheel: Path, tmp_path: Path) -> None:
@@ -105,7 +170,7 @@ def test_importing_playhead_imports_nothing_slow_that_only_some_programs_need(
 
 
 def test_each_type_checker_is_given_every_room() -> None:
-    tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    tool = _pyproject()["tool"]
     assert {f"playhead/{room}" for room in ROOMS} <= set(tool["pyright"]["include"])
     assert "playhead" in tool["mypy"]["files"]
 
@@ -114,11 +179,15 @@ def _normal(distribution: str) -> str:
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
+def _name(requirement: object) -> str:
+    return _normal(re.split(r"[<>=\[; ]", str(requirement))[0])
+
+
 def _declared() -> set[str]:
     """The distributions that pyproject.toml names, and those that come with them for certain."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = _pyproject()["project"]
     groups = (project["dependencies"], *project["optional-dependencies"].values())
-    named = {_normal(re.split(r"[<>=\[; ]", str(line))[0]) for group in groups for line in group}
+    named = {_name(line) for group in groups for line in group}
     return named | {name for name, source in COMES_WITH.items() if source in named}
 
 

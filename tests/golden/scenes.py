@@ -1,0 +1,313 @@
+"""The runs that the golden logs hold: one of every kind, each as short as it can be."""
+
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, field_validator
+
+from playhead import (
+    Agent,
+    Budget,
+    Limits,
+    MemoryRules,
+    PlanRules,
+    Price,
+    Retry,
+    Route,
+    Run,
+    RunNotFinished,
+    Runtime,
+    Target,
+    mcp,
+    tool,
+)
+from playhead.events.errors import ModelError
+from playhead.events.record import Record
+from playhead.forking import Instead
+from playhead.testing import ScriptedModel, call
+from tests.golden.agents import add, fail, hang, pay
+from tests.memory.long_runs import reader, turn_page
+from tests.memory.remembering import assistant
+from tests.memory.test_facts import agent as seller
+from tests.support.planning import planner, step, work
+
+MCP_SERVER = Path(__file__).parent.parent / "mcp" / "our_server.py"
+QUICK = Retry(base=0.0, cap=0.0)
+NOW = {"seconds": 0.0}
+"""Arguments of a step that works no time."""
+
+
+def scripted(name: str, *replies: Any, **more: Any) -> Agent[Any]:
+    """An agent that says what the script says."""
+    return Agent(name=name, model=ScriptedModel(list(replies)), **more)
+
+
+def play(runtime: Runtime, agent: Agent[Any], goal: str = "Go.", **more: Any) -> Run[Any]:
+    """Run it to its end, whatever that is."""
+    run = runtime.start(agent, goal, **more)
+    ended(run)
+    return run
+
+
+def ended(run: Run[Any]) -> None:
+    """Wait for its end."""
+    with suppress(RunNotFinished):
+        run.wait(60)
+
+
+def until(run: Run[Any], kind: str, count: int = 1) -> Record:
+    """Wait for so many records of a kind; the last of them."""
+    found = (record for record in run.events() if record.event.kind == kind)
+    return next(islice(found, count - 1, None))
+
+
+def plain(runtime: Runtime) -> None:
+    play(runtime, scripted("plain", "It is 42."), "What is it?")
+
+
+def tools(runtime: Runtime) -> None:
+    many = [call("add", a=1, b=2), call("fail", why="no luck"), call("nothing"), call("add", a="x")]
+    play(
+        runtime,
+        scripted("tools", ["I add.", call("add", a=17, b=4)], many, "21.", tools=[add, fail]),
+    )
+
+
+def model_retry(runtime: Runtime) -> None:
+    said = [ModelError("overloaded", "later", status=529, retryable=True), "Now."]
+
+    def reply(_: Any) -> Any:
+        return said.pop(0)
+
+    play(runtime, Agent(name="model_retry", model=ScriptedModel(reply), retry=QUICK))
+
+
+def planned(name: str, *plans: Any, otherwise: Any = None, **more: Any) -> Agent[Any]:
+    """An agent that plans so."""
+    more = {"tools": [work, add, fail], **more}
+    return Agent(name=name, model=planner(*plans, otherwise=otherwise), strategy="plan", **more)
+
+
+def plan(runtime: Runtime) -> None:
+    steps = [
+        step("a", arguments=NOW),
+        step("each", for_each="${a.items}", arguments=NOW),
+        step("b", arguments={**NOW, "given": "${each}"}),
+    ]
+    play(runtime, planned("plan", steps))
+
+
+def plan_around_a_failure(runtime: Runtime) -> None:
+    broken: dict[str, Any] = {
+        "id": "x",
+        "description": "fail",
+        "tool": "fail",
+        "arguments": {"why": "no luck"},
+    }
+    rules = PlanRules(step_retries=1)
+    play(
+        runtime, planned("plan_around_a_failure", [broken], [step("y", arguments=NOW)], plan=rules)
+    )
+
+
+def plan_reviewed(runtime: Runtime) -> None:
+    first, second = [step("a", arguments=NOW)], [step("b", arguments=NOW)]
+    agent = planned("plan_reviewed", first, second, plan=PlanRules(review="always"))
+    run = runtime.start(agent, "Go.")
+    until(run, "approval_requested")
+    (waiting,) = run.approvals()
+    run.deny(waiting.call, "too dear")
+    until(run, "approval_requested", 2)
+    (waiting,) = run.approvals()
+    run.approve(waiting.call, plan=[step("c", arguments=NOW)])
+    ended(run)
+
+
+def children(runtime: Runtime) -> None:
+    helper = scripted("helper", call("add", a=1, b=2), "It is 3.", tools=[add], description="Adds.")
+    play(runtime, scripted("children", call("helper", task="add 1 and 2"), "3.", tools=[helper]))
+
+
+def approvals(runtime: Runtime) -> None:
+    wishes = [call("pay", euros=n) for n in (1, 2, 3)]
+    run = runtime.start(scripted("approvals", wishes, "Paid what I could.", tools=[pay]), "Go.")
+    until(run, "approval_requested", 3)
+    one, two, three = run.approvals()
+    run.approve(one.call)
+    run.deny(two.call, "too much")
+    run.approve(three.call, {"euros": 1})
+    ended(run)
+
+
+def approval_lapsed(runtime: Runtime) -> None:
+    @tool(approval=True, approval_expires=0.01)
+    def soon() -> str:
+        """Be quick."""
+        return "done"
+
+    play(runtime, scripted("approval_lapsed", call("soon"), "Too late.", tools=[soon]))
+
+
+def approval_rule(runtime: Runtime) -> None:
+    @tool(approval=lambda arguments: arguments["euros"] > 5)
+    def spend(euros: int) -> str:
+        """Spend an amount."""
+        return f"{euros} spent"
+
+    play(runtime, scripted("approval_rule", call("spend", euros=5), "Spent.", tools=[spend]))
+
+
+def strategies(runtime: Runtime) -> None:
+    play(runtime, scripted("strategy_function", "Yes.", strategy=lambda goal, _: "direct"))
+    play(runtime, Agent(name="function", strategy="function", function=lambda goal: goal.upper()))
+
+
+class Even(BaseModel):
+    """Takes even numbers only, which no JSON schema of it says."""
+
+    number: int
+
+    @field_validator("number")
+    @classmethod
+    def is_even(cls, number: int) -> int:
+        """Refuse odd numbers."""
+        if number % 2:
+            msg = "it must be even"
+            raise ValueError(msg)
+        return number
+
+
+def router_and_output_rule(runtime: Runtime) -> None:
+    ladder = Route(ladder=(Target(model="small"), Target(model="large")))
+    agent = scripted(
+        "router_and_output_rule", "no JSON", '{"number": 3}', '{"number": 4}', output=Even,
+        router=lambda _: "sums", routing={"sums": ladder},
+    )  # fmt: skip
+    play(runtime, agent)
+
+
+def loop(runtime: Runtime) -> None:
+    play(
+        runtime,
+        Agent(name="loop", model=ScriptedModel(lambda _: call("add", a=1, b=1)), tools=[add]),
+    )
+
+
+def limits(runtime: Runtime) -> None:
+    again = ScriptedModel(lambda body: call("add", a=len(body["messages"]), b=1))
+    play(runtime, Agent(name="max_steps", model=again, tools=[add], limits=Limits(max_steps=2)))
+    slow = scripted("max_seconds", call("hang"), tools=[hang], limits=Limits(max_seconds=0.3))
+    play(runtime, slow)
+
+
+def budget(runtime: Runtime) -> None:
+    price = Price(input=1.0, output=1.0)
+    agent = scripted(
+        "budget", call("add", a=1, b=1), "Dear.", tools=[add], max_tokens=100,
+        limits=Limits(max_cost=1.0), budget=Budget(warn_at=0.00001), prices={"custom": price},
+    )  # fmt: skip
+    play(runtime, agent)
+
+
+def cancelled(runtime: Runtime) -> None:
+    run = runtime.start(scripted("cancelled", call("hang"), tools=[hang]), "Go.")
+    until(run, "tool_started")
+    run.cancel("not needed")
+    ended(run)
+
+
+def paused(runtime: Runtime) -> None:
+    go = threading.Event()
+
+    @tool(effect="read")
+    def wait() -> str:
+        """Wait to be let go."""
+        go.wait(60)
+        return "gone on"
+
+    run = runtime.start(scripted("paused", call("wait"), "Done.", tools=[wait]), "Go.")
+    until(run, "tool_started")
+    run.pause("a break")
+    run.send("And quickly.")
+    go.set()
+    until(run, "tool_succeeded")
+    run.resume()
+    ended(run)
+
+
+def session(runtime: Runtime) -> None:
+    agent = scripted("session", "Hello.", "As I said, hello.")
+    play(runtime, agent, "Greet me.", session="golden")
+    play(runtime, agent, "Again.", session="golden")
+
+
+def compression(runtime: Runtime) -> None:
+    rules = MemoryRules(compress_at=900, keep_turns=2, clear_over=1000, summary_tokens=100)
+    limits = Limits(max_steps=9)
+    agent = Agent(
+        name="compression", model=reader(8, 4), tools=[turn_page], memory=rules, limits=limits
+    )
+    play(runtime, agent, "Count the pages.")
+
+
+def memory(runtime: Runtime) -> None:
+    kept = runtime.remember("The puppy is called Rex.", "acme")
+    agent = assistant(name="memory")
+    play(runtime, agent, "remember: the invoice is paid")
+    play(runtime, agent, "recall: puppy")
+    runtime.forget(kept, "it was another puppy")
+
+
+def facts(runtime: Runtime) -> None:
+    run = play(runtime, seller(0), "What does Acme pay?")
+    source = until(run, "tool_succeeded").seq
+    runtime.retract(run.id, source, "the mail was forged")
+
+
+def fork(runtime: Runtime) -> None:
+    run = play(runtime, assistant(name="fork"), "remember: red is first")
+    answered = until(run, "model_answered").seq
+    forked = runtime.fork(run.id, answered - 1, Instead(message="And be brief."))
+    ended(forked)
+    runtime.promote(forked.id, "it was right")
+    payer = play_approved(runtime)
+    begun = until(payer, "step_started").seq
+    live = runtime.fork(payer.id, begun, Instead(instructions="Be bold."))
+    asked = (r for r in live.events() if r.event.kind == "approval_requested")
+    assert next(r for r in asked if r.run == live.id)
+    live.deny(live.approvals()[0].call, "once is enough")
+    ended(live)
+
+
+def play_approved(runtime: Runtime) -> Run[Any]:
+    """A run whose payment was approved, to be forked."""
+
+    def reply(body: Mapping[str, Any]) -> Any:
+        return call("pay", euros=5) if len(body["messages"]) == 1 else "Settled."
+
+    run = runtime.start(Agent(name="payer", model=ScriptedModel(reply), tools=[pay]), "Go.")
+    until(run, "approval_requested")
+    run.approve(run.approvals()[0].call)
+    ended(run)
+    return run
+
+
+def mcp_tools(runtime: Runtime) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        words = Path(folder, "words")
+        words.write_text("Add two integers.")
+        with closing(mcp([sys.executable, str(MCP_SERVER), str(words)], name="ours")) as server:
+            play(runtime, scripted("mcp_tools", call("add", a=1, b=2), "3.", tools=[server]))
+
+
+SCENES: tuple[Callable[[Runtime], None], ...] = (
+    plain, tools, model_retry, plan, plan_around_a_failure, plan_reviewed, children, approvals,
+    approval_lapsed, approval_rule, strategies, router_and_output_rule, loop, limits, budget,
+    cancelled, paused, session, compression, memory, facts, fork, mcp_tools,
+)  # fmt: skip
