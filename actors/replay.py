@@ -17,12 +17,27 @@ from playhead.actors.roles.planner import Planner
 from playhead.actors.roles.role import Role, RoleName
 from playhead.actors.roles.tool import ToolRole
 from playhead.events.errors import LogDamaged, RedactedRun, UsageError
+from playhead.events.event import Event
 from playhead.events.kinds.codec import UnknownEvent, decode
 from playhead.events.kinds.forks import RunForked
-from playhead.events.kinds.runs import RunStarted
+from playhead.events.kinds.model_calls import ModelRequested
+from playhead.events.kinds.plans import PlanRevised
+from playhead.events.kinds.runs import RunFailed, RunStarted, StrategyChosen
+from playhead.events.kinds.steps import StepFailed
 from playhead.events.log.contract import Reader
 from playhead.events.record import GENESIS, Record
 from playhead.projections.state.run_state import RunState
+
+WORDING: Mapping[type[Event], str] = {
+    ModelRequested: "reason",
+    PlanRevised: "reason",
+    RunFailed: "message",
+    StepFailed: "message",
+    StrategyChosen: "reason",
+}
+"""Event -> the field in which a decision says for people why: it is not compared, so that an old
+run does not diverge because a sentence was bettered. Where such words decide something after all
+(a failure that the model reads), the hash of the next request differs, and that is compared."""
 
 
 def pure_roles() -> Mapping[RoleName, Role]:
@@ -165,11 +180,11 @@ def _difference(recorded: Record | None, decided: Record | None) -> str | None:
     for name in ("actor", "cause", "at"):
         if getattr(recorded, name) != getattr(decided, name):
             return name
-    if recorded.event == decided.event:
+    old, new = recorded.event, decided.event
+    if old == new:
         return None
-    if recorded.event.kind != decided.event.kind:
+    if type(old) is not type(new):
         return "kind"
-    fields = type(recorded.event).model_fields
-    return next(
-        (f for f in fields if getattr(recorded.event, f) != getattr(decided.event, f)), "kind"
-    )
+    wording = WORDING.get(type(old))
+    fields = (name for name in type(old).model_fields if name != wording)
+    return next((name for name in fields if getattr(old, name) != getattr(new, name)), None)
