@@ -20,11 +20,6 @@ GENESIS = b""
 """The hash before a run's first record."""
 
 
-ENVELOPE = slice(1, 14)
-"""The fields of `Stored` around the payload, from `run` to `version`. The epoch is not one of them:
-a take-over changes who may write, not what was written."""
-
-
 class Record(NamedTuple):
     """One event of one run, as the roles see it."""
 
@@ -54,7 +49,10 @@ class Record(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """One row of the log. `hash` covers the run's previous hash and every field but `position`."""
+    """One row of the log. `hash` covers the run's previous hash and every field but `position`.
+
+    The epoch under which it was written is not part of it: a log keeps that beside the row.
+    """
 
     position: int
     run: str
@@ -78,7 +76,7 @@ class Stored(NamedTuple):
 
     def computed_hash(self, previous: bytes) -> bytes:
         """The SHA-256 that this row must carry, given the hash of the run's record before it."""
-        return chained(previous, self[ENVELOPE], self.data, self.bodies)
+        return chained(previous, self[1:14], self.data, self.bodies)
 
 
 def chained(

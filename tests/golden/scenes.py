@@ -155,7 +155,10 @@ def approval_lapsed(runtime: Runtime) -> None:
 
 
 def approval_rule(runtime: Runtime) -> None:
-    @tool(approval=lambda arguments: arguments["euros"] > 5)
+    def dear(arguments: dict[str, Any]) -> bool:
+        return bool(arguments["euros"] > 5)
+
+    @tool(approval=dear)
     def spend(euros: int) -> str:
         """Spend an amount."""
         return f"{euros} spent"
@@ -164,7 +167,10 @@ def approval_rule(runtime: Runtime) -> None:
 
 
 def strategies(runtime: Runtime) -> None:
-    play(runtime, scripted("strategy_function", "Yes.", strategy=lambda goal, _: "direct"))
+    def direct(_: str, __: list[str]) -> str:
+        return "direct"
+
+    play(runtime, scripted("strategy_function", "Yes.", strategy=direct))
     play(runtime, Agent(name="function", strategy="function", function=lambda goal: goal.upper()))
 
 
@@ -184,10 +190,13 @@ class Even(BaseModel):
 
 
 def router_and_output_rule(runtime: Runtime) -> None:
+    def router(_: str) -> str:
+        return "sums"
+
     ladder = Route(ladder=(Target(model="small"), Target(model="large")))
     agent = scripted(
         "router_and_output_rule", "no JSON", '{"number": 3}', '{"number": 4}', output=Even,
-        router=lambda _: "sums", routing={"sums": ladder},
+        router=router, routing={"sums": ladder},
     )  # fmt: skip
     play(runtime, agent)
 

@@ -4,6 +4,7 @@ import os
 import re
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -36,6 +37,7 @@ class _Index:
         self._lock = threading.Lock()
         self._seen: tuple[tuple[str, int, int], ...] | None = None
         self._db = sqlite3.connect(":memory:", check_same_thread=False)
+        weakref.finalize(self, self._db.close)  # it lives as long as the tools that search it
         fields = "title, path UNINDEXED, text, tokenize='porter unicode61 remove_diacritics 2'"
         self._db.execute(f"CREATE VIRTUAL TABLE passages USING fts5({fields})")
 
