@@ -7,7 +7,7 @@ from typing import NamedTuple
 from playhead.events.errors import HeadMoved, UsageError
 from playhead.events.event import Event
 from playhead.events.kinds.codec import decode, seal
-from playhead.events.kinds.tool_calls import ToolOutcomeUnknown, ToolStarted
+from playhead.events.kinds.tool_calls import AttemptStarted, ToolOutcomeUnknown
 from playhead.events.log.contract import RUNTIME_STREAM, Append, Head, Log, Reader, StreamKind
 from playhead.events.record import Actor, Origin, Record, Stored
 
@@ -18,7 +18,7 @@ def unknown_call(log: Reader, run: str, call: int) -> None:
     unknown: set[int] = set()
     for row in log.read(run):
         event = decode(row, log.body).event
-        if isinstance(event, ToolStarted):
+        if isinstance(event, AttemptStarted):
             intents[row.seq] = event.call
         elif isinstance(event, ToolOutcomeUnknown):
             unknown.add(intents[row.cause or 0])

@@ -14,7 +14,7 @@ from playhead.events.kinds.codec import decode, seal
 from playhead.events.kinds.forks import GivenResult, RunForked
 from playhead.events.kinds.registry import ENDINGS, OUTCOMES
 from playhead.events.kinds.runs import RunStarted
-from playhead.events.kinds.tool_calls import ToolStarted
+from playhead.events.kinds.tool_calls import AttemptStarted
 from playhead.events.log.contract import Append, Head, Log, Reader
 from playhead.events.record import Record, Stored
 from playhead.events.spec.agent import AgentSpec
@@ -116,7 +116,7 @@ def cut_before_result(log: Reader, run: str, call: int) -> Cut:
     outcome = started = None
     for row in log.read(run, call):
         event = decode(row, log.body).event if row.kind.endswith("_started") else None
-        if isinstance(event, ToolStarted | ChildStarted) and event.call == call:
+        if isinstance(event, AttemptStarted | ChildStarted) and event.call == call:
             started = row.seq
         elif row.kind in OUTCOMES and row.cause is not None and row.cause == started:
             outcome = row.seq

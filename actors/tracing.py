@@ -12,7 +12,9 @@ from playhead.actors.engine.load_state import load_session
 from playhead.actors.replay import pure_roles
 from playhead.actors.roles.role import ORDER
 from playhead.events.errors import UnknownRun, UsageError
+from playhead.events.event import Address
 from playhead.events.kinds.codec import decode
+from playhead.events.kinds.model_calls import ModelCall
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.log.contract import Reader
 from playhead.events.logger import ProgramLogger
@@ -37,8 +39,8 @@ program_log = ProgramLogger("playhead.spans")
 def handlers() -> Handlers:
     """Which roles are shown which kinds, in the roles' order."""
     roles = pure_roles()
-    kinds = sorted(frozenset[str]().union(*(role.handles for role in roles.values())))
-    return {kind: tuple(n for n in ORDER if kind in roles[n].handles) for kind in kinds}
+    addresses = frozenset[Address]().union(*(role.hears for role in roles.values()))
+    return {heard: tuple(n for n in ORDER if heard in roles[n].hears) for heard in addresses}
 
 
 class Telling(NamedTuple):
@@ -80,7 +82,8 @@ class Tracing:
                 self._traces[run] = self._begin(records[0])
             trace = self._traces[run]
             if trace is not None:
-                self._sink.emit(trace, trace.fold(records, state.requests))
+                requests = _requests(state, records, self._telling.content)
+                self._sink.emit(trace, trace.fold(records, requests))
         except Exception as error:
             program_log.exception("trace.failed", run=run, error=str(error))
             self._traces[run] = None
@@ -141,7 +144,17 @@ def _told_turns(
         if state is not None:
             for record in turn:
                 fold(state, record)
-        yield turn, None if state is None else state.requests
+        yield turn, None if state is None else _requests(state, turn, content)
+
+
+def _requests(
+    state: RunState, turn: Sequence[Record], content: bool
+) -> Mapping[int, Request] | None:
+    """The requests that a turn has decided, as they are sent; None where nobody reads them."""
+    if not content:
+        return None
+    asked = ((record.seq, record.event) for record in turn)
+    return {seq: state.request_of(e) for seq, e in asked if isinstance(e, ModelCall)}
 
 
 def _turns(records: Iterator[Record]) -> Iterator[list[Record]]:

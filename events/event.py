@@ -32,3 +32,18 @@ class Event(Data):
     defaults belong to the version: a test holds them."""
 
     kind: str
+
+
+class Outcome(Event):
+    """What ended an intent. Its cause is the seq of that intent."""
+
+
+class Intent(Event):
+    """An event that announces an effect: it is committed first, and one outcome ends it."""
+
+    OUTCOMES: ClassVar[tuple[type[Outcome], ...]]
+    """What may end it."""
+
+
+Address: TypeAlias = tuple[type[Event], type[Intent] | None]
+"""What roles subscribe by: the class of an event and, for an outcome, the class of its intent."""

@@ -10,9 +10,16 @@ from collections.abc import Callable, Sequence
 from playhead.actors.engine.engine import Engine
 from playhead.actors.engine.recovery import take_up
 from playhead.actors.engine.turn import Trigger
+from playhead.actors.performing.services import Work
 from playhead.events.errors import PlayheadError
 from playhead.events.kinds.child_runs import ChildFinished, ChildStarted
-from playhead.events.kinds.runs import CancelRequested, RunFinished, RunStarted
+from playhead.events.kinds.runs import (
+    CancelRequested,
+    RunCancelled,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+)
 from playhead.events.record import Record
 from playhead.events.spec.agent import Parent
 from playhead.events.version import VERSION
@@ -33,17 +40,16 @@ class Children:
         self._waiting: dict[str, asyncio.Future[ChildFinished]] = {}
         engine.watchers.append(self._committed)
 
-    async def attend(self, intent: Record, call: ToolCall) -> ChildFinished:
+    async def attend(self, work: Work[ChildStarted, ToolCall]) -> ChildFinished:
         """Start the child, or take it up if it was; then wait for its end.
 
         A cancelled wait cancels the child and goes on waiting: it ends soon. Raises CancelledError
         only when it is abandoned.
         """
-        assert isinstance(intent.event, ChildStarted)
-        child = intent.event.run
+        child, intent = work.event.run, work.intent
         self._waiting[child] = asyncio.get_running_loop().create_future()
         try:
-            self._begin(intent, call)
+            self._begin(work)
             stop = self._engine.state(intent.run).stop
             told = stop is not None and stop.cancels and self._cancel(child)
             while True:
@@ -56,12 +62,11 @@ class Children:
         finally:
             del self._waiting[child]
 
-    def _begin(self, intent: Record, call: ToolCall) -> None:
-        assert isinstance(intent.event, ChildStarted)
-        assert call.spec is not None
-        assert call.spec.agent is not None
-        agent, child = call.spec.agent, intent.event.run
-        if self._engine.log.stream(child) is not None:
+    def _begin(self, work: Work[ChildStarted, ToolCall]) -> None:
+        agent, child, intent = work.job.tool.agent, work.event.run, work.intent
+        if agent is None:
+            self._lost(child, f"{work.job.tool.name} is not an agent")
+        elif self._engine.log.stream(child) is not None:
             self._find_again(child, agent.name)
         elif self._knows(agent.name):
             parent = self._engine.state(intent.run)
@@ -69,8 +74,8 @@ class Children:
             if not memory.namespace:  # it works for whom its caller works for
                 memory = memory.model_copy(update={"namespace": parent.scope.namespace})
             started = RunStarted(
-                goal=str(call.arguments.get("task", "")),
-                agent=agent.model_copy(update={"limits": intent.event.limits, "memory": memory}),
+                goal=str(work.job.arguments.get("task", "")),
+                agent=agent.model_copy(update={"limits": work.event.limits, "memory": memory}),
                 parent=Parent(run=intent.run, seq=intent.seq, forks=parent.forks),
                 code=VERSION,
             )
@@ -127,9 +132,16 @@ def _outcome(state: RunState) -> ChildFinished:
             status=state.status, answer=state.ending.answer, output=state.ending.output,
             spent=state.spent.total, duration_ms=took,
         )  # fmt: skip
-    reason = str(getattr(state.ending, "reason", ""))
+    reason: str = state.status
+    message = ""
+    match state.ending:
+        case RunFailed():
+            reason, message = state.ending.reason, state.ending.message
+        case RunCancelled():
+            message = state.ending.reason
+        case _:
+            pass
     return ChildFinished(
-        status=state.status, reason=reason if state.status == "failed" else state.status,
-        message=str(getattr(state.ending, "message", reason)), spent=state.spent.total,
+        status=state.status, reason=reason, message=message, spent=state.spent.total,
         duration_ms=took,
     )  # fmt: skip

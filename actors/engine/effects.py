@@ -1,27 +1,44 @@
 """Effects under way: one task each, begun after its intent's commit, ended by one outcome."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
 
 from playhead.actors.engine.turn import Trigger
-from playhead.actors.roles.role import PERFORMS, Job, Role, RoleName, purpose
+from playhead.actors.performing.effects import EFFECTS, AnyEffect
+from playhead.actors.performing.services import Services, Work
 from playhead.events.errors import NotStorable
-from playhead.events.event import Event
-from playhead.events.kinds.approvals import RuleAnswered, RuleAsked
-from playhead.events.kinds.child_runs import ChildFinished, ChildStarted
-from playhead.events.kinds.memory import MemoryRecalled, RecallRequested
-from playhead.events.kinds.model_calls import ModelFailed, ModelRequested
-from playhead.events.kinds.tool_calls import ToolFailed, ToolStarted
+from playhead.events.event import Outcome
+from playhead.events.kinds.child_runs import ChildStarted
+from playhead.events.kinds.model_calls import ModelCall
+from playhead.events.kinds.registry import kind_of
+from playhead.events.kinds.tool_calls import AttemptStarted
 from playhead.events.logger import ProgramLogger
 from playhead.events.record import Record
 from playhead.projections.state.run_state import RunState
 
 program_log = ProgramLogger("playhead.effects")
 
-Do: TypeAlias = Callable[[Record, Job, str], Coroutine[None, None, Event]]
+RecordedOutcome: TypeAlias = Callable[[Record, RunState], Outcome | None]
 
-RecordedOutcome: TypeAlias = Callable[[Record, RunState], Event | None]
+Do: TypeAlias = Callable[[AnyEffect, Work[Any, Any]], Awaitable[Outcome]]
+
+
+class Performer:
+    """Performs what intents announce, by the table's rows."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def perform(self, row: AnyEffect, work: Work[Any, Any]) -> Outcome:
+        """Make it happen, and say what came of it."""
+        return await row.perform(self._services, work)
+
+    async def recover(self, row: AnyEffect, work: Work[Any, Any]) -> Outcome:
+        """What became of an effect that a crash cut off, as far as can be found out."""
+        if row.recover is None:
+            return row.cut_off(work.event, work.job, "interrupted")
+        return await row.recover(self._services, work)
 
 
 class Effects:
@@ -29,7 +46,7 @@ class Effects:
 
     def __init__(
         self,
-        roles: Mapping[RoleName, Role],
+        performer: Performer,
         loop: asyncio.AbstractEventLoop,
         now: Callable[[], int],
         arrive: Callable[[str, Trigger], None],
@@ -38,13 +55,13 @@ class Effects:
         """Begin with none.
 
         Args:
-            roles: who performs.
+            performer: reaches the world.
             loop: where the tasks run.
             now: microseconds since the epoch.
             arrive: takes each outcome.
             recorded: the outcome that a fork's parent has for an intent, if it has one.
         """
-        self._roles = roles
+        self._performer = performer
         self._loop = loop
         self._now = now
         self._arrive = arrive
@@ -57,38 +74,41 @@ class Effects:
 
     def begin(self, intent: Record, state: RunState) -> None:
         """Start what a committed intent announces."""
-        role = self._roles[PERFORMS[purpose(intent.event)]]
-        self._run(role, self._given(intent, state) or role.perform, intent, state)
+        if not self._give_recorded(intent, state):
+            self._run(intent, state, self._perform)
 
     def recover(self, intent: Record, state: RunState) -> None:
-        """Find out what became of an intent that a crash left open."""
-        role = self._roles[PERFORMS[purpose(intent.event)]]
-        do = self._given(intent, state) or self._parents_child(role, intent, state)
-        self._run(role, do or role.recover, intent, state)
+        """Find out what became of an intent that a crash left open.
 
-    def _parents_child(self, role: Role, intent: Record, state: RunState) -> Do | None:
-        """A child that a fork's parent started is not the fork's: to the fork it is cut off."""
-        if not isinstance(intent.event, ChildStarted) or intent.run == state.run:
-            return None
+        A child that a fork's parent started is not the fork's: to the fork it is cut off.
+        """
+        if self._give_recorded(intent, state):
+            return
+        if isinstance(intent.event, ChildStarted) and intent.run != state.run:
+            self._run(intent, state, _cut_off, by="runtime")
+        else:
+            self._run(intent, state, self._performer.recover)
 
-        async def cut_off(intent: Record, job: Job, _: str) -> Event:
-            return role.cut_off(intent, job, "interrupted")
-
-        return cut_off
-
-    def _given(self, intent: Record, state: RunState) -> Do | None:
+    def _give_recorded(self, intent: Record, state: RunState) -> bool:
         outcome = self._recorded(intent, state)
         if outcome is None:
-            return None
+            return False
+        given = outcome
 
-        async def give(*_: object) -> Event:
-            return outcome
+        async def give(*_: object) -> Outcome:
+            return given
 
-        return give
+        self._run(intent, state, give, by="runtime")
+        return True
 
-    def _run(self, role: Role, do: Do, intent: Record, state: RunState) -> None:
-        run, job = state.run, job_of(state, intent)  # a fork's open intents may be its parent's
-        effect = self._perform(run, role, do, intent, job, state.agent.name)
+    def _run(self, intent: Record, state: RunState, do: Do, by: str | None = None) -> None:
+        """`by`: who brought the outcome about, if not the role; it cost nothing then."""
+        run, row = (
+            state.run,
+            EFFECTS[type(intent.event)],
+        )  # a fork's open intents may be its parent's
+        work = Work(intent.event, row.job(state, intent.event), intent, state.agent.name)
+        effect = self._serve(run, row, work, do, by or row.performs)
         task = self._loop.create_task(effect, name=intent.event.kind)
         self._tasks.setdefault(run, {})[intent.seq] = task
 
@@ -115,7 +135,7 @@ class Effects:
         Who waits for a child is not waited for: the child stands still too.
         """
         tasks = [task for tasks in self._tasks.values() for task in tasks.values()]
-        busy = [task for task in tasks if task.get_name() != "child_started"]
+        busy = [task for task in tasks if task.get_name() != kind_of(ChildStarted)]
         if busy and seconds > 0:
             await asyncio.wait(busy, timeout=seconds)
         left = [task for task in tasks if not task.done()]
@@ -124,65 +144,40 @@ class Effects:
         if left:
             await asyncio.wait(left, timeout=1.0)
 
-    def unstorable(self, intent: Record, error: NotStorable) -> Event:
+    def unstorable(self, intent: Record, error: NotStorable) -> Outcome:
         """The outcome in place of one that the log would not take."""
-        return self.broken(intent, "unstorable", str(error))
+        return EFFECTS[type(intent.event)].broken("unstorable", _storable(str(error)))
 
-    def broken(self, intent: Record, word: str, message: str) -> Event:
-        """The outcome of an effect that gave none. Only an unstorable reply is asked again."""
-        message = message.encode("utf-8", "replace").decode()[:500]
-        match intent.event:
-            case ModelRequested():
-                again = word == "unstorable"
-                return ModelFailed(error=word, message=message, retryable=again)
-            case RuleAsked():
-                return RuleAnswered(error=message)
-            case ChildStarted():
-                return ChildFinished(status="failed", reason=word, message=message)
-            case RecallRequested():
-                return MemoryRecalled(error=message)
-            case _:
-                hint = "This is a fault of the tool, not of your call."
-                return ToolFailed(error=word, message=message, hint=hint)
-
-    async def _perform(
-        self, run: str, role: Role, do: Do, intent: Record, job: Job, agent: str
-    ) -> None:
+    async def _serve(self, run: str, row: AnyEffect, work: Work[Any, Any], do: Do, by: str) -> None:
+        intent = work.intent
         try:
-            if do == role.perform:
-                await self._wait(intent)
-            outcome = await do(intent, job, agent)
+            outcome = await do(row, work)
         except asyncio.CancelledError as cancelled:
             if cancelled.args == ("abandoned",):
                 return
-            outcome = role.cut_off(intent, job, "cancelled")
+            outcome = row.cut_off(work.event, work.job, "cancelled")
         except BaseException as error:  # whatever a model client or a tool's wrapper raises
             program_log.exception("effect.raised", run=intent.run, seq=intent.seq)
-            outcome = self.broken(intent, "internal_error", f"{type(error).__name__}: {error}")
+            message = _storable(f"{type(error).__name__}: {error}")
+            outcome = row.broken("internal_error", message)
         tasks = self._tasks.get(run)
         if tasks is None:
             return
         tasks.pop(intent.seq, None)
         if not tasks:
             del self._tasks[run]
-        # What a fork is given, no role brought about: it cost nothing, and the record says so.
-        who = role.name if do in (role.perform, role.recover) else "runtime"
-        self._arrive(run, Trigger(outcome, who, "effect", intent.seq))
+        self._arrive(run, Trigger(outcome, by, "effect", intent.seq))
 
-    async def _wait(self, intent: Record) -> None:
-        not_before = getattr(intent.event, "not_before", None)
-        if not_before is not None:
-            await asyncio.sleep(max(0.0, (not_before - self._now()) / 1_000_000))
+    async def _perform(self, row: AnyEffect, work: Work[Any, Any]) -> Outcome:
+        """Perform it, once its time has come."""
+        if isinstance(work.event, ModelCall | AttemptStarted) and work.event.not_before is not None:
+            await asyncio.sleep(max(0.0, (work.event.not_before - self._now()) / 1_000_000))
+        return await self._performer.perform(row, work)
 
 
-def job_of(state: RunState, intent: Record) -> Job:
-    """What an open intent is about."""
-    match intent.event:
-        case ToolStarted(call=call) | RuleAsked(call=int(call)) | ChildStarted(call=call):
-            return state.calls[call]
-        case ModelRequested():
-            return state.requests[intent.seq]
-        case RecallRequested():
-            return state.scope
-        case _:
-            return None
+async def _cut_off(row: AnyEffect, work: Work[Any, Any]) -> Outcome:
+    return row.cut_off(work.event, work.job, "interrupted")
+
+
+def _storable(message: str) -> str:
+    return message.encode("utf-8", "replace").decode()[:500]

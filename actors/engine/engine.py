@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from playhead.actors.engine.actor import Dispatch, LoopDispatcher, RoleActor
-from playhead.actors.engine.effects import Effects
+from playhead.actors.engine.effects import Effects, Performer
 from playhead.actors.engine.load_state import load_state
 from playhead.actors.engine.parent_outcomes import ParentOutcomes
 from playhead.actors.engine.preconditions import unmet_precondition
@@ -60,6 +60,7 @@ class Engine:
         self,
         log: Log,
         roles: Mapping[RoleName, Role],
+        performer: Performer,
         loop: asyncio.AbstractEventLoop,
         now: Callable[[], int],
         *,
@@ -72,6 +73,7 @@ class Engine:
         Args:
             log: where the turns go.
             roles: the four roles.
+            performer: reaches the world for them.
             loop: where everything happens.
             now: microseconds since the epoch.
             dispatch: gives an actor its slot; a LoopDispatcher by default.
@@ -94,7 +96,7 @@ class Engine:
         dispatch = dispatch or LoopDispatcher()
         self._actors = {name: RoleActor.start(role, self, dispatch) for name, role in roles.items()}
         self._recordings = ParentOutcomes(log)
-        self.effects = Effects(roles, loop, now, self.arrive, self._recordings)
+        self.effects = Effects(performer, loop, now, self.arrive, self._recordings)
         self._committed: deque[tuple[Stage, Turn, int | Exception]] = deque()
         self._served: asyncio.Future[None] | None = None
         """Who waits in `quiet` looks again when it is done."""

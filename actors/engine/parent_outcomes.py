@@ -8,23 +8,22 @@ told from the log alone, so a crash changes nothing.
 
 from collections import defaultdict, deque
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from pydantic_core import to_json
 
-from playhead.events.event import Event, Json
-from playhead.events.kinds.approvals import ApprovalDecided, RuleAnswered, RuleAsked
+from playhead.events.event import Event, Intent, Json, Outcome
+from playhead.events.kinds.approvals import ApprovalDecided, ApprovalRuleAsked, RuleAnswered
 from playhead.events.kinds.child_runs import ChildFinished, ChildStarted
 from playhead.events.kinds.codec import decode
-from playhead.events.kinds.forks import RunForked
+from playhead.events.kinds.forks import ForkChecked, ForkCheckRequested, RunForked
 from playhead.events.kinds.memory import MemoryRecalled
-from playhead.events.kinds.model_calls import ModelFailed, ModelRequested
-from playhead.events.kinds.registry import INTENTS, OUTCOMES
+from playhead.events.kinds.model_calls import ModelCall, ModelFailed
 from playhead.events.kinds.tool_calls import (
+    AttemptStarted,
     ToolFailed,
     ToolOutcomeUnknown,
     ToolRequested,
-    ToolStarted,
     ToolSucceeded,
 )
 from playhead.events.log.contract import Reader
@@ -46,7 +45,7 @@ class ParentOutcomes:
         self._log = log
         self._parents: dict[str, ParentRun] = {}
 
-    def __call__(self, intent: Record, state: RunState) -> Event | None:
+    def __call__(self, intent: Record, state: RunState) -> Outcome | None:
         """The parent's outcome for an intent that is in the log; None to go into the world."""
         if state.forked is None:
             return None
@@ -72,12 +71,12 @@ class ParentRun:
         self._forked = forked
         self._given = {given.call: given.result for given in forked.results}
         self._requested_calls: dict[int, RequestedCall] = {}
-        self._past: dict[int, Event] = {}
+        self._past: dict[int, Outcome] = {}
         """Outcomes of intents that were open where the fork was cut."""
-        self._left: dict[Key, deque[Event]] = defaultdict(deque)
-        self._set_aside: dict[int, Event] = {}
+        self._left: dict[Key, deque[Outcome]] = defaultdict(deque)
+        self._set_aside: dict[int, Outcome] = {}
         """Call -> the outcome that its next attempt will get."""
-        self._outcomes: dict[int, Event | None] = {}
+        self._outcomes: dict[int, Outcome | None] = {}
         """What intents of the fork itself were given, by seq."""
         self._closed = False
         self._read_parent()
@@ -91,7 +90,7 @@ class ParentRun:
         """The fork's intents, by seq, that the parent's records answered so far."""
         return frozenset(seq for seq, outcome in self._outcomes.items() if outcome is not None)
 
-    def outcome(self, intent: Record, requested: Callable[[int], RequestedCall]) -> Event | None:
+    def outcome(self, intent: Record, requested: Callable[[int], RequestedCall]) -> Outcome | None:
         """The outcome that the intent gets; the same one whenever it is asked for."""
         if intent.seq not in self._outcomes:
             self._outcomes[intent.seq] = self._look_up(intent, requested)
@@ -99,14 +98,14 @@ class ParentRun:
 
     def _read_parent(self) -> None:
         intents: dict[int, Key] = {}
-        found: dict[int, Event] = {}
+        found: dict[int, Outcome] = {}
         for row in self._log.read(self._parent, self._forked.at):
             record = decode(row, self._log.body)
             self._note(record)
-            if record.event.kind in INTENTS:
+            if isinstance(record.event, Intent):
                 intents[record.seq] = self._key(record.event, self._requested)
-            elif record.event.kind in OUTCOMES and not _accident(record.event):
-                found[record.cause or 0] = record.event
+            elif _counts(event := record.event) and record.cause is not None:
+                found[record.cause] = event
         for seq, event in sorted(found.items()):
             if seq in intents:
                 self._left[intents[seq]].append(event)
@@ -118,7 +117,7 @@ class ParentRun:
         for row in self._log.read(fork, self._forked.at + 1):
             record = decode(row, self._log.body)
             self._note(record)
-            if record.event.kind in INTENTS:
+            if isinstance(record.event, Intent):
                 self.outcome(record, self._requested)
 
     def _note(self, record: Record) -> None:
@@ -136,9 +135,9 @@ class ParentRun:
                 self._note(decode(row, self._log.body))
         return self._requested_calls[call]
 
-    def _look_up(self, intent: Record, requested: Callable[[int], RequestedCall]) -> Event | None:
+    def _look_up(self, intent: Record, requested: Callable[[int], RequestedCall]) -> Outcome | None:
         event = intent.event
-        if isinstance(event, ToolStarted | ChildStarted):
+        if isinstance(event, AttemptStarted | ChildStarted):
             if event.call in self._given:
                 return _outcome_with(event, self._given[event.call])
             if requested(event.call)[0] in self._forked.live:
@@ -147,32 +146,33 @@ class ParentRun:
                 return self._set_aside.pop(event.call)
         if intent.seq <= self._forked.at:
             return self._open_at_the_cut(intent)
-        if isinstance(event, RuleAsked) and event.rule == "fork":
-            return RuleAnswered(answer=not self._can_answer(event, requested))
+        if isinstance(event, ForkCheckRequested):
+            return ForkChecked(recorded=self._can_answer(event, requested))
         return self._next(self._key(event, requested))
 
-    def _open_at_the_cut(self, intent: Record) -> Event | None:
+    def _open_at_the_cut(self, intent: Record) -> Outcome | None:
         """With another agent an open model call is asked anew, so that the agent asks it."""
-        if isinstance(intent.event, ModelRequested) and self._forked.agent is not None:
+        if isinstance(intent.event, ModelCall) and self._forked.agent is not None:
             return None
         return self._past.get(intent.seq)
 
-    def _can_answer(self, asked: RuleAsked, requested: Callable[[int], RequestedCall]) -> bool:
+    def _can_answer(
+        self, asked: ForkCheckRequested, requested: Callable[[int], RequestedCall]
+    ) -> bool:
         """Whether the call's next attempt can be answered; what answers it is set aside."""
-        assert asked.call is not None
         if asked.call in self._given:
             return True
         tool, arguments = requested(asked.call)
         if tool in self._forked.live:
             return False
-        key = _tool_key(tool, str(asked.subject), arguments)
+        key = _tool_key(tool, asked.definition, arguments)
         child = _child_key(tool, arguments)
         found = self._next(child if self._left[child] and self._forked.agent is None else key)
         if found is not None:
             self._set_aside[asked.call] = found
         return found is not None
 
-    def _next(self, key: Key) -> Event | None:
+    def _next(self, key: Key) -> Outcome | None:
         if self._closed or not self._left[key]:
             self._closed = True
             return None
@@ -180,16 +180,16 @@ class ParentRun:
 
     def _key(self, event: Event, requested: Callable[[int], RequestedCall]) -> Key:
         match event:
-            case ModelRequested(request=request):
+            case ModelCall(request=request):
                 return ("model", request)
-            case ToolStarted(call=call, definition=definition):
+            case AttemptStarted(call=call, definition=definition):
                 tool, arguments = requested(call)
                 return _tool_key(tool, definition, arguments)
             case ChildStarted(call=call):
                 return _child_key(*requested(call))
-            case RuleAsked(rule=rule, call=int(call)):
+            case ApprovalRuleAsked(call=call):
                 tool, arguments = requested(call)
-                return ("rule", rule, tool, _canonical(arguments))
+                return (event.kind, tool, _canonical(arguments))
             case _:
                 fields = event.model_dump(mode="json", exclude={"not_before", "attempt"})
                 return (event.kind, _canonical(fields))
@@ -203,8 +203,8 @@ def _child_key(tool: str, arguments: dict[str, Json]) -> Key:
     return ("child", tool, _canonical(arguments))
 
 
-def _outcome_with(started: ToolStarted | ChildStarted, result: Json) -> Event:
-    if isinstance(started, ToolStarted):
+def _outcome_with(started: AttemptStarted | ChildStarted, result: Json) -> Outcome:
+    if isinstance(started, AttemptStarted):
         return ToolSucceeded(result=result, duration_ms=0.0)
     answer = result if isinstance(result, str) else to_json(result).decode()
     return ChildFinished(status="finished", answer=answer)
@@ -214,13 +214,18 @@ def _canonical(fields: dict[str, Json]) -> str:
     return to_json(sorted(fields.items())).decode()
 
 
-def _accident(outcome: Event) -> bool:
+def _counts(event: Event) -> TypeGuard[Outcome]:
+    """Whether it is an outcome, and no accident."""
+    return isinstance(event, Outcome) and not _accident(event)
+
+
+def _accident(outcome: Outcome) -> bool:
     match outcome:
-        case ModelFailed(error=error) | ToolFailed(error=error) | RuleAnswered(error=error):
+        case ModelFailed(error=error) | ToolFailed(error=error):
             return error in ACCIDENTS
         case ToolOutcomeUnknown(reason=reason):
             return reason == "cancelled"
-        case MemoryRecalled(error=error):
+        case RuleAnswered(error=error) | ForkChecked(error=error) | MemoryRecalled(error=error):
             return error in ACCIDENTS
         case _:
             return False

@@ -8,18 +8,15 @@ same turns without actors: `Turn.settle`.
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from playhead.actors.roles.role import DECIDES, ORDER, Role, RoleName, purpose
-from playhead.events.event import Event
+from playhead.actors.performing.effects import DECIDERS
+from playhead.actors.roles.role import ORDER, Role, RoleName
+from playhead.events.event import Event, Intent
 from playhead.events.kinds.codec import seal
-from playhead.events.kinds.model_calls import address
-from playhead.events.kinds.runs import RunStarted
+from playhead.events.kinds.runs import RunResumed, RunStarted
 from playhead.events.log.contract import Append
 from playhead.events.record import Origin, Record, Stored
 from playhead.projections.state.fold import fold
 from playhead.projections.state.run_state import RunState
-
-ADDRESSED = frozenset({"model_answered", "model_failed", "tool_succeeded"})
-"""Outcomes that roles subscribe to by what their intent was about."""
 
 
 class Trigger(NamedTuple):
@@ -57,7 +54,7 @@ class Turn:
         self._rows: list[Stored] = []
         self._expected = state.head
         self._role = 0
-        waiting = list(state.held) if trigger.event.kind == "run_resumed" else []
+        waiting = list(state.held) if isinstance(trigger.event, RunResumed) else []
         record = self._add(
             Record(
                 state.run, state.head.seq + 1, max(at, state.at), trigger.actor, trigger.origin,
@@ -83,39 +80,48 @@ class Turn:
         self._add(Record(self.state.run, seq, at, "runtime", "outside", seq - 1, event))
 
     def next(self, roles: Mapping[RoleName, Role]) -> RoleName | None:
-        """The role that is to be shown the current record; None when the turn is complete."""
-        while self._queue:
-            kind = self._address(self._queue[0])
+        """The role that is to be shown the current record; None when the turn is complete.
+
+        A run that has ended is shown to nobody: its ending record is its last.
+        """
+        while self._queue and self.state.ending is None:
+            record = self._queue[0]
+            intent = self.state.asked(record)
+            address = type(record.event), None if intent is None else type(intent)
             while self._role < len(ORDER):
                 name = ORDER[self._role]
-                if kind in roles[name].handles:
+                if address in roles[name].hears:
                     return name
                 self._role += 1
             self._role = 0
             del self._queue[0]
         return None
 
-    def _address(self, record: Record) -> str:
-        kind = record.event.kind
-        if kind not in ADDRESSED:
-            return kind
-        intent = self.state.ended.get(record.cause or 0)
-        return kind if intent is None else address(record.event, intent.event)
-
     def visit(self, role: Role) -> Record:
         """Show the current record to the role and take in what it decides; the record it saw."""
-        record = self._queue[0]
-        for event in role.decide(self.state, record):
-            if DECIDES[purpose(event)] != role.name:
-                msg = f"{role.name} may not decide {purpose(event)}"
-                raise PermissionError(msg)
+        record, state = self._queue[0], self.state
+        decide = role.decide if state.stop is None else role.stopping
+        for event in decide(state, record):
+            self._permit(role, event)
             decided = Record(
-                self.state.run, self.state.head.seq + 1, self.state.at, role.name, "decided",
-                record.seq, event,
-            )  # fmt: skip
+                state.run, state.head.seq + 1, state.at, role.name, "decided", record.seq, event
+            )
             self._queue.append(self._add(decided))
         self._role += 1
         return record
+
+    def _permit(self, role: Role, event: Event) -> None:
+        """Raise PermissionError for what this role may not decide, or nobody any more."""
+        state = self.state
+        if state.ending is not None:
+            msg = f"{role.name} may not decide {event.kind}: the run has ended"
+        elif isinstance(event, Intent) and state.stop is not None:
+            msg = f"{role.name} may not decide {event.kind}: the run is stopping"
+        elif role.name not in DECIDERS.get(type(event), ()):
+            msg = f"{role.name} may not decide {event.kind}"
+        else:
+            return
+        raise PermissionError(msg)
 
     def settle(self, roles: Mapping[RoleName, Role]) -> list[Record]:
         """Drive the turn to its end without actors; the records it would append."""

@@ -1,35 +1,49 @@
 """Performing the search before a run's first step: on a worker, since it reads a file."""
 
-from playhead.actors.performing.services import Services
+from playhead.actors.performing.services import Services, Work
 from playhead.events.kinds.memory import MemoryRecalled, RecallRequested
 from playhead.events.spec.memory import Scope
+from playhead.projections.state.run_state import RunState
 from playhead.tools.execution.handoff import NotStarted, TimedOut
 
 SECONDS = 30.0
 """After so long the run goes on without."""
 
 
-async def perform_recall(
-    services: Services, asked: RecallRequested, scope: Scope
-) -> MemoryRecalled:
+def scope_of(state: RunState, _: RecallRequested) -> Scope:
+    """What the run may recall."""
+    return state.scope
+
+
+async def perform_recall(services: Services, work: Work[RecallRequested, Scope]) -> MemoryRecalled:
     """What was found. Raises nothing but CancelledError: a failure is an outcome too."""
-    recollect, began = services.recollect, services.monotonic()
+    recollect, began, asked = services.recollect, services.monotonic(), work.event
     if recollect is None:
         return MemoryRecalled(error="there is no index of memories here")
-    scope = scope._replace(namespace=asked.namespace)
+    scope = work.job._replace(namespace=asked.namespace)
 
-    def work() -> MemoryRecalled:
+    def search() -> MemoryRecalled:
         try:
             return recollect.all(scope, asked.query, asked.limit)
         except Exception as error:  # whatever a file, or an embedder of the user's, raises
             return _failed(error)
 
     try:
-        found = await services.workers.run_sync("recall", work, SECONDS, _late, _idle)
+        found = await services.workers.run_sync("recall", search, SECONDS, _late, _idle)
     except (NotStarted, TimedOut) as error:
         return _failed(error)
     took = round((services.monotonic() - began) * 1000, 3)
     return found.model_copy(update={"duration_ms": took})
+
+
+def recall_cut_off(_: RecallRequested, __: Scope, reason: str) -> MemoryRecalled:
+    """What was interrupted is asked again; what was cancelled is not wanted any more."""
+    return MemoryRecalled(error=reason)
+
+
+def recall_broken(_: str, message: str) -> MemoryRecalled:
+    """The run goes on without."""
+    return MemoryRecalled(error=message)
 
 
 def _failed(error: Exception) -> MemoryRecalled:

@@ -1,15 +1,17 @@
-"""What the performing half of the roles may reach: the only way from an actor to the world."""
+"""What an effect may reach and is given: the only way from an actor to the world."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 
-from playhead.events.kinds.child_runs import ChildFinished
+from playhead.events.event import Intent
+from playhead.events.kinds.child_runs import ChildFinished, ChildStarted
 from playhead.events.kinds.memory import MemoryRecalled
 from playhead.events.model_api import Model
 from playhead.events.record import Record
 from playhead.events.spec.memory import Scope
 from playhead.projections.state.step_state import ToolCall
+from playhead.tools.calls.call import ToolCalls
 from playhead.tools.context import Results, Secrets, from_environment
 from playhead.tools.execution.workers import Workers
 from playhead.tools.models.admission import Admission
@@ -20,6 +22,22 @@ Rule: TypeAlias = Literal["router", "output", "strategy", "function"]
 
 OnRunText: TypeAlias = Callable[[str, int, str], None]
 """(run, seq of the ModelRequested, piece of text); an empty piece: forget what came before."""
+
+
+IntentT = TypeVar("IntentT", bound=Intent, covariant=True)
+JobT = TypeVar("JobT", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Work(Generic[IntentT, JobT]):
+    """One effect to perform: its intent, what it is about, and for whom."""
+
+    event: IntentT
+    job: JobT
+    intent: Record
+    """The record of the event: its run (a fork's may be its parent's) and its seq."""
+    agent: str
+    """The name of the agent whose run it is."""
 
 
 class Recollect(Protocol):
@@ -39,7 +57,7 @@ class Recollect(Protocol):
 class Attendant(Protocol):
     """Starts and finds the runs that calls of agents lead to."""
 
-    async def attend(self, intent: Record, call: ToolCall) -> ChildFinished:
+    async def attend(self, work: Work[ChildStarted, ToolCall]) -> ChildFinished:
         """What became of the child that a ChildStarted announces."""
         ...
 
@@ -71,6 +89,8 @@ class Services:
     children: Attendant | None = None
     """Set once there is an engine."""
     given_admission: Admission | None = None
+    calls: ToolCalls = field(init=False)
+    """What tool calls share: rate limits and cached results."""
     admission: Admission = field(init=False)
     """Who may call a model when."""
     cache_watch: CacheWatch = field(default_factory=CacheWatch, init=False)
@@ -78,4 +98,5 @@ class Services:
 
     def __post_init__(self) -> None:
         """Without limits on requests and tokens, only calls in flight are bounded."""
+        self.calls = ToolCalls(self.workers, self.monotonic)
         self.admission = self.given_admission or Admission(self.in_flight, self.monotonic)

@@ -1,55 +1,95 @@
-"""Performing one attempt of a tool call, for whichever role performs it."""
+"""Performing one attempt of a call: of a tool, whichever role it counts as, or of an agent."""
 
 from functools import partial
+from typing import TypeAlias
 
-from playhead.actors.performing.services import Services
-from playhead.events.event import Event
-from playhead.events.kinds.tool_calls import ToolFailed, ToolStarted
-from playhead.events.record import Record
+from playhead.actors.performing.services import Services, Work
+from playhead.events.kinds.approvals import ApprovalRuleAsked
+from playhead.events.kinds.child_runs import ChildFinished, ChildStarted
+from playhead.events.kinds.tool_calls import (
+    AttemptStarted,
+    ToolFailed,
+    ToolOutcomeUnknown,
+    ToolSucceeded,
+)
+from playhead.projections.state.run_state import RunState
 from playhead.projections.state.step_state import ToolCall
-from playhead.tools.calls.call import ToolCalls, given_up, probe_call
+from playhead.tools.calls.call import given_up, probe_call
 from playhead.tools.context import ToolContext
 from playhead.tools.tool import AnyTool
 
+AttemptOutcome: TypeAlias = ToolSucceeded | ToolFailed | ToolOutcomeUnknown
 
-class Attempts:
-    """The attempts that one role performs, and what their policies hold between them."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
-        self._policies = ToolCalls(services.workers, services.monotonic)
+def call_of(state: RunState, event: AttemptStarted | ChildStarted | ApprovalRuleAsked) -> ToolCall:
+    """The call that an open intent is about."""
+    return state.calls[event.call]
 
-    async def perform(self, intent: Record, call: ToolCall, agent: str) -> Event:
-        """Perform one attempt, if the tool is still the one that was meant."""
-        tool = same_tool(self._services, call, agent)
-        if tool is None:
-            return _changed(call.requested.tool)
-        return await self._policies.call(tool, call.arguments, self._context(intent, call))
 
-    async def recover(self, intent: Record, call: ToolCall, agent: str) -> Event:
-        """Ask the tool's probe what became of the call; without an answer it is cut off."""
-        assert call.spec is not None
-        tool = self._services.tool(agent, call.requested.tool)
-        if tool is None or tool.probe is None:
-            return given_up(call.spec, "interrupted")
-        workers, monotonic = self._services.workers, self._services.monotonic
-        return await probe_call(tool, self._context(intent, call), workers, monotonic=monotonic)
+async def perform_attempt(
+    services: Services, work: Work[AttemptStarted, ToolCall]
+) -> AttemptOutcome:
+    """Perform one attempt, if the tool is still the one that was meant."""
+    call = work.job
+    tool = same_tool(services, call, work.agent)
+    if tool is None:
+        return _changed(call.requested.tool)
+    return await services.calls.call(tool, call.arguments, _context(services, work))
 
-    def _context(self, intent: Record, call: ToolCall) -> ToolContext:
-        assert isinstance(intent.event, ToolStarted)
-        services, recollect = self._services, self._services.recollect
-        knows = recollect is not None and bool(call.scope.namespace)
-        return ToolContext(
-            call.run, call.seq, intent.event.attempt, services.secrets, services.results,
-            partial(recollect.memories, call.scope) if knows and recollect is not None else None,
-        )  # fmt: skip
+
+async def recover_attempt(
+    services: Services, work: Work[AttemptStarted, ToolCall]
+) -> AttemptOutcome:
+    """Ask the tool's probe what became of the call; without an answer it is cut off."""
+    tool = services.tool(work.agent, work.job.requested.tool)
+    if tool is None or tool.probe is None:
+        return given_up(work.job.tool, "interrupted")
+    context = _context(services, work)
+    return await probe_call(tool, context, services.workers, monotonic=services.monotonic)
+
+
+def attempt_cut_off(_: AttemptStarted, call: ToolCall, reason: str) -> AttemptOutcome:
+    """Unknown for `once`; anything else may be done again."""
+    return given_up(call.tool, reason)
+
+
+def attempt_broken(word: str, message: str) -> AttemptOutcome:
+    """What the model is told of a tool that gave no outcome."""
+    hint = "This is a fault of the tool, not of your call."
+    return ToolFailed(error=word, message=message, hint=hint)
+
+
+async def perform_child(services: Services, work: Work[ChildStarted, ToolCall]) -> ChildFinished:
+    """For a call of an agent: start its run, or take it up if it was started; await its end."""
+    if services.children is None:
+        return child_broken("not_started", "no runs of other agents can be started here")
+    return await services.children.attend(work)
+
+
+def child_cut_off(_: ChildStarted, __: ToolCall, reason: str) -> ChildFinished:
+    """Its parent goes on without it."""
+    return ChildFinished(status="cancelled", reason=reason, message=f"it was {reason}")
+
+
+def child_broken(word: str, message: str) -> ChildFinished:
+    """It could not be attended."""
+    return ChildFinished(status="failed", reason=word, message=message)
 
 
 def same_tool(services: Services, call: ToolCall, agent: str) -> AnyTool | None:
     """The tool's code, if it is the one that was meant when the run began."""
-    assert call.spec is not None
     tool = services.tool(agent, call.requested.tool)
-    return tool if tool is not None and tool.spec.definition == call.spec.definition else None
+    return tool if tool is not None and tool.spec.definition == call.tool.definition else None
+
+
+def _context(services: Services, work: Work[AttemptStarted, ToolCall]) -> ToolContext:
+    call, recollect = work.job, services.recollect
+    memories = None
+    if recollect is not None and call.scope.namespace:
+        memories = partial(recollect.memories, call.scope)
+    return ToolContext(
+        call.run, call.seq, work.event.attempt, services.secrets, services.results, memories
+    )
 
 
 def _changed(name: str) -> ToolFailed:

@@ -6,10 +6,10 @@ dropped then, and the context says so.
 
 from collections.abc import Sequence
 
-from playhead.actors.requests.side_request import ask_again, ask_beside
+from playhead.actors.requests.side_request import ask_summary, attempt_after
 from playhead.events.event import Event
 from playhead.events.kinds.context import ContextCompressed, ContextFilled
-from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed, ModelRequested
+from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed, SummaryRequested
 from playhead.events.record import Record
 from playhead.events.usage import text_of
 from playhead.projections.prompt.compression import LOST
@@ -27,28 +27,25 @@ def on_filled(state: RunState, filled: ContextFilled) -> Sequence[Event]:
                 step=filled.step, upto=plan.upto, clears=plan.clears, covers=plan.covers
             )
         ]
-    return _asked_or_lost(state, filled.step, ask_beside(state, filled.step, "summary"))
+    return _asked_or_lost(state, filled.step, ask_summary(state, filled.step))
 
 
-def on_summary(state: RunState, asked: ModelRequested, answered: ModelAnswered) -> Sequence[Event]:
-    """The summary takes the place of what it covers."""
-    text = text_of(answered.content).strip()
-    if not text or answered.stop_reason == "refusal":
-        return [_lost(state, asked.step, f"the model gave no summary ({answered.stop_reason})")]
-    return [_compressed(state, asked.step, text, None)]
-
-
-def on_failure(
-    state: RunState, record: Record, asked: ModelRequested, failed: ModelFailed
+def on_outcome(
+    state: RunState, record: Record, asked: SummaryRequested, ended: ModelAnswered | ModelFailed
 ) -> Sequence[Event]:
-    """Ask again, or do without."""
-    again = ask_again(state, record, asked, failed)
+    """The summary takes the place of what it covers; without one ask again, or do without."""
+    if isinstance(ended, ModelAnswered):
+        text = text_of(ended.content).strip()
+        if not text or ended.stop_reason == "refusal":
+            return [_lost(state, asked.step, f"the model gave no summary ({ended.stop_reason})")]
+        return [_compressed(state, asked.step, text, None)]
+    again = attempt_after(state, record, asked, ended)
     if again is None:
-        return [_lost(state, asked.step, f"{failed.error}: {failed.message}"[:200])]
-    return _asked_or_lost(state, asked.step, again)
+        return [_lost(state, asked.step, f"{ended.error}: {ended.message}"[:200])]
+    return _asked_or_lost(state, asked.step, ask_summary(state, asked.step, again))
 
 
-def _asked_or_lost(state: RunState, step: str, asked: ModelRequested | str) -> Sequence[Event]:
+def _asked_or_lost(state: RunState, step: str, asked: SummaryRequested | str) -> Sequence[Event]:
     return [_lost(state, step, asked) if isinstance(asked, str) else asked]
 
 
@@ -58,7 +55,8 @@ def _lost(state: RunState, step: str, error: str) -> Event:
 
 def _compressed(state: RunState, step: str, summary: str, error: str | None) -> Event:
     plan = state.steps[step].plan
-    assert plan is not None
+    if plan is None:
+        return ContextCompressed(step=step, upto=0, covers=())
     return ContextCompressed(
         step=step, upto=plan.upto, summary=summary, clears=plan.clears, covers=plan.covers,
         error=error,

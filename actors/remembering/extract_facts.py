@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from playhead.actors.requests.side_request import ask_again, ask_beside
+from playhead.actors.requests.side_request import ask_extraction, attempt_after
 from playhead.events.event import Event, Json
 from playhead.events.kinds.facts import ExtractionEnded, FactLearned
-from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed, ModelRequested
-from playhead.events.kinds.runs import RunFinished
+from playhead.events.kinds.model_calls import ExtractionRequested, ModelAnswered, ModelFailed
 from playhead.events.record import Record
 from playhead.events.spec.memory import FactSchema, Scope
 from playhead.events.usage import text_of
@@ -23,13 +22,14 @@ def extraction_due(state: RunState) -> bool:
 
 def begin(state: RunState) -> Sequence[Event]:
     """Ask what was learned."""
-    return _or_ended(ask_beside(state, next(reversed(state.steps)), "extraction"))
+    return _or_ended(ask_extraction(state, next(reversed(state.steps))))
 
 
-def on_extracted(state: RunState, answered: ModelAnswered) -> Sequence[Event]:
+def _learned(state: RunState, answered: ModelAnswered) -> Sequence[Event]:
     """The facts that have a source and fit the schema; then the run may end."""
     schema = state.agent.memory.facts
-    assert schema is not None
+    if schema is None:
+        return [ExtractionEnded(learned=0)]
     reply, wrong = parse_output(REPLY, text_of(answered.content))
     if wrong is not None:
         return [ExtractionEnded(learned=0, error=wrong[:500])]
@@ -39,21 +39,19 @@ def on_extracted(state: RunState, answered: ModelAnswered) -> Sequence[Event]:
     return [*facts, ExtractionEnded(learned=len(facts), refused=len(given) - len(facts))]
 
 
-def on_failure(
-    state: RunState, record: Record, asked: ModelRequested, failed: ModelFailed
+def on_outcome(
+    state: RunState, record: Record, asked: ExtractionRequested, ended: ModelAnswered | ModelFailed
 ) -> Sequence[Event]:
-    """Ask again, or end without having learned anything."""
-    again = ask_again(state, record, asked, failed)
-    return _or_ended(again if again is not None else f"{failed.error}: {failed.message}")
+    """The facts; without a reply ask again, or end without having learned anything."""
+    if isinstance(ended, ModelAnswered):
+        return _learned(state, ended)
+    again = attempt_after(state, record, asked, ended)
+    if again is None:
+        return _or_ended(f"{ended.error}: {ended.message}")
+    return _or_ended(ask_extraction(state, asked.step, again))
 
 
-def finish(state: RunState) -> Event:
-    """The end that was held back."""
-    assert state.answer is not None
-    return RunFinished(answer=state.answer.answer, output=state.answer.output)
-
-
-def _or_ended(asked: ModelRequested | str) -> Sequence[Event]:
+def _or_ended(asked: ExtractionRequested | str) -> Sequence[Event]:
     if isinstance(asked, str):
         return [ExtractionEnded(learned=0, error=asked[:500])]
     return [asked]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from playhead.events.event import Event
 from playhead.events.kinds.memory import MemoryStored, RecallRequested
-from playhead.events.kinds.tool_calls import ToolStarted, ToolSucceeded
+from playhead.events.kinds.tool_calls import MemoryToolStarted, ToolSucceeded
 from playhead.events.record import Record
 from playhead.projections.state.run_state import RunState
 
@@ -38,13 +38,11 @@ def to_store(state: RunState, record: Record) -> Sequence[Event]:
 
     Its id is the call's key: however often the call is decided, it is one memory.
     """
-    if not isinstance(record.event, ToolSucceeded):
+    started = state.asked(record)
+    if not isinstance(started, MemoryToolStarted) or not isinstance(record.event, ToolSucceeded):
         return []
-    intent = state.intent_of(record)
-    assert isinstance(intent, ToolStarted)
-    call = state.closed.get(intent.call)
-    named = call is not None and intent.performer == "memory" and call.requested.tool == REMEMBER
-    if call is None or not named or not call.scope.namespace:
+    call = state.closed.get(started.call)
+    if call is None or call.requested.tool != REMEMBER or not call.scope.namespace:
         return []
     given = call.arguments
     metadata = given.get("metadata")

@@ -6,7 +6,7 @@ child's share is set aside for it, so that parent and children together never pa
 
 from collections.abc import Mapping
 
-from playhead.events.kinds.model_calls import ModelRequested
+from playhead.events.kinds.model_calls import ModelCall
 from playhead.events.kinds.steps import StepFailed
 from playhead.events.spec.agent import Limits
 from playhead.events.spec.prices import PICODOLLARS
@@ -102,7 +102,7 @@ def _used(step: Step) -> Mapping[str, int]:
     }
 
 
-def over_share(step: Step, asked: ModelRequested) -> StepFailed | None:
+def over_share(step: Step, asked: ModelCall) -> StepFailed | None:
     """Why a step of a plan may not ask again, although its run could."""
     if step.limits is None:
         return None

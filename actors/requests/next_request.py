@@ -1,14 +1,19 @@
 """How a step asks the model: which one, with what reserved for it, or why not. Pure."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 from playhead.actors.requests.backoff import not_before
 from playhead.actors.requests.budget_shares import over_share
 from playhead.events.event import Event
-from playhead.events.kinds.approvals import RuleAsked
+from playhead.events.kinds.approvals import RouterAsked
 from playhead.events.kinds.context import ContextFilled
-from playhead.events.kinds.model_calls import BudgetNeared, ModelFailed, ModelRequested
+from playhead.events.kinds.model_calls import (
+    BudgetNeared,
+    ModelCall,
+    ModelFailed,
+    ModelRequested,
+)
 from playhead.events.kinds.runs import LimitReached
 from playhead.events.kinds.steps import StepFailed
 from playhead.events.model_api import Request
@@ -55,7 +60,7 @@ def ask(
     if step.plan is not None:
         return []  # its context is being compressed
     if not step.task_type:
-        return [RuleAsked(rule="router", step=step_id, subject=step.task)]
+        return [RouterAsked(step=step_id, task=step.task)]
     choice = _choose(state, step, why)
     request = _rendered(state, step, choice.target, attempt)
     filled = _filled(state, step, request) if attempt == 1 else None
@@ -77,16 +82,41 @@ def ask_after_failure(
     state: RunState, step: Step, record: Record, failed: ModelFailed
 ) -> Sequence[Event]:
     """The next attempt: of the same model after a pause, or of the next one at once."""
-    retry, targets = state.agent.model.retry, ring(state.agent, step.task_type, step.rejected)
-    others = len(targets) > 1 and failed.error in FALLS_BACK
-    may = failed.retryable or (others and step.tried % len(targets) != 0)
-    if not may or step.attempt >= max(retry.attempts, len(targets)):
+    targets = ring(state.agent, step.task_type, step.rejected)
+    again = next_attempt(state, record, failed, step.attempt, step.tried % len(targets), targets)
+    if again is None:
         tried = "" if step.attempt == 1 else f" (tried {step.attempt} times)"
         return [StepFailed(step=step.id, reason=failed.error, message=failed.message + tried)]
-    wait = None
-    if failed.error != "interrupted" and not (others and step.tried % len(targets)):
-        wait = not_before(record, step.attempt, retry, failed.retry_after)
-    return ask(state, step.id, attempt=step.attempt + 1, wait=wait, why=failed.error)
+    return ask(state, step.id, attempt=again.attempt, wait=again.wait, why=failed.error)
+
+
+class Attempt(NamedTuple):
+    """Another attempt of a model call."""
+
+    attempt: int
+    wait: int | None
+    """Microseconds since the epoch before which it does not start."""
+
+
+def next_attempt(
+    state: RunState,
+    record: Record,
+    failed: ModelFailed,
+    attempt: int,
+    place: int,
+    targets: Sequence[Target],
+) -> Attempt | None:
+    """The attempt after one that failed; None when that was the last.
+
+    `place`: who is next in the ring of targets. It is 0 when all have been asked: then the first
+    one again, after a pause and only if the failure may pass.
+    """
+    retry, moves_on = state.agent.model.retry, failed.error in FALLS_BACK and place != 0
+    if not (failed.retryable or moves_on) or attempt >= max(retry.attempts, len(targets)):
+        return None
+    if failed.error == "interrupted" or moves_on:
+        return Attempt(attempt + 1, None)
+    return Attempt(attempt + 1, not_before(record, attempt, retry, failed.retry_after))
 
 
 def ask_after_refusal(state: RunState, step: Step) -> Sequence[Event] | None:
@@ -139,30 +169,51 @@ def _choose(state: RunState, step: Step, why: str) -> Choice:
 def _request(
     state: RunState, step: Step, choice: Choice, attempt: int, wait: int | None, request: Request
 ) -> ModelRequested:
-    round_ = step.round + (attempt == 1)
-    target, agent = choice.target, state.agent
     sent = request.bound
     if step.used is not None and step.used[0] == request.head:
         sent = step.used[1] + max(0, request.bound - step.used[2])
-    reply, price = max_tokens(agent, target), agent.prices.get(target.model)
-    return ModelRequested(
-        step=step.id, round=round_, attempt=attempt, model=target.model, request=request.hash,
-        reserved_tokens=sent + reply,
+    round_, reply = step.round + (attempt == 1), max_tokens(state.agent, choice.target)
+    fields = call_fields(state, step.task_type, choice, request, sent, reply)
+    return ModelRequested(step=step.id, round=round_, attempt=attempt, not_before=wait, **fields)
+
+
+class CallFields(TypedDict):
+    """What any model call says of whom it asks, and of what is set aside for it."""
+
+    model: str
+    request: str
+    reserved_tokens: int
+    reserved_cost: int | None
+    task: str
+    reason: str
+    endpoint: str
+    variant: int
+    fallbacks: int
+
+
+def call_fields(
+    state: RunState, task: str, choice: Choice, request: Request, sent: int, reply: int
+) -> CallFields:
+    """The fields that every model call has; `sent` and `reply` are its tokens at most."""
+    agent, target = state.agent, choice.target
+    price = agent.prices.get(target.model)
+    return CallFields(
+        model=target.model, request=request.hash, reserved_tokens=sent + reply,
         reserved_cost=None if price is None else most(price, sent, reply, agent.model.cache),
-        task=step.task_type, reason=choice.reason, endpoint=target.endpoint,
-        variant=variant(agent, step.task_type, target), fallbacks=choice.fallbacks, not_before=wait,
+        task=task, reason=choice.reason, endpoint=target.endpoint,
+        variant=variant(agent, task, target), fallbacks=choice.fallbacks,
     )  # fmt: skip
 
 
 def over_limit(
-    state: RunState, asked: ModelRequested, beside: Sequence[Event] = ()
+    state: RunState, asked: ModelCall, beside: Sequence[Event] = ()
 ) -> LimitReached | StepFailed | None:
     """The limit that a call would pass, or why that cannot be told."""
     limits, spent = state.limits, state.spent
     over = over_share(state.steps[asked.step], asked)
     if over is not None:
         return over
-    calls = [asked, *(event for event in beside if isinstance(event, ModelRequested))]
+    calls = [asked, *(event for event in beside if isinstance(event, ModelCall))]
     tokens = sum(call.reserved_tokens for call in calls)
     rounds = sum(call.opens_round for call in calls)
     wanted = (

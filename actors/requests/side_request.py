@@ -1,57 +1,77 @@
-"""Model calls beside a step's own, for a summary or for facts: routed, reserved, retried. Pure."""
+"""Model calls beside a step's own, for a summary or for facts: a step's rules for another request.
 
-from playhead.actors.requests.backoff import not_before
-from playhead.actors.requests.next_request import over_limit
-from playhead.events.kinds.model_calls import CallPurpose, ModelFailed, ModelRequested
+A limit that forbids one is no reason to stop the run: it is said in words.
+"""
+
+from typing import TypeVar
+
+from playhead.actors.requests.next_request import (
+    Attempt,
+    Choice,
+    call_fields,
+    next_attempt,
+    over_limit,
+)
+from playhead.events.kinds.model_calls import (
+    ExtractionRequested,
+    ModelCall,
+    ModelFailed,
+    SummaryRequested,
+)
 from playhead.events.kinds.runs import LimitReached
 from playhead.events.record import Record
-from playhead.projections.cost.pricing import most
-from playhead.projections.cost.targets import FALLS_BACK, ring, variant
+from playhead.projections.cost.targets import max_tokens, ring
 from playhead.projections.state.run_state import RunState
 
-TASKS = {"summary": "summarization", "extraction": "data_extraction"}
-"""Purpose -> the type of task that its model is chosen by."""
+SUMMARY, EXTRACTION = "summarization", "data_extraction"
+"""The types of task that their models are chosen by."""
+
+FIRST = Attempt(1, None)
+
+CallT = TypeVar("CallT", bound=ModelCall)
 
 
-def ask_beside(
-    state: RunState, step: str, purpose: CallPurpose, *, attempt: int = 1, wait: int | None = None
-) -> ModelRequested | str:
-    """What asks, or in words the limit that forbids it: it is no reason to stop the run."""
-    agent, task = state.agent, TASKS[purpose]
-    targets = ring(agent, task, 0)
-    place = (attempt - 1) % len(targets)
-    target = targets[place]
-    asked = ModelRequested(
-        step=step, round=state.steps[step].round, attempt=attempt, model=target.model, request="",
-        reserved_tokens=0, task=task, reason=f"routed as {task}", endpoint=target.endpoint,
-        variant=variant(agent, task, target), fallbacks=len(targets) - 1 - place,
-        not_before=wait, purpose=purpose,
-    )  # fmt: skip
-    request, reply = state.side_request(asked), state.longest(asked)
-    price = agent.prices.get(target.model)
-    cost = None if price is None else most(price, request.bound, reply, agent.model.cache)
-    asked = asked.model_copy(
-        update={
-            "request": request.hash,
-            "reserved_tokens": request.bound + reply,
-            "reserved_cost": cost,
-        }
+def ask_summary(state: RunState, step: str, attempt: Attempt = FIRST) -> SummaryRequested | str:
+    """What asks for the summary of a step's older messages, or the limit that forbids it."""
+    choice, own = _choose(state, SUMMARY, attempt), state.steps[step]
+    request, reply = state.summary_request(own, choice.target), state.agent.memory.summary_tokens
+    fields = call_fields(state, SUMMARY, choice, request, request.bound, reply)
+    number, wait = attempt
+    asked = SummaryRequested(step=step, round=own.round, attempt=number, not_before=wait, **fields)
+    return _allowed(state, asked)
+
+
+def ask_extraction(
+    state: RunState, step: str, attempt: Attempt = FIRST
+) -> ExtractionRequested | str:
+    """What asks what the run has learned, or the limit that forbids it."""
+    choice, own = _choose(state, EXTRACTION, attempt), state.steps[step]
+    request, reply = state.extraction_request(choice.target), max_tokens(state.agent, choice.target)
+    fields = call_fields(state, EXTRACTION, choice, request, request.bound, reply)
+    number, wait = attempt
+    asked = ExtractionRequested(
+        step=step, round=own.round, attempt=number, not_before=wait, **fields
     )
+    return _allowed(state, asked)
+
+
+def attempt_after(
+    state: RunState, record: Record, asked: ModelCall, failed: ModelFailed
+) -> Attempt | None:
+    """The next attempt; None when it was the last one."""
+    targets = ring(state.agent, asked.task, 0)
+    place = asked.attempt % len(targets)
+    return next_attempt(state, record, failed, asked.attempt, place, targets)
+
+
+def _choose(state: RunState, task: str, attempt: Attempt) -> Choice:
+    targets = ring(state.agent, task, 0)
+    place = (attempt.attempt - 1) % len(targets)
+    return Choice(targets[place], f"routed as {task}", len(targets) - 1 - place)
+
+
+def _allowed(state: RunState, asked: CallT) -> CallT | str:
     over = over_limit(state, asked)
     if over is None:
         return asked
     return f"{over.limit} is {over.maximum:g}" if isinstance(over, LimitReached) else over.message
-
-
-def ask_again(
-    state: RunState, record: Record, asked: ModelRequested, failed: ModelFailed
-) -> ModelRequested | str | None:
-    """The next attempt; None when it was the last one."""
-    retry, targets = state.agent.model.retry, ring(state.agent, asked.task, 0)
-    other = failed.error in FALLS_BACK and asked.attempt % len(targets) != 0
-    if not (failed.retryable or other) or asked.attempt >= max(retry.attempts, len(targets)):
-        return None
-    wait = None
-    if failed.error != "interrupted" and not other:
-        wait = not_before(record, asked.attempt, retry, failed.retry_after)
-    return ask_beside(state, asked.step, asked.purpose, attempt=asked.attempt + 1, wait=wait)

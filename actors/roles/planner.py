@@ -3,32 +3,45 @@
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from playhead.actors.performing.services import Rule, Services
 from playhead.actors.planning.advance import advance, ask_for_plan, planned
 from playhead.actors.planning.strategy import choose, chosen_by
-from playhead.actors.remembering.extract_facts import extraction_due, finish
+from playhead.actors.remembering.extract_facts import extraction_due
 from playhead.actors.remembering.recall import recall_due, to_store
-from playhead.actors.roles.role import Job, Role, RoleName
-from playhead.events.event import Event, Json
-from playhead.events.kinds.approvals import RuleAnswered, RuleAsked
+from playhead.actors.roles.role import Role, RoleName, heard, outcomes_of
+from playhead.events.event import Address, Event
+from playhead.events.kinds.approvals import (
+    RULES,
+    ApprovalDecided,
+    FunctionAsked,
+    LoopDetected,
+    RuleAnswered,
+    StrategyAsked,
+)
+from playhead.events.kinds.child_runs import ChildStarted
 from playhead.events.kinds.facts import AnswerReached, ExtractionEnded
-from playhead.events.kinds.memory import MemoryRecalled
-from playhead.events.kinds.registry import OUTCOMES
+from playhead.events.kinds.forks import ForkChecked, ForkCheckRequested
+from playhead.events.kinds.memory import MemoryRecalled, MemoryStored, RecallRequested
+from playhead.events.kinds.model_calls import MODEL_CALLS
+from playhead.events.kinds.plans import PlanProposed, PlanRevised
 from playhead.events.kinds.runs import (
+    CancelRequested,
+    LimitReached,
     RunCancelled,
     RunFailed,
     RunFinished,
+    RunResumed,
     RunStarted,
     StrategyChosen,
+    TimeReached,
 )
 from playhead.events.kinds.steps import StepFailed, StepFinished, StepPurpose, StepStarted
+from playhead.events.kinds.tool_calls import ATTEMPTS, ToolRefused
 from playhead.events.record import Record
 from playhead.events.spec.plan import Strategy
 from playhead.projections.plan.plan import PLANNING
 from playhead.projections.plan.references import as_text
 from playhead.projections.state.run_state import RunState
 from playhead.projections.state.step_state import Stop
-from playhead.tools.calls.user_functions import ask_function
 from playhead.tools.validation.answer import misfit
 
 WHOLE_STEP = "main"
@@ -36,72 +49,51 @@ WHOLE_STEP = "main"
 
 PURPOSES: Mapping[Strategy, StepPurpose] = {"react": "react", "direct": "direct"}
 
-BESIDE = frozenset(
-    f"{outcome}:{purpose}"
-    for outcome in ("model_answered", "model_failed")
-    for purpose in ("summary", "extraction")
-)
-"""What model calls beside a step's own gave: a run that is stopping waits for it."""
-
-STOPS = frozenset({
-    "cancel_requested", "time_reached", "limit_reached", "loop_detected", "tool_refused",
-})  # fmt: skip
-
-PLANS = frozenset({"plan_proposed", "plan_revised", "approval_decided"})
-
 
 class Planner(Role):
     """Turn a goal into steps, and their ends into the run's."""
 
     name: ClassVar[RoleName] = "planner"
-    handles: ClassVar[frozenset[str]] = (
-        frozenset({"run_started", "step_finished", "step_failed", "run_resumed"})
-        | OUTCOMES | STOPS | PLANS | BESIDE
-        | {"extraction_ended", "tool_succeeded:memory", "memory_stored"}
-    )  # fmt: skip
-
-    def __init__(self, services: Services | None = None) -> None:
-        self._services = services
+    hears: ClassVar[frozenset[Address]] = heard(
+        RunStarted, RunResumed, StepFinished, StepFailed,
+        CancelRequested, TimeReached, LimitReached, LoopDetected, ToolRefused,
+        PlanProposed, PlanRevised, ApprovalDecided, ExtractionEnded, MemoryStored,
+    ) | outcomes_of((
+        *MODEL_CALLS, *ATTEMPTS, *RULES, ChildStarted, ForkCheckRequested, RecallRequested,
+    ))  # fmt: skip
+    """Any outcome may be the one that a run that is stopping waits for."""
 
     def decide(self, state: RunState, record: Record) -> Sequence[Event]:
         """Choose, start, end."""
-        if state.ending is not None:
-            return []
-        if state.stop is not None:
-            done = state.at_rest and not to_store(state, record)
-            return [_ended_by(state.stop)] if done else []
         if state.answer is not None:
-            return [finish(state)] if isinstance(record.event, ExtractionEnded) else []
+            ended = isinstance(record.event, ExtractionEnded)
+            return [_finished(state.answer)] if ended else []
         return [_held_back(state, event) for event in self._decide(state, record)]
 
+    def stopping(self, state: RunState, record: Record) -> Sequence[Event]:
+        """End the run with the last outcome."""
+        done = state.stop is not None and state.at_rest and not to_store(state, record)
+        return [_ended_by(state.stop)] if done and state.stop is not None else []
+
     def _decide(self, state: RunState, record: Record) -> Sequence[Event]:
-        match record.event:
-            case RunStarted() | MemoryRecalled():
+        match record.event, state.asked(record):
+            case ((RunStarted() | MemoryRecalled()), _):
                 return [] if recall_due(state) else _choose(state)
-            case RuleAnswered() as answered:
-                return _on_rule(state, record, answered)
-            case StepFinished() | StepFailed():
-                return _on_step(state, record.event)
+            case RuleAnswered() as answered, (StrategyAsked() | FunctionAsked()) as asked:
+                return _on_rule(state, asked, answered)
+            case ((RuleAnswered() | ForkChecked()), _):
+                return []
+            case (StepFinished() | StepFailed()) as ended, _:
+                return _on_step(state, ended)
             case _ if state.plan is not None:
                 return advance(state, state.plan)
             case _:
                 return []
 
-    async def perform(self, intent: Record, job: Job, agent: str) -> Event:
-        """Ask a function of the user's: how to go about the goal, or for the answer itself."""
-        assert isinstance(intent.event, RuleAsked)
-        assert self._services is not None
-        rule: Rule = "strategy" if intent.event.rule == "strategy" else "function"
-        function = self._services.rule(agent, rule)
-        if function is None:
-            return RuleAnswered(error=f"the agent has no {rule} function any more")
-        subject = intent.event.subject
-        given = tuple(subject.values()) if isinstance(subject, dict) else (subject,)
-        return await ask_function(rule, function, given, self._services.workers)
 
-    def cut_off(self, intent: Record, job: Job, reason: str) -> Event:
-        """An interrupted question is asked again."""
-        return RuleAnswered(error=reason)
+def _finished(reached: AnswerReached) -> RunFinished:
+    """The end that was held back."""
+    return RunFinished(answer=reached.answer, output=reached.output)
 
 
 def _held_back(state: RunState, event: Event) -> Event:
@@ -115,8 +107,7 @@ def _choose(state: RunState) -> Sequence[Event]:
     """How to go about the goal."""
     goal, agent = state.run_started.goal, state.agent
     if agent.strategy == "asked":
-        tools: list[Json] = [tool.name for tool in agent.tools]
-        return [RuleAsked(rule="strategy", subject={"goal": goal, "tools": tools})]
+        return [StrategyAsked(goal=goal, tools=tuple(tool.name for tool in agent.tools))]
     return _begin(state, choose(goal, agent))
 
 
@@ -126,20 +117,18 @@ def _begin(state: RunState, chosen: StrategyChosen) -> Sequence[Event]:
         case "plan":
             return [chosen, ask_for_plan(state)]
         case "function":
-            return [chosen, RuleAsked(rule="function", subject=goal)]
+            return [chosen, FunctionAsked(goal=goal)]
         case strategy:
             return [chosen, StepStarted(step=WHOLE_STEP, task=goal, purpose=PURPOSES[strategy])]
 
 
-def _on_rule(state: RunState, record: Record, answered: RuleAnswered) -> Sequence[Event]:
-    asked = state.intent_of(record)
-    assert isinstance(asked, RuleAsked)
-    if asked.rule not in ("strategy", "function"):
-        return []
+def _on_rule(
+    state: RunState, asked: StrategyAsked | FunctionAsked, answered: RuleAnswered
+) -> Sequence[Event]:
     if answered.error == "interrupted":
         return [asked]
-    if asked.rule == "strategy":
-        return _begin(state, chosen_by(answered, state.run_started.goal, state.agent))
+    if isinstance(asked, StrategyAsked):
+        return _begin(state, chosen_by(answered, asked.goal, state.agent))
     return [_answered(state, answered)]
 
 
@@ -158,14 +147,13 @@ def _answered(state: RunState, answered: RuleAnswered) -> Event:
 
 def _on_step(state: RunState, ended: StepFinished | StepFailed) -> Sequence[Event]:
     plan = state.plan
-    if isinstance(ended, StepFailed) and (plan is None or ended.step == PLANNING):
+    if plan is not None and ended.step != PLANNING:
+        return advance(state, plan)
+    if isinstance(ended, StepFailed):
         return [RunFailed(reason=ended.reason, message=ended.message)]
     if plan is None:
-        assert isinstance(ended, StepFinished)
         return [RunFinished(answer=ended.answer, output=ended.output)]
-    if isinstance(ended, StepFinished) and ended.step == PLANNING:
-        return [planned(plan, ended)]
-    return advance(state, plan)
+    return [planned(plan, ended)]
 
 
 def _ended_by(stop: Stop) -> Event:

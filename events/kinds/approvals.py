@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from playhead.events.event import Event, Json
+from playhead.events.event import Event, Intent, Json, Outcome
 from playhead.events.kinds.plans import PlanStep
 
 
@@ -36,27 +36,61 @@ class ApprovalDecided(Event):
     """Other steps to run; None for those asked about."""
 
 
-class RuleAsked(Event):
-    """A function of the user's is to be asked."""
-
-    kind: Literal["rule_asked"] = "rule_asked"
-    rule: Literal["approval", "strategy", "function", "router", "output", "fork"]
-    """Which of the agent's functions; the role that it serves performs it. `fork`: whether a person
-    must be asked before a fork's call is made, which its parent's records may save."""
-    call: int | None = None
-    """For `approval` and `fork`: the seq of the ToolRequested."""
-    step: str | None = None
-    """The step that it is about."""
-    subject: Json = None
-    """What it is asked about: a goal, an answer, a task; for `approval` the call says it."""
-
-
-class RuleAnswered(Event):
-    """What a function of the user's said; an error counts as the careful answer."""
+class RuleAnswered(Outcome):
+    """What the agent's function said; an error counts as the careful answer."""
 
     kind: Literal["rule_answered"] = "rule_answered"
     answer: Json = None
     error: str | None = None
+
+
+class RuleAsked(Intent):
+    """One of the agent's own functions is to be asked."""
+
+    OUTCOMES = (RuleAnswered,)
+
+
+class ApprovalRuleAsked(RuleAsked):
+    """Must a person approve this call? The call says what it is about."""
+
+    kind: Literal["approval_rule_asked"] = "approval_rule_asked"
+    call: int
+    """The seq of the ToolRequested."""
+
+
+class RouterAsked(RuleAsked):
+    """Which type of task is this step?"""
+
+    kind: Literal["router_asked"] = "router_asked"
+    step: str
+    task: str
+
+
+class OutputRuleAsked(RuleAsked):
+    """Does the output's type accept this answer?"""
+
+    kind: Literal["output_rule_asked"] = "output_rule_asked"
+    step: str
+    output: Json = None
+
+
+class StrategyAsked(RuleAsked):
+    """How should this goal be reached?"""
+
+    kind: Literal["strategy_asked"] = "strategy_asked"
+    goal: str
+    tools: tuple[str, ...] = ()
+    """The names of the agent's tools."""
+
+
+class FunctionAsked(RuleAsked):
+    """What is the answer? The agent is a plain function."""
+
+    kind: Literal["function_asked"] = "function_asked"
+    goal: str
+
+
+RULES = (ApprovalRuleAsked, RouterAsked, OutputRuleAsked, StrategyAsked, FunctionAsked)
 
 
 class LoopDetected(Event):

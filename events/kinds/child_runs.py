@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from playhead.events.event import Data, Event, Json
+from playhead.events.event import Data, Intent, Json, Outcome
 from playhead.events.spec.agent import Limits, Status
 
 
@@ -19,19 +19,7 @@ class Spending(Data):
     """Model calls whose price is not known."""
 
 
-class ChildStarted(Event):
-    """A call of an agent is about to start: a run of that agent, in a stream of its own."""
-
-    kind: Literal["child_started"] = "child_started"
-    call: int
-    """The seq of the ToolRequested."""
-    run: str
-    """The child: this run and the seq of this record, with a dot between them."""
-    limits: Limits
-    """What the child may use: a share of what this run had left, set aside until it has ended."""
-
-
-class ChildFinished(Event):
+class ChildFinished(Outcome):
     """A child's run has ended; what it did not use goes back to this run."""
 
     kind: Literal["child_finished"] = "child_finished"
@@ -44,3 +32,17 @@ class ChildFinished(Event):
     message: str | None = None
     spent: Spending = Spending()
     duration_ms: float | None = None
+
+
+class ChildStarted(Intent):
+    """A call of an agent is about to start: a run of that agent, in a stream of its own."""
+
+    OUTCOMES = (ChildFinished,)
+
+    kind: Literal["child_started"] = "child_started"
+    call: int
+    """The seq of the ToolRequested."""
+    run: str
+    """The child: this run and the seq of this record, with a dot between them."""
+    limits: Limits
+    """What the child may use: a share of what this run had left, set aside until it has ended."""

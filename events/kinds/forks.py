@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from playhead.events.event import Data, Event, Json
+from playhead.events.event import Data, Event, Intent, Json, Outcome
 from playhead.events.spec.agent import AgentSpec
 
 
@@ -37,3 +37,23 @@ class RunForked(Event):
     """Tools that are never answered from the parent's records."""
     allow: tuple[str, ...] = ()
     """Tools with effects that may run without asking a person first."""
+
+
+class ForkChecked(Outcome):
+    """Whether the parent's records answer the call; if they do not, a person must be asked."""
+
+    kind: Literal["fork_checked"] = "fork_checked"
+    recorded: bool = False
+    error: str | None = None
+
+
+class ForkCheckRequested(Intent):
+    """Before a fork repeats a call with effects: did its parent make the same one?"""
+
+    OUTCOMES = (ForkChecked,)
+
+    kind: Literal["fork_check_requested"] = "fork_check_requested"
+    call: int
+    """The seq of the ToolRequested."""
+    definition: str
+    """The hash of the tool's definition."""

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from playhead.events.event import Data, Event
+from playhead.events.event import Data, Event, Intent, Outcome
 from playhead.events.kinds.facts import KnownFact
 
 
@@ -38,16 +38,7 @@ class Recalled(Data):
     """Of its MemoryStored."""
 
 
-class RecallRequested(Event):
-    """Before its first step the run asks what its namespace remembers of the goal."""
-
-    kind: Literal["recall_requested"] = "recall_requested"
-    namespace: str
-    query: str
-    limit: int
-
-
-class MemoryRecalled(Event):
+class MemoryRecalled(Outcome):
     """What was found. Nothing, or an error, stops no run."""
 
     kind: Literal["memory_recalled"] = "memory_recalled"
@@ -61,6 +52,17 @@ class MemoryRecalled(Event):
     duration_ms: float | None = None
 
 
+class RecallRequested(Intent):
+    """Before its first step the run asks what its namespace remembers of the goal."""
+
+    OUTCOMES = (MemoryRecalled,)
+
+    kind: Literal["recall_requested"] = "recall_requested"
+    namespace: str
+    query: str
+    limit: int
+
+
 class MemoryForgotten(Event):
     """A memory is not to be recalled any more; it stays in the log."""
 
@@ -70,8 +72,19 @@ class MemoryForgotten(Event):
     reason: str = ""
 
 
-class EmbedRequested(Event):
+class Embedded(Outcome):
+    """The vectors of the memories that were asked for, or why there are none."""
+
+    kind: Literal["embedded"] = "embedded"
+    vectors: str = ""
+    """Base64 of little-endian float16 of unit length, one memory after the other, as requested."""
+    error: str | None = None
+
+
+class EmbedRequested(Intent):
     """Memories of a namespace are given vectors by one embedder; lies in memory/NAMESPACE."""
+
+    OUTCOMES = (Embedded,)
 
     kind: Literal["embed_requested"] = "embed_requested"
     memories: tuple[str, ...]
@@ -79,12 +92,3 @@ class EmbedRequested(Event):
     embedder: str
     version: str
     dimensions: int
-
-
-class Embedded(Event):
-    """The vectors of the memories that were asked for, or why there are none."""
-
-    kind: Literal["embedded"] = "embedded"
-    vectors: str = ""
-    """Base64 of little-endian float16 of unit length, one memory after the other, as requested."""
-    error: str | None = None

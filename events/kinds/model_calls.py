@@ -1,55 +1,12 @@
 """Model calls: the intent, and its two outcomes (their cause is the intent's seq)."""
 
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal
 
-from playhead.events.event import Block, Event
-from playhead.events.kinds.tool_calls import ToolStarted
+from playhead.events.event import Block, Event, Intent, Outcome
 from playhead.events.usage import Usage
 
-CallPurpose: TypeAlias = Literal["step", "summary", "extraction"]
-"""What a model call is for; the role that it serves decides it and hears of its outcome."""
 
-
-class ModelRequested(Event):
-    """The executor asks the model. The prompt is not stored: it is rendered from the log."""
-
-    COMPACT: ClassVar[bool] = True
-
-    kind: Literal["model_requested"] = "model_requested"
-    step: str
-    round: int
-    """From 1 within the step; a retry stays in its round."""
-    attempt: int
-    """From 1 within the round."""
-    model: str
-    request: str
-    """SHA-256 (hex) of the rendered request."""
-    reserved_tokens: int
-    """Upper bound of what the call can use, counted until the outcome says."""
-    reserved_cost: int | None = None
-    """Upper bound of what it can cost, in picodollars; None where the model has no known price."""
-    task: str = "reasoning"
-    """The type of task: what the model was chosen by."""
-    reason: str = ""
-    """Why this model."""
-    endpoint: str = ""
-    """Where it is asked; empty for the Runtime's own endpoint."""
-    variant: int = 0
-    """Which of the task's targets of this model and endpoint, where several differ in the rest."""
-    fallbacks: int = 0
-    """How many others can still be tried: with none left, perform waits where it can."""
-    not_before: int | None = None
-    """Microseconds since the epoch: the backoff of a retry."""
-    purpose: CallPurpose = "step"
-    """For a step's next reply, or for what a role needs to know beside it."""
-
-    @property
-    def opens_round(self) -> bool:
-        """Whether it is a step's next round, and neither a retry nor for another purpose."""
-        return self.attempt == 1 and self.purpose == "step"
-
-
-class ModelAnswered(Event):
+class ModelAnswered(Outcome):
     """A whole reply arrived."""
 
     COMPACT: ClassVar[bool] = True
@@ -64,7 +21,7 @@ class ModelAnswered(Event):
     """From sending to the last byte, without waiting for a turn to send."""
 
 
-class ModelFailed(Event):
+class ModelFailed(Outcome):
     """No whole reply: an error, a cut stream, a cancel, an interruption by a crash."""
 
     COMPACT: ClassVar[bool] = True
@@ -92,6 +49,70 @@ NEVER_SENT = frozenset({"authentication", "unreachable", "circuit_open", "script
 """Errors of calls that never reached a model."""
 
 
+class ModelCall(Intent):
+    """The model is asked, for whatever purpose. The prompt is not stored: the log renders it."""
+
+    COMPACT: ClassVar[bool] = True
+
+    OUTCOMES = (ModelAnswered, ModelFailed)
+
+    step: str
+    round: int
+    """From 1 within the step; a retry stays in its round."""
+    attempt: int
+    """From 1 within the round."""
+    model: str
+    request: str
+    """SHA-256 (hex) of the rendered request."""
+    reserved_tokens: int
+    """Upper bound of what the call can use, counted until the outcome says."""
+    reserved_cost: int | None = None
+    """Upper bound of what it can cost, in picodollars; None where the model has no known price."""
+    task: str = "reasoning"
+    """The type of task: what the model was chosen by."""
+    reason: str = ""
+    """Why this model."""
+    endpoint: str = ""
+    """Where it is asked; empty for the Runtime's own endpoint."""
+    variant: int = 0
+    """Which of the task's targets of this model and endpoint, where several differ in the rest."""
+    fallbacks: int = 0
+    """How many others can still be tried: with none left, perform waits where it can."""
+    not_before: int | None = None
+    """Microseconds since the epoch: the backoff of a retry."""
+
+    @property
+    def opens_round(self) -> bool:
+        """Whether it is a step's next round, and neither a retry nor for another purpose."""
+        return False
+
+
+class ModelRequested(ModelCall):
+    """The executor asks the model for a step's next reply."""
+
+    kind: Literal["model_requested"] = "model_requested"
+
+    @property
+    def opens_round(self) -> bool:
+        """Whether it is a round's first attempt."""
+        return self.attempt == 1
+
+
+class SummaryRequested(ModelCall):
+    """The memory role has the older part of a step's context summarised."""
+
+    kind: Literal["summary_requested"] = "summary_requested"
+
+
+class ExtractionRequested(ModelCall):
+    """The memory role asks what the run has learned."""
+
+    kind: Literal["extraction_requested"] = "extraction_requested"
+
+
+MODEL_CALLS = (ModelRequested, SummaryRequested, ExtractionRequested)
+
+
 class BudgetNeared(Event):
     """What the run has cost, or may cost with the open calls, has passed the share to warn at."""
 
@@ -100,17 +121,3 @@ class BudgetNeared(Event):
     """Picodollars, reservations included."""
     maximum: float
     """The cap, in US dollars."""
-
-
-def address(event: Event, intent: Event | None) -> str:
-    """What roles subscribe by: the kind, and for an outcome what its intent was about.
-
-    A model call has its purpose, a success of a tool the role that performed it.
-    """
-    match intent:
-        case ModelRequested(purpose=purpose) if purpose != "step":
-            return f"{event.kind}:{purpose}"
-        case ToolStarted(performer="memory") if event.kind == "tool_succeeded":
-            return f"{event.kind}:memory"
-        case _:
-            return event.kind

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from playhead.events.event import Event
+from playhead.events.event import Event, Intent, Outcome
 from playhead.events.kinds import (
     approvals,
     child_runs,
@@ -26,8 +26,9 @@ PAGES = (
 
 
 def _events_in(page: object) -> list[type[Event]]:
-    found = vars(page).values()
-    return [c for c in found if isinstance(c, type) and issubclass(c, Event) and c is not Event]
+    """The page's kinds; what several have in common has no name of its own in the log."""
+    found = [c for c in vars(page).values() if isinstance(c, type) and issubclass(c, Event)]
+    return [c for c in found if isinstance(c.model_fields["kind"].default, str)]
 
 
 KINDS: Mapping[str, type[Event]] = {
@@ -35,18 +36,21 @@ KINDS: Mapping[str, type[Event]] = {
 }
 
 
+def kind_of(cls: type[Event]) -> str:
+    """The kind's name in the log."""
+    kind: str = cls.model_fields["kind"].default
+    return kind
+
+
 INTENTS: Mapping[str, frozenset[str]] = {
-    "model_requested": frozenset({"model_answered", "model_failed"}),
-    "tool_started": frozenset({"tool_succeeded", "tool_failed", "tool_outcome_unknown"}),
-    "rule_asked": frozenset({"rule_answered"}),
-    "child_started": frozenset({"child_finished"}),
-    "recall_requested": frozenset({"memory_recalled"}),
-    "embed_requested": frozenset({"embedded"}),
+    kind: frozenset(map(kind_of, cls.OUTCOMES))
+    for kind, cls in KINDS.items()
+    if issubclass(cls, Intent)
 }
-"""Intent -> the outcomes that may end it."""
+"""Intent -> the outcomes that may end it, by the names that rows carry."""
 
 
-OUTCOMES: frozenset[str] = frozenset(kind for ends in INTENTS.values() for kind in ends)
+OUTCOMES: frozenset[str] = frozenset(k for k, cls in KINDS.items() if issubclass(cls, Outcome))
 
 
 ENDINGS: Mapping[str, Literal["finished", "failed", "cancelled"]] = {

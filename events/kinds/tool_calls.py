@@ -4,9 +4,12 @@ A call is (run, seq of its ToolRequested) through all attempts; so is its idempo
 of an outcome is the seq of its ToolStarted.
 """
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias
 
-from playhead.events.event import Block, Event, Json
+from playhead.events.event import Block, Event, Intent, Json, Outcome
+
+Refusal: TypeAlias = Literal["unknown_tool", "invalid_arguments", "limit", "stopped", "denied"]
+"""Why a wished call is never started."""
 
 
 class ToolRequested(Event):
@@ -22,25 +25,7 @@ class ToolRequested(Event):
     """The provider's id of the tool_use block; it may repeat across runs, and is no key."""
 
 
-class ToolStarted(Event):
-    """One attempt of a call is about to start."""
-
-    COMPACT: ClassVar[bool] = True
-
-    kind: Literal["tool_started"] = "tool_started"
-    call: int
-    """The seq of the ToolRequested."""
-    attempt: int
-    """From 1."""
-    definition: str
-    """The definition's hash: perform starts no tool that was redefined since."""
-    not_before: int | None = None
-    """Microseconds since the epoch: the backoff of a retry."""
-    performer: Literal["tool", "memory"] = "tool"
-    """The role that performs it."""
-
-
-class ToolSucceeded(Event):
+class ToolSucceeded(Outcome):
     """The tool gave a result."""
 
     COMPACT: ClassVar[bool] = True
@@ -54,7 +39,7 @@ class ToolSucceeded(Event):
     duration_ms: float
 
 
-class ToolFailed(Event):
+class ToolFailed(Outcome):
     """The tool gave an error that the model can act on."""
 
     COMPACT: ClassVar[bool] = True
@@ -71,7 +56,7 @@ class ToolFailed(Event):
     duration_ms: float | None = None
 
 
-class ToolOutcomeUnknown(Event):
+class ToolOutcomeUnknown(Outcome):
     """A `once` call was cut off between start and outcome: it may or may not have happened."""
 
     kind: Literal["tool_outcome_unknown"] = "tool_outcome_unknown"
@@ -79,12 +64,44 @@ class ToolOutcomeUnknown(Event):
     """interrupted, cancelled, timeout, disconnected (from a server), died (its own process)."""
 
 
+class AttemptStarted(Intent):
+    """One attempt of a call is about to start, whoever performs it."""
+
+    COMPACT: ClassVar[bool] = True
+
+    OUTCOMES = (ToolSucceeded, ToolFailed, ToolOutcomeUnknown)
+
+    call: int
+    """The seq of the ToolRequested."""
+    attempt: int
+    """From 1."""
+    definition: str
+    """The definition's hash: perform starts no tool that was redefined since."""
+    not_before: int | None = None
+    """Microseconds since the epoch: the backoff of a retry."""
+
+
+class ToolStarted(AttemptStarted):
+    """An attempt of a tool that the tool role performs."""
+
+    kind: Literal["tool_started"] = "tool_started"
+
+
+class MemoryToolStarted(AttemptStarted):
+    """An attempt of a tool that the memory role performs: recall, remember."""
+
+    kind: Literal["memory_tool_started"] = "memory_tool_started"
+
+
+ATTEMPTS = (ToolStarted, MemoryToolStarted)
+
+
 class ToolRefused(Event):
     """A wish that never starts: bad arguments, no such tool, a limit, a stop, a denial."""
 
     kind: Literal["tool_refused"] = "tool_refused"
     call: int
-    reason: Literal["unknown_tool", "invalid_arguments", "limit", "stopped", "denied"]
+    reason: Refusal
     message: str
     hint: str | None = None
 

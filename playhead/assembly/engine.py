@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from playhead.actors.engine.child_runs import Children
+from playhead.actors.engine.effects import Performer
 from playhead.actors.engine.engine import Engine
 from playhead.actors.performing.services import Rule, Services
 from playhead.actors.roles.executor import Executor
@@ -66,11 +67,12 @@ class Assembly:
         engine = Engine(
             log,
             {
-                "planner": Planner(services),
-                "executor": Executor(services),
-                "tool": ToolRole(services),
-                "memory": MemoryRole(services),
+                "planner": Planner(),
+                "executor": Executor(),
+                "tool": ToolRole(),
+                "memory": MemoryRole(),
             },
+            Performer(services),
             loop,
             lambda: time.time_ns() // 1000,
             redact=redactor_of(redact).event,

@@ -6,7 +6,7 @@ from playhead.events.errors import ToolError
 from playhead.events.event import Json
 from playhead.events.kinds.codec import decode
 from playhead.events.kinds.runs import RunStarted
-from playhead.events.kinds.tool_calls import ToolStarted, ToolSucceeded
+from playhead.events.kinds.tool_calls import AttemptStarted, ToolSucceeded
 from playhead.events.log.contract import Reader
 
 
@@ -44,10 +44,10 @@ def _lineage(log: Reader, run: str) -> set[str]:
 def _results(log: Reader, run: str, call: int) -> Iterator[Json]:
     attempts = set[int]()
     for row in log.read(run, after=call):
-        if row.kind not in ("tool_started", "tool_succeeded"):
+        if row.kind not in ("tool_started", "memory_tool_started", "tool_succeeded"):
             continue
         event = decode(row, log.body).event
-        if isinstance(event, ToolStarted) and event.call == call:
+        if isinstance(event, AttemptStarted) and event.call == call:
             attempts.add(row.seq)
         elif isinstance(event, ToolSucceeded) and row.cause in attempts:
             yield event.result

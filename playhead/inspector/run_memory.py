@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from playhead.events.kinds.facts import FactLearned
-from playhead.events.kinds.tool_calls import ToolRequested, ToolStarted, ToolSucceeded
+from playhead.events.kinds.tool_calls import AttemptStarted, ToolRequested, ToolSucceeded
 from playhead.events.record import Record
 from playhead.inspector.run_data import Reading
 
@@ -46,7 +46,7 @@ def remembered(reading: Reading) -> Remembered:
         match record.event:
             case ToolRequested(tool=tool) as requested if tool in tools:
                 requested_calls[record.seq] = requested
-            case ToolStarted(call=call) if call in requested_calls:
+            case AttemptStarted(call=call) if call in requested_calls:
                 attempts[record.seq] = requested_calls[call]
             case ToolSucceeded(result=result) if record.cause in attempts:
                 requested = attempts[record.cause or 0]

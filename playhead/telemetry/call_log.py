@@ -12,13 +12,13 @@ from typing import Any, cast
 from playhead.events.errors import UsageError
 from playhead.events.event import Event
 from playhead.events.kinds.codec import decode
-from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed, ModelRequested
+from playhead.events.kinds.model_calls import ModelAnswered, ModelCall, ModelFailed
 from playhead.events.kinds.registry import OUTCOMES
 from playhead.events.kinds.tool_calls import (
+    AttemptStarted,
     ToolFailed,
     ToolRefused,
     ToolRequested,
-    ToolStarted,
     ToolSucceeded,
 )
 from playhead.events.log.contract import Reader
@@ -113,7 +113,7 @@ class ProgramLog:
     def _line(self, state: RunState, record: Record) -> tuple[str, int, int, Fields] | None:
         """(event, seq of the intent, span, fields) of a record worth a line."""
         match record.event:
-            case ModelRequested() | ToolStarted():
+            case ModelCall() | AttemptStarted():
                 return self._told(record, "start", {})
             case ToolRequested() as requested:
                 self._requested_calls[state.run, record.seq] = requested
@@ -121,18 +121,18 @@ class ProgramLog:
             case ToolRefused() as refused:
                 return self._refused(state.run, refused)
             case event if event.kind in OUTCOMES:
-                intent = state.ended[record.cause or 0]
+                intent = state.ended[record.seq]
                 return self._told(intent, *_outcome(event)) if _is_call(intent) else None
             case _:
                 return None
 
     def _told(self, intent: Record, word: str, fields: Fields) -> tuple[str, int, int, Fields]:
         run, event = intent.run, intent.event
-        if isinstance(event, ModelRequested):
+        if isinstance(event, ModelCall):
             name, what = f"{semconv.CHAT} {event.model}", "model_call"
             about: Fields = {"model": event.model, "round": event.round, "attempt": event.attempt}
         else:
-            assert isinstance(event, ToolStarted)
+            assert isinstance(event, AttemptStarted)
             requested = self._requested(run, event.call)
             name, what = f"{semconv.EXECUTE_TOOL} {requested.tool}", "tool_call"
             about = {
@@ -188,7 +188,7 @@ def _wants(bound: Any, level: int, stdlib: type) -> bool:
 
 
 def _is_call(intent: Record) -> bool:
-    return isinstance(intent.event, ModelRequested | ToolStarted)
+    return isinstance(intent.event, ModelCall | AttemptStarted)
 
 
 def _outcome(event: Event) -> tuple[str, Fields]:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from opentelemetry.metrics import MeterProvider
 
 from playhead.events.event import Event
-from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed, ModelRequested
+from playhead.events.kinds.model_calls import ModelAnswered, ModelCall, ModelFailed
 from playhead.events.kinds.tool_calls import (
+    AttemptStarted,
     ToolFailed,
     ToolOutcomeUnknown,
-    ToolStarted,
     ToolSucceeded,
 )
 from playhead.events.record import Record
@@ -80,9 +80,9 @@ class OtelMetrics:
         """Record what a record says."""
         event = record.event
         match event:
-            case ModelRequested(model=model, attempt=attempt):
+            case ModelCall(model=model, attempt=attempt):
                 self._try(attempt, {semconv.AGENT: measure.agent, semconv.REQUEST_MODEL: model})
-            case ToolStarted(call=call, attempt=attempt):
+            case AttemptStarted(call=call, attempt=attempt):
                 tool = measure.requested_calls.get(call, "")
                 self._try(attempt, {semconv.AGENT: measure.agent, semconv.TOOL: tool})
             case _ if stops(event):

@@ -20,7 +20,12 @@ from playhead.events.kinds.approvals import ApprovalRequested
 from playhead.events.kinds.codec import decode
 from playhead.events.kinds.registry import OUTCOMES
 from playhead.events.kinds.runs import RunFinished, RunPaused, RunStarted
-from playhead.events.kinds.tool_calls import ToolRefused, ToolRequested, ToolStarted, ToolSucceeded
+from playhead.events.kinds.tool_calls import (
+    AttemptStarted,
+    ToolRefused,
+    ToolRequested,
+    ToolSucceeded,
+)
 from playhead.events.log.memory import MemoryLog
 from playhead.events.maintenance.export import export, import_run
 from playhead.forking import NOTHING, Instead
@@ -91,7 +96,7 @@ class RecordedRun:
             event = record.event
             if isinstance(event, ToolRequested):
                 found[record.seq] = Called(record.seq, event.tool, event.arguments, succeeded=False)
-            elif isinstance(event, ToolStarted):
+            elif isinstance(event, AttemptStarted):
                 attempts[record.seq] = event.call
             elif isinstance(event, ToolRefused):
                 found[event.call] = found[event.call]._replace(result=event.message)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Literal, NamedTuple, TypeAlias
 
 from playhead.events.kinds.forks import RunForked
-from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed, ModelRequested
+from playhead.events.kinds.model_calls import ModelAnswered, ModelCall, ModelFailed
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.record import Record
 from playhead.events.spec.agent import AgentSpec
@@ -26,7 +26,7 @@ class Line(NamedTuple):
 
     run: str
     seq: int
-    """Of its ModelRequested."""
+    """Of its ModelCall."""
     at: int
     """Microseconds since the epoch: when it was asked."""
     session: str | None
@@ -78,7 +78,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self._started: RunStarted | None = None
-        self._open: dict[int, tuple[int, ModelRequested]] = {}
+        self._open: dict[int, tuple[int, ModelCall]] = {}
 
     @property
     def prices(self) -> Mapping[str, Price]:
@@ -92,7 +92,7 @@ class Ledger:
             self._started = event
         elif isinstance(event, RunForked) and event.agent is not None and self._started is not None:
             self._started = self._started.model_copy(update={"agent": event.agent})
-        elif isinstance(event, ModelRequested):
+        elif isinstance(event, ModelCall):
             self._open[record.seq] = (record.at, event)
         elif isinstance(event, ModelAnswered | ModelFailed) and record.cause in self._open:
             at, asked = self._open.pop(record.cause)
@@ -102,7 +102,7 @@ class Ledger:
         return None
 
     def _line(
-        self, run: str, seq: int, at: int, asked: ModelRequested, end: ModelAnswered | ModelFailed
+        self, run: str, seq: int, at: int, asked: ModelCall, end: ModelAnswered | ModelFailed
     ) -> Line:
         assert self._started is not None
         agent = self._started.agent
@@ -119,7 +119,7 @@ class Ledger:
 
 
 def _used(
-    agent: AgentSpec, asked: ModelRequested, end: ModelAnswered | ModelFailed
+    agent: AgentSpec, asked: ModelCall, end: ModelAnswered | ModelFailed
 ) -> tuple[Usage | None, bool]:
     """What an attempt used, and whether that is only the most that it can have been."""
     if isinstance(end, ModelAnswered):

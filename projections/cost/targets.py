@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from playhead.events.kinds.model_calls import ModelRequested
+from playhead.events.kinds.model_calls import ModelCall, SummaryRequested
 from playhead.events.spec.agent import AgentSpec
 from playhead.events.spec.routing import Route, Target
 
@@ -35,7 +35,7 @@ def ring(agent: AgentSpec, task: str, rejected: int) -> tuple[Target, ...]:
     return (rung, *(target for target in route.fallback if target != rung))
 
 
-def target_of(agent: AgentSpec, asked: ModelRequested) -> Target:
+def target_of(agent: AgentSpec, asked: ModelCall) -> Target:
     """The target that a recorded request names."""
     found = _alike(agent, asked.task, asked.model, asked.endpoint)
     if not found:
@@ -88,9 +88,9 @@ def max_tokens(agent: AgentSpec, target: Target) -> int:
     return target.max_tokens or agent.model.max_tokens
 
 
-def longest(agent: AgentSpec, asked: ModelRequested) -> int:
+def longest(agent: AgentSpec, asked: ModelCall) -> int:
     """Tokens of the longest reply to a recorded request."""
-    if asked.purpose == "summary":
+    if isinstance(asked, SummaryRequested):
         return agent.memory.summary_tokens
     return max_tokens(agent, target_of(agent, asked))
 

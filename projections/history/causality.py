@@ -92,7 +92,7 @@ class Causes:
         seq, event = record.seq, record.event
         links = [] if record.cause is None else [Link(record.cause, read=False)]
         step = self._step(record)
-        if isinstance(event, model_calls.ModelRequested):
+        if isinstance(event, model_calls.ModelCall):
             unread = self._unread.pop(event.step, [])
             links += [Link(n, read=True) for n in unread if n != record.cause]
         elif isinstance(event, READ):
@@ -119,7 +119,7 @@ class Causes:
                 return [
                     n for need in self._needs.get(_base(step), ()) for n in self._done.get(need, ())
                 ]
-            case tool_calls.ToolRequested(step=step) | model_calls.ModelRequested(step=step):
+            case tool_calls.ToolRequested(step=step) | model_calls.ModelCall(step=step):
                 # Steps that start in one turn are all decided on with the first.
                 beside = self._step_of.get(record.cause or 0, step) != step
                 return [self._begun[step]] if beside and step in self._begun else []

@@ -13,17 +13,18 @@ from playhead.events.kinds.child_runs import ChildFinished, ChildStarted
 from playhead.events.kinds.context import ContextCompressed
 from playhead.events.kinds.facts import FactLearned
 from playhead.events.kinds.memory import MemoryRecalled
-from playhead.events.kinds.model_calls import ModelRequested
+from playhead.events.kinds.model_calls import ModelCall, ModelRequested
 from playhead.events.kinds.registry import ENDINGS, OUTCOMES
 from playhead.events.kinds.runs import RunStarted
-from playhead.events.kinds.tool_calls import ToolStarted, ToolSucceeded
+from playhead.events.kinds.tool_calls import AttemptStarted, MemoryToolStarted, ToolSucceeded
 from playhead.events.record import Record
 from playhead.projections.state.fold import fold
 from playhead.projections.state.run_state import RunState
 
 FOLLOWS = frozenset({
-    "tool_requested", "tool_started", "step_finished", "answer_reached", "extraction_ended",
-    "run_finished", "step_started", "child_started", "memory_stored",
+    "tool_requested", "tool_started", "memory_tool_started", "step_finished",
+    "answer_reached", "extraction_ended", "run_finished", "step_started", "child_started",
+    "memory_stored",
 })  # fmt: skip
 """Kinds that are influenced by what decided them."""
 
@@ -63,7 +64,7 @@ def _told(state: RunState, record: Record) -> Iterator[Mark]:
             yield from ((fact.run, fact.seq) for fact in facts)
         case ToolSucceeded(result=dict(result)):
             intent = state.open[record.cause or 0].event
-            if isinstance(intent, ToolStarted) and intent.performer == "memory":
+            if isinstance(intent, MemoryToolStarted):
                 yield from _sources(result)
         case _:
             pass
@@ -79,10 +80,10 @@ def _sources(result: dict[str, Any]) -> Iterator[Mark]:
 def _used(state: RunState, record: Record, event: Event, marks: set[Mark]) -> bool:
     run = state.run
     match event:
-        case ModelRequested(purpose="step", step=step):
+        case ModelRequested(step=step):
             pieces = state.steps[step].context.pieces
             return any((piece.run, seq) in marks for piece in pieces for seq in piece.sources)
-        case ModelRequested():
+        case ModelCall():
             return (run, record.cause or 0) in marks
         case ContextCompressed(covers=covers):
             return any(c.run == r and c.first <= n <= c.last for c in covers for r, n in marks)
@@ -95,4 +96,4 @@ def _used(state: RunState, record: Record, event: Event, marks: set[Mark]) -> bo
 
 
 def _answers_a_marked_call(event: Event, run: str, marks: set[Mark]) -> bool:
-    return event.kind == "tool_started" and (run, getattr(event, "call", 0)) in marks
+    return isinstance(event, AttemptStarted) and (run, event.call) in marks

@@ -16,7 +16,7 @@ from playhead.events.kinds.model_calls import ModelAnswered
 from playhead.events.kinds.registry import ENDINGS, OUTCOMES
 from playhead.events.kinds.runs import RunPaused
 from playhead.events.kinds.steps import StepStarted
-from playhead.events.kinds.tool_calls import ToolRequested
+from playhead.events.kinds.tool_calls import AttemptStarted, ToolRequested
 from playhead.events.record import Record
 from playhead.events.usage import text_of
 from playhead.projections.history.timeline import timeline
@@ -29,10 +29,19 @@ CHARS = 240
 
 WORDS: Mapping[str, tuple[str, str]] = {
     "model_requested": ("Model", "asks {e.model}"),
+    "summary_requested": ("Model", "asks {e.model} for a summary"),
+    "extraction_requested": ("Model", "asks {e.model} what was learned"),
     "tool_started": ("Tool", "attempt {e.attempt} of call {e.call} starts"),
+    "memory_tool_started": ("Tool", "attempt {e.attempt} of call {e.call} starts"),
     "step_started": ("Step", "{e.step}: {e.task}"),
     "step_finished": ("Step", "{e.step} is done"),
-    "rule_asked": ("Rule", "asks the {e.rule} function"),
+    "approval_rule_asked": ("Rule", "asks the approval function"),
+    "router_asked": ("Rule", "asks the router"),
+    "output_rule_asked": ("Rule", "asks the output's type"),
+    "strategy_asked": ("Rule", "asks the strategy function"),
+    "function_asked": ("Rule", "calls the agent's function"),
+    "fork_check_requested": ("Fork", "looks for call {e.call} in the parent"),
+    "fork_checked": ("Fork", "the parent has it: {e.recorded}"),
     "rule_answered": ("Rule", "answered"),
     "budget_neared": ("Budget", "most of ${e.maximum:g} is spent or reserved"),
 }
@@ -42,8 +51,16 @@ BARS: Mapping[str, Bar] = {
     "run_started": "run",
     "step_started": "step",
     "model_requested": "model",
+    "summary_requested": "model",
+    "extraction_requested": "model",
     "tool_started": "tool",
-    "rule_asked": "rule",
+    "memory_tool_started": "tool",
+    "approval_rule_asked": "rule",
+    "router_asked": "rule",
+    "output_rule_asked": "rule",
+    "strategy_asked": "rule",
+    "function_asked": "rule",
+    "fork_check_requested": "rule",
     "approval_requested": "person",
     "run_paused": "person",
 }
@@ -125,9 +142,8 @@ class RunRows:
         event = record.event
         if isinstance(event, ModelAnswered):
             return "Reply", text_of(event.content) or event.stop_reason
-        call = getattr(event, "call", None)
-        if event.kind == "tool_started" and call in self._tools:
-            return "Tool", f"starts {self._tools[call]}"
+        if isinstance(event, AttemptStarted) and event.call in self._tools:
+            return "Tool", f"starts {self._tools[event.call]}"
         if event.kind in WORDS:
             heading, words = WORDS[event.kind]
             return heading, words.format(e=event)

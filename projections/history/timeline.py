@@ -98,9 +98,9 @@ def _told(event: Event) -> Told:
     match event:
         case model_calls.ModelAnswered():
             return _thoughts(event)
-        case model_calls.ModelRequested(attempt=attempt) if attempt > 1:
+        case model_calls.ModelCall(attempt=attempt) if attempt > 1:
             return [("Retry", f"attempt {attempt} of the model call")]
-        case tool_calls.ToolStarted(attempt=attempt) if attempt > 1:
+        case tool_calls.AttemptStarted(attempt=attempt) if attempt > 1:
             return [("Retry", f"attempt {attempt} of the tool call")]
         case steps.StepStarted() | steps.StepFinished() | steps.StepFailed():
             return _step(event)

@@ -116,14 +116,16 @@ class Measure(StatsPart):
     def _intent(self, record: Record) -> None:
         name = ""
         match record.event:
-            case model_calls.ModelRequested(model=name, attempt=attempt) as event:
+            case model_calls.ModelCall(model=name, attempt=attempt) as event:
                 self.steps += event.opens_round
                 self.model(name).retries += attempt > 1
                 longest = self.longest.get(f"{name} {event.endpoint}", 0)
                 self.asked[record.seq] = PendingModelCall(
                     reserved=event.reserved_cost, max_tokens=longest
                 )
-            case tool_calls.ToolStarted(call=call, attempt=attempt) if call in self.requested_calls:
+            case tool_calls.AttemptStarted(call=call, attempt=attempt) if (
+                call in self.requested_calls
+            ):
                 name = self.requested_calls[call]
                 self.tool(name).retries += attempt > 1
             case _:

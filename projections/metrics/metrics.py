@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from playhead.events.kinds.child_runs import ChildFinished, Spending
 from playhead.events.kinds.forks import RunForked
-from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed, ModelRequested
+from playhead.events.kinds.model_calls import ModelAnswered, ModelCall, ModelFailed
 from playhead.events.kinds.tool_calls import (
     ToolFailed,
     ToolOutcomeUnknown,
@@ -81,7 +81,7 @@ class RunMetrics:
 
     def _count(self, record: Record) -> None:
         match record.event:
-            case ModelRequested() as asked:
+            case ModelCall() as asked:
                 self.model_calls += 1
                 self.steps += asked.opens_round
             case ModelAnswered(usage=usage):

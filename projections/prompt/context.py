@@ -155,26 +155,31 @@ class Context:
             made = self._request = head, model, self._rendered(model, head)
         return made[2]
 
+    def bound(self, head: RequestHead) -> int:
+        """Tokens that the request as it would be sent now has at most, behind such a head."""
+        pending = self.pending()
+        count = len(self.messages) - (pending is None)
+        ends_in_user = pending is not None or self._last_role == "user"
+        own = self._weight + (0 if pending is None else pending[1].weight)
+        if ends_in_user and count > self._goal_index:
+            own += len(self._reminder)
+        return len(head.content) + own + OVERHEAD
+
     def _rendered(self, model: str, head: RequestHead) -> Request:
         pending = self.pending()
         if pending is not None:
             count, digest, last = len(self.messages), self._digest.copy(), pending[0]
-            bound = self._weight + pending[1].weight
         elif self._last_role == "user":
             count, digest, last = len(self.messages) - 1, self._before.copy(), self.messages[-1]
-            bound = self._weight
         else:
-            count, digest, last, bound = len(self.messages), self._digest.copy(), b"", self._weight
-        reminder = b""
-        if last and count > self._goal_index:
-            reminder = self._reminder
-            bound += len(reminder)
+            count, digest, last = len(self.messages), self._digest.copy(), b""
+        reminder = self._reminder if last and count > self._goal_index else b""
         digest.update(last + reminder)
         digest.update(head.digest)
         tail = _marked(last, head.mark)[:-2] + reminder + b"]}" if last else b""
         return Request(
             head.content, self.messages, count, tail, digest.hexdigest(), model, head.endpoint,
-            len(head.content) + bound + OVERHEAD, self._marked_before(count, head.mark),
+            self.bound(head), self._marked_before(count, head.mark),
         )  # fmt: skip
 
     def _marked_before(self, count: int, mark: bytes) -> tuple[int, bytes] | None:
@@ -184,11 +189,16 @@ class Context:
         return (index, _marked(self.messages[index], mark)) if mark and index >= 0 else None
 
     def settle(self) -> None:
-        """What was pending is stable from now on: a request went out with it."""
+        """What was pending is stable from now on: a request went out with it.
+
+        Rendered again that request is the same, so the one that was decided on is kept for sending.
+        """
+        made = self._request
         self._absorb()
         last = len(self.messages) - 1
         if self._last_role == "user" and last != self._sent[1]:
-            self._sent, self._request = (self._sent[1], last), None
+            self._sent = (self._sent[1], last)
+        self._request = made
 
     def _absorb(self) -> None:
         pending = self.pending()

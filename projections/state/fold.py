@@ -3,38 +3,44 @@
 The folds lie on pages by subject; this is their table.
 """
 
-from playhead.events.kinds import memory
-from playhead.events.kinds.registry import OUTCOMES
+from playhead.events.event import Event, Intent, Outcome
+from playhead.events.kinds.facts import (
+    ExtractionEnded,
+    FactLearned,
+    FactRetracted,
+    LearningsPromoted,
+)
+from playhead.events.kinds.forks import RunForked
+from playhead.events.kinds.memory import (
+    Embedded,
+    MemoryForgotten,
+    MemoryRecalled,
+    MemoryStored,
+    RecallRequested,
+)
+from playhead.events.kinds.runs import StrategyChosen
+from playhead.events.kinds.tool_calls import ToolPinned
 from playhead.events.log.contract import Head
 from playhead.events.record import Record
-from playhead.projections.state.calls.fold_model_calls import MODELS
-from playhead.projections.state.calls.fold_tool_calls import CALLS
+from playhead.projections.state.calls.fold_model_calls import MODEL_OUTCOMES, MODELS
+from playhead.projections.state.calls.fold_tool_calls import CALL_OUTCOMES, CALLS
 from playhead.projections.state.fold_runs import RUNS
 from playhead.projections.state.fold_steps import STEPS
-from playhead.projections.state.run_state import FoldFunction, RunState
+from playhead.projections.state.run_state import FoldFunction, FoldOutcome, RunState
 
 
-def _recall_requested(state: RunState, record: Record, _: memory.RecallRequested) -> None:
-    state.open[record.seq] = record
-
-
-def _memory_recalled(state: RunState, record: Record, event: memory.MemoryRecalled) -> None:
+def _recalled(
+    state: RunState, record: Record, event: MemoryRecalled, _: RecallRequested, intent: int
+) -> None:
     if event.error == "interrupted":
-        state.interruption(record)  # it is asked again
+        state.interruption(record, intent)  # it is asked again
     else:
         state.recalled = record
-
-
-MEMORY: dict[str, FoldFunction] = {
-    "recall_requested": _recall_requested,
-    "memory_recalled": _memory_recalled,
-}
 
 
 def fold(state: RunState, record: Record) -> None:
     """Take in the run's next record."""
     event = record.event
-    kind = event.kind
     state.run = record.run  # in a fork's past its parent's
     state.head = Head(record.seq, record.hash)
     state.at = record.at
@@ -44,26 +50,46 @@ def fold(state: RunState, record: Record) -> None:
         if not state.held:
             state.ended.clear()
             state.closed.clear()
-        if kind != "run_forked":
+        if not isinstance(event, RunForked):
             state.last = record
-    if kind in OUTCOMES:
-        state.ended[record.cause or 0] = state.open.pop(record.cause or 0)
-    folder = FOLDS.get(kind)
-    if folder is None:
-        state.unsupported = state.unsupported or kind
+    if isinstance(event, Outcome):
+        _fold_outcome(state, record, event)
     else:
+        _fold_event(state, record, event)
+
+
+def _fold_event(state: RunState, record: Record, event: Event) -> None:
+    folder = FOLDS.get(type(event))
+    if isinstance(event, Intent):
+        state.open[record.seq] = record
+    elif folder is None:
+        state.unsupported = state.unsupported or event.kind
+    if folder is not None:
         folder(state, record, event)
+
+
+def _fold_outcome(state: RunState, record: Record, event: Outcome) -> None:
+    intent = state.open.pop(record.cause or 0)
+    asked = intent.event
+    if isinstance(asked, Intent):
+        state.ended[record.seq] = intent
+        OUTCOME_FOLDS[type(event)](state, record, event, asked, intent.seq)
 
 
 def _nothing(*_: object) -> None:
     """The kind changes nothing that a decision looks at."""
 
 
-UNSEEN = (
-    "strategy_chosen", "tool_pinned", "fact_learned", "extraction_ended", "fact_retracted",
-    "memory_stored", "memory_forgotten", "learnings_promoted", "embed_requested", "embedded",
+UNSEEN: tuple[type[Event], ...] = (
+    StrategyChosen, ToolPinned, FactLearned, ExtractionEnded, FactRetracted, MemoryStored,
+    MemoryForgotten, LearningsPromoted,
 )  # fmt: skip
 
-FOLDS: dict[str, FoldFunction] = {
-    **RUNS, **STEPS, **MODELS, **CALLS, **MEMORY, **dict.fromkeys(UNSEEN, _nothing),
+FOLDS: dict[type[Event], FoldFunction] = {
+    **RUNS, **STEPS, **MODELS, **CALLS, **dict.fromkeys(UNSEEN, _nothing),
+}  # fmt: skip
+"""An intent needs none: that it is open is all that some of them change."""
+
+OUTCOME_FOLDS: dict[type[Outcome], FoldOutcome] = {
+    **MODEL_OUTCOMES, **CALL_OUTCOMES, MemoryRecalled: _recalled, Embedded: _nothing,
 }  # fmt: skip

@@ -96,16 +96,16 @@ def _run_ended(state: RunState, _: Record, event: Event) -> None:
     state.paused = None
 
 
-RUNS: dict[str, FoldFunction] = {
-    "run_started": _run_started,
-    "message_received": _message_received,
-    "cancel_requested": _cancel_requested,
-    "time_reached": _time_reached,
-    "limit_reached": _limit_reached,
-    "run_paused": _run_paused,
-    "run_resumed": _run_resumed,
-    "run_forked": _run_forked,
-    "run_finished": _run_ended,
-    "run_failed": _run_ended,
-    "run_cancelled": _run_ended,
+RUNS: dict[type[Event], FoldFunction] = {
+    runs.RunStarted: _run_started,
+    runs.MessageReceived: _message_received,
+    runs.CancelRequested: _cancel_requested,
+    runs.TimeReached: _time_reached,
+    runs.LimitReached: _limit_reached,
+    runs.RunPaused: _run_paused,
+    runs.RunResumed: _run_resumed,
+    forks.RunForked: _run_forked,
+    runs.RunFinished: _run_ended,
+    runs.RunFailed: _run_ended,
+    runs.RunCancelled: _run_ended,
 }

@@ -1,5 +1,6 @@
 """How steps and plans begin and end, and how their contexts are kept short."""
 
+from playhead.events.event import Event
 from playhead.events.kinds import approvals, context, facts, forks, plans, runs, steps
 from playhead.events.record import Record
 from playhead.projections.plan.plan import Plan
@@ -104,15 +105,15 @@ def _context_compressed(state: RunState, record: Record, event: context.ContextC
     state.ready[step.id] = None
 
 
-STEPS: dict[str, FoldFunction] = {
-    "step_started": _step_started,
-    "step_finished": _step_finished,
-    "step_failed": _step_failed,
-    "plan_proposed": _plan_made,
-    "plan_revised": _plan_made,
-    "output_rejected": _output_rejected,
-    "loop_detected": _loop_detected,
-    "context_filled": _context_filled,
-    "answer_reached": _answer_reached,
-    "context_compressed": _context_compressed,
+STEPS: dict[type[Event], FoldFunction] = {
+    steps.StepStarted: _step_started,
+    steps.StepFinished: _step_finished,
+    steps.StepFailed: _step_failed,
+    plans.PlanProposed: _plan_made,
+    plans.PlanRevised: _plan_made,
+    steps.OutputRejected: _output_rejected,
+    approvals.LoopDetected: _loop_detected,
+    context.ContextFilled: _context_filled,
+    facts.AnswerReached: _answer_reached,
+    context.ContextCompressed: _context_compressed,
 }

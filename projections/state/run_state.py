@@ -5,9 +5,10 @@ says what is so.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from playhead.events.event import Block, Event
+from playhead.events.event import Block, Event, Intent
 from playhead.events.kinds import facts, forks, model_calls, runs, tool_calls
 from playhead.events.kinds.registry import ENDINGS
 from playhead.events.kinds.steps import StepPurpose
@@ -17,12 +18,12 @@ from playhead.events.record import Record
 from playhead.events.spec.agent import AgentSpec, Limits, Status, ToolSpec
 from playhead.events.spec.memory import Scope
 from playhead.events.spec.routing import Target
-from playhead.projections.cost.targets import longest, target_of
+from playhead.projections.cost.targets import target_of
 from playhead.projections.plan.plan import Plan
 from playhead.projections.plan.prompt import agent_of
 from playhead.projections.prompt.context import Context
 from playhead.projections.prompt.fact_extraction import extraction_request, sayings
-from playhead.projections.prompt.head import render_head
+from playhead.projections.prompt.head import RequestHead, render_head
 from playhead.projections.state.limits_used import Spent
 from playhead.projections.state.step_state import Step, Stop, ToolCall
 
@@ -30,94 +31,59 @@ SILENT = ("tool", "plan")
 """Purposes of steps that are no part of what was said."""
 
 
+@dataclass(slots=True)
 class RunState:
     """One run as its records so far have it. `fold` is the only thing that changes it."""
 
-    __slots__ = (
-        "answer",
-        "at",
-        "calls",
-        "closed",
-        "code",
-        "ended",
-        "ending",
-        "first_at",
-        "forked",
-        "forks",
-        "head",
-        "held",
-        "interrupted",
-        "last",
-        "last_interruption",
-        "open",
-        "past",
-        "paused",
-        "plan",
-        "ready",
-        "recalled",
-        "requests",
-        "run",
-        "said",
-        "spent",
-        "started",
-        "steps",
-        "stop",
-        "traceparent",
-        "unsupported",
-    )  # fmt: skip
-
-    def __init__(self, run: str, past: Context | None = None) -> None:
-        self.run = run
-        self.past = past
-        """The context with which the session's last run ended."""
-        self.head = Head()
-        self.at = 0
-        self.first_at = 0
-        self.started: runs.RunStarted | None = None
-        self.forked: forks.RunForked | None = None
-        """Where this run left its parent, if it is a fork."""
-        self.forks: tuple[str, ...] = ()
-        """The forks that it is, or was started by."""
-        self.recalled: Record | None = None
-        """What its namespace remembered before its first step; None until that is known."""
-        self.last: Record | None = None
-        """The last record that opened a turn."""
-        self.paused: runs.RunPaused | None = None
-        self.stop: Stop | None = None
-        self.ending: Event | None = None
-        self.traceparent: str | None = None
-        """The trace context of the run's caller."""
-        self.plan: Plan | None = None
-        """Once the strategy is to plan."""
-        self.said: list[Record] = []
-        """What people said before the first step, and to a run with a plan: steps that start later
-        hear it too."""
-        self.steps: dict[str, Step] = {}
-        self.calls: dict[int, ToolCall] = {}
-        """Calls that have not ended, by the seq of their wish."""
-        self.open: dict[int, Record] = {}
-        """Intents without an outcome, by seq."""
-        self.ended: dict[int, Record] = {}
-        """Intents whose outcome is being decided on, by seq."""
-        self.closed: dict[int, ToolCall] = {}
-        """Calls whose end is being decided on, by the seq of their wish."""
-        self.ready: dict[str, None] = {}
-        """Steps whose calls have all ended and that the model has not heard of it yet."""
-        self.requests: dict[int, Request] = {}
-        """The rendered requests of open model calls."""
-        self.spent = Spent()
-        self.held: list[Record] = []
-        """Records that the next RunResumed decides."""
-        self.interrupted = 0
-        """Interruptions of the process since something last succeeded."""
-        self.last_interruption = 0
-        """The seq of the record that counted as the last one."""
-        self.code = ""
-        """The version of the code that last took the run up."""
-        self.answer: facts.AnswerReached | None = None
-        """The run's answer, while what it learned is extracted."""
-        self.unsupported: str | None = None
-        """A kind in this run that the code does not know: it cannot be continued."""
+    run: str
+    past: Context | None = None
+    """The context with which the session's last run ended."""
+    head: Head = field(default_factory=Head)
+    at: int = 0
+    first_at: int = 0
+    started: runs.RunStarted | None = None
+    forked: forks.RunForked | None = None
+    """Where this run left its parent, if it is a fork."""
+    forks: tuple[str, ...] = ()
+    """The forks that it is, or was started by."""
+    recalled: Record | None = None
+    """What its namespace remembered before its first step; None until that is known."""
+    last: Record | None = None
+    """The last record that opened a turn."""
+    paused: runs.RunPaused | None = None
+    stop: Stop | None = None
+    ending: Event | None = None
+    traceparent: str | None = None
+    """The trace context of the run's caller."""
+    plan: Plan | None = None
+    """Once the strategy is to plan."""
+    said: list[Record] = field(default_factory=list[Record])
+    """What people said before the first step, and to a run with a plan: steps that start later hear
+    it too."""
+    steps: dict[str, Step] = field(default_factory=dict[str, Step])
+    calls: dict[int, ToolCall] = field(default_factory=dict[int, ToolCall])
+    """Calls that have not ended, by the seq of their wish."""
+    open: dict[int, Record] = field(default_factory=dict[int, Record])
+    """Intents without an outcome, by seq."""
+    ended: dict[int, Record] = field(default_factory=dict[int, Record])
+    """Intents whose outcome is being decided on, by the seq of the outcome."""
+    closed: dict[int, ToolCall] = field(default_factory=dict[int, ToolCall])
+    """Calls whose end is being decided on, by the seq of their wish."""
+    ready: dict[str, None] = field(default_factory=dict[str, None])
+    """Steps whose calls have all ended and that the model has not heard of it yet."""
+    spent: Spent = field(default_factory=Spent)
+    held: list[Record] = field(default_factory=list[Record])
+    """Records that the next RunResumed decides."""
+    interrupted: int = 0
+    """Interruptions of the process since something last succeeded."""
+    last_interruption: int = 0
+    """The seq of the record that counted as the last one."""
+    code: str = ""
+    """The version of the code that last took the run up."""
+    answer: facts.AnswerReached | None = None
+    """The run's answer, while what it learned is extracted."""
+    unsupported: str | None = None
+    """A kind in this run that the code does not know: it cannot be continued."""
 
     @property
     def agent(self) -> AgentSpec:
@@ -179,24 +145,43 @@ class RunState:
         talks = (s.context for s in reversed(self.steps.values()) if s.purpose not in SILENT)
         return next(talks, self.past)
 
-    def request(self, step: Step, target: Target, *, first: bool) -> Request:
-        """What would be sent to the target now; `first`: of the step's first round."""
+    def head_of(self, step: Step, target: Target, *, first: bool) -> RequestHead:
+        """What stands before the step's messages; `first`: in the step's first round."""
         own = repr(target.extra) if target.extra else ""
         key = (target.model, target.endpoint, target.max_tokens, own, first)
         head = step.heads.get(key)
         if head is None:
             head = step.heads[key] = render_head(step.agent, target, first=first)
-        return step.context.request(target.model, head)
+        return head
 
-    def side_request(self, asked: model_calls.ModelRequested) -> Request:
-        """What a recorded request beside a step's own asks."""
-        step, target = self.steps[asked.step], self.target(asked)
-        facts = self.agent.memory.facts
-        if asked.purpose == "extraction" and facts is not None:
-            answer = "" if self.answer is None else self.answer.answer
-            return extraction_request(self.agent, target, facts, self.sayings(), answer)
-        assert step.plan is not None
-        return step.context.summary_request(self.agent, target, step.plan.upto)
+    def request(self, step: Step, target: Target, *, first: bool) -> Request:
+        """What would be sent to the target now."""
+        return step.context.request(target.model, self.head_of(step, target, first=first))
+
+    def request_of(self, asked: model_calls.ModelCall) -> Request:
+        """What an open model call sends; for a step's, what its decision has rendered is kept."""
+        step, target = self.steps[asked.step], target_of(self.agent, asked)
+        match asked:
+            case model_calls.SummaryRequested():
+                return self.summary_request(step, target)
+            case model_calls.ExtractionRequested():
+                return self.extraction_request(target)
+            case _:
+                return self.request(step, target, first=asked.round == 1)
+
+    def summary_request(self, step: Step, target: Target) -> Request:
+        """What asks for a summary of the older part of a step's context, which is full."""
+        upto = 0 if step.plan is None else step.plan.upto
+        return step.context.summary_request(self.agent, target, upto)
+
+    def extraction_request(self, target: Target) -> Request:
+        """What asks for what the run has learned. Raises ValueError where nothing is extracted."""
+        schema = self.agent.memory.facts
+        if schema is None:
+            msg = f"{self.agent.name} extracts no facts"
+            raise ValueError(msg)
+        answer = "" if self.answer is None else self.answer.answer
+        return extraction_request(self.agent, target, schema, self.sayings(), answer)
 
     def sayings(self) -> dict[int, list[str]]:
         """What was said in the run, by the record that says it; not what it remembered before."""
@@ -205,44 +190,28 @@ class RunState:
             said.pop(self.recalled.seq, None)
         return said
 
-    def longest(self, asked: model_calls.ModelRequested) -> int:
-        """Tokens of the longest reply to a recorded request."""
-        return longest(self.agent, asked)
+    def asked(self, record: Record) -> Intent | None:
+        """The intent that a record has ended; None for anything but an outcome being decided on."""
+        ended = self.ended.get(record.seq)
+        return ended.event if ended is not None and isinstance(ended.event, Intent) else None
 
-    def target(self, asked: model_calls.ModelRequested) -> Target:
-        """Whom a recorded request was for."""
-        return target_of(self.agent, asked)
-
-    def intent_of(self, outcome: Record) -> Event:
-        """The intent that an outcome just folded has ended. Raises KeyError if there is none."""
-        return self.ended[outcome.cause or 0].event
-
-    def step_of(self, outcome: Record) -> Step:
-        """The step that asked for the model call with this outcome."""
-        intent = self.intent_of(outcome)
-        assert isinstance(intent, model_calls.ModelRequested)
-        return self.steps[intent.step]
-
-    def retries(self, outcome: Record) -> bool:
+    def retries(self, started: tool_calls.AttemptStarted, failed: tool_calls.ToolFailed) -> bool:
         """Whether a failed attempt is followed by another.
 
         One that was interrupted is, and by the tool's retry policy one that may work later; never
         one of a `once` tool.
         """
-        event, intent = outcome.event, self.intent_of(outcome)
-        assert isinstance(event, tool_calls.ToolFailed)
-        assert isinstance(intent, tool_calls.ToolStarted)
-        spec = self.calls[intent.call].spec if intent.call in self.calls else None
+        spec = self.calls[started.call].spec if started.call in self.calls else None
         if spec is None or spec.effect == "once" or not self.may_start:
             return False
-        if event.error == "interrupted":
+        if failed.error == "interrupted":
             return True
         attempts = spec.retry.attempts if spec.retry is not None else 1
-        return event.retryable is True and intent.attempt < attempts
+        return failed.retryable is True and started.attempt < attempts
 
-    def interruption(self, outcome: Record) -> None:
+    def interruption(self, outcome: Record, intent: int) -> None:
         """Count an interruption of the process once, however many effects it cut off."""
-        if (outcome.cause or 0) > self.last_interruption:
+        if intent > self.last_interruption:
             self.interrupted += 1
             self.last_interruption = outcome.seq
 
@@ -276,3 +245,6 @@ def _review_due(plan: Plan) -> list[tuple[int, runs.TimeReached]]:
 
 FoldFunction: TypeAlias = Callable[[RunState, Record, Any], None]
 """Takes one kind of event into the state."""
+
+FoldOutcome: TypeAlias = Callable[[RunState, Record, Any, Any, int], None]
+"""Takes an outcome into the state: its record and event, the intent that it ends and its seq."""

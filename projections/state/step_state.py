@@ -54,6 +54,14 @@ class ToolCall:
     scope: Scope = NO_MEMORY
     """What of the run's memory it may reach."""
 
+    @property
+    def tool(self) -> ToolSpec:
+        """The tool that is called. Raises ValueError for one that the agent does not have."""
+        if self.spec is None:
+            msg = f"call {self.seq} is for {self.requested.tool!r}, which the agent does not have"
+            raise ValueError(msg)
+        return self.spec
+
 
 @dataclass(slots=True)
 class Step:
@@ -88,6 +96,8 @@ class Step:
     """Answers in a row that did not fit the output schema."""
     empty: int = 0
     """Empty replies in a row."""
+    sent: tuple[bytes, int] = (b"", 0)
+    """The last request: its head, and the tokens that it has at most."""
     used: tuple[bytes, int, int] | None = None
     """The last answered request: its head, its input tokens, and what they were bounded by."""
     tokens_a_byte: float = 1 / BYTES_A_TOKEN

@@ -4,8 +4,13 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from playhead.events.event import Event
-from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed, ModelRequested
-from playhead.events.kinds.tool_calls import ToolStarted, ToolSucceeded
+from playhead.events.kinds.model_calls import (
+    ModelAnswered,
+    ModelCall,
+    ModelFailed,
+    ModelRequested,
+)
+from playhead.events.kinds.tool_calls import AttemptStarted, ToolSucceeded
 from playhead.events.record import Record
 from playhead.events.usage import Usage
 from playhead.projections.tracing import content, semconv
@@ -41,7 +46,7 @@ class EffectSpan(NamedTuple):
         event = self.intent.event
         if self.requested is not None:
             return f"{semconv.EXECUTE_TOOL} {self.requested.tool}"
-        if isinstance(event, ModelRequested):
+        if isinstance(event, ModelCall):
             return f"{semconv.CHAT} {event.model}"
         return semconv.EFFECTS.get(event.kind) or f"{semconv.PERFORM} {event.kind}"
 
@@ -63,7 +68,7 @@ class EffectSpans(NamedTuple):
         if error is not None:
             attributes[semconv.ERROR_TYPE] = error
         return SpanData(
-            name, "client" if isinstance(intent.event, ModelRequested) else "internal",
+            name, "client" if isinstance(intent.event, ModelCall) else "internal",
             span_id(self.run, intent.seq, name, intent.actor), effect.parent,
             begun(intent, outcome) * NANO, outcome.at * NANO, attributes,
             failed=error is not None, description=description if self.content else None,
@@ -71,14 +76,14 @@ class EffectSpans(NamedTuple):
 
     def _about(self, effect: EffectSpan, outcome: Event) -> Attributes:
         match effect.intent.event:
-            case ModelRequested() as asked:
+            case ModelCall() as asked:
                 return self._chat(asked, effect.prompt) | self._reply(outcome)
-            case ToolStarted() as started if effect.requested is not None:
+            case AttemptStarted() as started if effect.requested is not None:
                 return self._tool(started, effect.requested, outcome)
             case event:
                 return {semconv.OPERATION: semconv.EFFECTS.get(event.kind, event.kind)}
 
-    def _chat(self, asked: ModelRequested, prompt: str | None) -> Attributes:
+    def _chat(self, asked: ModelCall, prompt: str | None) -> Attributes:
         attributes: Attributes = {
             semconv.OPERATION: semconv.CHAT,
             self.names.provider: semconv.PROVIDER,
@@ -87,8 +92,8 @@ class EffectSpans(NamedTuple):
             semconv.ROUND: asked.round,
             semconv.ATTEMPT: asked.attempt,
         }
-        if asked.purpose != "step":
-            attributes[semconv.PURPOSE] = asked.purpose
+        if not isinstance(asked, ModelRequested):
+            attributes[semconv.PURPOSE] = asked.kind.removesuffix("_requested")
         if prompt is not None:
             attributes[self.names.input_messages] = prompt
         return attributes
@@ -111,7 +116,7 @@ class EffectSpans(NamedTuple):
                 return {}
 
     def _tool(
-        self, started: ToolStarted, requested: RequestedCallSpan, outcome: Event
+        self, started: AttemptStarted, requested: RequestedCallSpan, outcome: Event
     ) -> Attributes:
         attributes: Attributes = {
             semconv.OPERATION: semconv.EXECUTE_TOOL,

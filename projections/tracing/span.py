@@ -5,12 +5,12 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from playhead.events.event import Event
 from playhead.events.kinds.child_runs import ChildFinished
-from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed, ModelRequested
+from playhead.events.kinds.model_calls import ModelAnswered, ModelCall, ModelFailed
 from playhead.events.kinds.runs import RunFailed, RunFinished
 from playhead.events.kinds.tool_calls import (
+    AttemptStarted,
     ToolFailed,
     ToolOutcomeUnknown,
-    ToolStarted,
     ToolSucceeded,
 )
 from playhead.events.record import Record
@@ -102,7 +102,7 @@ def told_of(decided: Sequence[Event], at: int) -> list[SpanEvent]:
         if event.kind in TOLD:
             shown: Attributes = {f"playhead.{n}": getattr(event, n) for n in TOLD[event.kind]}
             told.append(SpanEvent(f"playhead.{event.kind}", at, shown))
-        elif isinstance(event, ModelRequested | ToolStarted) and event.attempt > 1:
+        elif isinstance(event, ModelCall | AttemptStarted) and event.attempt > 1:
             again: Attributes = {semconv.ATTEMPT: event.attempt}
             told.append(SpanEvent(semconv.RETRY, at, again))
     return told

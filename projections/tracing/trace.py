@@ -13,16 +13,16 @@ than the one before. The log has no time within a turn, so a `process` span has 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
-from playhead.events.event import Event
+from playhead.events.event import Address, Event, Intent, Outcome
 from playhead.events.kinds.approvals import ApprovalDecided
 from playhead.events.kinds.forks import RunForked
-from playhead.events.kinds.model_calls import ModelAnswered, ModelRequested, address
-from playhead.events.kinds.registry import ENDINGS, INTENTS, OUTCOMES
+from playhead.events.kinds.model_calls import ModelAnswered, ModelCall
+from playhead.events.kinds.registry import ENDINGS
 from playhead.events.kinds.runs import RunFinished, RunPaused, RunStarted
 from playhead.events.kinds.steps import StepFailed, StepFinished, StepStarted
 from playhead.events.kinds.tool_calls import (
+    AttemptStarted,
     ToolRequested,
-    ToolStarted,
     ToolSucceeded,
 )
 from playhead.events.model_api import Request
@@ -39,8 +39,8 @@ from playhead.projections.tracing.span import (
     told_of,
 )
 
-Handlers: TypeAlias = Mapping[str, Sequence[str]]
-"""Kind -> the roles that are shown it, in their order."""
+Handlers: TypeAlias = Mapping[Address, Sequence[str]]
+"""Event, and for an outcome its intent -> the roles that are shown it, in their order."""
 
 
 class _Planning(NamedTuple):
@@ -101,7 +101,7 @@ class Trace:
         self._effects = EffectSpans(self.run, self.conversation, names, content)
         self._open: dict[int, EffectSpan] = {}
         self._requested_calls: dict[int, RequestedCallSpan] = {}
-        self._addresses: dict[int, str] = {}
+        self._addresses: dict[int, Address] = {}
         self._plans: dict[str, _Planning] = {}
         self._parent: str | None = None
         """The run that this one was forked from."""
@@ -121,7 +121,7 @@ class Trace:
         to_process: list[tuple[Record, int | None]] = []
         for record in turn:
             self._note_address(record)
-            link = self._outcome(record, spans) if record.event.kind in OUTCOMES else None
+            link = self._outcome(record, spans) if isinstance(record.event, Outcome) else None
             if record.held:
                 self._held.append((record, link))
                 continue
@@ -138,11 +138,11 @@ class Trace:
         return spans
 
     def _note_address(self, record: Record) -> None:
-        """Who hears of what a model call beside a step's own gave."""
-        effect = self._open.get(record.cause or 0) if record.event.kind in OUTCOMES else None
-        key = record.event.kind if effect is None else address(record.event, effect.intent.event)
-        if key != record.event.kind:
-            self._addresses[record.seq] = key
+        """Who hears of an outcome: that depends on its intent."""
+        if isinstance(record.event, Outcome) and record.cause in self._open:
+            intent = self._open[record.cause].intent.event
+            if isinstance(intent, Intent):
+                self._addresses[record.seq] = type(record.event), type(intent)
 
     def attributes(self) -> Attributes:
         """What a sampler is told: the root span's attributes that are known from the start."""
@@ -175,7 +175,8 @@ class Trace:
             kind, parent = record.event.kind, self.root
             if record.origin == "decided":
                 parent = visited.get((record.cause, record.actor), parent)
-            for role in self._handlers.get(self._addresses.pop(record.seq, kind), ()):
+            address = self._addresses.pop(record.seq, (type(record.event), None))
+            for role in self._handlers.get(address, ()):
                 events = decided.get((record.seq, role), ())
                 name, base = self._base.get((kind, role)) or self._make_base(kind, role)
                 attributes: Attributes = {**base, semconv.MESSAGE: f"{self.run}/{record.seq}"}
@@ -234,14 +235,14 @@ class Trace:
             requested = self._requested_calls.get(event.call)
             if requested is not None and self._content:
                 self._requested_calls[event.call] = requested._replace(arguments=event.arguments)
-        if event.kind in INTENTS:
+        if isinstance(event, Intent):
             parent = visited.get((record.cause, record.actor), self.root)
             planning = self._plans.get(getattr(event, "step", ""))
             parent = parent if planning is None else planning.span
             said = requests.get(record.seq) if self._content and requests else None
             prompt = None if said is None else content.prompt(said)
             requested = (
-                self._requested_calls[event.call] if isinstance(event, ToolStarted) else None
+                self._requested_calls[event.call] if isinstance(event, AttemptStarted) else None
             )
             self._open[record.seq] = EffectSpan(record, parent, prompt, requested)
 
@@ -290,9 +291,9 @@ class Trace:
         span = self._effects.span(effect, record)
         spans.append(span)
         match effect.intent.event, record.event:
-            case ToolStarted(call=call), ToolSucceeded():
+            case AttemptStarted(call=call), ToolSucceeded():
                 del self._requested_calls[call]
-            case ModelRequested(), ModelAnswered(usage=usage):
+            case ModelCall(), ModelAnswered(usage=usage):
                 self._input += usage.input_total
                 self._output += usage.output_tokens
             case _:

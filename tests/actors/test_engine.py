@@ -12,12 +12,17 @@ import pytest
 
 from playhead import Agent, PlayheadError, RunNotFinished, Runtime
 from playhead.actors.engine.load_state import load_state
+from playhead.actors.performing.effects import DECIDERS, EFFECTS, ROWS, AnyEffect
 from playhead.actors.replay import pure_roles
-from playhead.actors.roles.role import DECIDES, ORDER, PERFORMS
+from playhead.actors.roles.role import ORDER
 from playhead.events.errors import AdmissionRefused
-from playhead.events.event import Event
+from playhead.events.event import Event, Outcome
+from playhead.events.kinds.approvals import ApprovalRequested
+from playhead.events.kinds.memory import EmbedRequested
+from playhead.events.kinds.model_calls import MODEL_CALLS, ExtractionRequested, SummaryRequested
 from playhead.events.kinds.registry import ENDINGS, INTENTS, KINDS, OUTCOMES
-from playhead.events.kinds.runs import RunFinished, RunPaused
+from playhead.events.kinds.runs import LimitReached, RunFinished, RunPaused
+from playhead.events.kinds.tool_calls import MemoryToolStarted
 from playhead.events.log.memory import MemoryLog
 from playhead.events.record import Record
 from playhead.projections.state.run_state import RunState
@@ -40,29 +45,47 @@ ABOUT_THE_LOG = {
 }
 
 
-def test_every_kind_has_one_deciding_role_or_comes_from_outside_or_from_an_effect() -> None:
-    decided = {key.partition(":")[0] for key in DECIDES}
-    for kind in KINDS:
-        sources = [kind in decided, kind in OUTCOMES, kind in OUTSIDE | ABOUT_THE_LOG]
+def test_every_kind_is_decided_or_comes_from_outside_or_from_an_effect() -> None:
+    for kind, cls in KINDS.items():
+        sources = [cls in DECIDERS, kind in OUTCOMES, kind in OUTSIDE | ABOUT_THE_LOG]
         assert sources.count(True) == 1, kind
-    assert set(DECIDES.values()) <= set(ORDER)
 
 
-def test_every_intent_has_one_performing_role() -> None:
-    assert {key.partition(":")[0] for key in PERFORMS} == set(INTENTS) - BESIDE_RUNS
-    asks = {key for key in PERFORMS if key.startswith("model_requested:")}
-    assert {PERFORMS[key] for key in asks} == {"executor"}, "it performs every model call"
-    lent = asks | {"tool_started:memory"}
-    assert all(DECIDES[key] == role for key, role in PERFORMS.items() if key not in lent)
+def test_a_kind_has_one_deciding_role_but_for_limits_and_for_what_a_person_is_asked() -> None:
+    shared = {cls for cls, roles in DECIDERS.items() if len(roles) != 1}
+    assert shared == {LimitReached, ApprovalRequested}
+    assert {role for roles in DECIDERS.values() for role in roles} == set(ORDER)
+
+
+def test_every_intent_of_a_run_stands_in_the_table_once() -> None:
+    assert {cls for kind, cls in KINDS.items() if kind in INTENTS} == {*EFFECTS, EmbedRequested}
+    assert len(EFFECTS) == len(ROWS)
+
+
+def test_an_intent_is_performed_by_the_role_that_decides_it_but_for_what_one_does_for_another() -> (
+    None
+):
+    lent = {row.intent: row.performs for row in ROWS if row.performs != row.decides}
+    assert lent == {
+        SummaryRequested: "executor", ExtractionRequested: "executor", MemoryToolStarted: "memory",
+    }  # fmt: skip
+    assert {EFFECTS[cls].performs for cls in MODEL_CALLS} == {"executor"}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.intent.__name__)
+def test_an_effect_that_broke_ends_in_an_outcome_that_its_intent_allows(row: AnyEffect) -> None:
+    assert isinstance(row.broken("internal_error", "a bug"), row.intent.OUTCOMES)
 
 
 def test_the_planner_alone_ends_a_run() -> None:
-    assert {DECIDES[kind] for kind in ENDINGS} == {"planner"}
+    assert {DECIDERS[KINDS[kind]] for kind in ENDINGS} == {("planner",)}
 
 
-def test_roles_handle_only_kinds_that_there_are() -> None:
+def test_roles_hear_only_what_can_happen() -> None:
     for role in pure_roles().values():
-        assert {address.partition(":")[0] for address in role.handles} <= KINDS.keys()
+        for cls, intent in role.hears:
+            assert cls in KINDS.values()
+            assert intent in EFFECTS if issubclass(cls, Outcome) else intent is None
 
 
 class Stumbling:

@@ -5,17 +5,22 @@ import json
 from playhead.events.kinds.registry import KINDS
 from playhead.events.usage import Usage
 
-KNOWN = {
-    ("model_requested", 1): {
-        "not_before": None, "reserved_cost": None, "task": "reasoning", "reason": "",
-        "endpoint": "", "variant": 0, "fallbacks": 0, "purpose": "step",
-    },
+MODEL_CALL: dict[str, object] = {
+    "not_before": None, "reserved_cost": None, "task": "reasoning", "reason": "",
+    "endpoint": "", "variant": 0, "fallbacks": 0,
+}  # fmt: skip
+
+KNOWN: dict[tuple[str, int], dict[str, object]] = {
+    ("model_requested", 1): MODEL_CALL,
+    ("summary_requested", 1): MODEL_CALL,
+    ("extraction_requested", 1): MODEL_CALL,
     ("model_answered", 1): {"request_id": None},
     ("model_failed", 1): {
         "status": None, "retry_after": None, "duration_ms": None, "usage": None,
     },
     ("tool_requested", 1): {"use": None},
-    ("tool_started", 1): {"not_before": None, "performer": "tool"},
+    ("tool_started", 1): {"not_before": None},
+    ("memory_tool_started", 1): {"not_before": None},
     ("tool_succeeded", 1): {"result": None, "content": None, "cached": None},
     ("tool_failed", 1): {"hint": None, "retry_after": None, "retryable": None, "duration_ms": None},
 }  # fmt: skip

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from playhead import Agent, Limits, MemoryRules, UsageError
 from playhead.events.errors import ModelError
 from playhead.events.kinds.context import ContextCompressed
-from playhead.events.kinds.model_calls import ModelRequested
+from playhead.events.kinds.model_calls import ModelCall, SummaryRequested
 from playhead.projections.state.fold import fold
 from playhead.projections.state.run_state import RunState
 from playhead.simulation.faults.valid_request import invalid_request
@@ -123,9 +123,9 @@ def test_a_summary_is_no_round_and_its_text_is_not_streamed() -> None:
         run = made.start(agent, GOAL)
         text = "".join(piece.text for piece in run.stream())
         result = run.wait()
-        asked = [r.event for r in records(log, run.id) if isinstance(r.event, ModelRequested)]
+        asked = [r.event for r in records(log, run.id) if isinstance(r.event, ModelCall)]
     assert "nothing else" not in text
-    assert {e.task for e in asked if e.purpose == "summary"} == {"summarization"}
+    assert {e.task for e in asked if isinstance(e, SummaryRequested)} == {"summarization"}
     assert sum(e.opens_round for e in asked) == 31
     assert result.usage.output_tokens > 0
 

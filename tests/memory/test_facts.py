@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from playhead import Agent, tool
 from playhead.events.kinds.facts import ExtractionEnded, FactLearned
-from playhead.events.kinds.model_calls import ModelRequested
+from playhead.events.kinds.model_calls import ExtractionRequested
 from playhead.events.kinds.runs import RunFinished
 from playhead.testing import ScriptedModel, call
 from playhead.testing.scripted_model import Scripted
@@ -83,11 +83,7 @@ def test_facts_are_learned_after_the_answer_and_before_the_end() -> None:
     order = [r.event.kind for r in found]
     assert order[-3:] == ["fact_learned", "extraction_ended", "run_finished"]
     assert order.index("answer_reached") < order.index("fact_learned")
-    (asked,) = [
-        r.event
-        for r in found
-        if isinstance(r.event, ModelRequested) and r.event.purpose == "extraction"
-    ]
+    (asked,) = [r.event for r in found if isinstance(r.event, ExtractionRequested)]
     assert asked.task == "data_extraction"
 
 

@@ -13,7 +13,7 @@ from playhead.events.event import Json
 from playhead.events.kinds.approvals import ApprovalDecided
 from playhead.events.kinds.child_runs import ChildFinished
 from playhead.events.kinds.codec import decode
-from playhead.events.kinds.model_calls import ModelFailed, ModelRequested
+from playhead.events.kinds.model_calls import ModelFailed, SummaryRequested
 from playhead.events.kinds.runs import CancelRequested, RunPaused, RunResumed, RunStarted
 from playhead.events.log.contract import Append, OnAppended
 from playhead.events.log.memory import MemoryLog
@@ -212,10 +212,9 @@ def test_a_pause_does_not_hide_the_bug_of_a_role_that_had_paused_the_run() -> No
 
 def test_a_summary_that_broke_off_is_billed_by_its_own_bound() -> None:
     agent = Agent(name="a", model="m", memory=MemoryRules(summary_tokens=50), max_tokens=4096)
-    asked = ModelRequested(
-        step="main", round=1, attempt=1, model="m", request="", reserved_tokens=999,
-        purpose="summary",
-    )  # fmt: skip
+    asked = SummaryRequested(
+        step="main", round=1, attempt=1, model="m", request="", reserved_tokens=999
+    )
     failed = ModelFailed(
         error="truncated", message="", retryable=True, usage=Usage(input_tokens=100)
     )

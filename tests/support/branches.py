@@ -18,7 +18,7 @@ from playhead.actors.roles.planner import Planner
 from playhead.actors.roles.role import Role, RoleName
 from playhead.actors.roles.tool import ToolRole
 from playhead.events.event import Block, Event
-from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed, ModelRequested
+from playhead.events.kinds.model_calls import ModelAnswered, ModelCall, ModelFailed
 from playhead.events.kinds.runs import RunStarted, StrategyChosen
 from playhead.events.kinds.steps import StepStarted
 from playhead.events.kinds.tool_calls import ToolStarted, ToolSucceeded
@@ -69,7 +69,7 @@ class World:
         """Open call -> the most that it can come to cost."""
         self.sent = 0
 
-    def send(self, seq: int, asked: ModelRequested, request: Request) -> None:
+    def send(self, seq: int, asked: ModelCall, request: Request) -> None:
         """A request goes out: what it may cost is at risk from now on."""
         price = self.agent.prices[asked.model]
         longest = max_tokens(self.agent, target_of(self.agent, asked))
@@ -135,8 +135,9 @@ class Life:
         new = Turn(self.state, trigger, len(self.records)).settle(roles())
         self.records += new
         for record in new:
-            if isinstance(record.event, ModelRequested):
-                self.world.send(record.seq, record.event, self.state.requests[record.seq])
+            if isinstance(record.event, ModelCall):
+                request = self.state.request_of(record.event)
+                self.world.send(record.seq, record.event, request)
 
     def crash(self) -> None:
         """The process dies: what it knew is folded again, open calls are interrupted."""
@@ -149,7 +150,7 @@ class Life:
         """One open effect ends, in any order and any way."""
         seq = self.random.choice(sorted(self.state.open))
         intent = self.state.open[seq].event
-        if isinstance(intent, ModelRequested):
+        if isinstance(intent, ModelCall):
             self.turn(self._outcome(seq, intent), seq)
         elif seq in self.interrupted:
             self.turn(ToolSucceeded(result="found", duration_ms=1.0), seq)
@@ -158,10 +159,10 @@ class Life:
             size = self.random.choice((1, 50, 2000))
             self.turn(ToolSucceeded(result="é" * size, duration_ms=1.0), seq)
 
-    def _outcome(self, seq: int, asked: ModelRequested) -> Event:
+    def _outcome(self, seq: int, asked: ModelCall) -> Event:
         agent, world = self.world.agent, self.world
         longest = max_tokens(agent, target_of(agent, asked))
-        usage = world.usage(self.state.requests[seq], longest)
+        usage = world.usage(self.state.request_of(asked), longest)
         price = price_of(agent, asked.model)
         if seq in self.interrupted:
             world.charge(seq, self.random.choice((0, cost_of(price, usage))))

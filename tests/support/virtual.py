@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from playhead.actors.engine.child_runs import Children
+from playhead.actors.engine.effects import Performer
 from playhead.actors.engine.engine import Engine
 from playhead.actors.engine.recovery import take_up
 from playhead.actors.engine.turn import Trigger
@@ -42,12 +43,12 @@ class Play:
         world = Services(self._model, self._tool, Inline(), self.loop.time, _unheard)
         world.rule = self._rule
         roles: Any = {
-            "planner": Planner(world),
-            "executor": Executor(world),
-            "tool": ToolRole(world),
+            "planner": Planner(),
+            "executor": Executor(),
+            "tool": ToolRole(),
             "memory": MemoryRole(),
         }
-        self.engine = Engine(self.log, roles, self.loop, self.now)
+        self.engine = Engine(self.log, roles, Performer(world), self.loop, self.now)
         world.children = Children(self.engine, self.agents.__contains__)
         self.engine.watchers.append(self._count)
 

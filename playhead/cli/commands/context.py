@@ -76,9 +76,7 @@ def requests(log: Reader, run: str, at: int | None = None) -> list[int]:
     return [
         record.seq
         for record in records(log, run)
-        if isinstance(record.event, ModelRequested)
-        and record.event.purpose == "step"
-        and (at is None or record.seq <= at)
+        if isinstance(record.event, ModelRequested) and (at is None or record.seq <= at)
     ]
 
 
@@ -87,7 +85,7 @@ def blocks(log: Reader, run: str, seq: int) -> list[ShownBlock]:
     state = load_state(log, run, seq)
     asked = state.open[seq].event
     assert isinstance(asked, ModelRequested)
-    body = state.requests[seq].body
+    body = state.request_of(asked).body
     pieces = state.steps[asked.step].context.pieces
     return list(_system(body)) + [
         shown

@@ -22,7 +22,8 @@ from playhead.projections.cost.ledger import Bill, By, Ledger, Line, bill, group
 from playhead.projections.stored.run_list import find_runs
 
 KINDS = frozenset({
-    "run_started", "run_forked", "model_requested", "model_answered", "model_failed",
+    "run_started", "run_forked", "model_requested", "summary_requested",
+    "extraction_requested", "model_answered", "model_failed",
 })  # fmt: skip
 """What the ledger looks at; nothing else is even decoded."""
 

@@ -7,8 +7,8 @@ from playhead.cli.shared.output import STYLES, count, plain, span, tokens
 from playhead.cli.shared.run_summary import Cost, RunSummary
 from playhead.events.event import Event
 from playhead.events.kinds.approvals import ApprovalRequested
-from playhead.events.kinds.model_calls import ModelRequested
-from playhead.events.kinds.tool_calls import ToolRequested, ToolStarted
+from playhead.events.kinds.model_calls import ModelCall
+from playhead.events.kinds.tool_calls import AttemptStarted, ToolRequested
 from playhead.projections.history.timeline import TimelineEntry
 
 LINES = 12
@@ -74,9 +74,9 @@ def totals(summary: RunSummary) -> str:
 def under_way(event: Event, summary: RunSummary) -> str | None:
     """What is being waited for once this record is in; None when it says nothing about that."""
     match event:
-        case ModelRequested(model=model):
+        case ModelCall(model=model):
             return f"asking {model}"
-        case ToolStarted(call=call):
+        case AttemptStarted(call=call):
             requested = summary.records[call].event if call in summary.records else None
             return (
                 f"running {requested.tool}"

@@ -128,7 +128,11 @@ class People:
             row = self._random.choice(found)
             event = decode(row, process.log.body).event
             process.engine.arrive(run, Trigger(event, row.actor, "effect", row.cause))
-        intents = [row for row in records if row.kind in ("tool_started", "model_requested")]
+        intents = [
+            row
+            for row in records
+            if row.kind in ("tool_started", "memory_tool_started", "model_requested")
+        ]
         if intents and self._random.random() < 0.3:
             row = self._random.choice(intents)
             late = (

@@ -11,6 +11,8 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from playhead.events.event import Block
+from playhead.events.kinds.model_calls import ModelCall
+from playhead.events.kinds.registry import KINDS
 from playhead.events.log.contract import Append
 from playhead.events.model_api import Reply
 from playhead.events.spec.tool import Effect
@@ -96,7 +98,7 @@ class GroundTruth:
         for row in append.rows:
             hashes.append(row.hash)
             self.trace.update(row.hash)
-            if row.kind == "model_requested":
+            if issubclass(KINDS[row.kind], ModelCall):
                 self.intents.add((row.run, row.seq))
             if self.tracing:
                 self.lines.append(f"  {row.run} {row.seq} {row.kind} {row.data.decode()[:110]}")

@@ -7,16 +7,24 @@ from collections.abc import Iterator
 from typing import Any
 
 from playhead.actors.engine.load_state import load_state
+from playhead.events.event import Intent
 from playhead.events.kinds.approvals import ApprovalDecided, ApprovalRequested, RuleAnswered
 from playhead.events.kinds.child_runs import ChildFinished, ChildStarted
+from playhead.events.kinds.forks import ForkChecked
 from playhead.events.kinds.model_calls import ModelAnswered, ModelRequested
 from playhead.events.kinds.registry import ENDINGS, OUTCOMES
-from playhead.events.kinds.runs import RunPaused, RunResumed, RunStarted, TimeReached
+from playhead.events.kinds.runs import (
+    CancelRequested,
+    RunPaused,
+    RunResumed,
+    RunStarted,
+    TimeReached,
+)
 from playhead.events.kinds.steps import StepStarted
 from playhead.events.kinds.tool_calls import (
+    AttemptStarted,
     ToolRefused,
     ToolRequested,
-    ToolStarted,
     ToolSucceeded,
 )
 from playhead.events.record import Record
@@ -85,14 +93,14 @@ def nothing_is_decided_in_a_pause(e: Evidence) -> Iterator[str]:
     for run, records in e.records.items():
         paused = False
         for record in records:
-            match record.event.kind:
-                case "run_paused":
+            match record.event:
+                case RunPaused():
                     paused = not record.held or paused
-                case "run_resumed":
+                case RunResumed():
                     paused = paused and record.held
-                case "cancel_requested" | "time_reached":
+                case CancelRequested() | TimeReached():
                     paused = False
-                case "model_requested" | "tool_started" | "rule_asked" | "tool_requested" if paused:
+                case Intent() | ToolRequested() if paused and record.origin == "decided":
                     yield f"{run} {record.seq}: {record.event.kind} in a pause"
                 case _:
                     pass
@@ -108,7 +116,7 @@ def a_round_waits_for_its_calls(e: Evidence) -> Iterator[str]:
                     open_calls[record.seq] = step
                 case ToolRefused(call=call):
                     open_calls.pop(call, None)
-                case ModelRequested(step=step, purpose="step") if step in open_calls.values():
+                case ModelRequested(step=step) if step in open_calls.values():
                     yield f"{run} {record.seq}: asked while calls of {step} are open"
                 case _ if record.event.kind in OUTCOMES:
                     open_calls.pop(_ended_call(records, record), None)
@@ -121,15 +129,15 @@ def _ended_call(records: list[Record], outcome: Record) -> int:
     intent = records[(outcome.cause or 1) - 1].event
     if isinstance(intent, ChildStarted):
         return intent.call
-    ends = isinstance(intent, ToolStarted) and not _tried_again(records, outcome)
-    return intent.call if isinstance(intent, ToolStarted) and ends else 0
+    ends = isinstance(intent, AttemptStarted) and not _tried_again(records, outcome)
+    return intent.call if isinstance(intent, AttemptStarted) and ends else 0
 
 
 def _tried_again(records: list[Record], outcome: Record) -> bool:
     intent = records[(outcome.cause or 1) - 1].event
-    assert isinstance(intent, ToolStarted)
+    assert isinstance(intent, AttemptStarted)
     return any(
-        isinstance(r.event, ToolStarted)
+        isinstance(r.event, AttemptStarted)
         and (r.event.call, r.event.attempt) == (intent.call, intent.attempt + 1)
         for r in records[outcome.seq :]
     )
@@ -142,7 +150,7 @@ def no_start_without_approval(e: Evidence) -> Iterator[str]:
         given: set[int] = set()
         for record in records:
             _note_approval(record, asked, given)
-            if isinstance(record.event, ToolStarted) and record.event.call not in given:
+            if isinstance(record.event, AttemptStarted) and record.event.call not in given:
                 spec = spec_of(records, record.event.call)
                 always = spec.approval is not None and spec.approval.when == "always"
                 if always or record.event.call in asked:
@@ -189,7 +197,7 @@ def the_model_is_told_the_truth(e: Evidence) -> Iterator[str]:
             fold(state, record)
             _note_result(records, record, became)
             if isinstance(record.event, ModelRequested):
-                body = state.requests[record.seq].body
+                body = state.request_of(record.event).body
                 for block in _results(body):
                     failed = became.get((record.event.step, str(block["tool_use_id"])))
                     if failed is not None and failed != bool(block.get("is_error")):
@@ -204,7 +212,7 @@ def _note_result(
         call = getattr(records[(record.cause or 1) - 1].event, "call", None)
     elif not isinstance(record.event, ToolRefused):
         return
-    if call is not None and not isinstance(record.event, RuleAnswered):
+    if call is not None and not isinstance(record.event, RuleAnswered | ForkChecked):
         requested = records[call - 1].event
         child = isinstance(record.event, ChildFinished) and record.event.status == "finished"
         if isinstance(requested, ToolRequested) and requested.use is not None:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed
 from playhead.events.kinds.registry import ENDINGS, OUTCOMES
 from playhead.events.kinds.tool_calls import (
+    AttemptStarted,
     ToolFailed,
-    ToolStarted,
     ToolSucceeded,
 )
 from playhead.events.record import Record
@@ -23,7 +23,7 @@ def intent_before_effect(e: Evidence) -> Iterator[str]:
     """No tool's code was entered without a committed intent for that very attempt."""
     for run, records in e.records.items():
         requested_call = {
-            (r.event.call, r.event.attempt) for r in records if isinstance(r.event, ToolStarted)
+            (r.event.call, r.event.attempt) for r in records if isinstance(r.event, AttemptStarted)
         }
         for (owner, call), starts in e.starts.items():
             for start in starts:
@@ -75,7 +75,7 @@ def no_phantom_success(e: Evidence) -> Iterator[str]:
 
 
 def _was_given(e: Evidence, run: str, started: object, succeeded: ToolSucceeded) -> bool:
-    assert isinstance(started, ToolStarted)
+    assert isinstance(started, AttemptStarted)
     if succeeded.cached:
         kept = [value for values in e.ledger.answered.values() for value in values]
         return any(_gives(value, succeeded) for value in kept)
@@ -102,7 +102,7 @@ def doubt_is_explicit(e: Evidence) -> Iterator[str]:
             ):  # fmt: skip
                 continue
             started = records[(record.cause or 1) - 1].event
-            assert isinstance(started, ToolStarted)
+            assert isinstance(started, AttemptStarted)
             spec = spec_of(records, started.call)
             found = e.ledger.found.get(f"{run}:{started.call}", [])
             if spec.effect == "once" and not any(isinstance(f, NotDone) for f in found):

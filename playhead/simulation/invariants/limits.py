@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 from playhead.events.kinds.child_runs import ChildStarted
-from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed, ModelRequested
+from playhead.events.kinds.model_calls import ModelAnswered, ModelCall, ModelFailed
 from playhead.events.kinds.runs import RunStarted
-from playhead.events.kinds.tool_calls import ToolStarted
+from playhead.events.kinds.tool_calls import AttemptStarted
 from playhead.events.record import Record
 from playhead.events.spec.agent import AgentSpec
 from playhead.events.spec.prices import PICODOLLARS
@@ -25,7 +25,7 @@ def spent_within_caps(e: Evidence) -> Iterator[str]:
     caps: dict[str, dict[str, int]] = {}
     agents: dict[str, AgentSpec] = {}
     spent: dict[str, Counter[str]] = {}
-    open_calls: dict[tuple[str, int], ModelRequested] = {}
+    open_calls: dict[tuple[str, int], ModelCall] = {}
     for record in sorted(e.all(), key=lambda r: r.position):
         if isinstance(record.event, RunStarted):
             agents[record.run] = record.event.agent
@@ -47,7 +47,7 @@ def reserved_is_enough(e: Evidence) -> Iterator[str]:
         assert isinstance(first, RunStarted)
         for record in records:
             asked = records[(record.cause or 1) - 1].event
-            if not isinstance(record.event, ModelAnswered) or not isinstance(asked, ModelRequested):
+            if not isinstance(record.event, ModelAnswered) or not isinstance(asked, ModelCall):
                 continue
             used, price = record.event.usage, first.agent.prices.get(asked.model)
             if used.total > asked.reserved_tokens:
@@ -85,11 +85,11 @@ def _lineage(run: str) -> list[str]:
 
 
 def _used(
-    record: Record, agent: AgentSpec, open_calls: dict[tuple[str, int], ModelRequested]
+    record: Record, agent: AgentSpec, open_calls: dict[tuple[str, int], ModelCall]
 ) -> Counter[str]:
     """What a record adds; an outcome takes away what was set aside and not needed."""
     match record.event:
-        case ModelRequested() as asked:
+        case ModelCall() as asked:
             open_calls[record.run, record.seq] = asked
             return Counter(
                 max_model_calls=1, max_steps=asked.opens_round,
@@ -97,14 +97,14 @@ def _used(
             )  # fmt: skip
         case ModelAnswered() | ModelFailed() as ended:
             return _settled(open_calls[record.run, record.cause or 0], ended, agent)
-        case ToolStarted(attempt=1) | ChildStarted():
+        case AttemptStarted(attempt=1) | ChildStarted():
             return Counter(max_tool_calls=1)
         case _:
             return Counter()
 
 
 def _settled(
-    asked: ModelRequested, ended: ModelAnswered | ModelFailed, agent: AgentSpec
+    asked: ModelCall, ended: ModelAnswered | ModelFailed, agent: AgentSpec
 ) -> Counter[str]:
     if isinstance(ended, ModelAnswered):
         usage = ended.usage

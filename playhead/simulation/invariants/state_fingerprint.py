@@ -8,7 +8,7 @@ def fingerprint(state: RunState) -> str:
     steps = [
         (
             step.id, step.round, step.attempt, step.calls, step.unread, step.rejected, step.empty,
-            step.used, step.context.request("m").hash,
+            step.sent, step.used, step.context.request("m").hash,
         )
         for step in state.steps.values()
     ]  # fmt: skip
@@ -18,7 +18,7 @@ def fingerprint(state: RunState) -> str:
     ]
     return repr((
         state.head, state.at, str(state.paused), state.stop, state.ending, steps, calls,
-        sorted(state.open), sorted(state.requests), list(state.ready), state.spent,
+        sorted(state.open), list(state.ready), state.spent,
         [record.seq for record in state.held], state.interrupted, state.code, state.unsupported,
         state.recalled and state.recalled.seq, state.forks,
     ))  # fmt: skip

@@ -33,7 +33,7 @@ from playhead.simulation.faults.ground_truth import GroundTruth
 from playhead.simulation.faults.log import FaultyLog
 from playhead.simulation.faults.memory import FaultyMemory
 from playhead.simulation.faults.mix import Mix, draw_plan
-from playhead.simulation.faults.role import FaultyRole
+from playhead.simulation.faults.role import FaultyRole, WatchedPerformer
 from playhead.simulation.faults.tools_and_models import FaultyModel, FaultyTools
 from playhead.simulation.process.scheduler import SeededDispatcher
 from playhead.simulation.process.virtual_loop import SEAL, VirtualLoop
@@ -122,16 +122,22 @@ class Process:
             results=partial(whole_result, self.log), recollect=memory,
         )  # fmt: skip
         roles: dict[RoleName, Role] = {
-            "planner": Planner(world),
-            "executor": Executor(world),
-            "tool": ToolRole(world),
-            "memory": MemoryRole(world),
+            "planner": Planner(),
+            "executor": Executor(),
+            "tool": ToolRole(),
+            "memory": MemoryRole(),
         }
         error = self.mix.role_error
         roles = {name: FaultyRole(role, self, self.random, error) for name, role in roles.items()}
         keep = self.random.choice((0, 1, 64))
         engine = Engine(
-            self.log, roles, self.loop, self.now, dispatch=self.dispatcher, keep_idle=keep
+            self.log,
+            roles,
+            WatchedPerformer(world),
+            self.loop,
+            self.now,
+            dispatch=self.dispatcher,
+            keep_idle=keep,
         )
         world.children = Children(engine, self.agents.__contains__)
         return engine

@@ -1,43 +1,55 @@
 """How a model call begins and ends, and what it cost."""
 
-from playhead.events.kinds import model_calls
+from playhead.events.event import Event, Outcome
+from playhead.events.kinds.model_calls import (
+    BudgetNeared,
+    ExtractionRequested,
+    ModelAnswered,
+    ModelCall,
+    ModelFailed,
+    ModelRequested,
+    SummaryRequested,
+)
 from playhead.events.record import Record
 from playhead.events.usage import Usage, text_of
 from playhead.projections.cost.pricing import at_most, cost_of
-from playhead.projections.cost.targets import FALLS_BACK
+from playhead.projections.cost.targets import FALLS_BACK, longest, target_of
 from playhead.projections.prompt.context import sent_back
-from playhead.projections.state.run_state import FoldFunction, RunState
+from playhead.projections.state.run_state import FoldFunction, FoldOutcome, RunState
 
 
-def _model_requested(state: RunState, record: Record, event: model_calls.ModelRequested) -> None:
-    step = state.steps[event.step]
-    state.open[record.seq] = record
+def _asked(state: RunState, record: Record, event: ModelCall) -> None:
+    """Set aside what any model call may use."""
     state.spent.model_calls += 1
     state.spent.steps += event.opens_round
-    step.model_calls += 1
+    state.steps[event.step].model_calls += 1
     state.spent.reserved[record.seq] = event.reserved_tokens
     if event.reserved_cost is not None:
         state.spent.reserved_cost[record.seq] = event.reserved_cost
-    if event.purpose != "step":
-        state.requests[record.seq] = state.side_request(event)
-        return
-    state.requests[record.seq] = state.request(step, state.target(event), first=event.round == 1)
+
+
+def _model_requested(state: RunState, record: Record, event: ModelRequested) -> None:
+    _asked(state, record, event)
+    step, target = state.steps[event.step], target_of(state.agent, event)
+    head = state.head_of(step, target, first=event.round == 1)
     step.context.settle()
+    step.sent = (head.content, step.context.bound(head))
     step.tried = 0 if event.attempt == 1 else step.tried
     step.round, step.attempt, step.unread = event.round, event.attempt, False
     state.ready.pop(step.id, None)
 
 
-def _model_answered(state: RunState, record: Record, event: model_calls.ModelAnswered) -> None:
-    step = state.step_of(record)
-    asked, request = state.intent_of(record), state.requests[record.cause or 0]
-    _model_ended(state, record, event.usage)
+def _model_answered(
+    state: RunState, record: Record, event: ModelAnswered, asked: ModelCall, intent: int
+) -> None:
+    step = state.steps[asked.step]
+    _model_ended(state, asked, intent, event.usage)
     state.interrupted = 0
-    assert isinstance(asked, model_calls.ModelRequested)
-    if asked.purpose != "step":
+    if not isinstance(asked, ModelRequested):
         return
-    step.used = (request.head, event.usage.input_total, request.bound)
-    step.tokens_a_byte = max(0.01, min(1.0, event.usage.input_total / max(1, request.bound)))
+    head, bound = step.sent
+    step.used = (head, event.usage.input_total, bound)
+    step.tokens_a_byte = max(0.01, min(1.0, event.usage.input_total / max(1, bound)))
     if event.stop_reason == "refusal":
         step.tried += 1
         return  # the API wants a refusal left out of the conversation
@@ -46,22 +58,20 @@ def _model_answered(state: RunState, record: Record, event: model_calls.ModelAns
     step.context.assistant(event.content, record.seq)
 
 
-def _model_failed(state: RunState, record: Record, event: model_calls.ModelFailed) -> None:
-    asked = state.intent_of(record)
-    assert isinstance(asked, model_calls.ModelRequested)
+def _model_failed(
+    state: RunState, record: Record, event: ModelFailed, asked: ModelCall, intent: int
+) -> None:
     if event.error == "interrupted":
-        state.interruption(record)
-    elif event.error in FALLS_BACK and asked.purpose == "step":
+        state.interruption(record, intent)
+    elif event.error in FALLS_BACK and isinstance(asked, ModelRequested):
         state.steps[asked.step].tried += 1
-    _model_ended(state, record, at_most(event, state.longest(asked)))
+    _model_ended(state, asked, intent, at_most(event, longest(state.agent, asked)))
 
 
-def _model_ended(state: RunState, record: Record, usage: Usage | None) -> None:
+def _model_ended(state: RunState, asked: ModelCall, intent: int, usage: Usage | None) -> None:
     """Count what it used; where that is not known, all that was set aside for it."""
-    cause, spent = record.cause or 0, state.spent
-    asked = state.intent_of(record)
-    assert isinstance(asked, model_calls.ModelRequested)
-    tokens, cost = spent.reserved.pop(cause, 0), spent.reserved_cost.pop(cause, None)
+    spent = state.spent
+    tokens, cost = spent.reserved.pop(intent, 0), spent.reserved_cost.pop(intent, None)
     price = state.agent.prices.get(asked.model)
     if usage is not None:
         tokens = usage.total
@@ -70,16 +80,20 @@ def _model_ended(state: RunState, record: Record, usage: Usage | None) -> None:
     state.steps[asked.step].tokens += tokens
     spent.cost += cost or 0
     spent.unpriced += cost is None
-    state.requests.pop(cause, None)
 
 
-def _budget_neared(state: RunState, _: Record, event: model_calls.BudgetNeared) -> None:
+def _budget_neared(state: RunState, _: Record, event: BudgetNeared) -> None:
     state.spent.warned = True
 
 
-MODELS: dict[str, FoldFunction] = {
-    "model_requested": _model_requested,
-    "model_answered": _model_answered,
-    "model_failed": _model_failed,
-    "budget_neared": _budget_neared,
+MODELS: dict[type[Event], FoldFunction] = {
+    ModelRequested: _model_requested,
+    SummaryRequested: _asked,
+    ExtractionRequested: _asked,
+    BudgetNeared: _budget_neared,
+}
+
+MODEL_OUTCOMES: dict[type[Outcome], FoldOutcome] = {
+    ModelAnswered: _model_answered,
+    ModelFailed: _model_failed,
 }

@@ -2,11 +2,11 @@
 
 from pydantic_core import to_json
 
-from playhead.events.event import Event
-from playhead.events.kinds import approvals, child_runs, tool_calls
+from playhead.events.event import Event, Outcome
+from playhead.events.kinds import approvals, child_runs, forks, tool_calls
 from playhead.events.record import Record
 from playhead.projections.prompt.tool_result import READ_RESULT, RenderedResult
-from playhead.projections.state.run_state import FoldFunction, RunState, tool_of
+from playhead.projections.state.run_state import FoldFunction, FoldOutcome, RunState, tool_of
 from playhead.projections.state.step_state import Step, ToolCall
 
 
@@ -41,24 +41,40 @@ def _approval_decided(state: RunState, record: Record, event: approvals.Approval
         state.steps[call.requested.step].context.user(said, seq=record.seq)
 
 
-def _rule_asked(state: RunState, record: Record, event: approvals.RuleAsked) -> None:
-    state.open[record.seq] = record
-    if event.call is not None:
-        state.calls[event.call].asked = True
-    if event.rule == "router":
-        state.ready.pop(event.step or "", None)
+def _call_asked_about(
+    state: RunState, _: Record, event: approvals.ApprovalRuleAsked | forks.ForkCheckRequested
+) -> None:
+    state.calls[event.call].asked = True
 
 
-def _rule_answered(state: RunState, record: Record, event: approvals.RuleAnswered) -> None:
-    intent = state.intent_of(record)
-    assert isinstance(intent, approvals.RuleAsked)
+def _router_asked(state: RunState, _: Record, event: approvals.RouterAsked) -> None:
+    state.ready.pop(event.step, None)
+
+
+def _rule_answered(
+    state: RunState, record: Record, event: approvals.RuleAnswered,
+    asked: approvals.RuleAsked, intent: int,
+) -> None:  # fmt: skip
     if event.error == "interrupted":
-        state.interruption(record)
-    if intent.call in state.calls:
-        call = state.calls[intent.call]
-        call.asked, call.cleared = False, intent.rule == "fork" and event.answer is False
-    if intent.rule == "router":
-        _routed(state, state.steps[intent.step or ""], event)
+        state.interruption(record, intent)
+    match asked:
+        case approvals.ApprovalRuleAsked(call=call) if call in state.calls:
+            state.calls[call].asked = state.calls[call].cleared = False
+        case approvals.RouterAsked(step=step):
+            _routed(state, state.steps[step], event)
+        case _:
+            pass
+
+
+def _fork_checked(
+    state: RunState, record: Record, event: forks.ForkChecked,
+    asked: forks.ForkCheckRequested, intent: int,
+) -> None:  # fmt: skip
+    if event.error == "interrupted":
+        state.interruption(record, intent)
+    call = state.calls.get(asked.call)
+    if call is not None:
+        call.asked, call.cleared = False, event.recorded
 
 
 def _routed(state: RunState, step: Step, event: approvals.RuleAnswered) -> None:
@@ -70,15 +86,13 @@ def _routed(state: RunState, step: Step, event: approvals.RuleAnswered) -> None:
         step.why = f"the router failed ({event.error or 'it gave no type'})"
 
 
-def _tool_started(state: RunState, record: Record, event: tool_calls.ToolStarted) -> None:
-    state.open[record.seq] = record
+def _attempt_started(state: RunState, record: Record, event: tool_calls.AttemptStarted) -> None:
     call = state.calls[event.call]
     call.attempts, call.started = event.attempt, record.seq
     _count_call(state, call, event.attempt == 1)
 
 
 def _child_started(state: RunState, record: Record, event: child_runs.ChildStarted) -> None:
-    state.open[record.seq] = record
     call = state.calls[event.call]
     call.attempts, call.started = 1, record.seq
     state.spent.children[record.seq] = event.limits
@@ -94,9 +108,12 @@ def _count_call(state: RunState, call: ToolCall, first: bool) -> None:
         node.had_side_effects = node.had_side_effects or call.spec.effect != "read"
 
 
-def _child_finished(state: RunState, record: Record, event: child_runs.ChildFinished) -> None:
+def _child_finished(
+    state: RunState, record: Record, event: child_runs.ChildFinished,
+    asked: child_runs.ChildStarted, intent: int,
+) -> None:  # fmt: skip
     spent, used = state.spent, event.spent
-    spent.children.pop(record.cause or 0, None)
+    spent.children.pop(intent, None)
     spent.steps += used.steps
     spent.model_calls += used.model_calls
     spent.tool_calls += used.tool_calls
@@ -104,36 +121,43 @@ def _child_finished(state: RunState, record: Record, event: child_runs.ChildFini
     spent.cost += used.cost
     spent.unpriced += used.unpriced
     state.interrupted = 0
-    _close_call(state, state.intent_of(record), event, record.seq)
+    _close_call(state, asked.call, event, record.seq)
 
 
-def _tool_unknown(state: RunState, record: Record, event: tool_calls.ToolOutcomeUnknown) -> None:
+def _tool_unknown(
+    state: RunState, record: Record, event: tool_calls.ToolOutcomeUnknown,
+    asked: tool_calls.AttemptStarted, intent: int,
+) -> None:  # fmt: skip
     if event.reason == "interrupted":
-        state.interruption(record)
-    _close_call(state, state.intent_of(record), event, record.seq)
+        state.interruption(record, intent)
+    _close_call(state, asked.call, event, record.seq)
 
 
-def _tool_ended(state: RunState, record: Record, event: Event) -> None:
+def _tool_succeeded(
+    state: RunState, record: Record, event: tool_calls.ToolSucceeded,
+    asked: tool_calls.AttemptStarted, _: int,
+) -> None:  # fmt: skip
     state.interrupted = 0
-    _close_call(state, state.intent_of(record), event, record.seq)
+    _close_call(state, asked.call, event, record.seq)
 
 
-def _tool_failed(state: RunState, record: Record, event: tool_calls.ToolFailed) -> None:
-    intent = state.intent_of(record)
-    assert isinstance(intent, tool_calls.ToolStarted)
+def _tool_failed(
+    state: RunState, record: Record, event: tool_calls.ToolFailed,
+    asked: tool_calls.AttemptStarted, intent: int,
+) -> None:  # fmt: skip
     if event.error == "interrupted":
-        state.interruption(record)
+        state.interruption(record, intent)
     else:
         state.interrupted = 0
-    if state.retries(record):
-        state.calls[intent.call].started = None
-        state.calls[intent.call].cleared = False
+    if state.retries(asked, event):
+        state.calls[asked.call].started = None
+        state.calls[asked.call].cleared = False
     else:
-        _close_call(state, intent, event, record.seq)
+        _close_call(state, asked.call, event, record.seq)
 
 
 def _tool_refused(state: RunState, record: Record, event: tool_calls.ToolRefused) -> None:
-    _close_call(state, event, event, record.seq)
+    _close_call(state, event.call, event, record.seq)
 
 
 def _tool_resolved(state: RunState, record: Record, event: tool_calls.ToolResolved) -> None:
@@ -147,11 +171,8 @@ def _tool_resolved(state: RunState, record: Record, event: tool_calls.ToolResolv
         step.unread = True
 
 
-def _close_call(state: RunState, about: Event, outcome: Event, seq: int) -> None:
-    assert isinstance(
-        about, tool_calls.ToolStarted | tool_calls.ToolRefused | child_runs.ChildStarted
-    )
-    call = state.closed[about.call] = state.calls.pop(about.call)
+def _close_call(state: RunState, ended: int, outcome: Event, seq: int) -> None:
+    call = state.closed[ended] = state.calls.pop(ended)
     step = state.steps[call.requested.step]
     step.calls -= 1
     step.outcome = outcome
@@ -164,18 +185,24 @@ def _close_call(state: RunState, about: Event, outcome: Event, seq: int) -> None
         state.ready[step.id] = None
 
 
-CALLS: dict[str, FoldFunction] = {
-    "child_started": _child_started,
-    "child_finished": _child_finished,
-    "tool_requested": _tool_requested,
-    "tool_started": _tool_started,
-    "tool_succeeded": _tool_ended,
-    "tool_failed": _tool_failed,
-    "tool_outcome_unknown": _tool_unknown,
-    "tool_refused": _tool_refused,
-    "tool_resolved": _tool_resolved,
-    "approval_requested": _approval_requested,
-    "approval_decided": _approval_decided,
-    "rule_asked": _rule_asked,
-    "rule_answered": _rule_answered,
+CALLS: dict[type[Event], FoldFunction] = {
+    child_runs.ChildStarted: _child_started,
+    tool_calls.ToolRequested: _tool_requested,
+    **dict.fromkeys(tool_calls.ATTEMPTS, _attempt_started),
+    tool_calls.ToolRefused: _tool_refused,
+    tool_calls.ToolResolved: _tool_resolved,
+    approvals.ApprovalRequested: _approval_requested,
+    approvals.ApprovalDecided: _approval_decided,
+    approvals.ApprovalRuleAsked: _call_asked_about,
+    approvals.RouterAsked: _router_asked,
+    forks.ForkCheckRequested: _call_asked_about,
+}
+
+CALL_OUTCOMES: dict[type[Outcome], FoldOutcome] = {
+    child_runs.ChildFinished: _child_finished,
+    tool_calls.ToolSucceeded: _tool_succeeded,
+    tool_calls.ToolFailed: _tool_failed,
+    tool_calls.ToolOutcomeUnknown: _tool_unknown,
+    approvals.RuleAnswered: _rule_answered,
+    forks.ForkChecked: _fork_checked,
 }

@@ -1,0 +1,112 @@
+"""Asking the agent's own functions: its rules, its strategy, its router; and a fork's parent."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+from playhead.actors.performing.services import Rule, Services, Work
+from playhead.actors.performing.tool_attempts import same_tool
+from playhead.events.event import Json
+from playhead.events.kinds.approvals import (
+    ApprovalRuleAsked,
+    FunctionAsked,
+    OutputRuleAsked,
+    RouterAsked,
+    RuleAnswered,
+    RuleAsked,
+    StrategyAsked,
+)
+from playhead.events.kinds.forks import ForkChecked, ForkCheckRequested
+from playhead.projections.state.run_state import RunState
+from playhead.projections.state.step_state import ToolCall
+from playhead.tools.calls.approval import ask_approval
+from playhead.tools.calls.user_functions import ask_function, ask_output, ask_router
+from playhead.tools.execution.workers import Workers
+
+
+def nothing_else(_: RunState, __: object) -> None:
+    """The intent says all that there is to know."""
+
+
+async def perform_strategy(services: Services, work: Work[StrategyAsked, None]) -> RuleAnswered:
+    """Ask how to go about the goal."""
+    tools: list[Json] = [*work.event.tools]
+    return await _perform(services, work.agent, "strategy", ask_function, work.event.goal, tools)
+
+
+async def perform_function(services: Services, work: Work[FunctionAsked, None]) -> RuleAnswered:
+    """Ask the function that is the agent."""
+    return await _perform(services, work.agent, "function", ask_function, work.event.goal)
+
+
+async def perform_router(services: Services, work: Work[RouterAsked, None]) -> RuleAnswered:
+    """Ask for the type of a task."""
+    return await _perform(services, work.agent, "router", _router, work.event.task)
+
+
+async def perform_output_rule(
+    services: Services, work: Work[OutputRuleAsked, None]
+) -> RuleAnswered:
+    """Ask the output's type whether it accepts an answer."""
+    return await _perform(services, work.agent, "output", _output, work.event.output)
+
+
+Ask: TypeAlias = Callable[
+    [str, Callable[..., Any], tuple[Json, ...], Workers], Awaitable[RuleAnswered]
+]
+"""(name, function, arguments, where it runs) -> what it said."""
+
+
+async def _perform(
+    services: Services, agent: str, rule: Rule, ask: Ask, *about: Json
+) -> RuleAnswered:
+    function = services.rule(agent, rule)
+    if function is None:
+        return RuleAnswered(error=f"the agent has no {rule} function any more")
+    return await ask(rule, function, about, services.workers)
+
+
+def _router(
+    _: str, function: Callable[..., Any], about: tuple[Json, ...], workers: Workers
+) -> Awaitable[RuleAnswered]:
+    return ask_router(function, about[0], workers)
+
+
+def _output(
+    _: str, function: Callable[..., Any], about: tuple[Json, ...], workers: Workers
+) -> Awaitable[RuleAnswered]:
+    return ask_output(function, about[0], workers)
+
+
+async def perform_approval_rule(
+    services: Services, work: Work[ApprovalRuleAsked, ToolCall]
+) -> RuleAnswered:
+    """Ask the tool's own function whether a person must approve."""
+    tool = same_tool(services, work.job, work.agent)
+    if tool is None:
+        return RuleAnswered(error="the tool was changed or taken away")
+    return await ask_approval(tool, work.job.arguments, services.workers)
+
+
+def rule_cut_off(_: RuleAsked, __: object, reason: str) -> RuleAnswered:
+    """An interrupted question is asked again."""
+    return RuleAnswered(error=reason)
+
+
+def rule_broken(_: str, message: str) -> RuleAnswered:
+    """It gave no answer."""
+    return RuleAnswered(error=message)
+
+
+async def perform_fork_check(_: Services, __: Work[ForkCheckRequested, None]) -> ForkChecked:
+    """The parent's records are looked at before anything is performed: they have no such call."""
+    return ForkChecked(recorded=False)
+
+
+def fork_check_cut_off(_: ForkCheckRequested, __: None, reason: str) -> ForkChecked:
+    """An interrupted check is made again."""
+    return ForkChecked(error=reason)
+
+
+def fork_check_broken(_: str, message: str) -> ForkChecked:
+    """A person is asked, then."""
+    return ForkChecked(error=message)

@@ -1,0 +1,110 @@
+"""Performing one attempt of a model call: wait for a turn to send, send, take the reply whole."""
+
+from playhead.actors.performing.services import Services, Work
+from playhead.events.errors import ModelError
+from playhead.events.event import Block
+from playhead.events.kinds.model_calls import (
+    ModelAnswered,
+    ModelCall,
+    ModelFailed,
+    ModelRequested,
+)
+from playhead.events.logger import ProgramLogger
+from playhead.events.model_api import Reply, Request
+from playhead.projections.state.run_state import RunState
+
+program_log = ProgramLogger("playhead.model")
+
+
+def request_of(state: RunState, asked: ModelCall) -> Request:
+    """The request as it was rendered when the call was decided."""
+    return state.request_of(asked)
+
+
+async def perform_model_call(
+    services: Services, work: Work[ModelCall, Request]
+) -> ModelAnswered | ModelFailed:
+    """Ask the model once."""
+    asked, intent, began = work.event, work.intent, None
+    patient, tokens = asked.fallbacks == 0, asked.reserved_tokens
+    try:
+        async with services.admission.turn(
+            intent.run, asked.endpoint, asked.model, tokens, patient=patient
+        ) as call:
+            began = services.monotonic()
+            reply = await _ask(services, work)
+            call.tokens = reply.usage.total
+    except ModelError as error:
+        services.on_text(intent.run, intent.seq, "")
+        return ModelFailed(
+            error=error.error, message=error.message, status=error.status,
+            retryable=error.retryable, retry_after=error.retry_after,
+            duration_ms=None if began is None else _ms(services.monotonic() - began),
+            usage=error.usage,
+        )  # fmt: skip
+    if isinstance(asked, ModelRequested):
+        _watch_cache(services, work, reply)
+    return ModelAnswered(
+        content=reply.content, stop_reason=reply.stop_reason, usage=reply.usage,
+        model=reply.model, request_id=reply.request_id,
+        duration_ms=_ms(services.monotonic() - began),
+    )  # fmt: skip
+
+
+async def _ask(services: Services, work: Work[ModelCall, Request]) -> Reply:
+    request, intent = work.job, work.intent
+    streams = isinstance(work.event, ModelRequested)
+
+    def on_text(text: str) -> None:
+        if streams:
+            services.on_text(intent.run, intent.seq, text)
+
+    endpoint = request.endpoint
+    model = services.endpoint(endpoint) if endpoint else services.model(work.agent)
+    if model is None:
+        message = f"this Runtime knows no endpoint {endpoint!r}: give it endpoints="
+        raise ModelError(error="unreachable", message=message)
+    try:
+        reply = await model.reply(request, on_text)
+    except ModelError:
+        raise
+    except Exception as error:  # a Model of the user's own may raise anything
+        said = str(error)[:1000] or repr(error)[:1000]
+        raise ModelError(type(error).__name__, said) from error
+    if not all(map(_whole_call, reply.content)):
+        message = "a tool call without id, name or input object"
+        raise ModelError(error="malformed_reply", message=message)
+    return reply
+
+
+def _whole_call(block: Block) -> bool:
+    if block.get("type") != "tool_use":
+        return True
+    named = isinstance(block.get("id"), str) and isinstance(block.get("name"), str)
+    return named and isinstance(block.get("input"), dict)
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 3)
+
+
+def _watch_cache(services: Services, work: Work[ModelCall, Request], reply: Reply) -> None:
+    """Warn when what the cache should have held was not read from it."""
+    intent, request, now = work.intent, work.job, services.monotonic()
+    missed = services.cache_watch.answered(work.agent, intent.run, request, reply.usage, now)
+    if missed is not None:
+        program_log.warning(
+            "cache.missed", agent=work.agent, run=intent.run, seq=intent.seq, model=request.model,
+            expected=missed.expected, read=missed.read, differs=missed.block,
+        )  # fmt: skip
+
+
+def model_cut_off(_: ModelCall, __: Request, reason: str) -> ModelFailed:
+    """An interrupted call may be asked again; a cancelled one is not wanted any more."""
+    message = f"the model call was {reason} before its reply was whole"
+    return ModelFailed(error=reason, message=message, retryable=reason == "interrupted")
+
+
+def model_broken(word: str, message: str) -> ModelFailed:
+    """Only an unstorable reply is asked again."""
+    return ModelFailed(error=word, message=message, retryable=word == "unstorable")
