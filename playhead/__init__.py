@@ -18,6 +18,7 @@ from playhead.projections.metrics.alert_rules import AlertRule
 from playhead.run import Result, Run
 from playhead.runtime import Runtime
 from playhead.service.redaction import Redactor
+from playhead.settings import Capacity, RunOptions, Telemetry
 from playhead.telemetry.alerts import Alert, Alerts
 from playhead.tools.content import Document, Image
 from playhead.tools.context import Depends, OutcomeUnknown, Secret, ToolContext
@@ -36,6 +37,7 @@ __all__ = [
     "BreakerRule",
     "Budget",
     "Cache",
+    "Capacity",
     "Depends",
     "Document",
     "Embedder",
@@ -57,10 +59,12 @@ __all__ = [
     "Route",
     "Run",
     "RunNotFinished",
+    "RunOptions",
     "Runtime",
     "Secret",
     "Subprocess",
     "Target",
+    "Telemetry",
     "ToolContext",
     "ToolError",
     "UsageError",
