@@ -51,7 +51,7 @@ class RunIndex:
         """
         with self._lock:
             if sum(not entry.child for entry in self._open.values()) >= most:
-                msg = f"{most} runs are open (Capacity(open_runs=...)): nothing was logged; wait for one"
+                msg = f"{most} runs are open (Capacity.open_runs): nothing was logged, wait for one"
                 raise AdmissionRefused(msg)
             last = None if session is None else self._last.get(session)
             if session is not None and last is not None and last.ended is None:

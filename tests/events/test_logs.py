@@ -8,7 +8,7 @@ import pytest
 from playhead.events.log.contract import Log
 from playhead.events.log.memory import MemoryLog
 from playhead.events.log.sqlite.log import SqliteLog
-from tests.contracts.log_contract import LogContract
+from playhead.testing.log_contract import LogContract
 
 
 class TestMemoryLog(LogContract):
