@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from playhead import PlayheadError
+from playhead import PlayheadError, Tool
 from playhead.events.kinds.registry import KINDS
 from tests.house.sources import ROOT, imported_names, modules
 
@@ -78,10 +78,12 @@ def test_every_public_name_is_exported_once_and_documented(module: str) -> None:
 
 
 def documented(name: str, value: Any) -> bool:
-    """Whether a class or a function has a docstring, and anything else a text below its line."""
+    """Whether a class or a function has a docstring, a tool a description, the rest a text."""
     if isinstance(value, type) or isfunction(value):
         said = value.__doc__ or ""
         return bool(said) and not said.startswith(f"{name}(")  # a dataclass documents itself so
+    if isinstance(value, Tool):
+        return bool(value.spec.description)
     return name == "__version__" or name in described()
 
 
@@ -131,6 +133,14 @@ def test_what_every_pytest_run_imports_imports_nothing_heavy(module: str, tmp_pa
     assert {*done.stdout.split()} <= {
         "playhead", "playhead.lazy", "playhead.testing", "playhead.testing.pytest_plugin",
     }  # fmt: skip
+
+
+def test_the_doubles_do_not_bring_the_simulator_along() -> None:
+    code = "import sys; from playhead.testing import *; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    found = done.stdout.split()
+    assert "playhead.testing.recorded_run" in found
+    assert "playhead.simulation" not in found
 
 
 def test_a_name_that_does_not_exist_is_told_as_usual() -> None:
