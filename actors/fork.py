@@ -4,14 +4,14 @@ The fork is one held record on the parent's head of that moment, so it costs the
 and at record 100,000. Whoever takes it up folds the past and decides from there.
 """
 
-from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Any
 
 from playhead.events.errors import RedactedRun, UnknownRun, UsageError
 from playhead.events.kinds.child_runs import ChildStarted
 from playhead.events.kinds.codec import decode, seal
-from playhead.events.kinds.forks import GivenResult, RunForked
+from playhead.events.kinds.forks import RunForked
 from playhead.events.kinds.registry import ENDINGS, OUTCOMES
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.kinds.tool_calls import AttemptStarted
@@ -28,6 +28,7 @@ NEAR = 32
 class Cut:
     """Where a fork leaves its parent."""
 
+    parent: str
     at: int
     """The last record that they share."""
     undecided: int | None
@@ -37,49 +38,34 @@ class Cut:
     moment: int
     """When it was: microseconds since the epoch."""
 
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What is different in a fork; nothing by default."""
-
-    agent: AgentSpec | None = None
-    results: Sequence[GivenResult] = ()
-    messages: Sequence[str] = ()
-    live: Sequence[str] = ()
-    allow: Sequence[str] = ()
+    def forked(self, **changes: Any) -> RunForked:
+        """The first event of a fork from here, with these fields of it filled in."""
+        return RunForked(
+            parent=self.parent, at=self.at, undecided=self.undecided, code=VERSION, **changes
+        )
 
 
-NO_CHANGES = Changes()
-
-
-def fork_run(
-    log: Log, parent: str, cut: Cut, fork: str, at: int, changes: Changes = NO_CHANGES
-) -> None:
+def fork_run(log: Log, cut: Cut, fork: str, at: int, forked: RunForked | None = None) -> None:
     """Begin a fork; it is in the log when this returns. Not to be called on the log's thread.
 
     Args:
         log: where the parent is.
-        parent: the run to fork.
-        cut: where, from `cut_at` or `cut_before_result`.
+        cut: where it leaves its parent, from `cut_at` or `cut_before_result`.
         fork: the id of the new run.
         at: now, in microseconds since the epoch.
-        changes: what is different from there on.
+        forked: its first event, with what is different from there on; nothing by default.
 
     Raises UsageError (RedactedRun for a run without its words) and LogError.
     """
-    _check(log, parent, cut, changes)
-    forked = RunForked(
-        parent=parent, at=cut.at, undecided=cut.undecided, code=VERSION, agent=changes.agent,
-        results=tuple(changes.results), messages=tuple(changes.messages),
-        live=tuple(changes.live), allow=tuple(changes.allow),
-    )  # fmt: skip
+    forked = forked or cut.forked()
+    _check(log, cut, forked)
     head = Head(cut.at, cut.hash)
     record = Record(
         fork, cut.at + 1, max(at, cut.moment), "user", "outside", None, forked, held=True
     )
     row, bodies = seal(record, head.hash)
     done: Future[int | Exception] = Future()
-    log.submit(Append(fork, head, (row,), bodies, "run", parent, cut.at), done.set_result)
+    log.submit(Append(fork, head, (row,), bodies, "run", cut.parent, cut.at), done.set_result)
     outcome = done.result()
     if isinstance(outcome, Exception):
         raise outcome
@@ -93,8 +79,7 @@ def cut_at(log: Reader, run: str, at: int | None = None) -> Cut:
     """
     end = log.head(run).seq
     if end == 0:
-        msg = f"no run {run!r} in this log (`playhead runs` lists them)"
-        raise UnknownRun(msg)
+        raise UnknownRun.named(run)
     wanted = end if at is None else at
     if not 1 <= wanted <= end:
         msg = f"run {run} has the records 1 to {end}: there is no record {at} to fork after"
@@ -104,11 +89,11 @@ def cut_at(log: Reader, run: str, at: int | None = None) -> Cut:
     if last.origin != "decided" and last.kind == "run_resumed" and wanted > 1:
         return cut_at(log, run, wanted - 1)  # it let others be decided, which are held before it
     if last.kind not in ENDINGS and (following is None or following.origin != "decided"):
-        return Cut(last.seq, None, last.hash, last.at)
+        return Cut(run, last.seq, None, last.hash, last.at)
     trigger = here[0]
     if trigger.kind == "run_resumed":
         return cut_at(log, run, trigger.seq - 1)
-    return Cut(trigger.seq, trigger.seq, trigger.hash, trigger.at)
+    return Cut(run, trigger.seq, trigger.seq, trigger.hash, trigger.at)
 
 
 def cut_before_result(log: Reader, run: str, call: int) -> Cut:
@@ -138,17 +123,17 @@ def _turn_of(log: Reader, run: str, seq: int) -> tuple[list[Stored], Stored | No
         near *= 4
 
 
-def _check(log: Reader, parent: str, cut: Cut, changes: Changes) -> None:
-    first = decode(next(log.read(parent, 0, 1)), log.body).event
+def _check(log: Reader, cut: Cut, forked: RunForked) -> None:
+    first = decode(next(log.read(cut.parent, 0, 1)), log.body).event
     if isinstance(first, RunStarted) and first.redacted:
-        raise RedactedRun(parent, "forked")
-    if changes.messages and cut.undecided == 1:
+        raise RedactedRun(cut.parent, "forked")
+    if forked.messages and cut.undecided == 1:
         msg = "before the first step nobody listens to a message: start a run with another goal"
         raise UsageError(msg)
-    for given in changes.results:
-        row = next(log.read(parent, given.call - 1, given.call), None)
+    for given in forked.results:
+        row = next(log.read(cut.parent, given.call - 1, given.call), None)
         if row is None or row.kind != "tool_requested" or row.seq > cut.at:
-            msg = f"the fork at record {cut.at} of run {parent} has no open call {given.call}"
+            msg = f"the fork at record {cut.at} of run {cut.parent} has no open call {given.call}"
             raise UsageError(msg)
 
 
@@ -165,6 +150,5 @@ def agent_of(log: Reader, run: str, at: int | None = None) -> AgentSpec:
     row = None if stream is None else next(log.read(stream.id, 0, 1), None)
     event = None if row is None else decode(row, log.body).event
     if not isinstance(event, RunStarted):
-        msg = f"no run {run!r} in this log (`playhead runs` lists them)"
-        raise UnknownRun(msg)
+        raise UnknownRun.named(run)
     return event.agent

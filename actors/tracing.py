@@ -124,8 +124,7 @@ def recorded_trace(
     """
     first = next(_records(log, run, 1), None)
     if first is None:
-        msg = f"no run {run!r} in this log (`playhead runs` lists them)"
-        raise UnknownRun(msg)
+        raise UnknownRun.named(run)
     if not isinstance(first.event, RunStarted):
         msg = f"{run!r} is no run that this Playhead can trace"
         raise UsageError(msg)

@@ -33,6 +33,11 @@ class UsageError(PlayheadError):
 class UnknownRun(UsageError):
     """No run in the log has that id (or the beginning of an id fits several)."""
 
+    @classmethod
+    def named(cls, run: str, where: object = "this log") -> "UnknownRun":
+        """The error for an id that is not in a log."""
+        return cls(f"there is no run {run!r} in {where}: `playhead runs` lists them")
+
 
 class SessionBusy(UsageError):
     """A run of the session is still open: send it a message, or wait for its end."""

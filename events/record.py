@@ -15,6 +15,7 @@ Origin: TypeAlias = Literal["outside", "effect", "decided"]
 """Who brought it: somebody outside, the world answering an intent, or a role deciding."""
 
 Actor: TypeAlias = Literal["user", "runtime", "planner", "executor", "tool", "memory"]
+"""Whose record it is: a person or a program outside, the runtime, or one of the four roles."""
 
 GENESIS = b""
 """The hash before a run's first record."""

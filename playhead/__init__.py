@@ -1,71 +1,27 @@
 """Playhead: an event-sourced actor runtime for LLM agents.
 
-from playhead import Agent, Runtime, tool
+    from playhead import Agent, Runtime, tool
+
+Public too: `playhead.toolkit` (tools that come along), `playhead.records` (every event),
+`playhead.logs` (reading a log, and what a log backend is made of), `playhead.views` (a run told and
+drawn), `playhead.tracing` (recorded runs as spans), `playhead.testing` and `playhead.simulation`.
+Any other module may change without notice.
 """
 
-from playhead.definition.agent import Agent
-from playhead.events.errors import PlayheadError, RunNotFinished, ToolError, UsageError
-from playhead.events.spec.agent import Limits
-from playhead.events.spec.memory import MemoryRules
-from playhead.events.spec.plan import PlanRules
-from playhead.events.spec.prices import Price
-from playhead.events.spec.routing import Budget, Route, Target
-from playhead.events.spec.tool import Cache, Rate, Retry
-from playhead.events.version import VERSION as __version__  # noqa: N811 - the usual name
-from playhead.memory.store import NewMemory
-from playhead.projections.memory.search import Ranking
-from playhead.projections.metrics.alert_rules import AlertRule
-from playhead.run import Result, Run
-from playhead.runtime import Runtime
-from playhead.service.redaction import Redactor
-from playhead.telemetry.alerts import Alert, Alerts
-from playhead.tools.content import Document, Image
-from playhead.tools.context import Depends, OutcomeUnknown, Secret, ToolContext
-from playhead.tools.groups import group
-from playhead.tools.mcp.server import mcp
-from playhead.tools.models.embedders import Embedder, EndpointEmbedder
-from playhead.tools.models.rate_limit import BreakerRule, RateLimit
-from playhead.tools.options import Subprocess
-from playhead.tools.tool import tool
+from types import ModuleType
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "Agent",
-    "Alert",
-    "AlertRule",
-    "Alerts",
-    "BreakerRule",
-    "Budget",
-    "Cache",
-    "Depends",
-    "Document",
-    "Embedder",
-    "EndpointEmbedder",
-    "Image",
-    "Limits",
-    "MemoryRules",
-    "NewMemory",
-    "OutcomeUnknown",
-    "PlanRules",
-    "PlayheadError",
-    "Price",
-    "Ranking",
-    "Rate",
-    "RateLimit",
-    "Redactor",
-    "Result",
-    "Retry",
-    "Route",
-    "Run",
-    "RunNotFinished",
-    "Runtime",
-    "Secret",
-    "Subprocess",
-    "Target",
-    "ToolContext",
-    "ToolError",
-    "UsageError",
-    "__version__",
-    "group",
-    "mcp",
-    "tool",
-]
+from playhead.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from playhead.public import *  # noqa: F403
+
+
+def _public() -> ModuleType:
+    import playhead.public as public  # `from playhead import` would ask for the name here again
+
+    return public
+
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_names(__name__, _public)

@@ -1,11 +1,10 @@
 """What a caller may change in a fork, made into the data that the fork records."""
 
-import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from playhead.actors.fork import Changes, Cut, agent_of, cut_at, cut_before_result, fork_run
+from playhead.actors.fork import Cut, agent_of, cut_at, cut_before_result, fork_run
 from playhead.definition.agent import Agent
 from playhead.definition.prices import prices_for
 from playhead.events.errors import UsageError
@@ -13,11 +12,7 @@ from playhead.events.event import Json
 from playhead.events.kinds.forks import GivenResult
 from playhead.events.log.contract import Log, Reader
 from playhead.events.spec.agent import AgentSpec, Limits, LoopRules
-
-
-def new_run_id() -> str:
-    """The day, and chance: enough for any log."""
-    return f"{time.strftime('%y%m%d', time.gmtime())}-{secrets.token_hex(4)}"
+from playhead.service.run_control import new_run_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,16 +56,6 @@ class Instead:
 NOTHING = Instead()
 
 
-@dataclass(frozen=True, slots=True)
-class Forked:
-    """A fork that is in the log."""
-
-    run: str
-    parent: str
-    cut: Cut
-    agent: AgentSpec
-
-
 def place_of(log: Reader, run: str, at: int | None, instead: Instead) -> Cut:
     """Where to cut: as asked, or right before the first result that is to be another one."""
     if at is None and instead.results:
@@ -78,28 +63,31 @@ def place_of(log: Reader, run: str, at: int | None, instead: Instead) -> Cut:
     return cut_at(log, run, at)
 
 
-def begin_fork(log: Log, run: str, at: int | None = None, instead: Instead = NOTHING) -> Forked:
-    """Append a fork's first record. Raises UsageError, UnknownRun, NotStorable, LogError."""
+def begin_fork(log: Log, run: str, at: int | None = None, instead: Instead = NOTHING) -> str:
+    """Append a fork's first record; the id of the fork.
+
+    Raises UsageError, UnknownRun, NotStorable, LogError.
+    """
     cut = place_of(log, run, at, instead)
     before = agent_of(log, run, cut.at)
     spec = instead.spec(before)
-    changes = Changes(
+    forked = cut.forked(
         agent=spec,
-        results=[GivenResult(call=call, result=r) for call, r in sorted(instead.results.items())],
-        messages=[] if instead.message is None else [instead.message],
+        results=tuple(GivenResult(call=c, result=r) for c, r in sorted(instead.results.items())),
+        messages=() if instead.message is None else (instead.message,),
         live=_known(instead.live, spec or before),
         allow=_known(instead.allow, spec or before),
     )
     fork = new_run_id()
-    fork_run(log, run, cut, fork, time.time_ns() // 1000, changes)
-    return Forked(fork, run, cut, spec or before)
+    fork_run(log, cut, fork, time.time_ns() // 1000, forked)
+    return fork
 
 
-def _known(tools: Sequence[str], agent: AgentSpec) -> Sequence[str]:
+def _known(tools: Sequence[str], agent: AgentSpec) -> tuple[str, ...]:
     names = {tool.name for tool in agent.tools}
     for tool in tools:
         if tool not in names:
             has = ", ".join(sorted(names)) or "none"
             msg = f"the agent {agent.name!r} has no tool {tool!r} (it has {has})"
             raise UsageError(msg)
-    return tools
+    return tuple(tools)

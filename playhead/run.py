@@ -4,11 +4,11 @@ import asyncio
 import html
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Protocol
+from typing import Any, Generic
 
 from playhead.definition.agent import Out
 from playhead.events.errors import UsageError
-from playhead.events.event import Block, Event, Json
+from playhead.events.event import Block, Json
 from playhead.events.kinds.approvals import ApprovalDecided
 from playhead.events.kinds.plans import PlanStep
 from playhead.events.kinds.runs import CancelRequested, MessageReceived, RunPaused
@@ -17,10 +17,8 @@ from playhead.events.spec.agent import Status
 from playhead.events.usage import Usage
 from playhead.projections.metrics.metrics import RunMetrics
 from playhead.projections.state.calls.approvals import OpenApproval
+from playhead.service.run_control import RunControl
 from playhead.service.subscriptions import Listening, RunEnd, TextChunk
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
 
 
 @dataclass(frozen=True)
@@ -48,54 +46,14 @@ class Result(Generic[Out]):
         )
 
 
-class Owner(Protocol):
-    """What a run needs of its runtime."""
-
-    def outcome(self, run: str) -> "Future[RunEnd]":
-        """What it gave and what it took, once it has ended."""
-        ...
-
-    def tell(self, run: str, event: Event) -> None:
-        """Append what somebody outside says."""
-        ...
-
-    def status(self, run: str) -> Status:
-        """How it stands."""
-        ...
-
-    def resume(self, run: str) -> None:
-        """Go on after a pause."""
-        ...
-
-    def approvals(self, run: str) -> list[OpenApproval]:
-        """What waits for a person."""
-        ...
-
-    def edited_plan(self, run: str, steps: Sequence[Mapping[str, Json]]) -> tuple[PlanStep, ...]:
-        """Other steps for a plan under review, checked and completed."""
-        ...
-
-    def resolve(self, run: str, call: int, *, succeeded: bool, note: str = "") -> None:
-        """Say what became of an unknown call."""
-        ...
-
-    def listen_records(self, run: str) -> Listening[Record]:
-        """Its records, those to come included."""
-        ...
-
-    def listen_text(self, run: str) -> Listening[TextChunk]:
-        """Its text as it streams."""
-        ...
-
-
 class Run(Generic[Out]):
     """One run under way: wait for it, listen to it, talk to it, stop it.
 
     `run.wait()` blocks; `await run` does not. Every method may be called from any thread.
     """
 
-    def __init__(self, owner: Owner, run: str, read: Callable[[str, Json], Out]) -> None:
-        self._owner = owner
+    def __init__(self, control: RunControl, run: str, read: Callable[[str, Json], Out]) -> None:
+        self._control = control
         self._read = read
         self.id = run
 
@@ -105,11 +63,11 @@ class Run(Generic[Out]):
         Raises RunNotFinished when the run failed, was cancelled or is paused, and TimeoutError
         after `timeout` seconds (the run goes on).
         """
-        return self._result(self._owner.outcome(self.id).result(timeout))
+        return self._result(self._control.outcome(self.id).result(timeout))
 
     def __await__(self) -> Generator[Any, None, Result[Out]]:
         """`await run`: like `wait`, without blocking the caller's loop."""
-        answer = yield from asyncio.wrap_future(self._owner.outcome(self.id)).__await__()
+        answer = yield from asyncio.wrap_future(self._control.outcome(self.id)).__await__()
         return self._result(answer)
 
     def _result(self, ended: RunEnd) -> Result[Out]:
@@ -119,31 +77,31 @@ class Run(Generic[Out]):
     @property
     def status(self) -> Status:
         """running, paused, finished, failed or cancelled."""
-        return self._owner.status(self.id)
+        return self._control.status(self.id)
 
     def events(self) -> Listening[Record]:
         """Every record of the run from its first, with `for` or `async for`, until it ends."""
-        return self._owner.listen_records(self.id)
+        return self._control.listen(self.id, Record)
 
     def stream(self) -> Listening[TextChunk]:
         """The model's text as it comes, with `for` or `async for`, until the run ends."""
-        return self._owner.listen_text(self.id)
+        return self._control.listen(self.id, TextChunk)
 
     def cancel(self, reason: str = "") -> None:
         """Stop it: nothing new starts, open effects are cancelled, then the run ends."""
-        self._owner.tell(self.id, CancelRequested(reason=reason))
+        self._control.tell(self.id, CancelRequested(reason=reason))
 
     def pause(self, reason: str = "paused by the caller") -> None:
         """Let it take no further decision until it is resumed; what arrives is held."""
-        self._owner.tell(self.id, RunPaused(reason=reason))
+        self._control.tell(self.id, RunPaused(reason=reason))
 
     def resume(self) -> None:
         """Go on after a pause."""
-        self._owner.resume(self.id)
+        self._control.resume(self.id)
 
     def approvals(self) -> list[OpenApproval]:
         """The calls that wait for a person's approval."""
-        return self._owner.approvals(self.id)
+        return self._control.approvals(self.id)
 
     def approve(
         self,
@@ -156,7 +114,7 @@ class Run(Generic[Out]):
 
         Raises UsageError, for steps that cannot run too.
         """
-        steps = None if plan is None else self._owner.edited_plan(self.id, plan)
+        steps = None if plan is None else self._control.edited_plan(self.id, plan)
         self._decide(call, approved=True, arguments=arguments, plan=steps)
 
     def deny(self, call: int, reason: str | None = None) -> None:
@@ -177,7 +135,7 @@ class Run(Generic[Out]):
             calls = ", ".join(map(str, waiting)) or "none"
             msg = f"call {call} of run {self.id} waits for no approval (waiting: {calls})"
             raise UsageError(msg)
-        self._owner.tell(
+        self._control.tell(
             self.id,
             ApprovalDecided(
                 call=call, binding=waiting[call].binding, approved=approved, reason=reason,
@@ -187,14 +145,14 @@ class Run(Generic[Out]):
 
     def resolve(self, call: int, *, succeeded: bool, note: str = "") -> None:
         """Say what became of a call whose outcome is unknown. Raises UsageError."""
-        self._owner.resolve(self.id, call, succeeded=succeeded, note=note)
+        self._control.resolve(self.id, call, succeeded=succeeded, note=note)
 
     def send(self, text: str, content: Sequence[Block] = ()) -> None:
         """Say something more, with images and documents as the API has them.
 
         The model reads it with its next request.
         """
-        self._owner.tell(self.id, MessageReceived(text=text, content=tuple(content) or None))
+        self._control.tell(self.id, MessageReceived(text=text, content=tuple(content) or None))
 
     def __repr__(self) -> str:
         return f"<Run {self.id}: {self.status}>"

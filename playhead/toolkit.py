@@ -1,4 +1,4 @@
-"""The tools that come with Playhead, each confined.
+"""The tools that come with Playhead, each confined; and `lint`, which judges tools of your own.
 
 from playhead.toolkit import calculator, file_tools, fetch_tool
 """
@@ -13,10 +13,12 @@ from playhead.tools.builtin.files import file_tools
 from playhead.tools.builtin.knowledge_base import search_kb_tool
 from playhead.tools.builtin.memory import memory_tools, recall, remember
 from playhead.tools.builtin.web_search import Hit, SearchProvider, SearxNG, search_web_tool
+from playhead.tools.lint.lint import Finding, lint
 from playhead.tools.read_result import read_result
 
 __all__ = [
     "AddressGuard",
+    "Finding",
     "Hit",
     "SearchProvider",
     "SearxNG",
@@ -26,6 +28,7 @@ __all__ = [
     "database_tools",
     "fetch_tool",
     "file_tools",
+    "lint",
     "memory_tools",
     "read_result",
     "recall",

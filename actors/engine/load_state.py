@@ -23,8 +23,7 @@ def load_state(log: Reader, run: str, to: int | None = None) -> RunState:
     chain = [run]
     first = next(log.read(run, 0, 1), None)
     if first is None:
-        msg = f"no run {run!r} in this log (`playhead runs` lists them)"
-        raise UnknownRun(msg)
+        raise UnknownRun.named(run)
     past = _past(log, first.run)
     pasts: list[Past] = []
     while past is not None:

@@ -16,10 +16,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from playhead import Agent, Limits, PlanRules, Run, Runtime, tool
-from playhead.events.spec.routing import Target
-from playhead.projections.plan.drawing import as_mermaid, as_text, drawn
+from playhead import Agent, Limits, PlanRules, Run, Runtime, Target, tool
 from playhead.testing import ScriptedModel
+from playhead.views import as_mermaid, as_text, drawn
 
 GOAL = "Compare the five leading project planners: prices and reviews of each, a matrix, a summary."
 

@@ -36,7 +36,7 @@ def make_app(agent: Agent[str], log: str = "shop.db") -> FastAPI:
     @app.post("/ask")
     async def ask(goal: str, request: Request) -> dict[str, str]:
         runtime: Runtime = request.app.state.runtime
-        result = await runtime.arun(agent, goal)
+        result = await runtime.start(agent, goal)
         return {"run": result.run_id, "answer": result.answer}
 
     @app.get("/runs/{run}/events")

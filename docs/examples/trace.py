@@ -9,18 +9,16 @@ Runtime sends its spans by itself. Either way it is the same tree with the same 
 
 import sys
 
-from playhead.events.log.sqlite.log import SqliteReader
-from playhead.telemetry.setup import export_trace, otlp_provider
+from playhead.logs import LogReader
+from playhead.tracing import export_trace, otlp_provider
 
 
 def main(path: str, endpoint: str) -> None:
-    log = SqliteReader(path)
     provider = otlp_provider(endpoint)
-    for stream in log.streams():
-        if stream.kind == "run":
-            print(f"run {stream.id}: {export_trace(log, stream.id, provider)} spans")
+    with LogReader(path) as log:
+        for run in log.runs():
+            print(f"run {run}: {export_trace(log, run, provider)} spans")
     provider.shutdown()
-    log.close()
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ FORMAT = 1
 """The log format written by this code; a file with a higher one is refused untouched."""
 
 StreamKind: TypeAlias = Literal["run", "session", "memory", "runtime"]
+"""What a stream holds: a run, or what a session, a namespace or the runtime itself has to say."""
 
 RUNTIME_STREAM = "runtime"
 """The stream of the runtime itself: what people say about ended runs, accepted losses."""

@@ -49,8 +49,7 @@ def reach(reader: Reader, run: str) -> list[Stream]:
     def visit(name: str) -> None:
         stream = reader.stream(name)
         if stream is None:
-            msg = f"no run {name!r} in this log (`playhead runs` lists them)"
-            raise UnknownRun(msg)
+            raise UnknownRun.named(name)
         found[name] = stream
         for other in _pointers(reader, stream):
             if other not in found:

@@ -20,9 +20,8 @@ from playhead.definition.agent import Agent
 from playhead.events.errors import UsageError
 from playhead.events.log.contract import Log
 from playhead.events.model_api import Model
-from playhead.memory.run_memory import RunMemory
-from playhead.memory.search import Recollection
-from playhead.service.redaction import redactor_of
+from playhead.memory.index import MemoryIndex
+from playhead.service.redaction import Redactor
 from playhead.service.subscriptions import Subscriptions
 from playhead.tools.execution.workers import Threads
 from playhead.tools.models.admission import Admission
@@ -54,15 +53,15 @@ class Assembly:
         subscriptions: Subscriptions,
         admission: Admission,
         loop: asyncio.AbstractEventLoop,
-        redact: Callable[[str], str] | None,
-        memories: Recollection,
+        redactor: Redactor,
+        memories: MemoryIndex,
     ) -> Engine:
-        """An engine with this cast. Called on the loop."""
+        """An engine with these agents and roles. Called on the loop."""
         services = Services(
             self._model_of, self.toolbox.tool, self.workers, time.monotonic, subscriptions.text,
             endpoint=self.models.at, rule=self._rule_of, given_admission=admission,
             secrets=self.toolbox.secrets, results=partial(whole_result, log),
-            recollect=RunMemory(log, memories),
+            recollect=memories,
         )  # fmt: skip
         engine = Engine(
             log,
@@ -75,7 +74,7 @@ class Assembly:
             Performer(services),
             loop,
             lambda: time.time_ns() // 1000,
-            redact=redactor_of(redact).event,
+            redact=redactor.event,
         )
         services.children = Children(engine, self.agents.__contains__)
         return engine

@@ -72,8 +72,7 @@ class Library:
             if reading is None:
                 stream = self.reader.stream(run)
                 if stream is None or stream.kind != "run":
-                    msg = f"there is no run {run!r} in this log"
-                    raise UnknownRun(msg)
+                    raise UnknownRun.named(run)
                 reading = self._readings[run] = Reading(self.reader, run)
                 while len(self._readings) > KEPT:
                     self._readings.popitem(last=False)

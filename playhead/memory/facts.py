@@ -15,7 +15,7 @@ from playhead.events.kinds.facts import FactLearned, FactRetracted, LearningsPro
 from playhead.events.kinds.memory import MemoryStored
 from playhead.events.log.contract import Log, Reader
 from playhead.memory.influence import Influenced, influence
-from playhead.projections.memory.facts import Fact, Facts, find_facts
+from playhead.projections.memory.facts import Facts
 from playhead.projections.stored.view import Views, views_path
 
 NAMESPACE = "default"
@@ -55,12 +55,6 @@ def facts_view(log: Reader) -> Generator[Views]:
             views.close()
 
 
-def known(log: Reader, entity: str | None = None, as_of: int | None = None) -> list[Fact]:
-    """What is known now, or was at a position of the log."""
-    with facts_view(log) as views:
-        return find_facts(views.connection, entity, as_of)
-
-
 def retract(log: Log, run: str, seq: int, reason: str = "") -> Retraction:
     """Take back a record: a fact, a memory, or what they derive from. Raises UsageError."""
     touched = influence(log, run, seq)
@@ -81,6 +75,6 @@ def promote(log: Log, run: str, reason: str = "") -> None:
     """Let what a fork has learned and stored count for everybody. Raises UsageError."""
     stream = log.stream(run)
     if stream is None or stream.parent_seq is None:
-        msg = f"run {run} is no fork: what it has learned counts already"
+        msg = f"run {run} is not a fork: what it has learned counts already"
         raise UsageError(msg)
     append_event(log, LearningsPromoted(run=run, reason=reason), time.time_ns() // 1000)

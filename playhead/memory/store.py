@@ -1,4 +1,6 @@
-"""Storing memories, and their vectors: each a record in the stream memory/NAMESPACE.
+"""`runtime.memory`: what a log has learned and is told to remember, across its runs.
+
+Memories and their vectors are records in the stream memory/NAMESPACE:
 
     MemoryStored + EmbedRequested (one append) -> the embedder -> Embedded
 
@@ -9,7 +11,7 @@ everything once the embedder is another.
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
@@ -17,18 +19,17 @@ from playhead.actors.append import Statement, append_all, append_event
 from playhead.events.errors import UsageError
 from playhead.events.kinds.memory import Embedded, EmbedRequested, MemoryForgotten, MemoryStored
 from playhead.events.log.contract import Log
-from playhead.memory.search import Recollection, logger
+from playhead.events.log.find_run import find_run
+from playhead.memory.facts import Retraction, facts_view, promote, retract
+from playhead.memory.index import BY_RANK, MemoryIndex, logger
+from playhead.projections.memory.facts import Fact, find_facts
+from playhead.projections.memory.search import MemoryHit, Ranking
 from playhead.tools.models.embedders import Embedder, EmbedError, unit_vectors
 
 TOGETHER = 256
 """Memories of one append, and texts of one call of the embedder."""
 
 T = TypeVar("T")
-
-DUE = (
-    "SELECT id, text FROM recall WHERE namespace = ? AND position > ? AND NOT EXISTS"
-    " (SELECT 1 FROM recall_vectors AS v WHERE v.position = recall.position AND embedder = ?)"
-)
 
 
 class NewMemory(NamedTuple):
@@ -41,8 +42,8 @@ class NewMemory(NamedTuple):
     """From 0 to 1."""
 
 
-class Memories(Recollection):
-    """Those of a log that this process owns: more can be stored, and forgotten."""
+class Memory:
+    """The facts and the memories of a log that this process owns; for any thread."""
 
     def __init__(
         self,
@@ -50,20 +51,35 @@ class Memories(Recollection):
         embedder: Embedder | None = None,
         redact: Callable[[str], str] = str,
     ) -> None:
-        super().__init__(log, embedder, redact)
         self._log = log
+        self._embedder = embedder
+        self._redact = redact
+        self.index = MemoryIndex(log, embedder, redact, self._embed_missing)
+        """Searches, for the runs too."""
         self._checked: dict[str, int] = {}
         self._embedding: dict[str, threading.Lock] = {}
 
     def remember(
-        self, text: str, namespace: str, metadata: Mapping[str, str], importance: float
+        self,
+        text: str,
+        namespace: str,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        importance: float = 0.5,
     ) -> str:
-        """Store a memory; its id. Raises UsageError."""
-        return self.remember_all([NewMemory(text, metadata, importance)], namespace)[0]
+        """Have a namespace (a user, a customer, a project) remember a text; the memory's id.
 
-    def remember_all(self, memories: Sequence[NewMemory], namespace: str) -> list[str]:
-        """Store memories; their ids, in order. Raises UsageError before any is stored."""
-        for text, _, importance in memories:
+        `metadata` is for filters, `importance` is from 0 to 1. Raises UsageError.
+        """
+        return self.remember_all([NewMemory(text, metadata or {}, importance)], namespace)[0]
+
+    def remember_all(self, memories: Iterable[NewMemory | str], namespace: str) -> list[str]:
+        """Remember many texts at once, thousands a second; their ids, in order.
+
+        Raises UsageError before any is stored.
+        """
+        new = [NewMemory(each) if isinstance(each, str) else each for each in memories]
+        for text, _, importance in new:
             if not text.strip() or not namespace.strip() or not 0 <= importance <= 1:
                 msg = "a memory needs a text, a namespace, and an importance from 0 to 1"
                 raise UsageError(msg)
@@ -73,40 +89,77 @@ class Memories(Recollection):
                 metadata={key: self._redact(value) for key, value in memory.metadata.items()},
                 importance=memory.importance,
             )
-            for memory in memories
+            for memory in new
         ]  # fmt: skip
         with self._embedding_of(namespace):
             for some in _chunks(stored):
                 self._embed(namespace, [(each.id, each.text) for each in some], some)
         return [each.id for each in stored]
 
-    def forget(self, memory: str, reason: str) -> None:
-        """Recall a memory no more. Raises UsageError for one that there is not."""
-        namespace = self.namespace_of(memory)
+    def recall(
+        self,
+        query: str,
+        namespace: str,
+        *,
+        limit: int = 5,
+        metadata: Mapping[str, str] | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        ranking: Ranking = BY_RANK,
+    ) -> list[MemoryHit]:
+        """The memories of one namespace that share words or meaning with the query, best first.
+
+        `metadata` must be theirs; they were stored from `since` on and before `until` (microseconds
+        since the epoch); `ranking` says what counts how much.
+        """
+        return self.index.recall(
+            query, namespace, limit, metadata, ranking=ranking, since=since, until=until
+        )
+
+    def forget(self, memory: str, reason: str = "") -> None:
+        """Recall a memory no more; it stays in the log. Raises UsageError."""
+        namespace = self.index.namespace_of(memory)
         if namespace is None:
             msg = f"no memory {memory!r} (`playhead memory search` lists ids)"
             raise UsageError(msg)
         event = MemoryForgotten(id=memory, namespace=namespace, reason=reason)
         append_event(self._log, event, _now(), namespace=namespace)
 
+    def facts(self, entity: str | None = None, as_of: int | None = None) -> list[Fact]:
+        """What the runs have learned of an entity, or of all: now, or at a position of the log."""
+        with facts_view(self._log) as views:
+            return find_facts(views.connection, entity, as_of)
+
+    def retract(self, run: str, seq: int, reason: str = "") -> Retraction:
+        """Take back a record (a tool's result, a fact, a memory) and what derives from it.
+
+        That is every fact and every memory that was stored by somebody who had seen it. What had
+        used it is in the answer. Raises UsageError for a record that does not exist.
+        """
+        return retract(self._log, run, seq, reason)
+
+    def promote(self, run: str, reason: str = "") -> None:
+        """Let what a fork has learned and stored so far count, as any other run's does.
+
+        Until then it stays in the fork, and in the runs that the fork started. Raises UsageError
+        for a run that is not a fork.
+        """
+        promote(self._log, find_run(self._log, run), reason)
+
+    def close(self) -> None:
+        """Close the index."""
+        self.index.close()
+
     def _embedding_of(self, namespace: str) -> threading.Lock:
         """Held while vectors are made: an intent that is open without it was interrupted."""
         return self._embedding.setdefault(namespace, threading.Lock())
 
-    def _before_search(self, namespace: str) -> None:
+    def _embed_missing(self, namespace: str) -> None:
         """Give vectors to those memories that have none by this embedder."""
-        if self._embedder is None:
-            return
         with self._embedding_of(namespace):
             after = self._checked.get(namespace, 0)
-            with self._lock:
-                connection = self._caught_up().connection
-                values = [namespace, after, self._key(self._embedder)]
-                due = connection.execute(DUE, values).fetchall()
-                reached = self.reached
-                query = "SELECT seq FROM recall_asked WHERE run = ?"
-                cut_off = connection.execute(query, [f"memory/{namespace}"]).fetchall()
-            for (seq,) in cut_off if due else ():
+            due, cut_off, reached = self.index.without_vector(namespace, after)
+            for seq in cut_off if due else ():
                 self._append_vectors(namespace, Embedded(error="interrupted"), seq)
             for some in _chunks(due):
                 if not self._embed(namespace, some):

@@ -1,12 +1,17 @@
-"""Speaking to runs and hearing from them, by their id: what a Run asks of its runtime."""
+"""Starting runs, speaking to them and hearing from them, by their ids: `runtime.runs`."""
 
 import json
+import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from functools import partial
+from typing import TypeVar
 
 from playhead.actors.append import append_event, unknown_call
 from playhead.actors.engine.engine import Engine
+from playhead.actors.engine.load_state import load_session
+from playhead.actors.engine.recovery import take_up
 from playhead.actors.engine.turn import Trigger
 from playhead.actors.planning.validate import edited_plan
 from playhead.events.errors import UsageError
@@ -14,16 +19,17 @@ from playhead.events.event import Event, Json
 from playhead.events.kinds.codec import decode
 from playhead.events.kinds.plans import PlanStep
 from playhead.events.kinds.registry import ENDINGS
-from playhead.events.kinds.runs import RunResumed
+from playhead.events.kinds.runs import RunResumed, RunStarted
 from playhead.events.kinds.tool_calls import ToolResolved
 from playhead.events.log.contract import Log
+from playhead.events.log.find_run import find_run
 from playhead.events.log.inbox import Command
 from playhead.events.record import Record
 from playhead.events.spec.agent import Status
 from playhead.events.version import VERSION
 from playhead.projections.state.calls.approvals import OpenApproval, open_approvals
 from playhead.service.loop_thread import LoopThread
-from playhead.service.run_index import RunIndex, find_run
+from playhead.service.run_index import RunIndex
 from playhead.service.subscriptions import (
     Listening,
     PendingResult,
@@ -32,32 +38,65 @@ from playhead.service.subscriptions import (
     TextChunk,
 )
 
+T = TypeVar("T", bound=Record | TextChunk)
+
 
 class RunControl:
-    """The part of a Runtime through which people and programs reach its runs."""
+    """The runs of one log, while an engine drives them. Its methods may be called from any thread.
 
-    _log: Log
-    _engine: Engine
-    _thread: LoopThread
-    _subscriptions: Subscriptions
-    _index: RunIndex
-    _closed: bool
+    `run` is a whole id everywhere; `find` gives it.
+    """
+
+    def __init__(
+        self, log: Log, thread: LoopThread, engine: Engine, subscriptions: Subscriptions
+    ) -> None:
+        self.index = RunIndex(log)
+        """The open runs, and the last one of each session."""
+        self._log = log
+        self._thread = thread
+        self._engine = engine
+        self._subscriptions = subscriptions
+        self._closed = False
+
+    def find(self, given: str) -> str:
+        """The id that is meant by an id, its beginning, or `last`. Raises UnknownRun."""
+        return find_run(self._log, given)
+
+    def start(self, started: RunStarted, most: int, traceparent: str | None) -> str:
+        """Begin a run, at most as the `most`-th that is open; its id. It is in the log then.
+
+        Raises AdmissionRefused, SessionBusy and NotStorable.
+        """
+        run = new_run_id()
+        past = self.index.admit(run, started.agent.name, started.session, most)
+        trigger, committed = _trigger(started.model_copy(update={"past": past}), traceparent)
+        try:
+            context = load_session(self._log, past)
+            self._thread.call(lambda: self._engine.start(run, trigger, context))
+            committed.result()
+        except BaseException:
+            self.index.forget(run)
+            raise
+        return run
+
+    def take_up(self, run: str) -> None:
+        """Go on with a run where the log ends."""
+        self._thread.call(partial(take_up, self._engine, run))
+
+    def tell(self, run: str, event: Event, *, command: str | None = None) -> None:
+        """Append something that somebody outside says. Raises UsageError when it cannot apply."""
+        self.check_open()
+        trigger, committed = _trigger(event, command=command)
+        self._thread.call(lambda: self._engine.arrive(run, trigger))
+        committed.result()
 
     def resume(self, run: str) -> None:
         """Go on with a run that is paused."""
         self.tell(run, RunResumed(code=VERSION, reason="resumed by the caller"))
 
-    def tell(self, run: str, event: Event, *, command: str | None = None) -> None:
-        """Append something that somebody outside says. Raises UsageError when it cannot apply."""
-        self._check_open()
-        committed: Future[None] = Future()
-        trigger = Trigger(event, "user", "outside", command=command, told=teller(committed))
-        self._thread.call(lambda: self._engine.arrive(run, trigger))
-        committed.result()
-
     def approvals(self, run: str | None = None) -> list[OpenApproval]:
         """What waits for a person: of one run, or of all that are open."""
-        runs = self._index.open_runs() if run is None else [run]
+        runs = self.index.open_runs() if run is None else [run]
         engine = self._engine
         states = self._thread.call(lambda: [engine.state(each) for each in runs])
         return [waiting for state in states for waiting in open_approvals(state)]
@@ -69,22 +108,26 @@ class RunControl:
 
     def resolve(self, run: str, call: int, *, succeeded: bool, note: str = "") -> None:
         """Say what became of a call whose outcome is unknown: in its run, or after its end."""
-        event = ToolResolved(run=run, call=call, succeeded=succeeded, note=note)
-        self._resolve_call(run, event, None)
+        self._resolve(run, ToolResolved(run=run, call=call, succeeded=succeeded, note=note))
 
-    def _resolve_call(self, run: str, event: ToolResolved, command: str | None) -> None:
+    def _resolve(self, run: str, event: ToolResolved, command: str | None = None) -> None:
         unknown_call(self._log, run, event.call)
         if self.status(run) in ENDINGS.values():
             append_event(self._log, event, time.time_ns() // 1000, command)
         else:
             self.tell(run, event, command=command)
 
-    def _serve(self, command: Command) -> None:
-        run, event = find_run(self._log, command.run), command.event()
+    def serve(self, command: Command) -> None:
+        """Do what another process asked for."""
+        run, event = self.find(command.run), command.event()
         if isinstance(event, ToolResolved):
-            self._resolve_call(run, event, command.id)
+            self._resolve(run, event, command.id)
         else:
             self.tell(run, event, command=command.id)
+
+    def agent(self, run: str) -> str:
+        """The name of a run's agent. Raises UnknownRun."""
+        return self._thread.call(lambda: self._engine.state(run)).agent.name
 
     def status(self, run: str) -> Status:
         """running, paused, finished, failed or cancelled. Raises UnknownRun."""
@@ -96,30 +139,50 @@ class RunControl:
         self._thread.call(lambda: waiting.begin(self._subscriptions, self._engine.settled))
         return waiting.answer
 
-    def listen_records(self, run: str) -> Listening[Record]:
-        """Every record of a run, those to come included."""
-        return Listening(self._subscriptions, run, lambda: self._records(run), Record)
+    def listen(self, run: str, *kinds: type[T]) -> Listening[T]:
+        """Records, text or both, in the order in which they come, from the first record on."""
+        return Listening(self._subscriptions, run, lambda: self._records(run), *kinds)
 
-    def listen_text(self, run: str) -> Listening[TextChunk]:
-        """The model's text as it comes."""
-        return Listening(self._subscriptions, run, lambda: self._records(run), TextChunk)
-
-    def listen(self, run: str) -> Listening[Record | TextChunk]:
-        """Records and text in the order in which they come, from the run's first record on."""
-        return Listening(self._subscriptions, run, lambda: self._records(run), Record, TextChunk)
-
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Raise UsageError once the runtime is closed."""
         if self._closed:
             msg = "the runtime is closed"
             raise UsageError(msg)
+
+    def settle(self, seconds: float) -> None:
+        """Refuse what comes from now on; let effects under way end, and write everything."""
+        self._closed = True
+        self._thread.wait_for(self._settle(seconds))
+
+    async def _settle(self, seconds: float) -> None:
+        self._engine.draining = True
+        await self._engine.quiet()  # what these turns let out is settled too
+        await self._engine.effects.settle(seconds)
+        await self._engine.quiet()
+        self._engine.stop()
 
     def _records(self, run: str, after: int = 0) -> Iterator[Record]:
         return (decode(row, self._log.body) for row in self._log.read(run, after))
 
 
-def teller(committed: "Future[None]") -> Callable[[Exception | None], None]:
-    """For an Opening's `told`: ends the future once the turn is committed, or is not."""
+def new_run_id() -> str:
+    """The day, and chance: enough for any log."""
+    return f"{time.strftime('%y%m%d', time.gmtime())}-{secrets.token_hex(4)}"
 
+
+def _trigger(
+    event: Event, traceparent: str | None = None, *, command: str | None = None
+) -> tuple[Trigger, Future[None]]:
+    """What somebody outside says, and the future that ends once it is committed, or is not."""
+    committed: Future[None] = Future()
+    trigger = Trigger(
+        event, "user", "outside", traceparent=traceparent, command=command,
+        told=_teller(committed),
+    )  # fmt: skip
+    return trigger, committed
+
+
+def _teller(committed: "Future[None]") -> Callable[[Exception | None], None]:
     def told(error: Exception | None) -> None:
         if error is None:
             committed.set_result(None)

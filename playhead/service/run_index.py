@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from playhead.actors.engine.load_state import load_state
-from playhead.events.errors import AdmissionRefused, SessionBusy, UnknownRun
+from playhead.events.errors import AdmissionRefused, SessionBusy
 from playhead.events.kinds.codec import decode
 from playhead.events.kinds.registry import ENDINGS
 from playhead.events.kinds.runs import RunStarted
@@ -51,7 +51,7 @@ class RunIndex:
         """
         with self._lock:
             if sum(not entry.child for entry in self._open.values()) >= most:
-                msg = f"{most} runs are open (max_open_runs): none was logged; wait for one to end"
+                msg = f"{most} runs are open (Capacity.open_runs): nothing was logged, wait for one"
                 raise AdmissionRefused(msg)
             last = None if session is None else self._last.get(session)
             if session is not None and last is not None and last.ended is None:
@@ -137,19 +137,3 @@ def _scanned(log: Log) -> Iterator[Indexed]:
             else:  # a fork is in no session
                 agent = load_state(log, stream.id, stream.parent_seq + 1).agent
                 yield Indexed(stream.id, agent.name, None, ended)
-
-
-def find_run(log: Log, prefix: str) -> str:
-    """The id of the run that the given one is, or is the beginning of. Raises UnknownRun."""
-    streams = [s for s in log.streams() if s.kind == "run" and s.id.startswith(prefix)]
-    whole = [s.id for s in streams if s.parent is None or s.parent_seq is not None]
-    found = [s.id for s in streams if s.id == prefix] or whole or [s.id for s in streams]
-    if prefix in found:
-        return prefix
-    if len(found) == 1:
-        return found[0]
-    if found:
-        msg = f"{prefix!r} is the beginning of {len(found)} runs: give more of the id"
-        raise UnknownRun(msg)
-    msg = f"no run {prefix!r} in this log (`playhead runs` lists them)"
-    raise UnknownRun(msg)

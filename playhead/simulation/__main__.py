@@ -1,4 +1,4 @@
-"""`python -m playhead.testing`: simulate the crowd of agents from the command line."""
+"""`python -m playhead.simulation`: simulate the crowd of agents from the command line."""
 
 import argparse
 import sys
@@ -9,7 +9,7 @@ from playhead.simulation.simulate import simulate
 
 def main() -> int:
     """Simulate, print the report, and exit with 1 when a promise was broken."""
-    parser = argparse.ArgumentParser(prog="python -m playhead.testing", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m playhead.simulation", description=__doc__)
     parser.add_argument("--seeds", type=int, default=1000)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--log", choices=("memory", "sqlite"), default="memory")

@@ -7,7 +7,7 @@
         return Agent(name="refunds", tools=[refund])
 
 The test is called once for each life, so that nothing is shared between them. The marker takes what
-`playhead.testing.simulate` takes; without a mode, half of the lives test liveness.
+`playhead.simulation.simulate` takes; without a mode, half of the lives test liveness.
 """
 
 import inspect

@@ -1,6 +1,6 @@
 """Alerts as they begin and end: after each run, over the last runs of its agent.
 
-    Runtime(..., alerts=Alerts(tell=send_mail))
+    Runtime(..., telemetry=Telemetry(alerts=Alerts(tell=send_mail)))
 
 Rules are data (`AlertRule`). A line goes to the program's log when an alert begins and when it is
 over, and `tell` gets the same, on a thread of its own so that it may take its time.

@@ -16,7 +16,8 @@ from playhead.events.log.contract import Reader
 from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule
 from playhead.projections.tracing.ids import traceparent
 from playhead.projections.tracing.semconv import conventions
-from playhead.telemetry.alerts import AlertMonitor, Alerts
+from playhead.settings import Telemetry
+from playhead.telemetry.alerts import AlertMonitor
 from playhead.telemetry.call_log import ProgramLog
 from playhead.telemetry.exporters import (
     NO_GRPC,
@@ -28,7 +29,6 @@ from playhead.telemetry.exporters import (
 from playhead.telemetry.live_metrics import Listener, LiveMeasures
 
 if TYPE_CHECKING:
-    from opentelemetry.metrics import MeterProvider
     from opentelemetry.sdk.metrics import MeterProvider as SdkMeterProvider
     from opentelemetry.sdk.trace import TracerProvider as SdkProvider
     from opentelemetry.sdk.trace.export import SpanExporter
@@ -47,27 +47,20 @@ FLUSH = 500
 """Spans given to a provider between two flushes when a recorded run is exported."""
 
 
-class Telemetry:
-    """What a runtime tells about its runs to the outside."""
+class Reporting:
+    """Tells the outside about a runtime's runs, as `Telemetry` and the OTEL_* variables say."""
 
-    def __init__(
-        self,
-        provider: "TracerProvider | None" = None,
-        *,
-        meter_provider: "MeterProvider | None" = None,
-        alerts: Alerts | None = None,
-        content: bool = False,
-        environ: Mapping[str, str] = os.environ,
-    ) -> None:
+    def __init__(self, wanted: Telemetry, environ: Mapping[str, str] = os.environ) -> None:
         """Raises UsageError for a variable that says what cannot be."""
-        self._alerts = alerts
-        self._inbox_worker: AlertMonitor | None = None
+        self._alerts = wanted.alerts
+        self._monitor: AlertMonitor | None = None
         self._own_meters: SdkMeterProvider | None = None
         self._metrics: OtelMetrics | None = None
+        meter_provider, provider = wanted.meter_provider, wanted.tracer_provider
         if meter_provider is None:
             meter_provider = self._own_meters = meter_provider_from_env(environ)
         self._meter_provider = meter_provider
-        self._telling = telling(environ, content=content)
+        self._telling = telling(environ, content=wanted.content)
         self._own: SdkProvider | None = None
         if provider is None:
             provider = self._own = provider_from_env(environ)
@@ -101,8 +94,8 @@ class Telemetry:
             self._metrics = OtelMetrics(self._meter_provider, self._telling.names, live)
             listeners.append(self._metrics)
         if self._alerts is not None:
-            self._inbox_worker = AlertMonitor(self._alerts, log)
-            listeners.append(self._inbox_worker)
+            self._monitor = AlertMonitor(self._alerts, log)
+            listeners.append(self._monitor)
         return live
 
     def traceparent(self) -> str | None:
@@ -118,8 +111,8 @@ class Telemetry:
 
     def close(self) -> None:
         """Send what waits, if the provider is ours; the program's own goes on."""
-        if self._inbox_worker is not None:
-            self._inbox_worker.close()
+        if self._monitor is not None:
+            self._monitor.close()
         if self._metrics is not None:
             self._metrics.close()
         if self._own is not None:

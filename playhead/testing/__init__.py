@@ -1,26 +1,27 @@
-"""Doubles to test agents with, and the simulator that tries to break them.
+"""What are agents and logs tested with? Doubles, recorded runs, and the log contract.
 
-    from playhead.testing import ScriptedModel, call, simulate
+    from playhead.testing import RecordedRun, ScriptedModel, call
+    from playhead.testing.log_contract import LogContract
 
-`ScriptedModel` says what its script says. `simulate(agent)` runs an agent a thousand times on a
-virtual clock while processes die, disks fail, models stall and people interrupt, and checks after
-each run that every promise of the README was kept. `RecordedRun` is a run that happened, to be
-asserted about and forked.
+`ScriptedModel` says what its script says. `RecordedRun` is a run that happened, to be asserted
+about and forked; the pytest plugin makes cases of them. `LogContract` is what every log backend
+passes. `playhead.simulation` lives through an agent a thousand times while processes die.
 """
 
-from playhead.simulation.simulate import SimulationFailed, SimulationReport, simulate
-from playhead.testing.recorded_run import RecordedRun
-from playhead.testing.scripted_model import Call, Part, Script, Scripted, ScriptedModel, call
+from types import ModuleType
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "Call",
-    "Part",
-    "RecordedRun",
-    "Script",
-    "Scripted",
-    "ScriptedModel",
-    "SimulationFailed",
-    "SimulationReport",
-    "call",
-    "simulate",
-]
+from playhead.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from playhead.testing.public import *  # noqa: F403
+
+
+def _public() -> ModuleType:
+    import playhead.testing.public as public
+
+    return public
+
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_names(__name__, _public)

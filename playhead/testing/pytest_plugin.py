@@ -6,15 +6,19 @@
 
 Each case begins with a replay: the installed code must decide as it was recorded. With
 `--playhead-update` the goals are run again with the marker's `agent`, and the files rewritten.
+
+Whoever has Playhead installed imports this module in every pytest run, so the rest of Playhead is
+imported only when the fixture is used.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from playhead.definition.agent import Agent
-from playhead.events.errors import PlayheadError
-from playhead.testing.recorded_run import RecordedRun
+if TYPE_CHECKING:
+    from playhead.definition.agent import Agent
+    from playhead.testing.recorded_run import RecordedRun
 
 MARKER = (
     "playhead(path, *, agent=None, replay=True): a recorded run (`playhead export RUN -o FILE`), "
@@ -60,8 +64,11 @@ def _files(folder: Path, given: str) -> list[Path]:
 
 
 @pytest.fixture
-def playhead_run(request: pytest.FixtureRequest) -> RecordedRun:
+def playhead_run(request: pytest.FixtureRequest) -> "RecordedRun":
     """The recorded run that the test's marker names, replayed."""
+    from playhead.events.errors import PlayheadError
+    from playhead.testing.recorded_run import RecordedRun
+
     marker = request.node.get_closest_marker("playhead")
     if marker is None:
         pytest.fail('the fixture playhead_run wants @pytest.mark.playhead("path/of/run.jsonl")')
@@ -85,7 +92,7 @@ HINT = (
 )
 
 
-def _recorded_again(run: RecordedRun, path: Path, agent: Agent[object] | None) -> RecordedRun:
+def _recorded_again(run: "RecordedRun", path: Path, agent: "Agent[object] | None") -> "RecordedRun":
     if agent is None:
         pytest.fail(f"{path}: --playhead-update wants the marker's agent=...", pytrace=False)
     again = run.again(agent)

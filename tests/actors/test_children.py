@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from playhead import Agent, Limits, Runtime, UsageError
+from playhead import Agent, Capacity, Limits, Runtime, UsageError
 from playhead.actors.replay import replay
 from playhead.actors.tracing import recorded_trace
 from playhead.events.kinds.child_runs import ChildFinished, ChildStarted
@@ -178,7 +178,7 @@ def test_children_have_children() -> None:
 def test_children_do_not_count_against_admission() -> None:
     log = MemoryLog()
     parent = boss(helper("ok"), ASK, "done")
-    with Runtime(log, [parent], max_open_runs=1) as made:
+    with Runtime(log, [parent], capacity=Capacity(open_runs=1)) as made:
         assert made.run(parent, "go").answer == "done"
         assert made.run(boss_again(parent), "go").answer == "done"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from playhead import Agent, PlayheadError, RunNotFinished, Runtime
+from playhead import Agent, Capacity, PlayheadError, RunNotFinished, Runtime
 from playhead.actors.engine.load_state import load_state
 from playhead.actors.performing.effects import DECIDERS, EFFECTS, ROWS, AnyEffect
 from playhead.actors.replay import pure_roles
@@ -174,7 +174,7 @@ def test_a_hundred_runs_at_once_need_few_threads_and_none_fails() -> None:
         return "3"
 
     agent = Agent(name="many", model=ScriptedModel(reply), tools=[add])
-    with runtime(agent, max_model_calls=100) as (made, _):
+    with runtime(agent, capacity=Capacity(model_calls=100)) as (made, _):
         started = [made.start(agent, f"run {n}") for n in range(100)]
         for _ in started:
             assert begun.acquire(timeout=30)
@@ -220,7 +220,7 @@ def test_a_watcher_that_raises_harms_neither_the_run_nor_other_watchers() -> Non
 
 def test_over_the_admission_limit_a_run_is_refused_before_it_is_logged() -> None:
     agent = Agent(name="payer", model=ScriptedModel([call("pay", amount=1)]), tools=[pay])
-    with runtime(agent, max_open_runs=1) as (made, log):
+    with runtime(agent, capacity=Capacity(open_runs=1)) as (made, log):
         run = made.start(agent, "one")
         with pytest.raises(AdmissionRefused):
             made.start(agent, "two")

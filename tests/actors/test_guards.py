@@ -109,7 +109,9 @@ def test_an_approval_of_something_else_is_refused() -> None:
         run = made.start(agent, "pay")
         asked: Any = until(run, "approval_requested").event
         with pytest.raises(UsageError, match="not what was approved"):
-            made.tell(run.id, ApprovalDecided(call=asked.call, binding="0" * 64, approved=True))
+            made.runs.tell(
+                run.id, ApprovalDecided(call=asked.call, binding="0" * 64, approved=True)
+            )
         assert "tool_started" not in kinds(log, run.id)
         run.cancel()
 

@@ -235,7 +235,7 @@ async def _async_program(made: Runtime, agent: Agent[str]) -> list[str]:
     run = made.start(agent, "async")
     seen = [record.event.kind async for record in run.events()]
     assert (await run).answer == "done"
-    assert (await made.arun(agent, "again")).answer == "done"
+    assert (await made.start(agent, "again")).answer == "done"
     return seen
 
 

@@ -141,7 +141,7 @@ def test_the_run_of_an_agent_that_is_not_known_here_stays_parked() -> None:
     log, run = cut_after("tool_started", agent)
     before = kinds(log, run)
     with Runtime(log, [Agent(name="other", model=ScriptedModel([]))]) as made:
-        assert made.status(run) == "running"
+        assert made.runs.status(run) == "running"
     assert kinds(log, run) == before
 
 
@@ -153,10 +153,10 @@ def test_a_run_that_interrupts_its_process_again_and_again_is_paused() -> None:
         if state_log == "paused":
             break
     with Runtime(log, [agent]) as made:
-        assert made.status(run) == "paused"
+        assert made.runs.status(run) == "paused"
         with pytest.raises(RunNotFinished, match="interrupted 5 times"):
             made.attach(run).wait()
-        made.resume(run)
+        made.runs.resume(run)
         assert made.attach(run).wait().answer == "ok"
     assert any(isinstance(r.event, RunPaused) for r in records(log, run))
 
@@ -176,7 +176,7 @@ def _crash_once(log: MemoryLog, run: str) -> str:
 
     agent = Agent(name="writer", model=ScriptedModel([]), tools=[hang])
     with Runtime(log, [agent], drain_seconds=0) as made:
-        return made.status(run)
+        return made.runs.status(run)
 
 
 def test_a_run_of_a_kind_not_known_here_stays_as_it_is_and_hinders_no_other() -> None:
@@ -197,7 +197,7 @@ def test_a_message_for_a_parked_run_is_held_and_decided_when_it_is_taken_up() ->
     agent = an_agent(tool(write), WRITE, "ok")
     log, run = cut_after("tool_succeeded", agent)
     with Runtime(log) as made:
-        made.tell(run, MessageReceived(text="and quickly"))
+        made.runs.tell(run, MessageReceived(text="and quickly"))
     assert records(log, run)[-1].held
     with Runtime(log, [agent]) as made:
         made.attach(run).wait()

@@ -27,9 +27,9 @@ def test_metrics_are_the_same_for_who_waits_from_the_start_the_middle_and_the_en
     agent = Agent(name="adder", model=model, tools=[add])
     with runtime(agent) as (made, log):
         run = made.start(agent, "1 + 2?")
-        from_the_start = made.outcome(run.id)
+        from_the_start = made.runs.outcome(run.id)
         assert asked.wait(60)
-        in_the_middle = made.outcome(run.id)
+        in_the_middle = made.runs.outcome(run.id)
         go_on.set()
         first = from_the_start.result(60).metrics
         counted = RunMetrics()

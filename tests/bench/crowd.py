@@ -29,7 +29,8 @@ def measure_crowd(url: str, runs: int) -> Figures:
     threads, agent = MostThreads(), counter("claude-stub")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bench.db"
-        with Runtime(path, [agent], base_url=url, watchers=[threads]) as runtime:
+        with Runtime(path, base_url=url) as runtime:
+            runtime.watch(threads)
             runtime.run(agent, GOAL)
             before, began, errors = cpu(), time.perf_counter(), 0
             for run in [runtime.start(agent, GOAL) for _ in range(runs)]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_json
 
-from playhead import Agent, Limits, Runtime, tool
+from playhead import Agent, Limits, Runtime, Telemetry, tool
 from playhead.events.kinds.codec import decode
 from playhead.events.log.sqlite.log import SqliteReader
 from playhead.events.model_api import Model
@@ -148,7 +148,9 @@ def _measure(
         path = Path(folder) / "bench.db"
         with (
             spans(traced) as provider,
-            Runtime(path, [agent], base_url=url, tracer_provider=provider) as runtime,
+            Runtime(
+                path, [agent], base_url=url, telemetry=Telemetry(tracer_provider=provider)
+            ) as runtime,
         ):
             runtime.run(agent, GOAL)
             before = cpu()

@@ -84,7 +84,7 @@ def _forks(path: Path, longest: int) -> Iterator[list[object]]:
             times: list[float] = []
             for n in range(21):
                 began = time.process_time()
-                fork_run(log, "run-0", cut_at(log, "run-0", at), f"fork-{at}-{n}", 0)
+                fork_run(log, cut_at(log, "run-0", at), f"fork-{at}-{n}", 0)
                 times.append((time.process_time() - began) * 1000)
             yield [f"{at:,}", sorted(times)[10]]
 

@@ -13,7 +13,7 @@ import numpy as np
 from playhead import Runtime
 from playhead.events.log.memory import MemoryLog
 from playhead.events.log.sqlite.log import SqliteReader
-from playhead.memory.search import Recollection
+from playhead.memory.index import MemoryIndex
 from playhead.projections.memory.search import Ranking
 from playhead.projections.stored.view import views_path
 from playhead.tools.models.embedders import OfflineEmbedder
@@ -42,7 +42,7 @@ def quality() -> Table:
                 found = [
                     [
                         m.metadata["name"]
-                        for m in runtime.recall(q.text, q.namespace, ranking=ranking)
+                        for m in runtime.memory.recall(q.text, q.namespace, ranking=ranking)
                     ]
                     for q in asked
                 ]
@@ -65,8 +65,8 @@ def speed(memories: int, queries: int) -> Table:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "m.db"
         with Runtime(path, embedder=embedder) as runtime:
-            stored = seconds(lambda: runtime.remember_all(texts, NAMESPACE))
-            first = seconds(lambda: runtime.recall("x", NAMESPACE))
+            stored = seconds(lambda: runtime.memory.remember_all(texts, NAMESPACE))
+            first = seconds(lambda: runtime.memory.recall("x", NAMESPACE))
             rows = compared(runtime, texts, asked, embedder)
         opened = seconds(lambda: first_search(path, embedder))
         for left in path.parent.glob(f"{views_path(path).name}*"):
@@ -106,7 +106,7 @@ def compared(
 
 def first_search(path: Path, embedder: OfflineEmbedder) -> None:
     """By one that knows nothing yet."""
-    with closing(SqliteReader(path)) as reader, Recollection(reader, embedder) as memories:
+    with closing(SqliteReader(path)) as reader, MemoryIndex(reader, embedder) as memories:
         memories.recall("x", NAMESPACE)
 
 

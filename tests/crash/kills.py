@@ -119,7 +119,9 @@ def child(folder: Path, pipe: int, seed: int, number: int) -> None:
         diary.tell(ack=[records[0].run, records[-1].seq])
 
     known = _runs(folder)
-    with Runtime(folder / "log.db", [agent], watchers=[committed]) as runtime:
+    with Runtime(folder / "log.db") as runtime:
+        runtime.watch(committed)
+        runtime.register(agent)
         runs = [runtime.attach(run) for run in known]
         if number == 0:
             runs += [runtime.start(agent, name) for name in RUNS]

@@ -19,7 +19,7 @@ from playhead.events.log.sqlite.driver import ApswDriver
 from playhead.events.log.sqlite.log import SqliteLog
 from playhead.events.log.sqlite.store import Durability
 from playhead.events.maintenance.verify import verify
-from tests.contracts.appends import say
+from playhead.testing.appends import say
 from tests.crash.lossy_disk import LossyDisk
 from tests.crash.workload import Workload, same
 

@@ -5,7 +5,7 @@ from random import Random
 
 from playhead.events.log.contract import Append, Head, Log
 from playhead.events.record import Stored
-from tests.contracts.appends import append_of, said
+from playhead.testing.appends import append_of, said
 
 
 class Workload:

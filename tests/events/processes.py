@@ -9,7 +9,7 @@ import os, sys
 from playhead.events.errors import *
 from playhead.events.log.inbox import Inbox
 from playhead.events.log.sqlite.log import SqliteLog, SqliteReader
-from tests.contracts.appends import append_of, said, say, write
+from playhead.testing.appends import append_of, said, say, write
 path, *arguments = sys.argv[1:]
 """
 

@@ -14,8 +14,8 @@ from playhead.events.log.contract import RUNTIME_STREAM
 from playhead.events.log.sqlite.log import SqliteLog, SqliteReader
 from playhead.events.log.sqlite.store import Durability
 from playhead.events.maintenance.verify import verify
-from tests.contracts.appends import say
-from tests.contracts.log_contract import texts
+from playhead.testing.appends import say
+from playhead.testing.log_contract import texts
 from tests.events.processes import output_of
 
 

@@ -22,8 +22,8 @@ from playhead.events.log.sqlite.driver import (
 )
 from playhead.events.log.sqlite.log import SqliteLog, SqliteReader
 from playhead.events.maintenance.verify import verify
-from tests.contracts.appends import append_of, said, say, write
-from tests.contracts.log_contract import texts
+from playhead.testing.appends import append_of, said, say, write
+from playhead.testing.log_contract import texts
 from tests.events.faulty_disk import FaultyDisk
 
 

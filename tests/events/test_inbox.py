@@ -10,7 +10,7 @@ from playhead.events.errors import LogTooNew, NotStorable
 from playhead.events.kinds.runs import CancelRequested, MessageReceived
 from playhead.events.log.inbox import Inbox, inbox_path
 from playhead.events.log.sqlite.log import SqliteLog
-from tests.contracts.appends import append_of, write
+from playhead.testing.appends import append_of, write
 from tests.events.processes import output_of
 
 

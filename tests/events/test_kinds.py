@@ -29,7 +29,7 @@ from playhead.events.log.contract import Head
 from playhead.events.log.memory import MemoryLog
 from playhead.events.maintenance.verify import verify
 from playhead.events.record import Record, Stored
-from tests.contracts.appends import append_of, say, write
+from playhead.testing.appends import append_of, say, write
 from tests.events.generated import events, integers, jsons, texts
 
 

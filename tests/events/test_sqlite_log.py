@@ -18,8 +18,8 @@ from playhead.events.log.contract import FORMAT, Head
 from playhead.events.log.sqlite.log import SqliteLog, SqliteReader
 from playhead.events.log.sqlite.store import Durability
 from playhead.events.maintenance.verify import verify
-from tests.contracts.appends import append_of, said, say, write
-from tests.contracts.log_contract import texts
+from playhead.testing.appends import append_of, said, say, write
+from playhead.testing.log_contract import texts
 from tests.events.processes import child, killed, line_from, output_of
 
 WRITE_ON = """

@@ -25,7 +25,7 @@ from playhead.inspector.pages import CHUNK, Pages
 from playhead.inspector.plan_layout import PlacedNode, place
 from playhead.inspector.run_data import Reading
 from playhead.testing import call
-from tests.contracts.appends import append_of, write
+from playhead.testing.appends import append_of, write
 from tests.inspector.runs import EVIL, HIDDEN, agent, hostile, long_run
 
 

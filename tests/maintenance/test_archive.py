@@ -20,7 +20,7 @@ from playhead.events.record import Stored
 from playhead.events.spec.agent import AgentSpec, ModelSettings, Past
 from playhead.projections.stored.run_list import RunList, find_runs
 from playhead.projections.stored.view import Views, views_path
-from tests.contracts.appends import BEGIN, append_of, fork, say, write
+from playhead.testing.appends import BEGIN, append_of, fork, say, write
 from tests.events.killed_at import kills
 from tests.events.processes import child, killed, line_from
 from tests.maintenance.test_verify import damage

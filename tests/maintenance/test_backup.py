@@ -14,7 +14,7 @@ from playhead.events.log.anchor import anchor_path, read_anchor
 from playhead.events.log.sqlite.log import SqliteLog, SqliteReader
 from playhead.events.maintenance.backup import back_up, drill, restore
 from playhead.events.maintenance.verify import verify
-from tests.contracts.appends import say
+from playhead.testing.appends import say
 from tests.events.killed_at import kills
 from tests.events.processes import child, killed, line_from
 

@@ -23,7 +23,7 @@ from playhead.events.maintenance.verify import verify
 from playhead.events.record import Record, Stored
 from playhead.events.spec.agent import AgentSpec, ModelSettings, Past
 from playhead.events.usage import Usage
-from tests.contracts.appends import append_of, fork, said, say, write
+from playhead.testing.appends import append_of, fork, said, say, write
 from tests.events.generated import events, jsons, of_model
 
 AGENT = AgentSpec(name="a", instructions="my secret plan", model=ModelSettings(model="m"))

@@ -17,7 +17,7 @@ from playhead.events.log.contract import Head, Stream
 from playhead.events.log.memory import MemoryLog
 from playhead.events.log.sqlite.log import SqliteLog, SqliteReader
 from playhead.events.maintenance.verify import VerifyReport, verify
-from tests.contracts.appends import append_of, fork, say, write
+from playhead.testing.appends import append_of, fork, say, write
 
 
 def damage(path: Path, *statements: str) -> None:

@@ -52,7 +52,7 @@ def filled(runtime: Runtime, given: Set) -> None:
     """Have a runtime remember the set; a memory's metadata holds its id there."""
     for namespace, memories in given.memories.items():
         for name, text in memories.items():
-            runtime.remember(text, namespace, metadata={"name": name})
+            runtime.memory.remember(text, namespace, metadata={"name": name})
 
 
 def recall_at(found: Sequence[Sequence[str]], queries: Sequence[Labelled]) -> float:

@@ -83,8 +83,8 @@ def test_an_endpoint_named_in_words_finds_memories_and_its_key_is_in_no_record(
 ) -> None:
     log = MemoryLog()
     with Runtime(log, embedder=f"{endpoint.url} small 2", secrets=secrets) as runtime:
-        runtime.remember_all(["a cat", "a dog"], "home")
-        assert runtime.recall("what of the dogs?", "home", limit=1)[0].text == "a dog"
+        runtime.memory.remember_all(["a cat", "a dog"], "home")
+        assert runtime.memory.recall("what of the dogs?", "home", limit=1)[0].text == "a dog"
     assert all(b"s3cret" not in row.data for row in log.read("memory/home"))
 
 

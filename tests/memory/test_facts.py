@@ -75,7 +75,7 @@ def test_facts_are_learned_after_the_answer_and_before_the_end() -> None:
     with runtime(seller) as (made, log):
         result = made.run(seller, "What does Acme pay?")
         found = records(log, result.run_id)
-        (fact,) = made.facts("Acme")
+        (fact,) = made.memory.facts("Acme")
         assert made.replay(result.run_id).matches
     assert result.answer == "I read it."
     assert (fact.field, fact.value, fact.confidence) == ("budget_range", "10k to 20k", 0.9)
@@ -116,12 +116,12 @@ def test_a_contradiction_supersedes_and_what_was_known_before_can_still_be_asked
     first, second = agent(0), agent(1)
     with runtime(first, second) as (made, _):
         made.run(first, "What does Acme pay?")
-        (old,) = made.facts("Acme")
+        (old,) = made.memory.facts("Acme")
         made.run(second, "What does Acme pay?")
-        (new,) = made.facts("Acme")
+        (new,) = made.memory.facts("Acme")
         assert (old.value, new.value) == ("10k to 20k", "50k now, they say")
-        assert made.facts("Acme", as_of=new.position - 1) == [old]
-        assert made.facts("Nobody") == []
+        assert made.memory.facts("Acme", as_of=new.position - 1) == [old]
+        assert made.memory.facts("Nobody") == []
 
 
 def test_taking_back_a_poisoned_result_takes_its_facts_and_names_what_had_used_it() -> None:
@@ -133,14 +133,14 @@ def test_taking_back_a_poisoned_result_takes_its_facts_and_names_what_had_used_i
         clean = made.run(first, "Another question").run_id
         result = next(r.seq for r in records(log, poisoned) if r.event.kind == "tool_succeeded")
         before = log.head(clean)
-        (poison,) = made.facts("Acme")
-        taken = made.retract(poisoned, result, "the mail was forged")
+        (poison,) = made.memory.facts("Acme")
+        taken = made.memory.retract(poisoned, result, "the mail was forged")
         assert taken.runs == [poisoned, later], "the session's next run had seen it"
         assert "run_finished" in {each.event.kind for each in taken.influenced}
         assert clean not in taken.runs
-        (now,) = made.facts("Acme")
+        (now,) = made.memory.facts("Acme")
         assert now.value == "10k to 20k", "what it had superseded stands again"
-        assert made.facts("Acme", as_of=poison.position) == [poison]
+        assert made.memory.facts("Acme", as_of=poison.position) == [poison]
         assert log.head(clean) == before, "what was taken back lies in a stream of its own"
 
 

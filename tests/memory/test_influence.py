@@ -48,7 +48,7 @@ def test_taking_back_a_result_takes_the_memory_and_names_the_runs_that_were_told
         elsewhere = made.run(other, "What does Acme pay?", namespace="globex").run_id
         later = made.run(other, "remember: 50k is a lot").run_id
         result = next(r.seq for r in records(log, poisoned) if r.event.kind == "tool_succeeded")
-        taken = made.retract(poisoned, result, "the mail was forged")
+        taken = made.memory.retract(poisoned, result, "the mail was forged")
         assert taken.runs == [poisoned, told, looked_up, later]
         assert clean not in taken.runs
         assert elsewhere not in taken.runs
@@ -56,7 +56,9 @@ def test_taking_back_a_result_takes_the_memory_and_names_the_runs_that_were_told
         assert ended == {poisoned, told, looked_up, later}
         stored = [r.event for r in records(log, poisoned) if isinstance(r.event, MemoryStored)]
         assert stored[0].id in taken.memories
-        assert [m.text for m in made.recall("what does Acme pay", "acme")] == ["Acme is in Hue"]
+        assert [m.text for m in made.memory.recall("what does Acme pay", "acme")] == [
+            "Acme is in Hue"
+        ]
         after = made.run(other, "What does Acme pay?").run_id
         assert not any("50k" in str(r.event) for r in records(log, after))
 
@@ -64,14 +66,14 @@ def test_taking_back_a_result_takes_the_memory_and_names_the_runs_that_were_told
 def test_a_memory_that_people_added_is_taken_back_with_what_had_used_it() -> None:
     other = assistant()
     with runtime(other) as (made, _):
-        made.remember("The door code is 1234", "acme")
+        made.memory.remember("The door code is 1234", "acme")
         told = made.run(other, "What is the door code?").run_id
         unaware = made.run(other, "Say hello", namespace="globex").run_id
-        taken = made.retract("memory/acme", 1, "it was never so")
+        taken = made.memory.retract("memory/acme", 1, "it was never so")
         assert told in taken.runs
         assert unaware not in taken.runs
         assert len(taken.memories) == 1
-        assert made.recall("door code", "acme") == []
+        assert made.memory.recall("door code", "acme") == []
 
 
 def test_what_a_child_read_taints_its_caller_and_what_a_caller_read_its_child() -> None:
@@ -91,9 +93,9 @@ def test_what_a_child_read_taints_its_caller_and_what_a_caller_read_its_child() 
         run = made.run(parent, "What do they pay?").run_id
         (below,) = [s.id for s in log.streams() if s.kind == "run" and s.id != run]
         result = next(r.seq for r in records(log, below) if r.event.kind == "tool_succeeded")
-        assert made.retract(below, result).runs == [run, below]
+        assert made.memory.retract(below, result).runs == [run, below]
         requested = next(r.seq for r in records(log, run) if r.event.kind == "model_answered")
-        assert made.retract(run, requested).runs == [run, below]
+        assert made.memory.retract(run, requested).runs == [run, below]
 
 
 def test_facts_of_a_namespace_are_told_to_its_later_runs_and_taken_back_from_them() -> None:
@@ -110,11 +112,11 @@ def test_facts_of_a_namespace_are_told_to_its_later_runs_and_taken_back_from_the
         assert first.startswith("<facts>")
         assert "Acme: budget_range: 50k" in first
         result = next(r.seq for r in records(log, learned) if r.event.kind == "tool_succeeded")
-        position = made.facts("Acme")[0].position
-        taken = made.retract(learned, result)
+        position = made.memory.facts("Acme")[0].position
+        taken = made.memory.retract(learned, result)
         assert taken.runs == [learned, told]
-        assert made.facts("Acme") == []
-        assert [f.value for f in made.facts("Acme", as_of=position)] == ["50k"]
+        assert made.memory.facts("Acme") == []
+        assert [f.value for f in made.memory.facts("Acme", as_of=position)] == ["50k"]
         made.run(other, "What do they pay?")
         assert not texts(other.model.requests[-1].body)[0].startswith("<facts>")
 
@@ -132,7 +134,7 @@ def test_what_is_recalled_is_no_source_of_new_facts() -> None:
     )  # fmt: skip
     assert isinstance(seller.model, ScriptedModel)
     with runtime(seller) as (made, _):
-        made.remember("Acme pays 999k for the mail", "acme")
+        made.memory.remember("Acme pays 999k for the mail", "acme")
         made.run(seller, "Read the mail of Acme")
         extraction = seller.model.requests[-1].body
     assert "tools" not in extraction

@@ -24,7 +24,10 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def answers(path: Path, ranking: Ranking = HYBRID) -> list[list[str]]:
     with Runtime(path, embedder="offline") as runtime:
         return [
-            [m.metadata["name"] for m in runtime.recall(q.text, q.namespace, ranking=ranking)]
+            [
+                m.metadata["name"]
+                for m in runtime.memory.recall(q.text, q.namespace, ranking=ranking)
+            ]
             for q in SET.queries
         ]
 
@@ -56,5 +59,5 @@ def test_no_query_is_answered_from_another_namespace(log: Path) -> None:
     with Runtime(log, embedder="offline") as runtime:
         for query in SET.queries:
             for namespace, memories in SET.memories.items():
-                found = runtime.recall(query.text, namespace, limit=50)
+                found = runtime.memory.recall(query.text, namespace, limit=50)
                 assert {m.metadata["name"] for m in found} <= memories.keys()

@@ -31,7 +31,7 @@ def test_the_local_model_is_asked_what_was_said_and_only_what_has_a_source_is_ke
     with Runtime(log) as runtime:
         run = runtime.run(agent, "My dog is called Rex. Rex is brown. Say hello.").run_id
         assert runtime.replay(run).matches
-        known = runtime.facts()
+        known = runtime.memory.facts()
     found = records(log, run)
     facts = [r.event for r in found if isinstance(r.event, FactLearned)]
     (ended,) = [r.event for r in found if isinstance(r.event, ExtractionEnded)]

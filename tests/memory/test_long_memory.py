@@ -67,7 +67,7 @@ def test_at_every_prefix_the_request_is_valid_bounded_and_holds_goal_and_memorie
     )  # fmt: skip
     with runtime(agent, embedder="none") as (made, log):
         for n, size in enumerate(remembered):
-            made.remember(f"pages {n}: " + "x " * size, "library")
+            made.memory.remember(f"pages {n}: " + "x " * size, "library")
         result = made.run(agent, GOAL)
         found = records(log, result.run_id)
         assert made.replay(result.run_id).matches
@@ -94,7 +94,7 @@ def test_memories_too_large_for_the_context_are_told_in_part_and_recorded_whole(
     agent = Agent(name="a", model=model, memory=rules)
     with runtime(agent, embedder="none") as (made, log):
         for n in range(5):
-            made.remember(f"pages {n} " + "x" * 3000, "library")
+            made.memory.remember(f"pages {n} " + "x" * 3000, "library")
         run = made.run(agent, GOAL).run_id
         whole = next(r.event for r in records(log, run) if r.event.kind == "memory_recalled")
     told = json.dumps(model.requests[0].body["messages"])

@@ -23,9 +23,9 @@ def test_a_forks_memories_are_its_own_until_they_are_promoted() -> None:
         fork = made.fork(run, answered - 1, instead)
         fork.wait()
         assert made.replay(fork.id).matches
-        assert [m.run for m in made.recall("colour", "acme")] == [run]
-        made.promote(fork.id, "it was right")
-        assert {m.run for m in made.recall("colour", "acme")} == {run, fork.id}
+        assert [m.run for m in made.memory.recall("colour", "acme")] == [run]
+        made.memory.promote(fork.id, "it was right")
+        assert {m.run for m in made.memory.recall("colour", "acme")} == {run, fork.id}
 
 
 def test_a_fork_recalls_what_it_has_remembered_itself_and_nobody_else_does() -> None:
@@ -56,21 +56,21 @@ def test_a_forks_facts_are_known_from_their_promotion_on() -> None:
     agent = seller(0)
     with runtime(agent) as (made, log):
         run = made.run(agent, "What does Acme pay?").run_id
-        (before,) = made.facts("Acme")
+        (before,) = made.memory.facts("Acme")
         answered = next(r.seq for r in records(log, run) if r.event.kind == "model_answered")
         fork = made.fork(run, answered - 1, Instead(message="And quickly."))
         fork.wait()
         assert any(r.event.kind == "fact_learned" for r in records(log, fork.id)[answered:])
-        assert made.facts("Acme") == [before]
-        made.promote(fork.id)
-        (now,) = made.facts("Acme")
+        assert made.memory.facts("Acme") == [before]
+        made.memory.promote(fork.id)
+        (now,) = made.memory.facts("Acme")
         assert now.run == fork.id
-        assert made.facts("Acme", as_of=now.position - 1) == [before]
+        assert made.memory.facts("Acme", as_of=now.position - 1) == [before]
 
 
 def test_only_a_fork_can_be_promoted() -> None:
     agent = assistant()
     with runtime(agent) as (made, _):
         run = made.run(agent, "remember: one").run_id
-        with pytest.raises(UsageError, match="is no fork"):
-            made.promote(run)
+        with pytest.raises(UsageError, match="is not a fork"):
+            made.memory.promote(run)

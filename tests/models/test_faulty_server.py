@@ -7,7 +7,7 @@ from collections import Counter
 from random import Random
 from typing import Any
 
-from playhead import Agent, BreakerRule, RateLimit, Retry, Runtime, Target
+from playhead import Agent, BreakerRule, Capacity, RateLimit, Retry, Runtime, Target
 from playhead.events.log.memory import MemoryLog
 from tests.support.agents import add
 from tests.support.messages_api import Answer, MessagesApi, call, failure, message, text
@@ -74,7 +74,7 @@ def test_no_run_is_lost_when_a_third_of_the_calls_fail() -> None:
     agent = Agent(name="a", tools=[add], retry=retry)
     with MessagesApi(server) as api:
         breaker = BreakerRule(failures=8, seconds=0.05)
-        assert results(api, agent, server, breaker=breaker) == ["done"] * RUNS
+        assert results(api, agent, server, capacity=Capacity(breaker=breaker)) == ["done"] * RUNS
 
 
 def test_a_dead_endpoint_is_left_for_the_other_one_and_no_run_is_lost() -> None:
@@ -87,7 +87,12 @@ def test_a_dead_endpoint_is_left_for_the_other_one_and_no_run_is_lost() -> None:
     with MessagesApi(dead) as broken, MessagesApi(alive) as api:
         breaker = BreakerRule(failures=3, seconds=3600.0)
         assert results(
-            broken, agent, dead, alive, endpoints={"other": api.url}, breaker=breaker
+            broken,
+            agent,
+            dead,
+            alive,
+            endpoints={"other": api.url},
+            capacity=Capacity(breaker=breaker),
         ) == (["done"] * RUNS)
         assert len(alive.served) == RUNS * (STEPS + 1)
         assert len(broken.bodies) <= RUNS  # those under way when it was found out
@@ -99,7 +104,8 @@ def test_no_request_goes_beyond_the_limit_and_the_runs_are_served_in_turn() -> N
     with MessagesApi(server) as api:
         limits = {"*": RateLimit(requests=60, seconds=0.5)}
         assert (
-            results(api, agent, server, rate_limits=limits, max_model_calls=20) == ["done"] * RUNS
+            results(api, agent, server, capacity=Capacity(rate_limits=limits, model_calls=20))
+            == ["done"] * RUNS
         )
     assert server.over == 0
     rounds = [server.served[n : n + RUNS] for n in range(0, len(server.served), RUNS)]

@@ -37,7 +37,7 @@ from playhead.projections.cost.ledger import Ledger
 from playhead.projections.metrics.measure import Measure
 from playhead.projections.metrics.view import MeasuresView, find_measures
 from playhead.projections.stored.view import Views
-from tests.contracts.appends import append_of, write
+from playhead.testing.appends import append_of, write
 
 PRICE = Price(input=1.0, output=5.0, cache_write=1.25, cache_write_1h=2.0, cache_read=0.1)
 STARTED = RunStarted(

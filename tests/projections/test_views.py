@@ -26,7 +26,7 @@ from playhead.events.record import Record
 from playhead.events.spec.agent import AgentSpec, ModelSettings
 from playhead.projections.stored.run_list import RunList, RunRow, find_runs
 from playhead.projections.stored.view import TOGETHER, Views, views_path
-from tests.contracts.appends import BEGIN, append_of, said, say, write
+from playhead.testing.appends import BEGIN, append_of, said, say, write
 
 STARTED = RunStarted(
     goal="rate",

@@ -335,7 +335,7 @@ def test_a_fork_reads_as_much_at_record_2_000_as_at_record_1_000() -> None:
     for at in (10, 1_000, 2_000):
         log.rows = 0
         cut = cut_at(log, run.id, at)
-        fork_run(log, run.id, cut, f"fork{at}", 0)
+        fork_run(log, cut, f"fork{at}", 0)
         read.append(log.rows)
     assert read[0] <= read[1] == read[2] < 40
 

@@ -10,8 +10,8 @@ import pytest
 
 from playhead import Agent, Limits, ToolContext, tool
 from playhead.events.errors import UsageError
-from playhead.simulation.simulate import SimulationReport
-from playhead.testing import Scripted, ScriptedModel, SimulationFailed, call, simulate
+from playhead.simulation import SimulationFailed, SimulationReport, simulate
+from playhead.testing import Scripted, ScriptedModel, call
 
 pytest_plugins = ["pytester"]
 

@@ -5,7 +5,7 @@ import json
 import threading
 from typing import Any
 
-from playhead import Agent, Runtime
+from playhead import Agent, Runtime, Telemetry
 from playhead.events.log.memory import MemoryLog
 from playhead.telemetry.setup import export_trace
 from playhead.testing import ScriptedModel, call
@@ -70,7 +70,9 @@ def test_children_stand_in_the_tree_of_their_parent() -> None:
         name="boss", model=ScriptedModel([call("helper", task="What is 1 + 2?"), "It is 3."]),
         tools=[child, add],
     )  # fmt: skip
-    with Runtime(log, [boss, child], tracer_provider=spans.provider) as runtime:
+    with Runtime(
+        log, [boss, child], telemetry=Telemetry(tracer_provider=spans.provider)
+    ) as runtime:
         runtime.run(boss, "What is 1 + 2?")
     seen = spans.seen()
     ids = {span.id for span in seen}

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from playhead import Agent, Alert, AlertRule, Alerts, Limits, Runtime, UsageError, tool
+from playhead import Agent, Alert, AlertRule, Alerts, Limits, Runtime, Telemetry, UsageError, tool
 from playhead.events.errors import ModelError, RunNotFinished
 from playhead.events.log.contract import Reader
 from playhead.events.log.memory import MemoryLog
@@ -49,7 +49,9 @@ class Kept:
 def test_live_measures_are_those_of_the_log(script: list[Scripted]) -> None:
     log, kept, someone = MemoryLog(), Kept(), agent(script, limits=FEW)
     watcher = LiveMeasures(log, [kept]).committed
-    with Runtime(log, [someone], watchers=[watcher]) as runtime, suppress(RunNotFinished):
+    with Runtime(log) as runtime, suppress(RunNotFinished):
+        runtime.watch(watcher)
+        runtime.register(someone)
         runtime.run(someone, "Add.")
     assert kept.measures == read_measures(log).runs
 
@@ -63,7 +65,9 @@ def test_a_run_that_is_taken_up_is_measured_from_its_first_record(tmp_path: Path
         run.pause()
     reader = SqliteReader(path)
     watcher = LiveMeasures(reader, [kept]).committed
-    with Runtime(path, [second], watchers=[watcher]) as runtime:
+    with Runtime(path) as runtime:
+        runtime.watch(watcher)
+        runtime.register(second)
         again = runtime.attach(run.id, second)
         if again.status == "paused":
             again.resume()
@@ -76,7 +80,9 @@ def test_a_fork_is_measured_from_where_it_left_its_parent() -> None:
     log, kept = MemoryLog(), Kept()
     someone = agent([call("add", a=1, b=2), "It is 3.", "It is three."])
     watcher = LiveMeasures(log, [kept]).committed
-    with Runtime(log, [someone], watchers=[watcher]) as runtime:
+    with Runtime(log) as runtime:
+        runtime.watch(watcher)
+        runtime.register(someone)
         parent = runtime.run(someone, "Add.").run_id
         fork = runtime.fork(parent, next(
             r.seq for r in runtime.attach(parent).events() if r.event.kind == "tool_succeeded"
@@ -92,7 +98,7 @@ def test_a_fork_waits_for_the_person_that_its_parent_waited_for() -> None:
     log, reader = MemoryLog(), InMemoryMetricReader()
     payer = Agent(name="payer", model=ScriptedModel([call("pay"), "Paid."]), tools=[pay])
     meters = MeterProvider([reader], shutdown_on_exit=False)
-    with Runtime(log, [payer], meter_provider=meters) as runtime:
+    with Runtime(log, [payer], telemetry=Telemetry(meter_provider=meters)) as runtime:
         parent = runtime.start(payer, "Pay.")
         asked = next(r for r in parent.events() if r.event.kind == "approval_requested")
         fork = runtime.fork(parent.id, asked.seq)
@@ -124,7 +130,9 @@ def test_a_listener_that_raises_harms_neither_the_run_nor_the_others() -> None:
 
     log, kept, someone = MemoryLog(), Kept(), agent(["Hello."])
     watcher = LiveMeasures(log, [Broken(), kept]).committed
-    with Runtime(log, [someone], watchers=[watcher]) as runtime:
+    with Runtime(log) as runtime:
+        runtime.watch(watcher)
+        runtime.register(someone)
         assert runtime.run(someone, "Greet.").output == "Hello."
     assert [m.status for m in kept.measures] == ["finished"]
 
@@ -149,7 +157,7 @@ def test_otel_metrics_carry_the_conventions_names() -> None:
     log = MemoryLog()
     busy = ModelError("overloaded", "busy", status=529, retryable=True)
     someone = agent([busy, call("add", a=1, b=2), call("fail", why="no"), "Done."])
-    with Runtime(log, [someone], meter_provider=provider) as runtime:
+    with Runtime(log, [someone], telemetry=Telemetry(meter_provider=provider)) as runtime:
         runtime.run(someone, "Add.")
     found = points(reader)
     calls = [about for about, _ in found["gen_ai.client.operation.duration"]]
@@ -179,7 +187,10 @@ def test_otel_metrics_carry_the_conventions_names() -> None:
 def test_otel_counts_what_the_log_counts(script: list[Scripted]) -> None:
     log, reader, someone = MemoryLog(), InMemoryMetricReader(), agent(script, limits=FEW)
     meters = MeterProvider([reader], shutdown_on_exit=False)
-    with Runtime(log, [someone], meter_provider=meters) as runtime, suppress(RunNotFinished):
+    with (
+        Runtime(log, [someone], telemetry=Telemetry(meter_provider=meters)) as runtime,
+        suppress(RunNotFinished),
+    ):
         runtime.run(someone, "Add.")
     counted = {name: sum(n for _, n in found) for name, found in points(reader).items()}
     (measure,) = read_measures(log).runs
@@ -203,7 +214,10 @@ def test_a_run_that_took_too_long_is_a_stop_by_a_guard() -> None:
         name="slow", model=ScriptedModel([call("wait")]), tools=[wait],
         limits=Limits(max_seconds=0.05),
     )  # fmt: skip
-    with Runtime(log, [slow], meter_provider=meters) as runtime, suppress(RunNotFinished):
+    with (
+        Runtime(log, [slow], telemetry=Telemetry(meter_provider=meters)) as runtime,
+        suppress(RunNotFinished),
+    ):
         runtime.run(slow, "Wait.")
     assert points(reader)["playhead.guard.stops"] == [({"gen_ai.agent.name": "slow"}, 1)]
     assert read_measures(log).runs[0].guard_stops == 1
@@ -218,7 +232,9 @@ def test_what_waits_for_a_person_is_counted_by_the_process_that_has_it(tmp_path:
     for decided in (False, False, True):
         reader = InMemoryMetricReader()
         meters = MeterProvider([reader], shutdown_on_exit=False)
-        with Runtime(tmp_path / "log.db", [payer], meter_provider=meters) as runtime:
+        with Runtime(
+            tmp_path / "log.db", [payer], telemetry=Telemetry(meter_provider=meters)
+        ) as runtime:
             if decided:
                 again = runtime.attach(run.id, payer)
                 again.approve(asked.event.call)  # type: ignore[attr-defined]
@@ -259,7 +275,10 @@ def lines() -> Iterator[list[dict[str, Any]]]:
 def run_all(log: MemoryLog, alerts: Alerts, scripts: list[list[Scripted]]) -> None:
     for script in scripts:
         someone = agent(script)
-        with Runtime(log, [someone], alerts=alerts) as runtime, suppress(RunNotFinished):
+        with (
+            Runtime(log, [someone], telemetry=Telemetry(alerts=alerts)) as runtime,
+            suppress(RunNotFinished),
+        ):
             runtime.run(someone, "Go.")
 
 
@@ -272,7 +291,7 @@ def test_an_alert_is_told_when_it_begins_and_when_it_is_over(lines: list[dict[st
     told: queue.SimpleQueue[Alert] = queue.SimpleQueue()
     alerts = Alerts(told.put, rules=[COMPLETION], window=2)
     someone = agent([*BAD, *BAD, *GOOD, *GOOD, *GOOD])
-    with Runtime(MemoryLog(), [someone], alerts=alerts) as runtime:
+    with Runtime(MemoryLog(), [someone], telemetry=Telemetry(alerts=alerts)) as runtime:
         for _ in range(5):
             with suppress(RunNotFinished):
                 runtime.run(someone, "Go.")

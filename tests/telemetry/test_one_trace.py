@@ -26,7 +26,7 @@ from opentelemetry.trace import (
     use_span,
 )
 
-from playhead import Runtime, tool
+from playhead import Runtime, Telemetry, tool
 from playhead.events.errors import ModelError, RunNotFinished
 from playhead.events.log.memory import MemoryLog
 from playhead.events.log.sqlite.reader import SqliteReader
@@ -75,7 +75,7 @@ def test_the_trace_is_the_same_live_and_from_the_log(script: list[Scripted]) -> 
 def test_content_is_the_same_live_and_from_the_log() -> None:
     log, spans = MemoryLog(), Spans()
     someone = agent([call("add", a=1, b=2), "It is 3."])
-    with tracing(log, spans, someone, trace_content=True) as runtime:
+    with tracing(log, spans, someone, content=True) as runtime:
         run = runtime.run(someone, "What is 1 + 2?").run_id
         assert spans.seen() == recorded(log, run, content=True)
         prompts = [s.about["gen_ai.input.messages"] for s in spans.seen() if s.kind == "CLIENT"]
@@ -96,11 +96,13 @@ def test_a_run_that_is_taken_up_by_another_runtime_has_one_trace(tmp_path: Path)
 
     log, spans = tmp_path / "log.db", Spans()
     first, second = (agent(script, tools=[wait]) for script in ([call("wait")], ["The end."]))
-    with Runtime(log, [first], tracer_provider=spans.provider, drain_seconds=0) as runtime:
+    with Runtime(
+        log, [first], telemetry=Telemetry(tracer_provider=spans.provider), drain_seconds=0
+    ) as runtime:
         run = runtime.start(first, "Wait.")
         entered.wait()
     before = set(spans.seen())
-    with Runtime(log, [second], tracer_provider=spans.provider) as runtime:
+    with Runtime(log, [second], telemetry=Telemetry(tracer_provider=spans.provider)) as runtime:
         runtime.attach(run.id, second).wait()
     whole(spans.seen())
     reader = SqliteReader(log)
@@ -178,7 +180,9 @@ def test_a_caller_that_does_not_record_is_followed_in_that() -> None:
 
 def test_a_provider_that_does_nothing_is_asked_for_nothing() -> None:
     someone = agent(["Hello."])
-    with Runtime(MemoryLog(), [someone], tracer_provider=NoOpTracerProvider()) as runtime:
+    with Runtime(
+        MemoryLog(), [someone], telemetry=Telemetry(tracer_provider=NoOpTracerProvider())
+    ) as runtime:
         assert runtime.run(someone, "Greet.").output == "Hello."
 
 
@@ -222,7 +226,7 @@ def test_a_provider_that_is_not_the_sdks_gets_the_same_tree_with_ids_of_its_own(
             for s in found
         ]  # fmt: skip
 
-    with Runtime(log, [someone], tracer_provider=Wrapping(spans)) as runtime:
+    with Runtime(log, [someone], telemetry=Telemetry(tracer_provider=Wrapping(spans))) as runtime:
         run = runtime.run(someone, "Go on.").run_id
         told = recorded(log, run)
     assert tree(spans.seen()) == tree(told)

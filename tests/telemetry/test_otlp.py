@@ -9,7 +9,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from playhead import Runtime, UsageError
 from playhead.events.log.memory import MemoryLog
 from playhead.events.log.sqlite.reader import SqliteReader
-from playhead.telemetry.setup import Telemetry, export_trace, exporters, otlp_provider
+from playhead.settings import Telemetry
+from playhead.telemetry.setup import Reporting, export_trace, exporters, otlp_provider
 from playhead.testing import call
 from tests.telemetry.collector import Collector, grpc_collector, http_collector
 from tests.telemetry.traced import agent
@@ -108,7 +109,7 @@ def test_a_variable_that_says_what_cannot_be_is_named(
     environ: Mapping[str, str], said: str
 ) -> None:
     with pytest.raises(UsageError, match=said):
-        Telemetry(environ=environ)
+        Reporting(Telemetry(), environ)
 
 
 def test_a_run_that_is_not_there_cannot_be_exported() -> None:

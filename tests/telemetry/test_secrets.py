@@ -15,7 +15,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from pydantic import BaseModel, SecretStr
 from starlette.testclient import TestClient
 
-from playhead import Agent, Redactor, Retry, Runtime, ToolError, tool
+from playhead import Agent, Redactor, Retry, Runtime, Telemetry, ToolError, tool
 from playhead.cli import main
 from playhead.events.errors import ModelError
 from playhead.events.event import Block
@@ -125,7 +125,9 @@ def secretive_run(path: Path, spans: Spans, meters: MeterProvider) -> str:
         retry=Retry(attempts=2, base=0.0),
     )  # fmt: skip
     with Runtime(
-        path, [agent], tracer_provider=spans.provider, meter_provider=meters, trace_content=True
+        path,
+        [agent],
+        telemetry=Telemetry(tracer_provider=spans.provider, meter_provider=meters, content=True),
     ) as runtime:
         run = runtime.start(agent, ALL, metadata={"who": ALL})
         next(r for r in run.events() if r.event.kind == "approval_requested")

@@ -7,7 +7,7 @@ from tests.house.sources import ROOT
 
 RUN = """
 import sys, os
-from playhead import Agent, Runtime
+from playhead import Telemetry, Agent, Runtime
 from playhead.events.log.memory import MemoryLog
 from playhead.testing import ScriptedModel
 agent = Agent(name="a", model=ScriptedModel(["Hello."]))
@@ -59,7 +59,7 @@ assert trace.get_tracer_provider() is one
 assert not kept.get_finished_spans()
 assert ours.get_finished_spans()
 """
-    run(before, after, "tracer_provider=two")
+    run(before, after, "telemetry=Telemetry(tracer_provider=two)")
 
 
 def test_a_provider_made_from_the_variables_stays_ours() -> None:

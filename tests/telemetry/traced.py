@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import Sampler
 
-from playhead import Agent, Limits, Retry, Runtime, ToolError, tool
+from playhead import Agent, Limits, Retry, Runtime, Telemetry, ToolError, tool
 from playhead.events.log.contract import Log
 from playhead.telemetry.setup import export_trace
 from playhead.testing import Scripted, ScriptedModel
@@ -108,9 +108,12 @@ FEW = Limits(max_steps=6, max_tool_calls=4)
 
 
 @contextmanager
-def tracing(log: Log, spans: Spans, someone: Agent[str], **more: Any) -> Generator[Runtime]:
+def tracing(
+    log: Log, spans: Spans, someone: Agent[str], *, content: bool = False
+) -> Generator[Runtime]:
     """A runtime whose spans are kept, also after it is closed."""
-    with Runtime(log, agents=[someone], tracer_provider=spans.provider, **more) as runtime:
+    telemetry = Telemetry(tracer_provider=spans.provider, content=content)
+    with Runtime(log, agents=[someone], telemetry=telemetry) as runtime:
         yield runtime
 
 

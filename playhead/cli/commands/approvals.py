@@ -118,7 +118,7 @@ def resolve(
         event = ToolResolved(run=run, call=call, succeeded=succeeded, note=note)
         return tell(log, run, lambda _, __: event)
     with Runtime(log_path(log), only_runs=()) as runtime:
-        runtime.resolve(run, call, succeeded=succeeded, note=note)
+        runtime.runs.resolve(run, call, succeeded=succeeded, note=note)
     out.print(f"recorded beside run {run}, which has ended")
     return exit_codes.OK
 

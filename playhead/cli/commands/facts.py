@@ -57,13 +57,13 @@ def forget(
     """
     if record is None:
         with Runtime(log_path(log), only_runs=()) as runtime:
-            runtime.forget(run, reason)
+            runtime.memory.forget(run, reason)
         out.print(f"memory {run} is not recalled any more")
         return exit_codes.OK
     with reading(log) as reader:
         run = run if run.startswith("memory/") else find(reader, run)
     with Runtime(log_path(log), only_runs=()) as runtime:
-        taken = runtime.retract(run, record, reason)
+        taken = runtime.memory.retract(run, record, reason)
     if json:
         say_json({
             "facts": [fact.model_dump() for fact in taken.facts],

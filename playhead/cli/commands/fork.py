@@ -84,9 +84,9 @@ def fork(
         with SqliteLog(log_path(log)) as owned:
             made = begin_fork(owned, run, at, instead)
         if json:
-            say_json({"run": made.run, "parent": run, "at": cut.at})
+            say_json({"run": made, "parent": run, "at": cut.at})
         else:
-            out.print(f"{about}: {made.run}. Go on: playhead resume {made.run}{log_option(log)}")
+            out.print(f"{about}: {made}. Go on: playhead resume {made}{log_option(log)}")
         return exit_codes.OK
     base_url = base_url or summary.started.metadata.get("base_url")
     with Runtime(log_path(log), base_url=base_url, only_runs=()) as runtime:

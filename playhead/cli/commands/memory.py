@@ -9,7 +9,7 @@ from playhead.cli.shared.log import find, log_path, reading
 from playhead.cli.shared.options import JsonOption, LogFile, RunId
 from playhead.cli.shared.output import columns, moment, one_line, out, plain, say_json
 from playhead.events.errors import UsageError
-from playhead.memory.search import Recollection
+from playhead.memory.index import MemoryIndex
 from playhead.projections.memory.search import MemoryHit, Ranking
 from playhead.runtime import Runtime
 from playhead.service.redaction import redactor_of
@@ -29,7 +29,7 @@ def add(
 ) -> int:
     """Have a namespace remember a text."""
     with Runtime(log_path(log), only_runs=()) as runtime:
-        out.print(runtime.remember(text, namespace, importance=importance))
+        out.print(runtime.memory.remember(text, namespace, importance=importance))
     return exit_codes.OK
 
 
@@ -45,7 +45,7 @@ def promote(
     with reading(log) as reader:
         run = find(reader, run)
     with Runtime(log_path(log), only_runs=()) as runtime:
-        runtime.promote(run, reason)
+        runtime.memory.promote(run, reason)
     out.print(f"what {run} has learned counts for everybody now")
     return exit_codes.OK
 
@@ -73,7 +73,7 @@ def search(
     ranking = Ranking(recency=recency, half_life=half_life, importance=importance)
     metadata = _metadata(where or [])
     embedder = chosen_embedder(None, from_environment)
-    with reading(log) as reader, Recollection(reader, embedder, redactor_of(None)) as memories:
+    with reading(log) as reader, MemoryIndex(reader, embedder, redactor_of(None)) as memories:
         found = memories.recall(words, namespace, limit, metadata, ranking=ranking)
     if json:
         say_json([_plain(memory) for memory in found])

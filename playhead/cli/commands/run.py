@@ -21,8 +21,10 @@ from playhead.cli.shared.run_summary import RunSummary, read_summary
 from playhead.events.errors import LogOwned, UsageError
 from playhead.events.kinds.runs import CancelRequested, RunFinished
 from playhead.events.log.contract import Reader
+from playhead.events.record import Record
 from playhead.events.spec.agent import Status
 from playhead.runtime import Runtime
+from playhead.service.subscriptions import TextChunk
 from playhead.tools.models.local.model import NAME as LOCAL_MODEL
 
 CODES: dict[Status, int] = {
@@ -129,9 +131,9 @@ def resume(
         note = demonstration(known, base_url)
         runtime.register(known)
         for each in family:
-            if runtime.status(each) == "paused":
+            if runtime.runs.status(each) == "paused":
                 with suppress(UsageError):  # a cancel that was held may have ended it meanwhile
-                    runtime.resume(each)
+                    runtime.runs.resume(each)
         after = len(first.records)
         about = f"run {first.run}: going on after record {after}"
         live = Live(first.run, after, log=log, quiet=json)
@@ -183,13 +185,13 @@ def _watch(runtime: Runtime, live: Live, *about: str | None) -> bool:
         for line in filter(None, about if not live.quiet else ()):
             err.print(plain(line), style="dim")
         with live:
-            live.follow(runtime.listen(run))
+            live.follow(runtime.runs.listen(run, Record, TextChunk))
             return False
     except KeyboardInterrupt:
         err.print("cancelling the run (Ctrl-C again leaves at once)", style="yellow")
     with suppress(UsageError):  # it may have ended meanwhile
-        runtime.tell(run, CancelRequested(reason="Ctrl-C"))
-    live.follow(runtime.listen(run))
+        runtime.runs.tell(run, CancelRequested(reason="Ctrl-C"))
+    live.follow(runtime.runs.listen(run, Record, TextChunk))
     return True
 
 

@@ -84,7 +84,7 @@ def tell(log: Path | None, given: str, word: Word) -> int:
     except LogOwned as owned:
         return _through_inbox(path, run, event, owned.owner)
     with runtime:
-        runtime.tell(run, event)
+        runtime.runs.tell(run, event)
     out.print(
         f"{event.kind}: recorded for run {run}. No process has the run now: it takes effect "
         f"with `playhead resume {run}`"

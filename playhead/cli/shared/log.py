@@ -6,16 +6,17 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playhead.events.errors import UnknownRun
 from playhead.events.kinds.codec import decode
 from playhead.events.log.contract import Reader
+from playhead.events.log.find_run import find_run
 from playhead.events.log.sqlite.reader import SqliteReader
 from playhead.events.record import Record
-from playhead.projections.stored.run_list import RunList, RunRow, find_runs
+from playhead.projections.stored.run_list import RunList
 from playhead.projections.stored.view import Views, views_path
 from playhead.runtime import default_log
 
-LAST = "last"
+find = find_run
+"""A command takes an id, its beginning, or `last`. Raises UnknownRun."""
 
 
 def log_path(log: Path | None) -> Path:
@@ -49,31 +50,6 @@ def run_list(reader: SqliteReader) -> Generator[Views]:
         yield views
     finally:
         views.close()
-
-
-def find(reader: SqliteReader, given: str) -> str:
-    """The run that is meant by an id, by its beginning, or by `last`. Raises UnknownRun."""
-    stream = reader.stream(given)
-    if stream is not None and stream.kind == "run":
-        return given
-    with run_list(reader) as views:
-        if given == LAST:
-            found = [row for row in find_runs(views.connection) if not row.child][:1]
-        else:
-            found = find_runs(views.connection, beginning=given, limit=50) if given else []
-            found = [row for row in found if not row.child] or found
-    if len(found) == 1:
-        return found[0].run
-    raise UnknownRun(_which(reader.path, given, found))
-
-
-def _which(path: Path, given: str, found: list[RunRow]) -> str:
-    if found:
-        ids = ", ".join(row.run for row in found[:3])
-        return f"{given!r} is the beginning of several runs ({ids}, ...): give more of the id"
-    if given == LAST:
-        return f'there is no run in {path} yet: playhead run "GOAL" starts one'
-    return f"there is no run {given!r} in {path}: `playhead runs` lists them"
 
 
 def records(reader: Reader, run: str) -> Iterator[Record]:

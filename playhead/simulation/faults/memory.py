@@ -5,7 +5,7 @@ from random import Random
 
 from playhead.events.kinds.memory import MemoryRecalled
 from playhead.events.spec.memory import Scope
-from playhead.memory.run_memory import RunMemory
+from playhead.memory.index import MemoryIndex
 from playhead.simulation.faults.mix import Mix
 from playhead.simulation.faults.role import Alive
 
@@ -13,7 +13,7 @@ from playhead.simulation.faults.role import Alive
 class FaultyMemory:
     """Searches as a runtime does, or fails; its process may die before and after."""
 
-    def __init__(self, memory: RunMemory, process: Alive, random: Random, mix: Mix) -> None:
+    def __init__(self, memory: MemoryIndex, process: Alive, random: Random, mix: Mix) -> None:
         self._memory = memory
         self._process = process
         self._random = random

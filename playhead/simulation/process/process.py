@@ -25,8 +25,7 @@ from playhead.events.event import Event
 from playhead.events.log.contract import Log
 from playhead.events.model_api import Model
 from playhead.events.record import Record
-from playhead.memory.run_memory import RunMemory
-from playhead.memory.search import Recollection
+from playhead.memory.index import MemoryIndex
 from playhead.projections.state.run_state import RunState
 from playhead.service.run_index import RunIndex
 from playhead.simulation.faults.ground_truth import GroundTruth
@@ -94,7 +93,7 @@ class Process:
         self._errors: list[str] = []
         self.loop.set_exception_handler(self._unhandled)
         self.log = FaultyLog(log, self, self.loop, random, mix, ledger)
-        self.memories = Recollection(log)
+        self.memories = MemoryIndex(log)
         self._faulty = FaultyTools(self, number, random, mix, ledger)
         self._tools = self._draw_tools()
         self.dispatcher = SeededDispatcher(self.loop, random, lambda: self.engine.loaded)
@@ -114,8 +113,7 @@ class Process:
         return tools
 
     def _make_engine(self) -> Engine:
-        found = RunMemory(self.log, self.memories)
-        memory = FaultyMemory(found, self, self.random, self.mix)
+        memory = FaultyMemory(self.memories, self, self.random, self.mix)
         world = Services(
             self._model, self._tool, Inline(), self.loop.time, _unheard,
             in_flight=self.random.choice((1, 2, 64)), rule=self._rule, endpoint=self._endpoint,

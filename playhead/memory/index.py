@@ -1,4 +1,7 @@
-"""The memories of a log, searched, without writing to it: by words, and by recorded vectors."""
+"""The memories of a log, searched without writing to it: by words, and by recorded vectors.
+
+Programs search with `recall`; runs with `memories` and `all`, which give what a run records.
+"""
 
 import base64
 import os
@@ -6,10 +9,15 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
+from playhead.events.kinds.facts import KnownFact
+from playhead.events.kinds.memory import MemoryRecalled, Recalled
 from playhead.events.log.contract import Reader
 from playhead.events.logger import ProgramLogger
+from playhead.events.spec.memory import Scope
+from playhead.memory.facts import facts_view
+from playhead.projections.memory.facts import find_facts
 from playhead.projections.memory.index import Recall, embedder_key
 from playhead.projections.memory.search import Filter, MemoryHit, Ranking, SearchResult, search
 from playhead.projections.stored.view import Views, views_path
@@ -21,12 +29,31 @@ if TYPE_CHECKING:
 KEPT = 64
 """So many namespaces' vectors stay in memory, those used last."""
 
+FACTS = 20
+"""A run that starts is told at most this many facts, the newest."""
+
 BY_RANK = Ranking()
+
+WITHOUT_VECTOR = (
+    "SELECT id, text FROM recall WHERE namespace = ? AND position > ? AND NOT EXISTS"
+    " (SELECT 1 FROM recall_vectors AS v WHERE v.position = recall.position AND embedder = ?)"
+)
 
 logger = ProgramLogger("playhead.memory")
 
 
-class Recollection:
+class WithoutVector(NamedTuple):
+    """The memories of a namespace that have no vector yet."""
+
+    memories: list[tuple[str, str]]
+    """Id and text."""
+    cut_off: list[int]
+    """Intents to make vectors that were interrupted: their seqs in the namespace's stream."""
+    reached: int
+    """The position in the log up to which this holds."""
+
+
+class MemoryIndex:
     """The memories of a log, searched; for any thread. Nothing is opened before the first search.
 
     The index is stored beside the log; in memory where there is no file, or it cannot be written.
@@ -37,10 +64,20 @@ class Recollection:
         log: Reader,
         embedder: Embedder | None = None,
         redact: Callable[[str], str] = str,
+        before_search: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """Prepare.
+
+        Args:
+            log: where the memories are.
+            embedder: makes searches by meaning possible; without one, words alone count.
+            redact: applied to every query.
+            before_search: told the namespace before each search by meaning.
+        """
         self._reader = log
         self._embedder = embedder
         self._redact = redact
+        self._before_search = before_search
         self._views: Views | None = None
         self.reached = 0
         """The position in the log up to which the last search saw everything."""
@@ -75,6 +112,41 @@ class Recollection:
             nearest = None if vector is None else partial(self._nearest, namespace, vector)
             return search(connection, query, where, limit, nearest, ranking)
 
+    def memories(
+        self, scope: Scope, query: str, limit: int, metadata: Mapping[str, str] | None = None
+    ) -> MemoryRecalled:
+        """What a run is told: the memories of its namespace that are nearest to the query."""
+        found = self.recall(query, scope.namespace, limit, metadata, scope.forks)
+        recalled = [
+            Recalled(id=m.id, text=m.text, score=m.score, at=m.at, run=m.run, seq=m.seq)
+            for m in found
+        ]
+        return MemoryRecalled(memories=tuple(recalled), position=self.reached)
+
+    def all(self, scope: Scope, query: str, limit: int) -> MemoryRecalled:
+        """What a run is told as it starts: memories, and facts that its namespace has learned."""
+        found = self.memories(scope, query, limit)
+        with facts_view(self._reader) as views:
+            known = find_facts(
+                views.connection, namespace=scope.namespace, forks=scope.forks, as_of=found.position
+            )
+        newest = sorted(known, key=lambda fact: -fact.position)[:FACTS]
+        facts = [
+            KnownFact(entity=f.entity, field=f.field, value=f.value, run=f.run, seq=f.seq)
+            for f in newest
+        ]
+        return found.model_copy(update={"facts": tuple(facts)})
+
+    def without_vector(self, namespace: str, after: int) -> WithoutVector:
+        """What this embedder has still to be given, of what was stored after a position."""
+        assert self._embedder is not None
+        with self._lock:
+            connection = self._caught_up().connection
+            due = connection.execute(WITHOUT_VECTOR, [namespace, after, self._key(self._embedder)])
+            asked = "SELECT seq FROM recall_asked WHERE run = ?"
+            cut_off = connection.execute(asked, [f"memory/{namespace}"])
+            return WithoutVector(due.fetchall(), [seq for (seq,) in cut_off], self.reached)
+
     def namespace_of(self, memory: str) -> str | None:
         """The namespace that remembers it; None when none does."""
         with self._lock:
@@ -89,9 +161,6 @@ class Recollection:
                 self._views.close()
                 self._views = None
             self._vectors.clear()
-
-    def _before_search(self, namespace: str) -> None:
-        """Called before a search by meaning, by whoever may write."""
 
     def _vector_of(self, query: str) -> bytes | None:
         if self._embedder is None:

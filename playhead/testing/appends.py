@@ -1,4 +1,4 @@
-"""How tests make appends and write them: real rows, sealed as the runtime seals them."""
+"""Appends for tests of logs: real rows, sealed as the runtime seals them, and written."""
 
 from queue import SimpleQueue
 
@@ -9,7 +9,7 @@ from playhead.events.log.contract import Append, Head, Log, StreamKind
 from playhead.events.record import Record, Stored
 
 BEGIN = 1_700_000_000_000_000
-"""Microseconds since the epoch: when the first record of every test's run happens."""
+"""Microseconds since the epoch: when the first record of every run here happens."""
 
 NOWHERE = Head()
 

@@ -1,27 +1,32 @@
 """What every log promises, as a suite: a backend inherits `LogContract` and gives a fixture `log`.
 
-class TestMyLog(LogContract):
-    @pytest.fixture
-    def log(self) -> Iterator[Log]:
-        with MyLog(...) as log:
-            yield log
+    from playhead.testing.log_contract import LogContract
+
+    class TestMyLog(LogContract):
+        @pytest.fixture
+        def log(self, tmp_path: Path) -> Iterator[Log]:
+            with MyLog(tmp_path / "a.log") as log:
+                yield log
+
+Each test gets an empty log of its own. Plain pytest runs it; nothing else is needed.
 """
 
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
+from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from playhead.events.errors import HeadMoved, LogClosed, LogError
 from playhead.events.kinds.codec import decode
 from playhead.events.kinds.runs import MessageReceived
 from playhead.events.kinds.tool_calls import ToolSucceeded
 from playhead.events.log.contract import Append, Head, Log
-from tests.contracts.appends import append_of, fork, said, say, write
+from playhead.testing.appends import append_of, fork, said, say, write
+
+__all__ = ["LogContract"]
 
 
 def texts(log: Log, run: str, after: int = 0, to: int | None = None) -> list[str]:
@@ -52,10 +57,11 @@ def _with_a_wrong_body(append: Append) -> Append:
 
 
 class LogContract:
-    """The promises of `playhead.events.log.contract`."""
+    """The promises of `playhead.logs.Log`, one test each."""
 
     @pytest.fixture
     def log(self) -> Any:
+        """An empty log, closed after the test: to be given by the backend's class."""
         raise NotImplementedError
 
     def test_an_empty_log_has_no_streams_no_records_and_every_run_at_its_beginning(
@@ -152,7 +158,7 @@ class LogContract:
 
     def test_a_row_that_points_at_a_body_nobody_has_is_refused(self, log: Log) -> None:
         append = append_of("a", ToolSucceeded(result="x" * 9000, duration_ms=1.0))
-        with pytest.raises(ValueError, match="body"):
+        with pytest.raises(ValueError):
             write(log, append._replace(bodies={}))
         assert log.stream("a") is None
 
@@ -177,7 +183,7 @@ class LogContract:
         write(log, append_of("a", *said("1"), command="c1"))
         assert log.has_command("c1")
         assert not log.has_command("c2")
-        with pytest.raises(ValueError, match="c1"):
+        with pytest.raises(ValueError):
             write(log, append_of("b", *said("1"), command="c1"))
         assert log.stream("b") is None
 
@@ -197,13 +203,14 @@ class LogContract:
         assert [(s.id, s.kind, s.head.seq) for s in log.streams()] == [
             ("memory/x", "memory", 1), ("a", "run", 2),
         ]  # fmt: skip
-        with pytest.raises(ValueError, match="kind"):
+        with pytest.raises(ValueError):
             write(log, append_of("a", *said("3"), after=log.head("a"), kind="session"))
+        assert texts(log, "a") == ["1", "2"]
 
     def test_a_lease_that_was_taken_over_cannot_write_any_more(self, log: Log) -> None:
         write(log, append_of("a", *said("1"), epoch=2))
         write(log, append_of("a", *said("2"), after=log.head("a"), epoch=3))
-        with pytest.raises(LogError, match="epoch 3"):
+        with pytest.raises(LogError):
             write(log, append_of("a", *said("stale"), after=log.head("a"), epoch=2))
         assert texts(log, "a") == ["1", "2"]
         assert [row.hash for row in log.read("a")] == [
@@ -240,7 +247,7 @@ class LogContract:
     @pytest.mark.parametrize(("parent", "seq"), [("nobody", 1), ("a", 3), ("a", 0)])
     def test_a_fork_of_what_is_not_there_is_refused(self, log: Log, parent: str, seq: int) -> None:
         say(log, "a", "1", "2")
-        with pytest.raises(ValueError, match=parent):
+        with pytest.raises(ValueError):
             write(log, append_of("b", *said("x"), after=Head(seq), parent=parent, parent_seq=seq))
         assert log.stream("b") is None
 
@@ -291,29 +298,21 @@ class LogContract:
         with pytest.raises(LogClosed):
             write(log, append)
 
-    @settings(
-        # The log may go on from example to example, and from backend to backend.
-        suppress_health_check=[
-            HealthCheck.function_scoped_fixture,
-            HealthCheck.differing_executors,
-        ],
-        max_examples=25,
-    )
-    @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 4)), max_size=20), st.data())
+    @pytest.mark.parametrize("seed", range(20))
     def test_any_order_of_appends_keeps_every_run_dense_and_the_log_in_commit_order(
-        self, log: Log, turns: list[tuple[str, int]], data: st.DataObject
+        self, log: Log, seed: int
     ) -> None:
-        before = len(list(log.follow()))
-        model: dict[str, list[bytes]] = {f"{run}{before}": [] for run in "abc"}
-        for name, count in turns:
-            run = f"{name}{before}"
-            append = append_of(run, *said(*"x" * count), after=log.head(run))
+        random = Random(seed)
+        written: dict[str, list[bytes]] = {run: [] for run in "abc"}
+        for _ in range(random.randrange(20)):
+            run = random.choice("abc")
+            append = append_of(run, *said(*"x" * random.randint(1, 4)), after=log.head(run))
             write(log, append)
-            model[run] += [row.hash for row in append.rows]
+            written[run] += [row.hash for row in append.rows]
         everything = list(log.follow())
         assert [row.position for row in everything] == list(range(1, len(everything) + 1))
-        assert len(everything) == before + sum(count for _, count in turns)
-        for run, hashes in model.items():
-            after = data.draw(st.integers(0, len(hashes)))
+        assert len(everything) == sum(map(len, written.values()))
+        for run, hashes in written.items():
+            after = random.randint(0, len(hashes))
             assert [row.hash for row in log.read(run, after)] == hashes[after:]
             assert [row.hash for row in everything if row.run == run] == hashes

@@ -1,0 +1,35 @@
+"""Which run is meant: by its id, by the beginning of its id, or by `last`."""
+
+from playhead.events.errors import UnknownRun
+from playhead.events.log.contract import Reader
+
+LAST = "last"
+
+
+def find_run(log: Reader, given: str) -> str:
+    """The id of the run that is meant.
+
+    A whole id is looked up; only for its beginning, and for `last` (the run that began last), are
+    all streams read. Runs that another run started count only where nothing else fits.
+
+    Raises UnknownRun when no run fits, or when several do.
+    """
+    stream = log.stream(given)
+    if stream is not None and stream.kind == "run":
+        return given
+    runs = [each for each in log.streams() if each.kind == "run"] if given else []
+    if given != LAST:
+        runs = [run for run in runs if run.id.startswith(given)]
+    found = [run.id for run in runs if run.parent is None or run.parent_seq is not None]
+    found = found or [run.id for run in runs]
+    if len(found) == 1 or (found and given == LAST):
+        return found[-1]
+    if found:
+        some = ", ".join(found[:3])
+        msg = f"{given!r} is the beginning of several runs ({some}, ...): give more of the id"
+        raise UnknownRun(msg)
+    where = getattr(log, "path", "this log")
+    if given == LAST:
+        msg = f'there is no run in {where} yet: playhead run "GOAL" starts one'
+        raise UnknownRun(msg)
+    raise UnknownRun.named(given, where)

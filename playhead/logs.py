@@ -1,0 +1,90 @@
+"""Logs: one opened for reading, the two that come along, and what another one is made of.
+
+    from playhead.logs import LogReader
+
+    with LogReader("fx.db") as log:
+        for run in log.runs():
+            print(run, sum(1 for _ in log.records(run)), log.replay(run).matches)
+
+A log of your own implements `Log` and inherits the tests of `playhead.testing.log_contract`.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+from playhead.actors.replay import ReplayReport, replay
+from playhead.events.kinds.codec import decode
+from playhead.events.log.contract import (
+    Append,
+    Head,
+    Log,
+    OnAppended,
+    Reader,
+    Stream,
+    StreamKind,
+    Tail,
+    check_append,
+)
+from playhead.events.log.find_run import find_run
+from playhead.events.log.memory import MemoryLog
+from playhead.events.log.sqlite.log import SqliteLog
+from playhead.events.log.sqlite.reader import SqliteReader
+from playhead.events.record import Record, Stored
+from playhead.runtime import default_log
+
+__all__ = [
+    "Append",
+    "Head",
+    "Log",
+    "LogReader",
+    "MemoryLog",
+    "OnAppended",
+    "Reader",
+    "SqliteLog",
+    "Stored",
+    "Stream",
+    "StreamKind",
+    "Tail",
+    "check_append",
+]
+
+
+class LogReader(SqliteReader):
+    """A log file, read-only, whoever owns it and goes on writing. Close it, or use `with`.
+
+    None is $PLAYHEAD_LOG or playhead.db. Raises UsageError when there is no such file, LogTooNew
+    and LogError for what it cannot read.
+    """
+
+    def __init__(self, path: Path | str | None = None) -> None:
+        super().__init__(path or default_log())
+
+    def runs(self) -> list[str]:
+        """The ids of all runs, oldest first; runs that others started and forks among them."""
+        return [stream.id for stream in self.streams() if stream.kind == "run"]
+
+    def find(self, given: str) -> str:
+        """The id that is meant by an id, its beginning, or `last`. Raises UnknownRun."""
+        return find_run(self, given)
+
+    def records(self, run: str, after: int = 0, to: int | None = None) -> Iterator[Record]:
+        """A run's records with after < seq <= to, a fork's past included.
+
+        None for a run that does not exist. Raises LogDamaged.
+        """
+        return (decode(row, self.body) for row in self.read(run, after, to))
+
+    def all_records(self, after: int = 0) -> Iterator[Record]:
+        """The records of all streams by position, after that one, up to the end as it is now."""
+        return (decode(row, self.body) for row in self.follow(after))
+
+    def replay(self, run: str, to: int | None = None) -> ReplayReport:
+        """Decide a run's turns again and compare; no network, no tool, no user code is touched."""
+        return replay(self, run, to=to)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

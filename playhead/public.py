@@ -1,0 +1,140 @@
+"""Everything that `from playhead import ...` gives, imported when a first name is asked for."""
+
+from playhead.actors.replay import Divergence, ReplayReport
+from playhead.definition.agent import Agent
+from playhead.events.errors import (
+    AdmissionRefused,
+    HeadMoved,
+    LogBehindAnchor,
+    LogClosed,
+    LogDamaged,
+    LogError,
+    LogOwned,
+    LogTooNew,
+    ModelError,
+    NotStorable,
+    PlayheadError,
+    RedactedRun,
+    RunNotFinished,
+    SessionBusy,
+    ToolError,
+    UnknownRun,
+    UsageError,
+)
+from playhead.events.model_api import Model, OnText, Reply, Request
+from playhead.events.record import Record
+from playhead.events.spec.agent import Limits, LoopRules, ModelSettings, Threshold
+from playhead.events.spec.memory import FactSchema, MemoryRules
+from playhead.events.spec.plan import PlanRules
+from playhead.events.spec.prices import Price, Tier
+from playhead.events.spec.routing import Budget, Route, Target
+from playhead.events.spec.tool import Cache, Rate, Retry
+from playhead.events.usage import Usage
+from playhead.events.version import VERSION as __version__  # noqa: N811 - the usual name
+from playhead.forking import Instead
+from playhead.memory.facts import Retraction
+from playhead.memory.store import Memory, NewMemory
+from playhead.projections.memory.facts import Fact
+from playhead.projections.memory.search import MemoryHit, Ranking
+from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule
+from playhead.projections.metrics.metrics import RunMetrics
+from playhead.projections.state.calls.approvals import OpenApproval
+from playhead.run import Result, Run
+from playhead.runtime import Runtime
+from playhead.service.redaction import Redactor
+from playhead.service.run_control import RunControl
+from playhead.service.subscriptions import TextChunk
+from playhead.settings import Capacity, RunOptions, Telemetry
+from playhead.telemetry.alerts import Alert, Alerts
+from playhead.tools.content import Document, Image
+from playhead.tools.context import Depends, OutcomeUnknown, Secret, ToolContext
+from playhead.tools.groups import group
+from playhead.tools.mcp.server import mcp
+from playhead.tools.models.embedders import Embedder, EmbedError, EndpointEmbedder
+from playhead.tools.models.rate_limit import BreakerRule, RateLimit
+from playhead.tools.options import Subprocess, ToolOptions
+from playhead.tools.tool import Tool, tool
+
+__all__ = [
+    "ALERT_RULES",
+    "AdmissionRefused",
+    "Agent",
+    "Alert",
+    "AlertRule",
+    "Alerts",
+    "BreakerRule",
+    "Budget",
+    "Cache",
+    "Capacity",
+    "Depends",
+    "Divergence",
+    "Document",
+    "EmbedError",
+    "Embedder",
+    "EndpointEmbedder",
+    "Fact",
+    "FactSchema",
+    "HeadMoved",
+    "Image",
+    "Instead",
+    "Limits",
+    "LogBehindAnchor",
+    "LogClosed",
+    "LogDamaged",
+    "LogError",
+    "LogOwned",
+    "LogTooNew",
+    "LoopRules",
+    "Memory",
+    "MemoryHit",
+    "MemoryRules",
+    "Model",
+    "ModelError",
+    "ModelSettings",
+    "NewMemory",
+    "NotStorable",
+    "OnText",
+    "OpenApproval",
+    "OutcomeUnknown",
+    "PlanRules",
+    "PlayheadError",
+    "Price",
+    "Ranking",
+    "Rate",
+    "RateLimit",
+    "Record",
+    "RedactedRun",
+    "Redactor",
+    "ReplayReport",
+    "Reply",
+    "Request",
+    "Result",
+    "Retraction",
+    "Retry",
+    "Route",
+    "Run",
+    "RunControl",
+    "RunMetrics",
+    "RunNotFinished",
+    "RunOptions",
+    "Runtime",
+    "Secret",
+    "SessionBusy",
+    "Subprocess",
+    "Target",
+    "Telemetry",
+    "TextChunk",
+    "Threshold",
+    "Tier",
+    "Tool",
+    "ToolContext",
+    "ToolError",
+    "ToolOptions",
+    "UnknownRun",
+    "Usage",
+    "UsageError",
+    "__version__",
+    "group",
+    "mcp",
+    "tool",
+]

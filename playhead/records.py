@@ -1,0 +1,147 @@
+"""The records of a log, and every event that one can hold.
+
+    from playhead.records import Record, ToolRequested
+
+    for record in run.events():
+        if isinstance(record.event, ToolRequested):
+            print(record.seq, record.event.tool, record.event.arguments)
+
+An event is data: a frozen Pydantic model, and `event.kind` is its name in the log.
+"""
+
+from playhead.events.event import Block, Event, Json
+from playhead.events.kinds.approvals import (
+    ApprovalDecided,
+    ApprovalRequested,
+    LoopDetected,
+    RuleAnswered,
+    RuleAsked,
+)
+from playhead.events.kinds.child_runs import ChildFinished, ChildStarted, Spending
+from playhead.events.kinds.codec import UnknownEvent
+from playhead.events.kinds.context import ContextCompressed, ContextFilled, Covered
+from playhead.events.kinds.facts import (
+    AnswerReached,
+    ExtractionEnded,
+    FactLearned,
+    FactRetracted,
+    KnownFact,
+    LearningsPromoted,
+    RecordRef,
+)
+from playhead.events.kinds.forks import GivenResult, RunForked
+from playhead.events.kinds.logs import LossAccepted, MovedRun, RunsMoved
+from playhead.events.kinds.memory import (
+    Embedded,
+    EmbedRequested,
+    MemoryForgotten,
+    MemoryRecalled,
+    MemoryStored,
+    Recalled,
+    RecallRequested,
+)
+from playhead.events.kinds.model_calls import (
+    BudgetNeared,
+    ModelAnswered,
+    ModelFailed,
+    ModelRequested,
+)
+from playhead.events.kinds.plans import PlanProposed, PlanRevised, PlanStep
+from playhead.events.kinds.runs import (
+    CancelRequested,
+    LimitReached,
+    MessageReceived,
+    RunCancelled,
+    RunFailed,
+    RunFinished,
+    RunPaused,
+    RunResumed,
+    RunStarted,
+    StrategyChosen,
+    TimeReached,
+)
+from playhead.events.kinds.steps import OutputRejected, StepFailed, StepFinished, StepStarted
+from playhead.events.kinds.tool_calls import (
+    ToolFailed,
+    ToolOutcomeUnknown,
+    ToolPinned,
+    ToolRefused,
+    ToolRequested,
+    ToolResolved,
+    ToolStarted,
+    ToolSucceeded,
+)
+from playhead.events.record import Actor, Origin, Record
+from playhead.events.spec.agent import AgentSpec, ToolSpec
+
+__all__ = [
+    "Actor",
+    "AgentSpec",
+    "AnswerReached",
+    "ApprovalDecided",
+    "ApprovalRequested",
+    "Block",
+    "BudgetNeared",
+    "CancelRequested",
+    "ChildFinished",
+    "ChildStarted",
+    "ContextCompressed",
+    "ContextFilled",
+    "Covered",
+    "EmbedRequested",
+    "Embedded",
+    "Event",
+    "ExtractionEnded",
+    "FactLearned",
+    "FactRetracted",
+    "GivenResult",
+    "Json",
+    "KnownFact",
+    "LearningsPromoted",
+    "LimitReached",
+    "LoopDetected",
+    "LossAccepted",
+    "MemoryForgotten",
+    "MemoryRecalled",
+    "MemoryStored",
+    "MessageReceived",
+    "ModelAnswered",
+    "ModelFailed",
+    "ModelRequested",
+    "MovedRun",
+    "Origin",
+    "OutputRejected",
+    "PlanProposed",
+    "PlanRevised",
+    "PlanStep",
+    "RecallRequested",
+    "Recalled",
+    "Record",
+    "RecordRef",
+    "RuleAnswered",
+    "RuleAsked",
+    "RunCancelled",
+    "RunFailed",
+    "RunFinished",
+    "RunForked",
+    "RunPaused",
+    "RunResumed",
+    "RunStarted",
+    "RunsMoved",
+    "Spending",
+    "StepFailed",
+    "StepFinished",
+    "StepStarted",
+    "StrategyChosen",
+    "TimeReached",
+    "ToolFailed",
+    "ToolOutcomeUnknown",
+    "ToolPinned",
+    "ToolRefused",
+    "ToolRequested",
+    "ToolResolved",
+    "ToolSpec",
+    "ToolStarted",
+    "ToolSucceeded",
+    "UnknownEvent",
+]
