@@ -266,17 +266,17 @@ def compression(runtime: Runtime) -> None:
 
 
 def memory(runtime: Runtime) -> None:
-    kept = runtime.remember("The puppy is called Rex.", "acme")
+    kept = runtime.memory.remember("The puppy is called Rex.", "acme")
     agent = assistant(name="memory")
     play(runtime, agent, "remember: the invoice is paid")
     play(runtime, agent, "recall: puppy")
-    runtime.forget(kept, "it was another puppy")
+    runtime.memory.forget(kept, "it was another puppy")
 
 
 def facts(runtime: Runtime) -> None:
     run = play(runtime, seller(0), "What does Acme pay?")
     source = until(run, "tool_succeeded").seq
-    runtime.retract(run.id, source, "the mail was forged")
+    runtime.memory.retract(run.id, source, "the mail was forged")
 
 
 def fork(runtime: Runtime) -> None:
@@ -284,7 +284,7 @@ def fork(runtime: Runtime) -> None:
     answered = until(run, "model_answered").seq
     forked = runtime.fork(run.id, answered - 1, Instead(message="And be brief."))
     ended(forked)
-    runtime.promote(forked.id, "it was right")
+    runtime.memory.promote(forked.id, "it was right")
     payer = play_approved(runtime)
     begun = until(payer, "step_started").seq
     live = runtime.fork(payer.id, begun, Instead(instructions="Be bold."))
