@@ -98,7 +98,7 @@ def compared(
     for query, vector in zip(asked, vectors, strict=True):
         times["numpy: one product"].append(seconds(partial(np.matmul, matrix, vector)))
         for name, ranking in PARTS.items():
-            search = partial(runtime.recall, query, NAMESPACE, ranking=ranking)
+            search = partial(runtime.memory.recall, query, NAMESPACE, ranking=ranking)
             times.setdefault(name, []).append(seconds(search))
     base = median(times["numpy: one product"])
     return [[name, 1000 * median(each), median(each) / base] for name, each in times.items()]
