@@ -4,7 +4,7 @@ Each opening record must give exactly the records up to the next opening one. Th
 is the divergence: an error with a place, never a guess.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TypeAlias
@@ -17,9 +17,11 @@ from playhead.actors.roles.planner import Planner
 from playhead.actors.roles.role import Role, RoleName
 from playhead.actors.roles.tool import ToolRole
 from playhead.events.errors import LogDamaged, RedactedRun, UsageError
+from playhead.events.event import Event
 from playhead.events.kinds.codec import UnknownEvent, decode
 from playhead.events.kinds.forks import RunForked
 from playhead.events.kinds.runs import RunStarted
+from playhead.events.kinds.wording import same_but_for_wording
 from playhead.events.log.contract import Reader
 from playhead.events.record import GENESIS, Record
 from playhead.projections.state.run_state import RunState
@@ -145,7 +147,8 @@ def _compare(
     begin = Trigger(trigger.event, trigger.actor, trigger.origin, trigger.cause)
     try:
         turn = Turn(state, begin, trigger.at, held=trigger.held)
-        decided = (turn.settle(roles) if roles else turn.records)[1:]
+        told = {name: _InRecordedWords(role, recorded) for name, role in roles.items()}
+        decided = (turn.settle(told) if told else turn.records)[1:]
         decided = decided if to is None else decided[: to - trigger.seq]
     except Exception as error:
         why = f"{type(error).__name__}: {error}"
@@ -155,6 +158,36 @@ def _compare(
         if field is not None:
             return Divergence(seq, trigger.seq, field, old, new)
     return None
+
+
+class _InRecordedWords(Role):
+    """A role whose decisions, where they are those of the log, are said in the log's words.
+
+    So an old log does not diverge because a sentence was bettered, in what follows from it neither.
+    """
+
+    def __init__(self, role: Role, recorded: Sequence[Record]) -> None:
+        self.name = role.name  # type: ignore[misc]
+        self.hears = role.hears  # type: ignore[misc]
+        self._role = role
+        self._recorded = {record.seq: record.event for record in recorded}
+
+    def decide(self, state: RunState, record: Record) -> Sequence[Event]:
+        """As the role decides."""
+        return self._said(state.head.seq + 1, self._role.decide(state, record))
+
+    def stopping(self, state: RunState, record: Record) -> Sequence[Event]:
+        """As the role decides."""
+        return self._said(state.head.seq + 1, self._role.stopping(state, record))
+
+    def _said(self, first: int, events: Sequence[Event]) -> Sequence[Event]:
+        return [self._as_recorded(seq, event) for seq, event in enumerate(events, first)]
+
+    def _as_recorded(self, seq: int, event: Event) -> Event:
+        recorded = self._recorded.get(seq)
+        if recorded is None or not same_but_for_wording(recorded, event):
+            return event
+        return recorded
 
 
 def _difference(recorded: Record | None, decided: Record | None) -> str | None:
