@@ -4,7 +4,7 @@ Each opening record must give exactly the records up to the next opening one. Th
 is the divergence: an error with a place, never a guess.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TypeAlias
@@ -20,24 +20,11 @@ from playhead.events.errors import LogDamaged, RedactedRun, UsageError
 from playhead.events.event import Event
 from playhead.events.kinds.codec import UnknownEvent, decode
 from playhead.events.kinds.forks import RunForked
-from playhead.events.kinds.model_calls import ModelRequested
-from playhead.events.kinds.plans import PlanRevised
-from playhead.events.kinds.runs import RunFailed, RunStarted, StrategyChosen
-from playhead.events.kinds.steps import StepFailed
+from playhead.events.kinds.runs import RunStarted
+from playhead.events.kinds.wording import same_but_for_wording
 from playhead.events.log.contract import Reader
 from playhead.events.record import GENESIS, Record
 from playhead.projections.state.run_state import RunState
-
-WORDING: Mapping[type[Event], str] = {
-    ModelRequested: "reason",
-    PlanRevised: "reason",
-    RunFailed: "message",
-    StepFailed: "message",
-    StrategyChosen: "reason",
-}
-"""Event -> the field in which a decision says for people why: it is not compared, so that an old
-run does not diverge because a sentence was bettered. Where such words decide something after all
-(a failure that the model reads), the hash of the next request differs, and that is compared."""
 
 
 def pure_roles() -> Mapping[RoleName, Role]:
@@ -160,7 +147,8 @@ def _compare(
     begin = Trigger(trigger.event, trigger.actor, trigger.origin, trigger.cause)
     try:
         turn = Turn(state, begin, trigger.at, held=trigger.held)
-        decided = (turn.settle(roles) if roles else turn.records)[1:]
+        told = {name: _InRecordedWords(role, recorded) for name, role in roles.items()}
+        decided = (turn.settle(told) if told else turn.records)[1:]
         decided = decided if to is None else decided[: to - trigger.seq]
     except Exception as error:
         why = f"{type(error).__name__}: {error}"
@@ -172,6 +160,36 @@ def _compare(
     return None
 
 
+class _InRecordedWords(Role):
+    """A role whose decisions, where they are those of the log, are said in the log's words.
+
+    So an old log does not diverge because a sentence was bettered, in what follows from it neither.
+    """
+
+    def __init__(self, role: Role, recorded: Sequence[Record]) -> None:
+        self.name = role.name  # type: ignore[misc]
+        self.hears = role.hears  # type: ignore[misc]
+        self._role = role
+        self._recorded = {record.seq: record.event for record in recorded}
+
+    def decide(self, state: RunState, record: Record) -> Sequence[Event]:
+        """As the role decides."""
+        return self._said(state.head.seq + 1, self._role.decide(state, record))
+
+    def stopping(self, state: RunState, record: Record) -> Sequence[Event]:
+        """As the role decides."""
+        return self._said(state.head.seq + 1, self._role.stopping(state, record))
+
+    def _said(self, first: int, events: Sequence[Event]) -> Sequence[Event]:
+        return [self._as_recorded(seq, event) for seq, event in enumerate(events, first)]
+
+    def _as_recorded(self, seq: int, event: Event) -> Event:
+        recorded = self._recorded.get(seq)
+        if recorded is None or not same_but_for_wording(recorded, event):
+            return event
+        return recorded
+
+
 def _difference(recorded: Record | None, decided: Record | None) -> str | None:
     if recorded is None:
         return "extra"
@@ -180,11 +198,11 @@ def _difference(recorded: Record | None, decided: Record | None) -> str | None:
     for name in ("actor", "cause", "at"):
         if getattr(recorded, name) != getattr(decided, name):
             return name
-    old, new = recorded.event, decided.event
-    if old == new:
+    if recorded.event == decided.event:
         return None
-    if type(old) is not type(new):
+    if recorded.event.kind != decided.event.kind:
         return "kind"
-    wording = WORDING.get(type(old))
-    fields = (name for name in type(old).model_fields if name != wording)
-    return next((name for name in fields if getattr(old, name) != getattr(new, name)), None)
+    fields = type(recorded.event).model_fields
+    return next(
+        (f for f in fields if getattr(recorded.event, f) != getattr(decided.event, f)), "kind"
+    )

@@ -103,8 +103,9 @@ class Effects:
 
     def _run(self, intent: Record, state: RunState, do: Do, by: str | None = None) -> None:
         """`by`: who brought the outcome about, if not the role; it cost nothing then."""
-        run, row = state.run, EFFECTS[type(intent.event)]  # a fork's open intents: its parent's
-        work = Work[Any, Any](intent.event, row.job(state, intent.event), intent, state.agent.name)
+        event: Any = intent.event
+        run, row = state.run, EFFECTS[type(event)]  # a fork's open intents may be its parent's
+        work: Work[Any, Any] = Work(event, row.job(state, event), intent, state.agent.name)
         effect = self._serve(run, row, work, do, by or row.performs)
         task = self._loop.create_task(effect, name=intent.event.kind)
         self._tasks.setdefault(run, {})[intent.seq] = task

@@ -12,19 +12,25 @@ import pytest
 
 from playhead import Agent, Capacity, PlayheadError, RunNotFinished, Runtime
 from playhead.actors.engine.load_state import load_state
+from playhead.actors.engine.turn import Trigger, Turn
 from playhead.actors.performing.effects import DECIDERS, EFFECTS, ROWS, AnyEffect
 from playhead.actors.replay import pure_roles
-from playhead.actors.roles.role import ORDER
+from playhead.actors.roles.executor import Executor
+from playhead.actors.roles.memory import MemoryRole
+from playhead.actors.roles.role import ORDER, heard
 from playhead.events.errors import AdmissionRefused
 from playhead.events.event import Event, Outcome
 from playhead.events.kinds.approvals import ApprovalRequested
+from playhead.events.kinds.facts import ExtractionEnded
 from playhead.events.kinds.memory import EmbedRequested
 from playhead.events.kinds.model_calls import MODEL_CALLS, ExtractionRequested, SummaryRequested
 from playhead.events.kinds.registry import ENDINGS, INTENTS, KINDS, OUTCOMES
-from playhead.events.kinds.runs import LimitReached, RunFinished, RunPaused
+from playhead.events.kinds.runs import CancelRequested, LimitReached, RunFinished, RunPaused
+from playhead.events.kinds.steps import StepFinished, StepStarted
 from playhead.events.kinds.tool_calls import MemoryToolStarted
 from playhead.events.log.memory import MemoryLog
 from playhead.events.record import Record
+from playhead.projections.state.fold import fold
 from playhead.projections.state.run_state import RunState
 from playhead.testing import ScriptedModel, call
 from tests.actors.test_guards import pay, until
@@ -140,6 +146,73 @@ def test_a_role_may_not_decide_what_is_anothers() -> None:
         with pytest.raises(RunNotFinished, match="raised"):
             run.wait()
         assert "run_finished" not in kinds(log, run.id)
+
+
+def test_nothing_is_decided_once_a_run_has_ended() -> None:
+    agent = Agent(name="a", model=ScriptedModel(lambda _: "fine"))
+    with runtime(agent) as (made, log):
+        role = made._engine.roles["planner"]
+        decide = role.decide
+
+        def forgetful(state: RunState, record: Record) -> Sequence[Event]:
+            decided = list(decide(state, record))
+            ended = any(isinstance(event, RunFinished) for event in decided)
+            return [*decided, StepStarted(step="more", task="more")] if ended else decided
+
+        role.decide = forgetful  # type: ignore[method-assign]
+        run = made.start(agent, "go")
+        with pytest.raises(RunNotFinished, match="raised"):
+            run.wait()
+        paused = records(log, run.id)[-1].event
+        assert isinstance(paused, RunPaused)
+        assert paused.error is not None
+        assert "planner may not decide step_started: the run has ended" in paused.error
+
+
+def test_what_has_ended_is_shown_to_no_later_role() -> None:
+    agent = Agent(name="a", model=ScriptedModel(lambda _: "fine"))
+
+    class Talkative(MemoryRole):
+        """It would say something after the end."""
+
+        hears = MemoryRole.hears | heard(RunFinished, StepFinished)
+
+        def decide(self, state: RunState, record: Record) -> Sequence[Event]:
+            if isinstance(record.event, RunFinished | StepFinished):
+                return [ExtractionEnded(learned=0)]
+            return super().decide(state, record)
+
+    with runtime(agent) as (made, log):
+        run = made.run(agent, "go").run_id
+        whole = records(log, run)
+    state = RunState(run)
+    for record in whole[:-3]:
+        fold(state, record)
+    answered = Trigger(whole[-3].event, "executor", "effect", whole[-3].cause)
+    turn = Turn(state, answered, whole[-3].at).settle({**pure_roles(), "memory": Talkative()})
+    assert [r.event.kind for r in turn] == ["model_answered", "step_finished", "run_finished"]
+
+
+def test_a_run_that_is_stopping_starts_nothing() -> None:
+    agent = Agent(name="a", model=ScriptedModel(lambda _: "fine"))
+    with runtime(agent) as (made, log):
+        whole = records(log, made.run(agent, "go").run_id)
+    again = next(r.event for r in whole if r.event.kind == "model_requested")
+
+    class Restless(Executor):
+        """It asks the model whatever has been said."""
+
+        hears = Executor.hears | heard(CancelRequested)
+
+        def stopping(self, state: RunState, record: Record) -> Sequence[Event]:
+            return [again]
+
+    state = RunState("r")
+    for record in whole[:4]:
+        fold(state, record)
+    cancel = Trigger(CancelRequested(), "user", "outside")
+    with pytest.raises(PermissionError, match="the run is stopping"):
+        Turn(state, cancel, whole[3].at).settle({**pure_roles(), "executor": Restless()})
 
 
 def test_idle_runs_leave_memory_and_come_back_as_they_were() -> None:

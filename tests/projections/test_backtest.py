@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from playhead import Agent, Limits, MemoryRules, RunNotFinished
-from playhead.events.kinds.model_calls import ModelRequested
+from playhead.events.kinds.model_calls import ModelCall
 from playhead.events.record import Record
 from playhead.events.spec.agent import Threshold
 from playhead.projections.history.backtest import Fired, Trial, backtest
@@ -58,7 +58,7 @@ def test_a_limit_stops_the_recorded_run_where_it_stops_a_real_one(
 def test_a_request_for_a_summary_is_a_model_call_and_no_step() -> None:
     agent = bookworm(30, MemoryRules(compress_at=2000, keep_turns=4, clear_over=100_000))
     read = told(replace(agent, limits=Limits(max_steps=100)))
-    asked = [r.event for r in read if isinstance(r.event, ModelRequested)]
+    asked = [r.event for r in read if isinstance(r.event, ModelCall)]
     rounds = sum(event.opens_round for event in asked)
     assert rounds < len(asked)
     assert backtest(read, Trial(limits={"max_steps": rounds})).fired is None
@@ -67,7 +67,7 @@ def test_a_request_for_a_summary_is_a_model_call_and_no_step() -> None:
 
 
 def test_tokens_count_with_their_reservation(recorded: list[Record]) -> None:
-    asked = [r for r in recorded if r.event.kind == "model_requested"]
+    asked = [r for r in recorded if isinstance(r.event, ModelCall)]
     first = asked[0].event.reserved_tokens  # type: ignore[attr-defined]
     assert backtest(recorded, Trial(limits={"max_tokens": first - 1})).fired == Fired(
         "max_tokens", asked[0].seq - 1

@@ -12,9 +12,11 @@ from playhead.actors.roles.planner import Planner
 from playhead.actors.roles.role import Role, RoleName
 from playhead.actors.roles.tool import ToolRole
 from playhead.events.event import Event
+from playhead.events.kinds.approvals import LoopDetected
 from playhead.events.kinds.model_calls import ModelRequested
 from playhead.events.kinds.runs import RunFinished
-from playhead.events.kinds.tool_calls import ToolStarted
+from playhead.events.kinds.tool_calls import ToolRefused, ToolStarted
+from playhead.events.kinds.wording import WORDING
 from playhead.events.log.memory import MemoryLog
 from playhead.events.record import Record
 from playhead.projections.state.run_state import RunState
@@ -101,6 +103,80 @@ def test_a_change_of_one_line_is_reported_at_the_record_where_it_matters(
         assert at.seq == seqs[number]
         assert at.recorded is not None
         assert at.recorded.seq == seqs[number]
+
+
+class Eloquent(Executor):
+    """It tells the model of a loop, and people of a model, in other words."""
+
+    def decide(self, state: RunState, record: Record) -> Sequence[Event]:
+        return [self._say(event) for event in super().decide(state, record)]
+
+    def _say(self, event: Event) -> Event:
+        match event:
+            case ModelRequested():
+                return event.model_copy(update={"reason": "because"})
+            case LoopDetected():
+                return event.model_copy(update={"message": "Pray, cease."})
+            case _:
+                return event
+
+
+class Impatient(Eloquent):
+    """It stops where the other one warns."""
+
+    def _say(self, event: Event) -> Event:
+        if isinstance(event, LoopDetected):
+            return event.model_copy(update={"action": "stop", "message": "Enough."})
+        return event
+
+
+class Silenced(ToolRole):
+    """It gives no hint any more: that there is none changes what the model is told."""
+
+    def decide(self, state: RunState, record: Record) -> Sequence[Event]:
+        decided = super().decide(state, record)
+        return [
+            e.model_copy(update={"hint": None}) if isinstance(e, ToolRefused) else e
+            for e in decided
+        ]
+
+
+@pytest.fixture(scope="module")
+def circling() -> tuple[MemoryLog, str]:
+    """A run that is warned of a loop, and that has called what there is not."""
+    same = [call("add", a=1, b=2)] * 4
+    agent: Agent[str] = Agent(
+        name="a", tools=[add], model=ScriptedModel([call("ad", a=1, b=2), *same, "Done."])
+    )
+    with runtime(agent) as (made, log):
+        run = made.run(agent, "go").run_id
+    assert "loop_detected" in [r.event.kind for r in records(log, run)]
+    return log, run
+
+
+def test_an_old_log_with_another_sentence_still_matches(circling: tuple[MemoryLog, str]) -> None:
+    assert replay(*circling, roles={**pure_roles(), "executor": Eloquent()}).matches
+
+
+@pytest.mark.parametrize(
+    ("role", "kind", "field"),
+    [(Impatient(), "loop_detected", "action"), (Silenced(), "tool_refused", "hint")],
+)
+def test_another_decision_does_not_match_however_it_is_worded(
+    circling: tuple[MemoryLog, str], role: Role, kind: str, field: str
+) -> None:
+    log, name = circling
+    at = replay(log, name, roles={**pure_roles(), role.name: role}).divergence
+    assert at is not None
+    assert at.field == field
+    assert at.recorded is not None
+    assert at.recorded.event.kind == kind
+
+
+def test_what_counts_as_wording_is_a_text_field_of_its_kind() -> None:
+    for cls, names in WORDING.items():
+        for name in names:
+            assert cls.model_fields[name].annotation in (str, str | None), (cls, name)
 
 
 def test_a_change_that_decides_the_same_is_none(run: tuple[MemoryLog, str]) -> None:

@@ -22,17 +22,17 @@ from playhead.events.usage import Usage
 from playhead.projections.tracing.ids import origin_of, own_trace, span_id, traceparent
 from playhead.projections.tracing.semconv import V1_36, conventions
 from playhead.projections.tracing.span import SpanData
-from playhead.projections.tracing.trace import Trace
+from playhead.projections.tracing.trace import Handlers, Trace
 
-HANDLERS = {
-    "run_started": ("planner",),
-    "step_started": ("executor",),
-    "model_answered": ("planner", "executor"),
-    "model_failed": ("executor",),
-    "tool_requested": ("tool",),
-    "tool_succeeded": ("executor",),
-    "tool_failed": ("executor", "tool"),
-    "run_resumed": ("executor",),
+HANDLERS: Handlers = {
+    (RunStarted, None): ("planner",),
+    (StepStarted, None): ("executor",),
+    (ModelAnswered, ModelRequested): ("planner", "executor"),
+    (ModelFailed, ModelRequested): ("executor",),
+    (ToolRequested, None): ("tool",),
+    (ToolSucceeded, ToolStarted): ("executor",),
+    (ToolFailed, ToolStarted): ("executor", "tool"),
+    (RunResumed, None): ("executor",),
 }
 AGENT = AgentSpec(name="a", instructions="Be brief.", model=ModelSettings(model="m"))
 START = RunStarted(goal="g", agent=AGENT, code="1")
