@@ -12,10 +12,9 @@ from playhead.events.kinds.forks import RunForked
 from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed, ModelRequested
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.record import Record
-from playhead.events.spec.agent import AgentSpec
 from playhead.events.spec.prices import Price
 from playhead.events.usage import Usage
-from playhead.projections.cost.pricing import at_most, cost_of, uncached
+from playhead.projections.cost.pricing import charge, cost_of, sum_usage, uncached
 from playhead.projections.cost.targets import longest
 
 By: TypeAlias = Literal["run", "session", "agent", "step", "task", "model", "day"]
@@ -107,24 +106,13 @@ class Ledger:
         assert self._started is not None
         agent = self._started.agent
         price = agent.prices.get(asked.model)
-        usage, estimated = _used(agent, asked, end)
-        cost = None if price is None or usage is None else cost_of(price, usage)
-        if usage is None and price is not None:
-            cost = asked.reserved_cost
+        usage, cost, uncached, estimated = charge(
+            end, price, asked.reserved_cost, longest(agent, asked)
+        )
         return Line(
             run, seq, at, self._started.session, agent.name, asked.step, asked.task, asked.model,
-            usage or Usage(), cost, price, estimated,
-            cost if usage is None or price is None else cost_of(price, uncached(usage)),
+            usage or Usage(), cost, price, estimated, uncached,
         )  # fmt: skip
-
-
-def _used(
-    agent: AgentSpec, asked: ModelRequested, end: ModelAnswered | ModelFailed
-) -> tuple[Usage | None, bool]:
-    """What an attempt used, and whether that is only the most that it can have been."""
-    if isinstance(end, ModelAnswered):
-        return end.usage, False
-    return at_most(end, longest(agent, asked)), not end.unbilled
 
 
 def ledger(records: Iterable[Record]) -> Iterator[Line]:
@@ -138,17 +126,16 @@ def ledger(records: Iterable[Record]) -> Iterator[Line]:
 
 def bill(name: str, lines: Iterable[Line]) -> Bill:
     """The sum."""
-    usage = dict.fromkeys(Usage.model_fields, 0)
+    usage = Usage()
     calls = cost = unpriced = estimated = uncached = 0
     for line in lines:
         calls += 1
-        for field in usage:
-            usage[field] += getattr(line.usage, field)
+        usage = sum_usage(usage, line.usage)
         cost += line.cost or 0
         uncached += line.uncached or 0
         unpriced += line.cost is None
         estimated += line.estimated
-    return Bill(name, calls, Usage(**usage), cost, unpriced, estimated, uncached)
+    return Bill(name, calls, usage, cost, unpriced, estimated, uncached)
 
 
 def grouped(lines: Iterable[Line], by: By) -> list[Bill]:

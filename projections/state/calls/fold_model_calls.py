@@ -2,8 +2,8 @@
 
 from playhead.events.kinds import model_calls
 from playhead.events.record import Record
-from playhead.events.usage import Usage, text_of
-from playhead.projections.cost.pricing import at_most, cost_of
+from playhead.events.usage import text_of
+from playhead.projections.cost.pricing import charge
 from playhead.projections.cost.targets import FALLS_BACK
 from playhead.projections.prompt.context import sent_back
 from playhead.projections.state.run_state import FoldFunction, RunState
@@ -31,7 +31,7 @@ def _model_requested(state: RunState, record: Record, event: model_calls.ModelRe
 def _model_answered(state: RunState, record: Record, event: model_calls.ModelAnswered) -> None:
     step = state.step_of(record)
     asked, request = state.intent_of(record), state.requests[record.cause or 0]
-    _model_ended(state, record, event.usage)
+    _model_ended(state, record, event)
     state.interrupted = 0
     assert isinstance(asked, model_calls.ModelRequested)
     if asked.purpose != "step":
@@ -53,19 +53,21 @@ def _model_failed(state: RunState, record: Record, event: model_calls.ModelFaile
         state.interruption(record)
     elif event.error in FALLS_BACK and asked.purpose == "step":
         state.steps[asked.step].tried += 1
-    _model_ended(state, record, at_most(event, state.longest(asked)))
+    _model_ended(state, record, event)
 
 
-def _model_ended(state: RunState, record: Record, usage: Usage | None) -> None:
+def _model_ended(
+    state: RunState, record: Record, event: model_calls.ModelAnswered | model_calls.ModelFailed
+) -> None:
     """Count what it used; where that is not known, all that was set aside for it."""
     cause, spent = record.cause or 0, state.spent
     asked = state.intent_of(record)
     assert isinstance(asked, model_calls.ModelRequested)
-    tokens, cost = spent.reserved.pop(cause, 0), spent.reserved_cost.pop(cause, None)
+    tokens, reserved = spent.reserved.pop(cause, 0), spent.reserved_cost.pop(cause, None)
     price = state.agent.prices.get(asked.model)
+    usage, cost, *_ = charge(event, price, reserved, state.longest(asked))
     if usage is not None:
         tokens = usage.total
-        cost = 0 if usage.total == 0 else cost_of(price, usage) if price is not None else None
     spent.tokens += tokens
     state.steps[asked.step].tokens += tokens
     spent.cost += cost or 0
