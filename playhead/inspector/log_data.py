@@ -11,8 +11,8 @@ from playhead.events.log.contract import Reader, Stream
 from playhead.inspector.run_data import Reading
 from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule
 from playhead.projections.metrics.indicators import Indicator, by_agent, indicators
-from playhead.projections.metrics.measure import Measure
-from playhead.projections.metrics.view import MeasuresView, find_measures
+from playhead.projections.metrics.run_metrics import RunMetrics
+from playhead.projections.metrics.view import RunMetricsView, find_run_metrics
 from playhead.projections.stored.run_list import RunList, RunRow, find_runs
 from playhead.projections.stored.view import Views, views_path
 
@@ -27,7 +27,7 @@ class Listed(NamedTuple):
     """A run in the list, with what it cost and how it went."""
 
     row: RunRow
-    measure: Measure
+    metrics: RunMetrics
 
 
 class Library:
@@ -41,7 +41,7 @@ class Library:
         writable = path is not None and os.access(path.parent, os.W_OK)
         self.name = "memory" if path is None else path.name
         where = views_path(path) if path is not None and writable else ":memory:"
-        self._views = Views(reader, where, [RunList(), MeasuresView()])
+        self._views = Views(reader, where, [RunList(), RunMetricsView()])
 
     def runs(
         self, *, status: str | None = None, beginning: str | None = None, limit: int | None = None
@@ -51,14 +51,14 @@ class Library:
             self._views.catch_up()
             connection = self._views.connection
             rows = find_runs(connection, status=status, beginning=beginning, limit=limit)
-            measures = {m.run: m for m in find_measures(connection)}
-        return [Listed(row, measures.get(row.run) or Measure(run=row.run)) for row in rows]
+            metrics = {m.run: m for m in find_run_metrics(connection)}
+        return [Listed(row, metrics.get(row.run) or RunMetrics(run=row.run)) for row in rows]
 
-    def measures(self) -> list[Measure]:
-        """The measures of all runs, oldest first."""
+    def metrics(self) -> list[RunMetrics]:
+        """The metrics of all runs, oldest first."""
         with self._lock:
             self._views.catch_up()
-            return find_measures(self._views.connection)
+            return find_run_metrics(self._views.connection)
 
     def position(self) -> int:
         """How far the log has come."""
@@ -95,12 +95,10 @@ class Library:
 
 
 def alerts(
-    measures: Sequence[Measure], rules: Sequence[AlertRule] = ALERT_RULES
+    runs: Sequence[RunMetrics], rules: Sequence[AlertRule] = ALERT_RULES
 ) -> list[tuple[str, Indicator]]:
     """The indicators of each agent that are an alert now."""
     found = (
-        (name, f)
-        for name, own in by_agent(measures).items()
-        for f in indicators(own, (), rules, name)
+        (name, f) for name, own in by_agent(runs).items() for f in indicators(own, (), rules, name)
     )
     return [(name, indicator) for name, indicator in found if indicator.firing]

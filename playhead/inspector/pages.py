@@ -211,23 +211,23 @@ class Pages:
         """Figures, targets, alerts, charts."""
         agent = request.query_params.get("agent") or None
         position = self._library.position()
-        everyone = self._library.measures()
+        everyone = self._library.metrics()
         found = [m for m in everyone if agent in (None, m.agent)]
         return self._page(
-            "metrics.html", position=position, measures=found,
+            "metrics.html", position=position, found=found,
             agent=agent, agents=list(by_agent(everyone)),
             indicators=indicators(found, (), self._rules, agent), tools=by_tool(found),
             alerts=alerts(everyone, self._rules), models=by_model(found), charts=run_chart(found),
         )  # fmt: skip
 
     def prometheus(self, _: Request) -> Response:
-        """Measures for Prometheus to scrape, with the token as a bearer."""
-        return PlainTextResponse(prometheus(self._library.measures(), self._rules))
+        """Run metrics for Prometheus to scrape, with the token as a bearer."""
+        return PlainTextResponse(prometheus(self._library.metrics(), self._rules))
 
     def approvals(self, request: Request) -> Response:
         """Everything that waits for a person."""
         position = self._library.position()
-        waiting = [m.run for m in self._library.measures() if m.approvals and not m.ended]
+        waiting = [m.run for m in self._library.metrics() if m.approvals and not m.ended]
         found = [each for run in waiting for each in self._library.reading(run).approvals()]
         said = request.query_params.get("said")
         return self._page(
@@ -275,7 +275,7 @@ class Pages:
             if now != head:
                 head = now
                 yield _event("head", now, after)
-            if reading.measure.ended:
+            if reading.metrics.ended:
                 yield _event("ended", "", after)
                 return
             await asyncio.sleep(LOOK)

@@ -25,7 +25,7 @@ from playhead.telemetry.exporters import (
     protocol,
     resource,
 )
-from playhead.telemetry.live_metrics import Listener, LiveMeasures
+from playhead.telemetry.live_metrics import Listener, LiveMetrics
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
@@ -92,9 +92,9 @@ class Telemetry:
             found.append(self._measuring(log).committed)
         return found
 
-    def _measuring(self, log: Reader) -> LiveMeasures:
+    def _measuring(self, log: Reader) -> LiveMetrics:
         listeners: list[Listener] = []
-        live = LiveMeasures(log, listeners)
+        live = LiveMetrics(log, listeners)
         if self._meter_provider is not None:
             from playhead.telemetry.metrics import OtelMetrics
 

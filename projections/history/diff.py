@@ -13,7 +13,7 @@ from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed
 from playhead.events.kinds.registry import ENDINGS
 from playhead.events.record import Record
 from playhead.projections.history.timeline import TimelineEntry, timeline
-from playhead.projections.metrics.metrics import RunMetrics
+from playhead.projections.metrics.run_metrics import RunMetrics
 
 UNCOMPARED = frozenset({"Note", "Resumed", "Paused"})
 """Headings about the process that worked on the run, not about its work."""

@@ -27,9 +27,9 @@ from playhead.projections.metrics.indicators import (
     by_tool,
     indicators,
 )
-from playhead.projections.metrics.measure import Measure
 from playhead.projections.metrics.prometheus import prometheus
-from playhead.telemetry.live_metrics import read_measures
+from playhead.projections.metrics.run_metrics import RunMetrics
+from playhead.telemetry.live_metrics import read_run_metrics
 
 By = Literal["agent", "tool", "model"]
 
@@ -80,8 +80,8 @@ def metrics(
 class _Found(NamedTuple):
     """What one look at the log found, and the rules by which it is judged."""
 
-    runs: list[Measure]
-    before: list[Measure]
+    runs: list[RunMetrics]
+    before: list[RunMetrics]
     rules: Sequence[AlertRule]
 
     def of(self, agent: str | None) -> list[Indicator]:
@@ -99,8 +99,8 @@ class _Found(NamedTuple):
 
 def _look(log: Path | None, since: str | None, rules: Sequence[AlertRule]) -> _Found:
     with reading(log) as reader:
-        measures = read_measures(reader, None if since is None else parse_time(since, "--since"))
-    return _Found(*measures, rules)
+        found = read_run_metrics(reader, None if since is None else parse_time(since, "--since"))
+    return _Found(*found, rules)
 
 
 def _watch(log: Path | None, since: str | None, by: By | None, rules: Sequence[AlertRule]) -> int:
@@ -125,9 +125,13 @@ def _document(found: _Found) -> dict[str, Any]:
         "indicators": [indicator._asdict() for indicator in found.of(None)],
         "agents": groups,
         "tools": {name: each.model_dump() for name, each in by_tool(found.runs).items()},
-        "models": {name: each.model_dump() for name, each in by_model(found.runs).items()},
+        "models": {name: _model(each) for name, each in by_model(found.runs).items()},
         "alerts": [{"agent": name, **f._asdict()} for name, f in found.firing()],
     }
+
+
+def _model(each: ModelCallStats) -> dict[str, Any]:
+    return each.model_dump(exclude={"usage", "uncached"}) | each.tokens
 
 
 def _shown(found: _Found, by: By | None) -> RenderableType:
@@ -175,8 +179,9 @@ def _effects(what: str, found: Mapping[str, CallStats]) -> Table:
         row = [plain(name), f"{each.attempts:,}", f"{each.errors:,}", f"{each.retries:,}"]
         row.append("" if p95 is None else f"< {span(p95 * 1000)}")
         if isinstance(each, ModelCallStats):
-            cached = f"{each.cache_read / each.input:.0%}" if each.input else ""
-            row += [f"{each.input:,}", cached, f"{each.output:,}", _cost(each)]
+            usage, sent = each.usage, each.usage.input_total
+            cached = f"{usage.cache_read_input_tokens / sent:.0%}" if sent else ""
+            row += [f"{sent:,}", cached, f"{usage.output_tokens:,}", _cost(each)]
         elif isinstance(each, ToolCallStats):
             row.append(f"{each.cached:,}")
         table.add_row(*row)

@@ -13,7 +13,7 @@ from playhead.events.record import Record
 from playhead.events.spec.agent import AgentSpec, Status
 from playhead.events.usage import Usage
 from playhead.projections.history.timeline import TimelineEntry, timeline
-from playhead.projections.metrics.metrics import RunMetrics
+from playhead.projections.metrics.run_metrics import RunMetrics
 
 
 class Cost(NamedTuple):
