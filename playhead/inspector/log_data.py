@@ -1,10 +1,9 @@
 """What the pages show, read from a log and kept up: the list of runs, and some runs in memory."""
 
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from playhead.events.errors import UnknownRun
 from playhead.events.log.contract import Reader, Stream
@@ -14,10 +13,7 @@ from playhead.projections.metrics.indicators import Indicator, by_agent, indicat
 from playhead.projections.metrics.run_metrics import RunMetrics
 from playhead.projections.metrics.view import RunMetricsView, find_run_metrics
 from playhead.projections.stored.run_list import RunList, RunRow, find_runs
-from playhead.projections.stored.view import Views, views_path
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from playhead.projections.stored.view import Views
 
 KEPT = 8
 """Runs in memory."""
@@ -37,11 +33,8 @@ class Library:
         self.reader = reader
         self._lock = threading.Lock()
         self._readings: OrderedDict[str, Reading] = OrderedDict()
-        path: Path | None = getattr(reader, "path", None)
-        writable = path is not None and os.access(path.parent, os.W_OK)
-        self.name = "memory" if path is None else path.name
-        where = views_path(path) if path is not None and writable else ":memory:"
-        self._views = Views(reader, where, [RunList(), RunMetricsView()])
+        self.name: str = getattr(getattr(reader, "path", None), "name", "memory")
+        self._views = Views.of(reader, [RunList(), RunMetricsView()])
 
     def runs(
         self, *, status: str | None = None, beginning: str | None = None, limit: int | None = None

@@ -4,9 +4,8 @@
 tells its listeners about each record (with the metrics before it), each turn, and each run's end.
 """
 
-import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, ParamSpec, Protocol
+from typing import NamedTuple, ParamSpec, Protocol
 
 from playhead.events.kinds.codec import decode
 from playhead.events.log.contract import Reader
@@ -15,10 +14,7 @@ from playhead.events.record import Record
 from playhead.projections.metrics.run_metrics import RunMetrics
 from playhead.projections.metrics.view import RunMetricsView, find_run_metrics
 from playhead.projections.state.run_state import RunState
-from playhead.projections.stored.view import Views, views_path
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from playhead.projections.stored.view import Views
 
 P = ParamSpec("P")
 
@@ -35,18 +31,10 @@ class RunsInWindow(NamedTuple):
 def read_run_metrics(reader: Reader, since: int | None = None) -> RunsInWindow:
     """The metrics of the runs in a log that are open or ended since (microseconds).
 
-    Kept in `<log>.views`, so that only what was appended since the last look is read; in memory
-    where there is no file, or its folder cannot be written.
+    Kept in a stored view, so that only what was appended since the last look is read.
     """
-    path: Path | None = getattr(reader, "path", None)
-    writable = path is not None and os.access(path.parent, os.W_OK)
-    where = views_path(path) if path is not None and writable else ":memory:"
-    views = Views(reader, where, [RunMetricsView()])
-    try:
-        views.catch_up()
+    with Views.of(reader, [RunMetricsView()]) as views:
         found = find_run_metrics(views.connection)
-    finally:
-        views.close()
     early = [m for m in found if m.ended and since is not None and m.last_at < since]
     late = [m for m in found if not m.ended or since is None or m.last_at >= since]
     return RunsInWindow(late, early)

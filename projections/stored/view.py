@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 from playhead.events.errors import LogError
 from playhead.events.kinds.codec import decode
@@ -70,6 +70,11 @@ def views_path(log: Path | str) -> Path:
     return log.with_name(log.name + ".views")
 
 
+def _unwritable(error: sqlite3.DatabaseError) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extended part
+    return code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+
+
 class Views:
     """The views of one log, on one connection of their own; for one thread at a time.
 
@@ -93,8 +98,40 @@ class Views:
             )
         except sqlite3.DatabaseError as error:
             self.connection.close()
+            if _unwritable(error):
+                raise
             msg = f"{path}: {error}: delete that file, it is made anew from the log"
             raise LogError(msg) from error
+
+    @classmethod
+    def of(cls, reader: Reader, views: Sequence[View]) -> Self:
+        """The views of a log, caught up; `with` closes them.
+
+        They are kept beside the log's file, so that only what was appended since the last look is
+        read; in memory if the log has no file or its folder cannot be written.
+        """
+        path: Path | None = getattr(reader, "path", None)
+        if path is not None:
+            try:
+                return cls(reader, views_path(path), views)._caught_up()
+            except sqlite3.OperationalError as error:
+                if not _unwritable(error):
+                    raise
+        return cls(reader, ":memory:", views)._caught_up()
+
+    def _caught_up(self) -> Self:
+        try:
+            self.catch_up()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def catch_up(self) -> int:
         """Fold what was appended since; the position that all views have reached."""

@@ -12,7 +12,7 @@ from playhead.events.log.contract import Reader
 from playhead.events.log.sqlite.reader import SqliteReader
 from playhead.events.record import Record
 from playhead.projections.stored.run_list import RunList, RunRow, find_runs
-from playhead.projections.stored.view import Views, views_path
+from playhead.projections.stored.view import Views
 from playhead.runtime import default_log
 
 LAST = "last"
@@ -39,16 +39,9 @@ def reading(log: Path | None) -> Generator[SqliteReader]:
         reader.close()
 
 
-@contextmanager
-def run_list(reader: SqliteReader) -> Generator[Views]:
-    """The stored list of runs, caught up; in memory where the folder cannot be written."""
-    writable = os.access(reader.path.parent, os.W_OK)
-    views = Views(reader, views_path(reader.path) if writable else ":memory:", [RunList()])
-    try:
-        views.catch_up()
-        yield views
-    finally:
-        views.close()
+def run_list(reader: SqliteReader) -> Views:
+    """The stored list of runs, caught up."""
+    return Views.of(reader, [RunList()])
 
 
 def find(reader: SqliteReader, given: str) -> str:
