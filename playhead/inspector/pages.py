@@ -25,12 +25,12 @@ from playhead.events.event import Event
 from playhead.events.kinds.approvals import ApprovalDecided
 from playhead.events.log.inbox import Inbox
 from playhead.inspector.charts import run_chart
-from playhead.inspector.comparison import compare
 from playhead.inspector.filters import FILTERS
 from playhead.inspector.log_data import Library, alerts
 from playhead.inspector.plan_layout import plan_graph
 from playhead.inspector.run_data import Reading
 from playhead.inspector.run_memory import remembered
+from playhead.projections.history.diff import difference
 from playhead.projections.history.record_rows import Row
 from playhead.projections.history.timeline import timeline
 from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule
@@ -201,10 +201,10 @@ class Pages:
         """Two runs side by side."""
         left, right = (request.query_params.get(side, "") for side in ("left", "right"))
         sides = [self._library.reading(run) if run else None for run in (left, right)]
-        pairs = compare(sides[0], sides[1]) if sides[0] and sides[1] else None
+        found = sides[0] and sides[1] and difference(sides[0].records, sides[1].records)
         listed = self._library.runs(limit=LISTED)
         return self._page(
-            "compare.html", left=left, right=right, sides=sides, pairs=pairs, runs=listed
+            "compare.html", left=left, right=right, sides=sides, found=found, runs=listed
         )
 
     def metrics(self, request: Request) -> Response:

@@ -55,29 +55,6 @@ class _Planning(NamedTuple):
 class Trace:
     """One run's trace as it grows; `fold` takes in the next turn and gives the spans that ended."""
 
-    __slots__ = (
-        "_addresses",
-        "_base",
-        "_content",
-        "_effects",
-        "_handlers",
-        "_held",
-        "_input",
-        "_names",
-        "_open",
-        "_output",
-        "_parent",
-        "_plans",
-        "_requested_calls",
-        "conversation",
-        "first",
-        "name",
-        "origin",
-        "root",
-        "run",
-        "started",
-    )  # fmt: skip
-
     def __init__(
         self, first: Record, handlers: Handlers, names: Names = LATEST, *, content: bool = False
     ) -> None:
