@@ -131,7 +131,7 @@ class Pages:
                 Route(run, self.run),
                 Route(run + "/rows", self.rows),
                 Route(run + "/at/{seq:int}", self.at),
-                Route(run + "/story", self.story),
+                Route(run + "/timeline", self.timeline),
                 Route(run + "/plan", self.plan),
                 Route(run + "/facts", self.facts),
                 Route(run + "/live", self.live_run),
@@ -156,7 +156,7 @@ class Pages:
         first = (at - 1) // CHUNK * CHUNK
         return self._page(
             "run.html", **self._about(reading, "records"), rows=reading.rows[first : first + CHUNK],
-            first=first + 1, chunk=CHUNK, moment=reading.at(at), at=at,
+            first=first + 1, chunk=CHUNK, state=reading.at(at), at=at,
             whole="whole" in request.query_params,
         )  # fmt: skip
 
@@ -171,19 +171,19 @@ class Pages:
         """The run as it stood at a record, for the page to put in."""
         reading = self._reading(request)
         try:
-            moment = reading.at(request.path_params["seq"])
+            state = reading.at(request.path_params["seq"])
         except IndexError:
             return PlainTextResponse("There is no such record.\n", 404)
         about = self._about(reading, "records")
         return HTMLResponse(
-            self._env.get_template("moment.html").render(moment=moment, whole=False, **about)
+            self._env.get_template("state_at.html").render(state=state, whole=False, **about)
         )
 
-    def story(self, request: Request) -> Response:
-        """A run in the words of ReAct."""
+    def timeline(self, request: Request) -> Response:
+        """A run as a timeline: thoughts, actions, observations."""
         reading = self._reading(request)
         entries = list(timeline(reading.records))
-        return self._page("story.html", **self._about(reading, "story"), entries=entries)
+        return self._page("timeline.html", **self._about(reading, "timeline"), entries=entries)
 
     def plan(self, request: Request) -> Response:
         """A run's steps and what each waited for."""

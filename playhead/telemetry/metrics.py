@@ -19,7 +19,6 @@ from playhead.events.version import VERSION
 from playhead.projections.metrics.call_stats import BOUNDS
 from playhead.projections.metrics.run_metrics import RunMetrics, stops
 from playhead.projections.tracing import semconv
-from playhead.projections.tracing.semconv import Names
 from playhead.projections.tracing.span import error_of
 from playhead.telemetry.live_metrics import LiveMetrics
 
@@ -30,10 +29,9 @@ TOKEN_BOUNDS = [4**n for n in range(14)]
 class OtelMetrics:
     """A listener of LiveMetrics that records on the instruments of one meter."""
 
-    def __init__(self, provider: MeterProvider, names: Names, live: LiveMetrics) -> None:
+    def __init__(self, provider: MeterProvider, live: LiveMetrics) -> None:
         """What already waits for a person counts from now on, until `close`."""
-        meter = provider.get_meter("playhead", VERSION, names.schema_url)
-        self._names = names
+        meter = provider.get_meter("playhead", VERSION, semconv.SCHEMA_URL)
         self._duration = meter.create_histogram(
             semconv.METRIC_DURATION, "s", "Length of a model or tool call.",
             explicit_bucket_boundaries_advisory=BOUNDS,
@@ -128,7 +126,7 @@ class OtelMetrics:
     def _model(self, name: str) -> dict[str, str]:
         return {
             semconv.OPERATION: semconv.CHAT,
-            self._names.provider: semconv.PROVIDER,
+            semconv.PROVIDER_NAME: semconv.PROVIDER,
             semconv.REQUEST_MODEL: name,
         }
 

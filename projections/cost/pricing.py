@@ -84,10 +84,8 @@ def charge(
     A call that used no tokens costs nothing, even if the model's price is not known. A call that
     broke off without saying what it used costs all that was set aside for it.
     """
-    if isinstance(end, ModelAnswered):
-        usage, estimated = end.usage, False
-    else:
-        usage, estimated = at_most(end, max_tokens), not end.unbilled
+    usage = end.usage if isinstance(end, ModelAnswered) else at_most(end, max_tokens)
+    estimated = isinstance(end, ModelFailed) and not end.unbilled
     if usage is None:
         return Charge(None, reserved, reserved, estimated)
     if usage.total == 0:

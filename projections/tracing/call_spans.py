@@ -10,7 +10,6 @@ from playhead.events.record import Record
 from playhead.events.usage import Usage
 from playhead.projections.tracing import content, semconv
 from playhead.projections.tracing.ids import span_id
-from playhead.projections.tracing.semconv import Names
 from playhead.projections.tracing.span import NANO, Attributes, SpanData, begun, error_of
 
 
@@ -51,7 +50,6 @@ class EffectSpans(NamedTuple):
 
     run: str
     conversation: str
-    names: Names
     content: bool
     """Whether prompts, arguments, results and error messages go onto the spans."""
 
@@ -81,7 +79,7 @@ class EffectSpans(NamedTuple):
     def _chat(self, asked: ModelRequested, prompt: str | None) -> Attributes:
         attributes: Attributes = {
             semconv.OPERATION: semconv.CHAT,
-            self.names.provider: semconv.PROVIDER,
+            semconv.PROVIDER_NAME: semconv.PROVIDER,
             semconv.REQUEST_MODEL: asked.model,
             semconv.CONVERSATION: self.conversation,
             semconv.ROUND: asked.round,
@@ -90,7 +88,7 @@ class EffectSpans(NamedTuple):
         if asked.purpose != "step":
             attributes[semconv.PURPOSE] = asked.purpose
         if prompt is not None:
-            attributes[self.names.input_messages] = prompt
+            attributes[semconv.INPUT_MESSAGES] = prompt
         return attributes
 
     def _reply(self, outcome: Event) -> Attributes:
@@ -103,7 +101,7 @@ class EffectSpans(NamedTuple):
                 }
                 if self.content:
                     said = content.reply(outcome.content, outcome.stop_reason)
-                    attributes[self.names.output_messages] = said
+                    attributes[semconv.OUTPUT_MESSAGES] = said
                 return attributes
             case ModelFailed(status=int(status)):
                 return {semconv.HTTP_STATUS: status}

@@ -43,7 +43,7 @@ def log() -> MemoryLog:
     return MemoryLog()
 
 
-PATHS = ("", "/story", "/plan", "/facts", "/rows", "/at/1", "/at/5")
+PATHS = ("", "/timeline", "/plan", "/facts", "/rows", "/at/1", "/at/5")
 
 
 def test_what_a_model_says_is_text_on_every_page(log: MemoryLog) -> None:
@@ -62,7 +62,7 @@ def test_what_a_model_says_is_text_on_every_page(log: MemoryLog) -> None:
             assert "<script>document" not in answer.text
             assert HIDDEN[4] not in answer.text
         assert "&lt;script&gt;" in client.get(f"/runs/{run}").text
-        assert "U+202E" in client.get(f"/runs/{run}/story").text
+        assert "U+202E" in client.get(f"/runs/{run}/timeline").text
 
 
 def test_what_an_address_says_is_text_too(log: MemoryLog) -> None:

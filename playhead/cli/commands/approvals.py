@@ -12,7 +12,7 @@ from playhead.cli.commands.send import tell
 from playhead.cli.shared import exit_codes
 from playhead.cli.shared.log import find, log_option, log_path, reading, records, run_list
 from playhead.cli.shared.options import JsonOption, LogFile, RunId
-from playhead.cli.shared.output import facts, moment, out, say_json
+from playhead.cli.shared.output import facts, local_time, out, say_json
 from playhead.cli.shared.run_summary import read_summary
 from playhead.events.errors import UsageError
 from playhead.events.event import Event
@@ -41,7 +41,7 @@ def approvals(log: LogFile = None, json: JsonOption = False) -> int:
         say_json([_document(each) for each in waiting])
         return exit_codes.OK
     for each in waiting:
-        until = "" if each.expires_at is None else f", until {moment(each.expires_at)}"
+        until = "" if each.expires_at is None else f", until {local_time(each.expires_at)}"
         call = f"{each.call}, effect {each.effect}{until}"
         what = ("call", call) if each.about == "call" else ("plan", f"{each.call}{until}")
         wants = f"{each.tool}({call_text(each.arguments)})"

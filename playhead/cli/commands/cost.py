@@ -19,6 +19,7 @@ from playhead.events.kinds.codec import decode
 from playhead.events.log.sqlite.reader import SqliteReader
 from playhead.events.spec.prices import PICODOLLARS, Price
 from playhead.projections.cost.ledger import Bill, By, Ledger, Line, bill, grouped, repriced
+from playhead.projections.metrics.formatting import cost_text
 from playhead.projections.stored.run_list import find_runs
 
 KINDS = frozenset({
@@ -189,7 +190,7 @@ def _cost(each: Bill) -> str:
     """Unknown is never shown as nothing."""
     if each.unpriced == each.calls:
         return "unknown"
-    return dollars(each.cost) + (" + unknown" if each.unpriced else "")
+    return cost_text(each.cost) + (" + unknown" if each.unpriced else "")
 
 
 def _notes(total: Bill) -> Iterator[str]:
@@ -199,7 +200,7 @@ def _notes(total: Bill) -> Iterator[str]:
         yield f"{count(total.estimated, 'call')} broke off: counted at the most it can have been"
     saved = total.uncached - total.cost
     if total.usage.cache_read_input_tokens and total.uncached:
-        yield f"the prompt cache saved {dollars(saved)} ({saved / total.uncached:.0%})"
+        yield f"the prompt cache saved {cost_text(saved)} ({saved / total.uncached:.0%})"
     if total.usage.thinking_tokens:
         yield f"{total.usage.thinking_tokens:,} of the output tokens were thought"
 
@@ -209,13 +210,6 @@ def _compare(total: Bill, other: Bill) -> None:
     if total.cost and not total.unpriced and not other.unpriced:
         change = other.cost / total.cost - 1
         out.print(f"           {change:+.0%} for the same tokens", style="dim")
-
-
-def dollars(picodollars: int) -> str:
-    """Cents where they say something, more digits where it is less."""
-    amount = picodollars / PICODOLLARS
-    digits = 2 if abs(amount) >= 10 else 4 if abs(amount) >= 0.01 or not amount else 6
-    return f"${amount:,.{digits}f}" if amount >= 0 else f"-${-amount:,.{digits}f}"
 
 
 def _document(

@@ -51,7 +51,6 @@ VARIABLES: Mapping[str, tuple[str, str]] = {
         "what recall finds meaning by: offline, none, or BASE_URL MODEL DIMENSIONS",
     ),
     "PLAYHEAD_EMBEDDER_KEY": ("", "the key of that endpoint"),
-    "PLAYHEAD_SEMCONV": ("", "which version of the OpenTelemetry GenAI names spans carry"),
     "OTEL_TRACES_EXPORTER": ("", "otlp, console or none"),
     "OTEL_EXPORTER_OTLP_ENDPOINT": ("", "where traces go"),
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": ("", "the same, for traces alone"),

@@ -7,7 +7,7 @@ import typer
 from playhead.cli.shared import exit_codes
 from playhead.cli.shared.log import find, log_path, reading
 from playhead.cli.shared.options import JsonOption, LogFile, RunId
-from playhead.cli.shared.output import columns, moment, one_line, out, plain, say_json
+from playhead.cli.shared.output import columns, local_time, one_line, out, plain, say_json
 from playhead.events.errors import UsageError
 from playhead.memory.search import Recollection
 from playhead.projections.memory.search import MemoryHit, Ranking
@@ -80,7 +80,7 @@ def search(
         return exit_codes.OK
     table = columns("memory", "since", "text")
     for memory in found:
-        table.add_row(memory.id, moment(memory.at)[:10], plain(one_line(memory.text)))
+        table.add_row(memory.id, local_time(memory.at)[:10], plain(one_line(memory.text)))
     out.print(table if found else f"{namespace} remembers nothing like that")
     return exit_codes.OK
 

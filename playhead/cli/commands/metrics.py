@@ -15,11 +15,11 @@ from rich.text import Text
 from playhead.cli.shared import exit_codes
 from playhead.cli.shared.log import reading
 from playhead.cli.shared.options import JsonOption, LogFile, RulesFile, alert_rules, parse_time
-from playhead.cli.shared.output import columns, out, plain, say_json, span
+from playhead.cli.shared.output import columns, out, plain, say_json
 from playhead.events.errors import UsageError
-from playhead.events.spec.prices import PICODOLLARS
 from playhead.projections.metrics.alert_rules import AlertRule
 from playhead.projections.metrics.call_stats import CallStats, ModelCallStats, ToolCallStats
+from playhead.projections.metrics.formatting import cost_text, duration_text
 from playhead.projections.metrics.indicators import (
     Indicator,
     by_agent,
@@ -177,7 +177,7 @@ def _effects(what: str, found: Mapping[str, CallStats]) -> Table:
     for name, each in found.items():
         p95 = each.durations.quantile(0.95)
         row = [plain(name), f"{each.attempts:,}", f"{each.errors:,}", f"{each.retries:,}"]
-        row.append("" if p95 is None else f"< {span(p95 * 1000)}")
+        row.append("" if p95 is None else f"< {duration_text(p95)}")
         if isinstance(each, ModelCallStats):
             usage, sent = each.usage, each.usage.input_total
             cached = f"{usage.cache_read_input_tokens / sent:.0%}" if sent else ""
@@ -190,4 +190,4 @@ def _effects(what: str, found: Mapping[str, CallStats]) -> Table:
 
 def _cost(each: ModelCallStats) -> str:
     unknown = f" + {each.unpriced} unpriced" if each.unpriced else ""
-    return f"${each.cost / PICODOLLARS:,.4f}{unknown}" if each.cost or not unknown else "unknown"
+    return f"{cost_text(each.cost)}{unknown}" if each.cost or not unknown else "unknown"

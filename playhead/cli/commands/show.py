@@ -15,18 +15,18 @@ from playhead.cli.shared.options import JsonOption, LogFile, RunId, parse_time
 from playhead.cli.shared.output import (
     columns,
     count,
-    moment,
+    local_time,
     one_line,
     out,
     plain,
     say_json,
-    span,
     styled,
 )  # fmt: skip
 from playhead.cli.shared.run_format import entry_row, totals, who_and_why
 from playhead.cli.shared.run_summary import RunSummary, read_summary
 from playhead.events.errors import UsageError
 from playhead.events.record import Record
+from playhead.projections.metrics.formatting import duration_text
 from playhead.projections.stored.run_list import RunRow, find_runs
 
 
@@ -73,9 +73,9 @@ def runs(
 
 
 def _cells(row: RunRow) -> list[str | Text]:
-    took = span((row.ended_at - row.started_at) / 1000) if row.ended_at else ""
+    took = duration_text((row.ended_at - row.started_at) / 1_000_000) if row.ended_at else ""
     goal, agent = plain(one_line(row.goal)), plain(row.agent)[:16]
-    return [row.run, styled(row.status), moment(row.started_at)[5:16], took, agent, goal]
+    return [row.run, styled(row.status), local_time(row.started_at)[5:16], took, agent, goal]
 
 
 def show(
@@ -128,7 +128,7 @@ def _head(summary: RunSummary) -> None:
         parts.append(f"forked from {summary.forked.parent} at {summary.forked.at}")
     elif started.session:
         parts.append(f"session {started.session}")
-    out.print(plain(", ".join([*parts, moment(summary.metrics.started_at)])), style="dim")
+    out.print(plain(", ".join([*parts, local_time(summary.metrics.started_at)])), style="dim")
     out.line()
 
 

@@ -93,19 +93,9 @@ def facts(pairs: Iterable[tuple[str, str]]) -> Table:
     return table
 
 
-def moment(at: int) -> str:
+def local_time(at: int) -> str:
     """Microseconds since the epoch as local time, to the second."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at / 1_000_000))
-
-
-def span(ms: float) -> str:
-    """Milliseconds in the unit that a person would choose."""
-    if ms < 1000:
-        return f"{ms:.3g} ms" if ms < 10 else f"{ms:.0f} ms"
-    if ms < 60_000:
-        return f"{ms / 1000:.1f} s"
-    minutes, seconds = divmod(round(ms / 1000), 60)
-    return f"{minutes} min {seconds} s"
 
 
 def tokens(usage: Usage) -> str:
