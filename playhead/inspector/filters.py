@@ -1,4 +1,4 @@
-"""Values as pages show them: text of a model or a tool is always text, its hidden parts seen."""
+"""Values as pages show them: model and tool output is always escaped, hidden characters marked."""
 
 import json
 import re

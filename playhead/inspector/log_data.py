@@ -1,4 +1,4 @@
-"""What the pages show, read from a log and kept up: the list of runs, and some runs in memory."""
+"""Data for the pages, kept up to date from a log: the list of runs, and recent runs in memory."""
 
 import threading
 from collections import OrderedDict

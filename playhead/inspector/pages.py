@@ -1,4 +1,4 @@
-"""The pages. Each is one function from a request to a template; what they show, `Library` knows."""
+"""The pages: each is one function from a request to a template, with data from `Library`."""
 
 import asyncio
 import time
@@ -56,7 +56,7 @@ def verdict(call: int, binding: str, *, approved: bool, reason: str) -> Approval
 
 
 def through_inbox(path: Path) -> Tell:
-    """Leave the event for whoever owns the log, and wait a moment for the answer."""
+    """Leave the event for the log's owner, and wait up to PATIENCE for the answer."""
 
     def tell(run: str, event: Event, /) -> None:
         inbox = Inbox(path)
@@ -88,7 +88,7 @@ LISTED = 200
 """Runs in the list."""
 
 LOOK = 0.25
-"""Seconds between two looks at the log, for pages that are live."""
+"""Seconds between two reads of the log, for live pages."""
 
 LOOK_AT_ALL = 1.0
 """The same, for pages that are made from all runs."""
@@ -149,7 +149,7 @@ class Pages:
         return self._page("runs.html", runs=listed, status=status, beginning=beginning)
 
     def run(self, request: Request) -> Response:
-        """A run's records, with the one at `at` looked at."""
+        """A run's records, and the state at the one in `at`."""
         reading = self._reading(request)
         last = len(reading.rows)
         at = min(max(1, _number(request.query_params.get("at"), last)), last)
@@ -208,7 +208,7 @@ class Pages:
         )
 
     def metrics(self, request: Request) -> Response:
-        """Figures, targets, alerts, charts."""
+        """Indicators, targets, alerts, charts."""
         agent = request.query_params.get("agent") or None
         position = self._library.position()
         everyone = self._library.metrics()
@@ -283,7 +283,7 @@ class Pages:
             await run_in_threadpool(reading.catch_up)
 
     async def live_log(self, request: Request) -> Response:
-        """A word whenever the log has grown, as server-sent events."""
+        """A notice whenever the log has grown, as server-sent events."""
         return _stream(self._changes(_number(request.query_params.get("after"), 0)))
 
     async def _changes(self, seen: int) -> AsyncIterator[str]:

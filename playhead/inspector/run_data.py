@@ -1,4 +1,4 @@
-"""One run, read whole and kept up: its rows, and the run as it stood at any of its records."""
+"""One run, kept up to date: its rows, and its state at any of its records."""
 
 import json
 import threading
@@ -28,7 +28,7 @@ class MessageText(NamedTuple):
 
     message: Message
     new: bool
-    """It came with the record that is looked at."""
+    """It came with the record that is shown."""
     sources: tuple[int, ...]
     """The records that said it."""
 
@@ -137,7 +137,7 @@ class Reading:
             cause = self.rows[cause - 1].cause
 
     def _state_at(self, seq: int) -> RunState:
-        """Forwards the state that is kept is folded on; backwards the run is folded anew."""
+        """Going forward, the kept state is folded further; going back, the run is folded again."""
         if self._state is None or self._state.head.seq > seq:
             started = self.started
             past = load_session(self._reader, started.past) if started is not None else None

@@ -39,7 +39,7 @@ class Alert(NamedTuple):
 
 @dataclass(frozen=True)
 class Alerts:
-    """What is watched, over how many runs, and who is told."""
+    """Which rules are watched, over how many runs, and what is called when one fires."""
 
     tell: Callable[[Alert], None] | None = None
     rules: Sequence[AlertRule] = ALERT_RULES

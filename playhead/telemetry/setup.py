@@ -46,7 +46,7 @@ FLUSH = 500
 
 
 class Telemetry:
-    """What a runtime tells about its runs to the outside."""
+    """What a runtime exports about its runs: spans, metrics, alerts, the program's log."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Telemetry:
         content: bool = False,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
-        """Raises UsageError for a variable that says what cannot be."""
+        """Raises UsageError for an invalid environment variable."""
         self._alerts = alerts
         self._alert_monitor: AlertMonitor | None = None
         self._own_meters: SdkMeterProvider | None = None
@@ -78,11 +78,11 @@ class Telemetry:
 
     @property
     def rules(self) -> Sequence[AlertRule]:
-        """Targets and alerts: the program's, or those that come along."""
+        """Targets and alerts: the program's, or the default ones."""
         return ALERT_RULES if self._alerts is None else self._alerts.rules
 
     def watchers(self, log: Reader) -> list[Watcher]:
-        """Whom the engine is to tell of its turns: nobody who would not be heard."""
+        """The watchers that the engine tells of its turns; only those that export something."""
         found: list[Watcher] = [ProgramLog(log).committed]
         if self._sink is not None:
             found.append(Tracing(log, self._sink, content=self._content).committed)
@@ -115,7 +115,7 @@ class Telemetry:
         return traceparent(caller.trace_id, caller.span_id, sampled=caller.trace_flags.sampled)
 
     def close(self) -> None:
-        """Send what waits, if the provider is ours; the program's own goes on."""
+        """Flush and close our own provider; the program's stays open."""
         if self._alert_monitor is not None:
             self._alert_monitor.close()
         if self._metrics is not None:
@@ -148,7 +148,7 @@ def otlp_provider(
     """A provider that sends to an OTLP endpoint: `url`, or where the standard variables say.
 
     Over HTTP, `url` may leave out the path: http://localhost:4318. Its `shutdown` sends what waits.
-    `sent` is told how many spans went out together, and whether they were taken. Raises UsageError.
+    `sent` is called with the size of each batch and whether it was accepted. Raises UsageError.
     """
     way = protocol(os.environ, "TRACES")
     if url is not None and way != "grpc" and not urlsplit(url).path.strip("/"):

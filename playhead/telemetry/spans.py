@@ -1,4 +1,4 @@
-"""Span data made into OpenTelemetry spans. Imported only when somebody wants them.
+"""Converts span data to OpenTelemetry spans. Imported only when tracing is on.
 
 With the SDK's tracer a finished `ReadableSpan` with our own ids goes straight to its processor:
 nothing of a live span's locks, limits and clocks is needed for what has ended already. Another
@@ -172,7 +172,7 @@ def _status(span: SpanData) -> Status:
 
 
 class Observed(SpanExporter):
-    """An exporter, and somebody who is told what became of each batch."""
+    """An exporter that reports the result of each batch."""
 
     def __init__(self, exporter: SpanExporter, sent: Callable[[int, bool], None]) -> None:
         self._exporter = exporter

@@ -1,7 +1,7 @@
 """The ledger: what each attempt of a model call used, and what it cost or would have cost.
 
-Folded from records alone. A model without a known price gives cost None, which no sum hides; an
-attempt that was cut off counts for all that was set aside for it, and says so.
+Folded from records alone. A model with an unknown price gives cost None, which totals report; an
+attempt that was cut off counts for all that was set aside for it, and is marked as estimated.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -38,7 +38,7 @@ class Line(NamedTuple):
     """Picodollars; None where the model's price is not known."""
     price: Price | None
     estimated: bool = False
-    """It broke off: the usage, or the cost, is the most that it can have been."""
+    """It broke off: the usage, or the cost, is an upper bound."""
     uncached: int | None = None
     """What it would have cost without a prompt cache, in picodollars."""
 
@@ -62,7 +62,7 @@ class Bill(NamedTuple):
     cost: int
     """Picodollars of the calls whose price is known."""
     unpriced: int
-    """Calls whose price is not known: they are in no sum of money."""
+    """Calls whose price is not known; excluded from the cost."""
     estimated: int
     uncached: int
 
@@ -139,7 +139,7 @@ def bill(name: str, lines: Iterable[Line]) -> Bill:
 
 
 def grouped(lines: Iterable[Line], by: By) -> list[Bill]:
-    """A bill for each group, the dearest first."""
+    """A bill for each group, the most expensive first."""
     groups: dict[str, list[Line]] = {}
     for line in lines:
         groups.setdefault(line.key(by), []).append(line)
@@ -164,7 +164,7 @@ def repriced(
         routing: type of task ("*": any other) -> the model that is asked instead.
         cached: whether the prompt cache is used as it was, or not at all.
 
-    Another model would have counted and said other tokens: this is arithmetic, no forecast.
+    Another model would count and produce other tokens: this is arithmetic, not a forecast.
     """
     for line in lines:
         others = routing or {}

@@ -35,7 +35,7 @@ def uncached(usage: Usage) -> Usage:
 
 
 def most(price: Price, input_tokens: int, output_tokens: int, cache: str = "off") -> int:
-    """The most that a call of at most so many tokens can cost, at the dearest rates that apply."""
+    """The most that a call with at most these tokens can cost, at the highest rates that apply."""
     tiers = [tier for tier in price.tiers if input_tokens > tier.above]
     return max(
         input_tokens * _dearest_input(rates, cache) + output_tokens * _pico(rates.output)
@@ -53,7 +53,7 @@ def _pico(dollars_a_million: float) -> int:
 
 
 def picodollars(dollars: float) -> int:
-    """A cap as the sums have it, rounded down."""
+    """US dollars as picodollars, rounded down."""
     return int(dollars * PICODOLLARS)
 
 

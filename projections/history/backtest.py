@@ -105,7 +105,7 @@ def _saved(records: list[Record], seq: int) -> Saved:
 
 @dataclass
 class _Seen:
-    """One run as far as it was looked at."""
+    """One run, as far as it was evaluated."""
 
     trial: Trial
     fired: Fired | None = None

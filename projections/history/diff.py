@@ -1,7 +1,7 @@
-"""Two runs side by side: where they part, what each did from there, and what became of them.
+"""Two runs side by side: where they diverge, what each did from there, and how they ended.
 
-Compared is what happened, in the words of the timeline: sequence numbers, times and tokens differ
-between any two runs.
+Timeline entries are compared, not records: sequence numbers, times and tokens differ between any
+two runs.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +17,7 @@ from playhead.projections.history.timeline import TimelineEntry, timeline
 from playhead.projections.metrics.run_metrics import RunMetrics
 
 UNCOMPARED = frozenset({"Note", "Resumed", "Paused"})
-"""Headings about the process that worked on the run, not about its work."""
+"""Headings about the process that ran it, not about the run's work."""
 
 
 class PairedEntries(NamedTuple):
@@ -102,7 +102,7 @@ def _said(entry: TimelineEntry) -> tuple[str, str]:
 def _paired(
     left: Sequence[TimelineEntry], right: Sequence[TimelineEntry]
 ) -> Iterator[PairedEntries]:
-    """Side by side, what is the same in one line, as `diff` does it."""
+    """Pairs equal entries on one line, as `diff` does."""
     matcher = SequenceMatcher(None, [*map(_said, left)], [*map(_said, right)], autojunk=False)
     for tag, a, b, c, d in matcher.get_opcodes():
         if tag == "equal":

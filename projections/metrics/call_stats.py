@@ -12,7 +12,7 @@ BOUNDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.
 
 
 class StatsPart(BaseModel):
-    """Mutable plain data; an unknown field is an error, so that an old row is folded anew."""
+    """Mutable plain data; an unknown field is an error, so that an old row is not misread."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -1,6 +1,6 @@
-"""Run metrics in Prometheus's text format: counters that only grow, and how the indicators stand.
+"""Run metrics in Prometheus's text format: counters, and the indicators' current values.
 
-Whoever scrapes computes rates of their own; so every count comes whole, since the log's beginning.
+Prometheus computes rates itself, so every count is a total since the beginning of the log.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

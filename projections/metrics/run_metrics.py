@@ -270,7 +270,9 @@ def _forked(metrics: RunMetrics, record: Record, event: forks.RunForked) -> None
         for name in RunMetrics.model_fields:
             setattr(metrics, name, getattr(new, name))
     else:
-        metrics.started_at += record.at - metrics.last_at  # the time in between was nobody's
+        metrics.started_at += (
+            record.at - metrics.last_at
+        )  # the time in between belongs to neither run
     if event.agent is not None:
         metrics.take(event.agent)
 

@@ -1,7 +1,7 @@
 """The plan of a run, folded from its records: what is done, what runs, what may start now.
 
-A step becomes ready in the fold of the record that ended the last one it depends on, so nobody
-ever looks through the whole plan for it: a record costs as much as there are steps behind it.
+A step becomes ready in the fold of the record that ended the last one it depends on, so the
+whole plan is never searched: folding a record costs as much as the step has dependents.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -91,7 +91,7 @@ class Plan:
     lapsed: bool = False
     reviewed: bool = False
     denied: str | None = None
-    """Why a person denied it; None if nobody did."""
+    """Why a person denied it; None if it was not denied."""
     denials: int = 0
     begun: bool = False
     """One of its steps was started."""

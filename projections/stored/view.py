@@ -3,8 +3,8 @@
     follow the log from the view's position -> fold into its tables -> move the position: one
     transaction, so each record is applied exactly once, whatever happens in between
 
-A view is folded anew when its file was deleted, when its version changed, or when the log is not
-the one it followed. Several processes may catch up on one file.
+A view is rebuilt when its file was deleted, when its version changed, or when the log is not the
+one it followed. Several processes may catch up on one file.
 """
 
 import sqlite3
@@ -38,7 +38,7 @@ class View(Protocol):
 
     @property
     def version(self) -> int:
-        """Raised whenever the tables or the fold change: it is then folded anew."""
+        """Raised whenever the tables or the fold change: it is then rebuilt."""
         ...
 
     @property
@@ -100,7 +100,7 @@ class Views:
             self.connection.close()
             if _unwritable(error):
                 raise
-            msg = f"{path}: {error}: delete that file, it is made anew from the log"
+            msg = f"{path}: {error}: delete that file; it is rebuilt from the log"
             raise LogError(msg) from error
 
     @classmethod
@@ -155,7 +155,7 @@ class Views:
                 return after
 
     def _position(self, view: View) -> int:
-        """The position of the view in this log; its tables are made anew when they do not fit."""
+        """The position of the view in this log; its tables are rebuilt when they do not fit."""
         found = self.connection.execute(
             "SELECT version, position, hash FROM views WHERE name = ?", [view.name]
         ).fetchone()

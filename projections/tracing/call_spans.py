@@ -14,7 +14,7 @@ from playhead.projections.tracing.span import NANO, Attributes, SpanData, begun,
 
 
 class RequestedCallSpan(NamedTuple):
-    """A tool call, as the model wished it or a person changed it."""
+    """A tool call, as the model requested it or a person changed it."""
 
     tool: str
     use: str

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 SCHEMA_URL = "https://opentelemetry.io/schemas/1.41.0"
 
 PROVIDER = "anthropic"
-"""Whose API the models speak, whoever serves them."""
+"""The API that the models speak, whichever endpoint serves them."""
 
 SYSTEM = "playhead"
 """The messaging system."""

@@ -29,7 +29,7 @@ from playhead.runtime import Runtime
 ARGUMENTS = TypeAdapter(dict[str, JsonValue])
 
 CallId: TypeAlias = Annotated[
-    int, typer.Argument(metavar="CALL", help="Its number: see `playhead approvals`.")
+    int, typer.Argument(metavar="CALL", help="The call's number, from `playhead approvals`.")
 ]
 
 
@@ -61,7 +61,7 @@ def approve(
     run: RunId,
     call: CallId,
     arguments: Annotated[
-        str | None, typer.Option(metavar="JSON", help="Other arguments to call it with.")
+        str | None, typer.Option(metavar="JSON", help="Call it with other arguments.")
     ] = None,
     log: LogFile = None,
 ) -> int:
@@ -83,7 +83,7 @@ def deny(
     run: RunId,
     call: CallId,
     reason: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Why; the model reads it.")
+        str | None, typer.Option(metavar="TEXT", help="The reason; the model reads it.")
     ] = None,
     log: LogFile = None,
 ) -> int:

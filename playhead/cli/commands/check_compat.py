@@ -33,7 +33,9 @@ class CompatVerdict(NamedTuple):
 def check_compat(
     sample: Annotated[
         int,
-        typer.Option(min=0, metavar="N", help="So many of the ended runs, spread over the log."),
+        typer.Option(
+            min=0, metavar="N", help="Check only N of the ended runs, spread over the log."
+        ),
     ] = 100,
     log: LogFile = None,
     json: JsonOption = False,
@@ -59,7 +61,7 @@ def check_compat(
         })  # fmt: skip
         return code
     if redacted:
-        out.print(f"{count(redacted, 'run')} left out: redacted", style="dim")
+        out.print(f"{count(redacted, 'run')} skipped: redacted", style="dim")
     checked = f"{count(len(verdicts), 'run')} replayed under playhead {VERSION}"
     if not wrong:
         out.print(f"{checked}: all as recorded", style="green")

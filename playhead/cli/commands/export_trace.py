@@ -34,7 +34,7 @@ class Delivery:
 def export_trace(
     run: Annotated[
         str | None,
-        typer.Argument(metavar="[RUN]", help="A run's id, the beginning of one, or: last."),
+        typer.Argument(metavar="[RUN]", help="A run's id, a prefix of it, or `last`."),
     ] = None,
     since: Annotated[
         str | None,
@@ -50,15 +50,14 @@ def export_trace(
         ),
     ] = None,
     content: Annotated[
-        bool, typer.Option("--content", help="With what was said, not only that it was.")
+        bool, typer.Option("--content", help="Include prompts, arguments, results and messages.")
     ] = False,
     log: LogFile = None,
     json: JsonOption = False,
 ) -> int:
     """Send the traces of recorded runs.
 
-    The spans carry the ids and times that they had, or would have had, while the runs went on: sent
-    twice they are the same spans.
+    The spans have the ids and times of the live run, so sending them twice gives the same spans.
     """
     if (run is None) == (since is None):
         msg = "give a run, or --since WHEN for all runs since then"

@@ -35,21 +35,28 @@ By = Literal["agent", "tool", "model"]
 
 STYLES = {"ok": "green", "warn": "yellow", "alert": "bold red", "unknown": "dim"}
 SECONDS = 2.0
-"""Between two looks with --watch."""
+"""Seconds between two refreshes with --watch."""
 
 
 def metrics(
     since: Annotated[
         str | None,
-        typer.Option(metavar="WHEN", help="Ended since: 90m, 12h, 3d, or 2030-01-31[T12:00]."),
+        typer.Option(
+            metavar="WHEN", help="Runs that ended since: 90m, 12h, 3d, or 2030-01-31[T12:00]."
+        ),
     ] = None,
-    by: Annotated[By | None, typer.Option(metavar="WHAT", help="agent, tool or model.")] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Look again until Ctrl-C.")] = False,
+    by: Annotated[
+        By | None, typer.Option(metavar="WHAT", help="Group by agent, tool or model.")
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh until Ctrl-C.")] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Exit code 1 while an alert fires.")
+        bool, typer.Option("--check", help="Exit with code 1 while an alert fires.")
     ] = False,
     as_prometheus: Annotated[
-        bool, typer.Option("--prometheus", help="Prometheus's text format, over the whole log.")
+        bool,
+        typer.Option(
+            "--prometheus", help="Print the whole log's metrics in Prometheus's text format."
+        ),
     ] = False,
     rules_file: RulesFile = None,
     log: LogFile = None,
@@ -59,7 +66,8 @@ def metrics(
 
     Targets: over 90 % of the tasks completed (alert below 80 %), 3 to 7 steps (above 10), under 5 %
     tool errors (above 10 %), no more than 1.5 times the cost of the runs before (above 2), and
-    95 % done within 30 s (above 60 s), waiting for people left out. --rules says otherwise.
+    a p95 duration of 30 s (above 60 s), excluding time spent waiting for people. --rules
+    overrides them.
     """
     rules = alert_rules(rules_file)
     if watch and (json or as_prometheus or check):
@@ -78,7 +86,7 @@ def metrics(
 
 
 class _Found(NamedTuple):
-    """What one look at the log found, and the rules by which it is judged."""
+    """The metrics read from the log, and the rules that judge them."""
 
     runs: list[RunMetrics]
     before: list[RunMetrics]
@@ -104,7 +112,7 @@ def _look(log: Path | None, since: str | None, rules: Sequence[AlertRule]) -> _F
 
 
 def _watch(log: Path | None, since: str | None, by: By | None, rules: Sequence[AlertRule]) -> int:
-    """Look again and again: in place on a terminal, one after the other elsewhere."""
+    """Refresh: in place on a terminal, one after the other elsewhere."""
     try:
         with Live(console=out, auto_refresh=False) if out.is_terminal else nullcontext() as live:
             while True:

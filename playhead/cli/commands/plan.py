@@ -26,7 +26,7 @@ from playhead.projections.plan.drawing import as_mermaid, as_text
 from playhead.projections.plan.plan import plan_of
 from playhead.projections.state.calls.approvals import OpenApproval, open_approvals
 
-plan = typer.Typer(help="Look at a run's plan, or change it before it runs.")
+plan = typer.Typer(help="Show a run's plan, or change it before it runs.")
 
 
 @plan.command()
@@ -36,7 +36,7 @@ def show(
     log: LogFile = None,
     json: JsonOption = False,
 ) -> int:
-    """Draw the plan of a run, and how far it has come."""
+    """Draw the plan of a run and its progress."""
     with reading(log) as reader:
         run = find(reader, run)
         found = plan_of(records(reader, run))
@@ -66,10 +66,9 @@ def edit(
     ] = None,
     log: LogFile = None,
 ) -> int:
-    """Change a plan that waits for a person, and approve it as it is then.
+    """Change a plan that waits for review, and approve the changed plan.
 
-    Without --file it is opened in $EDITOR. A plan that cannot run is refused, and nothing is
-    recorded.
+    Without --file it opens in $EDITOR. A plan that cannot run is refused, and nothing is recorded.
     """
     with reading(log) as reader:
         run = find(reader, run)

@@ -31,17 +31,21 @@ from playhead.projections.stored.run_list import RunRow, find_runs
 
 
 def runs(
-    failed: Annotated[bool, typer.Option("--failed", help="Only failed ones.")] = False,
-    is_open: Annotated[bool, typer.Option("--open", help="Only open ones.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Only failed runs.")] = False,
+    is_open: Annotated[bool, typer.Option("--open", help="Only open runs.")] = False,
     since: Annotated[
         str | None,
-        typer.Option(metavar="WHEN", help="Started since: 90m, 12h, 3d, or 2030-01-31[T12:00]."),
+        typer.Option(
+            metavar="WHEN", help="Runs started since: 90m, 12h, 3d, or 2030-01-31[T12:00]."
+        ),
     ] = None,
-    agent: Annotated[str | None, typer.Option(metavar="NAME", help="Of this agent.")] = None,
+    agent: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only runs of this agent.")
+    ] = None,
     children: Annotated[
-        bool, typer.Option("--children", help="Runs that calls of agents led to, too.")
+        bool, typer.Option("--children", help="Include child runs, started by calls of agents.")
     ] = False,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="Show at most N.")] = 20,
     log: LogFile = None,
     json: JsonOption = False,
 ) -> int:
@@ -80,11 +84,13 @@ def _cells(row: RunRow) -> list[str | Text]:
 
 def show(
     run: RunId,
-    thoughts: Annotated[bool, typer.Option("--thoughts", help="The model's thoughts too.")] = False,
-    all_records: Annotated[
-        bool, typer.Option("--records", help="Every record as it is in the log.")
+    thoughts: Annotated[
+        bool, typer.Option("--thoughts", help="Include the model's thoughts.")
     ] = False,
-    full: Annotated[bool, typer.Option("--full", help="Long texts whole.")] = False,
+    all_records: Annotated[
+        bool, typer.Option("--records", help="Print every record as it is in the log.")
+    ] = False,
+    full: Annotated[bool, typer.Option("--full", help="Do not shorten long texts.")] = False,
     at: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="The state after record N, and what N changed."),

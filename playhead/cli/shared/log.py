@@ -1,4 +1,4 @@
-"""The log as a reading command opens it (read-only, whoever owns it), and the runs in it."""
+"""Opens the log read-only, whichever process owns it, and finds runs in it."""
 
 import os
 import shlex
@@ -19,12 +19,12 @@ LAST = "last"
 
 
 def log_path(log: Path | None) -> Path:
-    """The log that the command names; $PLAYHEAD_LOG and the default stand behind it."""
+    """The log that the command names; else $PLAYHEAD_LOG or the default."""
     return log or default_log()
 
 
 def log_option(log: Path | None) -> str:
-    """What a command that is proposed must add to mean the same log."""
+    """The option that a suggested command needs to use the same log."""
     named = log is not None and "PLAYHEAD_LOG" not in os.environ
     return f" --log {shlex.quote(str(log))}" if named else ""
 
@@ -45,7 +45,7 @@ def run_list(reader: SqliteReader) -> Views:
 
 
 def find(reader: SqliteReader, given: str) -> str:
-    """The run that is meant by an id, by its beginning, or by `last`. Raises UnknownRun."""
+    """The run with that id, that prefix of one, or `last`. Raises UnknownRun."""
     stream = reader.stream(given)
     if stream is not None and stream.kind == "run":
         return given

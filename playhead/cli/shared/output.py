@@ -1,6 +1,6 @@
-"""What the terminal gets: plain words on 80 columns, colour only on a terminal, or one JSON.
+"""Terminal output: plain text in 80 columns, colour only on a terminal, or one JSON document.
 
-Results go to standard output; progress, hints and mistakes to standard error.
+Results go to standard output; progress, hints and errors to standard error.
 """
 
 import os
@@ -25,7 +25,7 @@ class Terminal(Console):
         super().__init__(highlight=False, markup=False, emoji=False, stderr=stderr)
 
     def on_broken_pipe(self) -> None:
-        """Whoever read us has what they wanted: `playhead show last | head`."""
+        """The reader closed the pipe, as in `playhead show last | head`: exit normally."""
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(exit_codes.OK)
 

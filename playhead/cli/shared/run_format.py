@@ -37,7 +37,7 @@ def _text_style(heading: str) -> str:
 
 
 def cut(text: str) -> str:
-    """The first lines of a long text, and how much is left out."""
+    """The first lines of a long text, and how much was cut."""
     lines = text.splitlines()
     kept = "\n".join(lines[:LINES])[: LINES * 80]
     if len(kept) >= len(text.rstrip()):
