@@ -48,7 +48,7 @@ class Alerts:
 
 
 class AlertMonitor:
-    """Judges each run that has ended. A listener of LiveMetrics; `close` it."""
+    """Judges each run when it ends. A listener of LiveMetrics; `close` it."""
 
     def __init__(self, alerts: Alerts, log: Reader) -> None:
         self._alerts = alerts
@@ -104,5 +104,5 @@ class AlertMonitor:
         return self._ended.setdefault(agent, deque(maxlen=most))
 
     def close(self) -> None:
-        """Wait until everything was told."""
+        """Wait until every alert was delivered."""
         self._told.shutdown()

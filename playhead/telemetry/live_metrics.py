@@ -41,7 +41,7 @@ def read_run_metrics(reader: Reader, since: int | None = None) -> RunsInWindow:
 
 
 class Listener(Protocol):
-    """Who wants to know. What it raises harms neither the run nor the other listeners."""
+    """Receives metrics. An exception in it harms neither the run nor the other listeners."""
 
     def record(self, metrics: RunMetrics, record: Record) -> None:
         """A record was committed; the metrics do not count it yet."""

@@ -61,7 +61,7 @@ class OtelMetrics:
         self._wait(metrics.run, Counter({metrics.agent: len(metrics.approvals)}))
 
     def close(self) -> None:
-        """Take back what still waits: the next process, or runtime, counts it as its own."""
+        """Subtract what still waits: the next process, or runtime, counts it again."""
         for run in list(self._waits):
             self._wait(run, Counter())
 
@@ -109,7 +109,7 @@ class OtelMetrics:
                 pass
 
     def ended(self, metrics: RunMetrics) -> None:
-        """Record a run as a whole."""
+        """Record the totals of a run."""
         about = {semconv.AGENT: metrics.agent, semconv.STATUS: metrics.status}
         self._runs.add(1, about)
         self._run_duration.record(metrics.seconds, about)

@@ -106,7 +106,7 @@ def resolve(
     note: Annotated[str, typer.Option(metavar="TEXT", help="What you found.")] = "",
     log: LogFile = None,
 ) -> int:
-    """Say what became of a call whose outcome is unknown."""
+    """Record whether a call with an unknown outcome took effect."""
     if succeeded is None:
         msg = "resolve: say what became of the call: --succeeded or --failed"
         raise UsageError(msg)
@@ -147,5 +147,5 @@ def _arguments(text: str) -> dict[str, JsonValue]:
     try:
         return ARGUMENTS.validate_json(text)
     except ValidationError as error:
-        msg = f"--arguments: no JSON object: {text}"
+        msg = f"--arguments: not a JSON object: {text}"
         raise UsageError(msg) from error

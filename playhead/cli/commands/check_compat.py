@@ -1,4 +1,4 @@
-"""`check-compat`: would the installed code act as the runs in the log did?"""
+"""`check-compat`: whether the installed code would decide as the runs in the log did."""
 
 from collections.abc import Iterator
 from typing import Annotated, NamedTuple
@@ -18,7 +18,7 @@ from playhead.projections.stored.run_list import RunRow, find_runs
 
 
 class CompatVerdict(NamedTuple):
-    """What became of one run's replay."""
+    """The result of replaying one run."""
 
     run: str
     status: str
@@ -85,7 +85,7 @@ def _chosen(rows: list[RunRow], sample: int) -> Iterator[RunRow]:
 
 
 def _verdict(reader: Reader, row: RunRow) -> CompatVerdict | None:
-    """None for a run that is a redacted copy: no code can decide on it."""
+    """None for a redacted copy, which cannot be replayed."""
     try:
         report = replay(reader, row.run)
     except RedactedRun:

@@ -1,4 +1,4 @@
-"""`cost`: what every cent was for, from the log alone, and what it would have been otherwise."""
+"""`cost`: what runs cost, from the log alone, and what they would have cost otherwise."""
 
 import json as json_
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -188,7 +188,7 @@ def _cells(each: Bill) -> tuple[str, ...]:
 
 
 def _cost(each: Bill) -> str:
-    """Unknown is never shown as nothing."""
+    """The cost; an unknown cost is never shown as zero."""
     if each.unpriced == each.calls:
         return "unknown"
     return cost_text(each.cost) + (" + unknown" if each.unpriced else "")

@@ -1,4 +1,4 @@
-"""`metrics`: how the runs in a log go, against targets, with alerts."""
+"""`metrics`: indicators of the runs in a log, with targets and alerts."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -62,7 +62,7 @@ def metrics(
     log: LogFile = None,
     json: JsonOption = False,
 ) -> int:
-    """Say how the runs go: indicators, targets, alerts.
+    """Show indicators of the runs, with targets and alerts.
 
     Targets: over 90 % of the tasks completed (alert below 80 %), 3 to 7 steps (above 10), under 5 %
     tool errors (above 10 %), no more than 1.5 times the cost of the runs before (above 2), and

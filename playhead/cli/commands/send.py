@@ -55,7 +55,7 @@ def send(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What to say.")],
     log: LogFile = None,
 ) -> int:
-    """Say something more to a run.
+    """Send a message to a run.
 
     The model reads it with its next request.
     """

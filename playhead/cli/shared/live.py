@@ -1,4 +1,4 @@
-"""A run as it goes: each entry once it is committed, and on a terminal the text as it streams."""
+"""Follows a run: each entry once it is committed, and on a terminal the streamed text."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How a run looks on a terminal, live and afterwards."""
+"""Formats a run for a terminal, live and afterwards."""
 
 from rich.table import Table
 from rich.text import Text
@@ -46,7 +46,7 @@ def cut(text: str) -> str:
 
 
 def who_and_why(entry: TimelineEntry, cost: Cost) -> str:
-    """Who brought it, because of which record, how long it took, what it used."""
+    """The actor, the cause, how long it took, what it used."""
     who = entry.actor if entry.cause is None else f"{entry.actor}, because of {entry.cause}"
     took = cost_text(cost)
     return f"{who}, {took}" if took else who
