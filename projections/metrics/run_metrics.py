@@ -35,6 +35,14 @@ UNBILLED = Charge(None, 0, 0, estimated=False)
 """A fork's call that was answered from the records of its parent, which has paid for it."""
 
 
+class PendingModelCall(StatsPart):
+    """A model call under way: the most that it can cost and say."""
+
+    reserved: int | None = None
+    """Picodollars."""
+    max_tokens: int = 0
+
+
 class RunMetrics(StatsPart):
     """Counts of one run; `fold` takes in its next record, O(1), and skips one it has counted."""
 
@@ -75,7 +83,7 @@ class RunMetrics(StatsPart):
     """Tool calls that have not ended."""
     open: dict[int, str] = Field(default_factory=dict)
     """Intents under way: seq -> tool or model."""
-    asked: dict[int, ModelRequested] = Field(default_factory=dict)
+    asked: dict[int, PendingModelCall] = Field(default_factory=dict)
     """Model calls under way."""
     waits_since: int | None = None
 
@@ -173,7 +181,10 @@ class RunMetrics(StatsPart):
                 self.model_calls += 1
                 self.steps += event.opens_round
                 self.model(name).retries += event.attempt > 1
-                self.asked[record.seq] = event
+                self.asked[record.seq] = PendingModelCall(
+                    reserved=event.reserved_cost,
+                    max_tokens=0 if self.spec is None else longest(self.spec, event),
+                )
             case tool_calls.ToolStarted(call=call, attempt=attempt) if call in self.requested_calls:
                 name = self.requested_calls[call]
                 self.tool(name).retries += attempt > 1
@@ -197,7 +208,7 @@ class RunMetrics(StatsPart):
             case ModelAnswered() | ModelFailed():
                 stats = self.model(name)
                 stats.errors += isinstance(event, ModelFailed)
-                stats.add(self._charge(record, event, self.asked.pop(intent)))
+                stats.add(self._charge(record, event, name, self.asked.pop(intent)))
             case tool_calls.ToolSucceeded(cached=cached):
                 stats = self.tool(name)
                 stats.cached += bool(cached)
@@ -215,15 +226,14 @@ class RunMetrics(StatsPart):
         self,
         record: Record,
         end: ModelAnswered | ModelFailed,
-        asked: ModelRequested,
+        model: str,
+        asked: PendingModelCall,
     ) -> Charge:
         if record.actor == "runtime":
             usage = end.usage if isinstance(end, ModelAnswered) else None
             return UNBILLED._replace(usage=usage)
-        if self.spec is None:
-            return charge(end, None, None, 0)
-        price = self.spec.prices.get(asked.model)
-        return charge(end, price, asked.reserved_cost, longest(self.spec, asked))
+        price = None if self.spec is None else self.spec.prices.get(model)
+        return charge(end, price, asked.reserved, asked.max_tokens)
 
     def _end(self, status: str) -> None:
         self.status, self.paused = status, False
