@@ -49,9 +49,9 @@ def check_compat(
     with reading(log) as reader:
         with run_list(reader) as views:
             rows = find_runs(views.connection)
-        looked = [(row, _verdict(reader, row)) for row in _chosen(rows, sample)]
-    verdicts = [verdict for _, verdict in looked if verdict is not None]
-    redacted = len(looked) - len(verdicts)
+        compared = [(row, _verdict(reader, row)) for row in _chosen(rows, sample)]
+    verdicts = [verdict for _, verdict in compared if verdict is not None]
+    redacted = len(compared) - len(verdicts)
     wrong = [verdict for verdict in verdicts if not verdict.same]
     code = exit_codes.NO if wrong else exit_codes.OK
     if json:

@@ -75,7 +75,7 @@ def metrics(
         raise UsageError(msg)
     if watch:
         return _watch(log, since, by, rules)
-    found = _look(log, since, rules)
+    found = _read(log, since, rules)
     if as_prometheus:
         out.out(prometheus([*found.before, *found.runs], rules), end="", highlight=False)
     elif json:
@@ -105,7 +105,7 @@ class _Found(NamedTuple):
         return [(name, indicator) for name, indicator in judged if indicator.firing]
 
 
-def _look(log: Path | None, since: str | None, rules: Sequence[AlertRule]) -> _Found:
+def _read(log: Path | None, since: str | None, rules: Sequence[AlertRule]) -> _Found:
     with reading(log) as reader:
         found = read_run_metrics(reader, None if since is None else parse_time(since, "--since"))
     return _Found(*found, rules)
@@ -116,7 +116,7 @@ def _watch(log: Path | None, since: str | None, by: By | None, rules: Sequence[A
     try:
         with Live(console=out, auto_refresh=False) if out.is_terminal else nullcontext() as live:
             while True:
-                shown = _shown(_look(log, since, rules), by)
+                shown = _shown(_read(log, since, rules), by)
                 if live is None:
                     out.print(shown)
                     out.file.flush()

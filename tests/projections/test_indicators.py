@@ -1,4 +1,4 @@
-"""Figures, targets and alerts: what is computed, and when somebody is woken."""
+"""Indicators, targets and alerts: what is computed, and when somebody is woken."""
 
 import itertools
 from typing import Any
