@@ -6,7 +6,7 @@ was killed may have kept it to itself, and ids that derive from the log make a s
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from playhead.actors.engine.load_state import load_session
 from playhead.actors.replay import pure_roles
@@ -22,7 +22,6 @@ from playhead.events.model_api import Request
 from playhead.events.record import Record
 from playhead.projections.state.fold import fold
 from playhead.projections.state.run_state import RunState
-from playhead.projections.tracing.semconv import LATEST, Names
 from playhead.projections.tracing.span import SpanData
 from playhead.projections.tracing.trace import Handlers, Trace
 
@@ -43,14 +42,6 @@ def handlers() -> Handlers:
     return {heard: tuple(n for n in ORDER if heard in roles[n].hears) for heard in addresses}
 
 
-class Telling(NamedTuple):
-    """How spans are told."""
-
-    names: Names = LATEST
-    content: bool = False
-    """Whether prompts, arguments, results and error messages go onto the spans."""
-
-
 class Sink(Protocol):
     """Where spans go."""
 
@@ -66,10 +57,11 @@ class Sink(Protocol):
 class Tracing:
     """An engine's watcher that turns committed records into spans."""
 
-    def __init__(self, log: Reader, sink: Sink, telling: Telling) -> None:
+    def __init__(self, log: Reader, sink: Sink, *, content: bool) -> None:
+        """`content`: whether prompts, arguments, results and error messages go onto the spans."""
         self._log = log
         self._sink = sink
-        self._telling = telling
+        self._content = content
         self._handlers = handlers()
         self._traces: dict[str, Trace | None] = {}
         """None for a run that is not sampled."""
@@ -82,7 +74,7 @@ class Tracing:
                 self._traces[run] = self._begin(records[0])
             trace = self._traces[run]
             if trace is not None:
-                requests = _requests(state, records, self._telling.content)
+                requests = _requests(state, records, self._content)
                 self._sink.emit(trace, trace.fold(records, requests))
         except Exception as error:
             program_log.exception("trace.failed", run=run, error=str(error))
@@ -95,8 +87,7 @@ class Tracing:
         first = record if record.seq == 1 else next(_records(self._log, record.run, 1), None)
         if first is None or not isinstance(first.event, RunStarted):
             return None
-        names, content = self._telling
-        trace = Trace(first, self._handlers, names, content=content)
+        trace = Trace(first, self._handlers, content=self._content)
         if not self._sink.wants(trace):
             return None
         if record.seq > 1:
@@ -107,7 +98,7 @@ class Tracing:
         """Fold a run up to a record; the spans of its last minute."""
         spans: list[SpanData] = []
         last = 0
-        for turn, requests in _told_turns(self._log, trace, to, self._telling.content):
+        for turn, requests in _told_turns(self._log, trace, to, self._content):
             spans += trace.fold(turn, requests)
             last = turn[0].at * 1000
             if len(spans) > 2 * AGAIN_AT_MOST:
@@ -116,7 +107,7 @@ class Tracing:
 
 
 def recorded_trace(
-    log: Reader, run: str, telling: Telling | None = None
+    log: Reader, run: str, *, content: bool = False
 ) -> tuple[Trace, Iterator[list[SpanData]]]:
     """A run's trace from the log alone: the trace, and its spans turn by turn.
 
@@ -128,8 +119,7 @@ def recorded_trace(
     if not isinstance(first.event, RunStarted):
         msg = f"{run!r} is no run that this Playhead can trace"
         raise UsageError(msg)
-    names, content = telling or Telling()
-    trace = Trace(first, handlers(), names, content=content)
+    trace = Trace(first, handlers(), content=content)
     turns = _told_turns(log, trace, None, content)
     return trace, (trace.fold(turn, requests) for turn, requests in turns)
 

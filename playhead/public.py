@@ -37,7 +37,7 @@ from playhead.memory.store import Memory, NewMemory
 from playhead.projections.memory.facts import Fact
 from playhead.projections.memory.search import MemoryHit, Ranking
 from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule
-from playhead.projections.metrics.metrics import RunMetrics
+from playhead.projections.metrics.run_metrics import RunMetrics
 from playhead.projections.state.calls.approvals import OpenApproval
 from playhead.run import Result, Run
 from playhead.runtime import Runtime

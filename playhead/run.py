@@ -15,7 +15,7 @@ from playhead.events.kinds.runs import CancelRequested, MessageReceived, RunPaus
 from playhead.events.record import Record
 from playhead.events.spec.agent import Status
 from playhead.events.usage import Usage
-from playhead.projections.metrics.metrics import RunMetrics
+from playhead.projections.metrics.run_metrics import RunMetrics
 from playhead.projections.state.calls.approvals import OpenApproval
 from playhead.service.run_control import RunControl
 from playhead.service.subscriptions import Listening, RunEnd, TextChunk

@@ -9,6 +9,7 @@ with LogReader("fx.db") as log:
 """
 
 from playhead.projections.history.timeline import TimelineEntry, timeline
-from playhead.projections.plan.drawing import Drawn, as_mermaid, as_text, drawn
+from playhead.projections.plan.drawing import as_mermaid, as_text
+from playhead.projections.plan.plan import Plan, plan_of
 
-__all__ = ["Drawn", "TimelineEntry", "as_mermaid", "as_text", "drawn", "timeline"]
+__all__ = ["Plan", "TimelineEntry", "as_mermaid", "as_text", "plan_of", "timeline"]

@@ -18,7 +18,7 @@ from typing import Any
 
 from playhead import Agent, Limits, PlanRules, Run, Runtime, Target, tool
 from playhead.testing import ScriptedModel
-from playhead.views import as_mermaid, as_text, drawn
+from playhead.views import as_mermaid, as_text, plan_of
 
 GOAL = "Compare the five leading project planners: prices and reviews of each, a matrix, a summary."
 
@@ -114,7 +114,7 @@ def review(run: Run[str]) -> None:
         if record.event.kind == "approval_requested":
             break
     (waiting,) = run.approvals()
-    plan = drawn(seen)
+    plan = plan_of(seen)
     assert plan is not None
     print(as_text(plan), "\n", as_mermaid(plan), "\n", sep="\n")
     if sys.stdin.isatty() and input("Run this plan? [Y/n] ").lower().startswith("n"):

@@ -1,4 +1,4 @@
-"""The commands put together, and how mistakes are told: one line, and an exit code."""
+"""The commands put together; an error is one line and an exit code."""
 
 import os
 import sqlite3
@@ -40,7 +40,7 @@ from playhead.events.version import VERSION
 from playhead.telemetry.call_log import log_to_stderr
 
 LOG_LEVEL = "error"
-"""Of the program's log, unless PLAYHEAD_LOG_LEVEL says another: what a run does is shown anyway."""
+"""Level of the program's log unless PLAYHEAD_LOG_LEVEL sets one: the CLI shows the run itself."""
 
 app = typer.Typer(
     name="playhead",
@@ -60,7 +60,7 @@ def _version(wanted: bool) -> None:
 @app.callback(epilog=exit_codes.TABLE)
 def playhead(
     version: Annotated[
-        bool, typer.Option("--version", help="Say the version.", callback=_version, is_eager=True)
+        bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
     """Run LLM agents whose every step is an event in a log; read, replay and check that log."""
@@ -76,7 +76,7 @@ for command in (
     backup_archive.restore, backup_archive.archive,
 ):  # fmt: skip
     app.command()(command)
-memories = typer.Typer(help="What is remembered across runs.", rich_markup_mode=None)
+memories = typer.Typer(help="Memory that lasts across runs.", rich_markup_mode=None)
 for about_memories in (memory.add, memory.search, memory.promote, facts.forget):
     memories.command()(about_memories)
 app.add_typer(memories, name="memory")

@@ -1,4 +1,4 @@
-"""Who may look: this machine, through the right name, with the token, from our own pages.
+"""Access control: requests from this machine, for the right host, with the token, from our pages.
 
 A page in the same browser can send requests to this server; a name of its own can be made to point
 at it. So the Host must be one of ours, the Origin too where one is sent (to change anything, one is

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from playhead.events.spec.prices import PICODOLLARS
 from playhead.projections.metrics.formatting import value_text
-from playhead.projections.metrics.measure import Measure
+from playhead.projections.metrics.run_metrics import RunMetrics
 
 RUNS = 80
 """In a chart, the newest."""
@@ -34,27 +34,27 @@ class Chart(NamedTuple):
     """What the tallest stands for."""
 
 
-def run_chart(measures: Sequence[Measure]) -> list[Chart]:
+def run_chart(runs: Sequence[RunMetrics]) -> list[Chart]:
     """Duration, steps, tokens and, where it is known, cost of the last runs that ended."""
-    ended = sorted((m for m in measures if m.ended), key=lambda m: m.last_at)[-RUNS:]
+    ended = sorted((m for m in runs if m.ended), key=lambda m: m.last_at)[-RUNS:]
     charts = [
         _chart("duration", ended, lambda m: m.seconds, "s"),
         _chart("steps", ended, lambda m: m.steps, ""),
         _chart("tokens", ended, lambda m: m.tokens, ""),
     ]
-    if any(m.cost for m in ended):
-        charts.append(_chart("cost", ended, lambda m: (m.cost or 0) / PICODOLLARS, "USD"))
+    if any(m.known_cost for m in ended):
+        charts.append(_chart("cost", ended, lambda m: (m.known_cost or 0) / PICODOLLARS, "USD"))
     return charts
 
 
 def _chart(
-    title: str, measures: Sequence[Measure], of: Callable[[Measure], float], unit: str
+    title: str, runs: Sequence[RunMetrics], of: Callable[[RunMetrics], float], unit: str
 ) -> Chart:
-    values = [of(measure) for measure in measures]
+    values = [of(run) for run in runs]
     most = max(values, default=0) or 1
     columns = [
         Column(m.run, m.status, n, HEIGHT - h, h, value_text(value, unit))
-        for n, (m, value) in enumerate(zip(measures, values, strict=True))
+        for n, (m, value) in enumerate(zip(runs, values, strict=True))
         if (h := max(1.5, HEIGHT * value / most))
     ]
     return Chart(title, columns, value_text(max(values, default=0), unit))

@@ -1,4 +1,4 @@
-"""Values as pages show them: text of a model or a tool is always text, its hidden parts seen."""
+"""Values as pages show them: model and tool output is always escaped, hidden characters marked."""
 
 import json
 import re
@@ -10,8 +10,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from playhead.events.event import Event
-from playhead.events.spec.prices import PICODOLLARS
-from playhead.projections.metrics.formatting import duration_text, value_text
+from playhead.projections.metrics.formatting import cost_text, duration_text
 
 HIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e"
@@ -44,7 +43,7 @@ def pretty(value: Any) -> Markup:
     )
 
 
-def moment(at: int) -> str:
+def local_time(at: int) -> str:
     """Microseconds since the epoch as local time, to the second."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at / 1_000_000))
 
@@ -62,7 +61,7 @@ def took(microseconds: float) -> str:
 
 def money(picodollars: int | None) -> str:
     """A cost; unknown where a price is not known."""
-    return value_text(None if picodollars is None else picodollars / PICODOLLARS, "USD")
+    return "unknown" if picodollars is None else cost_text(picodollars)
 
 
 def fields(event: Event) -> Iterable[tuple[str, Any]]:
@@ -75,7 +74,7 @@ FILTERS = {
     "fields": fields,
     "shown": shown,
     "pretty": pretty,
-    "moment": moment,
+    "local_time": local_time,
     "clock": clock,
     "took": took,
     "money": money,

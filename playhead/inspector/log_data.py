@@ -1,23 +1,19 @@
-"""What the pages show, read from a log and kept up: the list of runs, and some runs in memory."""
+"""Data for the pages, kept up to date from a log: the list of runs, and recent runs in memory."""
 
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from playhead.events.errors import UnknownRun
 from playhead.events.log.contract import Reader, Stream
 from playhead.inspector.run_data import Reading
 from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule
 from playhead.projections.metrics.indicators import Indicator, by_agent, indicators
-from playhead.projections.metrics.measure import Measure
-from playhead.projections.metrics.view import MeasuresView, find_measures
+from playhead.projections.metrics.run_metrics import RunMetrics
+from playhead.projections.metrics.view import RunMetricsView, find_run_metrics
 from playhead.projections.stored.run_list import RunList, RunRow, find_runs
-from playhead.projections.stored.view import Views, views_path
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from playhead.projections.stored.view import Views
 
 KEPT = 8
 """Runs in memory."""
@@ -27,7 +23,7 @@ class Listed(NamedTuple):
     """A run in the list, with what it cost and how it went."""
 
     row: RunRow
-    measure: Measure
+    metrics: RunMetrics
 
 
 class Library:
@@ -37,11 +33,8 @@ class Library:
         self.reader = reader
         self._lock = threading.Lock()
         self._readings: OrderedDict[str, Reading] = OrderedDict()
-        path: Path | None = getattr(reader, "path", None)
-        writable = path is not None and os.access(path.parent, os.W_OK)
-        self.name = "memory" if path is None else path.name
-        where = views_path(path) if path is not None and writable else ":memory:"
-        self._views = Views(reader, where, [RunList(), MeasuresView()])
+        self.name: str = getattr(getattr(reader, "path", None), "name", "memory")
+        self._views = Views.of(reader, [RunList(), RunMetricsView()])
 
     def runs(
         self, *, status: str | None = None, beginning: str | None = None, limit: int | None = None
@@ -51,14 +44,14 @@ class Library:
             self._views.catch_up()
             connection = self._views.connection
             rows = find_runs(connection, status=status, beginning=beginning, limit=limit)
-            measures = {m.run: m for m in find_measures(connection)}
-        return [Listed(row, measures.get(row.run) or Measure(run=row.run)) for row in rows]
+            metrics = {m.run: m for m in find_run_metrics(connection)}
+        return [Listed(row, metrics.get(row.run) or RunMetrics(run=row.run)) for row in rows]
 
-    def measures(self) -> list[Measure]:
-        """The measures of all runs, oldest first."""
+    def metrics(self) -> list[RunMetrics]:
+        """The metrics of all runs, oldest first."""
         with self._lock:
             self._views.catch_up()
-            return find_measures(self._views.connection)
+            return find_run_metrics(self._views.connection)
 
     def position(self) -> int:
         """How far the log has come."""
@@ -94,12 +87,10 @@ class Library:
 
 
 def alerts(
-    measures: Sequence[Measure], rules: Sequence[AlertRule] = ALERT_RULES
+    runs: Sequence[RunMetrics], rules: Sequence[AlertRule] = ALERT_RULES
 ) -> list[tuple[str, Indicator]]:
     """The indicators of each agent that are an alert now."""
     found = (
-        (name, f)
-        for name, own in by_agent(measures).items()
-        for f in indicators(own, (), rules, name)
+        (name, f) for name, own in by_agent(runs).items() for f in indicators(own, (), rules, name)
     )
     return [(name, indicator) for name, indicator in found if indicator.firing]

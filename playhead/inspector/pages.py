@@ -1,4 +1,4 @@
-"""The pages. Each is one function from a request to a template; what they show, `Library` knows."""
+"""The pages: each is one function from a request to a template, with data from `Library`."""
 
 import asyncio
 import time
@@ -25,12 +25,12 @@ from playhead.events.event import Event
 from playhead.events.kinds.approvals import ApprovalDecided
 from playhead.events.log.inbox import Inbox
 from playhead.inspector.charts import run_chart
-from playhead.inspector.comparison import compare
 from playhead.inspector.filters import FILTERS
 from playhead.inspector.log_data import Library, alerts
 from playhead.inspector.plan_layout import plan_graph
 from playhead.inspector.run_data import Reading
 from playhead.inspector.run_memory import remembered
+from playhead.projections.history.diff import difference
 from playhead.projections.history.record_rows import Row
 from playhead.projections.history.timeline import timeline
 from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule
@@ -56,7 +56,7 @@ def verdict(call: int, binding: str, *, approved: bool, reason: str) -> Approval
 
 
 def through_inbox(path: Path) -> Tell:
-    """Leave the event for whoever owns the log, and wait a moment for the answer."""
+    """Leave the event for the log's owner, and wait up to PATIENCE for the answer."""
 
     def tell(run: str, event: Event, /) -> None:
         inbox = Inbox(path)
@@ -88,7 +88,7 @@ LISTED = 200
 """Runs in the list."""
 
 LOOK = 0.25
-"""Seconds between two looks at the log, for pages that are live."""
+"""Seconds between two reads of the log, for live pages."""
 
 LOOK_AT_ALL = 1.0
 """The same, for pages that are made from all runs."""
@@ -131,7 +131,7 @@ class Pages:
                 Route(run, self.run),
                 Route(run + "/rows", self.rows),
                 Route(run + "/at/{seq:int}", self.at),
-                Route(run + "/story", self.story),
+                Route(run + "/timeline", self.timeline),
                 Route(run + "/plan", self.plan),
                 Route(run + "/facts", self.facts),
                 Route(run + "/live", self.live_run),
@@ -149,14 +149,14 @@ class Pages:
         return self._page("runs.html", runs=listed, status=status, beginning=beginning)
 
     def run(self, request: Request) -> Response:
-        """A run's records, with the one at `at` looked at."""
+        """A run's records, and the state at the one in `at`."""
         reading = self._reading(request)
         last = len(reading.rows)
         at = min(max(1, _number(request.query_params.get("at"), last)), last)
         first = (at - 1) // CHUNK * CHUNK
         return self._page(
             "run.html", **self._about(reading, "records"), rows=reading.rows[first : first + CHUNK],
-            first=first + 1, chunk=CHUNK, moment=reading.at(at), at=at,
+            first=first + 1, chunk=CHUNK, state=reading.at(at), at=at,
             whole="whole" in request.query_params,
         )  # fmt: skip
 
@@ -171,19 +171,19 @@ class Pages:
         """The run as it stood at a record, for the page to put in."""
         reading = self._reading(request)
         try:
-            moment = reading.at(request.path_params["seq"])
+            state = reading.at(request.path_params["seq"])
         except IndexError:
             return PlainTextResponse("There is no such record.\n", 404)
         about = self._about(reading, "records")
         return HTMLResponse(
-            self._env.get_template("moment.html").render(moment=moment, whole=False, **about)
+            self._env.get_template("state_at.html").render(state=state, whole=False, **about)
         )
 
-    def story(self, request: Request) -> Response:
-        """A run in the words of ReAct."""
+    def timeline(self, request: Request) -> Response:
+        """A run as a timeline: thoughts, actions, observations."""
         reading = self._reading(request)
         entries = list(timeline(reading.records))
-        return self._page("story.html", **self._about(reading, "story"), entries=entries)
+        return self._page("timeline.html", **self._about(reading, "timeline"), entries=entries)
 
     def plan(self, request: Request) -> Response:
         """A run's steps and what each waited for."""
@@ -201,33 +201,33 @@ class Pages:
         """Two runs side by side."""
         left, right = (request.query_params.get(side, "") for side in ("left", "right"))
         sides = [self._library.reading(run) if run else None for run in (left, right)]
-        pairs = compare(sides[0], sides[1]) if sides[0] and sides[1] else None
+        found = sides[0] and sides[1] and difference(sides[0].records, sides[1].records)
         listed = self._library.runs(limit=LISTED)
         return self._page(
-            "compare.html", left=left, right=right, sides=sides, pairs=pairs, runs=listed
+            "compare.html", left=left, right=right, sides=sides, found=found, runs=listed
         )
 
     def metrics(self, request: Request) -> Response:
-        """Figures, targets, alerts, charts."""
+        """Indicators, targets, alerts, charts."""
         agent = request.query_params.get("agent") or None
         position = self._library.position()
-        everyone = self._library.measures()
+        everyone = self._library.metrics()
         found = [m for m in everyone if agent in (None, m.agent)]
         return self._page(
-            "metrics.html", position=position, measures=found,
+            "metrics.html", position=position, found=found,
             agent=agent, agents=list(by_agent(everyone)),
             indicators=indicators(found, (), self._rules, agent), tools=by_tool(found),
             alerts=alerts(everyone, self._rules), models=by_model(found), charts=run_chart(found),
         )  # fmt: skip
 
     def prometheus(self, _: Request) -> Response:
-        """Measures for Prometheus to scrape, with the token as a bearer."""
-        return PlainTextResponse(prometheus(self._library.measures(), self._rules))
+        """Run metrics for Prometheus to scrape, with the token as a bearer."""
+        return PlainTextResponse(prometheus(self._library.metrics(), self._rules))
 
     def approvals(self, request: Request) -> Response:
         """Everything that waits for a person."""
         position = self._library.position()
-        waiting = [m.run for m in self._library.measures() if m.approvals and not m.ended]
+        waiting = [m.run for m in self._library.metrics() if m.approvals and not m.ended]
         found = [each for run in waiting for each in self._library.reading(run).approvals()]
         said = request.query_params.get("said")
         return self._page(
@@ -275,7 +275,7 @@ class Pages:
             if now != head:
                 head = now
                 yield _event("head", now, after)
-            if reading.measure.ended:
+            if reading.metrics.ended:
                 yield _event("ended", "", after)
                 return
             await asyncio.sleep(LOOK)
@@ -283,7 +283,7 @@ class Pages:
             await run_in_threadpool(reading.catch_up)
 
     async def live_log(self, request: Request) -> Response:
-        """A word whenever the log has grown, as server-sent events."""
+        """A notice whenever the log has grown, as server-sent events."""
         return _stream(self._changes(_number(request.query_params.get("after"), 0)))
 
     async def _changes(self, seen: int) -> AsyncIterator[str]:

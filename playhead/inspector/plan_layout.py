@@ -1,31 +1,31 @@
-"""A run's steps as a graph: a column for all that may go on at once, an edge for what waits."""
+"""A plan as a graph on a page: a column for all that may run at once, an edge for a dependency."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
+from playhead.events.kinds.steps import StepStarted
 from playhead.events.record import Record
+from playhead.projections.plan.drawing import depths
+from playhead.projections.plan.plan import NodeStatus, Plan, plan_of
 
 WIDTH, HEIGHT, GAP_X, GAP_Y = 220, 56, 60, 20
 
 
-@dataclass(slots=True)
-class PlacedNode:
-    """One step."""
+class PlacedNode(NamedTuple):
+    """One step, or one element of a step with `for_each`."""
 
     id: str
     task: str
-    after: tuple[str, ...] = ()
-    status: str = "planned"
-    """planned, running, finished, failed or dropped."""
-    seq: int = 0
-    """The record that begins it; that of the plan before."""
-    x: int = 0
-    y: int = 0
+    after: tuple[str, ...]
+    status: NodeStatus
+    seq: int
+    """The record that started it; until then, the one that brought the plan."""
+    x: int
+    y: int
 
 
 class Edge(NamedTuple):
-    """A line from one step to the one that waits for it."""
+    """A line from one step to one that depends on it."""
 
     x1: int
     y1: int
@@ -33,72 +33,52 @@ class Edge(NamedTuple):
     y2: int
 
 
-@dataclass(slots=True)
-class Graph:
+class Graph(NamedTuple):
     """What is drawn."""
 
-    nodes: list[PlacedNode] = field(default_factory=list[PlacedNode])
-    edges: list[Edge] = field(default_factory=list[Edge])
-    width: int = 0
-    height: int = 0
-    revisions: int = 0
+    nodes: list[PlacedNode]
+    edges: list[Edge]
+    width: int
+    height: int
+    revisions: int
     """How often the plan was changed."""
 
 
-ENDS: Mapping[str, str] = {"step_finished": "finished", "step_failed": "failed"}
-
-
-def plan_graph(records: Iterable[Record]) -> Graph:
-    """The steps of a run as far as its records go."""
-    nodes: dict[str, PlacedNode] = {}
-    graph = Graph()
-    for record in records:
-        _fold(nodes, graph, record)
-    place(nodes)
-    graph.nodes = list(nodes.values())
-    graph.edges = [
+def plan_graph(records: Iterable[Record]) -> Graph | None:
+    """The plan of a run as far as its records go; None if it has none."""
+    records = list(records)
+    plan = plan_of(records)
+    if plan is None:
+        return None
+    begun = {r.event.step: r.seq for r in records if isinstance(r.event, StepStarted)}
+    nodes = {node.id: node for node in _placed(plan, begun)}
+    edges = [
         Edge(nodes[name].x + WIDTH, nodes[name].y + HEIGHT // 2, node.x, node.y + HEIGHT // 2)
-        for node in graph.nodes
+        for node in nodes.values()
         for name in node.after
         if name in nodes
     ]
-    graph.width = max((node.x + WIDTH for node in graph.nodes), default=0)
-    graph.height = max((node.y + HEIGHT for node in graph.nodes), default=0)
-    return graph
+    width = max((node.x + WIDTH for node in nodes.values()), default=0)
+    height = max((node.y + HEIGHT for node in nodes.values()), default=0)
+    return Graph(list(nodes.values()), edges, width, height, plan.revisions)
 
 
-def _fold(nodes: dict[str, PlacedNode], graph: Graph, record: Record) -> None:
-    event: Any = record.event
-    match event.kind:
-        case "plan_proposed" | "plan_revised":
-            graph.revisions += event.kind == "plan_revised"
-            for step in event.steps:
-                after = tuple(getattr(step, "depends_on", ()))
-                known = nodes.get(step.id)
-                if known is None or known.status == "planned":
-                    nodes[step.id] = PlacedNode(step.id, step.description, after, seq=record.seq)
-        case "step_started":
-            node = nodes.setdefault(event.step, PlacedNode(event.step, event.task))
-            node.status, node.seq = "running", record.seq
-        case "step_finished" | "step_failed" if event.step in nodes:
-            nodes[event.step].status = ENDS[event.kind]
-        case _:
-            pass
+def _placed(plan: Plan, begun: Mapping[str, int]) -> Iterator[PlacedNode]:
+    """Each step one column to the right of the last one that it depends on.
 
-
-def place(nodes: Mapping[str, PlacedNode]) -> None:
-    """Each step one column to the right of the last one that it waits for."""
-    columns: dict[str, int] = {}
-
-    def column(name: str, above: tuple[str, ...] = ()) -> int:
-        if name not in columns:
-            after = [n for n in nodes[name].after if n in nodes and n not in above]
-            columns[name] = max((column(n, (*above, name)) + 1 for n in after), default=0)
-        return columns[name]
-
+    The elements of a step stand to its right, and to the left of what depends on it.
+    """
+    after: dict[str, tuple[str, ...]] = {}
+    for node in plan.whole:
+        before = (plan.nodes[name] for name in node.step.depends_on if name in plan.nodes)
+        after[node.id] = tuple(e.id for each in before for e in plan.elements(each) or [each])
+        after.update((element.id, (node.id,)) for element in plan.elements(node))
     filled: dict[int, int] = {}
-    for name, node in nodes.items():
-        where = column(name)
-        node.x = where * (WIDTH + GAP_X)
-        node.y = filled.get(where, 0) * (HEIGHT + GAP_Y)
-        filled[where] = filled.get(where, 0) + 1
+    for name, column in depths(after).items():
+        node = plan.nodes[name]
+        row = filled.get(column, 0)
+        filled[column] = row + 1
+        yield PlacedNode(
+            name, plan.task(name), after[name], plan.status(node), begun.get(name, plan.seq),
+            column * (WIDTH + GAP_X), row * (HEIGHT + GAP_Y),
+        )  # fmt: skip

@@ -1,4 +1,4 @@
-"""One run, read whole and kept up: its rows, and the run as it stood at any of its records."""
+"""One run, kept up to date: its rows, and its state at any of its records."""
 
 import json
 import threading
@@ -12,7 +12,7 @@ from playhead.events.kinds.runs import RunStarted
 from playhead.events.log.contract import Reader
 from playhead.events.record import Record
 from playhead.projections.history.record_rows import Row, RunRows
-from playhead.projections.metrics.measure import Measure
+from playhead.projections.metrics.run_metrics import RunMetrics
 from playhead.projections.prompt.compression import ContextPiece
 from playhead.projections.prompt.context import NOT_RUN
 from playhead.projections.state.calls.approvals import OpenApproval, open_approvals
@@ -28,7 +28,7 @@ class MessageText(NamedTuple):
 
     message: Message
     new: bool
-    """It came with the record that is looked at."""
+    """It came with the record that is shown."""
     sources: tuple[int, ...]
     """The records that said it."""
 
@@ -58,7 +58,7 @@ class Reading:
         self.run = run
         self.records: list[Record] = []
         self.table = RunRows()
-        self.measure = Measure(run=run)
+        self.metrics = RunMetrics(run=run, own=True)
         self._reader = reader
         self._lock = threading.RLock()
         self._state: RunState | None = None
@@ -77,7 +77,7 @@ class Reading:
     @property
     def ending(self) -> Event | None:
         """The last record's event, if it ended the run."""
-        return self.records[-1].event if self.measure.ended else None
+        return self.records[-1].event if self.metrics.ended else None
 
     @property
     def span(self) -> tuple[int, int]:
@@ -91,7 +91,7 @@ class Reading:
             for row in self._reader.read(self.run, len(self.records)):
                 record = decode(row, self._reader.body)
                 self.records.append(record)
-                self.measure.fold(record)
+                self.metrics.fold(record)
                 changed.update((each.seq, each) for each in self.table.fold(record))
         return [changed[seq] for seq in sorted(changed)]
 
@@ -108,7 +108,7 @@ class Reading:
     def approvals(self) -> list[OpenApproval]:
         """What waits for a person now."""
         with self._lock:
-            if not self.measure.approvals or self.measure.ended:
+            if not self.metrics.approvals or self.metrics.ended:
                 return []
             return open_approvals(self._state_at(len(self.records)))
 
@@ -137,7 +137,7 @@ class Reading:
             cause = self.rows[cause - 1].cause
 
     def _state_at(self, seq: int) -> RunState:
-        """Forwards the state that is kept is folded on; backwards the run is folded anew."""
+        """Going forward, the kept state is folded further; going back, the run is folded again."""
         if self._state is None or self._state.head.seq > seq:
             started = self.started
             past = load_session(self._reader, started.past) if started is not None else None

@@ -1,4 +1,4 @@
-"""What a run recalled, and what it learned or was told to remember, with where that came from."""
+"""What a run recalled, learned and stored, with its sources."""
 
 from typing import NamedTuple
 

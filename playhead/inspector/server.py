@@ -41,7 +41,7 @@ class Inspector:
             tell: appends verdicts; without it approvals can only be read.
             host: the address to listen on.
             port: 0 for any that is free.
-            token: what the link carries; by default one nobody knows.
+            token: part of the link; by default a random one.
             names: further names by which browsers may reach it.
             rules: targets and alerts of the metrics page.
 

@@ -12,7 +12,7 @@ from playhead.events.event import Event, Json
 from playhead.events.kinds.registry import ENDINGS
 from playhead.events.kinds.runs import RunFinished
 from playhead.events.record import Record
-from playhead.projections.metrics.metrics import RunMetrics
+from playhead.projections.metrics.run_metrics import RunMetrics
 from playhead.projections.state.run_state import RunState
 
 

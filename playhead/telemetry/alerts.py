@@ -17,8 +17,8 @@ from playhead.events.logger import ProgramLogger
 from playhead.events.record import Record
 from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule
 from playhead.projections.metrics.indicators import BASELINE, Indicator, indicators
-from playhead.projections.metrics.measure import Measure
-from playhead.telemetry.live_metrics import read_measures
+from playhead.projections.metrics.run_metrics import RunMetrics
+from playhead.telemetry.live_metrics import read_run_metrics
 
 program_log = ProgramLogger("playhead.telemetry.alerts")
 
@@ -39,7 +39,7 @@ class Alert(NamedTuple):
 
 @dataclass(frozen=True)
 class Alerts:
-    """What is watched, over how many runs, and who is told."""
+    """Which rules are watched, over how many runs, and what is called when one fires."""
 
     tell: Callable[[Alert], None] | None = None
     rules: Sequence[AlertRule] = ALERT_RULES
@@ -48,41 +48,41 @@ class Alerts:
 
 
 class AlertMonitor:
-    """Judges each run that has ended. A listener of LiveMeasures; `close` it."""
+    """Judges each run when it ends. A listener of LiveMetrics; `close` it."""
 
     def __init__(self, alerts: Alerts, log: Reader) -> None:
         self._alerts = alerts
-        self._ended: dict[str, deque[Measure]] = {}
+        self._ended: dict[str, deque[RunMetrics]] = {}
         self._firing: set[tuple[str, str]] = set()
         self._told = ThreadPoolExecutor(1, "playhead-alerts")
-        for measure in read_measures(log).runs:
-            if measure.ended:
-                self._of(measure.agent).append(measure)
+        for metrics in read_run_metrics(log).runs:
+            if metrics.ended:
+                self._of(metrics.agent).append(metrics)
 
-    def record(self, measure: Measure, record: Record) -> None:
+    def record(self, metrics: RunMetrics, record: Record) -> None:
         """Single records change no alert."""
 
-    def folded(self, measure: Measure) -> None:
+    def folded(self, metrics: RunMetrics) -> None:
         """Nor do single turns."""
 
-    def ended(self, measure: Measure) -> None:
+    def ended(self, metrics: RunMetrics) -> None:
         """Judge the agent's last runs."""
-        known = self._of(measure.agent)
-        known.append(measure)
+        known = self._of(metrics.agent)
+        known.append(metrics)
         window = list(known)[-self._alerts.window :]
-        judged = {f.name: f for f in indicators(window, (), self._alerts.rules, measure.agent)}
+        judged = {f.name: f for f in indicators(window, (), self._alerts.rules, metrics.agent)}
         before = list(known)[:-1]
-        alone = indicators([measure], before, self._alerts.rules, measure.agent)
+        alone = indicators([metrics], before, self._alerts.rules, metrics.agent)
         judged |= {f.name: f for f in alone if f.name in NEWEST}
         for indicator in judged.values():
-            self._judge(measure, indicator)
+            self._judge(metrics, indicator)
 
-    def _judge(self, measure: Measure, indicator: Indicator) -> None:
-        key = (measure.agent, indicator.name)
+    def _judge(self, metrics: RunMetrics, indicator: Indicator) -> None:
+        key = (metrics.agent, indicator.name)
         if indicator.firing == (key in self._firing) or indicator.level == "unknown":
             return
         (self._firing.add if indicator.firing else self._firing.discard)(key)
-        alert = Alert(measure.agent, indicator, measure.run, indicator.firing)
+        alert = Alert(metrics.agent, indicator, metrics.run, indicator.firing)
         say = program_log.warning if alert.firing else program_log.info
         say(
             "alert.firing" if alert.firing else "alert.over",
@@ -99,10 +99,10 @@ class AlertMonitor:
         except Exception:
             program_log.exception("alert.untold", indicator=alert.indicator.name)
 
-    def _of(self, agent: str) -> deque[Measure]:
+    def _of(self, agent: str) -> deque[RunMetrics]:
         most = max(self._alerts.window, BASELINE + 1)
         return self._ended.setdefault(agent, deque(maxlen=most))
 
     def close(self) -> None:
-        """Wait until everything was told."""
+        """Wait until every alert was delivered."""
         self._told.shutdown()

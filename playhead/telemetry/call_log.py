@@ -144,7 +144,7 @@ class ProgramLog:
         return f"{what}.{word}", intent.seq, span, about | fields
 
     def _refused(self, run: str, refused: ToolRefused) -> tuple[str, int, int, Fields]:
-        """A call that never started has no span of its own: the look at the wish stands for it."""
+        """A call that never started has no span: the one of the requested call is used."""
         requested = self._requested(run, refused.call)
         span = span_id(run, refused.call, f"{semconv.PROCESS} {requested.kind}", "tool")
         fields: Fields = {

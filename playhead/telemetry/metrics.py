@@ -17,23 +17,21 @@ from playhead.events.record import Record
 from playhead.events.spec.prices import PICODOLLARS
 from playhead.events.version import VERSION
 from playhead.projections.metrics.call_stats import BOUNDS
-from playhead.projections.metrics.measure import Measure, stops
+from playhead.projections.metrics.run_metrics import RunMetrics, stops
 from playhead.projections.tracing import semconv
-from playhead.projections.tracing.semconv import Names
 from playhead.projections.tracing.span import error_of
-from playhead.telemetry.live_metrics import LiveMeasures
+from playhead.telemetry.live_metrics import LiveMetrics
 
 TOKEN_BOUNDS = [4**n for n in range(14)]
 """As the conventions advise: 1, 4, 16 ... 67,108,864."""
 
 
 class OtelMetrics:
-    """A listener of LiveMeasures that records on the instruments of one meter."""
+    """A listener of LiveMetrics that records on the instruments of one meter."""
 
-    def __init__(self, provider: MeterProvider, names: Names, live: LiveMeasures) -> None:
+    def __init__(self, provider: MeterProvider, live: LiveMetrics) -> None:
         """What already waits for a person counts from now on, until `close`."""
-        meter = provider.get_meter("playhead", VERSION, names.schema_url)
-        self._names = names
+        meter = provider.get_meter("playhead", VERSION, semconv.SCHEMA_URL)
         self._duration = meter.create_histogram(
             semconv.METRIC_DURATION, "s", "Length of a model or tool call.",
             explicit_bucket_boundaries_advisory=BOUNDS,
@@ -55,15 +53,15 @@ class OtelMetrics:
         )
         self._waits: dict[str, Counter[str]] = {}
         """Run -> agent -> how many of its calls are counted as waiting."""
-        for measure in live.open.values():
-            self.folded(measure)
+        for metrics in live.open.values():
+            self.folded(metrics)
 
-    def folded(self, measure: Measure) -> None:
+    def folded(self, metrics: RunMetrics) -> None:
         """Count what waits for a person now."""
-        self._wait(measure.run, Counter({measure.agent: len(measure.approvals)}))
+        self._wait(metrics.run, Counter({metrics.agent: len(metrics.approvals)}))
 
     def close(self) -> None:
-        """Take back what still waits: the next process, or runtime, counts it as its own."""
+        """Subtract what still waits: the next process, or runtime, counts it again."""
         for run in list(self._waits):
             self._wait(run, Counter())
 
@@ -76,19 +74,19 @@ class OtelMetrics:
         if now.total():
             self._waits[run] = now
 
-    def record(self, measure: Measure, record: Record) -> None:
+    def record(self, metrics: RunMetrics, record: Record) -> None:
         """Record what a record says."""
         event = record.event
         match event:
             case ModelCall(model=model, attempt=attempt):
-                self._try(attempt, {semconv.AGENT: measure.agent, semconv.REQUEST_MODEL: model})
+                self._try(attempt, {semconv.AGENT: metrics.agent, semconv.REQUEST_MODEL: model})
             case AttemptStarted(call=call, attempt=attempt):
-                tool = measure.requested_calls.get(call, "")
-                self._try(attempt, {semconv.AGENT: measure.agent, semconv.TOOL: tool})
+                tool = metrics.requested_calls.get(call, "")
+                self._try(attempt, {semconv.AGENT: metrics.agent, semconv.TOOL: tool})
             case _ if stops(event):
-                self._guards.add(1, {semconv.AGENT: measure.agent})
+                self._guards.add(1, {semconv.AGENT: metrics.agent})
             case _:
-                self._outcome(measure.open.get(record.cause or 0, ""), event)
+                self._outcome(metrics.open.get(record.cause or 0, ""), event)
 
     def _try(self, attempt: int, about: Mapping[str, str]) -> None:
         if attempt > 1:
@@ -110,14 +108,14 @@ class OtelMetrics:
             case _:
                 pass
 
-    def ended(self, measure: Measure) -> None:
-        """Record a run as a whole."""
-        about = {semconv.AGENT: measure.agent, semconv.STATUS: measure.status}
+    def ended(self, metrics: RunMetrics) -> None:
+        """Record the totals of a run."""
+        about = {semconv.AGENT: metrics.agent, semconv.STATUS: metrics.status}
         self._runs.add(1, about)
-        self._run_duration.record(measure.seconds, about)
-        self._steps.record(measure.steps, about)
-        for model, effects in measure.models.items():
-            of = {semconv.AGENT: measure.agent, semconv.REQUEST_MODEL: model}
+        self._run_duration.record(metrics.seconds, about)
+        self._steps.record(metrics.steps, about)
+        for model, effects in metrics.models.items():
+            of = {semconv.AGENT: metrics.agent, semconv.REQUEST_MODEL: model}
             self._cost.add(effects.cost / PICODOLLARS, of)
 
     def _took(self, ms: float | None, about: Mapping[str, str], event: Event) -> None:
@@ -128,7 +126,7 @@ class OtelMetrics:
     def _model(self, name: str) -> dict[str, str]:
         return {
             semconv.OPERATION: semconv.CHAT,
-            self._names.provider: semconv.PROVIDER,
+            semconv.PROVIDER_NAME: semconv.PROVIDER,
             semconv.REQUEST_MODEL: name,
         }
 

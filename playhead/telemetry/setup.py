@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from playhead.actors.engine.engine import Watcher
-from playhead.actors.tracing import Sink, Telling, Tracing, recorded_trace
+from playhead.actors.tracing import Sink, Tracing, recorded_trace
 from playhead.events.errors import UsageError
 from playhead.events.log.contract import Reader
 from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule
 from playhead.projections.tracing.ids import traceparent
-from playhead.projections.tracing.semconv import conventions
 from playhead.settings import Telemetry
 from playhead.telemetry.alerts import AlertMonitor
 from playhead.telemetry.call_log import ProgramLog
@@ -26,7 +25,7 @@ from playhead.telemetry.exporters import (
     protocol,
     resource,
 )
-from playhead.telemetry.live_metrics import Listener, LiveMeasures
+from playhead.telemetry.live_metrics import Listener, LiveMetrics
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics import MeterProvider as SdkMeterProvider
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
-CONVENTIONS = "PLAYHEAD_SEMCONV"
 
 QUEUE = 16_384
 """Spans that may wait to be sent, unless OTEL_BSP_MAX_QUEUE_SIZE says so; more are dropped."""
@@ -48,23 +46,23 @@ FLUSH = 500
 
 
 class Reporting:
-    """Tells the outside about a runtime's runs, as `Telemetry` and the OTEL_* variables say."""
+    """What a runtime exports about its runs, as `Telemetry` and the OTEL_* variables say."""
 
     def __init__(self, wanted: Telemetry, environ: Mapping[str, str] = os.environ) -> None:
-        """Raises UsageError for a variable that says what cannot be."""
+        """Raises UsageError for an invalid environment variable."""
         self._alerts = wanted.alerts
-        self._monitor: AlertMonitor | None = None
+        self._alert_monitor: AlertMonitor | None = None
         self._own_meters: SdkMeterProvider | None = None
         self._metrics: OtelMetrics | None = None
         meter_provider, provider = wanted.meter_provider, wanted.tracer_provider
         if meter_provider is None:
             meter_provider = self._own_meters = meter_provider_from_env(environ)
         self._meter_provider = meter_provider
-        self._telling = telling(environ, content=wanted.content)
+        self._content = wanted.content or content_asked_for(environ)
         self._own: SdkProvider | None = None
         if provider is None:
             provider = self._own = provider_from_env(environ)
-        self._sink = None if provider is None else _sink(provider, self._telling)
+        self._sink = None if provider is None else _sink(provider)
 
     @property
     def on(self) -> bool:
@@ -73,29 +71,29 @@ class Reporting:
 
     @property
     def rules(self) -> Sequence[AlertRule]:
-        """Targets and alerts: the program's, or those that come along."""
+        """Targets and alerts: the program's, or the default ones."""
         return ALERT_RULES if self._alerts is None else self._alerts.rules
 
     def watchers(self, log: Reader) -> list[Watcher]:
-        """Whom the engine is to tell of its turns: nobody who would not be heard."""
+        """The watchers that the engine tells of its turns; only those that export something."""
         found: list[Watcher] = [ProgramLog(log).committed]
         if self._sink is not None:
-            found.append(Tracing(log, self._sink, self._telling).committed)
+            found.append(Tracing(log, self._sink, content=self._content).committed)
         if self._meter_provider is not None or self._alerts is not None:
             found.append(self._measuring(log).committed)
         return found
 
-    def _measuring(self, log: Reader) -> LiveMeasures:
+    def _measuring(self, log: Reader) -> LiveMetrics:
         listeners: list[Listener] = []
-        live = LiveMeasures(log, listeners)
+        live = LiveMetrics(log, listeners)
         if self._meter_provider is not None:
             from playhead.telemetry.metrics import OtelMetrics
 
-            self._metrics = OtelMetrics(self._meter_provider, self._telling.names, live)
+            self._metrics = OtelMetrics(self._meter_provider, live)
             listeners.append(self._metrics)
         if self._alerts is not None:
-            self._monitor = AlertMonitor(self._alerts, log)
-            listeners.append(self._monitor)
+            self._alert_monitor = AlertMonitor(self._alerts, log)
+            listeners.append(self._alert_monitor)
         return live
 
     def traceparent(self) -> str | None:
@@ -110,9 +108,9 @@ class Reporting:
         return traceparent(caller.trace_id, caller.span_id, sampled=caller.trace_flags.sampled)
 
     def close(self) -> None:
-        """Send what waits, if the provider is ours; the program's own goes on."""
-        if self._monitor is not None:
-            self._monitor.close()
+        """Flush and close our own provider; the program's stays open."""
+        if self._alert_monitor is not None:
+            self._alert_monitor.close()
         if self._metrics is not None:
             self._metrics.close()
         if self._own is not None:
@@ -121,11 +119,9 @@ class Reporting:
             self._own_meters.shutdown()
 
 
-def telling(environ: Mapping[str, str] = os.environ, *, content: bool = False) -> Telling:
-    """How spans are told, as the environment has it. Raises UsageError."""
-    said = environ.get(CONTENT, "").strip().lower()
-    captured = content or said in ("true", "1", "span_only", "span_and_event")
-    return Telling(conventions(environ.get(CONVENTIONS) or "latest"), captured)
+def content_asked_for(environ: Mapping[str, str]) -> bool:
+    """Whether the standard variable asks for messages on spans."""
+    return environ.get(CONTENT, "").strip().lower() in ("true", "1", "span_only", "span_and_event")
 
 
 def provider_from_env(environ: Mapping[str, str] = os.environ) -> "SdkProvider | None":
@@ -145,7 +141,7 @@ def otlp_provider(
     """A provider that sends to an OTLP endpoint: `url`, or where the standard variables say.
 
     Over HTTP, `url` may leave out the path: http://localhost:4318. Its `shutdown` sends what waits.
-    `sent` is told how many spans went out together, and whether they were taken. Raises UsageError.
+    `sent` is called with the size of each batch and whether it was accepted. Raises UsageError.
     """
     way = protocol(os.environ, "TRACES")
     if url is not None and way != "grpc" and not urlsplit(url).path.strip("/"):
@@ -213,9 +209,9 @@ def export_trace(
     An open run's own span is missing: it comes with the end. Sampling is the provider's.
     Raises UnknownRun, LogDamaged and UsageError.
     """
-    told = telling(environ, content=content)
-    trace, turns = recorded_trace(log, run, told)
-    sink = _sink(provider, told)
+    content = content or content_asked_for(environ)
+    trace, turns = recorded_trace(log, run, content=content)
+    sink = _sink(provider)
     if sink is None or not sink.wants(trace):
         return 0
     count = unsent = 0
@@ -235,7 +231,7 @@ def _flush(provider: "TracerProvider") -> None:
         flush()
 
 
-def _sink(provider: "TracerProvider", told: Telling) -> Sink | None:
+def _sink(provider: "TracerProvider") -> Sink | None:
     from playhead.telemetry.spans import sink_of
 
-    return sink_of(provider, told.names)
+    return sink_of(provider)

@@ -1,4 +1,4 @@
-"""Span data made into OpenTelemetry spans. Imported only when somebody wants them.
+"""Converts span data to OpenTelemetry spans. Imported only when tracing is on.
 
 With the SDK's tracer a finished `ReadableSpan` with our own ids goes straight to its processor:
 nothing of a live span's locks, limits and clocks is needed for what has ended already. Another
@@ -31,7 +31,7 @@ from opentelemetry.trace import (
 
 from playhead.actors.tracing import Sink
 from playhead.events.version import VERSION
-from playhead.projections.tracing.semconv import Names
+from playhead.projections.tracing.semconv import SCHEMA_URL
 from playhead.projections.tracing.span import SpanData
 from playhead.projections.tracing.trace import Trace
 
@@ -44,11 +44,11 @@ UNSET = Status(StatusCode.UNSET)
 ERROR = Status(StatusCode.ERROR)
 
 
-def sink_of(provider: TracerProvider, names: Names) -> Sink | None:
+def sink_of(provider: TracerProvider) -> Sink | None:
     """Where spans go with this provider; None if it is disabled."""
-    tracer = provider.get_tracer("playhead", VERSION, names.schema_url)
+    tracer = provider.get_tracer("playhead", VERSION, SCHEMA_URL)
     if isinstance(tracer, SdkTracer):
-        return SdkSink(tracer, InstrumentationScope("playhead", VERSION, names.schema_url))
+        return SdkSink(tracer, InstrumentationScope("playhead", VERSION, SCHEMA_URL))
     return None if isinstance(tracer, NoOpTracer) else TracerSink(tracer)
 
 
@@ -172,7 +172,7 @@ def _status(span: SpanData) -> Status:
 
 
 class Observed(SpanExporter):
-    """An exporter, and somebody who is told what became of each batch."""
+    """An exporter that reports the result of each batch."""
 
     def __init__(self, exporter: SpanExporter, sent: Callable[[int, bool], None]) -> None:
         self._exporter = exporter

@@ -29,7 +29,7 @@ from playhead.events.kinds.tool_calls import (
 from playhead.events.log.memory import MemoryLog
 from playhead.events.maintenance.export import export, import_run
 from playhead.forking import NOTHING, Instead
-from playhead.projections.metrics.metrics import RunMetrics
+from playhead.projections.metrics.run_metrics import RunMetrics
 from playhead.run import Run
 from playhead.runtime import Runtime
 

@@ -1,7 +1,7 @@
 """The ledger: what each attempt of a model call used, and what it cost or would have cost.
 
-Folded from records alone. A model without a known price gives cost None, which no sum hides; an
-attempt that was cut off counts for all that was set aside for it, and says so.
+Folded from records alone. A model with an unknown price gives cost None, which totals report; an
+attempt that was cut off counts for all that was set aside for it, and is marked as estimated.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,10 +12,9 @@ from playhead.events.kinds.forks import RunForked
 from playhead.events.kinds.model_calls import ModelAnswered, ModelCall, ModelFailed
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.record import Record
-from playhead.events.spec.agent import AgentSpec
 from playhead.events.spec.prices import Price
 from playhead.events.usage import Usage
-from playhead.projections.cost.pricing import at_most, cost_of, uncached
+from playhead.projections.cost.pricing import charge, cost_of, sum_usage, uncached
 from playhead.projections.cost.targets import longest
 
 By: TypeAlias = Literal["run", "session", "agent", "step", "task", "model", "day"]
@@ -39,7 +38,7 @@ class Line(NamedTuple):
     """Picodollars; None where the model's price is not known."""
     price: Price | None
     estimated: bool = False
-    """It broke off: the usage, or the cost, is the most that it can have been."""
+    """It broke off: the usage, or the cost, is an upper bound."""
     uncached: int | None = None
     """What it would have cost without a prompt cache, in picodollars."""
 
@@ -63,7 +62,7 @@ class Bill(NamedTuple):
     cost: int
     """Picodollars of the calls whose price is known."""
     unpriced: int
-    """Calls whose price is not known: they are in no sum of money."""
+    """Calls whose price is not known; excluded from the cost."""
     estimated: int
     uncached: int
 
@@ -107,24 +106,13 @@ class Ledger:
         assert self._started is not None
         agent = self._started.agent
         price = agent.prices.get(asked.model)
-        usage, estimated = _used(agent, asked, end)
-        cost = None if price is None or usage is None else cost_of(price, usage)
-        if usage is None and price is not None:
-            cost = asked.reserved_cost
+        usage, cost, uncached, estimated = charge(
+            end, price, asked.reserved_cost, longest(agent, asked)
+        )
         return Line(
             run, seq, at, self._started.session, agent.name, asked.step, asked.task, asked.model,
-            usage or Usage(), cost, price, estimated,
-            cost if usage is None or price is None else cost_of(price, uncached(usage)),
+            usage or Usage(), cost, price, estimated, uncached,
         )  # fmt: skip
-
-
-def _used(
-    agent: AgentSpec, asked: ModelCall, end: ModelAnswered | ModelFailed
-) -> tuple[Usage | None, bool]:
-    """What an attempt used, and whether that is only the most that it can have been."""
-    if isinstance(end, ModelAnswered):
-        return end.usage, False
-    return at_most(end, longest(agent, asked)), not end.unbilled
 
 
 def ledger(records: Iterable[Record]) -> Iterator[Line]:
@@ -138,21 +126,20 @@ def ledger(records: Iterable[Record]) -> Iterator[Line]:
 
 def bill(name: str, lines: Iterable[Line]) -> Bill:
     """The sum."""
-    usage = dict.fromkeys(Usage.model_fields, 0)
+    usage = Usage()
     calls = cost = unpriced = estimated = uncached = 0
     for line in lines:
         calls += 1
-        for field in usage:
-            usage[field] += getattr(line.usage, field)
+        usage = sum_usage(usage, line.usage)
         cost += line.cost or 0
         uncached += line.uncached or 0
         unpriced += line.cost is None
         estimated += line.estimated
-    return Bill(name, calls, Usage(**usage), cost, unpriced, estimated, uncached)
+    return Bill(name, calls, usage, cost, unpriced, estimated, uncached)
 
 
 def grouped(lines: Iterable[Line], by: By) -> list[Bill]:
-    """A bill for each group, the dearest first."""
+    """A bill for each group, the most expensive first."""
     groups: dict[str, list[Line]] = {}
     for line in lines:
         groups.setdefault(line.key(by), []).append(line)
@@ -177,7 +164,7 @@ def repriced(
         routing: type of task ("*": any other) -> the model that is asked instead.
         cached: whether the prompt cache is used as it was, or not at all.
 
-    Another model would have counted and said other tokens: this is arithmetic, no forecast.
+    Another model would count and produce other tokens: this is arithmetic, not a forecast.
     """
     for line in lines:
         others = routing or {}

@@ -1,6 +1,8 @@
 """What a model call costs, by its price and its usage: exact, in picodollars."""
 
-from playhead.events.kinds.model_calls import ModelFailed
+from typing import NamedTuple
+
+from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed
 from playhead.events.spec.prices import PICODOLLARS, Price, Rates
 from playhead.events.usage import Usage
 
@@ -33,7 +35,7 @@ def uncached(usage: Usage) -> Usage:
 
 
 def most(price: Price, input_tokens: int, output_tokens: int, cache: str = "off") -> int:
-    """The most that a call of at most so many tokens can cost, at the dearest rates that apply."""
+    """The most that a call with at most these tokens can cost, at the highest rates that apply."""
     tiers = [tier for tier in price.tiers if input_tokens > tier.above]
     return max(
         input_tokens * _dearest_input(rates, cache) + output_tokens * _pico(rates.output)
@@ -51,12 +53,50 @@ def _pico(dollars_a_million: float) -> int:
 
 
 def picodollars(dollars: float) -> int:
-    """A cap as the sums have it, rounded down."""
+    """US dollars as picodollars, rounded down."""
     return int(dollars * PICODOLLARS)
 
 
+class Charge(NamedTuple):
+    """What one attempt of a model call counts for, wherever calls are counted."""
+
+    usage: Usage | None
+    """None where nothing is known but the reservation."""
+    cost: int | None
+    """Picodollars; None where the model's price is not known."""
+    uncached: int | None
+    """What it would have cost without a prompt cache."""
+    estimated: bool
+    """The call broke off: these are upper bounds."""
+
+
+def charge(
+    end: ModelAnswered | ModelFailed, price: Price | None, reserved: int | None, max_tokens: int
+) -> Charge:
+    """The charge for an attempt: the one rule for limits, the ledger and the metrics.
+
+    Args:
+        end: how the attempt ended.
+        price: the model's price; None where it is not known.
+        reserved: picodollars set aside for the call; None where the price is not known.
+        max_tokens: the longest reply it could have had.
+
+    A call that used no tokens costs nothing, even if the model's price is not known. A call that
+    broke off without saying what it used costs all that was set aside for it.
+    """
+    usage = end.usage if isinstance(end, ModelAnswered) else at_most(end, max_tokens)
+    estimated = isinstance(end, ModelFailed) and not end.unbilled
+    if usage is None:
+        return Charge(None, reserved, reserved, estimated)
+    if usage.total == 0:
+        return Charge(usage, 0, 0, estimated)
+    if price is None:
+        return Charge(usage, None, None, estimated)
+    return Charge(usage, cost_of(price, usage), cost_of(price, uncached(usage)), estimated)
+
+
 def at_most(failed: ModelFailed, max_tokens: int) -> Usage | None:
-    """What a failed call has used at most: its input as the stream had told it, the longest reply.
+    """An upper bound of what a failed call used: its input as streamed, and the longest reply.
 
     None where nothing is known but the reservation.
     """
@@ -65,3 +105,8 @@ def at_most(failed: ModelFailed, max_tokens: int) -> Usage | None:
     if failed.usage is None:
         return None
     return failed.usage.model_copy(update={"output_tokens": max_tokens})
+
+
+def sum_usage(a: Usage, b: Usage) -> Usage:
+    """Both added up, field by field."""
+    return Usage(**{name: getattr(a, name) + getattr(b, name) for name in Usage.model_fields})

@@ -1,4 +1,4 @@
-"""Who is asked: the routing table read, pure, so that deciding, folding and pricing agree."""
+"""Which model is asked: reads the routing table for deciding, folding and pricing alike."""
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -29,7 +29,7 @@ def _own_route(model: str) -> Route:
 
 
 def ring(agent: AgentSpec, task: str, rejected: int) -> tuple[Target, ...]:
-    """Who is asked in turn: the rung that so many rejected answers lead to, then the fallbacks."""
+    """The targets to ask in turn: the rung after that many rejected answers, then the fallbacks."""
     route = route_of(agent, task)
     rung = route.ladder[min(rejected, len(route.ladder) - 1)]
     return (rung, *(target for target in route.fallback if target != rung))
@@ -55,7 +55,7 @@ def _alike(agent: AgentSpec, task: str, model: str, endpoint: str) -> list[Targe
 
 
 def all_targets(agent: AgentSpec) -> Iterator[Target]:
-    """Everyone that a run of the agent may ask."""
+    """Every target that a run of the agent may ask."""
     yield Target(model=agent.model.model)
     yield from agent.fallback
     for route in agent.routing.values():
@@ -66,7 +66,7 @@ def all_targets(agent: AgentSpec) -> Iterator[Target]:
 
 
 def unpriced(agent: AgentSpec) -> list[str]:
-    """Models that may be asked, by the agents among its tools too, and have no known price."""
+    """Models without a known price that it, or an agent among its tools, may ask."""
     unknown = {t.model for t in all_targets(agent)} - agent.prices.keys()
     for child in children(agent):
         unknown.update(unpriced(child))

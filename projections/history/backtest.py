@@ -13,7 +13,7 @@ from playhead.events.kinds.registry import ENDINGS
 from playhead.events.record import Record
 from playhead.events.spec.agent import Threshold
 from playhead.events.spec.prices import PICODOLLARS
-from playhead.projections.metrics.metrics import RunMetrics
+from playhead.projections.metrics.run_metrics import RunMetrics
 from playhead.projections.state.calls.loop_guard import PATTERNS, LoopGuard
 from playhead.projections.state.fold import fold
 from playhead.projections.state.run_state import RunState
@@ -105,7 +105,7 @@ def _saved(records: list[Record], seq: int) -> Saved:
 
 @dataclass
 class _Seen:
-    """One run as far as it was looked at."""
+    """One run, as far as it was evaluated."""
 
     trial: Trial
     fired: Fired | None = None

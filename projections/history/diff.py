@@ -1,22 +1,23 @@
-"""Two runs side by side: where they part, what each did from there, and what became of them.
+"""Two runs side by side: where they diverge, what each did from there, and how they ended.
 
-Compared is what happened, in the words of the timeline: sequence numbers, times and tokens differ
-between any two runs.
+Timeline entries are compared, not records: sequence numbers, times and tokens differ between any
+two runs.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import groupby
 from typing import NamedTuple
 
 from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed
 from playhead.events.kinds.registry import ENDINGS
 from playhead.events.record import Record
 from playhead.projections.history.timeline import TimelineEntry, timeline
-from playhead.projections.metrics.metrics import RunMetrics
+from playhead.projections.metrics.run_metrics import RunMetrics
 
 UNCOMPARED = frozenset({"Note", "Resumed", "Paused"})
-"""Headings about the process that worked on the run, not about its work."""
+"""Headings about the process that ran it, not about the run's work."""
 
 
 class PairedEntries(NamedTuple):
@@ -33,6 +34,16 @@ class PairedEntries(NamedTuple):
             and self.right is not None
             and _said(self.left) == _said(self.right)
         )
+
+
+class SharedEntries(NamedTuple):
+    """Entries that both have, left out."""
+
+    entries: int
+
+
+AROUND = 3
+"""Shared entries that are shown before and after a difference."""
 
 
 class ComparedNumber(NamedTuple):
@@ -57,6 +68,18 @@ class Difference:
         """Index of the first pair that differs; None when they are the same."""
         return next((n for n, pair in enumerate(self.pairs) if not pair.same), None)
 
+    def folded(self) -> list[PairedEntries | SharedEntries]:
+        """The pairs, without the middle of each long stretch that is the same."""
+        lines: list[PairedEntries | SharedEntries] = []
+        for same, group in groupby(self.pairs, lambda pair: pair.same):
+            pairs = list(group)
+            if same and len(pairs) > 2 * AROUND + 1:
+                shared = SharedEntries(len(pairs) - 2 * AROUND)
+                lines += [*pairs[:AROUND], shared, *pairs[-AROUND:]]
+            else:
+                lines += pairs
+        return lines
+
 
 def difference(left: Iterable[Record], right: Iterable[Record]) -> Difference:
     """Compare two runs by their records."""
@@ -79,7 +102,7 @@ def _said(entry: TimelineEntry) -> tuple[str, str]:
 def _paired(
     left: Sequence[TimelineEntry], right: Sequence[TimelineEntry]
 ) -> Iterator[PairedEntries]:
-    """Side by side, what is the same in one line, as `diff` does it."""
+    """Pairs equal entries on one line, as `diff` does."""
     matcher = SequenceMatcher(None, [*map(_said, left)], [*map(_said, right)], autojunk=False)
     for tag, a, b, c, d in matcher.get_opcodes():
         if tag == "equal":

@@ -45,7 +45,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "rule_answered": ("Rule", "answered"),
     "budget_neared": ("Budget", "most of ${e.maximum:g} is spent or reserved"),
 }
-"""Kinds that the timeline does not tell: heading and words, `e` being the event."""
+"""Kinds that the timeline leaves out: heading and text, `e` being the event."""
 
 BARS: Mapping[str, Bar] = {
     "run_started": "run",
@@ -80,7 +80,7 @@ class Row:
     text: str
     cause: int | None
     depth: int
-    """How many decisions it stands away from what opened its turn."""
+    """How many decisions lie between it and the record that opened its turn."""
     held: bool = False
     trouble: bool = False
     bar: Bar | None = None
@@ -186,6 +186,6 @@ class RunRows:
 
 
 def plain_fields(event: Event) -> str:
-    """An event of a kind that has no words here: its short fields."""
+    """An event of a kind without a text of its own: its fields."""
     fields = event.model_dump(mode="json", exclude={"kind"}, exclude_none=True)
     return ", ".join(f"{name}: {value}" for name, value in fields.items())

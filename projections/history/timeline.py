@@ -1,7 +1,7 @@
-"""The timeline: a run told in the words of ReAct, one entry for each thing worth showing.
+"""The timeline: a run in the terms of ReAct, one entry for each thing worth showing.
 
-Goal, Thought, Action, Observation, Answer; and what went otherwise: refusals, failures, limits,
-pauses. Which record says it, who brought it, why (its cause), how long it took, what it cost.
+Goal, Thought, Action, Observation, Answer; and refusals, failures, limits, pauses. Each entry names
+its record, the actor, the cause, how long it took and what it used.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -91,7 +91,7 @@ WORDS: Mapping[str, tuple[Heading, str]] = {
     "run_failed": ("Failed", "run: {e.reason}: {e.message}"),
     "run_cancelled": ("Stop", "cancelled. {e.reason}"),
 }
-"""Kinds that are told in one fixed way, `e` being the event."""
+"""Kinds with one fixed form, `e` being the event."""
 
 
 def _told(event: Event) -> Told:
@@ -168,7 +168,7 @@ def _compressed(event: context.ContextCompressed) -> str:
 
 
 def plan_text(proposed: Iterable[plans.PlanStep]) -> str:
-    """A plan as a person would write it down: a line for each step."""
+    """A plan as text: a line for each step."""
     return "\n".join(map(_line, proposed))
 
 

@@ -86,7 +86,7 @@ class Ranking(NamedTuple):
 
 
 class Filter(NamedTuple):
-    """Which memories are looked at."""
+    """Which memories are searched."""
 
     namespace: str
     metadata: Mapping[str, str] = {}
@@ -159,7 +159,7 @@ def by_words(
 
 
 def _among(connection: sqlite3.Connection, where: Filter) -> list[int] | None:
-    """The positions to look at; None for all of the namespace."""
+    """The positions to search; None for the whole namespace."""
     if where == Filter(where.namespace, forks=where.forks):
         kept = "SELECT 1 FROM recall WHERE namespace = ? AND fork IS NOT NULL LIMIT 1"
         if connection.execute(kept, [where.namespace]).fetchone() is None:

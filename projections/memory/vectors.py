@@ -73,7 +73,7 @@ class Vectors:
     ) -> list[tuple[int, float]]:
         """The positions nearest to a query (float16, as recorded) and their cosines, best first.
 
-        `among`: the only positions looked at. A cosine of 0 or less is no nearness.
+        `among`: search only these positions. A cosine of 0 or less is not a match.
         """
         asked = np.frombuffer(query, "<f2").astype(np.float32)
         positions = self._positions[: self._rows]

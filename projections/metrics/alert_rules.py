@@ -1,6 +1,6 @@
-"""Targets and alerts as data: what is good, what is a reason to wake somebody.
+"""Targets and alerts as data: what is good, and what must wake a person.
 
-Between the two an indicator is `warn`. One of which nothing is known yet is `unknown`: no alert.
+Between the two an indicator is `warn`. One without data is `unknown`, which is not an alert.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class AlertRule(Data):
     alert_below: float | None = None
     alert_above: float | None = None
     samples: int = 1
-    """From so many runs on (calls, for the rates of tools)."""
+    """Judged only from this many runs on (calls, for the rates of tools)."""
     agent: str | None = None
     """For this agent alone; None for all taken together and for each."""
 
@@ -39,7 +39,7 @@ class AlertRule(Data):
         return indicator
 
     def level(self, value: float | None, samples: int) -> Level:
-        """How a value stands."""
+        """The level of a value."""
         if value is None or samples < self.samples:
             return "unknown"
         if _outside(value, self.alert_below, self.alert_above):
@@ -72,7 +72,7 @@ ALERT_RULES: tuple[AlertRule, ...] = (
     AlertRule(indicator="cost_ratio", at_most=1.5, alert_above=2),
     AlertRule(indicator="p95_seconds", at_most=30, alert_above=60),
 )
-"""What is watched unless a program says otherwise."""
+"""The default rules."""
 
 
 def rule_for(rules: Sequence[AlertRule], indicator: str, agent: str | None) -> AlertRule | None:

@@ -4,16 +4,15 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from playhead.events.spec.prices import Price
 from playhead.events.usage import Usage
-from playhead.projections.cost.pricing import cost_of
+from playhead.projections.cost.pricing import Charge, sum_usage
 
 BOUNDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 """Upper bounds of durations in seconds, as the GenAI conventions advise; one more is open."""
 
 
 class StatsPart(BaseModel):
-    """Mutable plain data; an unknown field is an error, so that an old row is folded anew."""
+    """Mutable plain data; an unknown field is an error, so that an old row is not misread."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -60,6 +59,8 @@ class CallStats(StatsPart):
         for name, more in other:
             if isinstance(more, Durations):
                 self.durations.merge(more)
+            elif isinstance(more, Usage):
+                setattr(self, name, sum_usage(getattr(self, name), more))
             else:
                 setattr(self, name, getattr(self, name) + more)
 
@@ -74,23 +75,29 @@ class ToolCallStats(CallStats):
 class ModelCallStats(CallStats):
     """What one model did."""
 
-    input: int = 0
-    """Tokens, those read from and written to the cache included."""
-    output: int = 0
-    cache_read: int = 0
-    cache_write: int = 0
+    usage: Usage = Field(default_factory=Usage)
+    """Tokens; of a call that broke off, the most that it can have used."""
     cost: int = 0
     """Picodollars of the calls whose price is known."""
+    uncached: int = 0
+    """What they would have cost without a prompt cache."""
     unpriced: int = 0
     """Calls whose price is not known."""
 
-    def add(self, usage: Usage, price: Price | None) -> None:
-        """What a call used."""
-        self.input += usage.input_total
-        self.output += usage.output_tokens
-        self.cache_read += usage.cache_read_input_tokens
-        self.cache_write += usage.cache_creation_input_tokens
-        if price is None:
-            self.unpriced += 1
-        else:
-            self.cost += cost_of(price, usage)
+    @property
+    def tokens(self) -> dict[str, int]:
+        """Tokens by type; `input` includes those read from and written to the cache."""
+        return {
+            "input": self.usage.input_total,
+            "output": self.usage.output_tokens,
+            "cache_read": self.usage.cache_read_input_tokens,
+            "cache_write": self.usage.cache_creation_input_tokens,
+        }
+
+    def add(self, charge: Charge) -> None:
+        """Count what a call used and cost."""
+        if charge.usage is not None:
+            self.usage = sum_usage(self.usage, charge.usage)
+        self.cost += charge.cost or 0
+        self.uncached += charge.uncached or 0
+        self.unpriced += charge.cost is None

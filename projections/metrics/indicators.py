@@ -1,7 +1,7 @@
-"""Figures over many runs: what `playhead metrics`, the inspector and alerts show.
+"""Indicators over many runs: what `playhead metrics`, the inspector and alerts show.
 
-All are computed from measures alone, so that live and rebuilt they are the same. An indicator that
-nothing is known of is None, never 0.
+They are computed from the metrics of runs alone, so live and rebuilt ones are the same. An
+indicator with nothing to compute it from is None, never 0.
 """
 
 import math
@@ -13,7 +13,7 @@ from playhead.events.spec.prices import PICODOLLARS
 from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule, Level, rule_for
 from playhead.projections.metrics.call_stats import ModelCallStats, ToolCallStats
 from playhead.projections.metrics.formatting import CALLED, value_text
-from playhead.projections.metrics.measure import Measure
+from playhead.projections.metrics.run_metrics import RunMetrics
 
 BASELINE = 100
 """Finished runs of the agent that a run's cost is compared with: those before it."""
@@ -52,20 +52,20 @@ class Indicator(NamedTuple):
 
 
 def indicators(
-    measures: Sequence[Measure],
-    before: Sequence[Measure] = (),
+    runs: Sequence[RunMetrics],
+    before: Sequence[RunMetrics] = (),
     rules: Sequence[AlertRule] = ALERT_RULES,
     agent: str | None = None,
 ) -> list[Indicator]:
     """The indicators of some runs.
 
     Args:
-        measures: the runs, oldest first.
+        runs: the runs, oldest first.
         before: runs that ended before them; only baselines are taken from these.
         rules: targets and alerts.
         agent: whose runs they are, where they are of one agent: its own rules come first then.
     """
-    return [_judged(indicator, rules, agent) for indicator in _computed(measures, before)]
+    return [_judged(indicator, rules, agent) for indicator in _computed(runs, before)]
 
 
 def _judged(indicator: Indicator, rules: Sequence[AlertRule], agent: str | None) -> Indicator:
@@ -77,13 +77,14 @@ def _judged(indicator: Indicator, rules: Sequence[AlertRule], agent: str | None)
     return indicator._replace(level=level, target=rule.target(unit), alarm=rule.alarm(unit))
 
 
-def _computed(measures: Sequence[Measure], before: Sequence[Measure]) -> list[Indicator]:
-    finished = [m for m in measures if m.status == "finished"]
-    tried = [m for m in measures if m.status in ("finished", "failed")]
-    tool, model = all_tools(measures), all_models(measures)
-    costs = [m.cost for m in finished if m.cost is not None]
+def _computed(runs: Sequence[RunMetrics], before: Sequence[RunMetrics]) -> list[Indicator]:
+    finished = [m for m in runs if m.status == "finished"]
+    tried = [m for m in runs if m.status in ("finished", "failed")]
+    tool, model = all_tools(runs), all_models(runs)
+    usage = model.usage
+    costs = [m.cost for m in finished if not m.unpriced]
     known = len(costs) == len(finished)
-    ratio, compared = cost_ratio(measures, before)
+    ratio, compared = cost_ratio(runs, before)
     return [
         Indicator("completion_rate", _share(len(finished), len(tried)), "share", len(tried)),
         Indicator("steps_per_task", _mean([m.steps for m in finished]), "", len(finished)),
@@ -92,83 +93,88 @@ def _computed(measures: Sequence[Measure], before: Sequence[Measure]) -> list[In
         Indicator("p95_seconds", percentile([m.seconds for m in tried], 0.95), "s", len(tried)),
         Indicator("cost_per_task", _dollars(_mean(costs)) if known else None, "USD", len(finished)),
         Indicator("tokens_per_task", _mean([m.tokens for m in finished]), "", len(finished)),
-        Indicator("cache_hit_rate", _share(model.cache_read, model.input), "share", model.attempts),
-        Indicator("runs", len(measures), "", len(measures)),
-        Indicator("open_runs", sum(not m.ended for m in measures), "", len(measures)),
-        Indicator("approvals_waiting", sum(len(m.approvals) for m in measures), "", len(measures)),
-        Indicator("guard_stops", sum(m.guard_stops for m in measures), "", len(measures)),
+        Indicator(
+            "cache_hit_rate",
+            _share(usage.cache_read_input_tokens, usage.input_total),
+            "share",
+            model.attempts,
+        ),
+        Indicator("runs", len(runs), "", len(runs)),
+        Indicator("open_runs", sum(not m.ended for m in runs), "", len(runs)),
+        Indicator("approvals_waiting", sum(len(m.approvals) for m in runs), "", len(runs)),
+        Indicator("guard_stops", sum(m.guard_stops for m in runs), "", len(runs)),
         Indicator("retries", tool.retries + model.retries, "", tool.attempts + model.attempts),
     ]
 
 
 def cost_ratio(
-    measures: Sequence[Measure], before: Sequence[Measure] = ()
+    runs: Sequence[RunMetrics], before: Sequence[RunMetrics] = ()
 ) -> tuple[float | None, int]:
     """What finished runs cost against their baselines, and how many have one.
 
     A run's baseline is the median of its agent's finished runs before it, at most BASELINE. Money
     where every price is known, else tokens.
     """
-    past: dict[str, list[Measure]] = {}
-    for measure in before:
-        if measure.status == "finished":
-            past.setdefault(measure.agent, []).append(measure)
+    past: dict[str, list[RunMetrics]] = {}
+    for run in before:
+        if run.status == "finished":
+            past.setdefault(run.agent, []).append(run)
     spent, expected, compared = 0.0, 0.0, 0
-    for measure in sorted(measures, key=lambda m: m.last_at):
-        if measure.status != "finished":
+    for run in sorted(runs, key=lambda m: m.last_at):
+        if run.status != "finished":
             continue
-        earlier = past.setdefault(measure.agent, [])
+        earlier = past.setdefault(run.agent, [])
         window = earlier[-BASELINE:]
         if len(window) >= FEWEST:
-            money = all(m.cost for m in (measure, *window))
-            costs = [(m.cost or 0) if money else m.tokens for m in (measure, *window)]
+            money = all(m.known_cost for m in (run, *window))
+            costs = [m.cost if money else m.tokens for m in (run, *window)]
             base = median(costs[1:])
             if base > 0:
                 spent, expected, compared = spent + costs[0] / base, expected + 1, compared + 1
-        earlier.append(measure)
+        earlier.append(run)
     return (spent / expected if expected else None), compared
 
 
-def by_agent(measures: Iterable[Measure]) -> dict[str, list[Measure]]:
+def by_agent(runs: Iterable[RunMetrics]) -> dict[str, list[RunMetrics]]:
     """The runs of each agent, in the order of the agents' names."""
-    found: dict[str, list[Measure]] = {}
-    for measure in measures:
-        found.setdefault(measure.agent, []).append(measure)
+    found: dict[str, list[RunMetrics]] = {}
+    for run in runs:
+        found.setdefault(run.agent, []).append(run)
     return dict(sorted(found.items()))
 
 
-def by_tool(measures: Iterable[Measure]) -> dict[str, ToolCallStats]:
+def by_tool(runs: Iterable[RunMetrics]) -> dict[str, ToolCallStats]:
     """What each tool did, by its name."""
     found: dict[str, ToolCallStats] = {}
-    for measure in measures:
-        for name, effects in measure.tools.items():
+    for run in runs:
+        for name, effects in run.tools.items():
             found.setdefault(name, ToolCallStats()).merge(effects)
     return dict(sorted(found.items()))
 
 
-def by_model(measures: Iterable[Measure]) -> dict[str, ModelCallStats]:
+def by_model(runs: Iterable[RunMetrics]) -> dict[str, ModelCallStats]:
     """What each model did, by its name."""
     found: dict[str, ModelCallStats] = {}
-    for measure in measures:
-        for name, effects in measure.models.items():
+    for run in runs:
+        for name, effects in run.models.items():
             found.setdefault(name, ModelCallStats()).merge(effects)
     return dict(sorted(found.items()))
 
 
-def all_tools(measures: Iterable[Measure]) -> ToolCallStats:
+def all_tools(runs: Iterable[RunMetrics]) -> ToolCallStats:
     """What all tools did together."""
     total = ToolCallStats()
-    for measure in measures:
-        for effects in measure.tools.values():
+    for run in runs:
+        for effects in run.tools.values():
             total.merge(effects)
     return total
 
 
-def all_models(measures: Iterable[Measure]) -> ModelCallStats:
+def all_models(runs: Iterable[RunMetrics]) -> ModelCallStats:
     """What all models did together."""
     total = ModelCallStats()
-    for measure in measures:
-        for effects in measure.models.values():
+    for run in runs:
+        for effects in run.models.values():
             total.merge(effects)
     return total
 

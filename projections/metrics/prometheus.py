@@ -1,6 +1,6 @@
-"""Measures in Prometheus's text format: counters that only grow, and how the indicators stand.
+"""Run metrics in Prometheus's text format: counters, and the indicators' current values.
 
-Whoever scrapes computes rates of their own; so every count comes whole, since the log's beginning.
+Prometheus computes rates itself, so every count is a total since the beginning of the log.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,29 +9,29 @@ from playhead.events.spec.prices import PICODOLLARS
 from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule
 from playhead.projections.metrics.call_stats import BOUNDS, CallStats, Durations
 from playhead.projections.metrics.indicators import by_agent, by_model, by_tool, indicators
-from playhead.projections.metrics.measure import Measure
+from playhead.projections.metrics.run_metrics import RunMetrics
 
 Labels = Mapping[str, str]
 Sample = tuple[str, Labels, float]
 """Suffix of the name, labels, value."""
 
 
-def prometheus(measures: Sequence[Measure], rules: Sequence[AlertRule] = ALERT_RULES) -> str:
+def prometheus(runs: Sequence[RunMetrics], rules: Sequence[AlertRule] = ALERT_RULES) -> str:
     """The whole page."""
     families = [
-        *_runs(measures),
-        *_effects(measures),
+        *_runs(runs),
+        *_effects(runs),
         (
             "playhead_indicator",
             "gauge",
             "An indicator of `playhead metrics`.",
-            _indicators(measures, rules),
+            _indicators(runs, rules),
         ),
         (
             "playhead_alert",
             "gauge",
             "1 while the indicator's alert fires.",
-            _alerts(measures, rules),
+            _alerts(runs, rules),
         ),
     ]
     return "".join(_family(*family) for family in families)
@@ -40,8 +40,8 @@ def prometheus(measures: Sequence[Measure], rules: Sequence[AlertRule] = ALERT_R
 Family = tuple[str, str, str, Iterable[Sample]]
 
 
-def _runs(measures: Sequence[Measure]) -> Iterator[Family]:
-    agents = by_agent(measures)
+def _runs(runs: Sequence[RunMetrics]) -> Iterator[Family]:
+    agents = by_agent(runs)
 
     def status() -> Iterator[Sample]:
         for agent, own in agents.items():
@@ -66,16 +66,16 @@ def _runs(measures: Sequence[Measure]) -> Iterator[Family]:
     yield "playhead_run_seconds", "histogram", about, seconds
 
 
-def _seconds(agent: str, measures: Iterable[Measure]) -> Iterator[Sample]:
+def _seconds(agent: str, runs: Iterable[RunMetrics]) -> Iterator[Sample]:
     durations = Durations()
-    for measure in measures:
-        if measure.ended:
-            durations.add(measure.seconds)
+    for run in runs:
+        if run.ended:
+            durations.add(run.seconds)
     return _histogram({"agent": agent}, durations)
 
 
-def _effects(measures: Sequence[Measure]) -> Iterator[Family]:
-    tools, models = by_tool(measures), by_model(measures)
+def _effects(runs: Sequence[RunMetrics]) -> Iterator[Family]:
+    tools, models = by_tool(runs), by_model(runs)
     for what, found in (("tool", tools), ("model", models)):
         effects: Mapping[str, CallStats] = found
         for word in ("attempts", "errors", "retries"):
@@ -90,9 +90,9 @@ def _effects(measures: Sequence[Measure]) -> Iterator[Family]:
         ]
         yield f"playhead_{what}_seconds", "histogram", f"{what}: length of calls.", histogram
     tokens: list[Sample] = [
-        ("", {"model": name, "type": word}, getattr(each, word))
+        ("", {"model": name, "type": word}, count)
         for name, each in models.items()
-        for word in ("input", "output", "cache_read", "cache_write")
+        for word, count in each.tokens.items()
     ]
     about = "Tokens; input holds those read from and written to the cache."
     yield "playhead_tokens_total", "counter", about, tokens
@@ -113,15 +113,15 @@ def _histogram(labels: Labels, durations: Durations) -> Iterator[Sample]:
     yield "_count", labels, seen
 
 
-def _indicators(measures: Sequence[Measure], rules: Sequence[AlertRule]) -> Iterator[Sample]:
-    for agent, own in by_agent(measures).items():
+def _indicators(runs: Sequence[RunMetrics], rules: Sequence[AlertRule]) -> Iterator[Sample]:
+    for agent, own in by_agent(runs).items():
         for indicator in indicators(own, rules=rules, agent=agent):
             if indicator.value is not None:
                 yield "", {"agent": agent, "indicator": indicator.name}, indicator.value
 
 
-def _alerts(measures: Sequence[Measure], rules: Sequence[AlertRule]) -> Iterator[Sample]:
-    for agent, own in by_agent(measures).items():
+def _alerts(runs: Sequence[RunMetrics], rules: Sequence[AlertRule]) -> Iterator[Sample]:
+    for agent, own in by_agent(runs).items():
         for indicator in indicators(own, rules=rules, agent=agent):
             if indicator.alarm:
                 yield "", {"agent": agent, "indicator": indicator.name}, float(indicator.firing)

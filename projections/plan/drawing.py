@@ -1,118 +1,70 @@
 """A plan drawn: as text for a terminal, as Mermaid for a page."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
 
-from playhead.events.kinds.approvals import ApprovalDecided
-from playhead.events.kinds.plans import PlanProposed, PlanRevised, PlanStep
-from playhead.events.kinds.steps import StepFailed, StepFinished, StepStarted
-from playhead.events.record import Record
+from playhead.projections.plan.plan import NodeStatus, Plan
 
-MARKS: Mapping[str, str] = {"waiting": " ", "running": ">", "done": "x", "failed": "!"}
+MARKS: Mapping[NodeStatus, str] = {
+    "waiting": " ", "ready": " ", "running": ">", "done": "x", "failed": "!",
+}  # fmt: skip
 
-COLOURS: Mapping[str, str] = {
+COLOURS: Mapping[NodeStatus, str] = {
     "running": "fill:#fff3c4,stroke:#b58900",
     "done": "fill:#d7f5dd,stroke:#2e7d32",
     "failed": "fill:#fbd5d5,stroke:#b71c1c",
 }
 
 
-class Drawn(NamedTuple):
-    """A plan as it stands: its steps, and how each of them and its elements are."""
+def depths(after: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """How many names stand before each, at most, given what each comes after.
 
-    steps: tuple[PlanStep, ...]
-    status: Mapping[str, str]
-    """Step or element -> waiting, running, done or failed."""
-
-    def elements(self, step: str) -> list[str]:
-        """The elements of a step with `for_each`, as far as they were started."""
-        return [name for name in self.status if name.startswith(f"{step}[")]
-
-    def of(self, step: str) -> str:
-        """How a step is; one with elements as they are together."""
-        parts = [self.status[name] for name in self.elements(step)]
-        if not parts or step in self.status:
-            return self.status.get(step, "waiting")
-        worst = ("failed", "running")
-        return next((word for word in worst if word in parts), "done")
-
-
-def drawn(records: Iterable[Record]) -> Drawn | None:
-    """The plan of a run from its records; None for a run without one."""
-    steps: tuple[PlanStep, ...] = ()
-    status: dict[str, str] = {}
-    for record in records:
-        match record.event:
-            case PlanProposed(steps=steps):
-                status = {}
-            case PlanRevised(steps=rest, kept=kept):
-                steps = (*(s for s in steps if s.id in kept), *rest)
-                status = {name: "done" for name in status if name in kept or _base(name) in kept}
-            case ApprovalDecided(plan=tuple(edited)):
-                steps = edited
-            case StepStarted(step=step, purpose=purpose) if purpose not in ("react", "direct"):
-                status[step] = "running"
-            case StepFinished(step=step):
-                status[step] = "done"
-            case StepFailed(step=step):
-                status[step] = "failed"
-            case _:
-                pass
-    return Drawn(steps, status) if steps else None
-
-
-def _base(name: str) -> str:
-    return name.partition("[")[0]
-
-
-def levels(steps: Sequence[PlanStep]) -> list[list[PlanStep]]:
-    """Steps by how many stand before them: what is on one level may run at the same time."""
+    What depends on itself stands where it was reached; names that are not in `after` do not count.
+    """
     depth: dict[str, int] = {}
-    left = list(steps)
+    left = list(after)
     while left:
-        found = [s for s in left if all(d in depth or not _in(d, steps) for d in s.depends_on)]
-        for step in found or left:
-            depth[step.id] = 1 + max((depth.get(d, 0) for d in step.depends_on), default=0)
-        left = [step for step in left if step.id not in depth]
-    last = max(depth.values(), default=0)
-    return [[s for s in steps if depth[s.id] == n] for n in range(1, last + 1)]
+        found = [n for n in left if all(b in depth or b not in after for b in after[n])] or left
+        for name in found:
+            depth[name] = max((depth[b] + 1 for b in after[name] if b in depth), default=0)
+        left = [name for name in left if name not in depth]
+    return depth
 
 
-def _in(name: str, steps: Sequence[PlanStep]) -> bool:
-    return any(step.id == name for step in steps)
-
-
-def as_text(plan: Drawn) -> str:
-    """The graph, level by level; a step shows what it waits for."""
+def as_text(plan: Plan) -> str:
+    """The graph, level by level; a step shows which steps it depends on."""
     return "\n".join(_lines(plan))
 
 
-def _lines(plan: Drawn) -> Iterator[str]:
-    wide = max(len(step.id) for step in plan.steps)
-    for number, level in enumerate(levels(plan.steps)):
-        if number:
+def _lines(plan: Plan) -> Iterator[str]:
+    depth = depths({node.id: node.step.depends_on for node in plan.whole})
+    wide = max(map(len, depth))
+    level = 0
+    for node in sorted(plan.whole, key=lambda node: depth[node.id]):
+        if depth[node.id] > level:
+            level = depth[node.id]
             yield "    |"
-        for step in level:
-            after = f"  <- {', '.join(step.depends_on)}" if step.depends_on else ""
-            each = f"  for each of {step.for_each}" if step.for_each else ""
-            mark = MARKS[plan.of(step.id)]
-            yield f"[{mark}] {step.id:<{wide}}  {step.tool}: {step.description}{each}{after}"
-            for name in plan.elements(step.id):
-                yield f"     [{MARKS[plan.status[name]]}] {name}"
+        step = node.step
+        after = f"  <- {', '.join(step.depends_on)}" if step.depends_on else ""
+        each = f"  for each of {step.for_each}" if step.for_each else ""
+        mark = MARKS[plan.status(node)]
+        yield f"[{mark}] {node.id:<{wide}}  {step.tool}: {step.description}{each}{after}"
+        for element in plan.elements(node):
+            yield f"     [{MARKS[element.status]}] {element.id}"
 
 
-def as_mermaid(plan: Drawn) -> str:
+def as_mermaid(plan: Plan) -> str:
     """The graph as a Mermaid flowchart."""
     lines = ["flowchart TD"]
-    names = {step.id: f"s{n}" for n, step in enumerate(plan.steps)}
-    for step in plan.steps:
-        words = _quoted(f"{step.id}: {step.description}")
+    names = {node.id: f"s{n}" for n, node in enumerate(plan.whole)}
+    for node in plan.whole:
+        step = node.step
+        words = _quoted(f"{node.id}: {step.description}")
         each = _quoted(f" (for each of {step.for_each})") if step.for_each else ""
-        lines.append(f'    {names[step.id]}["{words}<br/><i>{_quoted(step.tool)}</i>{each}"]')
-        lines += [f"    {names[d]} --> {names[step.id]}" for d in step.depends_on if d in names]
-    for step in plan.steps:
-        if plan.of(step.id) in COLOURS:
-            lines.append(f"    style {names[step.id]} {COLOURS[plan.of(step.id)]}")
+        lines.append(f'    {names[node.id]}["{words}<br/><i>{_quoted(step.tool)}</i>{each}"]')
+        lines += [f"    {names[d]} --> {names[node.id]}" for d in step.depends_on if d in names]
+    for node in plan.whole:
+        if plan.status(node) in COLOURS:
+            lines.append(f"    style {names[node.id]} {COLOURS[plan.status(node)]}")
     return "\n".join(lines)
 
 

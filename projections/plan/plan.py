@@ -1,17 +1,20 @@
 """The plan of a run, folded from its records: what is done, what runs, what may start now.
 
-A step becomes ready in the fold of the record that ended the last one it depends on, so nobody
-ever looks through the whole plan for it: a record costs as much as there are steps behind it.
+A step becomes ready in the fold of the record that ended the last one it depends on, so the
+whole plan is never searched: folding a record costs as much as the step has dependents.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from playhead.events.event import Json
+from playhead.events.event import Event, Json
 from playhead.events.kinds.approvals import ApprovalDecided, ApprovalRequested
-from playhead.events.kinds.plans import PlanStep
-from playhead.events.kinds.steps import StepFailed
+from playhead.events.kinds.forks import RunForked
+from playhead.events.kinds.plans import PlanProposed, PlanRevised, PlanStep
+from playhead.events.kinds.runs import RunStarted
+from playhead.events.kinds.steps import StepFailed, StepFinished, StepStarted
+from playhead.events.record import Record
 from playhead.projections.plan.references import (
     ITEM,
     Reference,
@@ -60,58 +63,38 @@ class PlanNode:
     """Elements that are not done."""
 
 
+@dataclass(slots=True)
 class Plan:
     """The plan as its records so far have it."""
 
-    __slots__ = (
-        "askings",
-        "awaiting_budget",
-        "begun",
-        "denials",
-        "denied",
-        "failed",
-        "lapsed",
-        "left",
-        "most_items",
-        "nodes",
-        "planning",
-        "ready",
-        "reviewed",
-        "revisions",
-        "running",
-        "seq",
-        "steps",
-        "waits",
-    )  # fmt: skip
-
-    def __init__(self, most_items: int) -> None:
-        self.most_items = most_items
-        self.seq = 0
-        """Of the record that brought the plan as it stands; 0 while there is none."""
-        self.steps: tuple[PlanStep, ...] = ()
-        """As it stands, those that an earlier version had finished left out."""
-        self.nodes: dict[str, PlanNode] = {}
-        self.ready: dict[str, None] = {}
-        self.running: dict[str, None] = {}
-        self.failed: dict[str, StepFailed] = {}
-        self.left = 0
-        """Steps that are not done."""
-        self.planning = False
-        """The model is being asked for a plan."""
-        self.askings = 0
-        """How often it was."""
-        self.awaiting_budget = 0
-        """Steps of the model's that were not started: they want a share of the limits."""
-        self.revisions = 0
-        self.waits: ApprovalRequested | None = None
-        """The open request for a review."""
-        self.lapsed = False
-        self.reviewed = False
-        self.denied: str | None = None
-        """Why a person denied it; None if nobody did."""
-        self.denials = 0
-        self.begun = False
-        """One of its steps was started."""
+    most_items: int
+    """How many elements a step with `for_each` may have."""
+    seq: int = 0
+    """Of the record that brought the plan as it stands; 0 while there is none."""
+    steps: tuple[PlanStep, ...] = ()
+    """As it stands, without those that an earlier version had finished."""
+    nodes: dict[str, PlanNode] = field(default_factory=dict[str, PlanNode])
+    ready: dict[str, None] = field(default_factory=dict[str, None])
+    running: dict[str, None] = field(default_factory=dict[str, None])
+    failed: dict[str, StepFailed] = field(default_factory=dict[str, StepFailed])
+    left: int = 0
+    """Steps that are not done."""
+    planning: bool = False
+    """The model is being asked for a plan."""
+    askings: int = 0
+    """How often it was."""
+    awaiting_budget: int = 0
+    """Model steps that have not started; each gets a share of the budget."""
+    revisions: int = 0
+    waits: ApprovalRequested | None = None
+    """The open request for a review."""
+    lapsed: bool = False
+    reviewed: bool = False
+    denied: str | None = None
+    """Why a person denied it; None if it was not denied."""
+    denials: int = 0
+    begun: bool = False
+    """One of its steps was started."""
 
     def asked(self) -> None:
         """The model is asked for a plan."""
@@ -182,7 +165,7 @@ class Plan:
         except Unresolved as error:
             return str(error)
         if not isinstance(value, list):
-            return f"for_each: {text} is no list"
+            return f"for_each: {text} is not a list"
         if len(value) > self.most_items:
             return f"for_each: {text} has {len(value)} elements, at most {self.most_items} may run"
         return value
@@ -307,3 +290,53 @@ class Plan:
             if node.status == "done"
             and (node.group is None or self.nodes[node.group].status != "done")
         )
+
+    @property
+    def whole(self) -> list[PlanNode]:
+        """Every step, those done under an earlier version first; without the elements."""
+        return [node for node in self.nodes.values() if node.group is None]
+
+    def elements(self, node: PlanNode) -> list[PlanNode]:
+        """The elements of a step, once it was fanned out."""
+        return [self.nodes[name] for name in node.items or () if name in self.nodes]
+
+    def status(self, node: PlanNode) -> NodeStatus:
+        """How a step stands; one with elements fails when one of them does."""
+        return "failed" if any(e.status == "failed" for e in self.elements(node)) else node.status
+
+
+def plan_of(records: Iterable[Record]) -> Plan | None:
+    """The plan of a run as far as its records go; None if it has none."""
+    plan: Plan | None = None
+    most_items = 0
+    for record in records:
+        match record.event:
+            case RunStarted(agent=agent):
+                most_items = agent.plan.for_each_items
+            case RunForked(agent=agent) if agent is not None:
+                most_items = agent.plan.for_each_items
+            case PlanProposed(steps=steps) | PlanRevised(steps=steps):
+                plan = plan or Plan(most_items)
+                plan.propose(record.seq, steps)
+            case event if plan is not None:
+                _fold(plan, event)
+            case _:
+                pass
+    return plan
+
+
+def _fold(plan: Plan, event: Event) -> None:
+    match event:
+        case ApprovalRequested(about="plan"):
+            plan.waits = event
+        case ApprovalDecided():
+            plan.decided(event)
+        case StepStarted(step=step, attempt=attempt) if step in plan.nodes:
+            plan.started(step, attempt)
+        case StepFinished(step=step, answer=answer, output=output) if step in plan.nodes:
+            given = output is not None or plan.nodes[step].step.tool not in OWN
+            plan.finished(step, output if given else answer, answer)
+        case StepFailed(step=step) if step in plan.nodes:
+            plan.failed_at(event)
+        case _:
+            pass

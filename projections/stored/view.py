@@ -3,15 +3,15 @@
     follow the log from the view's position -> fold into its tables -> move the position: one
     transaction, so each record is applied exactly once, whatever happens in between
 
-A view is folded anew when its file was deleted, when its version changed, or when the log is not
-the one it followed. Several processes may catch up on one file.
+A view is rebuilt when its file was deleted, when its version changed, or when the log is not the
+one it followed. Several processes may catch up on one file.
 """
 
 import sqlite3
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 from playhead.events.errors import LogError
 from playhead.events.kinds.codec import decode
@@ -38,7 +38,7 @@ class View(Protocol):
 
     @property
     def version(self) -> int:
-        """Raised whenever the tables or the fold change: it is then folded anew."""
+        """Raised whenever the tables or the fold change: it is then rebuilt."""
         ...
 
     @property
@@ -70,6 +70,11 @@ def views_path(log: Path | str) -> Path:
     return log.with_name(log.name + ".views")
 
 
+def _unwritable(error: sqlite3.DatabaseError) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extended part
+    return code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+
+
 class Views:
     """The views of one log, on one connection of their own; for one thread at a time.
 
@@ -93,8 +98,40 @@ class Views:
             )
         except sqlite3.DatabaseError as error:
             self.connection.close()
-            msg = f"{path}: {error}: delete that file, it is made anew from the log"
+            if _unwritable(error):
+                raise
+            msg = f"{path}: {error}: delete that file; it is rebuilt from the log"
             raise LogError(msg) from error
+
+    @classmethod
+    def of(cls, reader: Reader, views: Sequence[View]) -> Self:
+        """The views of a log, caught up; `with` closes them.
+
+        They are kept beside the log's file, so that only what was appended since the last look is
+        read; in memory if the log has no file or its folder cannot be written.
+        """
+        path: Path | None = getattr(reader, "path", None)
+        if path is not None:
+            try:
+                return cls(reader, views_path(path), views)._caught_up()
+            except sqlite3.OperationalError as error:
+                if not _unwritable(error):
+                    raise
+        return cls(reader, ":memory:", views)._caught_up()
+
+    def _caught_up(self) -> Self:
+        try:
+            self.catch_up()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def catch_up(self) -> int:
         """Fold what was appended since; the position that all views have reached."""
@@ -118,7 +155,7 @@ class Views:
                 return after
 
     def _position(self, view: View) -> int:
-        """The position of the view in this log; its tables are made anew when they do not fit."""
+        """The position of the view in this log; its tables are rebuilt when they do not fit."""
         found = self.connection.execute(
             "SELECT version, position, hash FROM views WHERE name = ?", [view.name]
         ).fetchone()

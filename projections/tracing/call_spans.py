@@ -15,12 +15,11 @@ from playhead.events.record import Record
 from playhead.events.usage import Usage
 from playhead.projections.tracing import content, semconv
 from playhead.projections.tracing.ids import span_id
-from playhead.projections.tracing.semconv import Names
 from playhead.projections.tracing.span import NANO, Attributes, SpanData, begun, error_of
 
 
 class RequestedCallSpan(NamedTuple):
-    """A tool call, as the model wished it or a person changed it."""
+    """A tool call, as the model requested it or a person changed it."""
 
     tool: str
     use: str
@@ -56,7 +55,6 @@ class EffectSpans(NamedTuple):
 
     run: str
     conversation: str
-    names: Names
     content: bool
     """Whether prompts, arguments, results and error messages go onto the spans."""
 
@@ -86,7 +84,7 @@ class EffectSpans(NamedTuple):
     def _chat(self, asked: ModelCall, prompt: str | None) -> Attributes:
         attributes: Attributes = {
             semconv.OPERATION: semconv.CHAT,
-            self.names.provider: semconv.PROVIDER,
+            semconv.PROVIDER_NAME: semconv.PROVIDER,
             semconv.REQUEST_MODEL: asked.model,
             semconv.CONVERSATION: self.conversation,
             semconv.ROUND: asked.round,
@@ -95,7 +93,7 @@ class EffectSpans(NamedTuple):
         if not isinstance(asked, ModelRequested):
             attributes[semconv.PURPOSE] = asked.kind.removesuffix("_requested")
         if prompt is not None:
-            attributes[self.names.input_messages] = prompt
+            attributes[semconv.INPUT_MESSAGES] = prompt
         return attributes
 
     def _reply(self, outcome: Event) -> Attributes:
@@ -108,7 +106,7 @@ class EffectSpans(NamedTuple):
                 }
                 if self.content:
                     said = content.reply(outcome.content, outcome.stop_reason)
-                    attributes[self.names.output_messages] = said
+                    attributes[semconv.OUTPUT_MESSAGES] = said
                 return attributes
             case ModelFailed(status=int(status)):
                 return {semconv.HTTP_STATUS: status}

@@ -1,4 +1,4 @@
-"""Span and trace ids come from the log alone, so that whoever exports gives the same ones."""
+"""Span and trace ids are computed from the log alone, so every export gives the same ones."""
 
 from hashlib import sha256
 from typing import NamedTuple
@@ -23,7 +23,7 @@ def origin_of(first: Record) -> TraceOrigin:
 
 
 def own_trace(run: str) -> int:
-    """The trace id of a run that nobody's trace surrounds."""
+    """The trace id of a run that was not started inside another trace."""
     return int.from_bytes(sha256(f"playhead trace {run}".encode()).digest()[:16]) or 1
 
 

@@ -1,62 +1,15 @@
-"""The names on our spans: one table, the conventions it follows, and a switch for older names.
+"""The names on our spans and metrics, in one table.
 
-We follow OpenTelemetry's semantic conventions 1.41.0, the last release that held the GenAI names
-(their own repository's v0.1.0 keeps those used here), and its messaging conventions. `V1_36` gives
-the names of 1.36.0, which many back ends still read. Span names, and so ids, are the same in both.
+They follow OpenTelemetry's semantic conventions 1.41.0, the last release that held the GenAI names
+(their own repository's v0.1.0 keeps those used here), and its messaging conventions.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 
-from playhead.events.errors import UsageError
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """What differs between the versions."""
-
-    version: str
-    schema_url: str
-    provider: str
-    instructions: str
-    input_messages: str
-    output_messages: str
-
-
-LATEST = Names(
-    version="1.41.0",
-    schema_url="https://opentelemetry.io/schemas/1.41.0",
-    provider="gen_ai.provider.name",
-    instructions="gen_ai.system_instructions",
-    input_messages="gen_ai.input.messages",
-    output_messages="gen_ai.output.messages",
-)
-
-V1_36 = replace(
-    LATEST,
-    version="1.36.0",
-    schema_url="https://opentelemetry.io/schemas/1.36.0",
-    provider="gen_ai.system",
-    instructions="gen_ai.system.message",
-    input_messages="gen_ai.prompt",
-    output_messages="gen_ai.completion",
-)
-
-CONVENTIONS: Mapping[str, Names] = {"latest": LATEST, "1.36": V1_36}
-"""How users choose: PLAYHEAD_SEMCONV."""
-
-
-def conventions(chosen: str) -> Names:
-    """The names of that version. Raises UsageError for one that is not in the table."""
-    if chosen in CONVENTIONS:
-        return CONVENTIONS[chosen]
-    known = " or ".join(CONVENTIONS)
-    msg = f"PLAYHEAD_SEMCONV is {chosen!r}: choose {known}"
-    raise UsageError(msg)
-
+SCHEMA_URL = "https://opentelemetry.io/schemas/1.41.0"
 
 PROVIDER = "anthropic"
-"""Whose API the models speak, whoever serves them."""
+"""The API that the models speak, whichever endpoint serves them."""
 
 SYSTEM = "playhead"
 """The messaging system."""
@@ -82,6 +35,10 @@ HTTP_STATUS = "http.response.status_code"
 
 # GenAI
 OPERATION = "gen_ai.operation.name"
+PROVIDER_NAME = "gen_ai.provider.name"
+INSTRUCTIONS = "gen_ai.system_instructions"
+INPUT_MESSAGES = "gen_ai.input.messages"
+OUTPUT_MESSAGES = "gen_ai.output.messages"
 AGENT = "gen_ai.agent.name"
 CONVERSATION = "gen_ai.conversation.id"
 REQUEST_MODEL = "gen_ai.request.model"

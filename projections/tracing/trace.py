@@ -30,7 +30,6 @@ from playhead.events.record import Record
 from playhead.projections.tracing import content, semconv
 from playhead.projections.tracing.call_spans import EffectSpan, EffectSpans, RequestedCallSpan
 from playhead.projections.tracing.ids import TraceOrigin, origin_of, span_id
-from playhead.projections.tracing.semconv import LATEST, Names
 from playhead.projections.tracing.span import (
     NANO,
     Attributes,
@@ -55,38 +54,12 @@ class _Planning(NamedTuple):
 class Trace:
     """One run's trace as it grows; `fold` takes in the next turn and gives the spans that ended."""
 
-    __slots__ = (
-        "_addresses",
-        "_base",
-        "_content",
-        "_effects",
-        "_handlers",
-        "_held",
-        "_input",
-        "_names",
-        "_open",
-        "_output",
-        "_parent",
-        "_plans",
-        "_requested_calls",
-        "conversation",
-        "first",
-        "name",
-        "origin",
-        "root",
-        "run",
-        "started",
-    )  # fmt: skip
-
-    def __init__(
-        self, first: Record, handlers: Handlers, names: Names = LATEST, *, content: bool = False
-    ) -> None:
+    def __init__(self, first: Record, handlers: Handlers, *, content: bool = False) -> None:
         """Begin with a run's first record, which is folded like the others afterwards.
 
         Args:
             first: a RunStarted. Raises ValueError for anything else.
             handlers: which roles are shown which kinds.
-            names: of attributes.
             content: whether prompts, arguments, results and error messages go onto the spans.
         """
         if not isinstance(first.event, RunStarted):
@@ -97,8 +70,8 @@ class Trace:
         self.name = f"{semconv.INVOKE_AGENT} {self.started.agent.name}"
         self.root = span_id(self.run, first.seq, self.name, "run")
         self.conversation = self.started.session or self.run
-        self._handlers, self._names, self._content = handlers, names, content
-        self._effects = EffectSpans(self.run, self.conversation, names, content)
+        self._handlers, self._content = handlers, content
+        self._effects = EffectSpans(self.run, self.conversation, content)
         self._open: dict[int, EffectSpan] = {}
         self._requested_calls: dict[int, RequestedCallSpan] = {}
         self._addresses: dict[int, Address] = {}
@@ -146,10 +119,10 @@ class Trace:
 
     def attributes(self) -> Attributes:
         """What a sampler is told: the root span's attributes that are known from the start."""
-        names, agent = self._names, self.started.agent
+        agent = self.started.agent
         return {
             semconv.OPERATION: semconv.INVOKE_AGENT,
-            names.provider: semconv.PROVIDER,
+            semconv.PROVIDER_NAME: semconv.PROVIDER,
             semconv.AGENT: agent.name,
             semconv.REQUEST_MODEL: agent.model.model,
             semconv.CONVERSATION: self.conversation,
@@ -319,8 +292,8 @@ class Trace:
         )  # fmt: skip
 
     def _say(self, ending: Event, attributes: Attributes) -> None:
-        names, agent = self._names, self.started.agent
-        attributes[names.instructions] = agent.instructions
-        attributes[names.input_messages] = content.text("user", self.started.goal)
+        agent = self.started.agent
+        attributes[semconv.INSTRUCTIONS] = agent.instructions
+        attributes[semconv.INPUT_MESSAGES] = content.text("user", self.started.goal)
         if isinstance(ending, RunFinished):
-            attributes[names.output_messages] = content.text("assistant", ending.answer)
+            attributes[semconv.OUTPUT_MESSAGES] = content.text("assistant", ending.answer)

@@ -14,7 +14,7 @@ from playhead.events.kinds.runs import CancelRequested, RunFailed, RunStarted
 from playhead.events.kinds.steps import StepFailed
 from playhead.events.kinds.tool_calls import ToolRefused, ToolRequested
 from playhead.events.log.memory import MemoryLog
-from playhead.projections.metrics.metrics import RunMetrics
+from playhead.projections.metrics.run_metrics import RunMetrics
 from playhead.testing import ScriptedModel, call
 from tests.support.agents import add
 from tests.support.planning import agent_of, rest, step

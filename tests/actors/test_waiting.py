@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from playhead import Agent
-from playhead.projections.metrics.metrics import RunMetrics
+from playhead.projections.metrics.run_metrics import RunMetrics
 from playhead.testing import ScriptedModel, call
 from tests.support.agents import add, kinds, records, runtime
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from playhead import Agent, Limits, tool
-from playhead.projections.metrics.metrics import RunMetrics
+from playhead.projections.metrics.run_metrics import RunMetrics
 from playhead.testing import ScriptedModel, call
 from tests.bench.figures import Table
 from tests.support.virtual import Play

@@ -142,16 +142,6 @@ def test_export_trace_of_a_time_sends_what_the_runs_had_sent_themselves(
     assert {int(run["trace"], 16) for run in document["runs"]} == {s.trace for s in later.spans}
 
 
-def test_export_trace_under_older_names_gives_the_same_ids(playhead: Playhead) -> None:
-    runs(playhead, "adder")
-    with http_collector() as new, http_collector() as old:
-        playhead("export-trace", "last", "--otlp", new.url)
-        playhead("export-trace", "last", "--otlp", old.url, "--names", "1.36")
-    assert {span.id for span in new.spans} == {span.id for span in old.spans}
-    assert "gen_ai.system" in dict(old.spans[-1].attributes)
-    assert "gen_ai.provider.name" in dict(new.spans[-1].attributes)
-
-
 def test_spans_that_nobody_took_are_counted_and_the_exit_code_says_no(
     playhead: Playhead, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,7 +161,6 @@ def test_spans_that_nobody_took_are_counted_and_the_exit_code_says_no(
         (["last", "--since", "1h"], "give a run, or --since"),
         (["last"], "nowhere to send to: give --otlp URL"),
         (["last", "--otlp", "localhost"], "--otlp localhost: write a URL"),
-        (["last", "--otlp", "http://x", "--names", "2"], "choose latest or 1.36"),
     ],
 )
 def test_a_wrong_export_is_one_line(

@@ -74,7 +74,7 @@ def test_an_approval_given_while_nobody_owns_the_log_counts_after_resume(
     [
         (("approve", "last", "3"), "waits for no approval"),
         (("deny", "last", "3"), "waits for no approval"),
-        (("approve", "last", "3", "--arguments", "[1]"), "no JSON object"),
+        (("approve", "last", "3", "--arguments", "[1]"), "not a JSON object"),
         (("resolve", "last", "3"), "--succeeded or --failed"),
         (("resolve", "last", "3", "--failed"), "no unknown outcome"),
     ],

@@ -98,7 +98,7 @@ def test_an_agent_may_stand_in_a_file(playhead: Playhead, folder: Path, name: st
         (["--agent", "no.such.module:agent"], "there is no module no.such.module"),
         (["--agent", "missing.py:agent"], "there is no file missing.py"),
         (["--agent", f"{HERE}:nobody"], f"{HERE}:adder"),
-        (["--agent", f"{HERE}:no_agent"], "no_agent is no Agent"),
+        (["--agent", f"{HERE}:no_agent"], "no_agent is not an Agent"),
         (["--agent", HERE], "which one?"),
         (["--agent", "broken.py"], "broken.py cannot be imported: ZeroDivisionError"),
         (["--agent", ADDER, "--workspace", "."], "--workspace is for the default assistant"),

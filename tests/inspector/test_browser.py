@@ -75,7 +75,7 @@ def test_a_run_is_watched_live(page: Page, log: MemoryLog) -> None:
         go.set()
         expect(page.locator("#head .status")).to_have_text("finished")
         expect(page.locator(".row.on")).to_contain_text("It is 3.")
-        expect(page.locator("#moment h2")).to_contain_text("run finished")
+        expect(page.locator("#state-at h2")).to_contain_text("run finished")
         run.wait()
         count = len(list(run.events()))
         assert page.locator(".row").count() == count
@@ -87,20 +87,20 @@ def test_the_arrow_keys_travel_through_time(page: Page, log: MemoryLog) -> None:
     with Inspector(log).start() as server:
         page.goto(server.url)
         page.goto(f"http://127.0.0.1:{server.port}/runs/{run}?at=1")
-        expect(page.locator("#moment")).to_contain_text("the model has been told nothing yet")
+        expect(page.locator("#state-at")).to_contain_text("the model has been told nothing yet")
         for expected in ("strategy chosen", "step started", "model requested", "model answered"):
             page.keyboard.press("ArrowDown")
-            expect(page.locator("#moment h2")).to_contain_text(expected)
+            expect(page.locator("#state-at h2")).to_contain_text(expected)
         expect(page.locator(".message.new")).to_have_count(1)
         expect(page.locator(".row.on")).to_contain_text("Reply")
         assert page.url.endswith("?at=5")
         keep(page, "time-travel")
         page.keyboard.press("ArrowLeft")
-        expect(page.locator("#moment h2")).to_contain_text("model requested")
+        expect(page.locator("#state-at h2")).to_contain_text("model requested")
         page.keyboard.press("End")
-        expect(page.locator("#moment h2")).to_contain_text("run finished")
+        expect(page.locator("#state-at h2")).to_contain_text("run finished")
         page.keyboard.press("Home")
-        expect(page.locator("#moment h2")).to_contain_text("run started")
+        expect(page.locator("#state-at h2")).to_contain_text("run started")
         page.go_back()
         expect(page.locator(".runs")).to_be_visible()
 
@@ -198,7 +198,7 @@ def test_what_a_model_says_does_nothing_in_the_browser(page: Page, log: MemoryLo
     run = hostile(log)
     with Inspector(log).start() as server:
         page.goto(server.url)
-        for path in ("", "/story", "/plan", "/facts"):
+        for path in ("", "/timeline", "/plan", "/facts"):
             page.goto(f"http://127.0.0.1:{server.port}/runs/{run}{path}")
             expect(page.locator("h1")).to_contain_text(EVIL)
             assert page.title() != "owned"
@@ -268,7 +268,7 @@ def test_every_page_fits_its_screen(
         page.goto(server.url)
         other = log_runs(log)[-1]
         paths = {
-            "runs": "/", "records": f"/runs/{run}", "story": f"/runs/{run}/story",
+            "runs": "/", "records": f"/runs/{run}", "timeline": f"/runs/{run}/timeline",
             "plan": f"/runs/{run}/plan", "memory": f"/runs/{run}/facts", "metrics": "/metrics",
             "approvals": "/approvals", "compare": f"/compare?left={run}&right={other}",
         }  # fmt: skip

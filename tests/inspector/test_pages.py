@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from playhead import Runtime
+from playhead.events.kinds.codec import decode
 from playhead.events.kinds.facts import FactLearned
 from playhead.events.kinds.memory import MemoryForgotten
 from playhead.events.kinds.runs import MessageReceived, RunStarted
@@ -22,8 +23,8 @@ from playhead.events.spec.agent import AgentSpec, ModelSettings
 from playhead.inspector.filters import shown
 from playhead.inspector.log_data import Library
 from playhead.inspector.pages import CHUNK, Pages
-from playhead.inspector.plan_layout import PlacedNode, place
 from playhead.inspector.run_data import Reading
+from playhead.projections.history.diff import difference
 from playhead.testing import call
 from playhead.testing.appends import append_of, write
 from tests.inspector.runs import EVIL, HIDDEN, agent, hostile, long_run
@@ -42,7 +43,7 @@ def log() -> MemoryLog:
     return MemoryLog()
 
 
-PATHS = ("", "/story", "/plan", "/facts", "/rows", "/at/1", "/at/5")
+PATHS = ("", "/timeline", "/plan", "/facts", "/rows", "/at/1", "/at/5")
 
 
 def test_what_a_model_says_is_text_on_every_page(log: MemoryLog) -> None:
@@ -61,7 +62,7 @@ def test_what_a_model_says_is_text_on_every_page(log: MemoryLog) -> None:
             assert "<script>document" not in answer.text
             assert HIDDEN[4] not in answer.text
         assert "&lt;script&gt;" in client.get(f"/runs/{run}").text
-        assert "U+202E" in client.get(f"/runs/{run}/story").text
+        assert "U+202E" in client.get(f"/runs/{run}/timeline").text
 
 
 def test_what_an_address_says_is_text_too(log: MemoryLog) -> None:
@@ -206,7 +207,7 @@ def test_memory_is_shown_with_its_sources() -> None:
     assert "<img src=x" not in page
 
 
-def test_runs_side_by_side_fold_what_they_share(log: MemoryLog) -> None:
+def test_runs_side_by_side_differ_as_the_diff_command_says(log: MemoryLog) -> None:
     runs: list[str] = []
     for answer in ("One.", "Another."):
         someone = agent([call("add", a=1, b=2), answer])
@@ -214,21 +215,8 @@ def test_runs_side_by_side_fold_what_they_share(log: MemoryLog) -> None:
             runs.append(runtime.run(someone, "Add.").run_id)
     with pages(log) as client:
         page = client.get(f"/compare?left={runs[0]}&right={runs[1]}").text
-    assert "records that say the same" in page
-    assert page.count("pair differs") == 2
-
-
-def test_a_step_stands_to_the_right_of_all_that_it_waits_for() -> None:
-    nodes = {
-        "d": PlacedNode("d", "", ("b", "c")),
-        "a": PlacedNode("a", ""),
-        "b": PlacedNode("b", "", ("a",)),
-        "c": PlacedNode("c", "", ("a", "unknown")),
-        "loop": PlacedNode("loop", "", ("loop",)),
-    }
-    place(nodes)
-    assert nodes["a"].x < nodes["b"].x == nodes["c"].x < nodes["d"].x
-    assert nodes["b"].y != nodes["c"].y
+    left, right = ([decode(row, log.body) for row in log.read(run)] for run in runs)
+    assert page.count("pair differs") == sum(not p.same for p in difference(left, right).pairs) == 1
 
 
 def test_the_page_of_a_log_that_another_process_writes_only_reads(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from playhead.events.spec.prices import PICODOLLARS, Price, Tier
 from playhead.events.usage import Usage
 from playhead.projections.cost.ledger import bill, grouped, ledger, repriced
 from playhead.projections.cost.pricing import cost_of, most, uncached
-from playhead.projections.metrics.metrics import RunMetrics
+from playhead.projections.metrics.run_metrics import RunMetrics
 
 SONNET = Price(input=3, output=15)
 OPUS = Price(input=5, output=25)

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from playhead.events.kinds.runs import (
 )
 from playhead.events.log.contract import Append
 from playhead.events.log.memory import MemoryLog
+from playhead.events.log.sqlite.log import SqliteLog
 from playhead.events.record import Record
 from playhead.events.spec.agent import AgentSpec, ModelSettings
 from playhead.projections.stored.run_list import RunList, RunRow, find_runs
@@ -274,3 +276,18 @@ def test_the_position_is_written_in_the_transaction_of_the_rows(log: MemoryLog, 
     assert other.execute(query).fetchone() == (3, 3)
     for opened in (other, views, watched):
         opened.close()
+
+
+def test_views_that_cannot_be_written_beside_the_log_are_kept_in_memory(tmp_path: Path) -> None:
+    with closing(SqliteLog(tmp_path / "log.db")) as kept:
+        views_path(kept.path).mkdir()
+        say(kept, "a", "1")
+        with Views.of(kept, [Said()]) as views:
+            assert texts(views) == ["1"]
+
+
+def test_views_of_a_log_are_kept_beside_its_file(tmp_path: Path) -> None:
+    with closing(SqliteLog(tmp_path / "log.db")) as kept:
+        say(kept, "a", "1")
+        Views.of(kept, [Said()]).close()
+        assert views_path(kept.path).is_file()

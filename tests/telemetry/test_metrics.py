@@ -19,9 +19,9 @@ from playhead.events.log.contract import Reader
 from playhead.events.log.memory import MemoryLog
 from playhead.events.log.sqlite.reader import SqliteReader
 from playhead.events.record import Record
-from playhead.projections.metrics.measure import Measure
+from playhead.projections.metrics.run_metrics import RunMetrics
 from playhead.telemetry.exporters import meter_provider_from_env
-from playhead.telemetry.live_metrics import LiveMeasures, read_measures
+from playhead.telemetry.live_metrics import LiveMetrics, read_run_metrics
 from playhead.testing import Scripted, ScriptedModel, call
 from tests.telemetry.collector import http_collector
 from tests.telemetry.test_one_trace import scripts
@@ -29,31 +29,31 @@ from tests.telemetry.traced import FEW, agent
 
 
 class Kept:
-    """A listener that keeps the measures of ended runs."""
+    """A listener that keeps the metrics of ended runs."""
 
     def __init__(self) -> None:
-        self.measures: list[Measure] = []
+        self.runs: list[RunMetrics] = []
 
-    def record(self, measure: Measure, record: Record) -> None:
+    def record(self, metrics: RunMetrics, record: Record) -> None:
         pass
 
-    def folded(self, measure: Measure) -> None:
+    def folded(self, metrics: RunMetrics) -> None:
         pass
 
-    def ended(self, measure: Measure) -> None:
-        self.measures.append(measure)
+    def ended(self, metrics: RunMetrics) -> None:
+        self.runs.append(metrics)
 
 
 @settings(max_examples=25)
 @given(script=scripts)
-def test_live_measures_are_those_of_the_log(script: list[Scripted]) -> None:
+def test_live_metrics_are_those_of_the_log(script: list[Scripted]) -> None:
     log, kept, someone = MemoryLog(), Kept(), agent(script, limits=FEW)
-    watcher = LiveMeasures(log, [kept]).committed
+    watcher = LiveMetrics(log, [kept]).committed
     with Runtime(log) as runtime, suppress(RunNotFinished):
         runtime.watch(watcher)
         runtime.register(someone)
         runtime.run(someone, "Add.")
-    assert kept.measures == read_measures(log).runs
+    assert kept.runs == read_run_metrics(log).runs
 
 
 def test_a_run_that_is_taken_up_is_measured_from_its_first_record(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_run_that_is_taken_up_is_measured_from_its_first_record(tmp_path: Path
         next(r for r in run.events() if r.event.kind == "tool_requested")
         run.pause()
     reader = SqliteReader(path)
-    watcher = LiveMeasures(reader, [kept]).committed
+    watcher = LiveMetrics(reader, [kept]).committed
     with Runtime(path) as runtime:
         runtime.watch(watcher)
         runtime.register(second)
@@ -72,14 +72,14 @@ def test_a_run_that_is_taken_up_is_measured_from_its_first_record(tmp_path: Path
         if again.status == "paused":
             again.resume()
         again.wait()
-    assert kept.measures == read_measures(reader).runs
+    assert kept.runs == read_run_metrics(reader).runs
     reader.close()
 
 
 def test_a_fork_is_measured_from_where_it_left_its_parent() -> None:
     log, kept = MemoryLog(), Kept()
     someone = agent([call("add", a=1, b=2), "It is 3.", "It is three."])
-    watcher = LiveMeasures(log, [kept]).committed
+    watcher = LiveMetrics(log, [kept]).committed
     with Runtime(log) as runtime:
         runtime.watch(watcher)
         runtime.register(someone)
@@ -88,8 +88,8 @@ def test_a_fork_is_measured_from_where_it_left_its_parent() -> None:
             r.seq for r in runtime.attach(parent).events() if r.event.kind == "tool_succeeded"
         ))  # fmt: skip
         fork.wait()
-    assert kept.measures == read_measures(log).runs
-    first, second = kept.measures
+    assert kept.runs == read_run_metrics(log).runs
+    first, second = kept.runs
     assert (first.steps, second.steps, second.run, second.agent) == (2, 1, fork.id, "adder")
     assert second.tools == {}
 
@@ -106,13 +106,13 @@ def test_a_fork_waits_for_the_person_that_its_parent_waited_for() -> None:
         parent.cancel()
         with suppress(RunNotFinished):
             parent.wait()
-        assert {m.run: len(m.approvals) for m in read_measures(log).runs} == {
+        assert {m.run: len(m.approvals) for m in read_run_metrics(log).runs} == {
             parent.id: 0, fork.id: 1,
         }  # fmt: skip
         assert points(reader)["playhead.approvals.waiting"] == [({"gen_ai.agent.name": "payer"}, 1)]
         fork.approve(asked.event.call)  # type: ignore[attr-defined]
         fork.wait()
-    forked = read_measures(log).runs[-1]
+    forked = read_run_metrics(log).runs[-1]
     assert (forked.tools["pay"].attempts, forked.approvals) == (1, set())
     assert points(reader)["playhead.approvals.waiting"] == [({"gen_ai.agent.name": "payer"}, 0)]
 
@@ -125,16 +125,16 @@ def pay() -> str:
 
 def test_a_listener_that_raises_harms_neither_the_run_nor_the_others() -> None:
     class Broken(Kept):
-        def record(self, measure: Measure, record: Record) -> None:
+        def record(self, metrics: RunMetrics, record: Record) -> None:
             raise ValueError(record.seq)
 
     log, kept, someone = MemoryLog(), Kept(), agent(["Hello."])
-    watcher = LiveMeasures(log, [Broken(), kept]).committed
+    watcher = LiveMetrics(log, [Broken(), kept]).committed
     with Runtime(log) as runtime:
         runtime.watch(watcher)
         runtime.register(someone)
         assert runtime.run(someone, "Greet.").output == "Hello."
-    assert [m.status for m in kept.measures] == ["finished"]
+    assert [m.status for m in kept.runs] == ["finished"]
 
 
 def points(reader: InMemoryMetricReader) -> dict[str, list[tuple[dict[str, Any], Any]]]:
@@ -169,12 +169,12 @@ def test_otel_metrics_carry_the_conventions_names() -> None:
     assert {**chat, "error.type": "overloaded"} in calls
     assert {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "add"} in calls
     assert "ToolError" in [about.get("error.type") for about in calls]
-    (measure,) = read_measures(log).runs
-    measure.models["custom"]
+    (metrics,) = read_run_metrics(log).runs
+    metrics.models["custom"]
     tokens = {about["gen_ai.token.type"]: n for about, n in found["gen_ai.client.token.usage"]}
     assert tokens == {
-        "input": measure.models["custom"].input,
-        "output": measure.models["custom"].output,
+        "input": metrics.models["custom"].usage.input_total,
+        "output": metrics.models["custom"].usage.output_tokens,
     }
     ended = {"gen_ai.agent.name": "adder", "playhead.status": "finished"}
     assert found["playhead.runs"] == [(ended, 1)]
@@ -193,9 +193,9 @@ def test_otel_counts_what_the_log_counts(script: list[Scripted]) -> None:
     ):
         runtime.run(someone, "Add.")
     counted = {name: sum(n for _, n in found) for name, found in points(reader).items()}
-    (measure,) = read_measures(log).runs
-    effects = [*measure.tools.values(), *measure.models.values()]
-    assert counted.get("playhead.guard.stops", 0) == measure.guard_stops
+    (metrics,) = read_run_metrics(log).runs
+    effects = [*metrics.tools.values(), *metrics.models.values()]
+    assert counted.get("playhead.guard.stops", 0) == metrics.guard_stops
     assert counted.get("playhead.retries", 0) == sum(each.retries for each in effects)
     assert counted.get("playhead.approvals.waiting", 0) == 0
 
@@ -220,7 +220,7 @@ def test_a_run_that_took_too_long_is_a_stop_by_a_guard() -> None:
     ):
         runtime.run(slow, "Wait.")
     assert points(reader)["playhead.guard.stops"] == [({"gen_ai.agent.name": "slow"}, 1)]
-    assert read_measures(log).runs[0].guard_stops == 1
+    assert read_run_metrics(log).runs[0].guard_stops == 1
 
 
 def test_what_waits_for_a_person_is_counted_by_the_process_that_has_it(tmp_path: Path) -> None:
@@ -334,12 +334,12 @@ def test_a_run_that_costs_twice_what_its_like_cost_is_an_alert_by_itself() -> No
     assert [a.indicator.name for a in found] == ["cost_ratio"]
 
 
-def test_reading_measures_leaves_the_log_alone(tmp_path: Path) -> None:
+def test_reading_metrics_leaves_the_log_alone(tmp_path: Path) -> None:
     someone = agent(GOOD)
     with Runtime(tmp_path / "log.db", [someone]) as runtime:
         runtime.run(someone, "Go.")
     before = (tmp_path / "log.db").read_bytes()
     reader: Reader = SqliteReader(tmp_path / "log.db")
-    assert [m.status for m in read_measures(reader).runs] == ["finished"]
+    assert [m.status for m in read_run_metrics(reader).runs] == ["finished"]
     reader.close()
     assert (tmp_path / "log.db").read_bytes() == before

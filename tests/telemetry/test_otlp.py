@@ -102,7 +102,6 @@ def test_which_exporters_the_variables_ask_for(
             {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"},
             "OTLP protocol 'http/json': choose http/protobuf or grpc",
         ),
-        ({"PLAYHEAD_SEMCONV": "1.0"}, "PLAYHEAD_SEMCONV is '1.0': choose latest or 1.36"),
     ],
 )
 def test_a_variable_that_says_what_cannot_be_is_named(

@@ -170,7 +170,14 @@ def test_no_canary_reaches_any_sink(
     log = SqliteReader(path)
     library = Library(log)
     with TestClient(Pages(library).app()) as client:
-        for page in ("", "/story", "/plan", "/facts", "/rows", *(f"/at/{n}" for n in range(1, 20))):
+        for page in (
+            "",
+            "/timeline",
+            "/plan",
+            "/facts",
+            "/rows",
+            *(f"/at/{n}" for n in range(1, 20)),
+        ):
             sinks[f"page {page}"] = client.get(f"/runs/{run}{page}").text
         for page in ("/", "/metrics", "/metrics.txt", "/approvals"):
             sinks[f"page {page}"] = client.get(page).text

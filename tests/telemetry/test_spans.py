@@ -20,7 +20,6 @@ from playhead.events.record import Origin, Record
 from playhead.events.spec.agent import AgentSpec, ModelSettings
 from playhead.events.usage import Usage
 from playhead.projections.tracing.ids import origin_of, own_trace, span_id, traceparent
-from playhead.projections.tracing.semconv import V1_36, conventions
 from playhead.projections.tracing.span import SpanData
 from playhead.projections.tracing.trace import Handlers, Trace
 
@@ -294,14 +293,3 @@ def test_an_unsampled_caller_is_remembered_as_that() -> None:
 def test_ids_are_what_they_were_in_the_first_release() -> None:
     assert f"{own_trace('r'):032x}" == "46064740aa8e95cc97fd352bd23eed78"
     assert f"{span_id('r', 1, 'invoke_agent a', 'run'):016x}" == "6a4b07d46baeeb8d"
-
-
-def test_the_switch_changes_names_and_no_ids() -> None:
-    story, call = asked()
-    story.opens(ANSWER, call)
-    new, old = story.spans(), story.spans(names=V1_36)
-    assert [span.id for span in new] == [span.id for span in old]
-    assert "gen_ai.provider.name" in one(new, "chat m").attributes
-    assert "gen_ai.system" in one(old, "chat m").attributes
-    assert "gen_ai.provider.name" not in one(old, "chat m").attributes
-    assert conventions("1.36") is V1_36

@@ -12,7 +12,7 @@ from playhead.cli.commands.send import tell
 from playhead.cli.shared import exit_codes
 from playhead.cli.shared.log import find, log_option, log_path, reading, records, run_list
 from playhead.cli.shared.options import JsonOption, LogFile, RunId
-from playhead.cli.shared.output import facts, moment, out, say_json
+from playhead.cli.shared.output import facts, local_time, out, say_json
 from playhead.cli.shared.run_summary import read_summary
 from playhead.events.errors import UsageError
 from playhead.events.event import Event
@@ -29,7 +29,7 @@ from playhead.runtime import Runtime
 ARGUMENTS = TypeAdapter(dict[str, JsonValue])
 
 CallId: TypeAlias = Annotated[
-    int, typer.Argument(metavar="CALL", help="Its number: see `playhead approvals`.")
+    int, typer.Argument(metavar="CALL", help="The call's number, from `playhead approvals`.")
 ]
 
 
@@ -41,7 +41,7 @@ def approvals(log: LogFile = None, json: JsonOption = False) -> int:
         say_json([_document(each) for each in waiting])
         return exit_codes.OK
     for each in waiting:
-        until = "" if each.expires_at is None else f", until {moment(each.expires_at)}"
+        until = "" if each.expires_at is None else f", until {local_time(each.expires_at)}"
         call = f"{each.call}, effect {each.effect}{until}"
         what = ("call", call) if each.about == "call" else ("plan", f"{each.call}{until}")
         wants = f"{each.tool}({call_text(each.arguments)})"
@@ -61,7 +61,7 @@ def approve(
     run: RunId,
     call: CallId,
     arguments: Annotated[
-        str | None, typer.Option(metavar="JSON", help="Other arguments to call it with.")
+        str | None, typer.Option(metavar="JSON", help="Call it with other arguments.")
     ] = None,
     log: LogFile = None,
 ) -> int:
@@ -83,7 +83,7 @@ def deny(
     run: RunId,
     call: CallId,
     reason: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Why; the model reads it.")
+        str | None, typer.Option(metavar="TEXT", help="The reason; the model reads it.")
     ] = None,
     log: LogFile = None,
 ) -> int:
@@ -106,7 +106,7 @@ def resolve(
     note: Annotated[str, typer.Option(metavar="TEXT", help="What you found.")] = "",
     log: LogFile = None,
 ) -> int:
-    """Say what became of a call whose outcome is unknown."""
+    """Record whether a call with an unknown outcome took effect."""
     if succeeded is None:
         msg = "resolve: say what became of the call: --succeeded or --failed"
         raise UsageError(msg)
@@ -147,5 +147,5 @@ def _arguments(text: str) -> dict[str, JsonValue]:
     try:
         return ARGUMENTS.validate_json(text)
     except ValidationError as error:
-        msg = f"--arguments: no JSON object: {text}"
+        msg = f"--arguments: not a JSON object: {text}"
         raise UsageError(msg) from error

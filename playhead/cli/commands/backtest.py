@@ -29,7 +29,7 @@ def backtest(
         list[str] | None,
         typer.Option(
             metavar="PATTERN=WARN:STOP",
-            help=f"Another loop guard ({', '.join(PATTERNS)}); 0 is never.",
+            help=f"Another loop guard ({', '.join(PATTERNS)}); 0 means never.",
         ),
     ] = None,
     limits: Annotated[
@@ -43,7 +43,9 @@ def backtest(
         list[str] | None,
         typer.Option(metavar="TASK=MODEL", help="Another model for a type of task (*: any other)."),
     ] = None,
-    agent: Annotated[str | None, typer.Option(metavar="NAME", help="Runs of this agent.")] = None,
+    agent: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only runs of this agent.")
+    ] = None,
     since: Annotated[
         str | None, typer.Option(metavar="WHEN", help="Runs started since: 12h, 3d, or a date.")
     ] = None,

@@ -32,10 +32,13 @@ def restore(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A backup.")],
     log: LogFile = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Replace the log that is there; it is kept aside.")
+        bool,
+        typer.Option(
+            "--replace", help="Replace the existing log, which is kept under another name."
+        ),
     ] = False,
     practice: Annotated[
-        bool, typer.Option("--drill", help="Only try it: restore, verify, and remove it again.")
+        bool, typer.Option("--drill", help="Only test it: restore, verify, and delete the copy.")
     ] = False,
     json: JsonOption = False,
 ) -> int:

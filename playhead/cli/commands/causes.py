@@ -17,12 +17,12 @@ from playhead.projections.history.timeline import timeline
 
 def causes(
     run: RunId,
-    record: Annotated[int, typer.Argument(metavar="N", help="A record of it.")],
+    record: Annotated[int, typer.Argument(metavar="N", help="A record of the run.")],
     forward: Annotated[
-        bool, typer.Option("--forward", help="What it influenced, instead of what led to it.")
+        bool, typer.Option("--forward", help="Show what it influenced, not what led to it.")
     ] = False,
     everything: Annotated[
-        bool, typer.Option("--all", help="All that led to it, not the shortest way only.")
+        bool, typer.Option("--all", help="Everything that led to it, not only the shortest path.")
     ] = False,
     log: LogFile = None,
     json: JsonOption = False,

@@ -1,4 +1,4 @@
-"""`check-compat`: would the installed code act as the runs in the log did?"""
+"""`check-compat`: whether the installed code would decide as the runs in the log did."""
 
 from collections.abc import Iterator
 from typing import Annotated, NamedTuple
@@ -18,7 +18,7 @@ from playhead.projections.stored.run_list import RunRow, find_runs
 
 
 class CompatVerdict(NamedTuple):
-    """What became of one run's replay."""
+    """The result of replaying one run."""
 
     run: str
     status: str
@@ -33,7 +33,9 @@ class CompatVerdict(NamedTuple):
 def check_compat(
     sample: Annotated[
         int,
-        typer.Option(min=0, metavar="N", help="So many of the ended runs, spread over the log."),
+        typer.Option(
+            min=0, metavar="N", help="Check only N of the ended runs, spread over the log."
+        ),
     ] = 100,
     log: LogFile = None,
     json: JsonOption = False,
@@ -47,9 +49,9 @@ def check_compat(
     with reading(log) as reader:
         with run_list(reader) as views:
             rows = find_runs(views.connection)
-        looked = [(row, _verdict(reader, row)) for row in _chosen(rows, sample)]
-    verdicts = [verdict for _, verdict in looked if verdict is not None]
-    redacted = len(looked) - len(verdicts)
+        compared = [(row, _verdict(reader, row)) for row in _chosen(rows, sample)]
+    verdicts = [verdict for _, verdict in compared if verdict is not None]
+    redacted = len(compared) - len(verdicts)
     wrong = [verdict for verdict in verdicts if not verdict.same]
     code = exit_codes.NO if wrong else exit_codes.OK
     if json:
@@ -59,7 +61,7 @@ def check_compat(
         })  # fmt: skip
         return code
     if redacted:
-        out.print(f"{count(redacted, 'run')} left out: redacted", style="dim")
+        out.print(f"{count(redacted, 'run')} skipped: redacted", style="dim")
     checked = f"{count(len(verdicts), 'run')} replayed under playhead {VERSION}"
     if not wrong:
         out.print(f"{checked}: all as recorded", style="green")
@@ -83,7 +85,7 @@ def _chosen(rows: list[RunRow], sample: int) -> Iterator[RunRow]:
 
 
 def _verdict(reader: Reader, row: RunRow) -> CompatVerdict | None:
-    """None for a run that is a redacted copy: no code can decide on it."""
+    """None for a redacted copy, which cannot be replayed."""
     try:
         report = replay(reader, row.run)
     except RedactedRun:

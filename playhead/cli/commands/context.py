@@ -43,7 +43,7 @@ def context(
     diff: Annotated[
         bool, typer.Option("--diff", help="The first block that differs from the request before.")
     ] = False,
-    full: Annotated[bool, typer.Option("--full", help="Long texts whole.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Do not shorten long texts.")] = False,
     log: LogFile = None,
     json: JsonOption = False,
 ) -> int:

@@ -1,4 +1,4 @@
-"""`cost`: what every cent was for, from the log alone, and what it would have been otherwise."""
+"""`cost`: what runs cost, from the log alone, and what they would have cost otherwise."""
 
 import json as json_
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +19,7 @@ from playhead.events.kinds.codec import decode
 from playhead.events.log.sqlite.reader import SqliteReader
 from playhead.events.spec.prices import PICODOLLARS, Price
 from playhead.projections.cost.ledger import Bill, By, Ledger, Line, bill, grouped, repriced
+from playhead.projections.metrics.formatting import cost_text
 from playhead.projections.stored.run_list import find_runs
 
 KINDS = frozenset({
@@ -33,14 +34,14 @@ TODAY = "today"
 def cost(
     run: Annotated[
         str | None,
-        typer.Argument(metavar="[RUN]", help="A run and its children; without one, all runs."),
+        typer.Argument(metavar="[RUN]", help="A run and its children; by default all runs."),
     ] = None,
     since: Annotated[
         str | None,
         typer.Option(metavar="WHEN", help="Runs started since: 90m, 12h, 3d, or a date."),
     ] = None,
     by: Annotated[
-        By | None, typer.Option("--by", help="A line for each.", show_default="model")
+        By | None, typer.Option("--by", help="Print one line per group.", show_default="model")
     ] = None,
     routing: Annotated[
         list[str] | None,
@@ -49,7 +50,7 @@ def cost(
         ),
     ] = None,
     no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="What if nothing had been cached?")
+        bool, typer.Option("--no-cache", help="What if the prompt cache had not been used?")
     ] = False,
     prices: Annotated[
         str | None,
@@ -60,10 +61,11 @@ def cost(
     log: LogFile = None,
     json: JsonOption = False,
 ) -> int:
-    """Say what runs cost, and could have cost.
+    """Show what runs cost, and what they could have cost.
 
     Each attempt is priced as it was when its run started. One that broke off counts for the most
-    that it can have cost. What has no known price is in no sum, and is said.
+    that it can have cost. Calls of models with an unknown price are excluded from totals and
+    listed.
     """
     if run is not None and since is not None:
         msg = "RUN and --since: a run is one run; give one of them"
@@ -163,7 +165,7 @@ def _read_prices(path: Path) -> Mapping[str, Price]:
 
 def _print(lines: Sequence[Line], otherwise: Sequence[Line] | None, by: By, runs: int) -> None:
     if not lines:
-        out.print("no model call in that" if runs else "no such run in the log")
+        out.print("no model calls in these runs" if runs else "no runs in this time")
         return
     table = columns(by, "calls", "input", "cached", "output", "cost")
     for column in table.columns[1:]:
@@ -187,22 +189,22 @@ def _cells(each: Bill) -> tuple[str, ...]:
 
 
 def _cost(each: Bill) -> str:
-    """Unknown is never shown as nothing."""
+    """The cost; an unknown cost is never shown as zero."""
     if each.unpriced == each.calls:
         return "unknown"
-    return dollars(each.cost) + (" + unknown" if each.unpriced else "")
+    return cost_text(each.cost) + (" + unknown" if each.unpriced else "")
 
 
 def _notes(total: Bill) -> Iterator[str]:
     if total.unpriced:
         yield f"{count(total.unpriced, 'call')} of a model whose price is not known"
     if total.estimated:
-        yield f"{count(total.estimated, 'call')} broke off: counted at the most it can have been"
+        yield f"{count(total.estimated, 'call')} broke off: counted at the most it can have cost"
     saved = total.uncached - total.cost
     if total.usage.cache_read_input_tokens and total.uncached:
-        yield f"the prompt cache saved {dollars(saved)} ({saved / total.uncached:.0%})"
+        yield f"the prompt cache saved {cost_text(saved)} ({saved / total.uncached:.0%})"
     if total.usage.thinking_tokens:
-        yield f"{total.usage.thinking_tokens:,} of the output tokens were thought"
+        yield f"{total.usage.thinking_tokens:,} of the output tokens were thinking"
 
 
 def _compare(total: Bill, other: Bill) -> None:
@@ -210,13 +212,6 @@ def _compare(total: Bill, other: Bill) -> None:
     if total.cost and not total.unpriced and not other.unpriced:
         change = other.cost / total.cost - 1
         out.print(f"           {change:+.0%} for the same tokens", style="dim")
-
-
-def dollars(picodollars: int) -> str:
-    """Cents where they say something, more digits where it is less."""
-    amount = picodollars / PICODOLLARS
-    digits = 2 if abs(amount) >= 10 else 4 if abs(amount) >= 0.01 or not amount else 6
-    return f"${amount:,.{digits}f}" if amount >= 0 else f"-${-amount:,.{digits}f}"
 
 
 def _document(

@@ -24,19 +24,21 @@ def diff(
     run: RunId,
     other: Annotated[
         str | None,
-        typer.Argument(metavar="[OTHER]", help="Another; without one, what RUN was forked from."),
+        typer.Argument(
+            metavar="[OTHER]", help="Another run; by default the one that RUN was forked from."
+        ),
     ] = None,
-    full: Annotated[bool, typer.Option("--full", help="Also what is the same.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Show what is the same, too.")] = False,
     html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A page to be looked at or mailed.")
+        Path | None, typer.Option(metavar="FILE", help="Write an HTML page to FILE.")
     ] = None,
     log: LogFile = None,
     json: JsonOption = False,
 ) -> int:
-    """Lay two runs side by side.
+    """Compare two runs side by side.
 
-    Where they part, what each did from there, and what came of it. The exit code is 1 when they
-    differ.
+    Shows where they diverge, what each did from there, and how they ended. The exit code is 1 when
+    they differ.
     """
     with reading(log) as reader:
         left, right = _pair_of(reader, find(reader, run), other)
@@ -60,7 +62,7 @@ def _pair_of(reader: SqliteReader, run: str, other: str | None) -> tuple[str, st
         return run, find(reader, other)
     stream = reader.stream(run)
     if stream is None or stream.parent is None or stream.parent_seq is None:
-        msg = f"run {run} is no fork: name the run to compare it with"
+        msg = f"run {run} is not a fork: name the run to compare it with"
         raise UsageError(msg)
     return stream.parent, run
 

@@ -1,4 +1,4 @@
-"""`doctor`: what this machine offers, what the settings are, and what to mend."""
+"""`doctor`: what is installed here, the settings, and what to fix."""
 
 import inspect
 import os
@@ -51,24 +51,23 @@ VARIABLES: Mapping[str, tuple[str, str]] = {
         "what recall finds meaning by: offline, none, or BASE_URL MODEL DIMENSIONS",
     ),
     "PLAYHEAD_EMBEDDER_KEY": ("", "the key of that endpoint"),
-    "PLAYHEAD_SEMCONV": ("", "which version of the OpenTelemetry GenAI names spans carry"),
     "OTEL_TRACES_EXPORTER": ("", "otlp, console or none"),
     "OTEL_EXPORTER_OTLP_ENDPOINT": ("", "where traces go"),
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": ("", "the same, for traces alone"),
     "NO_COLOR": ("", "no colour on a terminal"),
 }
 WORDS = ("instructions", "description")
-"""What an agent is told, not how it is set."""
+"""Fields of Agent that are content, not settings."""
 
 SECRET = frozenset({*KEYS, EMBEDDER_KEY})
 ARGUMENTS = frozenset({
     "log", "agents", "model", "base_url", "redact", "watchers", "only_runs", "tracer_provider",
 })  # fmt: skip
-"""Parameters of Runtime that are parts or choices of the moment, not settings with a default."""
+"""Parameters of Runtime that are objects or chosen for each run, not settings with a default."""
 
 
 def doctor(log: LogFile = None, base_url: BaseUrl = None, json: JsonOption = False) -> int:
-    """Say what is installed and how it is set.
+    """Show what is installed, the settings, and what to fix.
 
     Versions, the model that would answer, the log and its owner, the exporter of traces, and every
     setting with its default.

@@ -20,12 +20,10 @@ def export(
     to: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="FILE", help="Where to.", show_default="standard output"
+            "--output", "-o", metavar="FILE", help="Output file.", show_default="standard output"
         ),
     ] = None,
-    redact: Annotated[
-        bool, typer.Option("--redact", help="Leave out every word that was said.")
-    ] = False,
+    redact: Annotated[bool, typer.Option("--redact", help="Remove all text.")] = False,
     log: LogFile = None,
 ) -> int:
     """Write a run as lines of JSON, with all it rests on.

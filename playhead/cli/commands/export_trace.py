@@ -1,7 +1,6 @@
 """`export-trace`: the traces of recorded runs, made from the log alone."""
 
 import logging
-import os
 from typing import Annotated, Any
 
 import typer
@@ -16,8 +15,8 @@ from playhead.events.log.contract import Reader
 from playhead.events.log.sqlite.reader import SqliteReader
 from playhead.projections.stored.run_list import find_runs
 from playhead.projections.tracing.ids import origin_of
-from playhead.telemetry.setup import CONVENTIONS, exporters, otlp_provider, provider_from_env
 from playhead.telemetry.setup import export_trace as export_to
+from playhead.telemetry.setup import exporters, otlp_provider, provider_from_env
 
 
 class Delivery:
@@ -35,7 +34,7 @@ class Delivery:
 def export_trace(
     run: Annotated[
         str | None,
-        typer.Argument(metavar="[RUN]", help="A run's id, the beginning of one, or: last."),
+        typer.Argument(metavar="[RUN]", help="A run's id, a prefix of it, or `last`."),
     ] = None,
     since: Annotated[
         str | None,
@@ -51,32 +50,26 @@ def export_trace(
         ),
     ] = None,
     content: Annotated[
-        bool, typer.Option("--content", help="With what was said, not only that it was.")
+        bool, typer.Option("--content", help="Include prompts, arguments, results and messages.")
     ] = False,
-    names: Annotated[
-        str | None,
-        typer.Option(metavar="VERSION", help="Names of attributes: latest, or 1.36."),
-    ] = None,
     log: LogFile = None,
     json: JsonOption = False,
 ) -> int:
     """Send the traces of recorded runs.
 
-    The spans carry the ids and times that they had, or would have had, while the runs went on: sent
-    twice they are the same spans.
+    The spans have the ids and times of the live run, so sending them twice gives the same spans.
     """
     if (run is None) == (since is None):
         msg = "give a run, or --since WHEN for all runs since then"
         raise UsageError(msg)
     delivery = Delivery()
     logging.getLogger("opentelemetry").addHandler(logging.NullHandler())  # we say it ourselves
-    environ = dict(os.environ) | ({} if names is None else {CONVENTIONS: names})
     provider = _provider(otlp, delivery)
     try:
         with reading(log) as reader:
             told: list[dict[str, Any]] = []
             for each in _chosen(reader, run, since):
-                spans = export_to(reader, each, provider, content=content, environ=environ)
+                spans = export_to(reader, each, provider, content=content)
                 told.append(_told(reader, each, spans))
     finally:
         provider.shutdown()

@@ -16,14 +16,13 @@ from playhead.runtime import Runtime
 
 def facts(
     entity: Annotated[
-        str | None, typer.Argument(metavar="[ENTITY]", help="Of whom; all without.")
+        str | None, typer.Argument(metavar="[ENTITY]", help="Only facts about this entity.")
     ] = None,
     as_of: Annotated[
-        int | None, typer.Option("--as-of", metavar="N", help="As known at position N of the log.")
+        int | None,
+        typer.Option("--as-of", metavar="N", help="What was known at position N of the log."),
     ] = None,
-    history: Annotated[
-        bool, typer.Option("--history", help="Values that were superseded too.")
-    ] = False,
+    history: Annotated[bool, typer.Option("--history", help="Include superseded values.")] = False,
     log: LogFile = None,
     json: JsonOption = False,
 ) -> int:
@@ -45,9 +44,14 @@ def facts(
 def forget(
     run: Annotated[str, typer.Argument(metavar="RUN|MEMORY", help="A run's id, or a memory's.")],
     record: Annotated[
-        int | None, typer.Argument(metavar="[RECORD]", help="A fact of the run, or what says one.")
+        int | None,
+        typer.Argument(
+            metavar="[RECORD]", help="A fact in the run, or a record that it came from."
+        ),
     ] = None,
-    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; it stands in the log.")] = "",
+    reason: Annotated[
+        str, typer.Option(metavar="TEXT", help="The reason; it is recorded in the log.")
+    ] = "",
     log: LogFile = None,
     json: JsonOption = False,
 ) -> int:

@@ -30,31 +30,35 @@ def fork(
     ] = None,
     agent: AgentRef = None,
     model: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Another model, for everything.")
+        str | None, typer.Option(metavar="NAME", help="Use another model for everything.")
     ] = None,
     instructions: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Other instructions; @FILE reads a file.")
     ] = None,
     max_steps: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Another limit of steps.")
+        int | None, typer.Option(min=1, metavar="N", help="Another maximum number of steps.")
     ] = None,
     tool_result: Annotated[
         list[str] | None,
-        typer.Option(metavar="CALL=RESULT", help="What call CALL is to have given (JSON or text)."),
+        typer.Option(metavar="CALL=RESULT", help="Use this result for call CALL (JSON or text)."),
     ] = None,
     message: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Something more that the user says there.")
+        str | None, typer.Option(metavar="TEXT", help="Add a message from the user.")
     ] = None,
     live: Annotated[
         list[str] | None,
-        typer.Option(metavar="TOOL", help="Call it again, although its answers are recorded."),
+        typer.Option(
+            metavar="TOOL", help="Call this tool again instead of using its recorded results."
+        ),
     ] = None,
     allow: Annotated[
         list[str] | None,
-        typer.Option(metavar="TOOL", help="It has effects, and may have them without asking."),
+        typer.Option(
+            metavar="TOOL", help="Let this tool have effects without asking for approval."
+        ),
     ] = None,
     hold: Annotated[
-        bool, typer.Option("--hold", help="Only make the fork; `playhead resume` goes on.")
+        bool, typer.Option("--hold", help="Only create the fork; `playhead resume` continues it.")
     ] = False,
     log: LogFile = None,
     base_url: BaseUrl = None,

@@ -7,7 +7,7 @@ import typer
 from playhead.cli.shared import exit_codes
 from playhead.cli.shared.log import find, log_path, reading
 from playhead.cli.shared.options import JsonOption, LogFile, RunId
-from playhead.cli.shared.output import columns, moment, one_line, out, plain, say_json
+from playhead.cli.shared.output import columns, local_time, one_line, out, plain, say_json
 from playhead.events.errors import UsageError
 from playhead.memory.index import MemoryIndex
 from playhead.projections.memory.search import MemoryHit, Ranking
@@ -17,7 +17,10 @@ from playhead.tools.context import from_environment
 from playhead.tools.models.embedders import chosen_embedder
 
 Namespace = Annotated[
-    str, typer.Option("--namespace", "-n", metavar="NAME", help="A user, a customer, a project.")
+    str,
+    typer.Option(
+        "--namespace", "-n", metavar="NAME", help="Whose memory: a user, a customer, a project."
+    ),
 ]
 
 
@@ -27,7 +30,7 @@ def add(
     importance: Annotated[float, typer.Option(metavar="X", help="From 0 to 1.")] = 0.5,
     log: LogFile = None,
 ) -> int:
-    """Have a namespace remember a text."""
+    """Store a text in a namespace's memory."""
     with Runtime(log_path(log), only_runs=()) as runtime:
         out.print(runtime.memory.remember(text, namespace, importance=importance))
     return exit_codes.OK
@@ -35,7 +38,9 @@ def add(
 
 def promote(
     run: RunId,
-    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; it stands in the log.")] = "",
+    reason: Annotated[
+        str, typer.Option(metavar="TEXT", help="The reason; it is recorded in the log.")
+    ] = "",
     log: LogFile = None,
 ) -> int:
     """Let what a fork has learned count for everybody.
@@ -51,25 +56,31 @@ def promote(
 
 
 def search(
-    words: Annotated[str, typer.Argument(metavar="WORDS", help="What to look for.")],
+    words: Annotated[str, typer.Argument(metavar="WORDS", help="What to search for.")],
     namespace: Namespace,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")] = 5,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="Show at most N.")] = 5,
     where: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Only with this metadata.")
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Only memories with this metadata."),
     ] = None,
     recency: Annotated[
-        float, typer.Option(min=0, max=1, metavar="X", help="How much of a score age can take.")
+        float,
+        typer.Option(min=0, max=1, metavar="X", help="How much of the score age can take away."),
     ] = 0.0,
     half_life: Annotated[
-        float, typer.Option(min=0.01, metavar="DAYS", help="Until age has taken half of that.")
+        float,
+        typer.Option(min=0.01, metavar="DAYS", help="Days until age has taken away half of that."),
     ] = 30.0,
     importance: Annotated[
-        float, typer.Option(min=0, max=1, metavar="X", help="How much unimportance can take.")
+        float,
+        typer.Option(
+            min=0, max=1, metavar="X", help="How much of the score low importance can take away."
+        ),
     ] = 0.0,
     log: LogFile = None,
     json: JsonOption = False,
 ) -> int:
-    """Find what a namespace remembers, by words and by meaning, the nearest first."""
+    """Search a namespace's memory by words and by meaning, best match first."""
     ranking = Ranking(recency=recency, half_life=half_life, importance=importance)
     metadata = _metadata(where or [])
     embedder = chosen_embedder(None, from_environment)
@@ -80,8 +91,8 @@ def search(
         return exit_codes.OK
     table = columns("memory", "since", "text")
     for memory in found:
-        table.add_row(memory.id, moment(memory.at)[:10], plain(one_line(memory.text)))
-    out.print(table if found else f"{namespace} remembers nothing like that")
+        table.add_row(memory.id, local_time(memory.at)[:10], plain(one_line(memory.text)))
+    out.print(table if found else f"{namespace} has no matching memory")
     return exit_codes.OK
 
 

@@ -1,4 +1,4 @@
-"""`metrics`: how the runs in a log go, against targets, with alerts."""
+"""`metrics`: indicators of the runs in a log, with targets and alerts."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -15,11 +15,11 @@ from rich.text import Text
 from playhead.cli.shared import exit_codes
 from playhead.cli.shared.log import reading
 from playhead.cli.shared.options import JsonOption, LogFile, RulesFile, alert_rules, parse_time
-from playhead.cli.shared.output import columns, out, plain, say_json, span
+from playhead.cli.shared.output import columns, out, plain, say_json
 from playhead.events.errors import UsageError
-from playhead.events.spec.prices import PICODOLLARS
 from playhead.projections.metrics.alert_rules import AlertRule
 from playhead.projections.metrics.call_stats import CallStats, ModelCallStats, ToolCallStats
+from playhead.projections.metrics.formatting import cost_text, duration_text
 from playhead.projections.metrics.indicators import (
     Indicator,
     by_agent,
@@ -27,39 +27,47 @@ from playhead.projections.metrics.indicators import (
     by_tool,
     indicators,
 )
-from playhead.projections.metrics.measure import Measure
 from playhead.projections.metrics.prometheus import prometheus
-from playhead.telemetry.live_metrics import read_measures
+from playhead.projections.metrics.run_metrics import RunMetrics
+from playhead.telemetry.live_metrics import read_run_metrics
 
 By = Literal["agent", "tool", "model"]
 
 STYLES = {"ok": "green", "warn": "yellow", "alert": "bold red", "unknown": "dim"}
 SECONDS = 2.0
-"""Between two looks with --watch."""
+"""Seconds between two refreshes with --watch."""
 
 
 def metrics(
     since: Annotated[
         str | None,
-        typer.Option(metavar="WHEN", help="Ended since: 90m, 12h, 3d, or 2030-01-31[T12:00]."),
+        typer.Option(
+            metavar="WHEN", help="Runs that ended since: 90m, 12h, 3d, or 2030-01-31[T12:00]."
+        ),
     ] = None,
-    by: Annotated[By | None, typer.Option(metavar="WHAT", help="agent, tool or model.")] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Look again until Ctrl-C.")] = False,
+    by: Annotated[
+        By | None, typer.Option(metavar="WHAT", help="Group by agent, tool or model.")
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh until Ctrl-C.")] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Exit code 1 while an alert fires.")
+        bool, typer.Option("--check", help="Exit with code 1 while an alert fires.")
     ] = False,
     as_prometheus: Annotated[
-        bool, typer.Option("--prometheus", help="Prometheus's text format, over the whole log.")
+        bool,
+        typer.Option(
+            "--prometheus", help="Print the whole log's metrics in Prometheus's text format."
+        ),
     ] = False,
     rules_file: RulesFile = None,
     log: LogFile = None,
     json: JsonOption = False,
 ) -> int:
-    """Say how the runs go: indicators, targets, alerts.
+    """Show indicators of the runs, with targets and alerts.
 
     Targets: over 90 % of the tasks completed (alert below 80 %), 3 to 7 steps (above 10), under 5 %
     tool errors (above 10 %), no more than 1.5 times the cost of the runs before (above 2), and
-    95 % done within 30 s (above 60 s), waiting for people left out. --rules says otherwise.
+    a p95 duration of 30 s (above 60 s), excluding time spent waiting for people. --rules
+    overrides them.
     """
     rules = alert_rules(rules_file)
     if watch and (json or as_prometheus or check):
@@ -67,7 +75,7 @@ def metrics(
         raise UsageError(msg)
     if watch:
         return _watch(log, since, by, rules)
-    found = _look(log, since, rules)
+    found = _read(log, since, rules)
     if as_prometheus:
         out.out(prometheus([*found.before, *found.runs], rules), end="", highlight=False)
     elif json:
@@ -78,10 +86,10 @@ def metrics(
 
 
 class _Found(NamedTuple):
-    """What one look at the log found, and the rules by which it is judged."""
+    """The metrics read from the log, and the rules that judge them."""
 
-    runs: list[Measure]
-    before: list[Measure]
+    runs: list[RunMetrics]
+    before: list[RunMetrics]
     rules: Sequence[AlertRule]
 
     def of(self, agent: str | None) -> list[Indicator]:
@@ -97,18 +105,18 @@ class _Found(NamedTuple):
         return [(name, indicator) for name, indicator in judged if indicator.firing]
 
 
-def _look(log: Path | None, since: str | None, rules: Sequence[AlertRule]) -> _Found:
+def _read(log: Path | None, since: str | None, rules: Sequence[AlertRule]) -> _Found:
     with reading(log) as reader:
-        measures = read_measures(reader, None if since is None else parse_time(since, "--since"))
-    return _Found(*measures, rules)
+        found = read_run_metrics(reader, None if since is None else parse_time(since, "--since"))
+    return _Found(*found, rules)
 
 
 def _watch(log: Path | None, since: str | None, by: By | None, rules: Sequence[AlertRule]) -> int:
-    """Look again and again: in place on a terminal, one after the other elsewhere."""
+    """Refresh: in place on a terminal, one after the other elsewhere."""
     try:
         with Live(console=out, auto_refresh=False) if out.is_terminal else nullcontext() as live:
             while True:
-                shown = _shown(_look(log, since, rules), by)
+                shown = _shown(_read(log, since, rules), by)
                 if live is None:
                     out.print(shown)
                     out.file.flush()
@@ -125,9 +133,13 @@ def _document(found: _Found) -> dict[str, Any]:
         "indicators": [indicator._asdict() for indicator in found.of(None)],
         "agents": groups,
         "tools": {name: each.model_dump() for name, each in by_tool(found.runs).items()},
-        "models": {name: each.model_dump() for name, each in by_model(found.runs).items()},
+        "models": {name: _model(each) for name, each in by_model(found.runs).items()},
         "alerts": [{"agent": name, **f._asdict()} for name, f in found.firing()],
     }
+
+
+def _model(each: ModelCallStats) -> dict[str, Any]:
+    return each.model_dump(exclude={"usage", "uncached"}) | each.tokens
 
 
 def _shown(found: _Found, by: By | None) -> RenderableType:
@@ -173,10 +185,11 @@ def _effects(what: str, found: Mapping[str, CallStats]) -> Table:
     for name, each in found.items():
         p95 = each.durations.quantile(0.95)
         row = [plain(name), f"{each.attempts:,}", f"{each.errors:,}", f"{each.retries:,}"]
-        row.append("" if p95 is None else f"< {span(p95 * 1000)}")
+        row.append("" if p95 is None else f"< {duration_text(p95)}")
         if isinstance(each, ModelCallStats):
-            cached = f"{each.cache_read / each.input:.0%}" if each.input else ""
-            row += [f"{each.input:,}", cached, f"{each.output:,}", _cost(each)]
+            usage, sent = each.usage, each.usage.input_total
+            cached = f"{usage.cache_read_input_tokens / sent:.0%}" if sent else ""
+            row += [f"{sent:,}", cached, f"{usage.output_tokens:,}", _cost(each)]
         elif isinstance(each, ToolCallStats):
             row.append(f"{each.cached:,}")
         table.add_row(*row)
@@ -185,4 +198,4 @@ def _effects(what: str, found: Mapping[str, CallStats]) -> Table:
 
 def _cost(each: ModelCallStats) -> str:
     unknown = f" + {each.unpriced} unpriced" if each.unpriced else ""
-    return f"${each.cost / PICODOLLARS:,.4f}{unknown}" if each.cost or not unknown else "unknown"
+    return f"{cost_text(each.cost)}{unknown}" if each.cost or not unknown else "unknown"

@@ -22,10 +22,11 @@ from playhead.events.errors import UsageError
 from playhead.events.event import Event
 from playhead.events.kinds.approvals import ApprovalDecided
 from playhead.events.log.contract import Reader
-from playhead.projections.plan.drawing import as_mermaid, as_text, drawn
+from playhead.projections.plan.drawing import as_mermaid, as_text
+from playhead.projections.plan.plan import plan_of
 from playhead.projections.state.calls.approvals import OpenApproval, open_approvals
 
-plan = typer.Typer(help="Look at a run's plan, or change it before it runs.")
+plan = typer.Typer(help="Show a run's plan, or change it before it runs.")
 
 
 @plan.command()
@@ -35,17 +36,18 @@ def show(
     log: LogFile = None,
     json: JsonOption = False,
 ) -> int:
-    """Draw the plan of a run, and how far it has come."""
+    """Draw the plan of a run and its progress."""
     with reading(log) as reader:
         run = find(reader, run)
-        found = drawn(records(reader, run))
+        found = plan_of(records(reader, run))
         waiting = _reviews(reader, run)
     if found is None:
         msg = f"run {run} has no plan: playhead show {run}"
         raise UsageError(msg)
     if json:
-        steps = [step.model_dump(mode="json") for step in found.steps]
-        say_json({"run": run, "steps": steps, "status": dict(found.status)})
+        steps = [node.step.model_dump(mode="json") for node in found.whole]
+        status = {name: found.status(node) for name, node in found.nodes.items()}
+        say_json({"run": run, "steps": steps, "status": status})
     elif mermaid:
         out.out(as_mermaid(found))
     else:
@@ -64,10 +66,9 @@ def edit(
     ] = None,
     log: LogFile = None,
 ) -> int:
-    """Change a plan that waits for a person, and approve it as it is then.
+    """Change a plan that waits for review, and approve the changed plan.
 
-    Without --file it is opened in $EDITOR. A plan that cannot run is refused, and nothing is
-    recorded.
+    Without --file it opens in $EDITOR. A plan that cannot run is refused, and nothing is recorded.
     """
     with reading(log) as reader:
         run = find(reader, run)

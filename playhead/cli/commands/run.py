@@ -37,7 +37,7 @@ CODES: dict[Status, int] = {
 
 
 def run(
-    goal: Annotated[str, typer.Argument(metavar="GOAL", help="What is to be reached.")],
+    goal: Annotated[str, typer.Argument(metavar="GOAL", help="The goal.")],
     agent: AgentRef = None,
     workspace: Annotated[
         Path | None,
@@ -57,7 +57,7 @@ def run(
     base_url: BaseUrl = None,
     session: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Go on from what was said in this session before."),
+        typer.Option(metavar="NAME", help="Continue from what this session has said so far."),
     ] = None,
     namespace: Annotated[
         str | None,
@@ -74,7 +74,7 @@ def run(
         typer.Option(
             min=1,
             metavar="N",
-            help="At most so many steps.",
+            help="Maximum number of steps.",
             show_default="the agent's own",
         ),
     ] = None,

@@ -1,4 +1,4 @@
-"""`cancel`, `pause`, `send`: a word to a run, whoever owns the log.
+"""`cancel`, `pause`, `send`: a command for a run, whichever process owns the log.
 
 When another process owns it the word goes through the inbox, and this waits for the owner's
 answer. When nobody does, this process becomes the owner for a moment; what it appends is held
@@ -30,9 +30,11 @@ PATIENCE = 30.0
 """Seconds to wait for the owner of the log."""
 
 Word: TypeAlias = Callable[[Reader, str], Event]
-"""What is to be said to a run, given the log and its id."""
+"""The event for a run, given the log and the run's id."""
 
-Reason: TypeAlias = Annotated[str, typer.Option(metavar="TEXT", help="Why; it stands in the log.")]
+Reason: TypeAlias = Annotated[
+    str, typer.Option(metavar="TEXT", help="The reason; it is recorded in the log.")
+]
 
 
 def cancel(run: RunId, reason: Reason = "", log: LogFile = None) -> int:
@@ -53,7 +55,7 @@ def send(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What to say.")],
     log: LogFile = None,
 ) -> int:
-    """Say something more to a run.
+    """Send a message to a run.
 
     The model reads it with its next request.
     """
@@ -70,7 +72,7 @@ def resume_elsewhere(path: Path, summary: RunSummary, owner: str) -> int:
 
 
 def tell(log: Path | None, given: str, word: Word) -> int:
-    """Have a word appended to an open run, by whoever owns the log; the exit code."""
+    """Have an event appended to an open run by the log's owner; the exit code."""
     with reading(log) as reader:
         run = find(reader, given)
         summary = read_summary(run, records(reader, run))

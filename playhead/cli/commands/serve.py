@@ -14,23 +14,24 @@ MISSING = "the inspector is not installed: pip install 'playhead[inspector]'"
 
 
 def serve(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any free one.")] = 4380,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 picks a free one.")] = 4380,
     host: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Where to listen; this machine only by default.")
+        str,
+        typer.Option(metavar="ADDRESS", help="Address to listen on; by default only this machine."),
     ] = "127.0.0.1",
     name: Annotated[
         list[str] | None,
-        typer.Option(metavar="HOST", help="A further name by which browsers reach it."),
+        typer.Option(metavar="HOST", help="Another host name that browsers use to reach it."),
     ] = None,
     allow_approvals: Annotated[
-        bool, typer.Option("--allow-approvals", help="Let approvals be given from the page.")
+        bool, typer.Option("--allow-approvals", help="Allow approvals from the page.")
     ] = False,
     token: Annotated[
         str | None,
         typer.Option(
             envvar="PLAYHEAD_TOKEN",
             metavar="TEXT",
-            help="The token of the link, 16 characters or more.",
+            help="The token in the link, at least 16 characters.",
             show_default="a new one each time",
         ),
     ] = None,

@@ -15,33 +15,37 @@ from playhead.cli.shared.options import JsonOption, LogFile, RunId, parse_time
 from playhead.cli.shared.output import (
     columns,
     count,
-    moment,
+    local_time,
     one_line,
     out,
     plain,
     say_json,
-    span,
     styled,
 )  # fmt: skip
 from playhead.cli.shared.run_format import entry_row, totals, who_and_why
 from playhead.cli.shared.run_summary import RunSummary, read_summary
 from playhead.events.errors import UsageError
 from playhead.events.record import Record
+from playhead.projections.metrics.formatting import duration_text
 from playhead.projections.stored.run_list import RunRow, find_runs
 
 
 def runs(
-    failed: Annotated[bool, typer.Option("--failed", help="Only failed ones.")] = False,
-    is_open: Annotated[bool, typer.Option("--open", help="Only open ones.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Only failed runs.")] = False,
+    is_open: Annotated[bool, typer.Option("--open", help="Only open runs.")] = False,
     since: Annotated[
         str | None,
-        typer.Option(metavar="WHEN", help="Started since: 90m, 12h, 3d, or 2030-01-31[T12:00]."),
+        typer.Option(
+            metavar="WHEN", help="Runs started since: 90m, 12h, 3d, or 2030-01-31[T12:00]."
+        ),
     ] = None,
-    agent: Annotated[str | None, typer.Option(metavar="NAME", help="Of this agent.")] = None,
+    agent: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only runs of this agent.")
+    ] = None,
     children: Annotated[
-        bool, typer.Option("--children", help="Runs that calls of agents led to, too.")
+        bool, typer.Option("--children", help="Include child runs, started by calls of agents.")
     ] = False,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="Show at most N.")] = 20,
     log: LogFile = None,
     json: JsonOption = False,
 ) -> int:
@@ -73,18 +77,20 @@ def runs(
 
 
 def _cells(row: RunRow) -> list[str | Text]:
-    took = span((row.ended_at - row.started_at) / 1000) if row.ended_at else ""
+    took = duration_text((row.ended_at - row.started_at) / 1_000_000) if row.ended_at else ""
     goal, agent = plain(one_line(row.goal)), plain(row.agent)[:16]
-    return [row.run, styled(row.status), moment(row.started_at)[5:16], took, agent, goal]
+    return [row.run, styled(row.status), local_time(row.started_at)[5:16], took, agent, goal]
 
 
 def show(
     run: RunId,
-    thoughts: Annotated[bool, typer.Option("--thoughts", help="The model's thoughts too.")] = False,
-    all_records: Annotated[
-        bool, typer.Option("--records", help="Every record as it is in the log.")
+    thoughts: Annotated[
+        bool, typer.Option("--thoughts", help="Include the model's thoughts.")
     ] = False,
-    full: Annotated[bool, typer.Option("--full", help="Long texts whole.")] = False,
+    all_records: Annotated[
+        bool, typer.Option("--records", help="Print every record as it is in the log.")
+    ] = False,
+    full: Annotated[bool, typer.Option("--full", help="Do not shorten long texts.")] = False,
     at: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="The state after record N, and what N changed."),
@@ -128,7 +134,7 @@ def _head(summary: RunSummary) -> None:
         parts.append(f"forked from {summary.forked.parent} at {summary.forked.at}")
     elif started.session:
         parts.append(f"session {started.session}")
-    out.print(plain(", ".join([*parts, moment(summary.metrics.started_at)])), style="dim")
+    out.print(plain(", ".join([*parts, local_time(summary.metrics.started_at)])), style="dim")
     out.line()
 
 

@@ -21,20 +21,20 @@ from playhead.events.record import Record
 from playhead.projections.history.timeline import timeline
 
 SECONDS = 0.2
-"""How often the log is looked at."""
+"""Seconds between two reads of the log."""
 
 
 def tail(
     run: Annotated[
         str | None,
-        typer.Argument(metavar="[RUN]", help="A run, to its end; without one, the whole log."),
+        typer.Argument(
+            metavar="[RUN]", help="Follow one run to its end; by default the whole log."
+        ),
     ] = None,
     lines: Annotated[
-        int, typer.Option("--lines", "-n", min=0, metavar="N", help="Begin N records back.")
+        int, typer.Option("--lines", "-n", min=0, metavar="N", help="Start N records back.")
     ] = 20,
-    json: Annotated[
-        bool, typer.Option("--json", help="A record a line, as JSON, for machines.")
-    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="One record per line, as JSON.")] = False,
     log: LogFile = None,
 ) -> int:
     """Follow a run to its end, or the whole log until Ctrl-C.

@@ -1,4 +1,4 @@
-"""`lint-tools` and `approve-tools`: what is to be said about an agent's tools before it runs."""
+"""`lint-tools` and `approve-tools`: check an agent's tools before it runs."""
 
 from typing import Annotated, TypeAlias
 
@@ -52,7 +52,7 @@ def lint_tools(
 def approve_tools(
     agent: AgentArgument,
     accept: Annotated[
-        bool, typer.Option("--accept", help="Accept what the servers say now.")
+        bool, typer.Option("--accept", help="Accept the definitions that the servers give now.")
     ] = False,
     log: LogFile = None,
 ) -> int:

@@ -1,4 +1,4 @@
-"""`why`: in one screen why a run is not finished, which record says so, and what to try."""
+"""`why`: on one screen, why a run is not finished, which record shows it, and what to try."""
 
 from collections.abc import Mapping
 
@@ -38,7 +38,7 @@ ADVICE: Mapping[str, tuple[str, ...]] = {
         "allow more: Limits(max_cost=DOLLARS), or go on with a cheaper model: Budget(...)",
     ),
     "unknown_price": ("say what the model costs: Agent(prices={{...}})",),
-    "output_rule": ("the output type's own validator broke: mend it, then start again",),
+    "output_rule": ("the output type's own validator raised: fix it, then start again",),
     "authentication": (KEY,),
     "permission": (KEY,),
     "billing": ("the account cannot pay: see its billing page",),
@@ -70,7 +70,7 @@ OTHERWISE = ("playhead show {run} --thoughts", "playhead show {run} --records")
 
 
 def why(run: RunId, log: LogFile = None, json: JsonOption = False) -> int:
-    """Say why a run failed or stands still.
+    """Explain why a run failed or does not go on.
 
     Which record says so, what came before it, and what to try.
     """
@@ -102,7 +102,7 @@ def why(run: RunId, log: LogFile = None, json: JsonOption = False) -> int:
 
 
 def deciding(summary: RunSummary) -> Record:
-    """The record that made it so: what opened the turn of the end, or the last one.
+    """The decisive record: what opened the turn of the end, or the last one.
 
     A limit or a loop is decided in that turn; then it is that decision.
     """
@@ -116,7 +116,7 @@ def deciding(summary: RunSummary) -> Record:
 
 
 def advice(summary: RunSummary, run: str) -> list[str]:
-    """What to try, the most likely first; `run` is how commands name it."""
+    """What to try, most likely first; `run` is how commands name the run."""
     word = summary.reason[0] if summary.status == "failed" else summary.status
     key = "loop" if word.startswith("loop") else word
     return [line.format(run=run) for line in ADVICE.get(key, OTHERWISE)]

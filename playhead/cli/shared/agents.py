@@ -1,4 +1,4 @@
-"""Which agent a command means: one of the user's, by reference, or the assistant of the house.
+"""Which agent a command means: the user's, by reference, or the default assistant.
 
 What `resume` needs to find it again stands in the metadata of the run.
 """
@@ -114,7 +114,7 @@ def load(reference: str, folder: str | None = None) -> AnyAgent:
         found: object = getattr(module, name, None)
         if _is_agent(found):
             return found
-        problem = "is no Agent" if hasattr(module, name) else "does not exist there"
+        problem = "is not an Agent" if hasattr(module, name) else "does not exist there"
         msg = f"--agent {reference}: {name} {problem}; {_offer(module, where)}"
         raise UsageError(msg)
     agents = _agents(module)
@@ -184,7 +184,7 @@ def _from_file(path: Path) -> ModuleType:
 
 DEMONSTRATION = (
     "No ANTHROPIC_API_KEY and no --base-url: a small local model answers, on this CPU. It is a "
-    "demonstration model: it shows the runtime and is no assistant."
+    "demonstration model: it shows the runtime and is not an assistant."
 )
 
 

@@ -1,4 +1,4 @@
-"""A run as it goes: each entry once it is committed, and on a terminal the text as it streams."""
+"""Follows a run: each entry once it is committed, and on a terminal the streamed text."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,7 +17,8 @@ from playhead.events.kinds.approvals import ApprovalRequested
 from playhead.events.kinds.registry import ENDINGS
 from playhead.events.record import Record
 from playhead.projections.history.timeline import timeline
-from playhead.projections.plan.drawing import as_text, drawn
+from playhead.projections.plan.drawing import as_text
+from playhead.projections.plan.plan import plan_of
 from playhead.service.subscriptions import TextChunk
 
 TAIL = 400
@@ -79,7 +80,7 @@ class Live:
 
     def _render(self) -> Table:
         grid = Table.grid()
-        plan = drawn(self.summary.records.values())
+        plan = plan_of(self.summary.records.values())
         if plan is not None:
             grid.add_row(Text(plain(as_text(plan)), style="dim"))
         if self._text.strip():

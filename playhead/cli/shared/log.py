@@ -1,4 +1,4 @@
-"""The log as a reading command opens it (read-only, whoever owns it), and the runs in it."""
+"""Opens the log read-only, whichever process owns it, and finds runs in it."""
 
 import os
 import shlex
@@ -12,7 +12,7 @@ from playhead.events.log.find_run import find_run
 from playhead.events.log.sqlite.reader import SqliteReader
 from playhead.events.record import Record
 from playhead.projections.stored.run_list import RunList
-from playhead.projections.stored.view import Views, views_path
+from playhead.projections.stored.view import Views
 from playhead.runtime import default_log
 
 find = find_run
@@ -20,12 +20,12 @@ find = find_run
 
 
 def log_path(log: Path | None) -> Path:
-    """The log that the command names; $PLAYHEAD_LOG and the default stand behind it."""
+    """The log that the command names; else $PLAYHEAD_LOG or the default."""
     return log or default_log()
 
 
 def log_option(log: Path | None) -> str:
-    """What a command that is proposed must add to mean the same log."""
+    """The option that a suggested command needs to use the same log."""
     named = log is not None and "PLAYHEAD_LOG" not in os.environ
     return f" --log {shlex.quote(str(log))}" if named else ""
 
@@ -40,16 +40,9 @@ def reading(log: Path | None) -> Generator[SqliteReader]:
         reader.close()
 
 
-@contextmanager
-def run_list(reader: SqliteReader) -> Generator[Views]:
-    """The stored list of runs, caught up; in memory where the folder cannot be written."""
-    writable = os.access(reader.path.parent, os.W_OK)
-    views = Views(reader, views_path(reader.path) if writable else ":memory:", [RunList()])
-    try:
-        views.catch_up()
-        yield views
-    finally:
-        views.close()
+def run_list(reader: SqliteReader) -> Views:
+    """The stored list of runs, caught up."""
+    return Views.of(reader, [RunList()])
 
 
 def records(reader: Reader, run: str) -> Iterator[Record]:

@@ -1,4 +1,4 @@
-"""Options and arguments that several commands share, and their words."""
+"""Options and arguments that several commands share."""
 
 import re
 import time
@@ -19,16 +19,16 @@ LogFile: TypeAlias = Annotated[
         "--log",
         envvar="PLAYHEAD_LOG",
         metavar="FILE",
-        help="The log.",
+        help="The log file.",
         show_default="playhead.db",
     ),
 ]
 JsonOption: TypeAlias = Annotated[
-    bool, typer.Option("--json", help="One JSON document on standard output, for machines.")
+    bool, typer.Option("--json", help="Print one JSON document to standard output.")
 ]
 RunId: TypeAlias = Annotated[
     str,
-    typer.Argument(metavar="RUN", help="A run's id, the beginning of one, or: last."),
+    typer.Argument(metavar="RUN", help="A run's id, a prefix of it, or `last`."),
 ]
 AgentRef: TypeAlias = Annotated[
     str | None,
@@ -57,7 +57,7 @@ RulesFile: TypeAlias = Annotated[
         "--rules",
         envvar="PLAYHEAD_RULES",
         metavar="FILE",
-        help="Targets and alerts of yours: a JSON list of rules.",
+        help="Your own targets and alerts: a JSON list of rules.",
         show_default="those above",
     ),
 ]
@@ -66,9 +66,9 @@ _RULES: TypeAdapter[tuple[AlertRule, ...]] = TypeAdapter(tuple[AlertRule, ...])
 
 
 def alert_rules(path: Path | None) -> Sequence[AlertRule]:
-    """The rules of a file, which come first, and those for what it does not name.
+    """The rules of a file, then the default rules for what it does not name.
 
-    Raises UsageError for a file that cannot be read, or that says what is no rule.
+    Raises UsageError for a file that cannot be read, or that holds an invalid rule.
     """
     if path is None:
         return ALERT_RULES

@@ -1,6 +1,6 @@
-"""What the terminal gets: plain words on 80 columns, colour only on a terminal, or one JSON.
+"""Terminal output: plain text in 80 columns, colour only on a terminal, or one JSON document.
 
-Results go to standard output; progress, hints and mistakes to standard error.
+Results go to standard output; progress, hints and errors to standard error.
 """
 
 import os
@@ -25,7 +25,7 @@ class Terminal(Console):
         super().__init__(highlight=False, markup=False, emoji=False, stderr=stderr)
 
     def on_broken_pipe(self) -> None:
-        """Whoever read us has what they wanted: `playhead show last | head`."""
+        """The reader closed the pipe, as in `playhead show last | head`: exit normally."""
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(exit_codes.OK)
 
@@ -93,19 +93,9 @@ def facts(pairs: Iterable[tuple[str, str]]) -> Table:
     return table
 
 
-def moment(at: int) -> str:
+def local_time(at: int) -> str:
     """Microseconds since the epoch as local time, to the second."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at / 1_000_000))
-
-
-def span(ms: float) -> str:
-    """Milliseconds in the unit that a person would choose."""
-    if ms < 1000:
-        return f"{ms:.3g} ms" if ms < 10 else f"{ms:.0f} ms"
-    if ms < 60_000:
-        return f"{ms / 1000:.1f} s"
-    minutes, seconds = divmod(round(ms / 1000), 60)
-    return f"{minutes} min {seconds} s"
 
 
 def tokens(usage: Usage) -> str:

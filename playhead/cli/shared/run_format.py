@@ -1,15 +1,16 @@
-"""How a run looks on a terminal, live and afterwards."""
+"""Formats a run for a terminal, live and afterwards."""
 
 from rich.table import Table
 from rich.text import Text
 
-from playhead.cli.shared.output import STYLES, count, plain, span, tokens
+from playhead.cli.shared.output import STYLES, count, plain, tokens
 from playhead.cli.shared.run_summary import Cost, RunSummary
 from playhead.events.event import Event
 from playhead.events.kinds.approvals import ApprovalRequested
 from playhead.events.kinds.model_calls import ModelCall
 from playhead.events.kinds.tool_calls import AttemptStarted, ToolRequested
 from playhead.projections.history.timeline import TimelineEntry
+from playhead.projections.metrics.formatting import duration_text
 
 LINES = 12
 """A longer text is cut, and says so."""
@@ -36,7 +37,7 @@ def _text_style(heading: str) -> str:
 
 
 def cut(text: str) -> str:
-    """The first lines of a long text, and how much is left out."""
+    """The first lines of a long text, and how much was cut."""
     lines = text.splitlines()
     kept = "\n".join(lines[:LINES])[: LINES * 80]
     if len(kept) >= len(text.rstrip()):
@@ -45,7 +46,7 @@ def cut(text: str) -> str:
 
 
 def who_and_why(entry: TimelineEntry, cost: Cost) -> str:
-    """Who brought it, because of which record, how long it took, what it used."""
+    """The actor, the cause, how long it took, what it used."""
     who = entry.actor if entry.cause is None else f"{entry.actor}, because of {entry.cause}"
     took = cost_text(cost)
     return f"{who}, {took}" if took else who
@@ -53,7 +54,7 @@ def who_and_why(entry: TimelineEntry, cost: Cost) -> str:
 
 def cost_text(cost: Cost) -> str:
     """How long an effect took, and how many tokens."""
-    took = "" if cost.duration_ms is None else span(cost.duration_ms)
+    took = "" if cost.duration_ms is None else duration_text(cost.duration_ms / 1000)
     if cost.usage is None:
         return took
     used = f"model: {tokens(cost.usage)}"
@@ -68,7 +69,7 @@ def totals(summary: RunSummary) -> str:
         parts.append(count(m.tool_errors, "tool error"))
     if m.model_failures:
         parts.append(count(m.model_failures, "failed model call"))
-    return ", ".join([*parts, tokens(m.usage), span(m.duration * 1000)])
+    return ", ".join([*parts, tokens(m.usage), duration_text(m.duration)])
 
 
 def under_way(event: Event, summary: RunSummary) -> str | None:

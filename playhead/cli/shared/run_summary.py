@@ -1,4 +1,4 @@
-"""One run, read whole: what a person wants to know of it."""
+"""The summary of one run: its records, totals, status and timeline."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from playhead.events.record import Record
 from playhead.events.spec.agent import AgentSpec, Status
 from playhead.events.usage import Usage
 from playhead.projections.history.timeline import TimelineEntry, timeline
-from playhead.projections.metrics.metrics import RunMetrics
+from playhead.projections.metrics.run_metrics import RunMetrics
 
 
 class Cost(NamedTuple):
@@ -77,14 +77,14 @@ class RunSummary:
 
     @property
     def status(self) -> Status:
-        """What became of the run so far."""
+        """The run's status so far."""
         if self.ending is not None:
             return ENDINGS[self.ending.kind]
         return "running" if self.paused is None else "paused"
 
     @property
     def reason(self) -> tuple[str, str]:
-        """Why it is as it is: a word for machines, and words for people. Empty when it is well."""
+        """Why it has this status: a code and a sentence. Empty if nothing went wrong."""
         event = self.ending or self.paused
         match event:
             case None | RunFinished():
@@ -119,7 +119,7 @@ class RunSummary:
         return record
 
     def summary(self) -> dict[str, Any]:
-        """The run for machines; the keys are stable."""
+        """The run as JSON; the keys are stable."""
         m, started = self.metrics, self.started
         word, message = self.reason
         finished = self.ending if isinstance(self.ending, RunFinished) else None
@@ -148,7 +148,7 @@ class RunSummary:
 
 
 def read_summary(run: str, records: Iterable[Record]) -> RunSummary:
-    """The story of a run from all its records."""
+    """Summarise a run from all its records."""
     summary = RunSummary(run)
     for record in records:
         summary.fold(record)

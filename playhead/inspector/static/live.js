@@ -30,7 +30,7 @@ if (records) {
   const run = "/runs/" + encodeURIComponent(records.dataset.run);
   const size = Number(records.dataset.chunk);
   const scroll = document.getElementById("scroll");
-  const moment = document.getElementById("moment");
+  const stateAt = document.getElementById("state-at");
   const follow = document.getElementById("follow");
   const ROW = 29;
   let total = Number(records.dataset.total);
@@ -95,7 +95,7 @@ if (records) {
     show(at);
     history.replaceState(null, "", "?at=" + at);
     const answer = await fetch(run + "/at/" + at);
-    if (answer.ok && mine === asked) moment.innerHTML = await answer.text();
+    if (answer.ok && mine === asked) stateAt.innerHTML = await answer.text();
   }
 
   function steer(event) {

@@ -7,7 +7,7 @@ from typing import Any
 from playhead.events.log.contract import Reader
 from playhead.projections.memory.facts import Facts
 from playhead.projections.memory.index import Recall
-from playhead.projections.metrics.view import MeasuresView
+from playhead.projections.metrics.view import RunMetricsView
 from playhead.projections.stored.run_list import RunList
 from playhead.projections.stored.view import View, Views
 
@@ -33,7 +33,7 @@ def differences(reader: Reader, path: Path) -> list[str]:
 
 
 def _views() -> Sequence[View]:
-    return [RunList(), MeasuresView(), Facts(), Recall()]
+    return [RunList(), RunMetricsView(), Facts(), Recall()]
 
 
 def _tables(views: Views) -> dict[str, list[Any]]:

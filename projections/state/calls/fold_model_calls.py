@@ -11,8 +11,8 @@ from playhead.events.kinds.model_calls import (
     SummaryRequested,
 )
 from playhead.events.record import Record
-from playhead.events.usage import Usage, text_of
-from playhead.projections.cost.pricing import at_most, cost_of
+from playhead.events.usage import text_of
+from playhead.projections.cost.pricing import charge
 from playhead.projections.cost.targets import FALLS_BACK, longest, target_of
 from playhead.projections.prompt.context import sent_back
 from playhead.projections.state.run_state import FoldFunction, FoldOutcome, RunState
@@ -43,7 +43,7 @@ def _model_answered(
     state: RunState, record: Record, event: ModelAnswered, asked: ModelCall, intent: int
 ) -> None:
     step = state.steps[asked.step]
-    _model_ended(state, asked, intent, event.usage)
+    _model_ended(state, asked, intent, event)
     state.interrupted = 0
     if not isinstance(asked, ModelRequested):
         return
@@ -65,17 +65,19 @@ def _model_failed(
         state.interruption(record, intent)
     elif event.error in FALLS_BACK and isinstance(asked, ModelRequested):
         state.steps[asked.step].tried += 1
-    _model_ended(state, asked, intent, at_most(event, longest(state.agent, asked)))
+    _model_ended(state, asked, intent, event)
 
 
-def _model_ended(state: RunState, asked: ModelCall, intent: int, usage: Usage | None) -> None:
+def _model_ended(
+    state: RunState, asked: ModelCall, intent: int, event: ModelAnswered | ModelFailed
+) -> None:
     """Count what it used; where that is not known, all that was set aside for it."""
     spent = state.spent
-    tokens, cost = spent.reserved.pop(intent, 0), spent.reserved_cost.pop(intent, None)
+    tokens, reserved = spent.reserved.pop(intent, 0), spent.reserved_cost.pop(intent, None)
     price = state.agent.prices.get(asked.model)
+    usage, cost, *_ = charge(event, price, reserved, longest(state.agent, asked))
     if usage is not None:
         tokens = usage.total
-        cost = 0 if usage.total == 0 else cost_of(price, usage) if price is not None else None
     spent.tokens += tokens
     state.steps[asked.step].tokens += tokens
     spent.cost += cost or 0

@@ -1,38 +1,42 @@
-"""Figures, targets and alerts: what is computed, and when somebody is woken."""
+"""Indicators, targets and alerts: what is computed, and when somebody is woken."""
 
 import itertools
 from typing import Any
 
 import pytest
 
+from playhead.events.usage import Usage
 from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule, Level, rule_for
 from playhead.projections.metrics.call_stats import ModelCallStats, ToolCallStats
 from playhead.projections.metrics.indicators import Indicator, indicators, percentile
-from playhead.projections.metrics.measure import Measure
 from playhead.projections.metrics.prometheus import prometheus
+from playhead.projections.metrics.run_metrics import RunMetrics
 
 ENDS = itertools.count(1_000_000_000, 1_000_000_000)
 
 
-def run(status: str = "finished", *, seconds: float = 1, cost: int = 10, **more: Any) -> Measure:
+def run(status: str = "finished", *, seconds: float = 1, cost: int = 10, **more: Any) -> RunMetrics:
     end = next(ENDS)
     about: dict[str, Any] = {"agent": "a", "steps": 5, **more}
-    return Measure(
+    return RunMetrics(
         run=f"r{end}", status=status, last_at=end, started_at=end - int(seconds * 1_000_000),
-        models={"m": ModelCallStats(attempts=1, cost=cost, input=cost)}, **about,
+        models={"m": ModelCallStats(attempts=1, cost=cost, usage=Usage(input_tokens=cost))},
+        **about,
     )  # fmt: skip
 
 
-def indicator(name: str, measures: list[Measure], before: list[Measure] | None = None) -> Indicator:
-    return next(f for f in indicators(measures, before or []) if f.name == name)
+def indicator(
+    name: str, runs: list[RunMetrics], before: list[RunMetrics] | None = None
+) -> Indicator:
+    return next(f for f in indicators(runs, before or []) if f.name == name)
 
 
-def failing(failed: int, of: int) -> list[Measure]:
+def failing(failed: int, of: int) -> list[RunMetrics]:
     return [run("failed") for _ in range(failed)] + [run() for _ in range(of - failed)]
 
 
 @pytest.mark.parametrize(
-    ("name", "measures", "level"),
+    ("name", "runs", "level"),
     [
         ("completion_rate", failing(0, 10), "ok"),
         ("completion_rate", failing(1, 10), "ok"),
@@ -50,15 +54,15 @@ def failing(failed: int, of: int) -> list[Measure]:
         ("p95_seconds", [run(seconds=61), *(run() for _ in range(19))], "ok"),
     ],
 )
-def test_between_target_and_alert_is_warn(name: str, measures: list[Measure], level: Level) -> None:
-    assert indicator(name, measures).level == level
+def test_between_target_and_alert_is_warn(name: str, runs: list[RunMetrics], level: Level) -> None:
+    assert indicator(name, runs).level == level
 
 
 @pytest.mark.parametrize(("errors", "level"), [(5, "ok"), (6, "warn"), (10, "warn"), (11, "alert")])
 def test_the_tool_error_rate_counts_attempts(errors: int, level: Level) -> None:
-    measure = run()
-    measure.tools["t"] = ToolCallStats(attempts=100, errors=errors)
-    assert indicator("tool_error_rate", [measure]).level == level
+    one = run()
+    one.tools["t"] = ToolCallStats(attempts=100, errors=errors)
+    assert indicator("tool_error_rate", [one]).level == level
 
 
 def test_a_run_is_compared_with_the_median_of_its_agents_hundred_finished_runs_before() -> None:
@@ -82,7 +86,7 @@ def test_what_failed_is_no_baseline() -> None:
 def test_with_an_unknown_price_tokens_are_compared_and_the_cost_is_unknown() -> None:
     before = [run(cost=10) for _ in range(5)]
     last = run(cost=30)
-    last.models["x"] = ModelCallStats(attempts=1, unpriced=1, input=10)
+    last.models["x"] = ModelCallStats(attempts=1, unpriced=1, usage=Usage(input_tokens=10))
     assert indicator("cost_ratio", [last], before).value == 4
     assert indicator("cost_per_task", [last]).value is None
 
@@ -118,8 +122,8 @@ def test_prometheus_escapes_what_a_name_may_hold() -> None:
 
 
 def test_prometheus_histograms_count_up_to_all() -> None:
-    measure = run(seconds=0.05)
-    lines = prometheus([measure, run(seconds=500)]).splitlines()
+    one = run(seconds=0.05)
+    lines = prometheus([one, run(seconds=500)]).splitlines()
     buckets = [line for line in lines if line.startswith("playhead_run_seconds_bucket")]
     assert buckets[2].endswith(" 0")
     assert buckets[3].endswith(" 1")
