@@ -147,7 +147,9 @@ def _compare(
     begin = Trigger(trigger.event, trigger.actor, trigger.origin, trigger.cause)
     try:
         turn = Turn(state, begin, trigger.at, held=trigger.held)
-        told = {name: _InRecordedWords(role, recorded) for name, role in roles.items()}
+        told: Mapping[RoleName, Role] = {
+            name: _InRecordedWords(role, recorded) for name, role in roles.items()
+        }
         decided = (turn.settle(told) if told else turn.records)[1:]
         decided = decided if to is None else decided[: to - trigger.seq]
     except Exception as error:
