@@ -147,7 +147,7 @@ def _compare(
     begin = Trigger(trigger.event, trigger.actor, trigger.origin, trigger.cause)
     try:
         turn = Turn(state, begin, trigger.at, held=trigger.held)
-        told: dict[RoleName, Role] = {
+        told: Mapping[RoleName, Role] = {
             name: _InRecordedWords(role, recorded) for name, role in roles.items()
         }
         decided = (turn.settle(told) if told else turn.records)[1:]

@@ -115,7 +115,9 @@ def test_an_answer_that_the_output_type_rejects_is_told_and_asked_of_the_next_ru
         requests = asked(log, result.run_id)
         assert [request.model for request in requests] == ["small", "middle", "large"]
         assert "1 rejected answers of small" in requests[1].reason
-        assert kinds(log, result.run_id).count("rule_asked") == 2  # the schema refused the other
+        assert (
+            kinds(log, result.run_id).count("output_rule_asked") == 2
+        )  # the schema refused the other
         assert made.replay(result.run_id).matches
     told = [block["text"] for block in model.requests[1].body["messages"][-1]["content"]]
     assert any("number: Value error, it must be even" in text for text in told)
