@@ -53,19 +53,6 @@ class Subprocess:
     environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     """All the environment variables that it sees; their values are not recorded."""
 
-    @property
-    def policy(self) -> SandboxPolicy:
-        """The part that is recorded."""
-        return SandboxPolicy(
-            memory_mb=self.memory_mb,
-            cpu_seconds=self.cpu_seconds,
-            files_mb=self.files_mb,
-            processes=self.processes,
-            network=None if self.network else False,
-            environment=tuple(sorted(self.environment)),
-            keeps_workspace=self.workspace is not None,
-        )
-
 
 class ToolOptions(TypedDict, total=False):
     """The keywords of `@tool`."""
@@ -117,11 +104,10 @@ def policy(name: str, options: ToolOptions) -> dict[str, Any]:
         msg = f"tool {name}: there is no option {unknown}=" + (f": {close}=?" if close else "")
         raise UsageError(msg)
     effect = options.get("effect", "once")
-    sandbox = options.get("subprocess", False)
     return {
         "timeout": _positive(name, "timeout", options.get("timeout", 60.0)),
         "probe": options.get("probe") is not None,
-        "sandbox": _sandbox(name, as_subprocess(sandbox).policy) if sandbox else None,
+        "sandbox": _sandbox(name, as_subprocess(options.get("subprocess", False))),
         "retry": _retry(name, effect, options.get("retry")),
         "concurrency": _count(name, "concurrency", options.get("concurrency")),
         "rate": _rate(name, options.get("rate")),
@@ -131,15 +117,26 @@ def policy(name: str, options: ToolOptions) -> dict[str, Any]:
     }
 
 
-def as_subprocess(given: bool | Subprocess) -> Subprocess:
+def as_subprocess(given: bool | Subprocess) -> Subprocess | None:
     """`subprocess=True` is a Subprocess with every default."""
-    return given if isinstance(given, Subprocess) else Subprocess()
+    return given if isinstance(given, Subprocess) else Subprocess() if given else None
 
 
-def _sandbox(name: str, sandbox: SandboxPolicy) -> SandboxPolicy:
+def _sandbox(name: str, given: Subprocess | None) -> SandboxPolicy | None:
+    """The part that is recorded."""
+    if given is None:
+        return None
     for bound in ("memory_mb", "cpu_seconds", "files_mb", "processes"):
-        _count(name, f"Subprocess({bound})", getattr(sandbox, bound))
-    return sandbox
+        _count(name, f"Subprocess({bound})", getattr(given, bound))
+    return SandboxPolicy(
+        memory_mb=given.memory_mb,
+        cpu_seconds=given.cpu_seconds,
+        files_mb=given.files_mb,
+        processes=given.processes,
+        network=None if given.network else False,
+        environment=tuple(sorted(given.environment)),
+        keeps_workspace=given.workspace is not None,
+    )
 
 
 def _rate(name: str, rate: Rate | None) -> Rate | None:

@@ -127,15 +127,15 @@ def _make(function: Callable[..., Any], options: ToolOptions) -> AnyTool:
         effect=effect,
         **policy(name, options),
     )
-    sandbox = options.get("subprocess", False)
-    if sandbox:
+    subprocess = as_subprocess(options.get("subprocess", False))
+    if subprocess is not None:
         _check_importable(function, name)
     return Tool(
         function,
         pinned(spec),
         signature,
         options.get("probe"),
-        subprocess=as_subprocess(sandbox) if sandbox else None,
+        subprocess=subprocess,
         transient=options.get("retry_on", TRANSIENT),
     )
 

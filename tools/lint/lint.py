@@ -5,6 +5,7 @@ say what to do. Each finding says how to mend it. Nothing here stops a tool from
 """
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
@@ -12,7 +13,6 @@ from math import sqrt
 from typing import Any, NamedTuple, cast
 
 from playhead.events.event import Json
-from playhead.tools.lint.hidden_text import hidden_in
 from playhead.tools.lint.shadowing import spoken_of
 from playhead.tools.tool import AnyTool
 
@@ -37,6 +37,13 @@ STOP_WORDS = frozenset(
     their them then there this to use used was what when which who will with you your
     """.split()  # noqa: SIM905 - it reads better
 )
+
+BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+HARMLESS = frozenset("\n\r\t\u00ad")
+
+FILLERS = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5")
+"""Letters and signs by their class that show nothing."""
 
 
 class Finding(NamedTuple):
@@ -111,9 +118,34 @@ def _untyped(tool: AnyTool) -> Iterator[_Found]:
 
 def _hidden(tool: AnyTool) -> Iterator[_Found]:
     for place, text in _texts(tool):
-        for sign in hidden_in(text):
+        for character in _hidden_characters(text):
             mend = "Take it out; if the tool is somebody else's, do not trust what it says."
-            yield _Found("hidden_text", f"{place} holds {sign}, which people do not see", mend)
+            yield _Found(
+                "hidden_text", f"{place} contains {character}, which people do not see", mend
+            )
+
+
+def _hidden_characters(text: str) -> Iterator[str]:
+    """Each character in the text that a model reads and people do not see, once, in words."""
+    seen = set[str]()
+    for character in text:
+        if (
+            character in seen
+            or (character.isascii() and character.isprintable())
+            or character in HARMLESS
+        ):
+            continue
+        seen.add(character)
+        category = unicodedata.category(character)
+        selector = 0xFE00 <= ord(character) <= 0xFE0F or 0xE0100 <= ord(character) <= 0xE01EF
+        if (
+            character in BIDI
+            or character in FILLERS
+            or selector
+            or category in ("Cf", "Cc", "Co", "Cn", "Cs")
+        ):
+            name = unicodedata.name(character, f"character {ord(character):#x}")
+            yield f"U+{ord(character):04X} ({name.lower()})"
 
 
 RULES: tuple[Callable[[AnyTool], Iterator[_Found]], ...] = (
