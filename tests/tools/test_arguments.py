@@ -191,7 +191,10 @@ SPEC = spec_of(
         ),
         ({"city": "Hue", "days": 0}, "days: must be at least 1, got 0"),
         ({"city": "Hue", "days": 1.5}, "days: expected integer or null, got 1.5"),
-        ({"city": "Hue", "tags": ["a", "a"]}, 'tags: must not contain an item twice, got ["a", "a"]'),
+        (
+            {"city": "Hue", "tags": ["a", "a"]},
+            'tags: must not contain an item twice, got ["a", "a"]',
+        ),
         ({"city": "Hue", "tags": ["a", 1]}, "tags[1]: expected string, got 1"),
         ({"city": "Hue", "pet": {"kind": "dog"}}, "pet.age: missing, expected integer"),
         (
