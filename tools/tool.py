@@ -24,6 +24,7 @@ from playhead.tools.options import (
     policy,
 )
 from playhead.tools.signature import Signature, read_signature
+from playhead.tools.validation.arguments import schema_fault, tool_schema_fault
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -120,6 +121,9 @@ def _make(function: Callable[..., Any], options: ToolOptions) -> AnyTool:
         msg = f"tool {name}: effect={effect!r} must be one of {', '.join(get_args(Effect))}"
         raise UsageError(msg)
     signature = read_signature(function, name, options.get("description"))
+    if (fault := tool_schema_fault(signature.schema)) is not None:
+        msg = f"tool {name}: {fault}"
+        raise UsageError(msg)
     spec = ToolSpec(
         name=name,
         description=signature.description,
@@ -166,6 +170,9 @@ def _with_approval(made: AnyTool, needs: NeedsApproval, expires: float | None) -
         case True:
             approval = Approval(when="always", expires=expires)
         case dict():
+            if (fault := schema_fault(needs)) is not None:
+                msg = f"tool {made.spec.name}: approval= cannot be used: {fault}"
+                raise UsageError(msg)
             approval = Approval(when="matches", argument_schema=needs, expires=expires)
         case _ if callable(needs):
             made.needs_approval = needs

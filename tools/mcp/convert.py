@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import BaseModel
 
-from playhead.events.errors import ToolError
+from playhead.events.errors import ToolError, UsageError
 from playhead.events.event import Json
 from playhead.events.spec.agent import ToolSpec
 from playhead.events.spec.tool import Approval, Effect, Retry
@@ -21,6 +21,7 @@ from playhead.tools.content import Image
 from playhead.tools.context import ToolContext
 from playhead.tools.signature import Signature
 from playhead.tools.tool import AnyTool, Tool, canonical, pinned
+from playhead.tools.validation.arguments import tool_schema_fault
 
 if TYPE_CHECKING:
     from mcp import types
@@ -63,10 +64,16 @@ def definition_of(listed: "types.Tool") -> str:
 def to_tool(
     listed: "types.Tool", how: Adoption, call: McpCall, taken: Sequence[str] = ()
 ) -> AnyTool:
-    """A server's tool as one of ours; `taken` are the names of its other tools."""
+    """A server's tool as one of ours; `taken` are the names of its other tools.
+
+    Raises UsageError for a schema that no call could meet or that the model API refuses.
+    """
     name = api_name(how.prefix + listed.name, taken)
     effect = how.effects.get(listed.name) or _effect(listed)
     schema: dict[str, Json] = {k: v for k, v in listed.input_schema.items() if k != "$schema"}
+    if (fault := tool_schema_fault(schema)) is not None:
+        msg = f"tool {listed.name}: {fault}"
+        raise UsageError(msg)
     spec = ToolSpec(
         name=name,
         description=listed.description or listed.title or listed.name,

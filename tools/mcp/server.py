@@ -185,7 +185,11 @@ class McpServer:
         for name, each in self.listed.items():
             if name not in self.refused:
                 taken = [one.spec.name for one in made]
-                made.append(to_tool(each, self._how, self._call, taken))
+                try:
+                    made.append(to_tool(each, self._how, self._call, taken))
+                except UsageError as error:
+                    self.refused[name] = str(error)
+                    log.warning("mcp.tool_refused", server=self.name, tool=name, why=str(error))
         if self._resources:
             made += self._resource_tools()
         before = {each.spec.definition for each in self._tools}

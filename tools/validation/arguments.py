@@ -4,6 +4,7 @@ Pure, so that a role may decide on it and a replay finds the same message. The m
 (see messages.py), not the library's.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -55,13 +56,52 @@ class _SchemaKey:
 
 @lru_cache(maxsize=1024)
 def _validator(key: _SchemaKey) -> Draft202012Validator:
+    return _compiled(key.schema)
+
+
+def _compiled(schema: dict[str, Json]) -> Draft202012Validator:
     """Offline: a `$ref` to a file or an address is an error, never read."""
     return Draft202012Validator(
-        key.schema,
+        schema,
         offline=True,
         validate_formats=False,
         pattern_options=FancyRegexOptions(backtrack_limit=BACKTRACKS),
     )
+
+
+FIELD = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
+"""Names of arguments that the Messages API accepts."""
+
+
+def schema_fault(schema: dict[str, Json]) -> str | None:
+    """Why nothing can be checked against this schema: where and what; None if it is valid."""
+    try:
+        _compiled(schema)
+    except ValidationError as error:
+        place = ".".join(str(step) for step in error.instance_path)
+        return f"its schema is not valid{' at ' + place if place else ''}: {error.message}"[:500]
+    except ValueError as error:
+        return f"its schema is not valid: {error}"[:500]
+    return None
+
+
+def tool_schema_fault(schema: dict[str, Json]) -> str | None:
+    """Why a tool with this schema could never be called, by us or by the model API; else None."""
+    if schema.get("type", "object") != "object":
+        return f"its schema is of type {schema['type']!r}: the arguments of a tool are an object"
+    for keyword in ("oneOf", "anyOf", "allOf"):
+        if keyword in schema:
+            return f"its schema has {keyword} at the root, which the model API refuses: nest it"
+    if (fault := schema_fault(schema)) is not None:
+        return fault
+    fields = cast("Mapping[str, Json]", schema.get("properties", {}))
+    for name in fields:
+        if not FIELD.fullmatch(name):
+            return (
+                f"its argument {name[:80]!r} has a name that the model API refuses: use 1 to 64 of "
+                "a-z, A-Z, 0-9, _, . and -"
+            )
+    return None
 
 
 def check(spec: ToolSpec, arguments: Mapping[str, Json]) -> ArgumentError | None:

@@ -42,14 +42,25 @@ def problems(errors: Iterable[ValidationError], schema: Json, arguments: Any) ->
     return "; ".join(p.text for p in told[:SHOWN]) + more
 
 
+OPEN = (
+    "required", "additionalProperties", "patternProperties", "unevaluatedProperties",
+    "minProperties", "oneOf", "anyOf", "allOf", "if",
+)  # fmt: skip
+"""Keywords by which a schema without properties still asks for, or allows, arguments."""
+
+
 def takes(name: str, schema: Schema) -> str:
     """One line that says what a tool takes."""
+    root = schema
+    target = _schema(_ref(schema["$ref"], root)) if "$ref" in schema else None
+    schema = {**(target or {}), **schema}
     fields: Schema = schema.get("properties", {})
     if not fields:
-        return f"{name} takes no arguments."
+        rules = {keyword: schema[keyword] for keyword in OPEN if schema.get(keyword)}
+        return f"{name} takes {'fields that fit ' + show(rules) if rules else 'no arguments'}."
     required = schema.get("required", ())
     listed = [
-        f"{field} ({allowed(sub, schema)}{'' if field in required else ', optional'})"
+        f"{field} ({allowed(sub, root)}{'' if field in required else ', optional'})"
         for field, sub in fields.items()
     ]
     return f"{name} takes {', '.join(listed[:30])}{', ...' if len(listed) > 30 else ''}."
@@ -89,6 +100,8 @@ def _problems(error: ValidationError, root: Json, arguments: Any) -> Iterable[Ar
     path, keyword = _path(arguments, error.instance_path), error.kind.name
     value = _at(arguments, path)
     schema = _schema(_at(root, error.schema_path[:-1]))
+    if (rare := _rare(error, root, value)) is not None:
+        return [_problem(path, rare)]
     if schema is None:
         return [_problem(path, "not allowed")]
     if keyword in ("additionalProperties", "unevaluatedProperties"):
@@ -104,6 +117,19 @@ def _problems(error: ValidationError, root: Json, arguments: Any) -> Iterable[Ar
     if keyword in ("type", "enum", "const"):
         return [_other(path, value, allowed(schema, root), schema.get("enum", ()))]
     return [_problem(path, f"{show(value)} does not fit {keyword}: {show(schema.get(keyword))}")]
+
+
+def _rare(error: ValidationError, root: Json, value: Any) -> str | None:
+    """The text for a keyword that says nothing by itself, or None for any other keyword."""
+    path = list(error.schema_path)
+    if error.kind.name == "falseSchema":
+        return "not allowed"
+    if "propertyNames" in path:
+        rule = _at(root, path[: path.index("propertyNames") + 1])
+        return f"a field name does not fit {show(rule)}"
+    if error.kind.name == "unevaluatedItems":
+        return f"has items that are not allowed, got {show(value)}"
+    return None
 
 
 def _problem(path: Path, text: str) -> ArgumentProblem:
@@ -147,6 +173,9 @@ def _of_branches(
     """The problems of the branch that was probably meant, where one stands out."""
     branches: Sequence[Sequence[ValidationError]] = getattr(error.kind, "context", ())
     here = _path(arguments, error.instance_path)
+    if error.kind.name == "oneOf" and not all(branches):
+        words = " or ".join(allowed(branch, root) for branch in schema["oneOf"])
+        return [_problem(here, f"fits more than one alternative, must fit exactly one: {words}")]
     meant = [b for b in branches if not any(_refuses_whole(e, error) for e in b)]
     if not meant:
         return [_other(here, _at(arguments, here), allowed(schema, root))]
