@@ -162,8 +162,9 @@ RULES: tuple[Callable[[AnyTool], Iterator[_Found]], ...] = (
 
 def _fields(tool: AnyTool) -> Mapping[str, dict[str, Any]]:
     """The properties by name; a boolean schema, which is legal, becomes an empty one."""
-    found = cast("dict[str, Any]", tool.spec.input_schema.get("properties", {}))
-    return {name: field if isinstance(field, dict) else {} for name, field in found.items()}
+    found = tool.spec.input_schema.get("properties")
+    fields = found.items() if isinstance(found, dict) else ()
+    return {name: field if isinstance(field, dict) else {} for name, field in fields}
 
 
 def _texts(tool: AnyTool) -> Iterator[tuple[str, str]]:
