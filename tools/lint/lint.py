@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
 from math import sqrt
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from playhead.events.event import Json
 from playhead.tools.lint.shadowing import spoken_of
