@@ -1,1 +1,1 @@
-"""How is a tool written? And every other way by which a decision reaches the world."""
+"""How does a decision reach the outside world: tools, models, MCP servers?"""

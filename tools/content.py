@@ -8,10 +8,10 @@ from playhead.events.event import Block
 from playhead.tools.result import ResultRefused, clean_text
 
 MEDIA = ("image/png", "image/jpeg", "image/gif", "image/webp")
-"""What the Messages API takes."""
+"""The media types that the Messages API accepts."""
 
 MAX_BYTES = 5_000_000
-"""Of one image."""
+"""Bytes of one image."""
 
 MAX_DOCUMENT = 10_000_000
 """Bytes of one document."""
@@ -29,9 +29,9 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document that a tool returns, alone or in a list: a PDF, or plain text as a str.
+    """A document that a tool returns, alone or in a list: a PDF as bytes, or plain text as a str.
 
-    Against a limit of tokens or money a PDF counts as a full context window: nothing bounds it.
+    A PDF counts as a full context window against limits of tokens or money: nothing bounds it.
     """
 
     data: bytes | str
@@ -39,13 +39,13 @@ class Document:
 
 
 SHOWN = (Image, Document)
-"""What stands for a block of its own."""
+"""The types that become content blocks of their own."""
 
 
 def to_content(value: object) -> list[Block] | None:
-    """The blocks of an image or a document, or of a list of them and of texts; else None.
+    """The blocks of an image, a document, or a list of those and text; None for anything else.
 
-    Raises ResultRefused for what the model cannot be shown.
+    Raises ResultRefused for content that the model cannot be shown.
     """
     if isinstance(value, SHOWN):
         return [_block(value)]
@@ -64,16 +64,17 @@ def _block(part: object) -> Block:
         return _document(part)
     if isinstance(part, str):
         return {"type": "text", "text": clean_text(part)}
-    msg = f"a list with images or documents holds those and text only, not {type(part).__name__}"
+    kind = type(part).__name__
+    msg = f"a list with images or documents may contain only those and text, not {kind}"
     raise ResultRefused(msg)
 
 
 def _image(image: Image) -> Block:
     if image.media_type not in MEDIA:
-        msg = f"an image of {image.media_type}: the model is shown {', '.join(MEDIA)}"
+        msg = f"the image is {image.media_type}; the model accepts {', '.join(MEDIA)}"
         raise ResultRefused(msg)
     if not 0 < len(image.data) <= MAX_BYTES:
-        msg = f"an image of {len(image.data)} bytes: the model is shown 1 to {MAX_BYTES}"
+        msg = f"the image has {len(image.data)} bytes; the model accepts 1 to {MAX_BYTES}"
         raise ResultRefused(msg)
     encoded = b64encode(image.data).decode()
     return {
@@ -86,10 +87,10 @@ def _document(document: Document) -> Block:
     data = document.data
     size = len(data) if isinstance(data, bytes) else len(data.encode("utf-8", "surrogatepass"))
     if not 0 < size <= MAX_DOCUMENT:
-        msg = f"a document of {size} bytes: the model is shown 1 to {MAX_DOCUMENT}"
+        msg = f"the document has {size} bytes; the model accepts 1 to {MAX_DOCUMENT}"
         raise ResultRefused(msg)
     if isinstance(data, bytes) and not data.startswith(b"%PDF-"):
-        msg = "a document of bytes that are no PDF: give plain text as a str"
+        msg = "the document is bytes but not a PDF: pass plain text as a str"
         raise ResultRefused(msg)
     source: Block
     if isinstance(data, bytes):

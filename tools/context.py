@@ -1,4 +1,4 @@
-"""What a tool may know of the call that it performs; the model sees nothing of it."""
+"""What a tool can know about the call that it performs. The model sees none of it."""
 
 import os
 import threading
@@ -10,21 +10,21 @@ from playhead.events.event import Json
 from playhead.events.kinds.memory import MemoryRecalled
 
 Secrets: TypeAlias = Callable[[str], str | None]
-"""From a secret's name to its value, None where there is none. Asked when a call is performed."""
+"""From a secret's name to its value, or None. Called when a call is performed."""
 
 Results: TypeAlias = Callable[[str, str], Json]
 """(run, key) -> the whole result of a call that the run may read. Raises ToolError."""
 
 
 SearchMemories: TypeAlias = Callable[[str, int, Mapping[str, str] | None], MemoryRecalled]
-"""(query, limit, metadata that must be the same) -> what is remembered, the nearest first."""
+"""(query, limit, metadata that must match) -> memories, nearest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A parameter that is filled in when the call is performed: `Annotated[str, Secret("TOKEN")]`.
+    """A parameter filled in when the call is performed: `Annotated[str, Secret("TOKEN")]`.
 
-    Neither the model nor the log sees the value; where a result holds it, its name stands instead.
+    Neither the model nor the log sees the value: in a result it is replaced by the secret's name.
     """
 
     name: str
@@ -32,9 +32,9 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Depends:
-    """A parameter that a function of yours gives for each attempt: `Annotated[Db, Depends(open)]`.
+    """A parameter provided by your function for each attempt: `Annotated[Db, Depends(open_db)]`.
 
-    The function is called without arguments, where the tool runs. The model sees nothing of it.
+    The function is called without arguments, where the tool runs. The model does not see it.
     """
 
     provide: Callable[[], Any]
@@ -43,42 +43,42 @@ class Depends:
 class OutcomeUnknown(Exception):
     """Raise it in a tool that cannot tell whether it took effect: a connection lost in mid-call.
 
-    A `once` call is in doubt then; any other may be made again.
+    A `once` call is then in doubt; any other may be made again.
     """
 
 
 def from_environment(name: str) -> str | None:
-    """The default for secrets: the environment variable of that name."""
+    """The default source of secrets: the environment variable of that name."""
     return os.environ.get(name)
 
 
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """One attempt of a call. A tool gets it by a parameter annotated with `ToolContext`."""
+    """One attempt of a call. A tool receives it in a parameter annotated with `ToolContext`."""
 
     run: str
     """The run that owns the call: in a fork, for a call recorded by the parent, the parent."""
     call: int
-    """The seq of the call's ToolRequested: one number through all attempts."""
+    """The seq of the call's ToolRequested: the same for all attempts."""
     attempt: int = 1
     secrets: Secrets = field(default=from_environment, repr=False)
     results: Results | None = field(default=None, repr=False)
     memories: SearchMemories | None = field(default=None, repr=False)
-    """Searches what the run's namespace remembers; None where it has none."""
+    """Searches the memories of the run's namespace; None if it has none."""
     _given_up: threading.Event = field(default_factory=threading.Event, repr=False)
 
     @property
     def key(self) -> str:
-        """The idempotency key: the same on every attempt of this call, and on no other call."""
+        """The idempotency key: the same for every attempt of this call, unique among calls."""
         return f"{self.run}:{self.call}"
 
     def is_cancelled(self) -> bool:
-        """Whether nobody waits any more: the call was cancelled or ran out of time.
+        """Whether nobody waits any more: the call was cancelled or timed out.
 
-        An async tool is cancelled besides; a sync one cannot be, and should look from time to time.
+        An async tool is also cancelled; a sync tool cannot be, and should check from time to time.
         """
         return self._given_up.is_set()
 
     def give_up(self) -> None:
-        """Let the tool know that nobody waits any more (called by whoever performs the call)."""
+        """Tell the tool that nobody waits any more (called by the code that performs the call)."""
         self._given_up.set()

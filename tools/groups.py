@@ -1,4 +1,4 @@
-"""Tools that belong together, under one name; and the choice of those that a run may see."""
+"""Tools grouped under one name, and the selection of the tools that a run may see."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ class Toolset(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is chosen by."""
+        """The name by which a run selects it."""
         ...
 
     @property
     def tools(self) -> Sequence[AnyTool]:
-        """Its tools as they are now."""
+        """Its current tools."""
         ...
 
 
@@ -37,15 +37,15 @@ AnyTools: TypeAlias = Sequence[AnyTool | Toolset]
 
 
 def group(name: str, *tools: AnyTool) -> ToolGroup:
-    """Make a group. Raises UsageError for two tools of one name."""
+    """Make a group. Raises UsageError if two tools have the same name."""
     by_name(tools)
     return ToolGroup(name, tools)
 
 
 def every(tools: AnyTools) -> list[AnyTool]:
-    """All the tools, those of groups included, and `read_result` where results may be cut short.
+    """All tools, including those of groups, plus `read_result` where results may be cut.
 
-    Raises UsageError for two of one name.
+    Raises UsageError if two tools have the same name.
     """
     found = list[AnyTool]()
     for each in tools:
@@ -58,9 +58,9 @@ def every(tools: AnyTools) -> list[AnyTool]:
 
 
 def chosen(tools: AnyTools, only: Iterable[str] | None) -> list[AnyTool]:
-    """The tools of these names, and those of the groups of these names; all for None.
+    """The tools with these names, and those of the groups with these names; None means all.
 
-    Raises UsageError for a name that is neither.
+    Raises UsageError for a name that is neither a tool nor a group.
     """
     if only is None:
         return every(tools)

@@ -1,4 +1,4 @@
-"""What may be said about a tool when it is made, and how it becomes the recorded policy."""
+"""The options of `@tool`, and how they become the recorded policy."""
 
 import math
 import os
@@ -14,7 +14,7 @@ from playhead.tools.validation.did_you_mean import nearest
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A probe found that the call took effect; `result` is what the tool would have returned."""
+    """A probe found that the call took effect. `result` is what the tool would have returned."""
 
     result: object = None
 
@@ -25,7 +25,7 @@ class NotDone:
 
 
 Found: TypeAlias = Done | NotDone | None
-"""What a probe says; None when it cannot tell."""
+"""A probe's answer; None when it cannot tell."""
 
 Probe: TypeAlias = Callable[[str], Found] | Callable[[str], Awaitable[Found]]
 """Called at recovery with the idempotency key of a call that was cut off."""
@@ -33,75 +33,62 @@ Probe: TypeAlias = Callable[[str], Found] | Callable[[str], Awaitable[Found]]
 ApprovalRule: TypeAlias = (
     Callable[[dict[str, Json]], bool] | Callable[[dict[str, Json]], Awaitable[bool]]
 )
-"""Asked with a call's arguments: whether a person must approve it."""
+"""Called with a call's arguments; returns whether a person must approve it."""
 
 NeedsApproval: TypeAlias = bool | dict[str, Json] | ApprovalRule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subprocess:
-    """Run a tool in a process of its own, killed with all that it started; see Sandbox."""
+    """Run a tool in a process of its own, killed together with everything it started."""
 
     memory_mb: int = 1024
     cpu_seconds: int | None = None
     files_mb: int = 64
     processes: int = 64
     network: bool = True
-    """False: cut off from every network; where the system cannot do that, a call is refused."""
+    """False: no network access; where the system cannot enforce that, calls are refused."""
     workspace: str | os.PathLike[str] | None = None
-    """The folder that it works in; None for a fresh one per call, deleted afterwards."""
+    """Its working folder; None for a new one per call, deleted afterwards."""
     environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
-    """All the environment variables that it sees; their values are not recorded."""
-
-    @property
-    def policy(self) -> SandboxPolicy:
-        """The part that is recorded."""
-        return SandboxPolicy(
-            memory_mb=self.memory_mb,
-            cpu_seconds=self.cpu_seconds,
-            files_mb=self.files_mb,
-            processes=self.processes,
-            network=None if self.network else False,
-            environment=tuple(sorted(self.environment)),
-            keeps_workspace=self.workspace is not None,
-        )
+    """All environment variables that it sees. Their values are not recorded."""
 
 
 class ToolOptions(TypedDict, total=False):
     """The keywords of `@tool`."""
 
     name: str | None
-    """What the model calls it; the function's name by default."""
+    """The name that the model uses; the function's name by default."""
     description: str | None
-    """What the model is told; the docstring's text by default."""
+    """What the model is told; the docstring by default."""
     effect: Effect
     """`read`: may be repeated. `keyed`: repeated with the same `ToolContext.key`. `once` (the
     default): never started twice."""
     timeout: float
-    """Seconds, for one attempt; 60 by default."""
+    """Seconds for one attempt; 60 by default."""
     probe: Probe | None
     """Finds out after a crash whether a call took effect."""
     approval: NeedsApproval
-    """True: a person approves each call. A JSON schema: those whose arguments fit it. A function
-    from the arguments to a bool: those for which it says True."""
+    """True: a person approves each call. A JSON schema: calls whose arguments fit it. A function
+    from the arguments to a bool: calls for which it returns True."""
     approval_expires: float | None
-    """Seconds after which an open request lapses."""
+    """Seconds after which a pending request expires."""
     subprocess: bool | Subprocess
-    """In a process of its own. For functions at the top of a module."""
+    """Run it in a process of its own. Only for functions at the top level of a module."""
     retry: Retry | int | None
-    """Attempts (or how exactly) when a `read` or `keyed` call times out, loses its connection, or
+    """Attempts, or a Retry, for a `read` or `keyed` call that times out, loses its connection, or
     raises `ToolError(retry_after=...)`."""
     retry_on: tuple[type[BaseException], ...]
     """Exceptions after which the same call may work later; connection errors and timeouts by
     default."""
     concurrency: int | None
-    """Calls at once, over all runs."""
+    """Calls at the same time, over all runs."""
     rate: Rate | None
-    """Calls in a time, over all runs."""
+    """Calls per span of time, over all runs."""
     cache: Cache | float | bool
-    """For `read` tools: give the same result again for so many seconds (True: 300)."""
+    """For `read` tools: seconds for which a result is reused (True: 300)."""
     max_chars: int | None
-    """Characters of a result that the model sees; the whole stays in the log (`read_result`)."""
+    """Characters of a result that the model sees. The log keeps the whole (`read_result`)."""
     when_empty: str | None
     """What the model is told to try when the result is empty."""
 
@@ -111,17 +98,18 @@ TRANSIENT: tuple[type[BaseException], ...] = (ConnectionError, TimeoutError)
 
 
 def policy(name: str, options: ToolOptions) -> dict[str, Any]:
-    """The options as fields of a ToolSpec. Raises UsageError for what fits no tool."""
+    """The options as fields of a ToolSpec. Raises UsageError for invalid options."""
     for unknown in options.keys() - ToolOptions.__annotations__.keys():
         close = nearest(unknown, ToolOptions.__annotations__)
-        msg = f"tool {name}: there is no option {unknown}=" + (f": {close}=?" if close else "")
+        msg = f"tool {name}: unknown option {unknown}=" + (
+            f": did you mean {close}=?" if close else ""
+        )
         raise UsageError(msg)
     effect = options.get("effect", "once")
-    sandbox = options.get("subprocess", False)
     return {
         "timeout": _positive(name, "timeout", options.get("timeout", 60.0)),
         "probe": options.get("probe") is not None,
-        "sandbox": _sandbox(name, as_subprocess(sandbox).policy) if sandbox else None,
+        "sandbox": _sandbox(name, as_subprocess(options.get("subprocess", False))),
         "retry": _retry(name, effect, options.get("retry")),
         "concurrency": _count(name, "concurrency", options.get("concurrency")),
         "rate": _rate(name, options.get("rate")),
@@ -131,15 +119,26 @@ def policy(name: str, options: ToolOptions) -> dict[str, Any]:
     }
 
 
-def as_subprocess(given: bool | Subprocess) -> Subprocess:
+def as_subprocess(given: bool | Subprocess) -> Subprocess | None:
     """`subprocess=True` is a Subprocess with every default."""
-    return given if isinstance(given, Subprocess) else Subprocess()
+    return given if isinstance(given, Subprocess) else Subprocess() if given else None
 
 
-def _sandbox(name: str, sandbox: SandboxPolicy) -> SandboxPolicy:
+def _sandbox(name: str, given: Subprocess | None) -> SandboxPolicy | None:
+    """The part that is recorded."""
+    if given is None:
+        return None
     for bound in ("memory_mb", "cpu_seconds", "files_mb", "processes"):
-        _count(name, f"Subprocess({bound})", getattr(sandbox, bound))
-    return sandbox
+        _count(name, f"Subprocess({bound})", getattr(given, bound))
+    return SandboxPolicy(
+        memory_mb=given.memory_mb,
+        cpu_seconds=given.cpu_seconds,
+        files_mb=given.files_mb,
+        processes=given.processes,
+        network=None if given.network else False,
+        environment=tuple(sorted(given.environment)),
+        keeps_workspace=given.workspace is not None,
+    )
 
 
 def _rate(name: str, rate: Rate | None) -> Rate | None:
@@ -153,7 +152,7 @@ def _retry(name: str, effect: Effect, given: Retry | int | None) -> Retry | None
     if given is None:
         return None
     if effect == "once":
-        msg = f"tool {name}: a `once` tool is never started twice: leave retry= out"
+        msg = f"tool {name}: a `once` tool is never started twice: remove retry="
         raise UsageError(msg)
     retry = Retry(attempts=given) if isinstance(given, int) else given
     _count(name, "retry", retry.attempts)
@@ -175,7 +174,7 @@ def _cache(name: str, effect: Effect, given: Cache | float | bool) -> Cache | No
 
 def _positive(name: str, what: str, seconds: float) -> float:
     if not 0 < seconds < math.inf:
-        msg = f"tool {name}: {what}={seconds!r} is no number of seconds above 0"
+        msg = f"tool {name}: {what}={seconds!r} must be a positive number of seconds"
         raise UsageError(msg)
     return seconds
 

@@ -1,7 +1,7 @@
 """From what a tool returned to what a log can hold and a model can read.
 
-Text is mended (a NUL or half of a surrogate pair becomes U+FFFD); what has no place in JSON is
-refused with a `ResultRefused` that names the place.
+Text is repaired (a NUL or half of a surrogate pair becomes U+FFFD). Values that JSON cannot hold
+are refused with a `ResultRefused` that names the place.
 """
 
 import math
@@ -14,14 +14,14 @@ from playhead.events.event import Json
 
 MAX_DEPTH = 100
 MAX_CHARACTERS = 16_000_000
-"""Text, keys and a few for each number, all together."""
+"""Total: text, keys, and a few for each number."""
 
 MAX_INTEGER_BITS = 14_000
 """About 4,200 digits: JSON parsers refuse more than 4,300."""
 
 
 class ResultRefused(Exception):
-    """A tool's result cannot be told; the message says where and why."""
+    """A tool's result cannot be stored as JSON; the message says where and why."""
 
 
 def to_result(value: object, declared: TypeAdapter[Any] | None) -> Json:
@@ -33,7 +33,7 @@ def to_result(value: object, declared: TypeAdapter[Any] | None) -> Json:
     except ValidationError as error:
         raise ResultRefused(first_problems(error)) from error
     except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
-        msg = f"{type(value).__name__} cannot be told as JSON: {error}"
+        msg = f"{type(value).__name__} cannot be converted to JSON: {error}"
         raise ResultRefused(msg) from error
 
 
@@ -41,18 +41,18 @@ def _json_of(value: object, declared: TypeAdapter[Any] | None) -> object:
     try:
         return _jsonable(value, declared)
     except UnicodeEncodeError:
-        return _jsonable(_mended(value), declared)
+        return _jsonable(_repaired(value), declared)
 
 
-def _mended(value: object) -> object:
-    """Plain text, lists and dicts with their text mended; all else as it is."""
+def _repaired(value: object) -> object:
+    """Text, lists and dicts with their text repaired; everything else unchanged."""
     if type(value) is str:
         return clean_text(value)
     if type(value) is list:
-        return [_mended(each) for each in cast("list[object]", value)]
+        return [_repaired(each) for each in cast("list[object]", value)]
     if type(value) is dict:
         items = cast("dict[object, object]", value).items()
-        return {_mended(key): _mended(each) for key, each in items}
+        return {_repaired(key): _repaired(each) for key, each in items}
     return value
 
 
@@ -74,7 +74,7 @@ def first_problems(error: ValidationError) -> str:
 
 
 def clean_text(text: str) -> str:
-    """The text with NULs and halves of surrogate pairs replaced by U+FFFD; whole pairs joined."""
+    """The text with NULs and lone surrogates replaced by U+FFFD, and surrogate pairs joined."""
     if text.isascii() and "\0" not in text:
         return text
     pairs = text.encode("utf-16-le", "surrogatepass")
@@ -82,7 +82,7 @@ def clean_text(text: str) -> str:
 
 
 class _Cleaner:
-    """Walks one JSON value; counts what it has seen, so that the whole stays bounded."""
+    """Walks one JSON value and counts its characters, so that the whole stays bounded."""
 
     def __init__(self) -> None:
         self.left = MAX_CHARACTERS
@@ -103,7 +103,7 @@ class _Cleaner:
             return value
         if isinstance(value, int | float):
             return _number(value, place)
-        msg = f"{place} is a {type(value).__name__}, which JSON cannot carry"
+        msg = f"{place} is a {type(value).__name__}, which JSON cannot represent"
         raise ResultRefused(msg)
 
     def text(self, value: str) -> str:
@@ -115,7 +115,7 @@ class _Cleaner:
             self.text(str(k)): self.clean(v, f"{place}.{k}", depth + 1) for k, v in value.items()
         }
         if len(cleaned) != len(value):
-            msg = f"two keys of {place} are the same once mended"
+            msg = f"two keys of {place} are the same once their text is repaired"
             raise ResultRefused(msg)
         return cleaned
 
@@ -129,7 +129,7 @@ class _Cleaner:
 def _number(value: float, place: str) -> Json:
     if isinstance(value, float):
         if not math.isfinite(value):
-            msg = f"{place} is {value}, which JSON cannot carry"
+            msg = f"{place} is {value}, which JSON cannot represent"
             raise ResultRefused(msg)
         return float(value)
     if value.bit_length() > MAX_INTEGER_BITS:

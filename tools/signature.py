@@ -1,8 +1,8 @@
 """From a typed function to what a model is told: a strict JSON schema and a description.
 
-The signature becomes a Pydantic model (its fields bear other names, so that a parameter may be
-called `schema` or `copy`), the docstring gives the words. A function that cannot be told to a model
-is refused here, when it is defined, and not when it is called.
+The signature becomes a Pydantic model (with field names of its own, so that a parameter may be
+called `schema` or `copy`); the docstring gives the descriptions. A function that a model could not
+call is refused here, when it is defined, not when it is called.
 """
 
 import collections.abc
@@ -28,7 +28,7 @@ AWAITABLES = (collections.abc.Awaitable, collections.abc.Coroutine)
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What a function takes from the model, and what it gives back."""
+    """What a function takes from the model, and what it returns."""
 
     arguments: type[BaseModel]
     """Validates the arguments; each field's alias is the parameter's name."""
@@ -37,30 +37,30 @@ class Signature:
     required: frozenset[str]
     """Parameters without a default of their own."""
     context: str | None
-    """The parameter that gets the ToolContext; the model does not see it."""
+    """The parameter that receives the ToolContext; the model does not see it."""
     given: Mapping[str, Secret | Depends]
-    """Parameters that are filled in when a call is performed; the model does not see them."""
+    """Parameters filled in when a call is performed; the model does not see them."""
     result: TypeAdapter[Any] | None
-    """The declared return type; None where nothing (or Any) is declared."""
+    """The declared return type; None if nothing (or Any) is declared."""
     shows_content: bool
-    """Whether its declared type holds images or documents."""
+    """Whether the declared return type contains images or documents."""
     awaits: bool
-    """Whether calling it gives an awaitable."""
+    """Whether calling it returns an awaitable."""
     schema: dict[str, Json]
     description: str
     raw: str | None = None
-    """The one parameter that gets all the arguments as they came; None for one each."""
+    """The one parameter that receives all arguments as they came; None for one parameter each."""
 
 
 class StrictSchema(GenerateJsonSchema):
-    """Pydantic's JSON schema, closed to unknown fields, without titles that only repeat names."""
+    """Pydantic's JSON schema, closed to unknown fields, without titles that repeat names."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.ignored_warning_kinds = {"non-serializable-default"}
 
     def generate(self, schema: Any, mode: JsonSchemaMode = "validation") -> JsonSchemaValue:
-        """The whole, with its definitions."""
+        """The whole schema with its definitions."""
         made = super().generate(schema, mode)
         for each in (made, *made.get("$defs", {}).values()):
             each.pop("title", None)
@@ -90,14 +90,14 @@ def _closed(schema: JsonSchemaValue) -> JsonSchemaValue:
 
 
 def read_signature(function: Callable[..., Any], name: str, description: str | None) -> Signature:
-    """What `function` is as a tool. Raises UsageError where it cannot be told to a model."""
+    """Read `function` as a tool. Raises UsageError if a model could not call it."""
     hints = _hints(function, name)
     doc = docstring_parser.parse(inspect.getdoc(function) or "")
     told = {p.arg_name.lstrip("*"): p.description for p in doc.params}
     parameters = inspect.signature(function).parameters.values()
     context = [p.name for p in parameters if hints.get(p.name) is ToolContext]
     if len(context) > 1:
-        msg = f"tool {name}: two parameters are a ToolContext: {', '.join(context)}"
+        msg = f"tool {name}: more than one parameter is a ToolContext: {', '.join(context)}"
         raise UsageError(msg)
     given = {p.name: g for p in parameters if (g := _given(hints.get(p.name))) is not None}
     shown = [p for p in parameters if p.name not in context and p.name not in given]
@@ -142,16 +142,16 @@ def _hints(function: Callable[..., Any], name: str) -> dict[str, Any]:
 def _accept(parameter: inspect.Parameter, hints: Mapping[str, Any], name: str) -> None:
     where = f"tool {name}: parameter {parameter.name}"
     if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-        msg = f"{where} takes any number of values: give each value a name and a type"
+        msg = f"{where} takes any number of values: give each a parameter with a name and a type"
         raise UsageError(msg)
     if parameter.kind is parameter.POSITIONAL_ONLY:
-        msg = f"{where} is positional-only: a model gives arguments by name"
+        msg = f"{where} is positional-only, but a model passes arguments by name: remove the `/`"
         raise UsageError(msg)
     if parameter.name in ("self", "cls") and parameter.name not in hints:
         msg = f"{where}: make the tool from a bound method: tool(thing.method)"
         raise UsageError(msg)
     if parameter.name not in hints:
-        msg = f"{where} has no type: write for example `{parameter.name}: str`"
+        msg = f"{where} has no type: write, for example, `{parameter.name}: str`"
         raise UsageError(msg)
     if isinstance(parameter.default, FieldInfo):
         msg = f"{where} has a Field as its default: write Annotated[..., Field(...)]"
@@ -227,7 +227,7 @@ def _has_content(returned: Any) -> bool:
 
 
 def _description(doc: docstring_parser.Docstring, name: str) -> str:
-    """What it does and when to use it, then what it returns, then its examples."""
+    """What it does and when to use it, what it returns, and its examples."""
     parts = [doc.short_description, doc.long_description]
     if doc.returns and doc.returns.description:
         parts.append(f"Returns: {doc.returns.description}")
@@ -238,7 +238,7 @@ def _description(doc: docstring_parser.Docstring, name: str) -> str:
     if not text:
         msg = (
             f"tool {name} has no description: write a docstring that says what it does, when to "
-            "use it and what it returns (or give description=)"
+            "use it and what it returns (or set description=)"
         )
         raise UsageError(msg)
     return text

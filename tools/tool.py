@@ -1,4 +1,4 @@
-"""`@tool`: a typed function that an agent may call, and that remains the function it was."""
+"""`@tool`: makes a typed function callable by an agent; it can still be called as a function."""
 
 import functools
 import inspect
@@ -24,16 +24,17 @@ from playhead.tools.options import (
     policy,
 )
 from playhead.tools.signature import Signature, read_signature
+from playhead.tools.validation.arguments import schema_fault, tool_schema_fault
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-"""The names of tools that the Messages API accepts."""
+"""Tool names that the Messages API accepts."""
 
 
 class Tool(Generic[P, R]):
-    """A function with what the model is told about it. Calling it calls the function."""
+    """A function, and what the model is told about it. Calling it calls the function."""
 
     __name__: str
 
@@ -57,15 +58,15 @@ class Tool(Generic[P, R]):
         self.transient = transient
         """Exceptions after which the same call may work later."""
         self.bind: Callable[[object], AnyTool] | None = None
-        """Of a method in a class body: makes the tool of one object."""
+        """For a method in a class body: makes the tool of one object."""
         functools.update_wrapper(self, function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call the plain function: nothing is checked, logged or timed."""
+        """Call the function itself: nothing is checked, logged or timed."""
         return self.function(*args, **kwargs)
 
     def __get__(self, thing: object, owner: type | None = None) -> "Tool[..., R]":
-        """The tool of one object, where it is a method's; else the tool itself."""
+        """The tool of one object if this is a method, otherwise the tool itself."""
         return self if thing is None or self.bind is None else self.bind(thing)
 
     def __repr__(self) -> str:
@@ -84,12 +85,12 @@ def tool(**options: Unpack[ToolOptions]) -> Callable[[Callable[P, R]], Tool[P, R
 
 
 def tool(function: Callable[..., Any] | None = None, /, **options: Unpack[ToolOptions]) -> Any:
-    """Make a tool of a typed function: `@tool`, `@tool(effect="read")` or `tool(thing.method)`.
+    """Make a tool from a typed function: `@tool`, `@tool(effect="read")` or `tool(thing.method)`.
 
-    Above a method in a class body it makes a tool of each object: `Agent(tools=[thing.method])`.
-    The schema comes from the signature, the words from the docstring (Google, NumPy or Sphinx
-    style); `ToolOptions` says what each keyword means.
-    Raises UsageError where the function cannot be told to a model.
+    On a method in a class body it makes a tool per object: `Agent(tools=[thing.method])`. The
+    schema comes from the signature, the descriptions from the docstring (Google, NumPy or Sphinx
+    style); `ToolOptions` documents the keywords.
+    Raises UsageError if a model could not call the function.
     """
 
     def make(function: Callable[..., Any]) -> AnyTool:
@@ -108,18 +109,21 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Unpack[ToolOp
 
 def _make(function: Callable[..., Any], options: ToolOptions) -> AnyTool:
     if not (inspect.isfunction(function) or inspect.ismethod(function)):
-        msg = f"a tool is made of a function or a bound method, not of {function!r}"
+        msg = f"a tool is made from a function or a bound method, not from {function!r}"
         raise UsageError(msg)
     given = options.get("name")
     name = function.__name__ if given is None else given
     if not NAME.fullmatch(name):
-        msg = f"tool {name!r}: a name has 1 to 64 of a-z, A-Z, 0-9, _ and -: give another by name="
+        msg = f"tool {name!r}: a name has 1 to 64 of a-z, A-Z, 0-9, _ and -: set another with name="
         raise UsageError(msg)
     effect = options.get("effect", "once")
     if effect not in get_args(Effect):
-        msg = f"tool {name}: effect={effect!r} is none of {', '.join(get_args(Effect))}"
+        msg = f"tool {name}: effect={effect!r} must be one of {', '.join(get_args(Effect))}"
         raise UsageError(msg)
     signature = read_signature(function, name, options.get("description"))
+    if (fault := tool_schema_fault(signature.schema)) is not None:
+        msg = f"tool {name}: {fault}"
+        raise UsageError(msg)
     spec = ToolSpec(
         name=name,
         description=signature.description,
@@ -127,21 +131,21 @@ def _make(function: Callable[..., Any], options: ToolOptions) -> AnyTool:
         effect=effect,
         **policy(name, options),
     )
-    sandbox = options.get("subprocess", False)
-    if sandbox:
+    subprocess = as_subprocess(options.get("subprocess", False))
+    if subprocess is not None:
         _check_importable(function, name)
     return Tool(
         function,
         pinned(spec),
         signature,
         options.get("probe"),
-        subprocess=as_subprocess(sandbox) if sandbox else None,
+        subprocess=subprocess,
         transient=options.get("retry_on", TRANSIENT),
     )
 
 
 def _is_unbound(function: object) -> bool:
-    """Whether it is a method that stands in a class body."""
+    """Whether it is a method in a class body."""
     if not inspect.isfunction(function):
         return False
     where = function.__qualname__.rpartition(".")[0]
@@ -151,20 +155,24 @@ def _is_unbound(function: object) -> bool:
 
 
 def _check_importable(function: Callable[..., Any], name: str) -> None:
-    """A process of its own finds the function by its module and its name, never by a fork."""
+    """A new process imports the function by module and name; it is never forked."""
     if inspect.ismethod(function) or "<locals>" in function.__qualname__:
-        msg = f"tool {name}: with subprocess= it must be a function at the top of a module"
+        msg = f"tool {name}: with subprocess= it must be a function at the top level of a module"
         raise UsageError(msg)
 
 
 def _with_approval(made: AnyTool, needs: NeedsApproval, expires: float | None) -> AnyTool:
     if expires is not None and not 0 < expires < float("inf"):
-        msg = f"tool {made.spec.name}: approval_expires={expires!r} is no number of seconds above 0"
+        name = made.spec.name
+        msg = f"tool {name}: approval_expires={expires!r} must be a positive number of seconds"
         raise UsageError(msg)
     match needs:
         case True:
             approval = Approval(when="always", expires=expires)
         case dict():
+            if (fault := schema_fault(needs)) is not None:
+                msg = f"tool {made.spec.name}: approval= cannot be used: {fault}"
+                raise UsageError(msg)
             approval = Approval(when="matches", argument_schema=needs, expires=expires)
         case _ if callable(needs):
             made.needs_approval = needs
@@ -177,7 +185,7 @@ def _with_approval(made: AnyTool, needs: NeedsApproval, expires: float | None) -
 
 
 def pinned(spec: ToolSpec) -> ToolSpec:
-    """The spec with its definition: the SHA-256 (hex) over the canonical JSON of all the rest."""
+    """The spec with its definition: the SHA-256 (hex) of the canonical JSON of all other fields."""
     rest = spec.model_dump(mode="json", exclude={"definition"}, exclude_none=True)
     return spec.model_copy(update={"definition": sha256(canonical(rest)).hexdigest()})
 
@@ -190,17 +198,17 @@ def canonical(value: Json) -> bytes:
 
 
 def by_name(tools: Iterable[AnyTool]) -> dict[str, AnyTool]:
-    """The tools by name. Raises UsageError for two of one name, and for what is no tool."""
+    """The tools by name. Raises UsageError for a repeated name and for anything but a tool."""
     found: dict[str, AnyTool] = {}
     for each in tools:
         if not isinstance(each, Tool):  # pyright: ignore[reportUnnecessaryIsInstance]
-            msg = f"{each!r} is no tool: put @tool above it, or write tool(...) around it"
+            msg = f"{each!r} is not a tool: put @tool above it, or wrap it in tool(...)"
             raise UsageError(msg)
         if each.bind is not None:
-            msg = f"{each.spec.name} is a method: give an object's (thing.{each.spec.name})"
+            msg = f"{each.spec.name} is a method: pass it from an object (thing.{each.spec.name})"
             raise UsageError(msg)
         if each.spec.name in found:
-            msg = f"two tools are called {each.spec.name}: rename one by name= (mcp: prefix=)"
+            msg = f"two tools are named {each.spec.name}: rename one with name= (mcp: prefix=)"
             raise UsageError(msg)
         found[each.spec.name] = each
     return found

@@ -4,7 +4,7 @@ from playhead.actors.performing.services import Services, Work
 from playhead.events.kinds.memory import MemoryRecalled, RecallRequested
 from playhead.events.spec.memory import Scope
 from playhead.projections.state.run_state import RunState
-from playhead.tools.execution.handoff import NotStarted, TimedOut
+from playhead.tools.execution.workers import NotStarted, TimedOut
 
 SECONDS = 30.0
 """After so long the run goes on without."""

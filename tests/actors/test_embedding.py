@@ -74,7 +74,7 @@ def test_a_program_without_structlog_finds_nothing_of_ours_on_its_standard_outpu
 def test_a_runtime_that_cannot_be_made_leaves_no_lock_and_no_thread_behind(tmp_path: Path) -> None:
     log, inbox = tmp_path / "a.db", tmp_path / "a.db.inbox"
     before = threading.active_count()
-    with pytest.raises(UsageError, match="no embedder"):
+    with pytest.raises(UsageError, match="unknown embedder"):
         Runtime(log, embedder="what is none")
     inbox.write_bytes(b"no database at all" * 100)
     with pytest.raises(LogError, match=r"a\.db\.inbox: .* move that file away"):

@@ -92,10 +92,10 @@ def test_an_endpoint_named_in_words_finds_memories_and_its_key_is_in_no_record(
     ("status", "answer", "said"),
     [
         (401, {"error": "who are you?"}, "answered 401: .*who are you"),
-        (200, {"data": [{"index": 0}]}, "answered no embeddings"),
-        (200, ["?"], "answered no embeddings"),
+        (200, {"data": [{"index": 0}]}, "returned no embeddings"),
+        (200, ["?"], "returned no embeddings"),
         (200, {"data": [{"index": 0, "embedding": [1, 2, 3]}]}, "1 x 3, not 1 x 2"),
-        (200, {"data": []}, "gave 0, not 1 x 2"),
+        (200, {"data": []}, "returned 0, not 1 x 2"),
         (
             200,
             {"data": [{"index": 0, "embedding": ["x", "y"]}]},
@@ -113,7 +113,7 @@ def test_what_is_no_embedding_is_an_error_that_says_so(
 
 def test_an_endpoint_that_is_not_there_is_an_error_that_names_it() -> None:
     embedder = EndpointEmbedder("http://127.0.0.1:9/v1", "small", 2, secrets=secrets)
-    with pytest.raises(EmbedError, match=r"127.0.0.1:9/v1/embeddings does not answer"):
+    with pytest.raises(EmbedError, match=r"127.0.0.1:9/v1/embeddings did not answer"):
         embedder.embed(["cat"])
 
 
@@ -131,7 +131,7 @@ def cosine(one: list[float], other: list[float]) -> float:
 
 @pytest.mark.parametrize("words", ["best", "http://x small", "http://x small many", "x small 2"])
 def test_words_that_mean_no_embedder_are_refused(words: str) -> None:
-    with pytest.raises(UsageError, match="say offline, none, or an endpoint"):
+    with pytest.raises(UsageError, match="use offline, none, or an endpoint"):
         chosen_embedder(words, secrets)
 
 

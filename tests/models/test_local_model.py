@@ -121,7 +121,7 @@ def test_the_reply_is_never_longer_than_asked(local: Session) -> None:
     reply, _ = local.ask(request_of("Tell me a long story.", max_tokens=2))
     assert reply.stop_reason == "max_tokens"
     assert reply.usage.output_tokens <= 2
-    with pytest.raises(ModelError, match="did not come to the end of a tool call"):
+    with pytest.raises(ModelError, match="did not finish a tool call"):
         local.ask(request_of("What is 6 * 7?", tools=[CALCULATOR], max_tokens=2))
 
 

@@ -191,7 +191,10 @@ SPEC = spec_of(
         ),
         ({"city": "Hue", "days": 0}, "days: must be at least 1, got 0"),
         ({"city": "Hue", "days": 1.5}, "days: expected integer or null, got 1.5"),
-        ({"city": "Hue", "tags": ["a", "a"]}, 'tags: must have no item twice, got ["a", "a"]'),
+        (
+            {"city": "Hue", "tags": ["a", "a"]},
+            'tags: must not contain an item twice, got ["a", "a"]',
+        ),
         ({"city": "Hue", "tags": ["a", 1]}, "tags[1]: expected string, got 1"),
         ({"city": "Hue", "pet": {"kind": "dog"}}, "pet.age: missing, expected integer"),
         (
@@ -235,7 +238,7 @@ def test_arguments_nested_too_deep_are_refused_in_words() -> None:
     nest = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"$ref": "#/$defs/nest"}}]}
     error = check(spec_of({"x": {"$ref": "#/$defs/nest"}}, defs={"nest": nest}), {"x": deep})
     assert error is not None
-    assert "nested too deep" in error.message
+    assert "nested too deeply" in error.message
 
 
 def test_a_schema_that_points_elsewhere_is_a_fault_of_the_tool_and_nothing_is_read(
@@ -269,7 +272,7 @@ def test_an_unknown_tool_is_answered_with_the_nearest_name_and_all_of_them() -> 
         "The tools are: calculator, search_web.",
     )
     assert suggest_tool("fly", ["calculator"]).message == "there is no tool `fly`"
-    assert suggest_tool("fly", []).hint == "No tools: answer without them."
+    assert suggest_tool("fly", []).hint == "There are no tools: answer without them."
 
 
 TYPES: list[tuple[Any, Any]] = [

@@ -73,13 +73,13 @@ def test_people_are_told_what_was_shown() -> None:
 @pytest.mark.parametrize(
     ("value", "why"),
     [
-        (Image(b""), "an image of 0 bytes"),
-        (Image(PNG, "image/tiff"), "an image of image/tiff"),
-        (Image(PNG * 1_000_000), "an image of 8000000 bytes"),
-        (Document(b"GIF89a"), "no PDF"),
-        (Document(""), "a document of 0 bytes"),
-        (Document(PDF + bytes(10_000_000)), "the model is shown 1 to 10000000"),
-        ([Image(PNG), 3], "holds those and text only, not int"),
+        (Image(b""), "the image has 0 bytes"),
+        (Image(PNG, "image/tiff"), "the image is image/tiff"),
+        (Image(PNG * 1_000_000), "the image has 8000000 bytes"),
+        (Document(b"GIF89a"), "not a PDF"),
+        (Document(""), "the document has 0 bytes"),
+        (Document(PDF + bytes(10_000_000)), "the model accepts 1 to 10000000"),
+        ([Image(PNG), 3], "may contain only those and text, not int"),
     ],
 )
 def test_what_the_model_cannot_be_shown_is_the_tool_s_fault_by_name(value: Any, why: str) -> None:

@@ -13,9 +13,8 @@ from playhead.events.kinds.tool_calls import ToolFailed, ToolOutcomeUnknown
 from playhead.events.spec.tool import Effect
 from playhead.tools.calls.call import Outcome, call_tool, given_up
 from playhead.tools.context import ToolContext
-from playhead.tools.execution.handoff import Handoff, NotStarted, TimedOut
 from playhead.tools.execution.thread_pool import SyncPool
-from playhead.tools.execution.workers import Inline, Threads
+from playhead.tools.execution.workers import Handoff, Inline, NotStarted, Threads, TimedOut
 from playhead.tools.tool import AnyTool, tool
 from tests.tools.calls import result_of
 
@@ -372,7 +371,7 @@ def test_closing_ends_the_threads_and_cancels_what_is_async() -> None:
         thread.join()
 
 
-def test_a_ticket_gives_its_answer_to_exactly_one_side() -> None:
+def test_a_handoff_gives_its_answer_to_exactly_one_side() -> None:
     async def whole() -> None:
         late: list[str] = []
         stopped: list[str] = []

@@ -35,5 +35,5 @@ def test_a_method_with_tool_above_it_is_a_tool_of_each_object() -> None:
 def test_a_method_without_its_object_is_no_tool_to_be_called() -> None:
     context = ToolContext("run", 7)
     assert Crm.search(Crm("one"), "ada", context) == "one: ada (run:7)"
-    with pytest.raises(UsageError, match="is a method: give an object's"):
+    with pytest.raises(UsageError, match="is a method: pass it from an object"):
         by_name([Crm.search])

@@ -13,8 +13,8 @@ from playhead.tools.tool import tool
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"timout": 5}, "there is no option timout=: timeout="),
-        ({"xyz": 5}, "there is no option xyz="),
+        ({"timout": 5}, "unknown option timout=: did you mean timeout="),
+        ({"xyz": 5}, "unknown option xyz="),
         ({"rate": Rate(calls=0)}, r"Rate\(calls\)=0 must be at least 1"),
         ({"rate": Rate(calls=1, seconds=0)}, r"Rate\(seconds\)=0"),
         ({"subprocess": Subprocess(memory_mb=0)}, r"Subprocess\(memory_mb\)=0"),

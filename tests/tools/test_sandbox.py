@@ -133,5 +133,5 @@ def test_a_function_that_has_no_name_of_its_own_in_a_module_is_refused_when_defi
         """Do."""
         return ""
 
-    with pytest.raises(UsageError, match="top of a module"):
+    with pytest.raises(UsageError, match="top level of a module"):
         tool(inner, subprocess=True)

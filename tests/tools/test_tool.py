@@ -337,8 +337,8 @@ class Thing:
         (gives_lock, "its result has a type that JSON cannot carry"),
         (fielded, "Annotated"),
         (unknown, "types cannot be read"),
-        (two_contexts, "two parameters are a ToolContext: a, b"),
-        (Thing, "is made of a function"),
+        (two_contexts, "more than one parameter is a ToolContext: a, b"),
+        (Thing, "is made from a function"),
     ],
 )
 def test_what_cannot_be_told_to_a_model_is_refused_when_defined(
@@ -364,7 +364,7 @@ def test_a_timeout_that_is_no_time_is_refused(timeout: float) -> None:
 def test_two_tools_of_one_name_are_refused() -> None:
     method = tool(Thing().method)
     assert by_name([method]) == {"method": method}
-    with pytest.raises(UsageError, match="two tools are called method"):
+    with pytest.raises(UsageError, match="two tools are named method"):
         by_name([method, method])
     with pytest.raises(UsageError, match="put @tool above it"):
         by_name([Thing().method])  # type: ignore[list-item] # pyright: ignore[reportArgumentType]

@@ -1,7 +1,7 @@
-"""A calculator: arithmetic as people write it, read as a syntax tree and never evaluated as code.
+"""A calculator: arithmetic as people write it, parsed as a syntax tree, never evaluated as code.
 
-Only what the tables here name exists. Sizes are bounded before each operation: an expression such
-as 9**9**9 is refused at once instead of filling the memory.
+Only the operators and functions in these tables exist. Sizes are bounded before each operation: an
+expression such as 9**9**9 is refused at once instead of exhausting memory.
 """
 
 import ast
@@ -17,7 +17,7 @@ Number: TypeAlias = int | float
 
 MAX_LENGTH = 500
 MAX_BITS = 10_000
-"""Of an integer, on the way and at the end: about 3,000 digits."""
+"""Of any integer, intermediate or final: about 3,000 digits."""
 
 HINT = (
     "Write an expression of numbers, + - * / // % ** ( ), pi, e, and functions such as sqrt, "
@@ -35,7 +35,7 @@ def _power(base: Number, exponent: Number) -> Number:
 def _real(value: Any) -> Number:
     if isinstance(value, complex):
         msg = "the result is not a real number"
-        raise ToolError(msg, hint="No even roots of negative numbers.")
+        raise ToolError(msg, hint="Avoid even roots of negative numbers.")
     number: Number = value
     return number
 
@@ -87,16 +87,16 @@ FUNCTIONS: Mapping[str, Function] = {
 }
 
 SPELLINGS = {0xD7: "*", 0xB7: "*", 0xF7: "/", 0x2212: "-"}
-"""Code point -> operator: the multiplication, middle dot, division and minus signs of print."""
+"""Code point -> operator: the typographic multiplication, dot, division and minus signs."""
 
 
 @tool(effect="read", timeout=10)
 def calculator(expression: str) -> int | float:
     """Calculate an arithmetic expression exactly.
 
-    Use it for every calculation instead of doing it in your head, however small. It knows + - * /
-    // % ** and parentheses, pi, e, tau, and functions such as sqrt, round, min, max, log, exp, sin,
-    factorial. It knows no variables, units, percent signs or thousands separators.
+    Use it for every calculation, however small, instead of doing it in your head. It supports + - *
+    / // % ** and parentheses, pi, e, tau, and functions such as sqrt, round, min, max, log, exp,
+    sin, factorial. It does not support variables, units, percent signs or thousands separators.
 
     Args:
         expression: The expression, for example "(17.5 + 3) * 12 / 100".
@@ -105,7 +105,7 @@ def calculator(expression: str) -> int | float:
         The value as a number.
     """
     if len(expression) > MAX_LENGTH:
-        msg = f"the expression has {len(expression)} characters, at most {MAX_LENGTH} are read"
+        msg = f"the expression has {len(expression)} characters, more than the {MAX_LENGTH} allowed"
         raise ToolError(
             msg,
             hint="Calculate it in parts.",
@@ -116,7 +116,7 @@ def calculator(expression: str) -> int | float:
         return _tidy(_value(tree.body))
     except SyntaxError as error:
         where = f" at character {error.offset}" if error.offset else ""
-        msg = f"{expression!r} is no expression{where}"
+        msg = f"{expression!r} is not a valid expression{where}"
         raise ToolError(msg, hint=HINT) from error
     except ZeroDivisionError as error:
         msg = "division by zero"
@@ -157,6 +157,6 @@ def _bounded(value: Number) -> Number:
 
 
 def _tidy(value: Number) -> Number:
-    """15 digits are what a float carries: 0.1 + 0.2 is 0.3."""
+    """Round to the 15 digits that a float holds: 0.1 + 0.2 is 0.3."""
     _bounded(value)
     return float(f"{value:.15g}") if isinstance(value, float) else value

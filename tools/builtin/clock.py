@@ -12,7 +12,7 @@ from playhead.tools.validation.did_you_mean import nearest
 
 
 class CurrentTime(BaseModel):
-    """A moment, as a clock on the wall of a time zone shows it."""
+    """A point in time, as shown by a clock in a time zone."""
 
     time: str
     """ISO 8601 with the offset from UTC, to the second."""
@@ -21,13 +21,13 @@ class CurrentTime(BaseModel):
 
 
 def clock_tool(now: Callable[[tzinfo], datetime] = datetime.now) -> Tool[..., CurrentTime]:
-    """The tool `current_time`, on the clock `now`."""
+    """The tool `current_time`, reading the clock `now`."""
 
     def current_time(timezone: str = "UTC") -> CurrentTime:
         """Tell the current date and time.
 
-        Use it before you say anything that depends on today's date or on the time of day; you do
-        not know them otherwise.
+        Use it before you say anything that depends on today's date or the time of day; you do not
+        know them otherwise.
 
         Args:
             timezone: An IANA time zone such as "UTC", "Europe/Paris" or "Asia/Ho_Chi_Minh".

@@ -1,4 +1,4 @@
-"""`search_kb`: finds passages in a folder of texts, by full text (BM25)."""
+"""`search_kb`: finds passages in a folder of texts by full-text search (BM25)."""
 
 import os
 import re
@@ -16,13 +16,13 @@ from playhead.tools.tool import AnyTool, tool
 
 SUFFIXES = (".md", ".txt", ".rst")
 CHUNK = 1_200
-"""Characters of a passage, about."""
+"""Approximate characters per passage."""
 MAX_FILE = 5_000_000
 TOP = 5
 
 
 class Passage(BaseModel):
-    """A piece of a text."""
+    """A passage of a text."""
 
     title: str
     path: str
@@ -30,7 +30,7 @@ class Passage(BaseModel):
 
 
 class _Index:
-    """The folder's passages in an SQLite full-text index in memory, made anew when files change."""
+    """An in-memory SQLite full-text index of the folder's passages, rebuilt when files change."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -42,7 +42,7 @@ class _Index:
         self._db.execute(f"CREATE VIRTUAL TABLE passages USING fts5({fields})")
 
     def search(self, query: str, count: int) -> list[Passage]:
-        """The best passages for any of the words."""
+        """The best passages that match any of the words."""
         words = re.findall(r"\w+", query)[:32]
         if not words:
             return []
@@ -62,12 +62,12 @@ class _Index:
         self._db.execute("DELETE FROM passages")
         for path, _, _ in seen:
             text = (self._folder / path).read_text("utf-8", "replace")
-            rows = [(title, path, piece) for title, piece in passages(text, path)]
+            rows = [(title, path, part) for title, part in passages(text, path)]
             self._db.executemany("INSERT INTO passages VALUES (?, ?, ?)", rows)
         self._seen = seen
 
     def _files(self) -> Iterator[tuple[str, int, int]]:
-        """Path, change time, size of each text; links are not followed."""
+        """Path, modification time and size of each text; links are not followed."""
         for top, folders, names in os.walk(self._folder):
             folders[:] = sorted(f for f in folders if not f.startswith("."))
             for name in sorted(names):
@@ -81,39 +81,39 @@ class _Index:
 
 
 def passages(text: str, path: str) -> Iterator[tuple[str, str]]:
-    """(title, passage): paragraphs put together, up to a size, below the heading that they have."""
-    title, piece = Path(path).stem, ""
+    """(title, passage): paragraphs joined up to a size, with the heading that they stand under."""
+    title, part = Path(path).stem, ""
     for paragraph in re.split(r"\n\s*\n", text.replace("\r\n", "\n")):
         heading = re.match(r"#{1,6}\s+(.+)", paragraph.strip())
-        if piece and (heading or len(piece) + len(paragraph) > CHUNK):
-            yield title, piece.strip()
-            piece = ""
+        if part and (heading or len(part) + len(paragraph) > CHUNK):
+            yield title, part.strip()
+            part = ""
         if heading:
             title = heading[1].strip()
-        piece += paragraph + "\n\n"
-    if piece.strip():
-        yield title, piece.strip()
+        part += paragraph + "\n\n"
+    if part.strip():
+        yield title, part.strip()
 
 
 def search_kb_tool(folder: str | os.PathLike[str]) -> AnyTool:
-    """The tool `search_kb` over a folder of .md, .txt and .rst. Raises UsageError without one."""
+    """The tool `search_kb` for a folder of .md, .txt and .rst. Raises UsageError without it."""
     root = Path(folder).resolve()
     if not root.is_dir():
-        msg = f"search_kb: {root} is no folder: make it first"
+        msg = f"search_kb: {root} is not a folder: create it first"
         raise UsageError(msg)
     index = _Index(root)
 
     def search_kb(query: Annotated[str, Field(min_length=1, max_length=400)]) -> list[Passage]:
         """Search the knowledge base for passages.
 
-        Use it before you answer from memory what the knowledge base may say, and before you search
-        the web.
+        Use it before you answer from memory something that the knowledge base may cover, and before
+        you search the web.
 
         Args:
-            query: The words to look for; any of them may match, rare ones count more.
+            query: The words to look for; any of them may match, and rare words count more.
 
         Returns:
-            The five best passages, each with the title that it stands under and its file.
+            The five best passages, each with its heading and its file.
         """
         return index.search(query, TOP)
 

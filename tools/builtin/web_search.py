@@ -1,6 +1,6 @@
-"""`search_web`, over any search engine that answers one small protocol.
+"""`search_web`, over any search engine that implements one small protocol.
 
-The API's own search, performed by the model's provider, needs none of this:
+The API's own search, performed by the model's provider, does not need it:
 `Agent(server_tools=[{"type": "web_search_20250305", "name": "web_search"}])`.
 """
 
@@ -40,13 +40,13 @@ class _Found(BaseModel):
 
 
 class SearxNG:
-    """A SearXNG server (or anything that answers `/search?q=...&format=json` as it does)."""
+    """A SearXNG server, or anything that answers `/search?q=...&format=json` like one."""
 
     def __init__(self, url: str, *, key: Secret | None = None) -> None:
-        """The server's address; with `key` its value is sent as a bearer token."""
+        """The server's address; the value of `key` is sent as a bearer token."""
         parts = urlsplit(url)
         if parts.scheme not in PORTS or not parts.hostname:
-            msg = f"SearxNG({url!r}): give its whole address, such as https://search.example.com"
+            msg = f"SearxNG({url!r}): give the full address, such as https://search.example.com"
             raise UsageError(msg)
         self._url = url.rstrip("/")
         self._key = key
@@ -62,16 +62,16 @@ class SearxNG:
         response = get(asked, self._guard, seconds=SECONDS, headers=headers)
         if response.status != 200:
             msg = f"the search engine answered {response.status}"
-            raise ToolError(msg, hint="Go on without searching, and say so.", retry_after=60)
+            raise ToolError(msg, hint="Continue without searching, and say so.", retry_after=60)
         try:
             return _Found.model_validate_json(response.body).results[:count]
         except ValidationError as error:
-            msg = "the search engine gave no list of results"
-            raise ToolError(msg, hint="Go on without searching, and say so.") from error
+            msg = "the search engine returned no list of results"
+            raise ToolError(msg, hint="Continue without searching, and say so.") from error
 
 
 def search_web_tool(provider: SearchProvider) -> AnyTool:
-    """The tool `search_web` over that engine."""
+    """The tool `search_web` for that engine."""
 
     def search_web(
         query: Annotated[str, Field(min_length=1, max_length=400)],
@@ -80,13 +80,12 @@ def search_web_tool(provider: SearchProvider) -> AnyTool:
     ) -> list[Hit]:
         """Search the public web.
 
-        Use it to find pages about something; read the promising ones with fetch before you rely on
-        them.
+        Use it to find pages on a topic; read the promising ones with fetch before you rely on them.
 
         Args:
-            query: What to look for, in a few words, as one would type it.
-            context: Not told to the model.
-            count: At most how many hits.
+            query: A few search words, as typed into a search engine.
+            context: Not shown to the model.
+            count: The maximum number of hits.
 
         Returns:
             Hits with title, address and a snippet, best first.
@@ -96,7 +95,7 @@ def search_web_tool(provider: SearchProvider) -> AnyTool:
             value = context.secrets(name)
             if not value:
                 msg = f"search_web needs the secret {name}, which is not set"
-                raise ToolError(msg, hint="Go on without searching, and say so.")
+                raise ToolError(msg, hint="Continue without searching, and say so.")
             return value
 
         return list(provider.search(query, count, secret))[:count]

@@ -1,42 +1,91 @@
-"""Performing tool calls: one attempt, from recorded arguments to the event that ends it.
+"""One call of a tool, from the requested call to the event that ends its attempt.
 
-And asking a tool's probe what became of an attempt that was cut off.
+`ToolCalls.call` is the whole path: a cached result, the tool's limits, then `call_tool`, which
+checks the arguments and lets an `Attempt` run on a worker, or in a process of its own. `probe_call`
+asks a tool's probe what became of an attempt that was cut off.
 """
 
-import inspect
+import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
+from collections import OrderedDict, deque
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from hashlib import sha256
 from signal import Signals
-from typing import Annotated, TypeAlias, cast
+from typing import Annotated, TypeAlias
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from playhead.events.event import Json
 from playhead.events.kinds.tool_calls import ToolFailed, ToolOutcomeUnknown, ToolSucceeded
 from playhead.events.spec.agent import ToolSpec
-from playhead.tools.calls.cache import ResultCache
-from playhead.tools.calls.limits import RateLimited, ToolLimits
+from playhead.events.spec.tool import Rate
+from playhead.tools.calls.user_functions import NoAnswer, ask
 from playhead.tools.context import ToolContext
-from playhead.tools.execution.attempt import (
-    Answer,
-    Attempt,
-    Monotonic,
-    log_safely,
-    milliseconds,
-    traceback_of,
-)
-from playhead.tools.execution.handoff import NotStarted, TimedOut
-from playhead.tools.execution.workers import Workers
-from playhead.tools.options import Done, Found, NotDone
+from playhead.tools.execution.attempt import Answer, Attempt, Monotonic, log_safely, milliseconds
+from playhead.tools.execution.workers import NotStarted, TimedOut, Workers
+from playhead.tools.options import Done, NotDone
 from playhead.tools.result import ResultRefused, to_result
 from playhead.tools.sandbox.sandbox import ProcessEnd
-from playhead.tools.tool import AnyTool
+from playhead.tools.tool import AnyTool, canonical
 from playhead.tools.validation.arguments import check
 
 Outcome: TypeAlias = Answer
 
 ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="kind")])
+
+CACHED = 1024
+"""Results kept; the least recently used are dropped first."""
+
+
+class ToolCalls:
+    """Performs calls; holds the cache and the limits that they share. Used on one event loop."""
+
+    def __init__(self, workers: Workers, monotonic: Monotonic) -> None:
+        self._workers = workers
+        self._monotonic = monotonic
+        self._cache = ResultCache(monotonic)
+        self._slots: dict[str, asyncio.Semaphore] = {}
+        self._windows: dict[str, RateWindow] = {}
+
+    async def call(
+        self, tool: AnyTool, arguments: Mapping[str, Json], context: ToolContext
+    ) -> Outcome:
+        """One attempt. Raises nothing but CancelledError, when its own task is cancelled."""
+        spec = tool.spec
+        cached = self._cache.get(spec, arguments, context.run)
+        if cached is not None:
+            return cached
+        try:
+            async with self._limits(spec):
+                outcome = await call_tool(
+                    tool, arguments, context, self._workers, monotonic=self._monotonic
+                )
+        except RateLimited as limited:
+            return ToolFailed(
+                error="rate_limited",
+                message=f"{spec.name} was not called: its {limited}",
+                hint="Nothing was done. Do something else first.",
+                retry_after=round(limited.after, 3),
+                retryable=True,
+            )
+        self._cache.put(spec, arguments, context.run, outcome)
+        return outcome
+
+    @asynccontextmanager
+    async def _limits(self, spec: ToolSpec) -> AsyncGenerator[None]:
+        """Wait until the call may start, first come first served; its timeout does not run yet.
+
+        Raises RateLimited when it would have to wait for longer than its own timeout.
+        """
+        async with AsyncExitStack() as held:
+            if spec.concurrency is not None:
+                slots = self._slots.setdefault(spec.definition, asyncio.Semaphore(spec.concurrency))
+                await held.enter_async_context(slots)
+            if spec.rate is not None:
+                window = self._windows.setdefault(spec.definition, RateWindow(spec.rate))
+                await asyncio.sleep(window.reserve(self._monotonic(), spec.timeout))
+            yield
 
 
 async def call_tool(
@@ -49,7 +98,7 @@ async def call_tool(
 ) -> Outcome:
     """Perform one attempt. Raises nothing but CancelledError, when its own task is cancelled.
 
-    A cancelled attempt may have happened: `given_up(tool.spec, "cancelled")` is its outcome.
+    A cancelled attempt may have taken effect: `given_up(tool.spec, "cancelled")` is its outcome.
     """
     spec = tool.spec
     wrong = check(spec, arguments)
@@ -81,7 +130,7 @@ async def call_tool(
 
 
 def given_up(spec: ToolSpec, reason: str, duration_ms: float | None = None) -> Outcome:
-    """What became of an attempt whose answer nobody has: timeout, cancelled or interrupted."""
+    """The outcome of an attempt without an answer. `reason`: timeout, cancelled or interrupted."""
     if spec.effect == "once":
         return ToolOutcomeUnknown(reason=reason)
     words = {
@@ -93,14 +142,14 @@ def given_up(spec: ToolSpec, reason: str, duration_ms: float | None = None) -> O
     return ToolFailed(
         error=reason,
         message=f"{spec.name} {words.get(reason, reason)}",
-        hint="Ask for less at once, or go on without it." if smaller else None,
+        hint="Ask for less at once, or continue without it." if smaller else None,
         retryable=True if reason == "timeout" else None,
         duration_ms=duration_ms,
     )
 
 
 def _from_sandbox(tool: AnyTool, context: ToolContext, ended: ProcessEnd, took: float) -> Outcome:
-    """The outcome of a call that had a process of its own; what that says is not trusted."""
+    """The outcome of a call that ran in a process of its own, whose output is not trusted."""
     spec = tool.spec
     if ended.printed:
         where = {"tool": spec.name, "run": context.run, "call": context.call}
@@ -111,15 +160,15 @@ def _from_sandbox(tool: AnyTool, context: ToolContext, ended: ProcessEnd, took: 
         try:
             return _checked(ended.answer, took)
         except (ValidationError, ResultRefused, ValueError, RecursionError) as error:
-            message = f"{spec.name} gave no proper answer: {str(error).partition(chr(10))[0][:200]}"
+            message = f"{spec.name} gave no valid answer: {str(error).partition(chr(10))[0][:200]}"
             hint = "This is a fault of the tool, not of your call."
             return ToolFailed(error="invalid_result", message=message, hint=hint, duration_ms=took)
     if ended.started and spec.effect == "once":
         return ToolOutcomeUnknown(reason=ended.reason or "died")
     if ended.started:
-        hint = "Ask for less at once, try other arguments, or go on without it."
+        hint = "Ask for less at once, try other arguments, or continue without it."
     else:
-        hint = "Nothing was done. Go on without it, and say that it cannot be run here."
+        hint = "Nothing was done. Continue without it, and say that it cannot run here."
     return ToolFailed(
         error=ended.reason or "died", message=f"{spec.name} {_death(ended)}", hint=hint,
         duration_ms=took,
@@ -136,16 +185,16 @@ def _checked(answer: bytes, took: float) -> Answer:
 
 
 def _death(ended: ProcessEnd) -> str:
-    """What became of a process that gave no answer."""
+    """What happened to a process that gave no answer."""
     match ended.reason, ended.status:
         case "refused", _:
             return f"was not started: {ended.why}"
         case "startup", _:
-            return "did not come up in time: its module takes too long to import"
+            return "did not start in time: its module takes too long to import"
         case "too_large", _:
-            return "wrote too much, and was killed"
+            return "wrote too much and was killed"
         case "lost", _:
-            return "could not be brought to its end; processes of it may be left"
+            return "could not be stopped; some of its processes may still be running"
         case _, int(status) if status >= 128 or status < 0:
             number = status - 128 if status >= 128 else -status
             name = next((s.name for s in Signals if s == number), str(number))
@@ -170,90 +219,88 @@ async def probe_call(
     if probe is None:
         return given_up(spec, "interrupted")
     began = monotonic()
-    finish = partial(_found, tool, began, monotonic)
-    ask = partial(_ask, probe, context.key, finish)
-    ask_async = partial(_ask_async, probe, context.key, finish)
-    try:
-        if inspect.iscoroutinefunction(probe):
-            found = await workers.run_async(
-                spec.name, ask_async, spec.timeout, _ignore, context.give_up
-            )
-        else:
-            found = await workers.run_sync(spec.name, ask, spec.timeout, _ignore, context.give_up)
-    except (NotStarted, TimedOut):
-        return given_up(spec, "interrupted")
-    return found
 
-
-def _ask(probe: Callable[[str], object], key: str, finish: Callable[[Found], Outcome]) -> Outcome:
-    try:
-        return finish(cast("Found", probe(key)))
-    except BaseException as error:  # a probe must not end its thread
-        return _cannot_tell(error, finish)
-
-
-async def _ask_async(
-    probe: Callable[[str], object], key: str, finish: Callable[[Found], Outcome]
-) -> Outcome:
-    try:
-        return finish(await cast("Awaitable[Found]", probe(key)))
-    except BaseException as error:  # a probe must not end its loop
-        return _cannot_tell(error, finish)
-
-
-def _cannot_tell(error: BaseException, finish: Callable[[Found], Outcome]) -> Outcome:
-    log_safely("tool_probe.traceback", traceback=traceback_of(error))
-    return finish(None)
-
-
-def _found(tool: AnyTool, began: float, monotonic: Monotonic, found: Found) -> Outcome:
-    match found:
-        case Done(result=result):
-            value = to_result(result, tool.signature.result)
-            return ToolSucceeded(result=value, duration_ms=milliseconds(began, monotonic))
-        case NotDone():
-            return ToolFailed(
-                error="interrupted",
-                message=f"{tool.spec.name} was cut off before it took effect",
-                hint="Nothing was done. The same call may be made again.",
-            )
-        case _:
-            return given_up(tool.spec, "interrupted")
-
-
-def _ignore(_: object) -> None:
-    """An answer of a probe that comes too late tells nothing any more."""
-
-
-class ToolCalls:
-    """Performs calls; holds what is shared between them. Used on one event loop."""
-
-    def __init__(self, workers: Workers, monotonic: Monotonic) -> None:
-        self._workers = workers
-        self._monotonic = monotonic
-        self._limits = ToolLimits(monotonic)
-        self._cache = ResultCache(monotonic)
-
-    async def call(
-        self, tool: AnyTool, arguments: Mapping[str, Json], context: ToolContext
-    ) -> Outcome:
-        """One attempt. Raises nothing but CancelledError, when its own task is cancelled."""
-        spec = tool.spec
-        known = self._cache.get(spec, arguments, context.run)
-        if known is not None:
-            return known
-        try:
-            async with self._limits.through(spec):
-                outcome = await call_tool(
-                    tool, arguments, context, self._workers, monotonic=self._monotonic
+    def accept(found: object) -> Outcome:
+        match found:
+            case Done(result=result):
+                value = to_result(result, tool.signature.result)
+                return ToolSucceeded(result=value, duration_ms=milliseconds(began, monotonic))
+            case NotDone():
+                return ToolFailed(
+                    error="interrupted",
+                    message=f"{spec.name} was cut off before it took effect",
+                    hint="Nothing was done. The same call may be made again.",
                 )
-        except RateLimited as limited:
-            return ToolFailed(
-                error="rate_limited",
-                message=f"{spec.name} was not called: its {limited}",
-                hint="Nothing was done. Do something else first.",
-                retry_after=round(limited.after, 3),
-                retryable=True,
-            )
-        self._cache.put(spec, arguments, context.run, outcome)
-        return outcome
+            case _:
+                return given_up(spec, "interrupted")
+
+    found = await ask(f"{spec.name}.probe", probe, (context.key,), workers, accept, spec.timeout)
+    return given_up(spec, "interrupted") if isinstance(found, NoAnswer) else found
+
+
+class RateLimited(Exception):
+    """The tool may not be called for longer than a call would wait. Nothing was done."""
+
+    def __init__(self, rate: Rate, after: float) -> None:
+        self.rate = rate
+        self.after = after
+        super().__init__(f"{rate.calls} calls in {rate.seconds:g} s are used up")
+
+
+class RateWindow:
+    """The start times of the last calls: at most `calls` of them in any `seconds`."""
+
+    def __init__(self, rate: Rate) -> None:
+        self._rate = rate
+        self._starts: deque[float] = deque(maxlen=rate.calls)
+
+    def reserve(self, now: float, patience: float) -> float:
+        """Reserve the next start; returns the seconds until then. Raises RateLimited."""
+        start = now
+        if len(self._starts) == self._rate.calls:
+            start = max(now, self._starts[0] + self._rate.seconds)
+        if start - now > patience:
+            raise RateLimited(self._rate, start - now)
+        self._starts.append(start)
+        return start - now
+
+
+class ResultCache:
+    """Results of `read` tools, reused for equal calls until they expire.
+
+    Keyed by the tool's definition, the arguments, and the run unless the tool shares results. Kept
+    in memory: a cached result is recorded as an event, so replay needs no cache.
+    """
+
+    def __init__(self, monotonic: Monotonic, entries: int = CACHED) -> None:
+        self._monotonic = monotonic
+        self._entries = entries
+        self._kept: OrderedDict[bytes, tuple[float, ToolSucceeded]] = OrderedDict()
+
+    def get(self, spec: ToolSpec, arguments: Mapping[str, Json], run: str) -> ToolSucceeded | None:
+        """The result of an equal call, marked as cached; None when none is still valid."""
+        if spec.cache is None:
+            return None
+        key = _key(spec, arguments, run)
+        until, found = self._kept.get(key, (0.0, None))
+        if found is None:
+            return None
+        if self._monotonic() >= until:
+            del self._kept[key]
+            return None
+        self._kept.move_to_end(key)
+        return found.model_copy(update={"cached": True, "duration_ms": 0.0})
+
+    def put(self, spec: ToolSpec, arguments: Mapping[str, Json], run: str, outcome: object) -> None:
+        """Keep a success."""
+        if spec.cache is None or not isinstance(outcome, ToolSucceeded):
+            return
+        until = self._monotonic() + spec.cache.ttl
+        self._kept[_key(spec, arguments, run)] = (until, outcome)
+        if len(self._kept) > self._entries:
+            self._kept.popitem(last=False)
+
+
+def _key(spec: ToolSpec, arguments: Mapping[str, Json], run: str) -> bytes:
+    owner = "" if spec.cache is not None and spec.cache.shared else run
+    return sha256(canonical([spec.name, spec.definition, dict(arguments), owner])).digest()

@@ -1,117 +1,147 @@
-"""Functions of the user's that are asked, not called by the model: rules and probes.
+"""Functions of the user that are asked rather than called by the model: rules, routers, probes.
 
-They run where tools run, never on the runtime's loop, and whatever they raise is an answer too.
+They run where tools run, never on the runtime's loop. Whatever they raise becomes an answer too.
 """
 
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from playhead.events.event import Json
 from playhead.events.kinds.approvals import RuleAnswered
-from playhead.tools.execution.handoff import NotStarted, TimedOut
-from playhead.tools.execution.workers import Workers
+from playhead.tools.execution.attempt import log_safely, traceback_of
+from playhead.tools.execution.workers import NotStarted, TimedOut, Workers
 from playhead.tools.result import ResultRefused, to_result
 
+T = TypeVar("T")
+
 SECONDS = 30.0
-"""After so long without an answer, the function counts as failed."""
+"""A function that has not answered after this long counts as failed."""
+
+LINE = 500
+"""Characters of an error that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
-class UserAnswer:
-    """What the function returned, or one line about why it did not."""
+class NoAnswer:
+    """The function failed or did not answer in time; the error is one line."""
 
-    value: Any = None
-    error: str | None = None
+    error: str
+
+
+class Unusable(Exception):
+    """The function answered, but with a value that cannot be used; the message says why."""
 
 
 async def ask(
-    name: str, function: Callable[..., Any], arguments: tuple[Any, ...], workers: Workers
-) -> UserAnswer:
-    """Call a sync or async function once. Raises nothing but CancelledError."""
+    name: str,
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    workers: Workers,
+    accept: Callable[[Any], T],
+    seconds: float = SECONDS,
+) -> T | NoAnswer:
+    """Call a sync or async function once; returns what `accept` makes of its answer.
 
-    def call() -> UserAnswer:
-        try:
-            return UserAnswer(function(*arguments))
-        except BaseException as error:
-            return UserAnswer(error=_line(error))
+    `accept` runs on the worker too, and raises Unusable for a value that it does not take. Raises
+    nothing but CancelledError.
+    """
 
-    async def call_async() -> UserAnswer:
+    def call() -> T | NoAnswer:
         try:
-            return UserAnswer(await function(*arguments))
-        except BaseException as error:
-            return UserAnswer(error=_line(error))
+            return accept(function(*arguments))
+        except BaseException as error:  # it must not end its thread
+            return _failed(name, error)
+
+    async def call_async() -> T | NoAnswer:
+        try:
+            return accept(await function(*arguments))
+        except BaseException as error:  # it must not end its loop
+            return _failed(name, error)
 
     try:
         if inspect.iscoroutinefunction(function):
-            return await workers.run_async(name, call_async, SECONDS, _forget, _nothing)
-        return await workers.run_sync(name, call, SECONDS, _forget, _nothing)
+            return await workers.run_async(name, call_async, seconds)
+        return await workers.run_sync(name, call, seconds)
     except (NotStarted, TimedOut):
-        return UserAnswer(error=f"{name} gave no answer within {SECONDS:g} s")
+        return NoAnswer(f"{name} gave no answer within {seconds:g} s")
 
 
-def _line(error: BaseException) -> str:
+def _failed(name: str, error: BaseException) -> NoAnswer:
+    if isinstance(error, Unusable):
+        return NoAnswer(str(error)[:LINE])
+    log_safely("user_function.failed", function=name, traceback=traceback_of(error))
     try:
         text = " ".join(str(error).split())
-    except BaseException:
+    except BaseException:  # whatever a hostile __str__ does
         text = ""
-    line = f"{type(error).__name__}: {text}".removesuffix(": ")[:500]
-    return line.encode("utf-8", "replace").decode()
+    line = f"{type(error).__name__}: {text}".removesuffix(": ")[:LINE]
+    return NoAnswer(line.encode("utf-8", "replace").decode())
 
 
-def _forget(_: UserAnswer) -> None:
-    """A late answer changes nothing."""
-
-
-def _nothing() -> None:
-    """There is nothing to give up."""
+async def ask_rule(
+    name: str,
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    workers: Workers,
+    accept: Callable[[Any], Json],
+) -> RuleAnswered:
+    """Ask once; the answer or the error as the event that records it."""
+    found = await ask(name, function, arguments, workers, accept)
+    if isinstance(found, NoAnswer):
+        return RuleAnswered(error=found.error)
+    return RuleAnswered(answer=found)
 
 
 async def ask_function(
     name: str, function: Callable[..., Any], arguments: tuple[Any, ...], workers: Workers
 ) -> RuleAnswered:
-    """What the function gives, as JSON. A Pydantic model is given as its fields."""
-    said = await ask(name, function, arguments, workers)
-    if said.error is not None:
-        return RuleAnswered(error=said.error)
-    try:
-        return RuleAnswered(answer=to_result(said.value, None))
-    except ResultRefused as error:
-        return RuleAnswered(error=f"{name} gave what is no JSON: {error}"[:500])
+    """The function's answer as JSON. A Pydantic model becomes its fields."""
 
+    def accept(value: Any) -> Json:
+        try:
+            return to_result(value, None)
+        except ResultRefused as error:
+            msg = f"{name} returned a value that is not JSON: {error}"
+            raise Unusable(msg) from error
 
-Check = Callable[[Json], object]
-"""Takes an answer that fits the schema. Raises ValidationError when it will not do."""
+    return await ask_rule(name, function, arguments, workers, accept)
 
 
 async def ask_router(function: Callable[[str], Any], task: Json, workers: Workers) -> RuleAnswered:
-    """Ask for the type of a task, given what is to be reached."""
-    said = await ask("router", function, (task,), workers)
-    if said.error is None and not isinstance(said.value, str):
-        given = type(said.value).__name__
-        return RuleAnswered(error=f"the router answered {given}, not the name of a type of task")
-    return RuleAnswered(answer=said.value, error=said.error)
+    """Ask for the type of a task, given its goal."""
+
+    def accept(value: Any) -> Json:
+        if not isinstance(value, str):
+            msg = f"the router returned {type(value).__name__}, not the name of a task type"
+            raise Unusable(msg)
+        return value
+
+    return await ask_rule("router", function, (task,), workers, accept)
+
+
+Check = Callable[[Json], object]
+"""Takes an answer that fits the schema. Raises ValidationError when it is not acceptable."""
 
 
 async def ask_output(check: Check, answer: Json, workers: Workers) -> RuleAnswered:
-    """Ask the output's type whether it takes the answer: True, or what to tell the model."""
+    """Ask the output's type whether it accepts the answer: True, or what to tell the model."""
 
     def judge(answer: Json) -> Json:
         try:
             check(answer)
         except ValidationError as error:
-            return _told(error)
+            return _explained(error)
         return True
 
-    said = await ask("output", judge, (answer,), workers)
-    return RuleAnswered(answer=said.value, error=said.error)
+    return await ask_rule("output", judge, (answer,), workers, lambda verdict: verdict)
 
 
-def _told(error: ValidationError) -> str:
-    """For the model: every place that is wrong, without what stands there."""
+def _explained(error: ValidationError) -> str:
+    """For the model: every place that is wrong, without the values."""
     wrong = error.errors(include_url=False, include_context=False, include_input=False)
     places = [f"{'.'.join(map(str, e['loc'])) or 'the answer'}: {e['msg']}" for e in wrong[:10]]
     return f"The answer was not accepted: {'; '.join(places)}. Answer again."

@@ -1,25 +1,24 @@
-"""One attempt of a tool call as its worker sees it: arguments in, an event out, no exception ever.
+"""One attempt of a tool call on its worker: arguments in, an event out, never an exception.
 
-Whatever a tool raises or returns becomes words that the model can act on. Tracebacks go to the
-program's log, never to the model.
+Whatever a tool raises or returns becomes a message that the model can act on. Tracebacks go to the
+program's log, never to the model, and the values of secrets go to neither.
 """
 
 import asyncio
 import inspect
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from pydantic import ValidationError
 from pydantic_core import to_json
 
 from playhead.events.errors import ToolError
-from playhead.events.event import Json
+from playhead.events.event import Block, Json
 from playhead.events.kinds.tool_calls import ToolFailed, ToolOutcomeUnknown, ToolSucceeded
 from playhead.events.logger import ProgramLogger
 from playhead.tools.content import to_content
-from playhead.tools.context import Depends, OutcomeUnknown, ToolContext
-from playhead.tools.execution.secrets import Hidden, SecretMissing
+from playhead.tools.context import Depends, OutcomeUnknown, Secret, ToolContext
 from playhead.tools.result import ResultRefused, clean_text, first_problems, to_result
 from playhead.tools.tool import AnyTool
 
@@ -27,10 +26,13 @@ log = ProgramLogger("playhead.tool")
 
 Answer: TypeAlias = ToolSucceeded | ToolFailed | ToolOutcomeUnknown
 Monotonic: TypeAlias = Callable[[], float]
-"""Seconds from some fixed moment on; asked from several threads."""
+"""Seconds since some fixed moment; called from several threads."""
 
 LINE = 500
-"""Characters of an unexpected exception that the model gets to see."""
+"""Characters of an unexpected exception that the model sees."""
+
+MIN_MASKED = 4
+"""Characters; shorter secrets are not masked, since they would match everywhere."""
 
 
 class ArgumentsRefused(Exception):
@@ -52,7 +54,7 @@ class Attempt:
         self.context = context
         self.monotonic = monotonic
         self.began = monotonic()
-        self._hidden = Hidden()
+        self._secrets = SecretMask()
 
     def perform(self) -> Answer:
         """Call a sync tool."""
@@ -71,7 +73,7 @@ class Attempt:
             return self._failed(error)
 
     def late(self, answer: Answer) -> None:
-        """Nobody waits for this answer any more: it goes to the program's log."""
+        """Nobody waits for this answer any more: write it to the program's log."""
         if isinstance(answer, ToolFailed) and answer.error == "cancelled":
             return
         log_safely(
@@ -93,7 +95,7 @@ class Attempt:
         except ValidationError as error:
             raise ArgumentsRefused(first_problems(error)) from error
         except ValueError as error:
-            msg = f"the arguments are no JSON: {error}"
+            msg = f"the arguments are not JSON: {error}"
             raise ArgumentsRefused(msg) from error
         given = model.model_fields_set
         keywords = {
@@ -107,7 +109,7 @@ class Attempt:
             if isinstance(source, Depends):
                 keywords[name] = source.provide()
             else:
-                keywords[name] = self._hidden.resolve(source, self.context)
+                keywords[name] = self._secrets.resolve(source, self.context)
         return keywords
 
     def _succeeded(self, value: object) -> Answer:
@@ -118,19 +120,19 @@ class Attempt:
         took = milliseconds(self.began, self.monotonic)
         content = to_content(value)
         if content is not None:
-            return ToolSucceeded(content=self._hidden.in_blocks(content), duration_ms=took)
+            return ToolSucceeded(content=self._secrets.mask_blocks(content), duration_ms=took)
         result = to_result(value, self.tool.signature.result)
-        return ToolSucceeded(result=self._hidden.hide(result), duration_ms=took)
+        return ToolSucceeded(result=self._secrets.mask(result), duration_ms=took)
 
     def _failed(self, error: BaseException) -> Answer:
         if isinstance(error, OutcomeUnknown) and self.tool.spec.effect == "once":
             return ToolOutcomeUnknown(reason="disconnected")
-        failed = self._told(error)
+        failed = self._explained(error)
         if isinstance(error, (*self.tool.transient, OutcomeUnknown)):
             failed = failed.model_copy(update={"retryable": True})
-        return self._hidden.in_failure(failed)
+        return self._secrets.mask_failure(failed)
 
-    def _told(self, error: BaseException) -> ToolFailed:
+    def _explained(self, error: BaseException) -> ToolFailed:
         took = milliseconds(self.began, self.monotonic)
         match error:
             case SecretMissing():
@@ -141,7 +143,7 @@ class Attempt:
                 return ToolFailed(
                     error="invalid_arguments",
                     message=clean_text(str(error)),
-                    hint="Nothing was done. Mend the arguments and call again.",
+                    hint="Nothing was done. Correct the arguments and call again.",
                     duration_ms=took,
                 )
             case asyncio.CancelledError() if self.context.is_cancelled():
@@ -157,10 +159,10 @@ class Attempt:
             run=self.context.run,
             call=self.context.call,
             attempt=self.context.attempt,
-            traceback=self._hidden.hide(traceback_of(error)),
+            traceback=self._secrets.mask(traceback_of(error)),
         )
         if isinstance(error, ResultRefused):
-            fault = f"{spec.name} gave a result that it should not give: {_text(error)}"
+            fault = f"{spec.name} returned a result that is not valid: {_text(error)}"
             hint = "This is a fault of the tool, not of your call."
             done = "" if spec.effect == "read" else " The call itself was carried out."
             return ToolFailed(
@@ -170,14 +172,66 @@ class Attempt:
         return ToolFailed(
             error=name,
             message=f"{name}: {_text(error)}".removesuffix(": ")[:LINE],
-            hint=f"{spec.name} failed in a way that it does not explain. Try other arguments, or "
-            "go on without it.",
+            hint=f"{spec.name} failed without an explanation. Try other arguments, or continue "
+            "without it.",
             duration_ms=took,
         )
 
 
+class SecretMissing(Exception):
+    """No secret of that name is set."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"the secret {name} is not set")
+
+
+class SecretMask:
+    """Resolves the secrets of one attempt and masks their values in whatever it says."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+
+    def resolve(self, secret: Secret, context: ToolContext) -> str:
+        """The secret's value. Raises SecretMissing."""
+        value = context.secrets(secret.name)
+        if not value:
+            raise SecretMissing(secret.name)
+        if len(value) >= MIN_MASKED:
+            self._names[value] = f"[secret {secret.name}]"
+        return value
+
+    def mask(self, value: Json) -> Json:
+        """The value with each secret in it replaced by its name."""
+        if not self._names:
+            return value
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, list):
+            return [self.mask(each) for each in value]
+        if isinstance(value, dict):
+            return {self._text(name): self.mask(each) for name, each in value.items()}
+        return value
+
+    def mask_blocks(self, blocks: Iterable[Block]) -> tuple[Block, ...]:
+        """Content blocks with each secret masked."""
+        return tuple({name: self.mask(value) for name, value in b.items()} for b in blocks)
+
+    def mask_failure(self, failed: ToolFailed) -> ToolFailed:
+        """The failure with each secret in its message and hint masked."""
+        if not self._names:
+            return failed
+        hint = None if failed.hint is None else self._text(failed.hint)
+        return failed.model_copy(update={"message": self._text(failed.message), "hint": hint})
+
+    def _text(self, text: str) -> str:
+        for value, name in self._names.items():
+            text = text.replace(value, name)
+        return text
+
+
 def _expected(error: ToolError, took: float) -> ToolFailed:
-    """As the tool said it; what it said wrongly (no text, no number) is mended or left out."""
+    """As the tool put it; a value of the wrong type is fixed or dropped."""
     after = error.retry_after
     known = isinstance(after, int | float) and 0 <= after < float("inf")
     return ToolFailed(
@@ -193,8 +247,8 @@ def _expected(error: ToolError, took: float) -> ToolFailed:
 def _secret_missing(tool: str, error: SecretMissing, took: float) -> ToolFailed:
     return ToolFailed(
         error="secret_missing",
-        message=f"{tool} needs the secret {error.name}, which is not set where this run works",
-        hint="Nothing was done. Go on without this tool, and say what is missing.",
+        message=f"{tool} needs the secret {error.name}, which is not set where this run executes",
+        hint="Nothing was done. Continue without this tool, and say what is missing.",
         duration_ms=took,
     )
 
@@ -204,7 +258,7 @@ def _safely(value: object) -> str:
     try:
         return clean_text(str(value))
     except BaseException:  # whatever a hostile __str__ does
-        return f"({type(value).__name__} that cannot be shown)"
+        return f"({type(value).__name__} that cannot be displayed)"
 
 
 def _text(error: BaseException) -> str:
@@ -212,21 +266,21 @@ def _text(error: BaseException) -> str:
 
 
 def traceback_of(error: BaseException) -> str:
-    """For the program's log."""
+    """The traceback as text, for the program's log."""
     try:
         return "".join(traceback.format_exception(error))
     except BaseException:  # whatever a hostile __str__ does
-        return f"(a traceback of {type(error).__name__} that cannot be shown)"
+        return f"(a traceback of {type(error).__name__} that cannot be displayed)"
 
 
 def log_safely(event: str, **fields: object) -> None:
-    """A program's log that fails must not fail the call."""
+    """Write to the program's log; a logger that fails must not fail the call."""
     try:
         log.warning(event, **fields)
-    except Exception:  # processors are the program's own code
+    except Exception:  # log processors are the user's code
         traceback.print_exc()
 
 
 def milliseconds(began: float, monotonic: Monotonic) -> float:
-    """Since `began`."""
+    """Milliseconds since `began`."""
     return round((monotonic() - began) * 1000, 3)

@@ -1,16 +1,16 @@
-"""Where the code of tools runs: never on the runtime's loop, so that no tool can stop the runtime.
+"""Where users' code runs: never on the runtime's loop, so that no tool can block the runtime.
 
-`Threads` is the real one. `Inline` runs everything where it is called, on one thread and one loop,
-for simulations whose scheduler owns both.
+`Threads` is the real implementation. `Inline` runs everything on the caller's thread and loop, for
+simulations whose scheduler owns both.
 """
 
 import asyncio
 import contextvars
+import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from playhead.events.logger import ProgramLogger
-from playhead.tools.execution.handoff import Handoff, NotStarted, TimedOut
 from playhead.tools.execution.thread_pool import SyncPool
 from playhead.tools.execution.tool_loop import UserLoop
 from playhead.tools.sandbox.sandbox import Sandbox
@@ -20,28 +20,40 @@ T = TypeVar("T")
 log = ProgramLogger("playhead.tool")
 
 MAX_STUCK = 8
-"""Stuck user loops beside the one in use; after that async tools wait for one to come free."""
+"""Stuck loops kept beside the one in use; after that, async tools wait until one is free."""
+
+
+def ignore(*_: object) -> None:
+    """For callers who need no late answer and have nothing to stop."""
+
+
+class NotStarted(Exception):
+    """The work never began: no worker was free."""
+
+
+class TimedOut(Exception):
+    """The work began and gave no answer in time."""
 
 
 class Workers(Protocol):
-    """Runs pieces of work that do not raise. Called from one event loop only.
+    """Runs work that does not raise. Called from one event loop only.
 
-    Both raise NotStarted when the work never began, and TimedOut when it began and gave no answer
-    within `timeout` seconds. Then, and when the waiting task is cancelled, `give_up` is called, an
-    async work is cancelled, a sync one goes on unheeded, and an answer that still comes goes to
-    `late`, on the thread of the work.
+    Both methods raise NotStarted when the work never began, and TimedOut when it began but gave no
+    answer within `timeout` seconds. Then, and when the waiting task is cancelled, `give_up` is
+    called, async work is cancelled, sync work continues unattended, and an answer that still comes
+    is passed to `late` on the thread of the work.
     """
 
     sandbox: Sandbox
-    """For calls that have a process of their own."""
+    """For calls that run in a process of their own."""
 
     async def run_sync(
         self,
         name: str,
         work: Callable[[], T],
         timeout: float,
-        late: Callable[[T], None],
-        give_up: Callable[[], None],
+        late: Callable[[T], object] = ignore,
+        give_up: Callable[[], object] = ignore,
     ) -> T:
         """Run a function."""
         ...
@@ -51,26 +63,112 @@ class Workers(Protocol):
         name: str,
         work: Callable[[], Coroutine[Any, Any, T]],
         timeout: float,
-        late: Callable[[T], None],
-        give_up: Callable[[], None],
+        late: Callable[[T], object] = ignore,
+        give_up: Callable[[], object] = ignore,
     ) -> T:
         """Run a coroutine function."""
         ...
 
     def close(self) -> None:
-        """Cancel what is async, forget what waits, let threads end. Waits for nothing."""
+        """Cancel async work, drop what has not started, let threads end. Does not wait."""
         ...
 
 
+class Handoff(Generic[T]):
+    """Hands one piece of work to a thread, and its answer back to the loop that waits.
+
+    Work starts at most once and is withdrawn only before it started; an answer is either taken or
+    late, never both. `start` and `finish` are called on the worker's thread, everything else on the
+    loop.
+    """
+
+    def __init__(self, late: Callable[[T], object], give_up: Callable[[], object]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._answer: asyncio.Future[T] = self._loop.create_future()
+        self._lock = threading.Lock()
+        self._state = "waiting"
+        self._started_at = 0.0
+        self._late = late
+        self._give_up = give_up
+
+    def start(self) -> bool:
+        """Whether the work is still wanted; from here on it counts as started."""
+        with self._lock:
+            if self._state != "waiting":
+                return False
+            self._state = "running"
+            self._started_at = self._loop.time()
+            return True
+
+    def finish(self, answer: T) -> None:
+        """Hand the answer back; it is late when nobody waits any more."""
+        with self._lock:
+            taken = self._state == "running"
+            self._state = "over"
+        if not taken:
+            self._late(answer)
+            return
+        try:
+            self._loop.call_soon_threadsafe(self._set, answer)
+        except RuntimeError:
+            self._late(answer)
+
+    def _set(self, answer: T) -> None:
+        if not self._answer.done():
+            self._answer.set_result(answer)
+
+    async def wait(self, patience: float, timeout: float, abandon: Callable[[], None]) -> T:
+        """The answer. `patience` bounds the wait for the start, `timeout` the work (seconds).
+
+        Raises NotStarted, or TimedOut after calling `abandon`, which is also called when the
+        waiting task is cancelled while the work runs.
+        """
+        self._check_in(min(patience, timeout), timeout, abandon)
+        try:
+            return await self._answer
+        except asyncio.CancelledError:
+            if not self._end("waiting") and self._end("running"):
+                self._stop(abandon)
+            raise
+        finally:
+            self._timer.cancel()
+
+    def _check_in(self, seconds: float, timeout: float, abandon: Callable[[], None]) -> None:
+        self._timer = self._loop.call_later(max(seconds, 0.0), self._check, timeout, abandon)
+
+    def _check(self, timeout: float, abandon: Callable[[], None]) -> None:
+        """The time to start, or to finish, is up; an answer already on its way is still taken."""
+        if self._answer.done():
+            return
+        if self._end("waiting"):
+            self._answer.set_exception(NotStarted())
+        elif (left := self._started_at + timeout - self._loop.time()) > 0:
+            self._check_in(left, timeout, abandon)
+        elif self._end("running"):
+            self._stop(abandon)
+            self._answer.set_exception(TimedOut())
+
+    def _end(self, state: str) -> bool:
+        with self._lock:
+            if self._state != state:
+                return False
+            self._state = "over"
+            return True
+
+    def _stop(self, abandon: Callable[[], None]) -> None:
+        self._give_up()
+        abandon()
+
+
 class Threads:
-    """A bounded pool for sync tools, a thread with a loop for async ones; both made when needed."""
+    """A bounded pool for sync work, a thread with a loop for async work; both created on demand."""
 
     def __init__(
         self, max_sync_tools: int = 8, *, patience: float = 2.0, sandbox: Sandbox | None = None
     ) -> None:
         self._pool = SyncPool(max_sync_tools)
         self._patience = patience
-        """Seconds within which the user loop must begin a piece of work, or it counts as stuck."""
+        """Seconds within which the loop must start a piece of work, or it counts as stuck."""
         self._current: UserLoop | None = None
         self._stuck: list[UserLoop] = []
         self._made = 0
@@ -81,10 +179,10 @@ class Threads:
         name: str,
         work: Callable[[], T],
         timeout: float,
-        late: Callable[[T], None],
-        give_up: Callable[[], None],
+        late: Callable[[T], object] = ignore,
+        give_up: Callable[[], object] = ignore,
     ) -> T:
-        """Run a function on a pool thread; it may wait for one as long as it may run."""
+        """Run a function on a pool thread; it may wait for a thread as long as it may run."""
         handoff = Handoff(late, give_up)
         context = contextvars.copy_context()
 
@@ -100,10 +198,10 @@ class Threads:
         name: str,
         work: Callable[[], Coroutine[Any, Any, T]],
         timeout: float,
-        late: Callable[[T], None],
-        give_up: Callable[[], None],
+        late: Callable[[T], object] = ignore,
+        give_up: Callable[[], object] = ignore,
     ) -> T:
-        """Run a coroutine function on the user loop, on a fresh one when that is stuck."""
+        """Run a coroutine function on the user loop, or on a new loop when that one is stuck."""
         while True:
             loop = self._user_loop()
             handoff = Handoff(late, give_up)
@@ -120,7 +218,7 @@ class Threads:
                     raise
 
     def close(self) -> None:
-        """Cancel what is async, forget what waits, let threads end. Waits for nothing."""
+        """Cancel async work, drop what has not started, let threads end. Does not wait."""
         self._pool.close()
         self.sandbox.close()
         if self._current is not None:
@@ -134,7 +232,7 @@ class Threads:
         return self._current
 
     def _replace(self, loop: UserLoop) -> bool:
-        """Put a stuck loop aside; False when there are too many already."""
+        """Set a stuck loop aside; False when too many are stuck already."""
         self._stuck = [old for old in self._stuck if old.thread.is_alive()]
         if self._current is not loop:
             return True
@@ -149,7 +247,7 @@ class Threads:
 
 
 class Inline:
-    """Everything on the caller's own thread and loop. A sync work cannot be timed out here."""
+    """Runs everything on the caller's thread and loop. Sync work cannot be timed out here."""
 
     def __init__(self) -> None:
         self.sandbox = Sandbox()
@@ -159,8 +257,8 @@ class Inline:
         name: str,
         work: Callable[[], T],
         timeout: float,
-        late: Callable[[T], None],
-        give_up: Callable[[], None],
+        late: Callable[[T], object] = ignore,
+        give_up: Callable[[], object] = ignore,
     ) -> T:
         """Call the function here and now."""
         return work()
@@ -170,8 +268,8 @@ class Inline:
         name: str,
         work: Callable[[], Coroutine[Any, Any, T]],
         timeout: float,
-        late: Callable[[T], None],
-        give_up: Callable[[], None],
+        late: Callable[[T], object] = ignore,
+        give_up: Callable[[], object] = ignore,
     ) -> T:
         """Run the coroutine function as a task of this loop."""
         task = asyncio.create_task(work(), name=name)
@@ -186,10 +284,12 @@ class Inline:
         raise TimedOut
 
     def close(self) -> None:
-        """Nothing was opened."""
+        """Nothing to close."""
 
 
-def _leave(task: asyncio.Task[T], late: Callable[[T], None], give_up: Callable[[], None]) -> None:
+def _leave(
+    task: asyncio.Task[T], late: Callable[[T], object], give_up: Callable[[], object]
+) -> None:
     give_up()
     task.add_done_callback(lambda ended: None if ended.cancelled() else late(ended.result()))
     task.cancel()

@@ -1,29 +1,29 @@
-"""What makes a tool hard for a model to use well, found before a model stumbles over it.
+"""Finds what makes a tool hard for a model to use.
 
-Four principles: one job a tool; the description is the interface; results have a structure; errors
-say what to do. Each finding says how to mend it. Nothing here stops a tool from being used.
+Four principles: one job per tool; the description is the interface; results have a structure;
+errors say what to do. Each finding says how to fix it. Nothing here stops a tool from being used.
 """
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
 from math import sqrt
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from playhead.events.event import Json
-from playhead.tools.lint.hidden_text import hidden_in
 from playhead.tools.lint.shadowing import spoken_of
 from playhead.tools.tool import AnyTool
 
 MANY = 20
-"""Tools of one agent; beyond that models choose badly."""
+"""Tools per agent; with more, models choose badly."""
 
 WORDS = 8
-"""A description of fewer words says too little."""
+"""A description with fewer words says too little."""
 
 ALIKE = 0.75
-"""Cosine similarity of two tools' words from which on a model may take one for the other."""
+"""Cosine similarity of two tools' words above which a model may confuse them."""
 
 WHEN = re.compile(r"\b(use|when|before|instead|after|unless|only if|for)\b", re.IGNORECASE)
 RETURNS = re.compile(r"\b(returns?|gives?|answers?|results?|lists?)\b", re.IGNORECASE)
@@ -38,19 +38,26 @@ STOP_WORDS = frozenset(
     """.split()  # noqa: SIM905 - it reads better
 )
 
+BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+HARMLESS = frozenset("\n\r\t\u00ad")
+
+FILLERS = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5")
+"""Letters and symbols by category that are displayed as nothing."""
+
 
 class Finding(NamedTuple):
-    """One thing to mend."""
+    """One thing to fix."""
 
     tool: str
-    """The tools' names, joined by a comma where it is about several."""
+    """The tool's name, or several names separated by commas."""
     rule: str
     problem: str
     mend: str
 
 
 def lint(tools: Sequence[AnyTool]) -> list[Finding]:
-    """All findings, tool by tool, then those about several."""
+    """All findings: tool by tool, then those about several tools."""
     found = [Finding(t.spec.name, *each) for t in tools for rule in RULES for each in rule(t)]
     return [*found, *_overlaps(tools), *_too_many(tools), *_shadows(tools)]
 
@@ -78,9 +85,9 @@ def _vague(tool: AnyTool) -> Iterator[_Found]:
 
 
 def _does_it_all(tool: AnyTool) -> Iterator[_Found]:
-    mend = "Make one tool of each job, named for it: create_contact, delete_contact."
+    mend = "Make one tool per job, named after it: create_contact, delete_contact."
     if DO_IT_ALL.search(tool.spec.name):
-        yield _Found("does_it_all", f"the name {tool.spec.name} says no one job", mend)
+        yield _Found("does_it_all", f"the name {tool.spec.name} does not say one job", mend)
     for name, field in _fields(tool).items():
         options = field.get("enum", ())
         if name.lower() in SWITCHES and (len(options) != 1):
@@ -90,30 +97,57 @@ def _does_it_all(tool: AnyTool) -> Iterator[_Found]:
 def _fields_told(tool: AnyTool) -> Iterator[_Found]:
     missing = [name for name, field in _fields(tool).items() if not field.get("description")]
     if missing:
-        mend = "Describe each, with its form and an example (an Args: section in the docstring)."
+        mend = "Describe each, with its format and an example (an Args: section in the docstring)."
         yield _Found("field_untold", f"no description of {', '.join(missing)}", mend)
 
 
 def _unguarded(tool: AnyTool) -> Iterator[_Found]:
     if tool.spec.effect == "once" and tool.spec.approval is None and tool.probe is None:
         mend = (
-            'Say effect="read" if it changes nothing, effect="keyed" if it can pass on '
-            "ToolContext.key; else give it approval=True or a probe."
+            'Set effect="read" if it changes nothing, effect="keyed" if it can pass on '
+            "ToolContext.key; otherwise set approval=True or a probe."
         )
-        yield _Found("unguarded", "a crash in mid-call leaves it in doubt, and nobody agreed", mend)
+        yield _Found(
+            "unguarded", "a crash in mid-call leaves it in doubt, and no one approved it", mend
+        )
 
 
 def _untyped(tool: AnyTool) -> Iterator[_Found]:
     if tool.signature.result is None and not tool.signature.shows_content:
-        mend = "Declare the return type, best a Pydantic model with a field for each thing."
+        mend = "Declare the return type, preferably a Pydantic model with a field for each value."
         yield _Found("untyped_result", "the result has no declared type", mend)
 
 
 def _hidden(tool: AnyTool) -> Iterator[_Found]:
     for place, text in _texts(tool):
-        for sign in hidden_in(text):
-            mend = "Take it out; if the tool is somebody else's, do not trust what it says."
-            yield _Found("hidden_text", f"{place} holds {sign}, which people do not see", mend)
+        for character in _hidden_characters(text):
+            mend = "Remove it; if the tool is someone else's, do not trust what it says."
+            yield _Found(
+                "hidden_text", f"{place} contains {character}, which people do not see", mend
+            )
+
+
+def _hidden_characters(text: str) -> Iterator[str]:
+    """Each character in the text that a model reads and people do not see, once, in words."""
+    seen = set[str]()
+    for character in text:
+        if (
+            character in seen
+            or (character.isascii() and character.isprintable())
+            or character in HARMLESS
+        ):
+            continue
+        seen.add(character)
+        category = unicodedata.category(character)
+        selector = 0xFE00 <= ord(character) <= 0xFE0F or 0xE0100 <= ord(character) <= 0xE01EF
+        if (
+            character in BIDI
+            or character in FILLERS
+            or selector
+            or category in ("Cf", "Cc", "Co", "Cn", "Cs")
+        ):
+            name = unicodedata.name(character, f"character {ord(character):#x}")
+            yield f"U+{ord(character):04X} ({name.lower()})"
 
 
 RULES: tuple[Callable[[AnyTool], Iterator[_Found]], ...] = (
@@ -127,8 +161,10 @@ RULES: tuple[Callable[[AnyTool], Iterator[_Found]], ...] = (
 
 
 def _fields(tool: AnyTool) -> Mapping[str, dict[str, Any]]:
-    found = tool.spec.input_schema.get("properties", {})
-    return cast("dict[str, dict[str, Any]]", found)
+    """The properties by name; a boolean schema, which is legal, becomes an empty one."""
+    found = tool.spec.input_schema.get("properties")
+    fields = found.items() if isinstance(found, dict) else ()
+    return {name: field if isinstance(field, dict) else {} for name, field in fields}
 
 
 def _texts(tool: AnyTool) -> Iterator[tuple[str, str]]:
@@ -155,7 +191,7 @@ def _overlaps(tools: Sequence[AnyTool]) -> Iterator[Finding]:
         one, other, alike = first.name, second.name, _cosine(words, more)
         told_apart = other in first.description and one in second.description
         if alike >= ALIKE and not told_apart:
-            mend = "Put them into one, or say in each when to use the other instead."
+            mend = "Merge them, or say in each when to use the other instead."
             yield Finding(f"{one}, {other}", "overlap", f"they read alike ({alike:.0%})", mend)
 
 
@@ -172,9 +208,7 @@ def _cosine(one: Counter[str], other: Counter[str]) -> float:
 
 def _too_many(tools: Sequence[AnyTool]) -> Iterator[Finding]:
     if len(tools) > MANY:
-        mend = (
-            "Put them in groups, and let each run see those that it needs: run(..., tools=[...])."
-        )
+        mend = "Put them in groups and let each run see only what it needs: run(..., tools=[...])."
         yield Finding("(all)", "too_many", f"{len(tools)} tools at once", mend)
 
 
@@ -183,6 +217,6 @@ def _shadows(tools: Sequence[AnyTool]) -> Iterator[Finding]:
         source = tool.spec.source
         others = [each.spec.name for each in tools if each.spec.source != source]
         for name in spoken_of(tool, others if source is not None else ()):
-            problem = f"it comes from {source} and speaks of {name}"
-            mend = "A server's tool that says how to use another's may mean harm: look at it."
+            problem = f"it comes from {source} and mentions {name}"
+            mend = "A server's tool that says how to use another's may be malicious: review it."
             yield Finding(tool.spec.name, "shadows", problem, mend)

@@ -1,6 +1,6 @@
-"""Tools of servers that speak of other tools: a stranger's words about what is trusted.
+"""Tool shadowing: a server's tool whose description mentions tools that are not the server's.
 
-Words are looked at, nothing is guessed: a plain word ("add") counts as a name only in quotes.
+Only literal names are found. A name that is an ordinary word ("add") counts only in quotes.
 """
 
 import re
@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator
 
 from playhead.tools.tool import AnyTool
 
-PLAIN = re.compile(r"[A-Z]?[a-z]+")
-"""A name that may as well be a word of a sentence."""
+ORDINARY_WORD = re.compile(r"[A-Z]?[a-z]+")
+"""A name that could be an ordinary word of a sentence."""
 
 
 def spoken_of(tool: AnyTool, names: Iterable[str]) -> Iterator[str]:
-    """Those of the names that the tool's description speaks of."""
+    """The names that the tool's description mentions."""
     for name in names:
         literal = re.escape(name)
-        said = rf"[`'\"]{literal}[`'\"]" if PLAIN.fullmatch(name) else literal
+        said = rf"[`'\"]{literal}[`'\"]" if ORDINARY_WORD.fullmatch(name) else literal
         if re.search(rf"(?<![\w-]){said}(?![\w-])", tool.spec.description):
             yield name

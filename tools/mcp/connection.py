@@ -1,7 +1,7 @@
-"""One connection to an MCP server: opened on a thread of its own, opened again when it breaks.
+"""One connection to an MCP server, on a thread of its own; it reconnects when it breaks.
 
-The SDK wants a connection to be opened, used and closed by tasks of one loop; that loop is here,
-so that neither the runtime's nor the tools' own one waits for a server.
+The SDK requires a connection to be opened, used and closed by tasks of one loop. That loop is here,
+so that neither the runtime's loop nor the tools' loop waits for a server.
 """
 
 import asyncio
@@ -25,15 +25,15 @@ log = ProgramLogger("playhead.mcp")
 T = TypeVar("T")
 
 FIRST_WAIT, LONGEST_WAIT = 0.2, 30.0
-"""Seconds between attempts to connect again: doubled each time."""
+"""Seconds between attempts to reconnect; doubled each time."""
 
 
 TAIL = 4_000
-"""Bytes of what a server says on stderr that are kept."""
+"""Bytes of a server's stderr that are kept."""
 
 
 class Unreachable(ConnectionError):
-    """There is no connection to the server."""
+    """The server cannot be reached."""
 
 
 class McpConnection:
@@ -45,9 +45,9 @@ class McpConnection:
         open_transport: Callable[[], Any],
         arrived: Callable[[list[types.Tool]], None],
     ) -> None:
-        """Start to connect.
+        """Start connecting.
 
-        `arrived` is told the server's tools after each connecting, and when they change, on the
+        `arrived` receives the server's tools after each connection and whenever they change, on the
         connection's thread.
         """
         self._name = name
@@ -66,7 +66,7 @@ class McpConnection:
         self._thread.start()
 
     def wait(self, seconds: float) -> None:
-        """Wait for the first attempt to connect. Raises Unreachable when it failed."""
+        """Wait for the first attempt to connect. Raises Unreachable if it failed."""
         try:
             self._submit(self._first_attempt()).result(seconds)
         except TimeoutError:
@@ -74,9 +74,9 @@ class McpConnection:
             raise Unreachable(msg) from None
 
     async def use(self, work: Callable[[Client], Awaitable[T]], seconds: float) -> T:
-        """Do something with the client, from any loop; waits so long for a broken connection.
+        """Use the client from any loop; waits `seconds` for a broken connection to return.
 
-        Raises Unreachable when there is none, OutcomeUnknown when it breaks meanwhile.
+        Raises Unreachable if it does not, OutcomeUnknown if it breaks during `work`.
         """
         return await asyncio.wrap_future(self._submit(self._with(work, seconds)))
 
@@ -123,7 +123,7 @@ class McpConnection:
             await asyncio.sleep(wait)
 
     async def _connected(self) -> None:
-        """Connect, and stay so until it breaks."""
+        """Connect, and stay connected until it breaks."""
         self._broken.clear()
         client = Client(self._open_transport(), message_handler=self._heard)
         async with client:
@@ -162,14 +162,14 @@ class McpConnection:
             raise OutcomeUnknown(self._gone(error)) from error
 
     def _lose(self, client: Client) -> None:
-        """It is no use any more: nobody gets it from now on, and the keeper connects again."""
+        """Stop handing out a broken client, and let the keeper reconnect."""
         if self._client is client:
             self._client = None
             self._ready.clear()
             self._broken.set()
 
     def _gone(self, error: Exception | None) -> str:
-        return f"the connection to the MCP server {self._name} is lost: {error or 'it is gone'}"
+        return f"the connection to the MCP server {self._name} was lost: {error or 'it closed'}"
 
 
 async def _all_tools(client: Client) -> list[types.Tool]:
@@ -183,34 +183,34 @@ async def _all_tools(client: Client) -> list[types.Tool]:
 
 
 def _innermost(error: BaseException) -> Exception:
-    """Of a group of exceptions the first single one."""
+    """The first single exception of a group."""
     while isinstance(error, BaseExceptionGroup):
         group = cast("BaseExceptionGroup[BaseException]", error)
         error = group.exceptions[0]
     return error if isinstance(error, Exception) else RuntimeError(str(error))
 
 
-class _Complaints(asyncio.Protocol):
-    """The end of what a server says on stderr."""
+class _Stderr(asyncio.Protocol):
+    """The end of a server's stderr."""
 
     def __init__(self) -> None:
         self.end = b""
 
     def data_received(self, data: bytes) -> None:
-        """A piece came."""
+        """Keep the tail."""
         self.end = (self.end + data)[-TAIL:]
 
 
 @contextlib.asynccontextmanager
 async def stdio(command: list[str], environment: Mapping[str, str]) -> AsyncGenerator[Any]:
-    """A server as a child process; what it says on stderr is told when it cannot be talked to."""
+    """A server as a child process; its stderr is reported when it cannot be reached."""
     parameters = StdioServerParameters(
         command=command[0], args=command[1:], env=dict(environment) or None
     )
-    complaints = _Complaints()
+    stderr = _Stderr()
     reading, writing = os.pipe()
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: complaints, os.fdopen(reading, "rb", 0)
+        lambda: stderr, os.fdopen(reading, "rb", 0)
     )
     try:
         with os.fdopen(writing, "w", encoding="utf-8") as errors:
@@ -218,10 +218,10 @@ async def stdio(command: list[str], environment: Mapping[str, str]) -> AsyncGene
                 yield streams
     except Exception as error:
         await asyncio.sleep(0)
-        lines = complaints.end.decode("utf-8", "replace").strip().splitlines()
+        lines = stderr.end.decode("utf-8", "replace").strip().splitlines()
         if not lines:
             raise
-        msg = f"{_innermost(error)}; it said: {lines[-1][:300]}"
+        msg = f"{_innermost(error)}; its stderr ends: {lines[-1][:300]}"
         raise ConnectionError(msg) from error
     finally:
         transport.close()
@@ -229,7 +229,7 @@ async def stdio(command: list[str], environment: Mapping[str, str]) -> AsyncGene
 
 @contextlib.asynccontextmanager
 async def over_http(url: str, headers: Mapping[str, str]) -> AsyncGenerator[Any]:
-    """A server that is reached over streamable HTTP."""
+    """A server over streamable HTTP."""
     async with (
         create_mcp_http_client(headers=dict(headers)) as client,
         streamable_http_client(url, http_client=client) as streams,

@@ -1,7 +1,7 @@
-"""What an MCP server says of its tools and results, as ours: specs, signatures, events' values.
+"""Converts an MCP server's tools and results to ours: specs, signatures, results.
 
-Its words are a stranger's: the schema is checked here as any other, the annotations are hints that
-the caller may overrule, and the definition is hashed so that a change is noticed.
+The server is not trusted: its schemas are checked like any other, its annotations are hints that
+the caller can overrule, and its definitions are hashed so that a change is noticed.
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import BaseModel
 
-from playhead.events.errors import ToolError
+from playhead.events.errors import ToolError, UsageError
 from playhead.events.event import Json
 from playhead.events.spec.agent import ToolSpec
 from playhead.events.spec.tool import Approval, Effect, Retry
@@ -21,22 +21,23 @@ from playhead.tools.content import Image
 from playhead.tools.context import ToolContext
 from playhead.tools.signature import Signature
 from playhead.tools.tool import AnyTool, Tool, canonical, pinned
+from playhead.tools.validation.arguments import tool_schema_fault
 
 if TYPE_CHECKING:
     from mcp import types
 
 McpCall: TypeAlias = Callable[[str, dict[str, Json], ToolContext], Awaitable[object]]
-"""(the tool's name there, arguments, context) -> the result as our tools give one."""
+"""(the tool's name on the server, arguments, context) -> the result as our tools return it."""
 
 UNNAMEABLE = re.compile(r"[^a-zA-Z0-9_-]+")
 
 LONGEST = 64
 
 AGAIN = Retry(attempts=3)
-"""When the connection is lost, for what may be repeated."""
+"""For calls that may be repeated, when the connection is lost."""
 
 TEXT = 2_000
-"""Characters of an error that the model gets to see."""
+"""Characters of an error that the model sees."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +49,13 @@ class Adoption:
     """Put before each name."""
     timeout: float = 60.0
     effects: Mapping[str, Effect] = field(default_factory=dict[str, Effect])
-    """By the tool's name there; overrules what the server hints."""
+    """By the tool's name on the server; overrules the server's hints."""
     approval: Approval | None = None
     max_chars: int | None = None
 
 
 def definition_of(listed: "types.Tool") -> str:
-    """SHA-256 (hex) over what the server says that the tool is."""
+    """SHA-256 (hex) of the server's definition of the tool."""
     parts = {"name", "title", "description", "input_schema", "output_schema", "annotations"}
     said = listed.model_dump(mode="json", include=parts, exclude_none=True)
     return sha256(canonical(said)).hexdigest()
@@ -63,10 +64,16 @@ def definition_of(listed: "types.Tool") -> str:
 def to_tool(
     listed: "types.Tool", how: Adoption, call: McpCall, taken: Sequence[str] = ()
 ) -> AnyTool:
-    """A server's tool as one of ours; `taken` are the names that others of it have."""
+    """A server's tool as one of ours; `taken` are the names of its other tools.
+
+    Raises UsageError for a schema that no call could meet or that the model API refuses.
+    """
     name = api_name(how.prefix + listed.name, taken)
     effect = how.effects.get(listed.name) or _effect(listed)
     schema: dict[str, Json] = {k: v for k, v in listed.input_schema.items() if k != "$schema"}
+    if (fault := tool_schema_fault(schema)) is not None:
+        msg = f"tool {listed.name}: {fault}"
+        raise UsageError(msg)
     spec = ToolSpec(
         name=name,
         description=listed.description or listed.title or listed.name,
@@ -88,7 +95,7 @@ def to_tool(
 
 
 def api_name(wanted: str, taken: Sequence[str] = ()) -> str:
-    """A name that the model API accepts; the same one for the same wish."""
+    """A name that the model API accepts; always the same for the same `wanted`."""
     name = UNNAMEABLE.sub("_", wanted).strip("_")[:LONGEST] or "tool"
     if name == wanted and name not in taken:
         return name
@@ -99,7 +106,7 @@ def api_name(wanted: str, taken: Sequence[str] = ()) -> str:
 
 
 def raw_signature(spec: ToolSpec) -> Signature:
-    """The signature of a function that takes the arguments as they come."""
+    """The signature of a function that takes the arguments as they came."""
     return Signature(
         arguments=BaseModel,
         fields={},
@@ -123,11 +130,11 @@ def _effect(listed: "types.Tool") -> Effect:
 
 
 def to_result(result: "types.CallToolResult") -> object:
-    """What the server answered, as our tools would return it. Raises ToolError for its errors."""
+    """The server's answer as our tools would return it. Raises ToolError for its errors."""
     texts = [_text(block) for block in result.content]
     if result.is_error:
         message = "\n".join(text for text in texts if text)[:TEXT]
-        raise ToolError(message or "the server says that it failed, and not why")
+        raise ToolError(message or "the server reported a failure without a reason")
     if result.structured_content is not None:
         return result.structured_content
     parts: list[object] = [

@@ -1,4 +1,4 @@
-"""MCP servers as sets of tools: `Agent(tools=[mcp("mcp-server-git"), mcp("https://...")])`."""
+"""MCP servers as toolsets: `Agent(tools=[mcp("mcp-server-git"), mcp("https://...")])`."""
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 log = ProgramLogger("playhead.mcp")
 
 Judge: TypeAlias = Callable[[str, Mapping[str, str]], Mapping[str, str]]
-"""(server, tool -> definition) -> tool -> why it is refused; what is not named is accepted."""
+"""(server, tool -> definition) -> tool -> why it is refused; all others are accepted."""
 
 CONNECTING = 60.0
-"""Seconds for a server to come up at first."""
+"""Seconds for a server to start and answer the first time."""
 
 Progress: TypeAlias = Callable[[str, float, float | None, str | None], None]
-"""(tool, progress, total, message), as the server reports it; called on the connection's thread."""
+"""(tool, progress, total, message), from the server; called on the connection's thread."""
 
 
 def mcp(
@@ -45,23 +45,23 @@ def mcp(
     max_chars: int | None = 30_000,
     on_progress: Progress | None = None,
 ) -> "McpServer":
-    """An MCP server's tools: `where` is a command (stdio) or the URL of a streamable HTTP server.
+    """An MCP server's tools. `where` is a command (stdio) or the URL of a streamable HTTP server.
 
     Args:
         where: "mcp-server-git --repository .", the same as a list, or "https://host/mcp".
-        name: what it is called in logs and pins; by default the program's or the host's name.
+        name: its name in logs and pins; the name of the program or host by default.
         prefix: put before the name of each of its tools.
-        only: the names (there) of the tools that are wanted; None for all.
-        effects: by a tool's name there, instead of what the server's annotations hint.
+        only: the names (on the server) of the tools to offer; None for all.
+        effects: by a tool's name on the server; overrules the server's annotations.
         approval: whether a person approves each call.
         timeout: seconds for one attempt of a call.
-        environment: for a command, beside the few variables that every program needs.
+        environment: for a command, in addition to the few variables that every program needs.
         headers: for a URL.
-        resources: whether its resources can be listed and read as tools.
-        max_chars: of a result, that the model sees.
-        on_progress: told when a call reports progress.
+        resources: whether to offer tools that list and read its resources.
+        max_chars: characters of a result that the model sees.
+        on_progress: called when a call reports progress.
 
-    Raises UsageError for what is neither a command nor a URL.
+    Raises UsageError if `where` is neither a command nor a URL.
     """
     words = [where] if isinstance(where, str) and _is_url(where) else _words(where)
     wanted = None if only is None else frozenset(only)
@@ -78,7 +78,7 @@ def mcp(
 
 
 class McpServer:
-    """The tools of one server. Its lifecycle is the runtime's: connect, close."""
+    """The tools of one server. The runtime connects and closes it."""
 
     def __init__(
         self,
@@ -101,18 +101,18 @@ class McpServer:
         self._judge: Judge = _accept
         self._changed: Callable[[], None] = _nothing
         self.refused: dict[str, str] = {}
-        """The tools (by their names there) that are not offered, and why."""
+        """The tools (by their names on the server) that are not offered, and why."""
         self.listed: dict[str, types.Tool] = {}
-        """What the server said last, by the names there."""
+        """The server's latest list, by the names on the server."""
 
     @property
     def name(self) -> str:
-        """What it is chosen and pinned by."""
+        """The name by which it is selected and pinned."""
         return self._how.server
 
     @property
     def tools(self) -> Sequence[AnyTool]:
-        """Its tools as it said them last; none before it was connected."""
+        """Its tools as last listed; none before it is connected."""
         return self._tools
 
     def __repr__(self) -> str:
@@ -124,10 +124,10 @@ class McpServer:
         changed: Callable[[], None] | None = None,
         secrets: Secrets = from_environment,
     ) -> None:
-        """Start or reach the server, and learn its tools; nothing when that was done.
+        """Start or reach the server and list its tools; does nothing if it is connected.
 
-        `changed` is called when its tools are others than before. Raises UsageError when it cannot
-        be reached, or the extra `mcp` is not installed.
+        `changed` is called when its tools have changed. Raises UsageError if it cannot be reached
+        or the extra `mcp` is not installed.
         """
         if self._connection is not None:
             return
@@ -152,14 +152,14 @@ class McpServer:
         return McpConnection(self.name, lambda: stdio(self._words, given), self._arrived)
 
     def refuse(self, tool: AnyTool, why: str) -> None:
-        """Offer a tool no more, until the server says its tools again."""
+        """Stop offering a tool, until the server lists its tools again."""
         there = tool.spec.original or tool.spec.name
         self._tools = tuple(each for each in self._tools if each is not tool)
         self.refused[there] = why
         log.warning("mcp.tool_refused", server=self.name, tool=there, why=why)
 
     def close(self) -> None:
-        """Disconnect; a server that was started here ends."""
+        """Disconnect; a server that was started here is stopped."""
         if self._connection is not None:
             connection, self._connection = self._connection, None
             connection.close()
@@ -174,7 +174,7 @@ class McpServer:
         return found
 
     def _arrived(self, listed: "list[types.Tool]") -> None:
-        """The server has said which tools it has (on the connection's thread)."""
+        """The server has listed its tools (on the connection's thread)."""
         wanted = [each for each in listed if self._only is None or each.name in self._only]
         self.listed = {each.name: each for each in wanted}
         definitions = {name: definition_of(each) for name, each in self.listed.items()}
@@ -185,7 +185,11 @@ class McpServer:
         for name, each in self.listed.items():
             if name not in self.refused:
                 taken = [one.spec.name for one in made]
-                made.append(to_tool(each, self._how, self._call, taken))
+                try:
+                    made.append(to_tool(each, self._how, self._call, taken))
+                except UsageError as error:
+                    self.refused[name] = str(error)
+                    log.warning("mcp.tool_refused", server=self.name, tool=name, why=str(error))
         if self._resources:
             made += self._resource_tools()
         before = {each.spec.definition for each in self._tools}
@@ -218,13 +222,15 @@ class McpServer:
             code = getattr(getattr(error, "error", None), "code", None)
             if code is None:
                 raise
-            raise ToolError(str(error), hint="Mend the arguments, or do something else.") from error
+            raise ToolError(
+                str(error), hint="Correct the arguments, or do something else."
+            ) from error
 
     def _resource_tools(self) -> list[AnyTool]:
         async def list_resources() -> list[dict[str, str]]:
-            """List the resources that this server offers to be read.
+            """List the resources that can be read from this server.
 
-            Use it before read_resource, to know their addresses.
+            Use it before read_resource to find their addresses.
 
             Returns:
                 The resources with name, uri and description.
@@ -241,7 +247,7 @@ class McpServer:
             Use list_resources first when you do not know its address.
 
             Args:
-                uri: The address, as list_resources says it.
+                uri: The address, as given by list_resources.
 
             Returns:
                 Its text.
@@ -249,12 +255,12 @@ class McpServer:
             found = await self._use(lambda client: client.read_resource(uri))
             return "\n".join(getattr(each, "text", "(binary)") for each in found.contents)
 
-        before = api_name(self._how.prefix or self.name).strip("_")
+        prefix = api_name(self._how.prefix or self.name).strip("_")
         timeout, chars = self._how.timeout, self._how.max_chars
         return [
-            tool(list_resources, name=f"{before}_list_resources", effect="read", timeout=timeout),
+            tool(list_resources, name=f"{prefix}_list_resources", effect="read", timeout=timeout),
             tool(
-                read_resource, name=f"{before}_read_resource", effect="read", timeout=timeout,
+                read_resource, name=f"{prefix}_read_resource", effect="read", timeout=timeout,
                 max_chars=chars,
             ),
         ]  # fmt: skip
@@ -265,7 +271,7 @@ def _accept(_: str, __: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def _nothing() -> None:
-    """Nobody wants to know."""
+    """Nobody is notified."""
 
 
 def _is_url(text: str) -> bool:
@@ -285,10 +291,10 @@ def _words(where: str | Sequence[str]) -> list[str]:
 
 
 def _named(words: Sequence[str]) -> str:
-    """The host of a URL; of a command the program, or what an interpreter or npx is to run."""
+    """The host of a URL; for a command, the program, or what an interpreter or npx runs."""
     if _is_url(words[0]):
         return urlsplit(words[0]).hostname or "server"
-    plain = [word for word in words if not word.startswith("-")]
-    runner = plain[0].rpartition("/")[2] in ("npx", "uvx", "node", "python", "python3")
-    chosen = plain[1] if runner and len(plain) > 1 else plain[0]
+    operands = [word for word in words if not word.startswith("-")]
+    runner = operands[0].rpartition("/")[2] in ("npx", "uvx", "node", "python", "python3")
+    chosen = operands[1] if runner and len(operands) > 1 else operands[0]
     return chosen.rpartition("/")[2]

@@ -1,8 +1,8 @@
 """Who may call the model now: calls in flight, requests and tokens per minute, broken endpoints.
 
-Kept across the runs of a Runtime. Calls wait in lanes, one for each model at an endpoint; within a
-lane the runs take turns, so a run with many calls holds up nobody. Only a call that has somewhere
-else to go is told `circuit_open`; all others wait until they may go.
+Shared by all runs of a Runtime. Calls wait in lanes, one per model at an endpoint. Within a lane,
+runs take turns, so a run with many calls holds up no other. Only a call that has a fallback fails
+with `circuit_open`; all others wait until they are admitted.
 """
 
 import asyncio
@@ -20,14 +20,14 @@ Lane = tuple[str, str]
 
 @dataclass(slots=True, eq=False)
 class AdmittedCall:
-    """A call that may go."""
+    """A call that has been admitted, or will be."""
 
     lane: Lane
     tokens: int
-    """What it counts for until its end, then what it has used."""
+    """The tokens reserved for it until it ends, then the tokens that it used."""
     ended: float | None = None
     probes: bool = False
-    """It tries an endpoint that was broken; no other call goes there meanwhile."""
+    """It probes a broken endpoint; no other call is sent there meanwhile."""
 
 
 @dataclass(slots=True, eq=False)
@@ -40,7 +40,7 @@ class _Waiter:
 
 @dataclass(slots=True)
 class _Queue:
-    """What waits in one lane: the runs in turn, each with its calls in order."""
+    """The waiting calls of one lane: the runs in turn, each with its calls in order."""
 
     runs: OrderedDict[str, deque[_Waiter]] = field(default_factory=OrderedDict)
 
@@ -66,7 +66,7 @@ class _Queue:
 
 
 class Admission:
-    """Lets calls through. Everything happens on the runtime's loop."""
+    """Admits calls. Used on the runtime's loop only."""
 
     def __init__(
         self,
@@ -75,12 +75,12 @@ class Admission:
         limits: Mapping[str, RateLimit] | None = None,
         breaker: BreakerRule | None = None,
     ) -> None:
-        """Begin with nothing under way.
+        """Start with no calls in flight.
 
         Args:
-            in_flight: calls under way at once, over all lanes.
-            monotonic: seconds from some fixed moment, on the loop's clock.
-            limits: by model, or by "*" for every model that has none of its own.
+            in_flight: the maximum number of calls in flight, over all lanes.
+            monotonic: seconds since some fixed moment, on the loop's clock.
+            limits: by model; "*" for every model without its own.
             breaker: when an endpoint counts as broken.
         """
         self._free = in_flight
@@ -96,10 +96,10 @@ class Admission:
     async def turn(
         self, run: str, endpoint: str, model: str, tokens: int, *, patient: bool
     ) -> AsyncGenerator[AdmittedCall]:
-        """Wait until the call may go; within, it is under way.
+        """Wait until the call is admitted; it is in flight inside the block.
 
-        Set `tokens` of what is yielded to what was really used. A ModelError raised within counts
-        for the endpoint. `patient`: wait for a broken endpoint too; otherwise raise circuit_open.
+        Set `tokens` of the yielded call to what it really used. A ModelError raised inside counts
+        against the endpoint. `patient`: wait for a broken endpoint; otherwise raise circuit_open.
         """
         call = AdmittedCall((endpoint, model), tokens)
         await self._enter(run, call, patient)
@@ -136,7 +136,7 @@ class Admission:
         wait = self._breaker(endpoint).wait(self._monotonic())
         if wait == 0.0:
             return None
-        message = f"endpoint {endpoint or '(default)'} has failed again and again: it rests"
+        message = f"endpoint {endpoint or '(default)'} has failed repeatedly and is paused"
         return ModelError("circuit_open", message, retryable=True, retry_after=wait)
 
     def _admit(self, call: AdmittedCall) -> None:
@@ -152,7 +152,7 @@ class Admission:
         self._serve()
 
     def _wait(self, call: AdmittedCall) -> float | None:
-        """Seconds until the call may go: 0 for now, None until another call ends."""
+        """Seconds until the call may start: 0 for now, None for when another call has ended."""
         if self._free <= 0:
             return None
         now = self._monotonic()
@@ -163,7 +163,7 @@ class Admission:
         return max(broken, full)
 
     def _serve(self) -> None:
-        """Let through all that may go now; have a timer look again when the next one may."""
+        """Admit all calls that may start now; set a timer for the next one."""
         soonest: float | None = None
         for lane in list(self._queues):
             waits = self._serve_lane(lane)

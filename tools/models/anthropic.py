@@ -1,8 +1,8 @@
-"""The model: the anthropic SDK against the Messages API, streaming, one attempt a call.
+"""The model: the anthropic SDK against the Messages API, streaming, one attempt per call.
 
-The SDK is imported by the first call, not by this module: it costs more than all else at a start,
-and whoever only reads a log should not pay it. Requests go out as the bytes that were rendered and
-hashed, and the stream is read raw (see stream.py).
+The SDK is imported by the first call, not by this module: it is the slowest import of all, and
+reading a log does not need it. Requests are sent as the bytes that were rendered and hashed, and
+the stream is read raw (see stream.py).
 """
 
 import asyncio
@@ -31,7 +31,7 @@ CONNECT_TIMEOUT = 10.0
 COUNTED = frozenset({
     "model", "messages", "system", "tools", "tool_choice", "thinking", "output_config",
 })  # fmt: skip
-"""Fields of a request that the API counts the tokens of."""
+"""Fields of a request whose tokens the API counts."""
 
 _KEYS = frozenset({"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"})
 
@@ -40,10 +40,10 @@ class AnthropicModel:
     """Any endpoint that speaks the Messages API.
 
     `base_url` and `api_key` default to what the SDK finds (ANTHROPIC_BASE_URL, ANTHROPIC_API_KEY);
-    an endpoint of one's own may do without a key. `timeout` (seconds) bounds the whole call.
-    A `client` of one's own (Bedrock, Vertex, with middleware) is used as the SDK means it: it gets
-    the body as a dict and decodes its own stream; closing it is its owner's. `make_client` makes
-    one when it is first needed.
+    a custom endpoint may not need a key. `timeout` (seconds) bounds the whole call.
+    A custom `client` (Bedrock, Vertex, with middleware) is used as the SDK intends: it receives the
+    body as a dict and decodes its own stream, and its owner closes it. `make_client` makes one
+    when it is first needed.
     """
 
     def __init__(
@@ -60,8 +60,8 @@ class AnthropicModel:
         self._timeout = timeout
         self._given = client
         self._make_client = make_client
-        self._plain = client is None and make_client is None
-        """Takes the body as bytes and streams as we read it."""
+        self._is_own = client is None and make_client is None
+        """Our own client: it takes the body as bytes, and we read its stream raw."""
         self._made: AnyClient | None = None
         self._opening = asyncio.Lock()
 
@@ -75,7 +75,7 @@ class AnthropicModel:
             error.usage = error.usage or assembler.usage
             raise
         except TimeoutError as error:
-            message = f"no whole reply within {self._timeout:g} s from {self._url}"
+            message = f"no complete reply within {self._timeout:g} s from {self._url}"
             usage = assembler.usage
             raise ModelError(
                 error="timeout", message=message, retryable=True, usage=usage
@@ -88,7 +88,7 @@ class AnthropicModel:
             raise found from error
 
     async def count_tokens(self, request: Request) -> int:
-        """How many tokens of input the request is, as the API counts. Raises ModelError."""
+        """The input tokens of the request, as the API counts them. Raises ModelError."""
         client = self._given or self._made or await self._open()
         body = {key: value for key, value in request.body.items() if key in COUNTED}
         try:
@@ -104,7 +104,7 @@ class AnthropicModel:
 
     async def _ask(self, request: Request, assembler: Assembler, on_text: OnText) -> Reply:
         async with self._stream(request) as stream:
-            if self._plain:
+            if self._is_own:
                 await _read_raw(stream, assembler, on_text)
             else:
                 await _read_decoded(stream, assembler, on_text)
@@ -118,7 +118,7 @@ class AnthropicModel:
         client = self._given or self._made or await self._open()
         from anthropic import AsyncStream
 
-        if not self._plain:
+        if not self._is_own:
             body: Mapping[str, Any] = {"body": {**request.body, "stream": True}}
         else:
             body = {"content": b'{"stream":true,' + request.content[1:]}
@@ -150,7 +150,7 @@ class AnthropicModel:
 
         key = self._api_key
         if key is None and not _KEYS & os.environ.keys() and self._has_own_endpoint():
-            key = "none"  # the SDK sends no request without one; such an endpoint asks for none
+            key = "none"  # the SDK sends no request without a key; such an endpoint needs none
         return AsyncAnthropic(
             base_url=self._base_url,
             api_key=key,
@@ -181,7 +181,7 @@ class AnthropicModel:
             case anthropic.CredentialsError():
                 return ModelError("authentication", one_line(error))
             case TypeError() if "authentication" in str(error):
-                message = "no API key: set ANTHROPIC_API_KEY, or give a base URL of your own"
+                message = "no API key: set ANTHROPIC_API_KEY, or give your own base URL"
                 return ModelError("authentication", message)
             case AssertionError() | ValueError() | httpx2.HTTPError() | anthropic.APIError():
                 return malformed(f"{self._url}: {type(error).__name__} {one_line(error)}".rstrip())
@@ -208,10 +208,8 @@ async def _read_decoded(
 def _no_reply(headers: Mapping[str, str]) -> ModelError:
     kind = headers.get("content-type", "no content type").partition(";")[0]
     if kind == "text/event-stream":
-        return truncated("the stream ended before anything came")
-    return malformed(
-        f"the endpoint answered 200 with {kind}, not with a stream: check the base URL"
-    )
+        return truncated("the stream ended before any event")
+    return malformed(f"the endpoint answered 200 with {kind}, not a stream: check the base URL")
 
 
 def _lost(url: str, error: BaseException) -> ModelError:

@@ -1,7 +1,7 @@
-"""Notices when the prompt cache was expected to hit and missed, and names what differs.
+"""Notices when the prompt cache missed although a hit was expected, and names what differs.
 
 A prefix that changes from request to request (the time of day in the instructions, tools in another
-order) makes every request write the cache and none read it. Nothing fails; only the bill grows.
+order) makes every request write the cache and none read it. Nothing fails; only the cost grows.
 """
 
 import json
@@ -16,11 +16,11 @@ from playhead.events.usage import Usage
 KEPT = 64
 """Pairs of agent and model whose last request is remembered."""
 
-NONE = "none: the entry had gone, or the endpoint keeps none"
-"""Said in place of a block where none differs."""
+NONE = "none: the entry had expired, or the endpoint has no cache"
+"""Reported instead of a block when none differs."""
 
 SECONDS = 240.0
-"""A request that comes so soon after another should find what that left; entries live 300."""
+"""A request this soon after another should hit the cache; entries live for 300 s."""
 
 
 class _Seen(NamedTuple):
@@ -30,17 +30,17 @@ class _Seen(NamedTuple):
     """Tokens that the cache held after it."""
     at: float
     told: str
-    """The block that was named last in this run: the same one is not named again."""
+    """The block last reported in this run; it is not reported twice."""
 
 
 class Missed(NamedTuple):
-    """A hit that was expected and did not come."""
+    """A cache hit that was expected and did not happen."""
 
     expected: int
-    """Tokens that the request before had left in the cache."""
+    """Tokens that the previous request had left in the cache."""
     read: int
     block: str
-    """The first block that differs from the request before, or why none does."""
+    """The first block that differs from the previous request, or why none does."""
 
 
 class CacheWatch:
@@ -52,7 +52,7 @@ class CacheWatch:
     def answered(
         self, agent: str, run: str, request: Request, usage: Usage, now: float
     ) -> Missed | None:
-        """Take in a request that was answered; `now` in seconds of a monotonic clock."""
+        """Record an answered request; `now` is in seconds of a monotonic clock."""
         key = (agent, request.model, request.endpoint)
         before = self._seen.pop(key, None)
         block = None if before is None else _missed(before, run, request, usage, now)
@@ -67,18 +67,18 @@ class CacheWatch:
 
 
 def _missed(before: _Seen, run: str, request: Request, usage: Usage, now: float) -> str | None:
-    """The block that differs, or NONE; None if no hit was to be expected, or it came."""
+    """The block that differs, or NONE; None if no hit was expected, or it happened."""
     if not before.held or now - before.at > SECONDS:
         return None
     read = usage.cache_read_input_tokens
-    same_talk = before.run == run and before.request.messages is request.messages
+    same_conversation = before.run == run and before.request.messages is request.messages
     same_head = before.request.head == request.head
-    if read >= before.held or (not same_talk and read):
+    if read >= before.held or (not same_conversation and read):
         return None
-    if not same_talk and same_head:
-        return None  # another conversation, and what they share may be too short to be kept
-    # One talk only grows: nothing of a long run is read again for each request.
-    return NONE if same_talk and same_head else first_difference(before.request, request)
+    if not same_conversation and same_head:
+        return None  # another conversation; the shared prefix may be too short to be cached
+    # A conversation only grows: a long run is not read again for each request.
+    return NONE if same_conversation and same_head else first_difference(before.request, request)
 
 
 def first_difference(before: Request, after: Request) -> str:
@@ -92,7 +92,7 @@ def first_difference(before: Request, after: Request) -> str:
 
 
 def _blocks(request: Request) -> Iterator[tuple[str, Any]]:
-    """(where, content without marks), in the order of the cache, stable messages only."""
+    """(place, content without cache breakpoints) in cache order, stable messages only."""
     head = json.loads(request.head + b"]}")
     for number, tool in enumerate(head.get("tools", ())):
         yield f"tools[{number}] ({tool.get('name')})", _unmarked(tool)

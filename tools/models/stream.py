@@ -1,8 +1,8 @@
-"""A streamed reply of the Messages API, put together once and accepted only whole.
+"""A streamed reply of the Messages API, assembled once and accepted only when complete.
 
 Bytes become events (`EventStream`), events become blocks (`Assembler`), and every tool input is
 parsed once, strictly, at the end. The SDK's own accumulator re-parses partial JSON with each delta
-and hands out half a tool call when a stream ends early; here that is a ModelError, never a Reply.
+and returns half a tool call when a stream ends early; here that is a ModelError, never a Reply.
 """
 
 import json
@@ -21,7 +21,7 @@ from playhead.events.usage import Usage
 from playhead.tools.models.errors import malformed, stream_error, truncated
 
 StreamEvent: TypeAlias = dict[str, Any]
-"""One event of the stream, as JSON: `type` and what that type carries."""
+"""One event of the stream as JSON: `type` and the fields of that type."""
 
 STOP_REASONS = frozenset(
     {
@@ -31,17 +31,17 @@ STOP_REASONS = frozenset(
 )  # fmt: skip
 
 CUT_OFF = frozenset({"max_tokens", "model_context_window_exceeded"})
-"""Stop reasons that end a reply anywhere, in the middle of a tool call too."""
+"""Stop reasons that can cut a reply off anywhere, even inside a tool call."""
 
 APPENDED: Mapping[str, str] = {
     "text_delta": "text",
     "thinking_delta": "thinking",
     "input_json_delta": "partial_json",
 }
-"""Delta -> the field of which it carries a piece."""
+"""Delta -> the field that it extends."""
 
 REPLACED = frozenset({"signature_delta", "compaction_delta"})
-"""Deltas whose fields are the block's fields, whole."""
+"""Deltas that carry whole fields of the block."""
 
 
 DETAILS: Mapping[str, Mapping[str, str]] = {
@@ -49,11 +49,11 @@ DETAILS: Mapping[str, Mapping[str, str]] = {
     "output_tokens_details": {"thinking_tokens": "thinking_tokens"},
     "server_tool_use": {"web_search_requests": "web_search_requests"},
 }
-"""Group of the API's usage -> its fields that are ours under another name."""
+"""Group of the API's usage -> its fields and our names for them."""
 
 
 class EventStream:
-    """Server-sent events out of chunks of bytes; an event counts once its blank line came."""
+    """Server-sent events from chunks of bytes; an event is complete at its blank line."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -74,7 +74,7 @@ class EventStream:
 
 @dataclass(slots=True)
 class _Growing:
-    """A block whose deltas are still coming."""
+    """A block that is still receiving deltas."""
 
     block: Block
     pieces: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
@@ -87,18 +87,20 @@ class Assembler:
     def __init__(self) -> None:
         self.started = False
         self.stopped = False
-        """message_stop was seen: nothing more belongs to the reply."""
+        """message_stop was seen: the reply is complete."""
         self._model = ""
         self._usage: dict[str, Any] = {}
         self._stop_reason: str | None = None
         self._growing: dict[int, _Growing] = {}
 
     def add(self, event: StreamEvent) -> str:
-        """Take in one event; the piece of text that it carried, for whoever watches."""
+        """Add one event; returns the text that it carried, for live display."""
         try:
             return "" if self.stopped else self._add(event)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
-            raise malformed(why=f"an event of the stream has a wrong shape ({error!r})") from error
+            raise malformed(
+                why=f"an event of the stream has the wrong shape ({error!r})"
+            ) from error
 
     def _add(self, event: StreamEvent) -> str:
         match event["type"]:
@@ -117,13 +119,13 @@ class Assembler:
                 self.stopped = True
             case "error":
                 raise stream_error(event)
-            case _:  # ping, and types to come: the API asks clients to pass over unknown ones
+            case _:  # ping, and future types: the API asks clients to ignore unknown ones
                 pass
         return ""
 
     def _start(self, message: StreamEvent) -> None:
         if self.started:
-            raise malformed(why="a second message_start came")
+            raise malformed(why="a second message_start arrived")
         self.started = True
         self._model = str(message["model"])
         self._count(message.get("usage"))
@@ -131,7 +133,7 @@ class Assembler:
             self._growing[index] = _Growing(block, stopped=True)
 
     def _count(self, usage: StreamEvent | None) -> None:
-        """Counts are totals: a later one replaces an earlier one."""
+        """Counts are totals: a later count replaces an earlier one."""
         told: dict[str, Any] = dict(usage or {})
         for group, fields in DETAILS.items():
             details: Mapping[str, Any] = told.get(group) or {}
@@ -141,7 +143,7 @@ class Assembler:
 
     @property
     def usage(self) -> Usage | None:
-        """What was told so far, of a reply that broke off."""
+        """The usage reported so far, for a reply that broke off."""
         try:
             return Usage.model_validate(self._usage, strict=True) if self._usage else None
         except ValidationError:
@@ -157,7 +159,7 @@ class Assembler:
     def _delta(self, growing: _Growing, delta: StreamEvent) -> str:
         kind = delta["type"]
         if growing.stopped:
-            raise malformed(why=f"a {kind} came for a block that had stopped")
+            raise malformed(why=f"a {kind} arrived for a block that had stopped")
         if (name := APPENDED.get(kind)) is not None:
             piece = delta[name]
             if not isinstance(piece, str):
@@ -172,15 +174,15 @@ class Assembler:
         else:
             raise ModelError(
                 error="unknown_delta",
-                message=f"the reply carries {kind!r}, which this Playhead cannot keep: "
+                message=f"the reply carries {kind!r}, which this version cannot keep: "
                 "upgrade Playhead, or turn off the feature that sends it",
             )
         return ""
 
     def reply(self, request_id: str | None = None) -> Reply:
-        """The whole reply. Raises ModelError when anything of it is missing or doubtful."""
+        """The complete reply. Raises ModelError if any part is missing or invalid."""
         if not (self.started and self.stopped) or self._stop_reason is None:
-            raise truncated(why="the stream ended before the reply was whole")
+            raise truncated(why="the stream ended before the reply was complete")
         blocks = [self._growing[index] for index in sorted(self._growing)]
         if sorted(self._growing) != list(range(len(blocks))):
             raise truncated(why="a block of the reply is missing")
@@ -191,7 +193,7 @@ class Assembler:
         try:
             usage = Usage.model_validate(self._usage, strict=True)
         except ValidationError as error:
-            raise malformed(why="the usage of the reply is not made of numbers") from error
+            raise malformed(why="the usage of the reply does not consist of numbers") from error
         return Reply(content, self._stop_reason, usage, self._model, request_id)
 
 
@@ -215,15 +217,15 @@ def _tool_input(tool: str, text: str, stop_reason: str) -> Block:
         if stop_reason in CUT_OFF:
             raise _cut_off_call(tool, stop_reason) from error
         if stop_reason == "refusal":
-            message = f"the model refused to go on in the middle of a call of {tool}"
+            message = f"the model refused to continue in the middle of a call of {tool}"
             raise ModelError(error="refusal", message=message) from error
         raise malformed(
-            why=f"the arguments for {tool} are no strict JSON object: {error}"
+            why=f"the arguments for {tool} are not a valid JSON object: {error}"
         ) from error
 
 
 def _check(stop_reason: str, content: tuple[Block, ...]) -> None:
-    """Refuse what must not be acted on: see the messages."""
+    """Refuse replies that must not be acted on."""
     calls = [block for block in content if block["type"] == "tool_use"]
     if stop_reason not in STOP_REASONS:
         known = ", ".join(sorted(STOP_REASONS))
@@ -232,13 +234,13 @@ def _check(stop_reason: str, content: tuple[Block, ...]) -> None:
     if calls and stop_reason in CUT_OFF:
         raise _cut_off_call(str(calls[-1].get("name")), stop_reason)
     if not all(isinstance(block.get(key), str) for block in calls for key in ("id", "name")):
-        raise malformed(why="a tool call came without its id or name")
+        raise malformed(why="a tool call has no id or name")
     if not calls and stop_reason == "tool_use":
-        raise malformed(why="the reply stopped for tool_use, and calls no tool")
+        raise malformed(why="the reply stopped for tool_use but calls no tool")
 
 
 def _cut_off_call(tool: str, stop_reason: str) -> ModelError:
-    """Even a last call that parses may be one the model had not finished: none is started."""
+    """Even a last call that parses may be unfinished, so none is started."""
     return ModelError(
         "truncated_tool_use",
         f"the reply was cut off ({stop_reason}) at a call of {tool}, which was not started: "
@@ -249,15 +251,15 @@ def _cut_off_call(tool: str, stop_reason: str) -> ModelError:
 def strict_object(text: str) -> dict[str, Any]:
     """A JSON object that can be stored as it is.
 
-    Raises ValueError on duplicate keys, NaN, infinities, lone surrogates, integers of thousands of
-    digits, depth bombs, and on anything but one object.
+    Raises ValueError for duplicate keys, NaN, infinities, lone surrogates, integers of thousands of
+    digits, excessive nesting, and anything but one object.
     """
     try:
         value: object = json.loads(text, object_pairs_hook=_no_duplicates, parse_float=_finite)
-        # A stricter parser; the brackets leave room, in its limit of depth, for an event around it.
+        # A stricter parser; the brackets reserve depth for the event that will contain it.
         from_json(b"[" * 8 + text.encode() + b"]" * 8, allow_inf_nan=False)
     except RecursionError as error:
-        message = "nested too deep"
+        message = "nested too deeply"
         raise ValueError(message) from error
     if not isinstance(value, dict):
         message = f"it is a {type(value).__name__}"
@@ -268,7 +270,7 @@ def strict_object(text: str) -> dict[str, Any]:
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        message = "a key stands twice"
+        message = "a key occurs twice"
         raise ValueError(message)
     return found
 
@@ -276,6 +278,6 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _finite(number: str) -> float:
     value = float(number)
     if isinf(value):
-        message = f"{number} is beyond what JSON readers hold"
+        message = f"{number} is too large for JSON readers"
         raise ValueError(message)
     return value

@@ -1,1 +1,1 @@
-"""Is what the model gave valid, and how is it told if not?"""
+"""Is the model's input valid, and what is the model told if not?"""

@@ -1,4 +1,4 @@
-"""An answer read by the agent's output schema: pure, so that a role may decide on it."""
+"""Reads an answer against the agent's output schema. Pure, so that a role may decide on it."""
 
 import json
 from hashlib import sha256
@@ -11,12 +11,15 @@ from playhead.tools.validation.arguments import check
 def parse_output(schema: dict[str, Json], answer: str) -> tuple[Json, str | None]:
     """The answer as JSON that fits the schema, or None and what to tell the model.
 
-    A fence of Markdown around the JSON is forgiven; anything else beside it is not.
+    A Markdown fence around the JSON is accepted; any other text beside it is not.
     """
     try:
         value: Json = json.loads(_unfenced(answer), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        return None, f"Answer with JSON only, by the output schema. It cannot be read: {error}"
+        return (
+            None,
+            f"Answer with JSON only, following the output schema. It cannot be parsed: {error}",
+        )
     wrong = misfit(schema, value)
     if wrong is None:
         return value, None
@@ -24,7 +27,7 @@ def parse_output(schema: dict[str, Json], answer: str) -> tuple[Json, str | None
 
 
 def misfit(schema: dict[str, Json], value: Json) -> str | None:
-    """Why a value does not fit the schema, if it does not."""
+    """Why a value does not fit the schema; None if it fits."""
     wrapped: dict[str, Json] = {
         "type": "object",
         "properties": {"answer": {k: v for k, v in schema.items() if k != "$defs"}},
@@ -39,7 +42,7 @@ def misfit(schema: dict[str, Json], value: Json) -> str | None:
 
 
 def structured(answer: str) -> Json:
-    """The list or object that an answer in free words is, if it is nothing else; None if not."""
+    """The JSON list or object that a free-text answer consists of; None if it is anything else."""
     try:
         value: Json = json.loads(_unfenced(answer), parse_constant=_no_constant)
     except (ValueError, RecursionError):

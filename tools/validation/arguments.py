@@ -1,9 +1,10 @@
-"""Arguments are checked by the recorded schema before anything runs.
+"""Checks arguments against the recorded schema before anything runs.
 
-Pure, so that a role may decide on it and a replay finds the same words. The words are ours (see
-wording.py), not the library's.
+Pure, so that a role may decide on it and a replay finds the same message. The messages are our own
+(see messages.py), not the library's.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,22 +22,22 @@ from playhead.tools.validation.did_you_mean import nearest
 from playhead.tools.validation.messages import problems, takes
 
 MAX_DEPTH = 100
-"""Levels of lists and objects; the validating library follows any depth, and so into a crash."""
+"""Levels of lists and objects; the validation library has no limit and would crash."""
 
 BACKTRACKS = 100_000
-"""Steps that a pattern may go back before it counts as not matching."""
+"""Backtracking steps before a pattern counts as not matching."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArgumentError:
-    """Why a call never starts, in words that the model can act on."""
+    """Why a call does not start, as a message that the model can act on."""
 
     message: str
     hint: str | None = None
 
 
-class _Key:
-    """Found by the definition's hash, the same only with an equal schema: no cache can lie."""
+class _SchemaKey:
+    """Hashed by the definition, equal only if the schema is: a cached validator is never wrong."""
 
     __slots__ = ("definition", "schema")
 
@@ -48,30 +49,69 @@ class _Key:
         return hash(self.definition)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and (
+        return isinstance(other, _SchemaKey) and (
             self.schema is other.schema or self.schema == other.schema
         )
 
 
 @lru_cache(maxsize=1024)
-def _validator(key: _Key) -> Draft202012Validator:
+def _validator(key: _SchemaKey) -> Draft202012Validator:
+    return _compiled(key.schema)
+
+
+def _compiled(schema: dict[str, Json]) -> Draft202012Validator:
     """Offline: a `$ref` to a file or an address is an error, never read."""
     return Draft202012Validator(
-        key.schema,
+        schema,
         offline=True,
         validate_formats=False,
         pattern_options=FancyRegexOptions(backtrack_limit=BACKTRACKS),
     )
 
 
-def check(spec: ToolSpec, arguments: Mapping[str, Json]) -> ArgumentError | None:
-    """What is wrong with the arguments by the recorded schema, or None."""
+FIELD = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
+"""Names of arguments that the Messages API accepts."""
+
+
+def schema_fault(schema: dict[str, Json]) -> str | None:
+    """Why nothing can be checked against this schema: where and what; None if it is valid."""
     try:
-        validator = _validator(_Key(spec.definition, spec.input_schema))
+        _compiled(schema)
+    except ValidationError as error:
+        place = ".".join(str(step) for step in error.instance_path)
+        return f"its schema is not valid{' at ' + place if place else ''}: {error.message}"[:500]
+    except ValueError as error:
+        return f"its schema is not valid: {error}"[:500]
+    return None
+
+
+def tool_schema_fault(schema: dict[str, Json]) -> str | None:
+    """Why a tool with this schema could never be called, by us or by the model API; else None."""
+    if schema.get("type", "object") != "object":
+        return f"its schema is of type {schema['type']!r}: the arguments of a tool are an object"
+    for keyword in ("oneOf", "anyOf", "allOf"):
+        if keyword in schema:
+            return f"its schema has {keyword} at the root, which the model API refuses: nest it"
+    if (fault := schema_fault(schema)) is not None:
+        return fault
+    fields = cast("Mapping[str, Json]", schema.get("properties", {}))
+    for name in fields:
+        if not FIELD.fullmatch(name):
+            return (
+                f"its argument {name[:80]!r} has a name that the model API refuses: use 1 to 64 of "
+                "a-z, A-Z, 0-9, _, . and -"
+            )
+    return None
+
+
+def check(spec: ToolSpec, arguments: Mapping[str, Json]) -> ArgumentError | None:
+    """What is wrong with the arguments under the recorded schema, or None."""
+    try:
+        validator = _validator(_SchemaKey(spec.definition, spec.input_schema))
     except ValueError:
         return ArgumentError(
             f"{spec.name} cannot be called: its schema is not valid",
-            "This is a fault of the tool, not of the call: go on without it.",
+            "This is a fault of the tool, not of the call: continue without it.",
         )
     errors: list[ValidationError] = []
     try:
@@ -83,7 +123,7 @@ def check(spec: ToolSpec, arguments: Mapping[str, Json]) -> ArgumentError | None
         pass
     if not errors:
         return ArgumentError(
-            f"the arguments of {spec.name} are nested too deep, or are no JSON",
+            f"the arguments of {spec.name} are nested too deeply, or are not JSON",
             takes(spec.name, spec.input_schema),
         )
     return ArgumentError(
@@ -101,7 +141,7 @@ def _deeper_than(limit: int, value: object) -> bool:
 
 
 def _inside(value: object) -> list[object]:
-    """The lists and objects right inside a value."""
+    """The lists and objects directly inside a value."""
     if isinstance(value, Mapping):
         values = cast("Iterable[object]", value.values())
     else:
@@ -110,9 +150,11 @@ def _inside(value: object) -> list[object]:
 
 
 def suggest_tool(name: str, names: Sequence[str]) -> ArgumentError:
-    """What to tell a model that asked for a tool that there is not."""
+    """What to tell a model that asked for an unknown tool."""
     if not names:
-        return ArgumentError(f"there is no tool `{name[:64]}`", "No tools: answer without them.")
+        return ArgumentError(
+            f"there is no tool `{name[:64]}`", "There are no tools: answer without them."
+        )
     close = nearest(name, names)
     more = f": did you mean `{close}`?" if close else ""
     shown = ", ".join(names[:40]) + (", ..." if len(names) > 40 else "")

@@ -1,7 +1,7 @@
-"""What is wrong with arguments, in words: the field, what is allowed, and the nearest valid value.
+"""Explains invalid arguments: the field, what is allowed, and the nearest valid value.
 
-Composed from the structure of each error (where, which keyword, the schema there), so that the
-words are the same under every version of the validating library: a replay compares them.
+The text is composed from the structure of each error (where, which keyword, the schema there), so
+that it is the same under every version of the validation library: a replay compares it.
 """
 
 import json
@@ -14,24 +14,24 @@ from playhead.events.event import Json
 from playhead.tools.validation.did_you_mean import nearest
 
 SHOWN = 3
-"""More problems than these are not told at once."""
+"""The number of problems explained at once."""
 
 Path: TypeAlias = Sequence[str | int]
 Schema: TypeAlias = Mapping[str, Any]
 
 
 class ArgumentProblem(NamedTuple):
-    """One thing that is wrong; sorted, unknown fields come first: they explain missing ones."""
+    """One problem. Sorted, unknown fields come first, because they explain missing ones."""
 
     rank: int
     path: str
     text: str
     meant: str = ""
-    """The field that was probably meant: that it is missing too needs no telling."""
+    """The field that was probably meant; that it is missing need not be reported too."""
 
 
 def problems(errors: Iterable[ValidationError], schema: Json, arguments: Any) -> str:
-    """All that is wrong, the first few in one line."""
+    """The first few problems in one line, and how many more there are."""
     found: set[ArgumentProblem] = set()
     for error in errors:
         found.update(_problems(error, schema, arguments))
@@ -42,21 +42,32 @@ def problems(errors: Iterable[ValidationError], schema: Json, arguments: Any) ->
     return "; ".join(p.text for p in told[:SHOWN]) + more
 
 
+OPEN = (
+    "required", "additionalProperties", "patternProperties", "unevaluatedProperties",
+    "minProperties", "oneOf", "anyOf", "allOf", "if",
+)  # fmt: skip
+"""Keywords by which a schema without properties still asks for, or allows, arguments."""
+
+
 def takes(name: str, schema: Schema) -> str:
     """One line that says what a tool takes."""
+    root = schema
+    target = _schema(_ref(schema["$ref"], root)) if "$ref" in schema else None
+    schema = {**(target or {}), **schema}
     fields: Schema = schema.get("properties", {})
     if not fields:
-        return f"{name} takes no arguments."
+        rules = {keyword: schema[keyword] for keyword in OPEN if schema.get(keyword)}
+        return f"{name} takes {'fields that fit ' + show(rules) if rules else 'no arguments'}."
     required = schema.get("required", ())
     listed = [
-        f"{field} ({allowed(sub, schema)}{'' if field in required else ', optional'})"
+        f"{field} ({allowed(sub, root)}{'' if field in required else ', optional'})"
         for field, sub in fields.items()
     ]
     return f"{name} takes {', '.join(listed[:30])}{', ...' if len(listed) > 30 else ''}."
 
 
 def allowed(anything: Any, root: Json | Schema, depth: int = 0) -> str:
-    """The values that a schema allows, in a few words: `integer or null`."""
+    """The values that a schema allows, in short: `integer or null`."""
     schema = _schema(anything)
     if schema is None or depth > 8:
         return "any value"
@@ -75,13 +86,13 @@ def allowed(anything: Any, root: Json | Schema, depth: int = 0) -> str:
 
 
 def show(value: Any) -> str:
-    """A value as JSON, cut."""
+    """A value as JSON, shortened."""
     if isinstance(value, int) and value.bit_length() > 256:
-        return "an integer of very many digits"
+        return "an integer with very many digits"
     try:
         text = json.dumps(value, ensure_ascii=False, default=repr)
     except (ValueError, RecursionError):
-        return "a value nested too deep"
+        return "a deeply nested value"
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
@@ -89,6 +100,8 @@ def _problems(error: ValidationError, root: Json, arguments: Any) -> Iterable[Ar
     path, keyword = _path(arguments, error.instance_path), error.kind.name
     value = _at(arguments, path)
     schema = _schema(_at(root, error.schema_path[:-1]))
+    if (rare := _rare(error, root, value)) is not None:
+        return [_problem(path, rare)]
     if schema is None:
         return [_problem(path, "not allowed")]
     if keyword in ("additionalProperties", "unevaluatedProperties"):
@@ -99,11 +112,24 @@ def _problems(error: ValidationError, root: Json, arguments: Any) -> Iterable[Ar
         return _of_branches(error, schema, root, arguments)
     if keyword in BOUNDS:
         return [
-            _problem(path, f"{BOUNDS[keyword](schema[keyword])}, got {_measure(keyword, value)}")
+            _problem(path, f"{BOUNDS[keyword](schema[keyword])}, got {_measured(keyword, value)}")
         ]
     if keyword in ("type", "enum", "const"):
         return [_other(path, value, allowed(schema, root), schema.get("enum", ()))]
     return [_problem(path, f"{show(value)} does not fit {keyword}: {show(schema.get(keyword))}")]
+
+
+def _rare(error: ValidationError, root: Json, value: Any) -> str | None:
+    """The text for a keyword that says nothing by itself, or None for any other keyword."""
+    path = list(error.schema_path)
+    if error.kind.name == "falseSchema":
+        return "not allowed"
+    if "propertyNames" in path:
+        rule = _at(root, path[: path.index("propertyNames") + 1])
+        return f"a field name does not fit {show(rule)}"
+    if error.kind.name == "unevaluatedItems":
+        return f"has items that are not allowed, got {show(value)}"
+    return None
 
 
 def _problem(path: Path, text: str) -> ArgumentProblem:
@@ -144,9 +170,12 @@ def _other(path: Path, value: Any, words: str, options: Sequence[Any] = ()) -> A
 def _of_branches(
     error: ValidationError, schema: Schema, root: Json, arguments: Any
 ) -> Iterable[ArgumentProblem]:
-    """The problems of the branch that was meant, where that can be told."""
+    """The problems of the branch that was probably meant, where one stands out."""
     branches: Sequence[Sequence[ValidationError]] = getattr(error.kind, "context", ())
     here = _path(arguments, error.instance_path)
+    if error.kind.name == "oneOf" and not all(branches):
+        words = " or ".join(allowed(branch, root) for branch in schema["oneOf"])
+        return [_problem(here, f"fits more than one alternative, must fit exactly one: {words}")]
     meant = [b for b in branches if not any(_refuses_whole(e, error) for e in b)]
     if not meant:
         return [_other(here, _at(arguments, here), allowed(schema, root))]
@@ -166,7 +195,7 @@ def _refuses_whole(error: ValidationError, outer: ValidationError) -> bool:
 
 
 def _suggestion(value: Any, words: str, options: Sequence[Any]) -> str:
-    """The nearest value of an enum, or what stands inside a string."""
+    """The nearest value of an enum, or the JSON inside a string."""
     if not isinstance(value, str):
         return ""
     close = nearest(value, [v for v in options if isinstance(v, str)])
@@ -198,17 +227,17 @@ BOUNDS: Mapping[str, Callable[[Any], str]] = {
     "maxItems": lambda bound: f"must have at most {bound} items",
     "minProperties": lambda bound: f"must have at least {bound} fields",
     "maxProperties": lambda bound: f"must have at most {bound} fields",
-    "uniqueItems": lambda _: "must have no item twice",
+    "uniqueItems": lambda _: "must not contain an item twice",
     "pattern": lambda bound: f"must match the pattern {show(bound)}",
 }
 
 
-def _measure(keyword: str, value: Any) -> str:
+def _measured(keyword: str, value: Any) -> str:
     return str(len(value)) if keyword[3:] in ("Length", "Items", "Properties") else show(value)
 
 
 def _name(path: Path) -> str:
-    """A place as one writes it: `items[1].amount`."""
+    """A path in the usual notation: `items[1].amount`."""
     text = ""
     for step in path:
         text += f"[{step}]" if isinstance(step, int) else f".{step}"
@@ -237,7 +266,7 @@ def _at(value: Any, path: Path) -> Any:
 
 
 def _path(value: Any, path: Path) -> Path:
-    """The library gives a key such as "0" as a number; the value itself tells them apart."""
+    """The library reports a key such as "0" as a number; the value tells them apart."""
     return [_step(_at(value, path[:i]), step) for i, step in enumerate(path)]
 
 

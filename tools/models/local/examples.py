@@ -1,7 +1,7 @@
-"""Worked examples for the local model, and the choice of those that are most like a question.
+"""Worked examples for the local model, and the selection of those most similar to a question.
 
-A base model goes on as the text before it went, and copies what stands nearest: so few examples,
-the likest last. Results read exactly as those of our own tools do.
+A base model continues the text before it and copies what is nearest: hence few examples, the most
+similar one last. Results look exactly like those of our own tools.
 """
 
 import json
@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 SHOWN = 5
-"""So many examples stand before a question."""
+"""The number of examples before a question."""
 
 
 class ExampleCall(NamedTuple):
@@ -22,7 +22,7 @@ class ExampleCall(NamedTuple):
 
 
 class Example(NamedTuple):
-    """A question, the calls that it led to, one after the other, and the answer."""
+    """A question, the calls it led to in order, and the answer."""
 
     question: str
     calls: Sequence[ExampleCall]
@@ -30,19 +30,19 @@ class Example(NamedTuple):
 
 
 def chosen(question: str, tools: Collection[str]) -> Sequence[Example]:
-    """The examples to show before a question, the likest last; of these tools, if there are any."""
+    """The examples before a question, the most similar last; for these tools if possible."""
     fitting = [e for e in EXAMPLES if all(call.tool in tools for call in e.calls)] or EXAMPLES
     words = _words(question)
-    return sorted(fitting, key=lambda example: _likeness(words, example))[-SHOWN:]
+    return sorted(fitting, key=lambda example: _similarity(words, example))[-SHOWN:]
 
 
-def _likeness(words: frozenset[str], example: Example) -> float:
+def _similarity(words: frozenset[str], example: Example) -> float:
     other = _words(example.question)
     return len(words & other) / len(words | other)
 
 
 def _words(text: str) -> frozenset[str]:
-    """Words and signs; every number is alike."""
+    """Words and punctuation; all numbers are treated as equal."""
     return frozenset(re.findall(r"[a-z]+|0|[^\w\s]", re.sub(r"\d+", " 0 ", text.lower())))
 
 

@@ -1,4 +1,4 @@
-"""The local model: a small one that runs on the CPU, to show and test the runtime without a key.
+"""The local model: a small model on the CPU, to try and test the runtime without an API key.
 
 llama.cpp's server runs as a child process and is started by the first call. Its grammar makes every
 tool call fit the tool's schema. It needs the extra `playhead[local]`.
@@ -21,16 +21,16 @@ from playhead.tools.models.stream import strict_object
 NAME = "gemma-3-270m"
 
 MAX_CALLS = 6
-"""After so many calls in a row it must answer: it does not stop by itself."""
+"""After this many calls in a row it must answer: it does not stop by itself."""
 
 MAX_TOKENS = 400
-"""Of one completion, if the request does not ask for less."""
+"""Per completion, unless the request asks for fewer."""
 
 
 class LocalModel:
-    """A Model for demonstrations: it goes on as worked examples went, and understands little.
+    """A Model for demonstrations: it imitates worked examples and understands little.
 
-    `timeout` (seconds) bounds a call, but for the start of the server in the first one.
+    `timeout` (seconds) bounds a call, except for the start of the server in the first one.
     """
 
     def __init__(self, *, timeout: float = 120.0) -> None:
@@ -39,7 +39,7 @@ class LocalModel:
         self._opening = asyncio.Lock()
 
     async def reply(self, request: Request, on_text: OnText) -> Reply:
-        """Ask once: a tool call, or an answer of one line, or JSON by the request's schema."""
+        """Ask once: a tool call, a one-line answer, or JSON following the request's schema."""
         process = await self._open()
         try:
             async with asyncio.timeout(self._timeout):
@@ -50,7 +50,7 @@ class LocalModel:
 
     @property
     def pid(self) -> int | None:
-        """The child's process id; None while there is none."""
+        """The child's process id; None if it is not running."""
         return self._process.pid if self._process is not None else None
 
     async def close(self) -> None:
@@ -69,7 +69,7 @@ class LocalModel:
 
 
 class _Turn:
-    """One reply: first whether to call or to answer, then the call or the answer itself."""
+    """One reply: first whether to call a tool or to answer, then the call or the answer."""
 
     def __init__(self, process: LocalProcess, request: Request, on_text: OnText) -> None:
         self._process = process
@@ -87,7 +87,7 @@ class _Turn:
         return await self._answer()
 
     async def _wants_tool(self) -> bool:
-        """After a question it always is a tool: left to itself, the model would guess."""
+        """After a question it is always a tool: otherwise the model would guess."""
         prompt = self._prompt
         if not prompt.tools or len(prompt.calls) >= MAX_CALLS:
             return False
@@ -97,10 +97,10 @@ class _Turn:
         return (await self._complete("", {"grammar": grammar})).text == CALL
 
     async def _call(self) -> Block | None:
-        """The call; None if it was made already, so that nothing new would come of it."""
+        """The call; None if the same call was made already."""
         written = await self._complete(CALL, _json(_any_call(self._prompt)))
         if not written.whole:
-            raise truncated(why="the local model did not come to the end of a tool call")
+            raise truncated(why="the local model did not finish a tool call")
         call = strict_object(written.text)
         if call_text(call["name"], call["arguments"]) in self._prompt.calls:
             return None
@@ -133,12 +133,12 @@ class _Turn:
 
 
 def _json(schema: Mapping[str, Any]) -> Constraint:
-    """JSON on one line: given the choice, this model writes blank lines for ever."""
+    """JSON on one line: given the choice, this model writes blank lines forever."""
     return {"json_schema": schema, "logit_bias": [["\n" * n, False] for n in (1, 2, 3)]}
 
 
 def _any_call(prompt: Prompt) -> Mapping[str, Any]:
-    """The JSON schema of a call of any of the tools."""
+    """The JSON schema of a call to any of the tools."""
     calls = [
         {
             "type": "object",
@@ -157,7 +157,7 @@ def _output_schema(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def _without_indent(on_text: OnText) -> OnText:
-    """The model writes a space after `Answer:`; it belongs to no answer."""
+    """Drop the space that the model writes after `Answer:`."""
     begun = False
 
     def tell(piece: str) -> None:

@@ -1,4 +1,4 @@
-"""The running server of the local model, from its parent's side: start, complete a text, end."""
+"""The local model's server process, from the parent's side: start, complete a text, stop."""
 
 import asyncio
 import secrets
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from httpx2 import Response
 
 Constraint: TypeAlias = Mapping[str, Any]
-"""How a completion may read: `grammar` (GBNF), `json_schema`, or `stop` (list of texts)."""
+"""What constrains a completion: `grammar` (GBNF), `json_schema`, or `stop` (list of texts)."""
 
 
 class Completion(NamedTuple):
@@ -27,9 +27,9 @@ class Completion(NamedTuple):
 
     text: str
     whole: bool
-    """It ended by itself, not because it had written as much as it may."""
+    """It ended by itself, not because it reached the limit."""
     read: int
-    """Tokens of the prompt."""
+    """Prompt tokens."""
     written: int
 
 
@@ -45,7 +45,7 @@ class LocalProcess:
         key = secrets.token_hex()
         self._broken = False
         self.url = self._start(key)
-        """Where it listens; it answers nobody without the key."""
+        """Its address; requests without the key are refused."""
         headers = {"Authorization": f"Bearer {key}"}
         self._client = AsyncClient(
             base_url=self.url, headers=headers, timeout=None, trust_env=False
@@ -70,7 +70,9 @@ class LocalProcess:
                 return url
             case _:
                 code = self._process.wait()
-                message = f"llama.cpp's server ended with {code} instead of starting; to see why: "
+                message = (
+                    f"llama.cpp's server exited with {code} instead of starting; to see why, run: "
+                )
                 message += " ".join(command)
                 raise ModelError(error="no_local_model", message=message)
 
@@ -80,11 +82,11 @@ class LocalProcess:
         return self._process.pid
 
     def is_alive(self) -> bool:
-        """Whether it can still be asked."""
+        """Whether it can still be used."""
         return not self._broken and self._process.poll() is None
 
     async def close(self) -> None:
-        """End it and wait for its end."""
+        """Stop it and wait until it has exited."""
         await self._client.aclose()
         self._process.kill()
         await asyncio.to_thread(self._process.communicate)
@@ -92,7 +94,7 @@ class LocalProcess:
     async def complete(
         self, prompt: str, limit: int, constraint: Constraint, on_text: OnText
     ) -> Completion:
-        """Go on with a text, at most `limit` tokens. Raises ModelError."""
+        """Continue a text by at most `limit` tokens. Raises ModelError."""
         import httpx2
 
         body = {"prompt": prompt, "n_predict": limit, "temperature": 0, "stream": True}
@@ -103,7 +105,7 @@ class LocalProcess:
                     raise refused(response.status_code, _json(await response.aread()), {})
                 return await _completion(response, on_text)
         except httpx2.HTTPError as error:
-            self._process.kill()  # it died, or is no use any more: the next call starts another
+            self._process.kill()  # it died or is unusable: the next call starts another
             self._broken = True
             why = one_line(error) or type(error).__name__
             message = f"the local model's server broke off: {why}"

