@@ -10,14 +10,14 @@ from playhead.events.errors import LogBehindAnchor, LogDamaged, PlayheadError, U
 from playhead.events.kinds.codec import seal
 from playhead.events.kinds.logs import LossAccepted
 from playhead.events.log.anchor import LogPosition, base_of, last_move, read_anchor, write_anchor
-from playhead.events.log.contract import RUNTIME_STREAM, Append, Head, OnAppended
+from playhead.events.log.contract import ANY, RUNTIME_STREAM, Append, OnAppended
 from playhead.events.log.owner_lock import OwnerLock
 from playhead.events.log.sqlite.driver import Driver, driver_named
 from playhead.events.log.sqlite.reader import SqliteReader
 from playhead.events.log.sqlite.schema import found_format
 from playhead.events.log.sqlite.store import Durability, Store, admit
 from playhead.events.log.sqlite.writer import Writer
-from playhead.events.record import Record
+from playhead.events.record import GENESIS, Record
 
 __all__ = ["SqliteLog", "SqliteReader"]
 
@@ -151,13 +151,10 @@ def _fault(reader: SqliteReader, base: LogPosition, mark: LogPosition) -> LogDam
 
 def _record_loss(path: Path, store: Store, lost: LogPosition) -> None:
     event = LossAccepted(anchored=lost.position, found=store.end(), running=lost.running.hex())
-    known = store.known(RUNTIME_STREAM)
-    head = known[1].head if known else Head()
     at = time.time_ns() // 1000
-    record = Record(RUNTIME_STREAM, head.seq + 1, at, "user", "outside", None, event)
-    row, bodies = seal(record, head.hash)
+    row, bodies = seal(Record(RUNTIME_STREAM, 0, at, "user", "outside", None, event), GENESIS)
     batch = store.batch()
-    admit(store, batch, Append(RUNTIME_STREAM, head, (row,), bodies, "runtime"))
+    admit(store, batch, Append(RUNTIME_STREAM, ANY, (row,), bodies, "runtime"))
     store.commit(batch)
     store.checkpoint("PASSIVE")
     write_anchor(path, store.mark)

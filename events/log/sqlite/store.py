@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 from playhead.events.errors import LogDamaged, LogError
 from playhead.events.log.anchor import LogPosition
-from playhead.events.log.contract import Append, Head, Tail, check_append, wanted_bodies
+from playhead.events.log.contract import Append, Head, Tail, check_append, placed, wanted_bodies
 from playhead.events.log.sqlite.driver import BUSY_MS, Driver, DriverConnection
 from playhead.events.log.sqlite.schema import prepare
 
@@ -214,13 +214,14 @@ class Store:
                 connection.close()
 
 
-def admit(store: Store, batch: Batch, append: Append) -> int:
-    """Put the append into the batch; the position of its last row.
+def admit(store: Store, batch: Batch, append: Append) -> Append:
+    """Put the append at the batch's end; as it was put there, its seqs and hashes given.
 
     Raises HeadMoved, ValueError or LogError; the batch is then as it was.
     """
     found = batch.tails.get(append.run) or store.known(append.run)
     stream, tail = found or _fresh(store, batch, append)
+    append = placed(append, tail)
     check_append(append, tail)
     commands = _new_commands(store, batch, append)
     for digest in wanted_bodies(append):
@@ -238,7 +239,7 @@ def admit(store: Store, batch: Batch, append: Append) -> int:
         mark = mark.after(mark.position + 1, row.hash)
         batch.rows.append((mark.position, stream, *row[2:], append.epoch))
     batch.mark = mark
-    return mark.position
+    return append
 
 
 def _fresh(store: Store, batch: Batch, append: Append) -> tuple[int, Tail]:

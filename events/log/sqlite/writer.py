@@ -97,12 +97,15 @@ class Writer:
 
     def _write(self, waiting: list[tuple[Append, OnAppended]]) -> None:
         tell: list[tuple[OnAppended, int | Exception]] = []
+        tried: dict[int, Append] = {}
+        """As they were put into the batch, by their place in `waiting`."""
         try:
             self._store.reopen_if_needed()
             batch = self._store.batch()
-            for append, done in waiting:
+            for number, (append, done) in enumerate(waiting):
                 try:
-                    tell.append((done, admit(self._store, batch, append)))
+                    tried[number] = admit(self._store, batch, append)
+                    tell.append((done, batch.mark.position))
                 except (PlayheadError, ValueError) as error:
                     tell.append((done, error))
             if batch.rows:
@@ -112,36 +115,33 @@ class Writer:
             logger.warning("log.doubt", path=str(self._path), error=repr(error))
             tell = []
             self._store.disconnect()
-            for append, done in waiting:
-                self._tell(done, self._settle(append))
+            for number, (append, done) in enumerate(waiting):
+                self._tell(done, self._settle(append, tried.get(number)))
         for done, outcome in tell:
             self._tell(done, outcome)
 
-    def _settle(self, append: Append) -> int | Exception:
+    def _settle(self, append: Append, tried: Append | None) -> int | Exception:
         """One append of a batch in doubt: found in the file, written now, or not to be written."""
         trouble: Exception | None = None
         for may_write in (True, True, False):
             try:
                 self._store.reopen_if_needed()
-                position = self._store.landed(append)
+                position = None if tried is None else self._store.landed(tried)
                 if position is not None:
                     return position
                 if may_write:
-                    return self._write_alone(append)
+                    batch = self._store.batch()
+                    try:
+                        tried = admit(self._store, batch, append)
+                    except (PlayheadError, ValueError) as refused:
+                        return refused
+                    self._store.commit(batch)
+                    self.commits += 1
+                    return batch.mark.position
             except Exception as error:
                 trouble = error
                 self._store.disconnect()
         return LogError(f"{self._path}: run {append.run} was not written: {trouble}")
-
-    def _write_alone(self, append: Append) -> int | Exception:
-        batch = self._store.batch()
-        try:
-            position = admit(self._store, batch, append)
-        except (PlayheadError, ValueError) as refused:
-            return refused
-        self._store.commit(batch)
-        self.commits += 1
-        return position
 
     def _tell(self, done: OnAppended, outcome: int | Exception) -> None:
         try:
