@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from playhead.events.errors import LogClosed, LogDamaged, LogError, UsageError
+from playhead.events.errors import LogClosed, LogDamaged, LogError, LogLost, UsageError
 from playhead.events.log.contract import Head, Stream
 from playhead.events.log.sqlite.driver import (
     CORRUPT,
@@ -19,7 +19,7 @@ from playhead.events.log.sqlite.driver import (
     Value,
     driver_named,
 )
-from playhead.events.log.sqlite.schema import found_format
+from playhead.events.log.sqlite.schema import checked_path, found_format
 from playhead.events.record import Stored
 
 CHUNK = 500
@@ -50,7 +50,7 @@ class SqliteReader:
     """
 
     def __init__(self, path: Path | str, driver: str | Driver = "sqlite3") -> None:
-        self.path = Path(path)
+        self.path = checked_path(path)
         self.driver = driver_named(driver) if isinstance(driver, str) else driver
         if not self.path.exists():
             msg = f"there is no log at {self.path}: check --log or $PLAYHEAD_LOG"
@@ -84,11 +84,7 @@ class SqliteReader:
 
     def _connection(self) -> tuple[int, DriverConnection]:
         """An idle connection to the file that the path names now: archiving puts another there."""
-        try:
-            now = self.path.stat().st_ino
-        except FileNotFoundError as error:
-            msg = f"{self.path} is gone: it was moved or deleted"
-            raise LogError(msg) from error
+        now = self._number()
         while self._idle:
             number, connection = self._idle.pop()
             if number == now:
@@ -96,6 +92,13 @@ class SqliteReader:
             with suppress(self.driver.error):
                 connection.close()
         return now, self.driver.connect(self.path, "ro")
+
+    def _number(self) -> int:
+        """The number of the file. Raises LogLost when there is none any more."""
+        try:
+            return self.path.stat().st_ino
+        except FileNotFoundError as error:
+            raise LogLost(str(self.path), "was deleted or moved") from error
 
     def _check_usable(self) -> None:
         if self._closed:
