@@ -18,7 +18,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from playhead.actors.engine.engine import Watcher
-from playhead.actors.engine.load_state import load_session
 from playhead.actors.engine.recovery import take_up
 from playhead.actors.engine.turn import Trigger
 from playhead.actors.fork import agent_of
@@ -159,6 +158,7 @@ class Runtime(RunControl, Remembering):
             toolbox = Toolbox(Pins(self._log), secrets)
             self._assembly = Assembly(models, toolbox, Threads(max_sync_tools))
             self._index = RunIndex(self._log)
+            undo.callback(self._index.close)
             self._thread = LoopThread()
             undo.callback(self._thread.close)
             admission = Admission(max_model_calls, time.monotonic, rate_limits, breaker)
@@ -293,7 +293,7 @@ class Runtime(RunControl, Remembering):
             told=teller(committed),
         )  # fmt: skip
         try:
-            context = load_session(self._log, past)
+            context = self._index.context(session, past)
             self._thread.call(lambda: self._engine.start(run, trigger, context))
             committed.result()
         except BaseException:
@@ -374,6 +374,7 @@ class Runtime(RunControl, Remembering):
         self._assembly.workers.close()
         self._assembly.toolbox.close()
         self._memories.close()
+        self._index.close()
         if self._own_log:
             self._log.close()
         self._telemetry.close()

@@ -78,8 +78,8 @@ class Reader(Protocol):
         """The stream, None when it has no record."""
         ...
 
-    def streams(self) -> Iterator[Stream]:
-        """All streams, oldest first."""
+    def streams(self, beginning: str = "") -> Iterator[Stream]:
+        """The streams whose ids begin so, oldest first; with "" all of them."""
         ...
 
     def read(self, run: str, after: int = 0, to: int | None = None) -> Iterator[Stored]:

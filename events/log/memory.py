@@ -103,10 +103,11 @@ class MemoryLog:
         tail = self._tails.get(run)
         return Stream(run, *tail[:4]) if tail else None
 
-    def streams(self) -> Iterator[Stream]:
-        """All streams, oldest first."""
+    def streams(self, beginning: str = "") -> Iterator[Stream]:
+        """The streams whose ids begin so, oldest first."""
         for run, tail in list(self._tails.items()):
-            yield Stream(run, *tail[:4])
+            if run.startswith(beginning):
+                yield Stream(run, *tail[:4])
 
     def read(self, run: str, after: int = 0, to: int | None = None) -> Iterator[Stored]:
         """The run's records with after < seq <= to, a fork's past included."""

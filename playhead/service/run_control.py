@@ -21,7 +21,7 @@ from playhead.events.log.inbox import Command
 from playhead.events.record import Record
 from playhead.events.spec.agent import Status
 from playhead.events.version import VERSION
-from playhead.projections.state.calls.approvals import OpenApproval, open_approvals
+from playhead.projections.state.calls.approvals import OpenApproval
 from playhead.service.loop_thread import LoopThread
 from playhead.service.run_index import RunIndex, find_run
 from playhead.service.subscriptions import (
@@ -57,10 +57,7 @@ class RunControl:
 
     def approvals(self, run: str | None = None) -> list[OpenApproval]:
         """What waits for a person: of one run, or of all that are open."""
-        runs = self._index.open_runs() if run is None else [run]
-        engine = self._engine
-        states = self._thread.call(lambda: [engine.state(each) for each in runs])
-        return [waiting for state in states for waiting in open_approvals(state)]
+        return self._index.approvals(run)
 
     def edited_plan(self, run: str, steps: Sequence[Mapping[str, Json]]) -> tuple[PlanStep, ...]:
         """Other steps for a plan under review, checked and completed. Raises UsageError."""

@@ -41,6 +41,8 @@ STREAMS = (
     " AND r.seq = (SELECT max(seq) FROM records WHERE stream = s.id)"
 )
 NO_END = (1 << 63) - 1
+LAST_CHARACTER = "\U0010ffff"
+"""Of Unicode: no id has it."""
 
 
 class SqliteReader:
@@ -126,10 +128,16 @@ class SqliteReader:
         rows = self._rows(f"{STREAMS} WHERE s.name = ?", run)
         return _stream(rows[0]) if rows else None
 
-    def streams(self) -> Iterator[Stream]:
-        """All streams, oldest first."""
+    def streams(self, beginning: str = "") -> Iterator[Stream]:
+        """The streams whose ids begin so, oldest first."""
+        where, names = "s.id > ? ORDER BY s.id", list[str]()
+        if (
+            beginning
+        ):  # the + keeps SQLite from walking through all of them in the order of their id
+            where = "s.name >= ? AND s.name < ? AND +s.id > ? ORDER BY +s.id"
+            names = [beginning, beginning + LAST_CHARACTER]
         after = 0
-        while rows := self._rows(f"{STREAMS} WHERE s.id > ? ORDER BY s.id LIMIT {CHUNK}", after):
+        while rows := self._rows(f"{STREAMS} WHERE {where} LIMIT {CHUNK}", *names, after):
             yield from map(_stream, rows)
             after = rows[-1][0]
 

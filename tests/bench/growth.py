@@ -1,0 +1,168 @@
+"""Work that must not grow with what lies in the log: starting, opening, finding, approvals.
+
+    python -m tests.bench.growth WHAT LOG NUMBER
+
+does one of it in a process of its own, on a log that is there already, and prints CPU ms.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from queue import SimpleQueue
+from statistics import median
+
+from playhead import Agent, Runtime, tool
+from playhead.events.log.contract import ANY, Append
+from playhead.events.log.sqlite.log import SqliteLog
+from playhead.testing import Call, ScriptedModel
+from tests.bench.figures import Table
+
+RUNS = (10, 1_000, 100_000)
+APPROVALS = (50, 5_000)
+SESSION = 500
+ROUNDS = 20
+
+talker = Agent(name="talker", model=ScriptedModel(lambda _: "ok"), strategy="direct")
+
+
+@tool(effect="once", approval=True)
+def pay(amount: int) -> str:
+    """Pay an amount."""
+    return str(amount)
+
+
+payer = Agent(
+    name="payer",
+    model=ScriptedModel(lambda _: [Call("pay", {"amount": 1})]),
+    tools=[pay],
+)
+
+
+def growth() -> Iterator[Table]:
+    """CPU ms of each, and the largest over the smallest."""
+    rows: list[list[object]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        logs = {number: Path(folder) / f"{number}.db" for number in RUNS}
+        for number, path in logs.items():
+            write_runs(path, number)
+        for what in ("open", "start", "find"):
+            rows.append(_row(what, {n: _measured(what, path, n) for n, path in logs.items()}))
+        waiting = {number: Path(folder) / f"waiting{number}.db" for number in APPROVALS}
+        for number, path in waiting.items():
+            write_waiting(path, number)
+        for what in ("reopen", "first list", "list"):
+            rows.append(_row(what, {n: _measured(what, path, n) for n, path in waiting.items()}))
+        rows.append(_row("session", session(Path(folder) / "session.db")))
+    yield Table(
+        "growth",
+        "CPU ms at the smallest and at the largest size",
+        ["", "sizes", "smallest", "largest", "ratio"],
+        rows,
+        "aim: a ratio near 1 (reopen, list: per approval)",
+    )
+
+
+def _row(what: str, found: Mapping[int, float]) -> list[object]:
+    first, last = list(found.values())[0], list(found.values())[-1]
+    return [TITLES[what], " / ".join(f"{n:,}" for n in found), first, last, last / first]
+
+
+TITLES = {
+    "open": "opening a log with so many runs",
+    "start": "a run from start to end in it",
+    "find": "a run by its full id",
+    "reopen": "reopening, per open approval",
+    "first list": "listing after that, per approval",
+    "list": "listing again, per approval",
+    "session": "a session's n-th run",
+}
+
+
+def write_runs(path: Path, number: int) -> None:
+    """A log of so many ended runs, each with the records of a real one; its views are made."""
+    with Runtime(path, [talker], durability="normal") as runtime:
+        model = runtime.run(talker, "go").run_id
+    told: SimpleQueue[int | Exception] = SimpleQueue()
+    with SqliteLog(path, "normal") as log:
+        rows = tuple(log.read(model))
+        for count in range(number):
+            copies = tuple(row._replace(run=f"run-{count}", seq=0) for row in rows)
+            log.submit(Append(f"run-{count}", ANY, copies), told.put)
+        for _ in range(number):
+            outcome = told.get()
+            assert not isinstance(outcome, Exception), outcome
+    Runtime(path).close()
+
+
+def write_waiting(path: Path, number: int) -> None:
+    """A log of so many runs that wait for a person."""
+    with Runtime(path, [payer], durability="normal") as runtime:
+        runs = [runtime.start(payer, f"pay {n}") for n in range(number)]
+        while len(runtime.approvals()) < len(runs):
+            time.sleep(0.1)
+
+
+def session(path: Path) -> dict[int, float]:
+    """CPU ms of the first runs of a session, and of the last ones."""
+    with Runtime(path, [talker], durability="normal") as runtime:
+        took = [_cpu(lambda: runtime.run(talker, "go", session="s")) for _ in range(SESSION)]
+    return {ROUNDS: median(took[:ROUNDS]), SESSION: median(took[-ROUNDS:])}
+
+
+def _cpu(what: Callable[[], object]) -> float:
+    began = time.process_time()
+    what()
+    return (time.process_time() - began) * 1000
+
+
+def _open(path: Path, _: int) -> float:
+    return median(_cpu(lambda: Runtime(path).close()) for _ in range(5))
+
+
+def _start(path: Path, _: int) -> float:
+    with Runtime(path, [talker], durability="normal") as runtime:
+        return median(_cpu(lambda: runtime.run(talker, "go")) for _ in range(ROUNDS))
+
+
+def _find(path: Path, number: int) -> float:
+    with Runtime(path, [talker]) as runtime:
+        run = f"run-{number - 1}"
+        return median(_cpu(lambda: runtime.attach(run)) for _ in range(ROUNDS))
+
+
+def _reopen(path: Path, number: int) -> float:
+    found = list[Runtime]()
+    took = _cpu(lambda: found.append(Runtime(path, [payer])))
+    found[0].close()
+    return took / number
+
+
+def _list(path: Path, number: int, *, first: bool) -> float:
+    with Runtime(path, [payer]) as runtime:
+        took = [_cpu(runtime.approvals) for _ in range(5)]
+        assert len(runtime.approvals()) == number
+    return (took[0] if first else median(took[1:])) / number
+
+
+MEASURES: Mapping[str, Callable[[Path, int], float]] = {
+    "open": _open,
+    "start": _start,
+    "find": _find,
+    "reopen": _reopen,
+    "first list": lambda path, number: _list(path, number, first=True),
+    "list": lambda path, number: _list(path, number, first=False),
+}
+
+
+def _measured(what: str, path: Path, number: int) -> float:
+    command = [sys.executable, "-m", "tests.bench.growth", what, str(path), str(number)]
+    found: float = json.loads(subprocess.check_output(command))
+    return found
+
+
+if __name__ == "__main__":
+    print(json.dumps(MEASURES[sys.argv[1]](Path(sys.argv[2]), int(sys.argv[3]))))
