@@ -208,6 +208,7 @@ class Runtime(RunControl, Remembering):
     def _take_up(self, run: str) -> None:
         try:
             self._thread.call(partial(take_up, self._engine, run))
+            self._thread.call(lambda: self._index.know(self._engine.state(run)))
         except PlayheadError as error:
             if self._only_runs is not None:  # it was asked for by its id
                 raise

@@ -155,9 +155,7 @@ class RunIndex:
             with self._lock:
                 self._put(Indexed(state.run, state.agent.name, None, child=True))
         if state.ending is None:
-            waiting = open_approvals(state)
-            with self._lock:
-                self._approvals[state.run] = waiting
+            self.know(state)
             return
         with self._lock:
             self._approvals.pop(state.run, None)
@@ -169,6 +167,12 @@ class RunIndex:
                 self._contexts.move_to_end(entry.session)
                 if len(self._contexts) > KEPT_CONTEXTS:
                     self._contexts.popitem(last=False)
+
+    def know(self, state: RunState) -> None:
+        """How a run stands that has not ended; called on the loop."""
+        waiting = open_approvals(state)
+        with self._lock:
+            self._approvals[state.run] = waiting
 
     def open_runs(self, agent: str | None = None) -> list[str]:
         """The runs that have not ended, of one agent or of all; oldest first."""

@@ -44,19 +44,16 @@ payer = Agent(
 
 def growth() -> Iterator[Table]:
     """CPU ms of each, and the largest over the smallest."""
-    rows: list[list[object]] = []
     with tempfile.TemporaryDirectory() as folder:
         logs = {number: Path(folder) / f"{number}.db" for number in RUNS}
         for number, path in logs.items():
             write_runs(path, number)
-        for what in ("open", "start", "find"):
-            rows.append(_row(what, {n: _measured(what, path, n) for n, path in logs.items()}))
+        rows = [_row(what, logs) for what in ("open", "start", "find")]
         waiting = {number: Path(folder) / f"waiting{number}.db" for number in APPROVALS}
         for number, path in waiting.items():
             write_waiting(path, number)
-        for what in ("reopen", "first list", "list"):
-            rows.append(_row(what, {n: _measured(what, path, n) for n, path in waiting.items()}))
-        rows.append(_row("session", session(Path(folder) / "session.db")))
+        rows += [_row(what, waiting) for what in ("reopen", "list")]
+        rows.append(_told("session", session(Path(folder) / "session.db")))
     yield Table(
         "growth",
         "CPU ms at the smallest and at the largest size",
@@ -66,8 +63,12 @@ def growth() -> Iterator[Table]:
     )
 
 
-def _row(what: str, found: Mapping[int, float]) -> list[object]:
-    first, last = list(found.values())[0], list(found.values())[-1]
+def _row(what: str, logs: Mapping[int, Path]) -> list[object]:
+    return _told(what, {number: _measured(what, path, number) for number, path in logs.items()})
+
+
+def _told(what: str, found: Mapping[int, float]) -> list[object]:
+    (first, *_, last) = found.values()
     return [TITLES[what], " / ".join(f"{n:,}" for n in found), first, last, last / first]
 
 
@@ -76,8 +77,7 @@ TITLES = {
     "start": "a run from start to end in it",
     "find": "a run by its full id",
     "reopen": "reopening, per open approval",
-    "first list": "listing after that, per approval",
-    "list": "listing again, per approval",
+    "list": "listing after that, per approval",
     "session": "a session's n-th run",
 }
 
@@ -141,11 +141,11 @@ def _reopen(path: Path, number: int) -> float:
     return took / number
 
 
-def _list(path: Path, number: int, *, first: bool) -> float:
+def _list(path: Path, number: int) -> float:
     with Runtime(path, [payer]) as runtime:
-        took = [_cpu(runtime.approvals) for _ in range(5)]
+        took = _cpu(runtime.approvals)
         assert len(runtime.approvals()) == number
-    return (took[0] if first else median(took[1:])) / number
+    return took / number
 
 
 MEASURES: Mapping[str, Callable[[Path, int], float]] = {
@@ -153,8 +153,7 @@ MEASURES: Mapping[str, Callable[[Path, int], float]] = {
     "start": _start,
     "find": _find,
     "reopen": _reopen,
-    "first list": lambda path, number: _list(path, number, first=True),
-    "list": lambda path, number: _list(path, number, first=False),
+    "list": _list,
 }
 
 

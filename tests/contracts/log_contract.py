@@ -367,3 +367,23 @@ class LogContract:
         assert sorted(found[::2]) == sorted(f"{n}.{c}" for n in range(32) for c in range(10))
         assert set(found[1::2]) == {"-"}, "an append was torn apart"
         assert [row.seq for row in log.read("shared")] == list(range(1, 641))
+
+    @pytest.mark.parametrize(
+        ("beginning", "found"),
+        [
+            ("", ["b", "ab", "a", "a%", "á", "memory/x"]),
+            ("a", ["ab", "a", "a%"]),
+            ("ab", ["ab"]),
+            ("a_", []),
+            ("a%", ["a%"]),
+            ("á", ["á"]),
+            ("memory/", ["memory/x"]),
+            ("c", []),
+        ],
+    )
+    def test_streams_are_found_by_the_beginning_of_their_ids_oldest_first(
+        self, log: Log, beginning: str, found: list[str]
+    ) -> None:
+        for run in ("b", "ab", "a", "a%", "á", "memory/x"):
+            say(log, run, "1")
+        assert [stream.id for stream in log.streams(beginning)] == found
