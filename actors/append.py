@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
 
-from playhead.events.errors import HeadMoved, UsageError
+from playhead.events.errors import UsageError
 from playhead.events.event import Event
 from playhead.events.kinds.codec import decode, seal
 from playhead.events.kinds.tool_calls import AttemptStarted, ToolOutcomeUnknown
-from playhead.events.log.contract import RUNTIME_STREAM, Append, Head, Log, Reader, StreamKind
-from playhead.events.record import Actor, Origin, Record, Stored
+from playhead.events.log.contract import ANY, RUNTIME_STREAM, Append, Log, Reader, StreamKind
+from playhead.events.record import GENESIS, Actor, Origin, Record, Stored
 
 
 def unknown_call(log: Reader, run: str, call: int) -> None:
@@ -57,31 +57,18 @@ def append_all(
     """
     stream = RUNTIME_STREAM if namespace is None else f"memory/{namespace}"
     kind: StreamKind = "runtime" if namespace is None else "memory"
-    for _ in range(16):
-        head = log.head(stream)
-        rows, bodies = _sealed(stream, head, said, at, command)
-        done: Future[int | Exception] = Future()
-        log.submit(Append(stream, head, rows, bodies, kind), done.set_result)
-        result = done.result()
-        if not isinstance(result, Exception):
-            return rows[-1].seq
-        if not isinstance(result, HeadMoved):
-            raise result
-    msg = f"{stream} is being written to by others all the time: try again"
-    raise UsageError(msg)
-
-
-def _sealed(
-    stream: str, head: Head, said: Sequence[Statement], at: int, command: str | None
-) -> tuple[tuple[Stored, ...], dict[str, bytes]]:
     rows: list[Stored] = []
     bodies: dict[str, bytes] = {}
-    for seq, (event, actor, origin, cause) in enumerate(said, head.seq + 1):
-        previous = rows[-1].hash if rows else head.hash
+    for event, actor, origin, cause in said:
         record = Record(
-            stream, seq, at, actor, origin, cause, event, command=None if rows else command
+            stream, 0, at, actor, origin, cause, event, command=None if rows else command
         )
-        row, its_bodies = seal(record, previous)
+        row, its_bodies = seal(record, GENESIS)
         rows.append(row)
         bodies.update(its_bodies)
-    return tuple(rows), bodies
+    done: Future[int | Exception] = Future()
+    log.submit(Append(stream, ANY, tuple(rows), bodies, kind), done.set_result)
+    position = done.result()
+    if isinstance(position, Exception):
+        raise position
+    return next(log.follow(position - 1, 1)).seq

@@ -14,6 +14,7 @@ PlayheadError
     |-- HeadMoved             the append expected another head; nothing was written
     |-- LogOwned              another process owns the log
     |-- LogClosed             appended after close
+    |-- LogLost               its file was deleted or replaced while it was open
     |-- LogTooNew             written by a newer format; left untouched
     `-- LogDamaged            a hash, a sequence or the anchor does not fit
         `-- LogBehindAnchor       records that were acknowledged are missing
@@ -149,6 +150,19 @@ class LogOwned(LogError):
 
 class LogClosed(LogError):
     """The log was closed; nothing was written."""
+
+
+class LogLost(LogError):
+    """The log's file was deleted, moved, replaced or overwritten while it was open."""
+
+    def __init__(self, path: str, what: str) -> None:
+        self.path = path
+        self.what = what
+        super().__init__(
+            f"{path} {what} while the log was open, so nothing was written: close the runtime, "
+            "put the file back or restore a backup, check it with `playhead verify`, and open it "
+            "again"
+        )
 
 
 class LogTooNew(LogError):

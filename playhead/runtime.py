@@ -39,6 +39,7 @@ from playhead.service.inbox_worker import InboxWorker
 from playhead.service.loop_thread import LoopThread
 from playhead.service.redaction import Redactor, redactor_of
 from playhead.service.run_control import RunControl
+from playhead.service.run_index import RunIndex
 from playhead.service.subscriptions import Subscriptions
 from playhead.settings import Capacity, RunOptions, Telemetry, check_options
 from playhead.telemetry.setup import Reporting
@@ -135,7 +136,9 @@ class Runtime:
             self._assembly = Assembly(self._models, toolbox, Threads(capacity.sync_tools))
             self._thread = LoopThread()
             undo.callback(self._thread.close)
-            self._start_engine(redactor)
+            index = RunIndex(self._log)
+            undo.callback(index.close)
+            self._start_engine(index, redactor)
             undo.pop_all()
         try:
             for agent in agents:
@@ -144,7 +147,7 @@ class Runtime:
             self.close()
             raise
 
-    def _start_engine(self, redactor: Redactor) -> None:
+    def _start_engine(self, index: RunIndex, redactor: Redactor) -> None:
         capacity, subscriptions, thread = self._capacity, Subscriptions(), self._thread
         admission = Admission(
             capacity.model_calls, time.monotonic, capacity.rate_limits, capacity.breaker
@@ -154,9 +157,9 @@ class Runtime:
                 self._log, subscriptions, admission, thread.loop, redactor, self.memory.index
             )
         )
-        self.runs = RunControl(self._log, thread, self._engine, subscriptions)
+        self.runs = RunControl(self._log, index, thread, self._engine, subscriptions)
         self._engine.watchers += [
-            self.runs.index.committed,
+            index.committed,
             *self._telemetry.watchers(self._log),
             subscriptions.committed,
         ]
@@ -304,6 +307,7 @@ class Runtime:
         self._assembly.workers.close()
         self._assembly.toolbox.close()
         self.memory.close()
+        self.runs.index.close()
         if self._own_log:
             self._log.close()
         self._telemetry.close()

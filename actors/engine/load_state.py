@@ -6,6 +6,7 @@ from playhead.events.errors import LogDamaged, UnknownRun
 from playhead.events.kinds.codec import decode
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.log.contract import Reader
+from playhead.events.record import Stored
 from playhead.events.spec.agent import Past
 from playhead.projections.prompt.context import Context
 from playhead.projections.state.fold import fold
@@ -24,11 +25,11 @@ def load_state(log: Reader, run: str, to: int | None = None) -> RunState:
     first = next(log.read(run, 0, 1), None)
     if first is None:
         raise UnknownRun.named(run)
-    past = _past(log, first.run)
+    past = _past(log, first)
     pasts: list[Past] = []
     while past is not None:
         pasts.append(past)
-        past = _past(log, past.run)
+        past = _past(log, next(log.read(past.run, 0, 1), None))
     context: Context | None = None
     for past in reversed(pasts):
         state = _folded(log, past.run, past.seq, context)
@@ -39,8 +40,8 @@ def load_state(log: Reader, run: str, to: int | None = None) -> RunState:
     return _folded(log, run, to, context)
 
 
-def _past(log: Reader, run: str) -> Past | None:
-    row = next(log.read(run, 0, 1), None)
+def _past(log: Reader, row: Stored | None) -> Past | None:
+    """What the run with that first record goes on from."""
     event = decode(row, log.body).event if row is not None else None
     return event.past if isinstance(event, RunStarted) else None
 

@@ -6,7 +6,7 @@ decoded events (a log never looks inside `data`), or that `submit` has written w
 
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
-from typing import Literal, NamedTuple, Protocol, TypeAlias
+from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from playhead.events.errors import HeadMoved, LogError
 from playhead.events.kinds.codec import body_refs
@@ -29,6 +29,11 @@ class Head(NamedTuple):
     hash: bytes = GENESIS
 
 
+ANY: Final = Head(-1)
+"""As an append's `expected`: the end of the stream, wherever that is when the log writes. For
+streams that several write; the log gives the rows their seq and their hash."""
+
+
 class Stream(NamedTuple):
     """One stream and where it ends."""
 
@@ -45,8 +50,9 @@ class Append(NamedTuple):
 
     run: str
     expected: Head
+    """Where the stream must end, or ANY."""
     rows: tuple[Stored, ...]
-    """Positions are 0; the log gives them."""
+    """Positions are 0; the log gives them. So are seq and hash where ANY is expected."""
     bodies: Mapping[str, bytes] = {}
     """SHA-256 (hex) -> content; a body that the log has already is kept once."""
     kind: StreamKind = "run"
@@ -73,8 +79,8 @@ class Reader(Protocol):
         """The stream, None when it has no record."""
         ...
 
-    def streams(self) -> Iterator[Stream]:
-        """All streams, oldest first."""
+    def streams(self, beginning: str = "") -> Iterator[Stream]:
+        """The streams whose ids begin so, oldest first; with "" all of them."""
         ...
 
     def read(self, run: str, after: int = 0, to: int | None = None) -> Iterator[Stored]:
@@ -104,6 +110,8 @@ class Log(Reader, Protocol):
     def submit(self, append: Append, done: OnAppended) -> None:
         """Queue an append. Appends of one run are written in the order of submission.
 
+        With `expected=ANY` it goes to the end of its stream, however many others write there.
+
         `done` gets HeadMoved when the stream's head is not `expected`, LogClosed after close (at
         once, on the caller's thread), and ValueError for what does not fit: rows that are not
         dense, a hash, a body that nobody has, a command appended before; nothing is written then.
@@ -128,6 +136,19 @@ class Tail(NamedTuple):
         """The same stream once the append is in."""
         last = append.rows[-1]
         return self._replace(head=Head(last.seq, last.hash), epoch=append.epoch)
+
+
+def placed(append: Append, tail: Tail) -> Append:
+    """The append as it is written: one on ANY head gets its seqs and hashes now."""
+    if append.expected != ANY:
+        return append
+    rows: list[Stored] = []
+    begin, previous = tail.head
+    for seq, row in enumerate(append.rows, begin + 1):
+        numbered = row._replace(seq=seq)
+        previous = numbered.computed_hash(previous)
+        rows.append(numbered._replace(hash=previous))
+    return append._replace(expected=tail.head, rows=tuple(rows))
 
 
 def check_append(append: Append, tail: Tail) -> None:

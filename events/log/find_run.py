@@ -9,17 +9,17 @@ LAST = "last"
 def find_run(log: Reader, given: str) -> str:
     """The id of the run that is meant.
 
-    A whole id is looked up; only for its beginning, and for `last` (the run that began last), are
-    all streams read. Runs that another run started count only where nothing else fits.
+    A whole id is looked up, and the beginning of one in the index of streams; only `last` (the run
+    that began last) reads all streams. Runs that another run started count only where nothing else
+    fits.
 
     Raises UnknownRun when no run fits, or when several do.
     """
     stream = log.stream(given)
     if stream is not None and stream.kind == "run":
         return given
-    runs = [each for each in log.streams() if each.kind == "run"] if given else []
-    if given != LAST:
-        runs = [run for run in runs if run.id.startswith(given)]
+    beginning = "" if given == LAST else given
+    runs = [each for each in log.streams(beginning) if each.kind == "run"] if given else []
     found = [run.id for run in runs if run.parent is None or run.parent_seq is not None]
     found = found or [run.id for run in runs]
     if len(found) == 1 or (found and given == LAST):

@@ -16,6 +16,7 @@ from playhead.events.log.contract import (
     Stream,
     Tail,
     check_append,
+    placed,
     wanted_bodies,
 )
 from playhead.events.record import Stored
@@ -50,26 +51,26 @@ class MemoryLog:
                 self._draining = False
 
     def _append(self, append: Append) -> int | Exception:
+        if self._closed:
+            return LogClosed("the log is closed")
         try:
-            self._check(append)
+            tail = self._tails.get(append.run) or self._fresh(append)
+            append = placed(append, tail)
+            self._check(append, tail)
         except Exception as error:
             return error
-        tail = self._tails.get(append.run) or self._fresh(append)
         self._tails[append.run] = tail.after(append)
         self._bodies.update(append.bodies)
         for row in append.rows:
             if row.command is not None:
                 self._commands.add(row.command)
-            placed = row._replace(position=len(self._records) + 1)
-            self._records.append(placed)
-            self._own.setdefault(append.run, []).append(placed)
+            stored = row._replace(position=len(self._records) + 1)
+            self._records.append(stored)
+            self._own.setdefault(append.run, []).append(stored)
         return len(self._records)
 
-    def _check(self, append: Append) -> None:
-        if self._closed:
-            msg = "the log is closed"
-            raise LogClosed(msg)
-        check_append(append, self._tails.get(append.run) or self._fresh(append))
+    def _check(self, append: Append, tail: Tail) -> None:
+        check_append(append, tail)
         commands = [row.command for row in append.rows if row.command is not None]
         if len(commands) != len(set(commands)) or not self._commands.isdisjoint(commands):
             msg = f"run {append.run}: a command was appended before: {commands}"
@@ -102,10 +103,11 @@ class MemoryLog:
         tail = self._tails.get(run)
         return Stream(run, *tail[:4]) if tail else None
 
-    def streams(self) -> Iterator[Stream]:
-        """All streams, oldest first."""
+    def streams(self, beginning: str = "") -> Iterator[Stream]:
+        """The streams whose ids begin so, oldest first."""
         for run, tail in list(self._tails.items()):
-            yield Stream(run, *tail[:4])
+            if run.startswith(beginning):
+                yield Stream(run, *tail[:4])
 
     def read(self, run: str, after: int = 0, to: int | None = None) -> Iterator[Stored]:
         """The run's records with after < seq <= to, a fork's past included."""

@@ -12,7 +12,7 @@ import weakref
 from datetime import UTC, datetime
 from pathlib import Path
 
-from playhead.events.errors import LogOwned
+from playhead.events.errors import LogOwned, UsageError
 
 if sys.platform == "win32":
     import msvcrt
@@ -33,14 +33,20 @@ else:
 
 
 class OwnerLock:
-    """Held from construction to `release`. Raises LogOwned, naming the owner.
+    """Held from construction to `release`.
 
+    Raises LogOwned, naming the owner, and UsageError where no file can be made.
     `claim=False` only tries the lock: nobody is told that this process was the owner.
     """
 
     def __init__(self, log: Path, *, claim: bool = True) -> None:
         path = log.with_name(log.name + ".owner")
-        self._fd: int | None = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        self._fd: int | None = None
+        try:
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            msg = f"cannot write {path}: {error.strerror}: choose another place for the log"
+            raise UsageError(msg) from error
         try:
             _lock(self._fd)
         except OSError as error:

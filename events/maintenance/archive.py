@@ -19,7 +19,7 @@ from playhead.events.kinds.logs import MovedRun, RunsMoved
 from playhead.events.kinds.registry import ENDINGS
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.log.anchor import LogPosition, write_anchor
-from playhead.events.log.contract import RUNTIME_STREAM, Append, Head, Stream
+from playhead.events.log.contract import ANY, RUNTIME_STREAM, Append, Stream
 from playhead.events.log.owner_lock import OwnerLock
 from playhead.events.log.sqlite.driver import Driver, DriverConnection, driver_named
 from playhead.events.log.sqlite.log import SqliteLog
@@ -27,7 +27,7 @@ from playhead.events.log.sqlite.reader import SqliteReader
 from playhead.events.log.sqlite.schema import prepare
 from playhead.events.log.sqlite.store import Store, admit
 from playhead.events.maintenance.backup import beside, checked, discard, fold_wal, put_in_place
-from playhead.events.record import Record, Stored
+from playhead.events.record import GENESIS, Record, Stored
 
 COPY = """
 INSERT INTO streams SELECT * FROM old.streams WHERE id IN (SELECT id FROM chosen) ORDER BY id;
@@ -207,13 +207,10 @@ def _say(log: Path, event: RunsMoved, end: LogPosition, driver: Driver) -> None:
     store = Store(log, driver, "full")
     try:
         store.catch_up(end)
-        known = store.known(RUNTIME_STREAM)
-        head = known[1].head if known else Head()
         at = time.time_ns() // 1000
-        record = Record(RUNTIME_STREAM, head.seq + 1, at, "user", "outside", None, event)
-        row, bodies = seal(record, head.hash)
+        row, bodies = seal(Record(RUNTIME_STREAM, 0, at, "user", "outside", None, event), GENESIS)
         batch = store.batch()
-        admit(store, batch, Append(RUNTIME_STREAM, head, (row,), bodies, "runtime"))
+        admit(store, batch, Append(RUNTIME_STREAM, ANY, (row,), bodies, "runtime"))
         store.commit(batch)
         store.checkpoint("TRUNCATE")
     finally:

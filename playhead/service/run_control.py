@@ -10,7 +10,6 @@ from typing import TypeVar
 
 from playhead.actors.append import append_event, unknown_call
 from playhead.actors.engine.engine import Engine
-from playhead.actors.engine.load_state import load_session
 from playhead.actors.engine.recovery import take_up
 from playhead.actors.engine.turn import Trigger
 from playhead.actors.planning.validate import edited_plan
@@ -27,7 +26,7 @@ from playhead.events.log.inbox import Command
 from playhead.events.record import Record
 from playhead.events.spec.agent import Status
 from playhead.events.version import VERSION
-from playhead.projections.state.calls.approvals import OpenApproval, open_approvals
+from playhead.projections.state.calls.approvals import OpenApproval
 from playhead.service.loop_thread import LoopThread
 from playhead.service.run_index import RunIndex
 from playhead.service.subscriptions import (
@@ -48,9 +47,14 @@ class RunControl:
     """
 
     def __init__(
-        self, log: Log, thread: LoopThread, engine: Engine, subscriptions: Subscriptions
+        self,
+        log: Log,
+        index: RunIndex,
+        thread: LoopThread,
+        engine: Engine,
+        subscriptions: Subscriptions,
     ) -> None:
-        self.index = RunIndex(log)
+        self.index = index
         """The open runs, and the last one of each session."""
         self._log = log
         self._thread = thread
@@ -71,7 +75,7 @@ class RunControl:
         past = self.index.admit(run, started.agent.name, started.session, most)
         trigger, committed = _trigger(started.model_copy(update={"past": past}), traceparent)
         try:
-            context = load_session(self._log, past)
+            context = self.index.context(started.session, past)
             self._thread.call(lambda: self._engine.start(run, trigger, context))
             committed.result()
         except BaseException:
@@ -82,6 +86,7 @@ class RunControl:
     def take_up(self, run: str) -> None:
         """Go on with a run where the log ends."""
         self._thread.call(partial(take_up, self._engine, run))
+        self._thread.call(lambda: self.index.know(self._engine.state(run)))
 
     def tell(self, run: str, event: Event, *, command: str | None = None) -> None:
         """Append something that somebody outside says. Raises UsageError when it cannot apply."""
@@ -96,10 +101,7 @@ class RunControl:
 
     def approvals(self, run: str | None = None) -> list[OpenApproval]:
         """What waits for a person: of one run, or of all that are open."""
-        runs = self.index.open_runs() if run is None else [run]
-        engine = self._engine
-        states = self._thread.call(lambda: [engine.state(each) for each in runs])
-        return [waiting for state in states for waiting in open_approvals(state)]
+        return self.index.approvals(run)
 
     def edited_plan(self, run: str, steps: Sequence[Mapping[str, Json]]) -> tuple[PlanStep, ...]:
         """Other steps for a plan under review, checked and completed. Raises UsageError."""

@@ -1,21 +1,28 @@
-"""Which runs there are: the open ones, and the last one of each session. Kept in memory."""
+"""Which runs there are: the open ones, what they wait for, and how each session ended last.
+
+In memory is what this process has seen; the stored list of runs knows what was before it. So
+neither opening a log nor starting a run gets slower with the runs that have ended.
+"""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from playhead.actors.engine.load_state import load_state
-from playhead.events.errors import AdmissionRefused, SessionBusy
-from playhead.events.kinds.codec import decode
-from playhead.events.kinds.registry import ENDINGS
-from playhead.events.kinds.runs import RunStarted
+from playhead.actors.engine.load_state import load_session, load_state
+from playhead.events.errors import AdmissionRefused, SessionBusy, UnknownRun
 from playhead.events.log.contract import Head, Log
 from playhead.events.log.sqlite.log import SqliteLog
 from playhead.events.record import Record
 from playhead.events.spec.agent import Past
+from playhead.projections.prompt.context import Context
+from playhead.projections.state.calls.approvals import OpenApproval, open_approvals
 from playhead.projections.state.run_state import RunState
-from playhead.projections.stored.run_list import RunList, find_runs
+from playhead.projections.stored.run_list import RunList, find_runs, open_runs
 from playhead.projections.stored.view import Views, views_path
+
+KEPT_CONTEXTS = 64
+"""Sessions whose context stays in memory for their next run; others are read from the log."""
 
 
 @dataclass(slots=True)
@@ -34,15 +41,35 @@ class Indexed:
 
 
 class RunIndex:
-    """Read when the log is opened, then kept up; safe from any thread."""
+    """Read when the log is opened, then kept up; safe from any thread. `close` it."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
         self._lock = threading.Lock()
         self._open: dict[str, Indexed] = {}
+        self._roots = 0
+        """Open runs that no other run started."""
         self._last: dict[str, Indexed] = {}
-        for entry in _listed(log) if isinstance(log, SqliteLog) else _scanned(log):
-            self._put(entry)
+        """The last run of each session that this process has met."""
+        self._contexts: OrderedDict[str, tuple[str, Context | None]] = OrderedDict()
+        """Session -> its last run and the context with which that ended."""
+        self._approvals: dict[str, list[OpenApproval]] = {}
+        """Open run -> what waits for a person, once that is known."""
+        self._views = Views(
+            log, views_path(log.path) if isinstance(log, SqliteLog) else ":memory:", [RunList()]
+        )
+        try:
+            self._views.catch_up()
+            for row in open_runs(self._views.connection):
+                self._put(Indexed(row.run, row.agent, row.session, child=row.child))
+        except BaseException:
+            self._views.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of the stored list of runs."""
+        with self._lock:
+            self._views.close()
 
     def admit(self, run: str, agent: str, session: str | None, most: int) -> Past | None:
         """Make room for a run; the end of its session's last run, if there is one.
@@ -50,16 +77,59 @@ class RunIndex:
         Raises AdmissionRefused beyond `most` open runs, SessionBusy while the session has one.
         """
         with self._lock:
-            if sum(not entry.child for entry in self._open.values()) >= most:
-                msg = f"{most} runs are open (Capacity.open_runs): nothing was logged, wait for one"
+            if self._roots >= most:
+                msg = f"{most} runs are open (max_open_runs): none was logged; wait for one to end"
                 raise AdmissionRefused(msg)
-            last = None if session is None else self._last.get(session)
+            last = None if session is None else self._last_of(session)
             if session is not None and last is not None and last.ended is None:
                 raise SessionBusy(session, last.run)
             self._put(Indexed(run, agent, session, before=last))
         if last is None or last.ended is None:
             return None
         return Past(run=last.run, seq=last.ended.seq, hash=last.ended.hash.hex())
+
+    def _last_of(self, session: str) -> Indexed | None:
+        """The last run of a session: this process has seen it begin, or the stored list has it."""
+        if session not in self._last:
+            for row in find_runs(self._views.connection, session=session, limit=1):
+                # Open runs are all in memory.
+                head = self._log.head(row.run)
+                self._last[session] = Indexed(row.run, row.agent, session, head)
+        return self._last.get(session)
+
+    def context(self, session: str | None, past: Past | None) -> Context | None:
+        """What a session's next run starts from: kept since the last one ended, or read."""
+        if session is not None and past is not None:
+            with self._lock:
+                run, kept = self._contexts.get(session, ("", None))
+            if run == past.run:
+                return kept
+        return load_session(self._log, past)
+
+    def approvals(self, run: str | None = None) -> list[OpenApproval]:
+        """What waits for a person: of one run, or of all that are open. Raises UnknownRun.
+
+        What this process has not seen decided is read once, on the caller's thread.
+        """
+        if run is not None:
+            return self._waiting(run)
+        found: list[OpenApproval] = []
+        for each in self.open_runs():
+            try:
+                found += self._waiting(each)
+            except UnknownRun:  # it was admitted, and is not in the log yet
+                continue
+        return found
+
+    def _waiting(self, run: str) -> list[OpenApproval]:
+        with self._lock:
+            known = self._approvals.get(run)
+        if known is not None:
+            return known
+        waiting = open_approvals(load_state(self._log, run))
+        with self._lock:
+            # A turn that was committed meanwhile knows better.
+            return self._approvals.setdefault(run, waiting) if run in self._open else waiting
 
     def add(self, run: str, agent: str) -> None:
         """A run that was begun without being admitted: a fork."""
@@ -71,7 +141,7 @@ class RunIndex:
         if self._log.stream(run) is not None:
             return
         with self._lock:
-            entry = self._open.pop(run, None)
+            entry = self._take_out(run)
             if entry is None or entry.session is None:
                 return
             if entry.before is None:
@@ -84,11 +154,25 @@ class RunIndex:
         if records[0].seq == 1 and state.run_started.parent is not None:
             with self._lock:
                 self._put(Indexed(state.run, state.agent.name, None, child=True))
-        if state.ending is not None:
-            with self._lock:
-                entry = self._open.pop(state.run, None)
-                if entry is not None:
-                    entry.ended, entry.before = state.head, None
+        if state.ending is None:
+            self.know(state)
+            return
+        with self._lock:
+            self._approvals.pop(state.run, None)
+            entry = self._take_out(state.run)
+            if entry is not None:
+                entry.ended, entry.before = state.head, None
+            if entry is not None and entry.session is not None:
+                self._contexts[entry.session] = state.run, state.conversation
+                self._contexts.move_to_end(entry.session)
+                if len(self._contexts) > KEPT_CONTEXTS:
+                    self._contexts.popitem(last=False)
+
+    def know(self, state: RunState) -> None:
+        """How a run stands that has not ended; called on the loop."""
+        waiting = open_approvals(state)
+        with self._lock:
+            self._approvals[state.run] = waiting
 
     def open_runs(self, agent: str | None = None) -> list[str]:
         """The runs that have not ended, of one agent or of all; oldest first."""
@@ -102,38 +186,14 @@ class RunIndex:
             return [entry for entry in self._open.values() if entry.agent not in agents]
 
     def _put(self, entry: Indexed) -> None:
-        if entry.ended is None:
+        if entry.run not in self._open:
             self._open[entry.run] = entry
+            self._roots += not entry.child
         if entry.session is not None:
             self._last[entry.session] = entry
 
-
-def _listed(log: SqliteLog) -> Iterator[Indexed]:
-    """By the stored list of runs: only what was appended since it was last looked at is read."""
-    views = Views(log, views_path(log.path), [RunList()])
-    try:
-        views.catch_up()
-        for row in reversed(find_runs(views.connection)):
-            ended = log.head(row.run) if row.status in ENDINGS.values() else None
-            if ended is None or row.session is not None:
-                yield Indexed(row.run, row.agent, row.session, ended, child=row.child)
-    finally:
-        views.close()
-
-
-def _scanned(log: Log) -> Iterator[Indexed]:
-    """By each run's first and last record."""
-    for stream in log.streams():
-        if stream.kind != "run":
-            continue
-        first = next(log.read(stream.id, 0, 1))
-        last = next(log.read(stream.id, stream.head.seq - 1))
-        event = decode(first, log.body).event
-        if isinstance(event, RunStarted):
-            ended = stream.head if last.kind in ENDINGS else None
-            if stream.parent_seq is None:
-                child = event.parent is not None
-                yield Indexed(stream.id, event.agent.name, event.session, ended, child=child)
-            else:  # a fork is in no session
-                agent = load_state(log, stream.id, stream.parent_seq + 1).agent
-                yield Indexed(stream.id, agent.name, None, ended)
+    def _take_out(self, run: str) -> Indexed | None:
+        entry = self._open.pop(run, None)
+        if entry is not None:
+            self._roots -= not entry.child
+        return entry

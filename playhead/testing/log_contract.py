@@ -23,7 +23,7 @@ from playhead.events.errors import HeadMoved, LogClosed, LogError
 from playhead.events.kinds.codec import decode
 from playhead.events.kinds.runs import MessageReceived
 from playhead.events.kinds.tool_calls import ToolSucceeded
-from playhead.events.log.contract import Append, Head, Log
+from playhead.events.log.contract import ANY, Append, Head, Log
 from playhead.testing.appends import append_of, fork, said, say, write
 
 __all__ = ["LogContract"]
@@ -316,3 +316,77 @@ class LogContract:
             after = random.randint(0, len(hashes))
             assert [row.hash for row in log.read(run, after)] == hashes[after:]
             assert [row.hash for row in everything if row.run == run] == hashes
+
+    # Streams that several write: the log itself appends at their end
+
+    def test_an_append_on_any_head_goes_to_the_end_of_its_stream_and_is_sealed_there(
+        self, log: Log
+    ) -> None:
+        say(log, "a", "1")
+        assert write(log, append_of("a", *said("2", "3"), after=ANY)) == 3
+        assert write(log, append_of("new", *said("4"), after=ANY)) == 4
+        for run, count in (("a", 3), ("new", 1)):
+            previous = b""
+            for seq, row in enumerate(log.read(run), 1):
+                assert (row.seq, row.hash) == (seq, row.computed_hash(previous))
+                previous = row.hash
+            assert log.head(run) == Head(count, previous)
+        say(log, "a", "5")
+        assert texts(log, "a") == ["1", "2", "3", "5"]
+
+    def test_an_append_on_any_head_is_still_checked(self, log: Log) -> None:
+        write(log, append_of("a", *said("1"), epoch=2, command="c1"))
+        for spoilt in (
+            append_of("a", *said("stale"), after=ANY, epoch=1),
+            append_of("a", *said("again"), after=ANY, epoch=2, command="c1"),
+            append_of("a", *said("x"), after=ANY, epoch=2, kind="memory"),
+            _without_rows(append_of("a", *said("x"), after=ANY, epoch=2)),
+            _with_another_run(append_of("a", *said("x"), after=ANY, epoch=2)),
+        ):
+            with pytest.raises((LogError, ValueError)):
+                write(log, spoilt)
+        assert texts(log, "a") == ["1"]
+
+    def test_of_32_writers_at_once_on_one_stream_nothing_is_lost(self, log: Log) -> None:
+        told: SimpleQueue[int | Exception] = SimpleQueue()
+        together = threading.Barrier(32)
+
+        def writer(number: int) -> None:
+            together.wait()
+            for count in range(10):
+                append = append_of("shared", *said(f"{number}.{count}", "-"), after=ANY)
+                told.put(write(log, append))
+
+        threads = [
+            threading.Thread(target=writer, args=(number,), daemon=True) for number in range(32)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        positions = [told.get() for _ in range(320)]
+        assert sorted(map(str, positions)) == sorted(str(n) for n in range(2, 641, 2))
+        found = texts(log, "shared")
+        assert sorted(found[::2]) == sorted(f"{n}.{c}" for n in range(32) for c in range(10))
+        assert set(found[1::2]) == {"-"}, "an append was torn apart"
+        assert [row.seq for row in log.read("shared")] == list(range(1, 641))
+
+    @pytest.mark.parametrize(
+        ("beginning", "found"),
+        [
+            ("", ["b", "ab", "a", "a%", "á", "memory/x"]),
+            ("a", ["ab", "a", "a%"]),
+            ("ab", ["ab"]),
+            ("a_", []),
+            ("a%", ["a%"]),
+            ("á", ["á"]),
+            ("memory/", ["memory/x"]),
+            ("c", []),
+        ],
+    )
+    def test_streams_are_found_by_the_beginning_of_their_ids_oldest_first(
+        self, log: Log, beginning: str, found: list[str]
+    ) -> None:
+        for run in ("b", "ab", "a", "a%", "á", "memory/x"):
+            say(log, run, "1")
+        assert [stream.id for stream in log.streams(beginning)] == found

@@ -151,3 +151,12 @@ def find_runs(
         [*(value for _, value in given), -1 if limit is None else limit],
     )
     return [RunRow(*row) for row in rows]
+
+
+def open_runs(connection: sqlite3.Connection) -> list[RunRow]:
+    """The runs that have not ended, oldest first."""
+    rows = connection.execute(
+        f"SELECT {', '.join(COLUMNS)} FROM runs WHERE status IN ('running', 'paused')"
+        " ORDER BY position"
+    )
+    return [RunRow(*row) for row in rows]

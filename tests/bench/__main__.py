@@ -23,6 +23,7 @@ from tests.bench.bill import bill
 from tests.bench.cached import cached
 from tests.bench.children import Child, Figures, children, medians, stub
 from tests.bench.figures import Table
+from tests.bench.growth import growth
 from tests.bench.hostile import hostile
 from tests.bench.memory import memory
 from tests.bench.past import past
@@ -167,6 +168,7 @@ SECTIONS: dict[str, Callable[[Size], Iterator[Table]]] = {
     "cached": lambda _: cached(),
     "plans": lambda _: plans(),
     "hostile": lambda _: hostile(),
+    "growth": lambda _: growth(),
     "past": lambda size: past(size.past, max(1, size.past // 200_000)),
 }
 

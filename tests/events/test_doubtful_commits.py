@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from playhead.events.errors import HeadMoved, LogError
 from playhead.events.log.anchor import read_anchor
-from playhead.events.log.contract import Head, OnAppended
+from playhead.events.log.contract import ANY, Head, OnAppended
 from playhead.events.log.sqlite.driver import (
     ApswDriver,
     Cursor,
@@ -104,6 +104,20 @@ def test_a_commit_that_happened_although_it_failed_is_acknowledged_and_not_repea
     reader = SqliteReader(path)
     assert verify(reader, read_anchor(path)).ok
     reader.close()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_commit_in_doubt_at_the_end_of_a_shared_stream_is_not_repeated_either(
+    tmp_path: Path, times: int
+) -> None:
+    driver = LateDriver()
+    with SqliteLog(tmp_path / "a.db", driver=driver) as log:
+        driver.late.extend(range(times))
+        assert write(log, append_of("a", *said("1", "2"), after=ANY)) == 2
+        assert write(log, append_of("a", *said("3"), after=ANY)) == 3
+        assert driver.late == []
+        assert texts(log, "a") == ["1", "2", "3"]
+        assert verify(log, None).problems[:-1] == []
 
 
 @pytest.mark.parametrize("operation", ["write", "sync"])

@@ -16,7 +16,7 @@ from playhead.testing.appends import append_of, fork, said, say, write
 class NoScan(MemoryLog):
     """A log that cannot list its streams."""
 
-    def streams(self) -> Iterator[Stream]:
+    def streams(self, beginning: str = "") -> Iterator[Stream]:
         raise AssertionError
 
 

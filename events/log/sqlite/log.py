@@ -10,14 +10,14 @@ from playhead.events.errors import LogBehindAnchor, LogDamaged, PlayheadError, U
 from playhead.events.kinds.codec import seal
 from playhead.events.kinds.logs import LossAccepted
 from playhead.events.log.anchor import LogPosition, base_of, last_move, read_anchor, write_anchor
-from playhead.events.log.contract import RUNTIME_STREAM, Append, Head, OnAppended
+from playhead.events.log.contract import ANY, RUNTIME_STREAM, Append, OnAppended
 from playhead.events.log.owner_lock import OwnerLock
 from playhead.events.log.sqlite.driver import Driver, driver_named
 from playhead.events.log.sqlite.reader import SqliteReader
-from playhead.events.log.sqlite.schema import found_format
+from playhead.events.log.sqlite.schema import checked_path, found_format
 from playhead.events.log.sqlite.store import Durability, Store, admit
 from playhead.events.log.sqlite.writer import Writer
-from playhead.events.record import Record
+from playhead.events.record import GENESIS, Record
 
 __all__ = ["SqliteLog", "SqliteReader"]
 
@@ -41,7 +41,7 @@ class SqliteLog(SqliteReader):
         accept_loss: bool = False,
         anchor_seconds: float = 1.0,
     ) -> None:
-        path = Path(path)
+        path = checked_path(path)
         if durability not in ("full", "normal"):
             msg = f"no durability {durability!r}: choose 'full' or 'normal'"
             raise UsageError(msg)
@@ -53,7 +53,7 @@ class SqliteLog(SqliteReader):
         found_format(driver, path, roll_back=True)
         owner = OwnerLock(path)
         try:
-            store = _open_store(path, driver, durability, accept_loss)
+            store, anchored = _open_store(path, driver, durability, accept_loss)
             try:
                 super().__init__(path, driver)
             except BaseException:
@@ -63,7 +63,14 @@ class SqliteLog(SqliteReader):
             owner.release()
             raise
         self.durability: Durability = durability
-        self._writer = Writer(path, store, durability, anchor_seconds, super().close, owner.release)
+        self._files = store.files
+        self._writer = Writer(
+            path, store, durability, anchor_seconds, anchored, super().close, owner.release
+        )
+
+    def _number(self) -> int:
+        self._files.check()
+        return super()._number()
 
     @property
     def commits(self) -> int:
@@ -96,7 +103,10 @@ class SqliteLog(SqliteReader):
         self.close()
 
 
-def _open_store(path: Path, driver: Driver, durability: Durability, accept_loss: bool) -> Store:
+def _open_store(
+    path: Path, driver: Driver, durability: Durability, accept_loss: bool
+) -> tuple[Store, int]:
+    """The store, and the position that the anchor's file holds."""
     mark = read_anchor(path)
     base, fault = _examine(path, driver, mark or LogPosition())
     if fault is not None and not accept_loss:
@@ -105,13 +115,16 @@ def _open_store(path: Path, driver: Driver, durability: Durability, accept_loss:
     try:
         if mark is not None and fault is not None:
             store.catch_up(base)
-            _record_loss(path, store, mark)
+            mark = _record_loss(path, store, mark)
         else:
             store.catch_up(base if mark is None or mark.position < base.position else mark)
+        if mark != store.mark:
+            # A crash came before its anchor: what its WAL holds is synced before it is anchored.
+            store.checkpoint("PASSIVE")
     except BaseException:
         store.disconnect()
         raise
-    return store
+    return store, 0 if mark is None else mark.position
 
 
 def _examine(
@@ -149,15 +162,13 @@ def _fault(reader: SqliteReader, base: LogPosition, mark: LogPosition) -> LogDam
     return None
 
 
-def _record_loss(path: Path, store: Store, lost: LogPosition) -> None:
+def _record_loss(path: Path, store: Store, lost: LogPosition) -> LogPosition:
     event = LossAccepted(anchored=lost.position, found=store.end(), running=lost.running.hex())
-    known = store.known(RUNTIME_STREAM)
-    head = known[1].head if known else Head()
     at = time.time_ns() // 1000
-    record = Record(RUNTIME_STREAM, head.seq + 1, at, "user", "outside", None, event)
-    row, bodies = seal(record, head.hash)
+    row, bodies = seal(Record(RUNTIME_STREAM, 0, at, "user", "outside", None, event), GENESIS)
     batch = store.batch()
-    admit(store, batch, Append(RUNTIME_STREAM, head, (row,), bodies, "runtime"))
+    admit(store, batch, Append(RUNTIME_STREAM, ANY, (row,), bodies, "runtime"))
     store.commit(batch)
     store.checkpoint("PASSIVE")
     write_anchor(path, store.mark)
+    return store.mark

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from playhead.events.errors import LogClosed, LogDamaged, LogError, UsageError
+from playhead.events.errors import LogClosed, LogDamaged, LogError, LogLost, UsageError
 from playhead.events.log.contract import Head, Stream
 from playhead.events.log.sqlite.driver import (
     CORRUPT,
@@ -19,7 +19,7 @@ from playhead.events.log.sqlite.driver import (
     Value,
     driver_named,
 )
-from playhead.events.log.sqlite.schema import found_format
+from playhead.events.log.sqlite.schema import checked_path, found_format
 from playhead.events.record import Stored
 
 CHUNK = 500
@@ -41,6 +41,8 @@ STREAMS = (
     " AND r.seq = (SELECT max(seq) FROM records WHERE stream = s.id)"
 )
 NO_END = (1 << 63) - 1
+LAST_CHARACTER = "\U0010ffff"
+"""Of Unicode: no id has it."""
 
 
 class SqliteReader:
@@ -50,7 +52,7 @@ class SqliteReader:
     """
 
     def __init__(self, path: Path | str, driver: str | Driver = "sqlite3") -> None:
-        self.path = Path(path)
+        self.path = checked_path(path)
         self.driver = driver_named(driver) if isinstance(driver, str) else driver
         if not self.path.exists():
             msg = f"there is no log at {self.path}: check --log or $PLAYHEAD_LOG"
@@ -84,11 +86,7 @@ class SqliteReader:
 
     def _connection(self) -> tuple[int, DriverConnection]:
         """An idle connection to the file that the path names now: archiving puts another there."""
-        try:
-            now = self.path.stat().st_ino
-        except FileNotFoundError as error:
-            msg = f"{self.path} is gone: it was moved or deleted"
-            raise LogError(msg) from error
+        now = self._number()
         while self._idle:
             number, connection = self._idle.pop()
             if number == now:
@@ -96,6 +94,13 @@ class SqliteReader:
             with suppress(self.driver.error):
                 connection.close()
         return now, self.driver.connect(self.path, "ro")
+
+    def _number(self) -> int:
+        """The number of the file. Raises LogLost when there is none any more."""
+        try:
+            return self.path.stat().st_ino
+        except FileNotFoundError as error:
+            raise LogLost(str(self.path), "was deleted or moved") from error
 
     def _check_usable(self) -> None:
         if self._closed:
@@ -123,10 +128,16 @@ class SqliteReader:
         rows = self._rows(f"{STREAMS} WHERE s.name = ?", run)
         return _stream(rows[0]) if rows else None
 
-    def streams(self) -> Iterator[Stream]:
-        """All streams, oldest first."""
+    def streams(self, beginning: str = "") -> Iterator[Stream]:
+        """The streams whose ids begin so, oldest first."""
+        where, names = "s.id > ? ORDER BY s.id", list[str]()
+        if (
+            beginning
+        ):  # the + keeps SQLite from walking through all of them in the order of their id
+            where = "s.name >= ? AND s.name < ? AND +s.id > ? ORDER BY +s.id"
+            names = [beginning, beginning + LAST_CHARACTER]
         after = 0
-        while rows := self._rows(f"{STREAMS} WHERE s.id > ? ORDER BY s.id LIMIT {CHUNK}", after):
+        while rows := self._rows(f"{STREAMS} WHERE {where} LIMIT {CHUNK}", *names, after):
             yield from map(_stream, rows)
             after = rows[-1][0]
 

@@ -5,7 +5,7 @@ Plain SQL on purpose: it must run on every driver, and a released step never cha
 
 from pathlib import Path
 
-from playhead.events.errors import LogDamaged, LogError, LogTooNew
+from playhead.events.errors import LogDamaged, LogError, LogTooNew, UsageError
 from playhead.events.log.contract import FORMAT
 from playhead.events.log.sqlite.driver import NOT_A_DATABASE, Driver, DriverConnection, OpenMode
 
@@ -77,6 +77,28 @@ FORMAT_1 = (
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (FORMAT_1,)
 """MIGRATIONS[n] makes format n + 1 out of format n."""
+
+
+def checked_path(path: Path | str) -> Path:
+    """The path, absolute from now on, whatever becomes of the working folder.
+
+    Raises UsageError for what can be no log: a folder, a device, a name that no file can have.
+    """
+    try:
+        full = Path(path).absolute()
+        if "\0" in str(full):
+            msg = f"{str(path)!r} cannot be the name of a log: it contains a zero byte"
+            raise UsageError(msg)
+        if full.is_dir():
+            msg = f"{path or '.'} is a folder: name a file in it as the log"
+            raise UsageError(msg)
+        if full.exists() and not full.is_file():
+            msg = f"{path} is a device or a pipe, and a log needs a regular file"
+            raise UsageError(msg)
+    except (OSError, ValueError) as error:
+        msg = f"{str(path)!r} cannot be the name of a log: {getattr(error, 'strerror', 0) or error}"
+        raise UsageError(msg) from error
+    return full
 
 
 def found_format(driver: Driver, path: Path, *, roll_back: bool = False) -> int:

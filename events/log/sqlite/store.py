@@ -12,9 +12,10 @@ from typing import Any, Literal, TypeAlias
 
 from playhead.events.errors import LogDamaged, LogError
 from playhead.events.log.anchor import LogPosition
-from playhead.events.log.contract import Append, Head, Tail, check_append, wanted_bodies
-from playhead.events.log.sqlite.driver import BUSY_MS, Driver, DriverConnection
-from playhead.events.log.sqlite.schema import prepare
+from playhead.events.log.contract import Append, Head, Tail, check_append, placed, wanted_bodies
+from playhead.events.log.sqlite.driver import BUSY_MS, Driver, DriverConnection, OpenMode
+from playhead.events.log.sqlite.open_files import OpenFiles
+from playhead.events.log.sqlite.schema import check_format, prepare
 
 Durability: TypeAlias = Literal["full", "normal"]
 
@@ -59,14 +60,17 @@ class Store:
         self._streams = 0
         self.mark = LogPosition()
         """The end of the log as committed; set by `catch_up`."""
-        self._connection: DriverConnection | None = self._connect()
+        self.files = OpenFiles(path)
+        self._connection: DriverConnection | None = self._connect("rwc")
 
-    def _connect(self) -> DriverConnection:
-        connection = self._driver.connect(self._path, "rwc")
+    def _connect(self, mode: OpenMode) -> DriverConnection:
+        self.files.check()
+        connection = self._driver.connect(self._path, mode)
         try:
             self._configure(connection)
             prepare(connection, self._path)
             (self._streams,) = connection.execute("SELECT max(id) FROM streams").fetchone()
+            self.files.connected()
         except BaseException:
             connection.close()
             raise
@@ -159,8 +163,12 @@ class Store:
         return Batch(self.mark, self._streams + 1)
 
     def commit(self, batch: Batch) -> None:
-        """Write the batch. After an exception it may or may not be in: disconnect, reopen, look."""
+        """Write the batch. After an exception it may or may not be in: disconnect, reopen, look.
+
+        Raises LogLost where the log's files are not those that were opened: it is not in then.
+        """
         connection = self._open
+        self.check_files()
         connection.execute("BEGIN IMMEDIATE")
         if batch.streams:
             connection.executemany("INSERT INTO streams VALUES (?, ?, ?, ?, ?)", batch.streams)
@@ -171,11 +179,38 @@ class Store:
             )
         connection.executemany(f"INSERT INTO records VALUES ({PLACES})", batch.rows)
         connection.execute("COMMIT")
+        self.files.check()
+        self.files.written()
         self.mark = batch.mark
         self._streams += len(batch.streams)
         self._tails.update(batch.tails)
         while len(self._tails) > REMEMBERED:
             del self._tails[next(iter(self._tails))]
+
+    def check_files(self) -> None:
+        """Raise LogLost when the files are not this log's any more: looked at before each write."""
+        self.files.check()
+        if self.files.touched():
+            self._check_content()
+            self.files.written()
+
+    def _check_content(self) -> None:
+        """Somebody has modified the file, or only touched it: SQLite looks, from outside."""
+        try:
+            other = self._driver.connect(self._path, "ro")
+            try:
+                check_format(other, self._path)
+                (health,) = other.execute("PRAGMA quick_check(1)").fetchone()
+                row = other.execute(
+                    "SELECT hash FROM records WHERE position = ?", (self.mark.position,)
+                ).fetchone()
+            finally:
+                other.close()
+            whole = health == "ok" and (row[0] if row else b"") == self.mark.hash
+        except (self._driver.error, LogError):
+            whole = False
+        if not whole:
+            self.files.lose(self._path, "was overwritten")
 
     def catch_up(self, mark: LogPosition) -> None:
         """Take `mark` as right, and run on from it to the end of the file."""
@@ -190,13 +225,14 @@ class Store:
         self._row(f"PRAGMA busy_timeout = {CHECKPOINT_MS}")
         busy, frames, moved = self._row(f"PRAGMA wal_checkpoint({mode})")
         self._row(f"PRAGMA busy_timeout = {BUSY_MS}")
+        self.files.written()
         return bool(not busy and frames == moved)
 
     def reopen_if_needed(self) -> None:
         """After `disconnect`: open the file anew; what it holds then is made durable."""
         if self._connection is not None:
             return
-        self._connection = self._connect()
+        self._connection = self._connect("rw")
         # After a failed sync the pages of the WAL may be on no disk, though they can be read.
         self.checkpoint("PASSIVE")
         if self.hash_at(self.mark.position) != (self.mark.hash or None):
@@ -208,19 +244,21 @@ class Store:
     def disconnect(self) -> None:
         """Close the connection; what was not committed is rolled back."""
         self._tails.clear()
+        self.files.disconnected()
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(self._driver.error):  # it is given up, whatever it says
                 connection.close()
 
 
-def admit(store: Store, batch: Batch, append: Append) -> int:
-    """Put the append into the batch; the position of its last row.
+def admit(store: Store, batch: Batch, append: Append) -> Append:
+    """Put the append at the batch's end; as it was put there, its seqs and hashes given.
 
     Raises HeadMoved, ValueError or LogError; the batch is then as it was.
     """
     found = batch.tails.get(append.run) or store.known(append.run)
     stream, tail = found or _fresh(store, batch, append)
+    append = placed(append, tail)
     check_append(append, tail)
     commands = _new_commands(store, batch, append)
     for digest in wanted_bodies(append):
@@ -238,7 +276,7 @@ def admit(store: Store, batch: Batch, append: Append) -> int:
         mark = mark.after(mark.position + 1, row.hash)
         batch.rows.append((mark.position, stream, *row[2:], append.epoch))
     batch.mark = mark
-    return mark.position
+    return append
 
 
 def _fresh(store: Store, batch: Batch, append: Append) -> tuple[int, Tail]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread, current_thread
 
-from playhead.events.errors import LogClosed, LogError, PlayheadError
+from playhead.events.errors import LogClosed, LogError, LogLost, PlayheadError
 from playhead.events.log.anchor import write_anchor
 from playhead.events.log.contract import Append, OnAppended
 from playhead.events.log.sqlite.store import Durability, Store, admit
@@ -33,9 +33,11 @@ class Writer:
         store: Store,
         durability: Durability,
         anchor_seconds: float,
+        anchored: int,
         before_release: Callable[[], None],
         release: Callable[[], None],
     ) -> None:
+        """`anchored`: the position in the anchor's file, 0 without one."""
         self._path = path
         self._store = store
         self._durability = durability
@@ -45,7 +47,7 @@ class Writer:
         self._queue: SimpleQueue[tuple[Append, OnAppended] | None] = SimpleQueue()
         self._lock = Lock()
         self._closed = False
-        self._anchored = store.mark.position
+        self._anchored = anchored
         self._anchor_due = 0.0
         self.commits = 0
         """Transactions so far, for those who measure."""
@@ -97,12 +99,15 @@ class Writer:
 
     def _write(self, waiting: list[tuple[Append, OnAppended]]) -> None:
         tell: list[tuple[OnAppended, int | Exception]] = []
+        tried: dict[int, Append] = {}
+        """As they were put into the batch, by their place in `waiting`."""
         try:
             self._store.reopen_if_needed()
             batch = self._store.batch()
-            for append, done in waiting:
+            for number, (append, done) in enumerate(waiting):
                 try:
-                    tell.append((done, admit(self._store, batch, append)))
+                    tried[number] = admit(self._store, batch, append)
+                    tell.append((done, batch.mark.position))
                 except (PlayheadError, ValueError) as error:
                     tell.append((done, error))
             if batch.rows:
@@ -112,36 +117,36 @@ class Writer:
             logger.warning("log.doubt", path=str(self._path), error=repr(error))
             tell = []
             self._store.disconnect()
-            for append, done in waiting:
-                self._tell(done, self._settle(append))
+            for number, (append, done) in enumerate(waiting):
+                self._tell(done, self._settle(append, tried.get(number)))
         for done, outcome in tell:
             self._tell(done, outcome)
 
-    def _settle(self, append: Append) -> int | Exception:
+    def _settle(self, append: Append, tried: Append | None) -> int | Exception:
         """One append of a batch in doubt: found in the file, written now, or not to be written."""
         trouble: Exception | None = None
         for may_write in (True, True, False):
             try:
                 self._store.reopen_if_needed()
-                position = self._store.landed(append)
+                position = None if tried is None else self._store.landed(tried)
                 if position is not None:
                     return position
                 if may_write:
-                    return self._write_alone(append)
+                    batch = self._store.batch()
+                    try:
+                        tried = admit(self._store, batch, append)
+                    except (PlayheadError, ValueError) as refused:
+                        return refused
+                    self._store.commit(batch)
+                    self.commits += 1
+                    return batch.mark.position
+            except LogLost as lost:
+                self._store.disconnect()
+                return lost
             except Exception as error:
                 trouble = error
                 self._store.disconnect()
         return LogError(f"{self._path}: run {append.run} was not written: {trouble}")
-
-    def _write_alone(self, append: Append) -> int | Exception:
-        batch = self._store.batch()
-        try:
-            position = admit(self._store, batch, append)
-        except (PlayheadError, ValueError) as refused:
-            return refused
-        self._store.commit(batch)
-        self.commits += 1
-        return position
 
     def _tell(self, done: OnAppended, outcome: int | Exception) -> None:
         try:
@@ -164,21 +169,35 @@ class Writer:
         self._anchor_due = time.monotonic() + self._anchor_seconds
         try:
             if self._durability == "full" or self._store.checkpoint("PASSIVE"):
-                write_anchor(self._path, self._store.mark)
-                self._anchored = self._store.mark.position
+                self._anchor()
         except Exception as error:
             logger.warning("log.anchor.failed", path=str(self._path), error=repr(error))
+
+    def _anchor(self) -> None:
+        """Also where the file is gone, for the next opening to see; not for one in its place."""
+        try:
+            self._store.files.check()
+        except LogLost:
+            if self._path.exists():
+                return
+        write_anchor(self._path, self._store.mark)
+        self._anchored = self._store.mark.position
 
     def _finish(self) -> None:
         # Readers first: SQLite tidies up behind the last connection, and only a writing one can.
         self._before_release()
+        moved = False
         try:
             self._store.reopen_if_needed()
+            self._store.check_files()
             moved = self._store.checkpoint("TRUNCATE")
-            if self._until_anchor() is not None and (moved or self._durability == "full"):
-                write_anchor(self._path, self._store.mark)
         except Exception as error:
             logger.warning("log.close.failed", path=str(self._path), error=repr(error))
+        try:
+            if self._until_anchor() is not None and (moved or self._durability == "full"):
+                self._anchor()
+        except Exception as error:
+            logger.warning("log.anchor.failed", path=str(self._path), error=repr(error))
         finally:
             self._store.disconnect()
             self._release()

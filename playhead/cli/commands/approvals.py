@@ -23,7 +23,7 @@ from playhead.events.log.contract import Reader
 from playhead.events.log.sqlite.reader import SqliteReader
 from playhead.projections.history.timeline import call_text, plan_text
 from playhead.projections.state.calls.approvals import OpenApproval, open_approvals
-from playhead.projections.stored.run_list import find_runs
+from playhead.projections.stored.run_list import open_runs
 from playhead.runtime import Runtime
 
 ARGUMENTS = TypeAdapter(dict[str, JsonValue])
@@ -129,8 +129,8 @@ def _document(each: OpenApproval) -> dict[str, Any]:
 
 def _waiting(reader: SqliteReader) -> Iterator[OpenApproval]:
     with run_list(reader) as views:
-        rows = [row for row in find_runs(views.connection) if row.ended_at is None]
-    for row in reversed(rows):
+        rows = open_runs(views.connection)
+    for row in rows:
         yield from open_approvals(load_state(reader, row.run))
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from random import Random
 
-from playhead.actors.engine.load_state import load_session
 from playhead.actors.engine.turn import Trigger
 from playhead.events.errors import PlayheadError
 from playhead.events.event import Event, Json
@@ -86,7 +85,7 @@ class People:
                 process.ledger.violated("acknowledged_means_present", f"{run} is not in the log")
 
         trigger = Trigger(started, "user", "outside", told=told)
-        process.engine.start(run, trigger, load_session(process.log, past))
+        process.engine.start(run, trigger, process.index.context(session, past))
 
     def at_rest(self, process: Process) -> bool:
         """Whether every run that people wanted has ended."""

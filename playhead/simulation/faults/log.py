@@ -91,9 +91,9 @@ class FaultyLog:
         """As the log beneath."""
         return self.under.stream(run)
 
-    def streams(self) -> Iterator[Stream]:
+    def streams(self, beginning: str = "") -> Iterator[Stream]:
         """As the log beneath."""
-        return self.under.streams()
+        return self.under.streams(beginning)
 
     def read(self, run: str, after: int = 0, to: int | None = None) -> Iterator[Stored]:
         """As the log beneath."""

@@ -1,0 +1,96 @@
+"""Notices that a log's files were deleted, moved, replaced or overwritten while they are open.
+
+SQLite goes on writing into a file that no path leads to any more; whatever is acknowledged then is
+gone with the process. Looked at by `stat` alone: opening SQLite's files would drop its locks.
+"""
+
+import os
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+from playhead.events.errors import LogLost
+
+SIDES = ("-wal", "-shm")
+
+
+class Seen(NamedTuple):
+    """The database file as it was last found."""
+
+    device: int
+    inode: int
+    size: int
+    changed: int
+    """Nanoseconds: the time of its last modification."""
+
+
+class OpenFiles:
+    """The files of a log that this process owns. `path` must be absolute.
+
+    The database file stays the same for as long as the log is open, and never shrinks. Its side
+    files are SQLite's: new ones may be there each time that a connection is made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._main: Seen | None = None
+        self._sides: dict[str, tuple[int, int]] = {}
+        self._lost: tuple[Path, str] | None = None
+
+    def connected(self) -> None:
+        """A connection was made: from now on its side files must stay. Raises LogLost."""
+        self.check()
+        self.written()
+        found = {ending: _stat(self._side(ending)) for ending in SIDES}
+        self._sides = {end: (side.st_dev, side.st_ino) for end, side in found.items() if side}
+
+    def disconnected(self) -> None:
+        """SQLite may delete its side files now."""
+        self._sides = {}
+
+    def written(self) -> None:
+        """What the database file is now was written by this process."""
+        found = _stat(self._path)
+        if found is not None:
+            self._main = _seen(found)
+
+    def touched(self) -> bool:
+        """Whether anybody else has modified the database file since `written`."""
+        found = _stat(self._path)
+        return found is None or self._main is None or _seen(found) != self._main
+
+    def check(self) -> None:
+        """Raise LogLost unless the paths lead, and always led, to the files that were opened."""
+        if self._lost is not None:
+            self.lose(*self._lost)
+        if self._main is None:
+            return
+        found = _stat(self._path)
+        if found is None:
+            self.lose(self._path, "was deleted or moved")
+        if (found.st_dev, found.st_ino) != self._main[:2]:
+            self.lose(self._path, "was replaced by another file")
+        if found.st_size < self._main.size:
+            self.lose(self._path, "was overwritten")
+        for ending, identity in self._sides.items():
+            side = _stat(self._side(ending))
+            if side is None or (side.st_dev, side.st_ino) != identity:
+                self.lose(self._side(ending), "was deleted or replaced")
+
+    def lose(self, path: Path, what: str) -> NoReturn:
+        """Raise LogLost, now and at every later look: what comes after it cannot be trusted."""
+        self._lost = path, what
+        raise LogLost(str(path), what)
+
+    def _side(self, ending: str) -> Path:
+        return self._path.with_name(self._path.name + ending)
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
+
+
+def _seen(found: os.stat_result) -> Seen:
+    return Seen(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
