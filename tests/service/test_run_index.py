@@ -186,4 +186,6 @@ def test_what_was_approved_waits_no_more() -> None:
         until_asked(runtime, 2)
         first, second = runtime.runs.approvals()
         runtime.attach(first.run).deny(first.call)
-        assert [each.run for each in runtime.runs.approvals()] != [first.run, second.run]
+        waiting = [(each.run, each.call) for each in runtime.runs.approvals()]
+        assert (first.run, first.call) not in waiting
+        assert (second.run, second.call) in waiting
