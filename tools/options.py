@@ -2,9 +2,9 @@
 
 import math
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, Literal, TypeAlias, TypedDict
 
 from playhead.events.errors import UsageError
 from playhead.events.event import Json
@@ -52,6 +52,15 @@ class Subprocess:
     """The folder that it works in; None for a fresh one per call, deleted afterwards."""
     environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     """All the environment variables that it sees; their values are not recorded."""
+    confine: Literal["require", "auto", "off"] | None = None
+    """Whether the kernel holds it to this (docs/tools.md): `require` refuses the call where it
+    cannot, `auto` takes what there is. None: `require` for code tools, `auto` for others."""
+    reads: Sequence[str | os.PathLike[str]] = ()
+    """What it can read, confined, beside the system's programs and the code that it imports."""
+    writes: Sequence[str | os.PathLike[str]] = ()
+    """What it can read and change, confined, beside the folder that it works in."""
+    unix: bool = False
+    """Whether it may open Unix sockets, confined: such as those of a database or of Docker."""
 
     @property
     def policy(self) -> SandboxPolicy:
@@ -64,6 +73,10 @@ class Subprocess:
             network=None if self.network else False,
             environment=tuple(sorted(self.environment)),
             keeps_workspace=self.workspace is not None,
+            confine=self.confine,
+            reads=tuple(os.fspath(path) for path in self.reads) or None,
+            writes=tuple(os.fspath(path) for path in self.writes) or None,
+            unix=self.unix or None,
         )
 
 

@@ -52,6 +52,8 @@ class ToolSucceeded(Event):
     """Content blocks for the model, where the result is more than text (images)."""
     cached: bool | None = None
     duration_ms: float
+    confined: str | None = None
+    """What held its process, where it had one: such as "landlock7+seccomp", "none"."""
 
 
 class ToolFailed(Event):
@@ -69,6 +71,8 @@ class ToolFailed(Event):
     retryable: bool | None = None
     """Whether the same call may work later: with the tool's retry policy it is made again."""
     duration_ms: float | None = None
+    confined: str | None = None
+    """What held its process, where it had one: such as "landlock7+seccomp", "none"."""
 
 
 class ToolOutcomeUnknown(Event):
@@ -77,6 +81,8 @@ class ToolOutcomeUnknown(Event):
     kind: Literal["tool_outcome_unknown"] = "tool_outcome_unknown"
     reason: str
     """interrupted, cancelled, timeout, disconnected (from a server), died (its own process)."""
+    confined: str | None = None
+    """What held its process, where it had one: such as "landlock7+seccomp", "none"."""
 
 
 class ToolRefused(Event):
