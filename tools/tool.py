@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from hashlib import sha256
+from pathlib import Path
 from types import MethodType
 from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar, Unpack, get_args, overload
 
@@ -56,6 +57,8 @@ class Tool(Generic[P, R]):
         self.subprocess = subprocess
         self.transient = transient
         """Exceptions after which the same call may work later."""
+        self.reaches: Path | None = None
+        """The file or folder that it works on, which must hold no log; None when it has none."""
         self.bind: Callable[[object], AnyTool] | None = None
         """Of a method in a class body: makes the tool of one object."""
         functools.update_wrapper(self, function)

@@ -6,6 +6,7 @@ And which logs this process owns, so that its tools can be kept from them.
 import os
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from playhead.events.errors import UsageError
@@ -31,24 +32,66 @@ def is_released(path: Path) -> None:
     _owned.discard(path.resolve())
 
 
+def is_beside(log: str, path: str) -> bool:
+    """Whether `path` is a log, or would be one of the files that lie beside it."""
+    head, tail = os.path.split(log)
+    folder, name = os.path.split(path)
+    return folder == head and (name == tail or name.startswith((f"{tail}.", f"{tail}-")))
+
+
+def is_of_a_log(about: os.stat_result) -> bool:
+    """Whether a file is one of a log that this process owns, whatever it is called."""
+    for log in owned_logs():
+        with suppress(OSError), os.scandir(log.parent) as found:
+            for entry in found:
+                if is_beside(str(log), entry.path) and entry.inode() == about.st_ino:
+                    return os.path.samestat(entry.stat(), about)
+    return False
+
+
+def log_around(path: Path) -> Path | None:
+    """A log that this process owns and that a file or folder holds, or is a part of."""
+    real = path.resolve()
+    for log in owned_logs():
+        if log.is_relative_to(real) or is_beside(str(log), str(real)):
+            return log
+    return None
+
+
 def make_private(path: Path) -> None:
-    """Have a file that is its owner's alone, made when missing, for SQLite to open afterwards."""
-    os.close(open_private(path, os.O_RDWR | os.O_CREAT))
+    """Have a file that is its owner's alone, made when missing, for SQLite to open afterwards.
+
+    One that is there is not opened: closing it would drop SQLite's locks on it in this process.
+    Raises UsageError for a link.
+    """
+    _refuse_link(path)
+    if os.name != "posix":
+        return
+    try:
+        os.mknod(path, stat.S_IFREG | 0o600)
+    except FileExistsError:
+        about = path.lstat()
+        if about.st_uid == os.geteuid() and about.st_mode & 0o077:
+            path.chmod(0o600)
+    except PermissionError:  # macOS makes only named pipes for everybody
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
 
 
 def open_private(path: Path, flags: int) -> int:
     """A descriptor of a file with mode 0600, made or tightened. Raises UsageError for a link."""
-    try:
-        fd = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0), 0o600)
-    except OSError as error:
-        if path.is_symlink():
-            msg = f"{path} is a link, and a log's files are not opened through links: name the file"
-            raise UsageError(msg) from error
-        raise
-    about = os.fstat(fd)
-    if os.name == "posix" and about.st_uid == os.geteuid() and about.st_mode & 0o077:
-        os.fchmod(fd, 0o600)
+    _refuse_link(path)
+    fd = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    if os.name == "posix":
+        about = os.fstat(fd)
+        if about.st_uid == os.geteuid() and about.st_mode & 0o077:
+            os.fchmod(fd, 0o600)
     return fd
+
+
+def _refuse_link(path: Path) -> None:
+    if path.is_symlink():
+        msg = f"{path} is a link, and a log's files are not opened through links: name the file"
+        raise UsageError(msg)
 
 
 def warn_of_others(folder: Path) -> None:

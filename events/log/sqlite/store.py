@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 from playhead.events.errors import LogDamaged, LogError
 from playhead.events.log.anchor import LogPosition
 from playhead.events.log.contract import Append, Head, Tail, check_append, wanted_bodies
+from playhead.events.log.private_files import make_private
 from playhead.events.log.sqlite.driver import BUSY_MS, Driver, DriverConnection
 from playhead.events.log.sqlite.schema import prepare
 
@@ -62,6 +63,7 @@ class Store:
         self._connection: DriverConnection | None = self._connect()
 
     def _connect(self) -> DriverConnection:
+        make_private(self._path)
         connection = self._driver.connect(self._path, "rwc")
         try:
             self._configure(connection)
