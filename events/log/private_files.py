@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from playhead.events.errors import UsageError
+from playhead.events.log.beside import is_beside
 from playhead.events.logger import ProgramLogger
 
 log = ProgramLogger("playhead.log")
@@ -30,13 +31,6 @@ def is_owned(path: Path) -> None:
 def is_released(path: Path) -> None:
     """It owns it no more."""
     _owned.discard(path.resolve())
-
-
-def is_beside(log: str, path: str) -> bool:
-    """Whether `path` is a log, or would be one of the files that lie beside it."""
-    head, tail = os.path.split(log)
-    folder, name = os.path.split(path)
-    return folder == head and (name == tail or name.startswith((f"{tail}.", f"{tail}-")))
 
 
 def is_of_a_log(about: os.stat_result) -> bool:

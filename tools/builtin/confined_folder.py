@@ -18,7 +18,8 @@ from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
 
 from playhead.events.errors import ToolError, UsageError
-from playhead.events.log.private_files import is_beside, is_of_a_log, owned_logs
+from playhead.events.log.beside import is_beside
+from playhead.events.log.private_files import is_of_a_log, owned_logs
 from playhead.tools.validation.did_you_mean import nearest
 
 HINT = 'Paths are relative to the workspace, such as "notes/todo.txt"; "." is the workspace itself.'

@@ -97,13 +97,16 @@ def offered() -> str:
     return found if all(here) else f"{found}: {lacking(here)}"
 
 
+def landlock_here() -> bool:
+    """Whether this system has Landlock."""
+    return sys.platform.startswith("linux") and landlock.abi() > 0
+
+
 def hidden_command(command: list[str], logs: list[str]) -> list[str]:
-    """A command that sees everything but these logs and what lies beside them, if Landlock is here.
+    """A command that sees everything but these logs and what lies beside them, by Landlock.
 
     It may make nothing new in the folders that a log lies in, nor in those above.
     """
-    if not logs or not sys.platform.startswith("linux") or not landlock.abi():
-        return command
     code = (
         f"{START}from playhead.tools.sandbox.confinement import become; "
         "become(json.loads(sys.argv[2]), sys.argv[3:])"

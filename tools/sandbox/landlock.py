@@ -13,6 +13,8 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from playhead.events.log.beside import is_beside
+
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
 PR_SET_NO_NEW_PRIVS = 38
 VERSION, PATH_BENEATH = 1, 1
@@ -33,15 +35,13 @@ WRITE = (1 << 16) - 1 & ~(MAKE_CHAR | MAKE_BLOCK)
 EVERYTHING = (1 << 16) - 1
 OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 
-libc = ctypes.CDLL(None, use_errno=True)
-
 Rule = tuple[str, int]
 """A path, and the rights on it and on all beneath it."""
 
 
 def abi() -> int:
     """The version of Landlock that this kernel has; 0 without it."""
-    found = libc.syscall(CREATE_RULESET, None, ctypes.c_size_t(0), VERSION)
+    found = _libc().syscall(CREATE_RULESET, None, ctypes.c_size_t(0), VERSION)
     return max(int(found), 0)
 
 
@@ -59,7 +59,7 @@ def enter(level: int, rules: Iterable[Rule], *, scoped: bool = True) -> None:
     try:
         for path, rights in rules:
             _add(ruleset, path, rights & known)
-        if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+        if _libc().prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
             raise _failure()
         _call(RESTRICT_SELF, ruleset, 0)
     finally:
@@ -80,10 +80,15 @@ def _add(ruleset: int, path: str, rights: int) -> None:
 
 
 def _call(number: int, *arguments: object) -> int:
-    done = int(libc.syscall(number, *arguments))
+    done = int(_libc().syscall(number, *arguments))
     if done < 0:
         raise _failure()
     return done
+
+
+def _libc() -> ctypes.CDLL:
+    """Opened when it is needed: Windows has none."""
+    return ctypes.CDLL(None, use_errno=True)
 
 
 def _failure() -> OSError:
@@ -124,16 +129,10 @@ def beside(path: str) -> list[str]:
     """The files that are there of a log: itself, and those that are named after it."""
     folder = Path(path).parent
     try:
-        return [str(folder / name) for name in os.listdir(folder) if is_beside(path, folder / name)]
+        found = [str(folder / name) for name in os.listdir(folder)]
+        return [each for each in found if is_beside(path, each)]
     except OSError:
         return []
-
-
-def is_beside(log: str, path: str | Path) -> bool:
-    """Whether `path` is a log, or would be one of the files that lie beside it."""
-    head, tail = os.path.split(log)
-    folder, name = os.path.split(path)
-    return folder == head and (name == tail or name.startswith((f"{tail}.", f"{tail}-")))
 
 
 def _lies_in(path: str, folder: str) -> bool:
