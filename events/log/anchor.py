@@ -62,7 +62,8 @@ def write_anchor(log: Path, mark: LogPosition) -> None:
         "running": mark.running.hex(),
     }
     new = path.with_name(path.name + ".new")
-    with os.fdopen(open_private(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
+    new.unlink(missing_ok=True)  # of a write that was cut off, or a link
+    with os.fdopen(open_private(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
         file.write(json.dumps(fields).encode())
         file.flush()
         os.fsync(file.fileno())

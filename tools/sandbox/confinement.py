@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
-from playhead.tools.sandbox import landlock, seccomp
+from playhead.tools.sandbox import capabilities, landlock, seccomp
 
 Confine: TypeAlias = Literal["require", "auto", "off"]
 """require: Landlock and seccomp, or the call is refused. auto: what the system has. off: neither,
@@ -117,4 +117,5 @@ def hidden_command(command: list[str], logs: list[str]) -> list[str]:
 def become(logs: list[str], command: list[str]) -> None:
     """Hide the logs from this process, which then becomes the command."""
     landlock.enter(landlock.abi(), landlock.around("/", landlock.EVERYTHING, logs), scoped=False)
+    capabilities.drop(1 << capabilities.SYS_ADMIN | 1 << capabilities.PERFMON)
     os.execvp(command[0], command)

@@ -20,21 +20,19 @@ import os
 import resource
 import select
 import signal
-import struct
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from playhead.tools.sandbox import landlock, seccomp
+from playhead.tools.sandbox import capabilities, landlock, seccomp
 from playhead.tools.sandbox.confinement import Offer, Ways, refusal
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 36, 38
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID = 0x20000, 0x10000000, 0x20000000
 CLONE_NEWNET = 0x40000000
 MS_NOSUID_NODEV_NOEXEC, MS_REC_PRIVATE = 0xE, 0x44000
-CAPABILITY_VERSION = 0x20080522
 DEVICES = ("null", "zero", "full", "random", "urandom")
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -170,7 +168,7 @@ def _become_tool(settings: Settings, offer: Offer, *, alone: bool, proc: bool) -
 def _confine(settings: Settings, offer: Offer, *, alone: bool, proc: bool) -> None:
     if settings["confine"] == "off":
         return
-    _drop_capabilities()
+    capabilities.drop()  # also as root, and in a namespace of one's own
     if offer.landlock:
         landlock.enter(offer.landlock, _rules(settings, proc=proc))
     if offer.seccomp:
@@ -179,13 +177,6 @@ def _confine(settings: Settings, offer: Offer, *, alone: bool, proc: bool) -> No
             process=os.getpid(),
         )  # fmt: skip
         seccomp.enter(filter_)
-
-
-def _drop_capabilities() -> None:
-    """Be no more than any user, also as root and in a namespace of one's own."""
-    header, none = struct.pack("=Ii", CAPABILITY_VERSION, 0), bytes(24)
-    if libc.capset(header, none) != 0:
-        raise OSError(ctypes.get_errno(), "the capabilities could not be dropped")
 
 
 def _rules(settings: Settings, *, proc: bool) -> Iterator[landlock.Rule]:
