@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +44,13 @@ needs_landlock = pytest.mark.skipif(
 )
 
 
-def attacked(folder: Path, user: int, which: str) -> dict[str, Any]:
+def attacked(user: int, which: str) -> dict[str, Any]:
     """What came of the attacks on a program of that user."""
-    for each in (folder, *folder.parents[:2]):
-        each.chmod(0o755)  # pytest's folders are closed to others
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.tools.attacked", str(folder), str(user), which],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:  # pytest's folders are closed to other users
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.tools.attacked", folder, str(user), which],
+            cwd=ROOT, capture_output=True, text=True, check=False,
+        )  # fmt: skip
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -58,8 +58,8 @@ def attacked(folder: Path, user: int, which: str) -> dict[str, Any]:
 
 @needs_landlock
 @pytest.mark.parametrize("user", USERS)
-def test_no_attack_on_the_owner_works_on_any_level(tmp_path: Path, user: int) -> None:
-    came = attacked(tmp_path, user, "levels")
+def test_no_attack_on_the_owner_works_on_any_level(user: int) -> None:
+    came = attacked(user, "levels")
     ends = {name: each["ends"] for name, each in came["found"].items()}
     assert len(ends) == len(LEVELS) * len(WAYS) * 2
     assert {len(each) for each in ends.values()} == {
@@ -81,8 +81,8 @@ def test_no_attack_on_the_owner_works_on_any_level(tmp_path: Path, user: int) ->
 
 
 @pytest.mark.parametrize("user", USERS)
-def test_the_same_attacks_work_where_nothing_confines_them(tmp_path: Path, user: int) -> None:
-    worked = attacked(tmp_path, user, "attack_freely")["found"]["attack_freely"]["ends"]
+def test_the_same_attacks_work_where_nothing_confines_them(user: int) -> None:
+    worked = attacked(user, "attack_freely")["found"]["attack_freely"]["ends"]
     assert {"read the log", "write the log", "in a grandchild", "a Unix socket by path"} <= {
         *worked
     }
@@ -185,7 +185,7 @@ def test_the_models_code_cannot_approve_its_own_payment(
     assert PAID == []
     assert not log.with_name("a.db.inbox").exists()
     show(run.id, log=log)
-    assert "confined: landlock" in capsys.readouterr().out
+    assert "confined:landlock" in "".join(capsys.readouterr().out.split())
 
 
 def around(log: Path, made: list[AnyTool]) -> None:
@@ -256,8 +256,9 @@ def test_file_tools_leave_keys_and_passwords_alone_unless_told(tmp_path: Path) -
     assert result_of(call(told, path=".env"))["text"] == "TOKEN=1"
 
 
-SERVER = '''
+SERVER = """
 import sys
+import tempfile
 from pathlib import Path
 from mcp.server import MCPServer
 server = MCPServer("reader")
@@ -271,7 +272,7 @@ def write(path: str) -> None:
     Path(path).write_text("x")
 
 server.run()
-'''
+"""
 
 
 @needs_landlock

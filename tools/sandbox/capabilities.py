@@ -24,5 +24,7 @@ def drop(dropped: int = EVERY) -> None:
     sets = struct.unpack("=6I", found.raw)
     kept = [each & (low if i < 3 else high) for i, each in enumerate(sets)]
     if libc.capset(header, struct.pack("=6I", *kept)) != 0:
-        raise OSError(ctypes.get_errno(), "the capabilities could not be dropped: "
-                      f"{os.strerror(ctypes.get_errno())}")
+        raise OSError(
+            ctypes.get_errno(),
+            f"the capabilities could not be dropped: {os.strerror(ctypes.get_errno())}",
+        )

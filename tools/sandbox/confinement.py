@@ -27,9 +27,7 @@ ROOT = str(Path(__file__).parents[2])
 
 PYTHON = (sys.executable, "-I", "-S", "-c")
 
-ELSEWHERE = (
-    "run the program on Linux: in a container (Docker Desktop, Podman) or a virtual machine"
-)
+ELSEWHERE = "run the program on Linux: in a container (Docker Desktop, Podman) or a virtual machine"
 
 NO_NETWORK = (
     "this system cannot cut it off from the network: it has neither namespaces nor seccomp here"

@@ -46,7 +46,8 @@ def main(settings: Settings) -> None:
     offer = Offer(0, False) if off else Offer.of_this_kernel(settings["newest"])
     network = settings["network"]
     namespaced = "namespace" in settings["ways"] and (
-        _separate(0 if network else CLONE_NEWNET) or (not network and offer.seccomp and _separate(0))
+        _separate(0 if network else CLONE_NEWNET)
+        or (not network and offer.seccomp and _separate(0))
     )
     reaper = "subreaper" in settings["ways"] and _reap_orphans()
     ways = Ways(namespaced, reaper)
