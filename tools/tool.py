@@ -6,9 +6,18 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from hashlib import sha256
-from pathlib import Path
 from types import MethodType
-from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar, Unpack, get_args, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    ParamSpec,
+    TypeAlias,
+    TypeVar,
+    Unpack,
+    get_args,
+    overload,
+)  # fmt: skip
 
 from playhead.events.errors import UsageError
 from playhead.events.event import Json
@@ -25,6 +34,9 @@ from playhead.tools.options import (
     policy,
 )
 from playhead.tools.signature import Signature, read_signature
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -95,8 +95,8 @@ def _keep_from_logs(tool: AnyTool) -> None:
         log = log_around(place)
         if log is not None:
             msg = (
-                f"tool {tool.spec.name} works on {place}, where the log {log} lies: keep the log in "
-                "a folder of its own, or give the tool another folder"
+                f"tool {tool.spec.name} works on {place}, where the log {log} lies: keep the log "
+                "in a folder of its own, or give the tool another folder"
             )
             raise UsageError(msg)
 

@@ -26,7 +26,7 @@ from tests.tools import attacks
 LEVELS = [level for level in (1, 2, 3, 5, 6, 7) if level <= landlock.abi()]
 """The ABIs at which something changes, as far as this kernel goes."""
 
-SECRET = "a key of the program's"  # noqa: S105
+SECRET = "a key of the program's"
 
 
 async def attacked(target: attacks.Target, which: str) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def _read_by_link(t: Target) -> None:
 
 
 def _read_by_hard_link(t: Target) -> None:
-    os.link(t.log, "hard")  # noqa: PTH200
+    os.link(t.log, "hard")
 
 
 def _in_a_grandchild(t: Target) -> None:
@@ -220,16 +220,16 @@ ATTACKS: dict[str, Callable[[Target], object]] = {
     "read it through a link": _read_by_link,
     "a hard link to it": _read_by_hard_link,
     "extended attributes of it": lambda t: os.setxattr(t.log, "user.x", b"x"),
-    "list its folder": lambda t: os.listdir(Path(t.log).parent),
+    "list its folder": lambda t: list(Path(t.log).parent.iterdir()),
     "in a grandchild": _in_a_grandchild,
     "in another program": _in_another_program,
     "the owner's environment": lambda t: Path(f"/proc/{t.pid}/environ").read_bytes(),
     "the owner's memory": lambda t: os.close(os.open(f"/proc/{t.pid}/mem", os.O_RDWR)),
     "the owner's maps": lambda t: Path(f"/proc/{t.pid}/maps").read_bytes(),
     "the owner's root": lambda t: Path(f"/proc/{t.pid}/root{t.log}").read_bytes(),
-    "the owner's folder": lambda t: os.listdir(f"/proc/{t.pid}/cwd/"),
-    "the owner's program": lambda t: os.readlink(f"/proc/{t.pid}/exe"),
-    "the owner's descriptors, listed": lambda t: os.listdir(f"/proc/{t.pid}/fd"),
+    "the owner's folder": lambda t: list(Path(f"/proc/{t.pid}/cwd/").iterdir()),
+    "the owner's program": lambda t: Path(f"/proc/{t.pid}/exe").readlink(),
+    "the owner's descriptors, listed": lambda t: list(Path(f"/proc/{t.pid}/fd").iterdir()),
     "the owner's descriptors, opened": _open_descriptors,
     "the owner's descriptors, stolen": _steal_descriptor,
     "the environment inherited": _environment,
@@ -255,7 +255,7 @@ ATTACKS: dict[str, Callable[[Target], object]] = {
     "a device": _make_a_device,
     "a name space": _new_name_space,
     "capabilities": _capabilities,
-    "a file in /tmp": lambda t: Path("/tmp/of-an-attacker").write_text(""),  # noqa: S108
+    "a file in /tmp": lambda t: Path("/tmp/of-an-attacker").write_text(""),
     "a file among the code": lambda t: Path(__file__).with_name("new.py").write_text(""),
 }
 

@@ -29,7 +29,7 @@ from playhead.tools.builtin.knowledge_base import search_kb_tool
 from playhead.tools.execution.workers import Threads
 from playhead.tools.mcp.server import mcp
 from playhead.tools.sandbox import landlock
-from playhead.tools.sandbox.confinement import lacking, offered
+from playhead.tools.sandbox.confinement import Offer, lacking, offered
 from playhead.tools.sandbox.sandbox import WAYS, Sandbox
 from playhead.tools.tool import AnyTool
 from tests.house.sources import ROOT
@@ -155,7 +155,8 @@ while asked is None:
         if row.kind == "approval_requested":
             asked = row
 event = decode(asked, reader.body).event
-Inbox({log!r}).put(asked.run, ApprovalDecided(call=event.call, binding=event.binding, approved=True))
+verdict = ApprovalDecided(call=event.call, binding=event.binding, approved=True)
+Inbox({log!r}).put(asked.run, verdict)
 """
 
 
@@ -299,9 +300,21 @@ def test_a_server_started_here_sees_everything_but_the_log(tmp_path: Path, hide:
             server.close()
 
 
-def test_what_is_missing_is_said_with_what_to_do() -> None:
-    from playhead.tools.sandbox.confinement import Offer
+@needs_landlock
+def test_a_log_in_a_folder_that_tools_import_from_is_not_among_what_they_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "data").write_text("data")
+    with SqliteLog(tmp_path / "a.db") as log:
+        (tmp_path / "a.db.views").touch()
+        assert result_of(call(hostile.peek, path=str(tmp_path / "data"))) == "data"
+        for path in (log.path, tmp_path / "a.db.views"):
+            assert failure_of(call(hostile.peek, path=str(path))).error == "PermissionError"
+    assert result_of(call(hostile.peek, path=str(tmp_path / "a.db.views"))) == ""
 
+
+def test_what_is_missing_is_said_with_what_to_do() -> None:
     said = lacking(Offer(0, seccomp=True))
     assert "no Landlock" in said
     assert "Linux 5.13" in said

@@ -199,11 +199,9 @@ def file_tools(
         tool(read_file, effect="read"),
         tool(search_files, effect="read", when_empty=found),
     ]
-    if write:
-        tools.append(tool(write_file, effect="keyed"))
-    if write or not beside_log:
-        for each in tools:
-            each.reaches = folder_.root
+    tools += [tool(write_file, effect="keyed")] if write else []
+    for each in tools:
+        each.reaches = None if beside_log and not write else folder_.root
     return tools
 
 

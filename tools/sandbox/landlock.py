@@ -129,8 +129,7 @@ def beside(path: str) -> list[str]:
     """The files that are there of a log: itself, and those that are named after it."""
     folder = Path(path).parent
     try:
-        found = [str(folder / name) for name in os.listdir(folder)]
-        return [each for each in found if is_beside(path, each)]
+        return [str(each) for each in folder.iterdir() if is_beside(path, str(each))]
     except OSError:
         return []
 
@@ -141,7 +140,7 @@ def _lies_in(path: str, folder: str) -> bool:
 
 def _identity(path: str) -> tuple[int, int] | None:
     try:
-        about = os.stat(path, follow_symlinks=False)
+        about = Path(path).lstat()
     except OSError:
         return None
     return about.st_dev, about.st_ino

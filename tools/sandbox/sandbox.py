@@ -133,7 +133,7 @@ class Sandbox:
             "newest": self._newest,
             "confine": given.confine or "auto",
             "reads": reads,
-            "writes": [folder, *(os.path.abspath(path) for path in given.writes)],
+            "writes": [folder, *(str(Path(path).absolute()) for path in given.writes)],
             "hidden": [str(path) for path in owned_logs()],
             "unix": given.unix,
             "network": given.network,
@@ -179,11 +179,11 @@ def _reads(tool: AnyTool) -> list[str]:
     For a tool of ours (the model's code) "the code" is Playhead itself, for the program's tools all
     that they can import.
     """
-    python = {sys.prefix, sys.base_prefix, sys.exec_prefix, os.path.dirname(sys.executable)}
+    python = {sys.prefix, sys.base_prefix, sys.exec_prefix, str(Path(sys.executable).parent)}
     code = [str(Path(ROOT).parent)]
     if not tool.function.__module__.startswith("playhead."):
         code = [str(Path(entry).absolute()) for entry in sys.path]
-    given = (os.path.abspath(path) for path in (tool.subprocess or Subprocess()).reads)
+    given = (str(Path(path).absolute()) for path in (tool.subprocess or Subprocess()).reads)
     return [*SYSTEM, *sorted(python), *code, *given]
 
 

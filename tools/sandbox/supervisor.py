@@ -68,7 +68,7 @@ def main(settings: Settings) -> None:
 
 def probe() -> None:
     """Say what there is to be had, on stdout."""
-    print(Offer.of_this_kernel(None).text(Ways(_separate(0), reaper=True)))
+    os.write(1, Offer.of_this_kernel(None).text(Ways(_separate(0), reaper=True)).encode())
 
 
 def _say(last: dict[str, Any]) -> None:
