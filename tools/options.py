@@ -62,6 +62,11 @@ class Subprocess:
     unix: bool = False
     """Whether it may open Unix sockets, confined: such as those of a database or of Docker."""
 
+    def __post_init__(self) -> None:
+        if self.confine not in ("require", "auto", "off", None):
+            msg = f'Subprocess(confine={self.confine!r}): choose "require", "auto" or "off"'
+            raise UsageError(msg)
+
     @property
     def policy(self) -> SandboxPolicy:
         """The part that is recorded."""

@@ -63,6 +63,9 @@ def make_private(path: Path) -> None:
         return
     try:
         os.mknod(path, stat.S_IFREG | 0o600)
+        if os.geteuid() == 0:  # what root makes (an inbox) is for whose folder it is
+            folder = path.parent.stat()
+            os.chown(path, folder.st_uid, folder.st_gid)
     except FileExistsError:
         about = path.lstat()
         if about.st_uid == os.geteuid() and about.st_mode & 0o077:

@@ -5,6 +5,7 @@ It prints JSON: for `levels` what each attack came to, by way and ABI; and wheth
 """
 
 import asyncio
+import ctypes
 import json
 import os
 import socket
@@ -94,7 +95,7 @@ def open_the_way(python: Path) -> None:
     with tempfile.TemporaryDirectory() as aside:
         made = libc.unshare(0x20000) == 0 and libc.mount(None, b"/", None, 0x44000, None) == 0
         if not made or libc.mount(bytes(python), aside.encode(), None, 0x5000, None) != 0:
-            raise OSError(attacks.ctypes.get_errno(), f"nobody cannot be shown {python}")
+            raise OSError(ctypes.get_errno(), f"nobody cannot be shown {python}")
         libc.mount(b"tmpfs", bytes(closed), b"tmpfs", 0, b"mode=755")
         python.mkdir(parents=True)
         libc.mount(aside.encode(), bytes(python), None, 0x5000, None)

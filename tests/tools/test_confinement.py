@@ -124,6 +124,18 @@ def test_one_that_does_not_require_it_runs_with_what_there_is_and_is_warned_of_o
     assert [line["event"] for line in logs].count("tool.not_confined") == 1
 
 
+def test_a_path_that_is_not_there_is_told_before_anything_runs(tmp_path: Path) -> None:
+    given = Subprocess(reads=[tmp_path / "nowhere"])
+    failed = failure_of(call(tool(hostile.add.function, effect="read", subprocess=given), a=1, b=2))
+    assert failed.error == "refused"
+    assert "nowhere, which is not there" in failed.message
+
+
+def test_a_confinement_of_no_kind_is_refused_when_it_is_said() -> None:
+    with pytest.raises(UsageError, match='choose "require", "auto" or "off"'):
+        Subprocess(confine="maybe")  # type: ignore[arg-type]
+
+
 def test_doctor_says_what_the_kernel_has(capsys: pytest.CaptureFixture[str]) -> None:
     doctor()
     assert offered() in " ".join(capsys.readouterr().out.split())

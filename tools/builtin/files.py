@@ -194,7 +194,7 @@ def file_tools(
         return Written(path=path, bytes=len(data), replaced=replaced)
 
     found = "Try fewer letters, or look with list_files and read_file."
-    tools = [
+    tools: list[AnyTool] = [
         tool(list_files, effect="read"),
         tool(read_file, effect="read"),
         tool(search_files, effect="read", when_empty=found),

@@ -91,7 +91,14 @@ class Sandbox:
         if not sys.platform.startswith("linux"):
             why = f"tools have no processes of their own on {sys.platform}: {ELSEWHERE}"
             return ProcessEnd(False, b"", b"", reason="refused", why=why)
-        async with self._slots, _folder(tool.subprocess or Subprocess()) as folder:
+        given = tool.subprocess or Subprocess()
+        lost = next(
+            (each for each in (*given.reads, *given.writes) if not Path(each).exists()), None
+        )
+        if lost is not None:
+            why = f"its Subprocess(reads=, writes=) names {lost}, which is not there"
+            return ProcessEnd(False, b"", b"", reason="refused", why=why)
+        async with self._slots, _folder(given) as folder:
             return await self._within(folder, tool, _job(tool, arguments, context))
 
     async def _within(self, folder: str, tool: AnyTool, job: bytes) -> ProcessEnd:
