@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -206,21 +207,21 @@ def around(log: Path, made: list[AnyTool]) -> None:
         """It must not come this far."""
 
 
-@pytest.mark.parametrize(
-    "made",
-    [
-        lambda folder: file_tools(folder),
-        lambda folder: file_tools(folder.parent, write=True, beside_log=True),
-        lambda folder: [search_kb_tool(folder)],
-        lambda folder: database_tools(folder / "a.db"),
-        lambda folder: database_tools(folder / "a.db.views"),
-        lambda folder: code_tools(folder),
-        lambda folder: code_tools(confined=Subprocess(reads=[folder / "a.db"])),
-        lambda folder: code_tools(confined=Subprocess(writes=[folder.parent])),
-    ],
-)
+AROUND: list[Callable[[Path], list[AnyTool]]] = [
+    lambda folder: file_tools(folder),
+    lambda folder: file_tools(folder.parent, write=True, beside_log=True),
+    lambda folder: [search_kb_tool(folder)],
+    lambda folder: database_tools(folder / "a.db"),
+    lambda folder: database_tools(folder / "a.db.views"),
+    lambda folder: code_tools(folder),
+    lambda folder: code_tools(confined=Subprocess(reads=[folder / "a.db"])),
+    lambda folder: code_tools(confined=Subprocess(writes=[folder.parent])),
+]
+
+
+@pytest.mark.parametrize("made", AROUND)
 def test_a_tool_on_the_logs_folder_is_refused_when_the_runtime_starts(
-    tmp_path: Path, made: Any
+    tmp_path: Path, made: Callable[[Path], list[AnyTool]]
 ) -> None:
     folder = tmp_path / "log"
     folder.mkdir()
@@ -272,6 +273,7 @@ def test_file_tools_leave_keys_and_passwords_alone_unless_told(tmp_path: Path) -
 SERVER = """
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from mcp.server import MCPServer
 server = MCPServer("reader")
@@ -316,7 +318,7 @@ def test_a_server_started_here_sees_everything_but_the_log(tmp_path: Path, hide:
 def test_a_log_in_a_folder_that_tools_import_from_is_not_among_what_they_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     (tmp_path / "data").write_text("data")
     with SqliteLog(tmp_path / "a.db") as log:
         (tmp_path / "a.db.views").touch()
