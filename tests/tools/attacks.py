@@ -262,7 +262,7 @@ ATTACKS: dict[str, Callable[[Target], object]] = {
 
 def attempt(target: Target, network: bool) -> dict[str, str]:
     """What came of each: the error's name, or "worked"."""
-    ends = {}
+    ends = dict[str, str]()
     for name, attack in (ATTACKS | ({} if network else NETWORK)).items():
         try:
             attack(target)
