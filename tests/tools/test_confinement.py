@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -273,7 +273,7 @@ def test_file_tools_leave_keys_and_passwords_alone_unless_told(tmp_path: Path) -
 SERVER = """
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from mcp.server import MCPServer
 server = MCPServer("reader")
@@ -314,18 +314,25 @@ def test_a_server_started_here_sees_everything_but_the_log(tmp_path: Path, hide:
             server.close()
 
 
+@pytest.fixture
+def imported_from(tmp_path: Path) -> Iterator[Path]:
+    sys.path.insert(0, str(tmp_path))
+    yield tmp_path
+    sys.path.remove(str(tmp_path))
+
+
 @needs_landlock
 def test_a_log_in_a_folder_that_tools_import_from_is_not_among_what_they_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    imported_from: Path,
 ) -> None:
-    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    (tmp_path / "data").write_text("data")
-    with SqliteLog(tmp_path / "a.db") as log:
-        (tmp_path / "a.db.views").touch()
-        assert result_of(call(hostile.peek, path=str(tmp_path / "data"))) == "data"
-        for path in (log.path, tmp_path / "a.db.views"):
+    (imported_from / "data").write_text("data")
+    views = imported_from / "a.db.views"
+    with SqliteLog(imported_from / "a.db") as log:
+        views.touch()
+        assert result_of(call(hostile.peek, path=str(imported_from / "data"))) == "data"
+        for path in (log.path, views):
             assert failure_of(call(hostile.peek, path=str(path))).error == "PermissionError"
-    assert result_of(call(hostile.peek, path=str(tmp_path / "a.db.views"))) == ""
+    assert result_of(call(hostile.peek, path=str(views))) == ""
 
 
 def test_what_is_missing_is_said_with_what_to_do() -> None:
