@@ -12,6 +12,8 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from playhead.tools.sandbox.confinement import offered
+
 MAY_SKIP = ("Jaeger",)
 CI = os.environ.get("CI") == "true"
 
@@ -51,3 +53,8 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     report = yield
     _fail_if_skipped(report)
     return report
+
+
+def pytest_report_header() -> str:
+    """The level of the kernel that the tests of confinement are run on."""
+    return f"confinement: {offered()}"

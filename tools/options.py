@@ -2,9 +2,9 @@
 
 import math
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, Literal, TypeAlias, TypedDict
 
 from playhead.events.errors import UsageError
 from playhead.events.event import Json
@@ -52,6 +52,20 @@ class Subprocess:
     """Its working folder; None for a new one per call, deleted afterwards."""
     environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     """All environment variables that it sees. Their values are not recorded."""
+    confine: Literal["require", "auto", "off"] | None = None
+    """Whether the kernel holds it to this (docs/tools.md): `require` refuses the call where it
+    cannot, `auto` takes what there is. None: `require` for code tools, `auto` for others."""
+    reads: Sequence[str | os.PathLike[str]] = ()
+    """What it can read, confined, beside the system's programs and the code that it imports."""
+    writes: Sequence[str | os.PathLike[str]] = ()
+    """What it can read and change, confined, beside the folder that it works in."""
+    unix: bool = False
+    """Whether it may open Unix sockets, confined: such as those of a database or of Docker."""
+
+    def __post_init__(self) -> None:
+        if self.confine not in ("require", "auto", "off", None):
+            msg = f'Subprocess(confine={self.confine!r}): choose "require", "auto" or "off"'
+            raise UsageError(msg)
 
 
 class ToolOptions(TypedDict, total=False):
@@ -138,6 +152,10 @@ def _sandbox(name: str, given: Subprocess | None) -> SandboxPolicy | None:
         network=None if given.network else False,
         environment=tuple(sorted(given.environment)),
         keeps_workspace=given.workspace is not None,
+        confine=given.confine,
+        reads=tuple(os.fspath(path) for path in given.reads) or None,
+        writes=tuple(os.fspath(path) for path in given.writes) or None,
+        unix=given.unix or None,
     )
 
 

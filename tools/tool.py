@@ -7,7 +7,17 @@ import re
 from collections.abc import Callable, Iterable
 from hashlib import sha256
 from types import MethodType
-from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar, Unpack, get_args, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    ParamSpec,
+    TypeAlias,
+    TypeVar,
+    Unpack,
+    get_args,
+    overload,
+)  # fmt: skip
 
 from playhead.events.errors import UsageError
 from playhead.events.event import Json
@@ -25,6 +35,9 @@ from playhead.tools.options import (
 )
 from playhead.tools.signature import Signature, read_signature
 from playhead.tools.validation.arguments import schema_fault, tool_schema_fault
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -57,6 +70,8 @@ class Tool(Generic[P, R]):
         self.subprocess = subprocess
         self.transient = transient
         """Exceptions after which the same call may work later."""
+        self.reaches: Path | None = None
+        """The file or folder that it works on, which must hold no log; None when it has none."""
         self.bind: Callable[[object], AnyTool] | None = None
         """For a method in a class body: makes the tool of one object."""
         functools.update_wrapper(self, function)

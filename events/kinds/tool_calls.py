@@ -37,6 +37,8 @@ class ToolSucceeded(Outcome):
     """Content blocks for the model, where the result is more than text (images)."""
     cached: bool | None = None
     duration_ms: float
+    confined: str | None = None
+    """What held its process, where it had one: such as "landlock7+seccomp", "none"."""
 
 
 class ToolFailed(Outcome):
@@ -54,6 +56,8 @@ class ToolFailed(Outcome):
     retryable: bool | None = None
     """Whether the same call may work later: with the tool's retry policy it is made again."""
     duration_ms: float | None = None
+    confined: str | None = None
+    """What held its process, where it had one: such as "landlock7+seccomp", "none"."""
 
 
 class ToolOutcomeUnknown(Outcome):
@@ -62,6 +66,8 @@ class ToolOutcomeUnknown(Outcome):
     kind: Literal["tool_outcome_unknown"] = "tool_outcome_unknown"
     reason: str
     """interrupted, cancelled, timeout, disconnected (from a server), died (its own process)."""
+    confined: str | None = None
+    """What held its process, where it had one: such as "landlock7+seccomp", "none"."""
 
 
 class AttemptStarted(Intent):

@@ -14,6 +14,7 @@ from playhead.events.errors import LogDamaged
 from playhead.events.kinds.codec import decode
 from playhead.events.kinds.logs import RunsMoved
 from playhead.events.log.contract import RUNTIME_STREAM, Reader
+from playhead.events.log.private_files import open_private
 
 
 class LogPosition(NamedTuple):
@@ -61,7 +62,8 @@ def write_anchor(log: Path, mark: LogPosition) -> None:
         "running": mark.running.hex(),
     }
     new = path.with_name(path.name + ".new")
-    with new.open("wb") as file:
+    new.unlink(missing_ok=True)  # of a write that was cut off, or a link
+    with os.fdopen(open_private(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
         file.write(json.dumps(fields).encode())
         file.flush()
         os.fsync(file.fileno())

@@ -19,6 +19,7 @@ from playhead.events.errors import LogError, LogTooNew, NotStorable
 from playhead.events.event import Event
 from playhead.events.kinds.codec import encode, stored_kind
 from playhead.events.kinds.registry import KINDS
+from playhead.events.log.private_files import make_private
 from playhead.events.log.sqlite.driver import BUSY_MS
 
 if TYPE_CHECKING:
@@ -146,6 +147,8 @@ class Inbox:
 
     def _open(self, *, create: bool) -> sqlite3.Connection:
         if self._connection is None:
+            if create:
+                make_private(self._path)
             connection = sqlite3.connect(
                 f"{self._path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}",
                 uri=True,

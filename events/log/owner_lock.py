@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from playhead.events.errors import LogOwned, UsageError
+from playhead.events.log.private_files import is_owned, is_released, open_private
 
 if sys.platform == "win32":
     import msvcrt
@@ -41,9 +42,10 @@ class OwnerLock:
 
     def __init__(self, log: Path, *, claim: bool = True) -> None:
         path = log.with_name(log.name + ".owner")
+        self._claimed: Path | None = None
         self._fd: int | None = None
         try:
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            self._fd = open_private(path, os.O_RDWR | os.O_CREAT)
         except OSError as error:
             msg = f"cannot write {path}: {error.strerror}: choose another place for the log"
             raise UsageError(msg) from error
@@ -55,6 +57,8 @@ class OwnerLock:
             raise LogOwned(str(log), owner) from error
         if not claim:
             return
+        self._claimed = log
+        is_owned(log)
         os.truncate(self._fd, 0)
         os.lseek(self._fd, 0, os.SEEK_SET)
         os.write(self._fd, _me())
@@ -66,6 +70,8 @@ class OwnerLock:
     def release(self) -> None:
         """Let go. Safe to call twice."""
         if self._fd is not None:
+            if self._claimed is not None:
+                is_released(self._claimed)
             os.close(self._fd)
             self._fd = None
 

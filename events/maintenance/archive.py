@@ -21,6 +21,7 @@ from playhead.events.kinds.runs import RunStarted
 from playhead.events.log.anchor import LogPosition, write_anchor
 from playhead.events.log.contract import ANY, RUNTIME_STREAM, Append, Stream
 from playhead.events.log.owner_lock import OwnerLock
+from playhead.events.log.private_files import make_private
 from playhead.events.log.sqlite.driver import Driver, DriverConnection, driver_named
 from playhead.events.log.sqlite.log import SqliteLog
 from playhead.events.log.sqlite.reader import SqliteReader
@@ -164,6 +165,7 @@ def _write(
 ) -> int:  # fmt: skip
     """A new log with those streams of the old one, and the record that says so."""
     discard(new)
+    make_private(new)
     connection = driver.connect(new, "rwc")
     try:
         connection.execute("PRAGMA journal_mode = OFF").fetchall()  # it is no log before it is done

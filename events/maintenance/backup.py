@@ -11,6 +11,7 @@ from pathlib import Path
 from playhead.events.errors import LogDamaged, LogError, UsageError
 from playhead.events.log.anchor import LogPosition, anchor_path, read_anchor, write_anchor
 from playhead.events.log.owner_lock import OwnerLock
+from playhead.events.log.private_files import make_private
 from playhead.events.log.sqlite.driver import Driver, driver_named
 from playhead.events.log.sqlite.reader import SqliteReader
 from playhead.events.log.sqlite.store import Store
@@ -101,6 +102,7 @@ def _copied(log: Path, copy: Path, anchor: LogPosition | None, driver: Driver) -
     discard(copy)
     connection = driver.connect(log, "ro")
     try:
+        make_private(copy)
         connection.execute("VACUUM INTO ?", (str(copy.absolute()),)).fetchall()
     except driver.error as error:
         msg = f"{log} cannot be copied to {copy}: {error}"

@@ -22,6 +22,14 @@ class SandboxPolicy(Data):
     """False: it reaches no network, or is not started. None: whatever its user can reach."""
     keeps_workspace: bool = False
     """Whether it works in a folder that stays; otherwise in a fresh one that is deleted."""
+    confine: Literal["require", "auto", "off"] | None = None
+    """Whether the kernel must confine it; None for what the system has."""
+    reads: tuple[str, ...] | None = None
+    """What it can read, confined, beside the system's programs and the code that it imports."""
+    writes: tuple[str, ...] | None = None
+    """What it can read and change, confined, beside the folder that it works in."""
+    unix: bool | None = None
+    """True: it may open Unix sockets."""
 
 
 class Rate(Data):

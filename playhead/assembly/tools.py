@@ -5,10 +5,13 @@ runtime. What they say that their tools are is pinned (playhead/assembly/mcp_pin
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from playhead.assembly.mcp_pins import Pins
 from playhead.definition.agent import Agent
+from playhead.events.errors import UsageError
+from playhead.events.log.private_files import log_around
 from playhead.events.logger import ProgramLogger
 from playhead.tools.context import Secrets
 from playhead.tools.groups import every
@@ -42,7 +45,8 @@ class Toolbox:
     def register(self, agent: Agent[Any]) -> None:
         """Take up the agent's tools.
 
-        Raises UsageError for two of one name, and for a server that cannot be reached.
+        Raises UsageError for two of one name, for a server that cannot be reached, and for a tool
+        that works on a folder with the log in it.
         """
         for server in servers_of(agent):
             if server not in self._servers:
@@ -50,6 +54,8 @@ class Toolbox:
                 self._servers.append(server)
         keep_apart(agent, self._pins)
         tools = agent.all_tools
+        for each in tools:
+            _keep_from_logs(each)
         self._agents[agent.name] = agent
         self._tools[agent.name] = by_name(tools)
         findings = lint(tools)
@@ -77,6 +83,22 @@ class Toolbox:
         for agent in list(self._agents.values()):
             keep_apart(agent, self._pins)
             self._tools[agent.name] = by_name(agent.all_tools)
+
+
+def _keep_from_logs(tool: AnyTool) -> None:
+    """Raises UsageError for a tool whose file or folder is a log of this process, or holds one."""
+    given = tool.subprocess
+    places = [tool.reaches] if tool.reaches else []
+    if given is not None:
+        places += [Path(each) for each in (given.workspace, *given.reads, *given.writes) if each]
+    for place in places:
+        log = log_around(place)
+        if log is not None:
+            msg = (
+                f"tool {tool.spec.name} works on {place}, where the log {log} lies: keep the log "
+                "in a folder of its own, or give the tool another folder"
+            )
+            raise UsageError(msg)
 
 
 def servers_of(agent: Agent[Any]) -> list[McpServer]:

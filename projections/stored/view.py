@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 from playhead.events.errors import LogError
 from playhead.events.kinds.codec import decode
 from playhead.events.log.contract import Reader
+from playhead.events.log.private_files import make_private
 from playhead.events.record import GENESIS, Record
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ class Views:
     def __init__(self, reader: Reader, path: Path | str, views: Sequence[View]) -> None:
         self._reader = reader
         self._views = views
+        if isinstance(path, Path):
+            make_private(path)
         self.connection = sqlite3.connect(
             path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )

@@ -33,7 +33,8 @@ FIRST = "Add two integers. Use it for sums. Returns the sum."
 
 @pytest.fixture
 def words(tmp_path: Path) -> Path:
-    file = tmp_path / "words"
+    file = tmp_path / "served" / "words"
+    file.parent.mkdir()
     file.write_text(FIRST)
     return file
 
@@ -103,7 +104,8 @@ def test_a_once_call_whose_server_died_is_in_doubt_and_the_server_comes_back(
 def test_a_call_that_may_be_repeated_is_made_again_when_the_server_is_back(words: Path) -> None:
     model = ScriptedModel([requested("die_once"), "ok"])
     agent = Agent(name="a", model=model, tools=[server_of(words)])
-    with Runtime(words.with_name("log.db"), [agent]) as made:
+    log = words.parents[1] / "log.db"  # where it lies, and above, a server makes nothing new
+    with Runtime(log, [agent]) as made:
         made.run(agent, "go")
     assert "alive" in str(model.requests[1].body["messages"][-1])
 

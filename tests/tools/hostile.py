@@ -87,6 +87,12 @@ def reach_cut_off(port: int) -> str:
     return _reach(port)
 
 
+@tool(effect="read", subprocess=True)
+def peek(path: str) -> str:
+    """Read a file."""
+    return Path(path).read_text()
+
+
 @tool(effect="read", subprocess=True, timeout=0.5)
 def misbehave(how: str, mark: str) -> str:
     """Misbehave, holding the FIFO `mark` open for as long as anybody of this kind lives."""

@@ -8,7 +8,9 @@ from pathlib import Path
 from playhead.tools.calls.call import Outcome, call_tool
 from playhead.tools.context import ToolContext
 from playhead.tools.execution.workers import Threads
+from playhead.tools.options import Subprocess
 from playhead.tools.sandbox.sandbox import Sandbox
+from playhead.tools.tool import AnyTool, tool
 from tests.tools import hostile
 
 
@@ -38,11 +40,17 @@ class Mark:
         return True
 
 
+def _at(marks: Path) -> AnyTool:
+    """The tool, confined, but for the folder of the marks."""
+    made, given = hostile.misbehave, Subprocess(writes=[marks])
+    return tool(made.function, effect="read", timeout=made.spec.timeout, subprocess=given)
+
+
 async def misbehave(workers: Threads, marks: Path, number: int) -> tuple[str, Outcome, bool]:
     how = list(hostile.WAYS)[number % len(hostile.WAYS)]
     mark = Mark(marks / f"{number}")
     arguments = {"how": how, "mark": mark.path}
-    outcome = await call_tool(hostile.misbehave, arguments, ToolContext("run", number), workers)
+    outcome = await call_tool(_at(marks), arguments, ToolContext("run", number), workers)
     deserted = mark.is_deserted()
     os.close(mark.fd)
     return how, outcome, deserted

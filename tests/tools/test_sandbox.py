@@ -13,6 +13,7 @@ from playhead.events.kinds.tool_calls import ToolFailed, ToolOutcomeUnknown
 from playhead.tools.calls.call import Outcome, call_tool
 from playhead.tools.context import ToolContext
 from playhead.tools.execution.workers import Threads
+from playhead.tools.options import Subprocess
 from playhead.tools.sandbox.sandbox import WAYS as CONFINING
 from playhead.tools.tool import tool
 from tests.tools import hostile
@@ -78,22 +79,26 @@ def test_it_cannot_take_more_memory_than_allowed() -> None:
 
 
 def test_a_once_call_whose_process_died_is_in_doubt() -> None:
-    assert call(hostile.vanish) == ToolOutcomeUnknown(reason="died")
+    ended = call(hostile.vanish)
+    assert isinstance(ended, ToolOutcomeUnknown)
+    assert ended.reason == "died"
 
 
-def test_it_reaches_a_network_only_where_that_is_said() -> None:
+@pytest.mark.parametrize("way", CONFINING)
+def test_it_reaches_a_network_only_where_that_is_said(way: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        with confined(NAMESPACE) as workers:
+        with confined(way) as workers:
             assert result_of(call(hostile.reach, workers, port=port)) == "reached"
             cut_off = failure_of(call(hostile.reach_cut_off, workers, port=port))
-    assert cut_off.error == "OSError"
-    assert "Network is unreachable" in cut_off.message
+    assert cut_off.error == "PermissionError"
 
 
-def test_a_call_that_cannot_be_cut_off_from_the_network_is_refused() -> None:
+def test_where_neither_namespaces_nor_seccomp_cut_it_off_the_call_is_refused() -> None:
+    given = Subprocess(network=False, confine="off")
+    free = tool(hostile.reach_cut_off.function, effect="read", subprocess=given)
     with confined(SUBREAPER) as workers:
-        failed = failure_of(call(hostile.reach_cut_off, workers, port=80))
+        failed = failure_of(call(free, workers, port=80))
     assert failed.error == "refused"
     assert "cannot cut it off from the network" in failed.message
 
@@ -113,7 +118,8 @@ def test_cancelling_the_call_kills_what_it_started(tmp_path: Path, way: str) -> 
 
     async def cancel_once_it_runs(workers: Threads) -> None:
         arguments = {"how": "double fork", "mark": mark.path}
-        patient = tool(hostile.misbehave.function, effect="read", subprocess=True)
+        given = Subprocess(writes=[tmp_path])
+        patient = tool(hostile.misbehave.function, effect="read", subprocess=given)
         context = ToolContext("run", 1)
         task = asyncio.create_task(call_tool(patient, arguments, context, workers))
         while mark.is_deserted():

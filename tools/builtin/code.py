@@ -1,14 +1,17 @@
 """`run_python` and `run_shell`: code that the model writes, in a process of its own.
 
 Off unless an agent is given them, approved by a person call by call unless it is said otherwise,
-and confined as tools/sandbox/sandbox.py says: no environment, a folder of their own, all of it
-killed. They can reach the network where the machine can, unless that is cut off (`network=False`).
+and confined as tools/sandbox says: no environment, a folder of their own, all of it killed. A
+system that cannot confine them refuses them, unless it is told `confine="auto"`. They can reach the
+network where the machine can, unless that is cut off (`network=False`).
 """
 
 import os
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -84,9 +87,11 @@ def code_tools(
         shell: whether `run_shell` is.
         approval: which calls a person must approve.
         network: False cuts them off from every network; refused where the system cannot do that.
-        confined: all of how they are confined, instead of `workspace` and `network`.
+        confined: all of how they are confined, instead of `workspace` and `network`; without
+            `confine=` it is "require" too.
     """
     given = confined or Subprocess(workspace=workspace, environment={"PATH": PATH}, network=network)
+    given = replace(given, confine=given.confine or "require")
     tools = list[AnyTool]()
     how: ToolOptions = {
         "effect": "once", "approval": approval, "subprocess": given, "timeout": SECONDS + 10,
@@ -100,14 +105,18 @@ def code_tools(
 
 def _run(command: list[str], seconds: int) -> Ran:
     with tempfile.TemporaryFile() as printed:
+        status: int | None = None
         try:
-            done = subprocess.run(
-                command, stdin=subprocess.DEVNULL, stdout=printed, stderr=subprocess.STDOUT,
-                timeout=seconds, check=False,
-            )  # fmt: skip
-            status: int | None = done.returncode
-        except subprocess.TimeoutExpired:
-            status = None
+            # Not run() and no `with`: on earlier kernels it may be out of our signals' reach, and
+            # is killed with this process, which then must not wait for it.
+            started = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=printed, stderr=subprocess.STDOUT
+            )
+            with suppress(subprocess.TimeoutExpired):
+                status = started.wait(seconds)
+            if status is None:
+                with suppress(PermissionError):
+                    started.kill()
         except OSError as error:
             msg = f"it could not be started: {error.strerror}"
             raise ToolError(msg, hint=f"Is there a {Path(command[0]).name} on the PATH?") from error

@@ -13,14 +13,28 @@ import secrets
 import stat
 from collections.abc import Generator
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
 
 from playhead.events.errors import ToolError, UsageError
+from playhead.events.log.beside import is_beside
+from playhead.events.log.private_files import is_of_a_log, owned_logs
 from playhead.tools.validation.did_you_mean import nearest
 
 HINT = 'Paths are relative to the workspace, such as "notes/todo.txt"; "." is the workspace itself.'
 
+
+SECRETS = (
+    ".env", ".env.*", "*.env", ".envrc", ".netrc", "_netrc", ".pgpass", ".my.cnf", ".npmrc",
+    ".pypirc", ".git-credentials", ".htpasswd", ".ssh", ".gnupg", ".aws", ".azure", ".gcloud",
+    ".kube", ".docker", ".password-store", "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*",
+    "*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", "*.ppk", "*.asc", "*.gpg",
+    "credentials", "credentials.*", "*credentials*.json", "service-account*.json",
+    "client_secret*.json", "secrets", "secrets.*", ".secrets*", ".vault*", "*.tfstate", "*.tfvars",
+)  # fmt: skip
+HARMLESS = (".example", ".sample", ".template", ".dist", ".pub", ".py", ".md", ".rst")
+"""Endings of what only shows the form, or is public, or is code."""
 
 FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 
@@ -41,8 +55,10 @@ class ConfinedFolder:
     race_free = os.open in os.supports_dir_fd and os.scandir in os.supports_fd
     """Whether a link that is swapped in during a call is refused as well."""
 
-    def __init__(self, root: str | os.PathLike[str]) -> None:
+    def __init__(self, root: str | os.PathLike[str], *, private: bool = True) -> None:
+        """`private`: whether files that usually hold secrets are there for the caller."""
         self.root = Path(root).resolve()
+        self._private = private
         if not self.root.is_dir():
             msg = f"the workspace {self.root} is no folder: make it first"
             raise UsageError(msg)
@@ -50,13 +66,16 @@ class ConfinedFolder:
     @contextmanager
     def open_file(self, path: str) -> Generator[int]:
         """A file descriptor, open for reading. Raises ToolError for what is no regular file."""
-        parts = _parts(path)
+        parts = self._allowed(path)
         try:
             fd = self._walk(parts) if self.race_free else self._open(parts)
         except OSError as error:
             raise self._refusal(path, parts, error) from error
         try:
-            mode = os.fstat(fd).st_mode
+            about = os.fstat(fd)
+            mode = about.st_mode
+            if is_of_a_log(about):
+                raise _of_the_log(path)
             if stat.S_ISDIR(mode):
                 msg = f"{_cut(path)} is a folder"
                 raise ToolError(msg, hint="Use list_files to see what it holds.")
@@ -72,7 +91,7 @@ class ConfinedFolder:
 
         It is written beside and put in place at once: nobody sees half of it. Raises ToolError.
         """
-        parts = _parts(path)
+        parts = self._allowed(path)
         if not parts:
             msg = f"{_cut(path)} is a folder"
             raise ToolError(msg, hint="Name a file in it.")
@@ -80,6 +99,21 @@ class ConfinedFolder:
             return self._put(path, parts, data, overwrite=overwrite)
         except OSError as error:
             raise self._refusal(path, parts, error) from error
+
+    def leaves_alone(self, name: str) -> bool:
+        """Whether a file or folder of that name is not opened here, since it may hold secrets."""
+        return not self._private and is_secret(name)
+
+    def _allowed(self, path: str) -> list[str]:
+        """The path's parts. Raises ToolError for a log's file and, unless told, for secrets."""
+        parts = _parts(path)
+        if (part := next(filter(self.leaves_alone, parts), None)) is not None:
+            msg = f"{_cut(path)} is left alone: {part} usually holds keys or passwords"
+            raise ToolError(msg, hint="Go on without it, or ask the user for what you need.")
+        real = str(self.root.joinpath(*parts))
+        if any(is_beside(str(log), real) for log in owned_logs()):
+            raise _of_the_log(path)
+        return parts
 
     def _put(self, path: str, parts: list[str], data: bytes, *, overwrite: bool) -> bool:
         at = self._made(parts[:-1])
@@ -139,7 +173,7 @@ class ConfinedFolder:
 
     def entries(self, path: str) -> list[FolderEntry]:
         """What the folder holds, by name. Raises ToolError for what is no folder."""
-        parts = _parts(path)
+        parts = self._allowed(path)
         try:
             return self._listed(parts)
         except OSError as error:
@@ -211,6 +245,16 @@ class ConfinedFolder:
         if close is None:
             return "Use list_files to see what there is."
         return f"Did you mean {f'{parent}/{close}' if parent else close}?"
+
+
+def is_secret(name: str) -> bool:
+    """Whether a file or folder of that name usually holds keys, passwords or tokens."""
+    name = name.casefold()
+    return not name.endswith(HARMLESS) and any(fnmatchcase(name, each) for each in SECRETS)
+
+
+def _of_the_log(path: str) -> ToolError:
+    return ToolError(f"{_cut(path)} is the log of this program", hint="It is not for tools.")
 
 
 def _cut(path: str) -> str:

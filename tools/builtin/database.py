@@ -75,10 +75,13 @@ def database_tools(
         with closing(_connect(file)) as db:
             return _asked(db, sql, rows, seconds)
 
-    return [
+    tools: list[AnyTool] = [
         tool(describe_database, effect="read", when_empty="The database has no tables."),
         tool(query_database, effect="read", timeout=seconds + 10, when_empty="Widen the WHERE."),
     ]
+    for each in tools:
+        each.reaches = file
+    return tools
 
 
 def _connect(file: Path) -> sqlite3.Connection:

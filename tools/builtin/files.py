@@ -73,12 +73,26 @@ class Written(BaseModel):
     replaced: bool
 
 
-def file_tools(workspace: str | os.PathLike[str], *, write: bool = False) -> list[AnyTool]:
+def file_tools(
+    workspace: str | os.PathLike[str],
+    *,
+    write: bool = False,
+    private: bool = False,
+    beside_log: bool = False,
+) -> list[AnyTool]:
     """`list_files`, `read_file`, `search_files`, with `write` also `write_file`: of one folder.
+
+    Args:
+        workspace: the folder.
+        write: whether files can be written.
+        private: whether that goes for files too that by their names hold keys, passwords or tokens
+            (.env, *.pem, .ssh, credentials.json, ...). By default they are left alone.
+        beside_log: whether the folder may hold the log of the program: its files are refused one by
+            one. Otherwise, and with `write`, a Runtime refuses such a folder when it starts.
 
     Raises UsageError where there is no such folder.
     """
-    folder_ = ConfinedFolder(workspace)
+    folder_ = ConfinedFolder(workspace, private=private)
 
     def list_files(folder: str = ".", offset: Annotated[int, Field(ge=0)] = 0) -> FileList:
         """List the files and folders in one folder of the workspace, sorted by name.
@@ -185,7 +199,10 @@ def file_tools(workspace: str | os.PathLike[str], *, write: bool = False) -> lis
         tool(read_file, effect="read"),
         tool(search_files, effect="read", when_empty=found),
     ]
-    return [*tools, tool(write_file, effect="keyed")] if write else tools
+    tools += [tool(write_file, effect="keyed")] if write else []
+    for each in tools:
+        each.reaches = None if beside_log and not write else folder_.root
+    return tools
 
 
 def _matches(root: ConfinedFolder, folder: str, text: str) -> Iterator[Match]:
@@ -196,6 +213,8 @@ def _matches(root: ConfinedFolder, folder: str, text: str) -> Iterator[Match]:
         at = waiting.pop(0)
         for entry in root.entries(at):
             path = entry.name if at == "." else f"{at}/{entry.name}"
+            if root.leaves_alone(entry.name):
+                continue
             if entry.kind == "folder":
                 waiting.append(path)
             elif entry.kind == "file" and entry.size <= SEARCHED:

@@ -117,4 +117,6 @@ def search_kb_tool(folder: str | os.PathLike[str]) -> AnyTool:
         """
         return index.search(query, TOP)
 
-    return tool(search_kb, effect="read", when_empty="Use other words: synonyms, or fewer.")
+    made = tool(search_kb, effect="read", when_empty="Use other words: synonyms, or fewer.")
+    made.reaches = root
+    return made

@@ -107,7 +107,8 @@ async def call_tool(
     began = monotonic()
     if spec.sandbox is not None:
         ended = await workers.sandbox.run(tool, arguments, context)
-        return _from_sandbox(tool, context, ended, milliseconds(began, monotonic))
+        outcome = _from_sandbox(tool, context, ended, milliseconds(began, monotonic))
+        return outcome.model_copy(update={"confined": ended.confined})
     attempt = Attempt(tool, arguments, context, monotonic)
     try:
         if tool.signature.awaits:

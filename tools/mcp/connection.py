@@ -7,6 +7,7 @@ so that neither the runtime's loop nor the tools' loop waits for a server.
 import asyncio
 import contextlib
 import os
+import shutil
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future
@@ -17,8 +18,10 @@ from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 
+from playhead.events.log.private_files import owned_logs
 from playhead.events.logger import ProgramLogger
 from playhead.tools.context import OutcomeUnknown
+from playhead.tools.sandbox.confinement import hidden_command, landlock_here
 
 log = ProgramLogger("playhead.mcp")
 
@@ -201,9 +204,27 @@ class _Stderr(asyncio.Protocol):
         self.end = (self.end + data)[-TAIL:]
 
 
+def _without_logs(command: list[str]) -> list[str]:
+    logs = [str(path) for path in owned_logs()]
+    if not logs or shutil.which(command[0]) is None:  # then starting it says what is wrong
+        return command
+    if not landlock_here():
+        why = "this system has no Landlock to hide it with (Linux 5.13 and later)"
+        log.warning("mcp.log_not_hidden", command=command[0], logs=logs, why=why)
+        return command
+    return hidden_command(command, logs)
+
+
 @contextlib.asynccontextmanager
-async def stdio(command: list[str], environment: Mapping[str, str]) -> AsyncGenerator[Any]:
-    """A server as a child process; its stderr is reported when it cannot be reached."""
+async def stdio(
+    command: list[str], environment: Mapping[str, str], *, hide_log: bool = True
+) -> AsyncGenerator[Any]:
+    """A server as a child process; its stderr is reported when it cannot be reached.
+
+    `hide_log`: it sees everything but the logs that this process owns.
+    """
+    if hide_log:
+        command = _without_logs(command)
     parameters = StdioServerParameters(
         command=command[0], args=command[1:], env=dict(environment) or None
     )

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from playhead.events.errors import ToolError, UsageError
@@ -44,6 +44,7 @@ def mcp(
     resources: bool = False,
     max_chars: int | None = 30_000,
     on_progress: Progress | None = None,
+    hide: Literal["log"] | None = "log",
 ) -> "McpServer":
     """An MCP server's tools. `where` is a command (stdio) or the URL of a streamable HTTP server.
 
@@ -60,6 +61,9 @@ def mcp(
         resources: whether to offer tools that list and read its resources.
         max_chars: characters of a result that the model sees.
         on_progress: called when a call reports progress.
+        hide: what a command does not see: the logs of this process and the files beside them, where
+            the kernel has Landlock; it may then make nothing new in their folder and those above.
+            None: it sees what its user sees.
 
     Raises UsageError if `where` is neither a command nor a URL.
     """
@@ -74,7 +78,9 @@ def mcp(
         max_chars=max_chars,
     )
     given = dict((headers if _is_url(words[0]) else environment) or {})
-    return McpServer(words, how, given, wanted, resources=resources, on_progress=on_progress)
+    return McpServer(
+        words, how, given, wanted, resources=resources, on_progress=on_progress, hide=hide
+    )
 
 
 class McpServer:
@@ -89,6 +95,7 @@ class McpServer:
         *,
         resources: bool,
         on_progress: Progress | None,
+        hide: Literal["log"] | None = "log",
     ) -> None:
         self._words = list(words)
         self._how = how
@@ -96,6 +103,7 @@ class McpServer:
         self._only = only
         self._resources = resources
         self._on_progress = on_progress
+        self._hide = hide
         self._connection: McpConnection | None = None
         self._tools: tuple[AnyTool, ...] = ()
         self._judge: Judge = _accept
@@ -149,7 +157,10 @@ class McpServer:
             raise UsageError(msg) from error
         if _is_url(self._words[0]):
             return McpConnection(self.name, lambda: over_http(self._words[0], given), self._arrived)
-        return McpConnection(self.name, lambda: stdio(self._words, given), self._arrived)
+        hide_log = self._hide == "log"
+        return McpConnection(
+            self.name, lambda: stdio(self._words, given, hide_log=hide_log), self._arrived
+        )
 
     def refuse(self, tool: AnyTool, why: str) -> None:
         """Stop offering a tool, until the server lists its tools again."""

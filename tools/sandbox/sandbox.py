@@ -1,4 +1,4 @@
-"""Calls in processes of their own, each killed with all its descendants when it is over.
+"""Calls in processes of their own, confined, each killed with all its descendants when it is over.
 
 The process is spawned by the names of module and function, never forked from this one, and lives
 under a supervisor (tools/sandbox/supervisor.py) whose standard input we hold: letting go of it, by
@@ -18,12 +18,22 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from playhead.events.event import Json
+from playhead.events.log.private_files import owned_logs
+from playhead.events.logger import ProgramLogger
 from playhead.tools.context import Secret, ToolContext
 from playhead.tools.options import Subprocess
 from playhead.tools.sandbox.child import BOOT, STARTED
+from playhead.tools.sandbox.confinement import ELSEWHERE, PYTHON, ROOT, START, Offer, lacking
 from playhead.tools.tool import AnyTool
 
-SUPERVISOR = Path(__file__).with_name("supervisor.py")
+log = ProgramLogger("playhead.tool")
+
+SUPERVISE = (
+    f"{START}from playhead.tools.sandbox.supervisor import main; main(json.loads(sys.argv[2]))"
+)
+
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt")
+"""What programs need to run; it can be read. The rest, home folders and /tmp too, cannot."""
 
 STARTUP = 60.0
 """Seconds for the process to come up and import the tool's module: it has not begun the call."""
@@ -55,14 +65,23 @@ class ProcessEnd(NamedTuple):
     reason: str = ""
     """timeout, refused, too_large, startup, lost; empty when it ended by itself."""
     why: str = ""
+    confined: str | None = None
+    """What held it, such as "landlock7+seccomp"; None when it was not to be confined."""
 
 
 class Sandbox:
-    """The processes of calls under way, bounded in number. Used on one event loop."""
+    """The processes of calls under way, bounded in number. Used on one event loop.
 
-    def __init__(self, max_processes: int = 8, ways: tuple[str, ...] = WAYS) -> None:
+    `newest`: the newest ABI of Landlock that is used, for tests of earlier kernels.
+    """
+
+    def __init__(
+        self, max_processes: int = 8, ways: tuple[str, ...] = WAYS, newest: int | None = None
+    ) -> None:
         self._slots = asyncio.Semaphore(max_processes)
         self._ways = ways
+        self._newest = newest
+        self._warned = False
         self._living: set[subprocess.Popen[bytes]] = set()
 
     async def run(
@@ -70,9 +89,16 @@ class Sandbox:
     ) -> ProcessEnd:
         """Perform one attempt. When its task is cancelled everything is killed first."""
         if not sys.platform.startswith("linux"):
-            why = f"tools cannot be run in a sandbox on {sys.platform} (it takes Linux)"
+            why = f"tools have no processes of their own on {sys.platform}: {ELSEWHERE}"
             return ProcessEnd(False, b"", b"", reason="refused", why=why)
-        async with self._slots, _folder(tool.subprocess or Subprocess()) as folder:
+        given = tool.subprocess or Subprocess()
+        lost = next(
+            (each for each in (*given.reads, *given.writes) if not Path(each).exists()), None
+        )
+        if lost is not None:
+            why = f"its Subprocess(reads=, writes=) names {lost}, which is not there"
+            return ProcessEnd(False, b"", b"", reason="refused", why=why)
+        async with self._slots, _folder(given) as folder:
             return await self._within(folder, tool, _job(tool, arguments, context))
 
     async def _within(self, folder: str, tool: AnyTool, job: bytes) -> ProcessEnd:
@@ -80,30 +106,51 @@ class Sandbox:
         job_fd, printed = os.memfd_create("job"), os.memfd_create("printed")
         try:
             os.write(job_fd, job)
-            process = self._spawn(folder, given, tool.spec.timeout, job_fd, printed)
+            reads = _reads(tool)
+            process = self._spawn(folder, given, tool.spec.timeout, job_fd, printed, reads)
             try:
                 ended = await _watch(process, tool.spec.timeout)
             finally:
                 self._living.discard(process)
+            self._warn(tool, ended.confined)
             return ended._replace(printed=_tail(printed))
         finally:
             os.close(job_fd)
             os.close(printed)
 
+    def _warn(self, tool: AnyTool, confined: str | None) -> None:
+        """Say once that calls are made with less than the whole."""
+        if confined is None or self._warned or confined.startswith("landlock"):
+            return
+        self._warned = True
+        why = lacking(Offer.of_this_kernel(self._newest))
+        log.warning("tool.not_confined", tool=tool.spec.name, confined=confined, why=why)
+
     def _spawn(
-        self, folder: str, given: Subprocess, timeout: float, job: int, printed: int
+        self,
+        folder: str,
+        given: Subprocess,
+        timeout: float,
+        job: int,
+        printed: int,
+        reads: list[str],
     ) -> subprocess.Popen[bytes]:
         settings = {
             "ways": self._ways,
+            "newest": self._newest,
+            "confine": given.confine or "auto",
+            "reads": reads,
+            "writes": [folder, *(str(Path(path).absolute()) for path in given.writes)],
+            "hidden": [str(path) for path in owned_logs()],
+            "unix": given.unix,
             "network": given.network,
             "seconds": STARTUP + timeout + GRACE,
             "job": job,
             "limits": _limits(given, timeout),
             "command": [sys.executable, "-I", "-c", BOOT],
         }
-        supervisor = [sys.executable, "-I", "-S", str(SUPERVISOR)]
         process = subprocess.Popen(
-            [*supervisor, json.dumps(settings)],
+            [*PYTHON, SUPERVISE, ROOT, json.dumps(settings)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=printed,
@@ -131,6 +178,20 @@ async def _folder(given: Subprocess) -> AsyncGenerator[str]:
     finally:
         if given.workspace is None:
             await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+
+
+def _reads(tool: AnyTool) -> list[str]:
+    """What can be read: the system's programs, Python, the code, and what the tool is allowed.
+
+    For a tool of ours (the model's code) "the code" is Playhead itself, for the program's tools all
+    that they can import.
+    """
+    python = {sys.prefix, sys.base_prefix, sys.exec_prefix, str(Path(sys.executable).parent)}
+    code = [str(Path(ROOT).parent)]
+    if not tool.function.__module__.startswith("playhead."):
+        code = [str(Path(entry).absolute()) for entry in sys.path]
+    given = (str(Path(path).absolute()) for path in (tool.subprocess or Subprocess()).reads)
+    return [*SYSTEM, *sorted(python), *code, *given]
 
 
 def _job(tool: AnyTool, arguments: Mapping[str, Json], context: ToolContext) -> bytes:
@@ -246,11 +307,12 @@ def _ended(data: bytes, reason: str) -> ProcessEnd:
     try:
         verdict = json.loads(last)
         status, refused = verdict.get("ended"), verdict.get("refused")
+        confined = verdict.get("confined")
     except (ValueError, AttributeError):
-        status, refused = None, None
+        status, refused, confined = None, None, None
     if refused:
         return ProcessEnd(False, b"", b"", reason="refused", why=str(refused))
-    return ProcessEnd(started, b"" if reason else answer, b"", status, reason)
+    return ProcessEnd(started, b"" if reason else answer, b"", status, reason, confined=confined)
 
 
 def _tail(fd: int) -> bytes:

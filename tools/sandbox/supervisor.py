@@ -1,14 +1,16 @@
 """The supervisor of one sandboxed call: a small process between the runtime and the tool's own.
 
-Linux only (prctl, namespaces, pidfd, memfd); tools/sandbox/sandbox.py runs it by its path,
-isolated, with the standard library alone. It outlives whatever the tool starts, double forks and
-new sessions included: in a pid namespace of their own they die with its first process; without one
-it is their subreaper, so each orphan becomes its child, and it kills until none is left. Where
+Linux only (prctl, namespaces, pidfd, memfd); tools/sandbox/sandbox.py starts it, isolated, with the
+standard library and its neighbours here alone. It outlives whatever the tool starts, double forks
+and new sessions included: in a pid namespace of their own they die with its first process; without
+one it is their subreaper, so each orphan becomes its child, and it kills until none is left. Where
 neither can be had it starts nothing and says so.
+
+Before the tool's interpreter starts, its process is confined: no capabilities, Landlock, seccomp.
 
 stdin is the runtime's hold on it: end of file, or any byte, means "kill them all", and so the death
 of the runtime does. stdout carries what the tool's process writes and, last, one line of the
-supervisor's own: `{"ended": status}` or `{"refused": why}`.
+supervisor's own: `{"ended": status, "confined": how}` or `{"refused": why}`.
 """
 
 import contextlib
@@ -18,17 +20,20 @@ import os
 import resource
 import select
 import signal
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from playhead.tools.sandbox import capabilities, landlock, seccomp
+from playhead.tools.sandbox.confinement import Offer, Ways, refusal
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 36, 38
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID = 0x20000, 0x10000000, 0x20000000
 CLONE_NEWNET = 0x40000000
 MS_NOSUID_NODEV_NOEXEC, MS_REC_PRIVATE = 0xE, 0x44000
+DEVICES = ("null", "zero", "full", "random", "urandom")
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -37,23 +42,33 @@ Settings = dict[str, Any]
 
 def main(settings: Settings) -> None:
     """Start the tool, wait for its end or for the order to kill, leave nobody behind."""
-    more = 0 if settings["network"] else CLONE_NEWNET
-    namespaced = "namespace" in settings["ways"] and _separate(more)
-    if more and not namespaced:
-        _say({"refused": "this system cannot cut it off from the network (no namespaces here)"})
-        return
+    off = settings["confine"] == "off"
+    offer = Offer(0, False) if off else Offer.of_this_kernel(settings["newest"])
+    network = settings["network"]
+    namespaced = "namespace" in settings["ways"] and (
+        _separate(0 if network else CLONE_NEWNET)
+        or (not network and offer.seccomp and _separate(0))
+    )
     reaper = "subreaper" in settings["ways"] and _reap_orphans()
-    if not namespaced and not reaper:
-        _say({"refused": "neither a pid namespace nor a child subreaper can be had on this system"})
+    ways = Ways(namespaced, reaper)
+    why = refusal(offer, ways, settings["confine"], network=network)
+    if why is not None:
+        _say({"refused": why})
         return
     first = os.fork()
     if first == 0:
-        _or_die(partial(_first_process if namespaced else _become_tool, settings))
+        become = partial(_become_tool, settings, offer, alone=False, proc=False)
+        _or_die(partial(_first_process, settings, offer) if namespaced else become)
     os.close(settings["job"])
     status = _wait(first, settings["seconds"])
     if not namespaced:
         _kill_descendants()
-    _say({"ended": status})
+    _say({"ended": status, "confined": None if off else offer.text(ways)})
+
+
+def probe() -> None:
+    """Say what there is to be had, on stdout."""
+    os.write(1, Offer.of_this_kernel(None).text(Ways(_separate(0), reaper=True)).encode())
 
 
 def _say(last: dict[str, Any]) -> None:
@@ -123,15 +138,15 @@ def _wait(first: int, seconds: float) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(first, 0)[1])
 
 
-def _first_process(settings: Settings) -> None:
+def _first_process(settings: Settings, offer: Offer) -> None:
     """Process 1 of the namespace: when it ends, the kernel kills everybody else in there."""
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     # So that /proc shows nobody outside. Where it cannot be had, they are seen and out of reach.
     libc.mount(None, b"/", None, MS_REC_PRIVATE, None)
-    libc.mount(b"proc", b"/proc", b"proc", MS_NOSUID_NODEV_NOEXEC, None)
+    proc = libc.mount(b"proc", b"/proc", b"proc", MS_NOSUID_NODEV_NOEXEC, None) == 0
     tool = os.fork()
     if tool == 0:
-        _or_die(partial(_become_tool, settings))
+        _or_die(partial(_become_tool, settings, offer, alone=True, proc=proc))
     while True:
         ended, status = os.wait()
         if ended == tool:
@@ -139,7 +154,7 @@ def _first_process(settings: Settings) -> None:
             os._exit(code if code >= 0 else 128 - code)
 
 
-def _become_tool(settings: Settings) -> None:
+def _become_tool(settings: Settings, offer: Offer, *, alone: bool, proc: bool) -> None:
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     for name, value in settings["limits"].items():
@@ -147,7 +162,32 @@ def _become_tool(settings: Settings) -> None:
     os.dup2(settings["job"], 0)
     os.close(settings["job"])
     os.lseek(0, 0, os.SEEK_SET)
+    _confine(settings, offer, alone=alone, proc=proc)
     os.execve(settings["command"][0], settings["command"], dict(os.environ))
+
+
+def _confine(settings: Settings, offer: Offer, *, alone: bool, proc: bool) -> None:
+    if settings["confine"] == "off":
+        return
+    capabilities.drop()  # also as root, and in a namespace of one's own
+    if offer.landlock:
+        landlock.enter(offer.landlock, _rules(settings, proc=proc))
+    if offer.seccomp:
+        filter_ = seccomp.program(
+            offer.landlock, network=settings["network"], unix=settings["unix"], alone=alone,
+            process=os.getpid(),
+        )  # fmt: skip
+        seccomp.enter(filter_)
+
+
+def _rules(settings: Settings, *, proc: bool) -> Iterator[landlock.Rule]:
+    hidden = settings["hidden"]
+    for path in [*settings["reads"], *(["/proc"] if proc else [])]:
+        yield from landlock.around(path, landlock.READ, hidden)
+    for path in settings["writes"]:
+        yield from landlock.around(path, landlock.WRITE, hidden)
+    for name in DEVICES:
+        yield f"/dev/{name}", landlock.READ_FILE | landlock.WRITE_FILE
 
 
 def _limit(which: int, value: int) -> None:
@@ -185,7 +225,3 @@ def _descendants(top: int) -> list[int]:
         waiting = [child for each in waiting for child in children.get(each, ())]
         found += waiting
     return found
-
-
-if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))

@@ -12,6 +12,7 @@ from playhead.events.kinds.logs import LossAccepted
 from playhead.events.log.anchor import LogPosition, base_of, last_move, read_anchor, write_anchor
 from playhead.events.log.contract import ANY, RUNTIME_STREAM, Append, OnAppended
 from playhead.events.log.owner_lock import OwnerLock
+from playhead.events.log.private_files import warn_of_others
 from playhead.events.log.sqlite.driver import Driver, driver_named
 from playhead.events.log.sqlite.reader import SqliteReader
 from playhead.events.log.sqlite.schema import checked_path, found_format
@@ -53,6 +54,7 @@ class SqliteLog(SqliteReader):
         found_format(driver, path, roll_back=True)
         owner = OwnerLock(path)
         try:
+            warn_of_others(path.parent)
             store, anchored = _open_store(path, driver, durability, accept_loss)
             try:
                 super().__init__(path, driver)

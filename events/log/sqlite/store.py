@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 from playhead.events.errors import LogDamaged, LogError
 from playhead.events.log.anchor import LogPosition
 from playhead.events.log.contract import Append, Head, Tail, check_append, placed, wanted_bodies
+from playhead.events.log.private_files import make_private
 from playhead.events.log.sqlite.driver import BUSY_MS, Driver, DriverConnection, OpenMode
 from playhead.events.log.sqlite.open_files import OpenFiles
 from playhead.events.log.sqlite.schema import check_format, prepare
@@ -65,6 +66,8 @@ class Store:
 
     def _connect(self, mode: OpenMode) -> DriverConnection:
         self.files.check()
+        if mode == "rwc":
+            make_private(self._path)
         connection = self._driver.connect(self._path, mode)
         try:
             self._configure(connection)

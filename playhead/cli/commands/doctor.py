@@ -33,6 +33,7 @@ from playhead.runtime import DEFAULT_LOG, Runtime
 from playhead.telemetry.setup import ENDPOINTS, exporters
 from playhead.tools.models.embedders import KEY as EMBEDDER_KEY
 from playhead.tools.models.local.weights import find_local
+from playhead.tools.sandbox.confinement import offered
 
 FIXED = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
 """SQLite before 3.51.3 can lose commits in WAL mode, but for two branches that got the fix."""
@@ -69,14 +70,15 @@ ARGUMENTS = frozenset({
 def doctor(log: LogFile = None, base_url: BaseUrl = None, json: JsonOption = False) -> int:
     """Show what is installed, the settings, and what to fix.
 
-    Versions, the model that would answer, the log and its owner, the exporter of traces, and every
-    setting with its default.
+    Versions, the model that would answer, the log and its owner, the exporter of traces, what the
+    kernel has to confine tools with, and every setting with its default.
     """
     here = {
         "versions": dict(_versions()),
         "model": _model(base_url),
         "log": _log(log_path(log)),
         "exporter": _exporter(),
+        "confinement": offered(),
     }
     if json:
         say_json(here | {"settings": list(_settings())})

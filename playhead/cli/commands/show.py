@@ -175,6 +175,7 @@ def _document(summary: RunSummary, thoughts: bool, all_records: bool) -> dict[st
             "text": entry.text,
             "cause": entry.cause,
             "duration_ms": cost.duration_ms,
+            "confined": cost.confined,
             "tokens": cost.usage and cost.usage.total,
         }
         for entry, cost in summary.told(thoughts)

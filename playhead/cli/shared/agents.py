@@ -47,7 +47,7 @@ def assistant(workspace: Path, model: str = DEFAULT_MODEL) -> AnyAgent:
         name=ASSISTANT,
         instructions=INSTRUCTIONS,
         model=model,
-        tools=[calculator, current_time, *file_tools(workspace)],
+        tools=[calculator, current_time, *file_tools(workspace, beside_log=True)],
     )
 
 

@@ -53,8 +53,10 @@ def who_and_why(entry: TimelineEntry, cost: Cost) -> str:
 
 
 def cost_text(cost: Cost) -> str:
-    """How long an effect took, and how many tokens."""
+    """How long an effect took, how many tokens, and what confined its process."""
     took = "" if cost.duration_ms is None else duration_text(cost.duration_ms / 1000)
+    if cost.confined is not None:
+        return f"{took}, confined: {cost.confined}".removeprefix(", ")
     if cost.usage is None:
         return took
     used = f"model: {tokens(cost.usage)}"

@@ -21,6 +21,8 @@ class Cost(NamedTuple):
 
     duration_ms: float | None = None
     usage: Usage | None = None
+    confined: str | None = None
+    """What held the tool's process, where it had one."""
 
 
 @dataclass
@@ -107,7 +109,7 @@ class RunSummary:
             if trigger.seq not in shown:
                 shown.add(trigger.seq)
                 event = trigger.event
-                cost = Cost(getattr(event, "duration_ms", None), getattr(event, "usage", None))
+                cost = Cost(*(getattr(event, name, None) for name in Cost._fields))
             told.append((entry, cost))
         return told
 
