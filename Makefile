@@ -123,13 +123,13 @@ artifacts/jaeger/jaeger:
 	@rm -rf $(@D)/source
 	@echo "Jaeger $(JAEGER_VERSION): $@"
 
-KEPT := $(VENV)/kept-runs
+KEPT_RUNS := $(VENV)/kept-runs
 .PHONY: replay-all
 replay-all: $(DEV_READY) ## Replay every run that the tests produce, elsewhere, sockets forbidden
-	rm -rf $(KEPT)
-	$(BIN)/python -m pytest -q -n $(WORKERS) -p tests.replay.keep --keep-runs $(abspath $(KEPT)) \
+	rm -rf $(KEPT_RUNS)
+	$(BIN)/python -m pytest -q -n $(WORKERS) -p tests.replay.keep --keep-runs $(abspath $(KEPT_RUNS)) \
 	  $(or $(ARGS),tests)
-	$(BIN)/python -m tests.replay.again $(KEPT)
+	$(BIN)/python -m tests.replay.again $(KEPT_RUNS)
 
 .PHONY: golden
 golden: $(DEV_READY) ## Make this version's golden logs anew (by hand; after its release never)

@@ -135,9 +135,8 @@ def _again(
 ) -> str:
     if agent is None:
         only = "" if set(faults) == set(KINDS) else f" --faults {','.join(sorted(faults))}"
-        return (
-            f"python -m playhead.testing --first {seed} --seeds 1 --log {log} --mode {mode}{only}"
-        )
+        which = f"--first {seed} --seeds 1 --log {log} --mode {mode}{only}"
+        return f"python -m playhead.simulation {which}"
     only = "" if set(faults) == set(KINDS) else f", faults={sorted(faults)}"
     return f"simulate(agent, 1, first={seed}, log={log!r}, mode={mode!r}{only})"
 

@@ -22,7 +22,7 @@ NOTHING = "nothing"
 """The name of a copy without a bug: where something is caught in it too, a catch says nothing."""
 
 CATCHERS = {
-    "seeds": ("playhead.testing", "--seeds", str(SEEDS), "--mode", "liveness", "--most", "1"),
+    "seeds": ("playhead.simulation", "--seeds", str(SEEDS), "--mode", "liveness", "--most", "1"),
     "cuts": ("tests.crash.power_cuts", "--cuts", "200"),
     "flips": ("tests.crash.bit_flips", "--flips", "200"),
 }

@@ -1,7 +1,10 @@
 """`simulate` and its marker, as users turn them on their own agents."""
 
+import os
+import re
 import socket
 import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,7 +14,9 @@ import pytest
 from playhead import Agent, Limits, ToolContext, tool
 from playhead.events.errors import UsageError
 from playhead.simulation import SimulationFailed, SimulationReport, simulate
+from playhead.simulation.faults.mix import CRASH_POINTS
 from playhead.testing import Scripted, ScriptedModel, call
+from tests.simulation import planted
 
 pytest_plugins = ["pytester"]
 
@@ -112,8 +117,34 @@ def test_a_marked_test_is_run_through_its_lives(pytester: pytest.Pytester) -> No
 
 
 def test_every_planted_bug_still_fits_the_code(tmp_path: Path) -> None:
-    from tests.simulation import planted
-
     assert len(planted.names()) >= 25
     for name in planted.names():
         assert planted.plant(name, tmp_path).is_dir()
+
+
+def test_the_command_that_a_broken_seed_prints_breaks_it_again(tmp_path: Path) -> None:
+    copy = planted.plant("held_is_forgotten", tmp_path)
+    variables = os.environ | {"PYTHONPATH": str(copy)}
+
+    def simulated(*arguments: str) -> str:
+        done = subprocess.run(
+            (sys.executable, *arguments), cwd=copy, env=variables, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        assert done.returncode == 1, done.stdout + done.stderr
+        return done.stdout
+
+    printed = simulated(
+        "-m", "playhead.simulation", "--seeds", "5", "--mode", "liveness", "--most", "1"
+    )
+    broken = re.search(r"^seed \d+; to repeat it: python (.*)\n  (\w+):", printed, re.MULTILINE)
+    assert broken is not None
+    again = simulated(*broken[1].split())
+    assert broken[0] in again
+
+
+def test_a_death_at_a_model_call_is_counted_by_what_was_asked_for() -> None:
+    died = simulate(None, 150).crashes
+    at_the_model = {point for point in died if point.startswith("running:model.")}
+    assert at_the_model
+    assert at_the_model <= set(CRASH_POINTS)

@@ -8,7 +8,8 @@ from playhead.events.errors import PlayheadError
 from playhead.events.event import Event, Json
 from playhead.events.kinds.approvals import ApprovalDecided
 from playhead.events.kinds.codec import decode
-from playhead.events.kinds.model_calls import ModelFailed
+from playhead.events.kinds.model_calls import ModelCall, ModelFailed
+from playhead.events.kinds.registry import KINDS
 from playhead.events.kinds.runs import (
     CancelRequested,
     MessageReceived,
@@ -16,7 +17,7 @@ from playhead.events.kinds.runs import (
     RunResumed,
     RunStarted,
 )
-from playhead.events.kinds.tool_calls import ToolFailed
+from playhead.events.kinds.tool_calls import AttemptStarted, ToolFailed
 from playhead.events.version import VERSION
 from playhead.projections.state.calls.approvals import OpenApproval, open_approvals
 from playhead.projections.state.run_state import RunState
@@ -128,15 +129,13 @@ class People:
             event = decode(row, process.log.body).event
             process.engine.arrive(run, Trigger(event, row.actor, "effect", row.cause))
         intents = [
-            row
-            for row in records
-            if row.kind in ("tool_started", "memory_tool_started", "model_requested")
+            row for row in records if issubclass(KINDS[row.kind], ModelCall | AttemptStarted)
         ]
         if intents and self._random.random() < 0.3:
             row = self._random.choice(intents)
             late = (
                 ModelFailed(error="late", message="late", retryable=False)
-                if row.kind == "model_requested"
+                if issubclass(KINDS[row.kind], ModelCall)
                 else ToolFailed(error="late", message="late")
             )
             if any(r.cause == row.seq and r.origin == "effect" for r in records):

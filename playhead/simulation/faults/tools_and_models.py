@@ -7,12 +7,18 @@ around it: time, failures, and the death of the process that called it.
 import asyncio
 import inspect
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from random import Random
 from typing import Any, NoReturn
 
 from playhead.events.errors import ModelError, ToolError
+from playhead.events.event import Event
+from playhead.events.kinds.model_calls import (
+    ExtractionRequested,
+    ModelRequested,
+    SummaryRequested,
+)
 from playhead.events.model_api import Model, OnText, Reply, Request
 from playhead.simulation.faults.ground_truth import GroundTruth, ModelCallSeen
 from playhead.simulation.faults.mix import Mix
@@ -31,6 +37,11 @@ FAULTS = (
     ("bad_request", False, 400, None), ("spend_limit", False, 429, None),
 )  # fmt: skip
 """(error, retryable, status, retry_after); without a status, the model has done its work."""
+
+ASKED_FOR: Mapping[type[Event], str] = {
+    ModelRequested: "step", SummaryRequested: "summary", ExtractionRequested: "extraction",
+}  # fmt: skip
+"""What the model is asked for, as the crash points name it."""
 
 
 def world_knows(key: str) -> Found:
@@ -60,7 +71,7 @@ class FaultyModel:
     async def reply(self, request: Request, on_text: OnText) -> Reply:
         """Ask the model beneath, if nothing happens on the way there or back."""
         intent = PERFORMED.get()
-        kind = str(getattr(intent.event, "purpose", ""))
+        kind = ASKED_FOR[type(intent.event)]
         self._process.reach("model.before", kind)
         asked = self._ledger.ask(intent.run, intent.seq, request.model, self._number)
         wrong = invalid_request(request.body)
