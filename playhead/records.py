@@ -13,9 +13,14 @@ from playhead.events.event import Block, Event, Json
 from playhead.events.kinds.approvals import (
     ApprovalDecided,
     ApprovalRequested,
+    ApprovalRuleAsked,
+    FunctionAsked,
     LoopDetected,
+    OutputRuleAsked,
+    RouterAsked,
     RuleAnswered,
     RuleAsked,
+    StrategyAsked,
 )
 from playhead.events.kinds.child_runs import ChildFinished, ChildStarted, Spending
 from playhead.events.kinds.codec import UnknownEvent
@@ -29,7 +34,7 @@ from playhead.events.kinds.facts import (
     LearningsPromoted,
     RecordRef,
 )
-from playhead.events.kinds.forks import GivenResult, RunForked
+from playhead.events.kinds.forks import ForkChecked, ForkCheckRequested, GivenResult, RunForked
 from playhead.events.kinds.logs import LossAccepted, MovedRun, RunsMoved
 from playhead.events.kinds.memory import (
     Embedded,
@@ -42,9 +47,12 @@ from playhead.events.kinds.memory import (
 )
 from playhead.events.kinds.model_calls import (
     BudgetNeared,
+    ExtractionRequested,
     ModelAnswered,
+    ModelCall,
     ModelFailed,
     ModelRequested,
+    SummaryRequested,
 )
 from playhead.events.kinds.plans import PlanProposed, PlanRevised, PlanStep
 from playhead.events.kinds.runs import (
@@ -62,6 +70,8 @@ from playhead.events.kinds.runs import (
 )
 from playhead.events.kinds.steps import OutputRejected, StepFailed, StepFinished, StepStarted
 from playhead.events.kinds.tool_calls import (
+    AttemptStarted,
+    MemoryToolStarted,
     ToolFailed,
     ToolOutcomeUnknown,
     ToolPinned,
@@ -80,6 +90,8 @@ __all__ = [
     "AnswerReached",
     "ApprovalDecided",
     "ApprovalRequested",
+    "ApprovalRuleAsked",
+    "AttemptStarted",
     "Block",
     "BudgetNeared",
     "CancelRequested",
@@ -92,8 +104,12 @@ __all__ = [
     "Embedded",
     "Event",
     "ExtractionEnded",
+    "ExtractionRequested",
     "FactLearned",
     "FactRetracted",
+    "ForkCheckRequested",
+    "ForkChecked",
+    "FunctionAsked",
     "GivenResult",
     "Json",
     "KnownFact",
@@ -104,13 +120,16 @@ __all__ = [
     "MemoryForgotten",
     "MemoryRecalled",
     "MemoryStored",
+    "MemoryToolStarted",
     "MessageReceived",
     "ModelAnswered",
+    "ModelCall",
     "ModelFailed",
     "ModelRequested",
     "MovedRun",
     "Origin",
     "OutputRejected",
+    "OutputRuleAsked",
     "PlanProposed",
     "PlanRevised",
     "PlanStep",
@@ -118,6 +137,7 @@ __all__ = [
     "Recalled",
     "Record",
     "RecordRef",
+    "RouterAsked",
     "RuleAnswered",
     "RuleAsked",
     "RunCancelled",
@@ -132,7 +152,9 @@ __all__ = [
     "StepFailed",
     "StepFinished",
     "StepStarted",
+    "StrategyAsked",
     "StrategyChosen",
+    "SummaryRequested",
     "TimeReached",
     "ToolFailed",
     "ToolOutcomeUnknown",

@@ -5,11 +5,12 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from playhead import Runtime
+from playhead import Capacity, Runtime, Telemetry
 from playhead.cli.commands.doctor import ARGUMENTS, wal_bug
 from playhead.events.spec.agent import Limits, LoopRules
 from playhead.events.spec.memory import MemoryRules
@@ -100,6 +101,8 @@ def test_doctor_names_every_setting_of_the_runtime_and_of_the_rules(playhead: Pl
     parameters = inspect.signature(Runtime).parameters
     for name in parameters.keys() - ARGUMENTS:
         assert settings[f"Runtime({name}=)"]["default"] == parameters[name].default
+    for group in (Capacity, Telemetry):
+        assert {f"{group.__name__}({field.name}=)" for field in fields(group)} <= settings.keys()
     for rules in (Limits, Retry, LoopRules, PlanRules, MemoryRules, Budget):
         assert {f"{rules.__name__}({name}=)" for name in rules.model_fields} <= settings.keys()
     assert "warn 3, stop 5" in playhead("doctor").out

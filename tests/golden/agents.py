@@ -27,6 +27,16 @@ async def hang() -> str:
     return "never"
 
 
+@tool
+def note(text: str) -> str:
+    """Put a note on the board.
+
+    Args:
+        text: the words of the note.
+    """
+    return text
+
+
 @tool(approval=True)
 def pay(euros: int) -> str:
     """Pay an amount."""

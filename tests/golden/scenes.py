@@ -31,7 +31,7 @@ from playhead.events.errors import ModelError
 from playhead.events.record import Record
 from playhead.forking import Instead
 from playhead.testing import ScriptedModel, call
-from tests.golden.agents import add, fail, hang, pay
+from tests.golden.agents import add, fail, hang, note, pay
 from tests.memory.long_runs import reader, turn_page
 from tests.memory.remembering import assistant
 from tests.memory.test_facts import agent as seller
@@ -292,6 +292,12 @@ def fork(runtime: Runtime) -> None:
     assert next(r for r in asked if r.run == live.id)
     live.deny(live.approvals()[0].call, "once is enough")
     ended(live)
+    noter = play(
+        runtime, scripted("noter", call("note", text="red"), "Noted.", tools=[note]), "Go."
+    )
+    ended(
+        runtime.fork(noter.id, until(noter, "step_started").seq, Instead(instructions="Be brief."))
+    )
 
 
 def play_approved(runtime: Runtime) -> Run[Any]:

@@ -21,8 +21,7 @@ from playhead.events.log.memory import MemoryLog
 from playhead.events.record import Record
 from playhead.projections.state.run_state import RunState
 from playhead.testing import ScriptedModel, call
-from tests.support.agents import add, fail, records, runtime
-from tests.support.planning import agent_of, step, work
+from tests.support.agents import add, records, runtime
 
 
 @pytest.fixture(scope="module")
@@ -208,20 +207,6 @@ def test_a_sentence_for_people_may_be_bettered(
     run: tuple[MemoryLog, str], role: Role, kind: str
 ) -> None:
     assert replay(*run, roles=reworded(role, kind, "reason")).matches
-
-
-def test_a_sentence_that_the_model_reads_diverges_where_it_is_read() -> None:
-    broken = step("a", tool="fail", arguments={"why": "no luck"})
-    agent = agent_of([broken], [step("b", arguments={"seconds": 0.0})], tools=[work, fail])
-    with runtime(agent) as (made, log):
-        name = made.run(agent, "go").run_id
-    found = records(log, name)
-    failed = next(r.seq for r in found if r.event.kind == "step_failed")
-    read = next(r for r in found if r.event.kind == "model_requested" and r.seq > failed)
-    assert replay(log, name).matches
-    at = replay(log, name, roles=reworded(Executor(), "step_failed", "message")).divergence
-    assert at is not None
-    assert (at.seq, at.field) == (read.seq, "request")
 
 
 def test_up_to_a_record_only_the_records_before_it_are_compared(

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from playhead import Capacity
 from playhead.events.kinds.tool_calls import ToolFailed, ToolOutcomeUnknown
 from playhead.events.spec.tool import Effect
 from playhead.tools.calls.call import Outcome, call_tool, given_up
@@ -114,7 +113,7 @@ def test_hung_threads_do_not_use_up_the_pool() -> None:
         names = {thread.name for thread in gate.threads}
         assert names == {"playhead-tool hang (abandoned)"}
 
-    run(body, capacity=Capacity(sync_tools=1))
+    run(body, max_sync_tools=1)
     gate.let_go()
 
 
@@ -136,7 +135,7 @@ def test_a_call_that_found_no_free_thread_did_nothing_and_says_so() -> None:
         assert result_of(await first) == "late"
         assert len(gate.threads) == 1
 
-    run(body, capacity=Capacity(sync_tools=1))
+    run(body, max_sync_tools=1)
     gate.let_go()
 
 
@@ -152,7 +151,7 @@ def test_at_most_so_many_sync_tools_run_at_once() -> None:
         assert {result_of(outcome) for outcome in await asyncio.gather(*calls)} == {"late"}
         assert len(set(gate.threads)) == 3
 
-    run(body, capacity=Capacity(sync_tools=3))
+    run(body, max_sync_tools=3)
     gate.let_go()
 
 
@@ -297,7 +296,7 @@ def test_a_call_cancelled_before_it_started_never_starts() -> None:
         result_of(await call_tool(quick, {}, context, workers))
         assert not ran
 
-    run(body, capacity=Capacity(sync_tools=1))
+    run(body, max_sync_tools=1)
     gate.let_go()
 
 

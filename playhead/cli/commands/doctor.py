@@ -30,6 +30,7 @@ from playhead.events.spec.tool import Retry
 from playhead.events.version import VERSION
 from playhead.projections.stored.run_list import find_runs
 from playhead.runtime import DEFAULT_LOG, Runtime
+from playhead.settings import Capacity, Telemetry
 from playhead.telemetry.setup import ENDPOINTS, exporters
 from playhead.tools.models.embedders import KEY as EMBEDDER_KEY
 from playhead.tools.models.local.weights import find_local
@@ -62,7 +63,8 @@ WORDS = ("instructions", "description")
 
 SECRET = frozenset({*KEYS, EMBEDDER_KEY})
 ARGUMENTS = frozenset({
-    "log", "agents", "model", "base_url", "redact", "watchers", "only_runs", "tracer_provider",
+    "log", "agents", "model", "base_url", "redact", "secrets", "only_runs", "capacity",
+    "telemetry",
 })  # fmt: skip
 """Parameters of Runtime that are objects or chosen for each run, not settings with a default."""
 
@@ -164,6 +166,7 @@ def _settings() -> Iterator[dict[str, Any]]:
     for name, parameter in inspect.signature(Runtime).parameters.items():
         if name not in ARGUMENTS:
             yield {"name": f"Runtime({name}=)", "default": parameter.default}
+    yield from _grouped(Capacity(), Telemetry())
     for field in fields(Agent):
         if isinstance(field.default, str | int | bool) and field.name not in WORDS:
             yield {"name": f"Agent({field.name}=)", "default": field.default}
@@ -173,6 +176,13 @@ def _settings() -> Iterator[dict[str, Any]]:
                 "name": f"{model.__name__}({name}=)",
                 "default": _plain(info.get_default(call_default_factory=True)),
             }
+
+
+def _grouped(*groups: Capacity | Telemetry) -> Iterator[dict[str, Any]]:
+    for group in groups:
+        for each in fields(group):
+            default = getattr(group, each.name) or None
+            yield {"name": f"{type(group).__name__}({each.name}=)", "default": default}
 
 
 def _plain(default: object) -> object:
