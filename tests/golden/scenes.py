@@ -292,12 +292,17 @@ def fork(runtime: Runtime) -> None:
     assert next(r for r in asked if r.run == live.id)
     live.deny(live.approvals()[0].call, "once is enough")
     ended(live)
-    noter = play(
-        runtime, scripted("noter", call("note", text="red"), "Noted.", tools=[note]), "Go."
-    )
-    ended(
-        runtime.fork(noter.id, until(noter, "step_started").seq, Instead(instructions="Be brief."))
-    )
+    noter = Agent(name="noter", model=ScriptedModel(noted), tools=[note])
+    first = play(runtime, noter, "Go.")
+    again = runtime.fork(first.id, until(first, "step_started").seq, Instead(instructions="Short."))
+    until(again, "approval_requested")
+    again.approve(again.approvals()[0].call)
+    ended(again)
+
+
+def noted(body: Mapping[str, Any]) -> Any:
+    """A model that notes something down once."""
+    return call("note", text="red") if len(body["messages"]) == 1 else "Noted."
 
 
 def play_approved(runtime: Runtime) -> Run[Any]:
