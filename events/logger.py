@@ -46,7 +46,7 @@ class ProgramLogger:
         if structlog is not None:
             try:
                 structlog.get_logger(self._name).log(level, event, **said)
-            except Exception as error:  # whatever a processor of the program's raises
+            except BaseException as error:  # whatever a processor of the program's raises
                 print(f"playhead: the program log failed: {error!r}", file=sys.stderr)  # noqa: T201
             return
         words = " ".join(f"{name}={value}" for name, value in said.items())
@@ -64,5 +64,5 @@ def _traceback(raised: object) -> str:
     error = raised if isinstance(raised, BaseException) else sys.exc_info()[1]
     try:
         return "".join(traceback.format_exception(error))
-    except Exception:  # whatever a hostile __str__ does
+    except BaseException:  # whatever a hostile __str__ does
         return f"({type(error).__name__} that cannot be shown)"

@@ -178,10 +178,10 @@ class Engine:
         for old in idle[: -self._keep_idle]:
             del self._stages[old]
 
-    def _open(self, stage: Stage, trigger: Trigger) -> None:
-        if self._redact is not None and not stage.second_try:
-            trigger = trigger._replace(event=self._redact(trigger.event))
+    def _open(self, stage: Stage, trigger: Trigger, *, redact: bool = True) -> None:
         try:
+            if self._redact is not None and redact and not stage.second_try:
+                trigger = trigger._replace(event=self._redact(trigger.event))
             stage.turn = Turn(
                 stage.state, trigger, self._now(), held=self._holds(stage.state, trigger.event)
             )
@@ -199,7 +199,9 @@ class Engine:
     def _unstorable(self, stage: Stage, trigger: Trigger, error: NotStorable) -> None:
         if trigger.origin == "effect":
             failure = self.effects.unstorable(stage.state.open[trigger.cause or 0], error)
-            self._open(stage, trigger._replace(event=failure))
+            # Our own words are left as they are once the redactor has failed at them too.
+            redact = failure != trigger.event
+            self._open(stage, trigger._replace(event=failure), redact=redact)
         elif trigger.told is not None:
             trigger.told(error)
 
@@ -273,7 +275,7 @@ class Engine:
         """A watcher that raises harms neither the run nor the other watchers."""
         try:
             watch(state, records)
-        except Exception:
+        except BaseException:  # SystemExit and CancelledError too: the loop is not the watcher's
             program_log.exception("watcher.raised", run=state.run)
 
     def _act(self, state: RunState, records: Sequence[Record]) -> None:
