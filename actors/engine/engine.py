@@ -22,7 +22,7 @@ from playhead.events.errors import NotStorable
 from playhead.events.event import Event
 from playhead.events.kinds.codec import decode
 from playhead.events.kinds.registry import ENDINGS
-from playhead.events.kinds.runs import RunPaused, TimeReached
+from playhead.events.kinds.runs import CancelRequested, RunPaused, RunResumed, TimeReached
 from playhead.events.log.contract import Log
 from playhead.events.logger import ProgramLogger
 from playhead.events.record import Record
@@ -34,6 +34,9 @@ Watcher: TypeAlias = Callable[[RunState, Sequence[Record]], None]
 """Told, on the loop, each turn's records once they are committed."""
 
 Redact: TypeAlias = Callable[[Event], Event]
+
+WORDLESS = (TimeReached, CancelRequested, RunResumed)
+"""Nothing in them is anybody's but the runtime's: a redactor that fails must not hold them up."""
 
 program_log = ProgramLogger("playhead.engine")
 
@@ -180,7 +183,8 @@ class Engine:
 
     def _open(self, stage: Stage, trigger: Trigger, *, redact: bool = True) -> None:
         try:
-            if self._redact is not None and redact and not stage.second_try:
+            ours = trigger.actor == "runtime" and isinstance(trigger.event, WORDLESS)
+            if self._redact is not None and redact and not (ours or stage.second_try):
                 trigger = trigger._replace(event=self._redact(trigger.event))
             stage.turn = Turn(
                 stage.state, trigger, self._now(), held=self._holds(stage.state, trigger.event)

@@ -108,6 +108,8 @@ def _told(event: Event) -> Told:
             return [("Note", _compressed(event))]
         case memory.MemoryRecalled():
             return _recalled(event)
+        case approvals.RuleAnswered(error=str(error)):
+            return [("Failed", f"rule: {error}")]
         case _ if event.kind in WORDS:
             heading, words = WORDS[event.kind]
             return [(heading, words.format(e=event).strip())]
