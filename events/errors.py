@@ -186,10 +186,10 @@ class LogOwned(LogError):
         self.path = path
         self.owner = owner
         super().__init__(
-            f"{path} is owned by {owner}: stop that process, or talk to it (playhead cancel, pause, "
-            "resume, send and approve do). A server with several workers (uvicorn --workers, "
-            "gunicorn -w) needs a log for each worker, under a name that a restarted worker finds "
-            "again"
+            f"{path} is owned by {owner}: stop that process, or talk to it (playhead cancel, "
+            "pause, resume, send and approve do). A server with several workers (uvicorn "
+            "--workers, gunicorn -w) needs a log for each worker, under a name that a restarted "
+            "worker finds again"
         )
 
 

@@ -108,8 +108,6 @@ def _told(event: Event) -> Told:
             return [("Note", _compressed(event))]
         case memory.MemoryRecalled():
             return _recalled(event)
-        case approvals.RuleAnswered(error=str(error)):
-            return [("Failed", f"rule: {error}")]
         case _ if event.kind in WORDS:
             heading, words = WORDS[event.kind]
             return [(heading, words.format(e=event).strip())]
@@ -132,6 +130,8 @@ def _done(event: Event) -> Told:
             verdict = "approved" if approved else "denied"
             said: Told = [("Approval", f"{call} {verdict}{': ' + reason if reason else ''}")]
             return said if event.plan is None else [*said, ("Plan", plan_text(event.plan))]
+        case approvals.RuleAnswered(error=str(error)):
+            return [("Failed", f"rule: {error}")]
         case plans.PlanProposed(steps=proposed):
             return [("Plan", plan_text(proposed))]
         case plans.PlanRevised(steps=proposed, reason=reason):

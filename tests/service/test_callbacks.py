@@ -113,11 +113,14 @@ def test_a_blocking_call_in_a_watcher_is_refused_in_words_and_the_run_goes_on(
 
 
 def test_a_watcher_may_look_at_its_run() -> None:
-    statuses = list[str]()
-    raised = seen_by_a_watcher(
-        lambda made, run: (statuses.append(made.attach(run).status), made.attach(run).approvals())
-    )
-    assert (raised, statuses) == (None, ["running"])
+    seen = list[object]()
+
+    def look(made: Runtime, run: str) -> None:
+        held = made.attach(run)
+        seen.extend([held.status, held.approvals(), repr(held)])
+
+    assert seen_by_a_watcher(look) is None
+    assert seen[:2] == ["running", []]
 
 
 def test_a_model_that_starts_a_run_and_waits_is_refused_and_its_run_ends_in_words() -> None:

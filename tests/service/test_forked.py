@@ -1,6 +1,5 @@
 """A runtime belongs to the process that made it; real processes, forked and spawned."""
 
-import json
 import multiprocessing
 import os
 import select
@@ -160,6 +159,7 @@ def test_a_second_server_worker_on_one_log_is_told_to_have_its_own(tmp_path: Pat
         said = next((line for line in server.stderr if "LogOwned: " in line), "")
         assert "needs a log for each worker" in said
         assert "uvicorn --workers" in said
+        assert str(tmp_path / "a.db") in said
     finally:
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()
