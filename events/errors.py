@@ -22,7 +22,6 @@ PlayheadError
         `-- LogBehindAnchor       records that were acknowledged are missing
 """
 
-from copyreg import __newobj__  # type: ignore[attr-defined]
 from typing import Any
 
 from playhead.events.usage import Usage
@@ -33,7 +32,11 @@ class PlayheadError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy the message and the facts; an error is not constructed a second time."""
-        return __newobj__, (type(self), *self.args), self.__dict__
+        return _unpickled, (type(self), self.args), self.__dict__
+
+
+def _unpickled(kind: type[PlayheadError], args: tuple[Any, ...]) -> PlayheadError:
+    return kind.__new__(kind, *args)
 
 
 class UsageError(PlayheadError):

@@ -75,7 +75,7 @@ class Tool(Generic[P, R]):
         """Pickled by its name where that names it, else by its function and its options."""
         if _named(self.__module__, self.__qualname__) is self:
             return self.__qualname__
-        thing = getattr(self.function, "__self__", None)
+        thing: object = getattr(self.function, "__self__", None)
         if isinstance(getattr(type(thing), self.__name__, None), Tool):
             return getattr, (thing, self.__name__)
         options = (self.probe, self.needs_approval, self.subprocess, self.transient)

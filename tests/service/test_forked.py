@@ -9,12 +9,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from multiprocessing.connection import Connection
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
-from playhead import Agent, LogOwned, Runtime
+from playhead import Agent, InheritedByFork, LogOwned, Record, Runtime
 from playhead.logs import LogReader
 from playhead.testing import ScriptedModel
 from tests.house.sources import ROOT
@@ -64,7 +65,7 @@ CALLS: dict[str, Callable[[Runtime, str], object]] = {
     "serve": lambda runtime, _: runtime.serve(),
     "status": lambda runtime, run: runtime.runs.status(run),
     "approvals": lambda runtime, _: runtime.runs.approvals(),
-    "listen": lambda runtime, run: list(runtime.runs.listen(run)),
+    "listen": lambda runtime, run: list(runtime.runs.listen(run, Record)),
     "resolve": lambda runtime, run: runtime.runs.resolve(run, 1, succeeded=True),
     "remember": lambda runtime, _: runtime.memory.remember("x", "acme"),
     "recall": lambda runtime, _: runtime.memory.recall("x", "acme"),
@@ -112,7 +113,7 @@ def test_an_inherited_reader_says_to_open_it_after_the_fork(tmp_path: Path) -> N
         assert len(log.runs()) == 1
 
 
-def _worker(pipe: "multiprocessing.connection.Connection", runtime: Runtime) -> None:
+def _worker(pipe: "Connection[object, object]", runtime: Runtime) -> None:
     try:
         pipe.send(runtime.run(AGENT, "greet").answer)
     except Exception as error:
@@ -128,7 +129,8 @@ def test_a_multiprocessing_worker_hands_the_error_to_its_parent(tmp_path: Path) 
         assert ours.poll(PATIENCE)
         error = ours.recv()
         worker.join(PATIENCE)
-        assert (type(error).__name__, error.owner) == ("InheritedByFork", os.getpid())
+        assert isinstance(error, InheritedByFork)
+        assert error.owner == os.getpid()
         assert worker.exitcode == 0
         ours.close()
         theirs.close()
