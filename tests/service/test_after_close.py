@@ -129,3 +129,31 @@ def test_whoever_waits_while_the_runtime_closes_is_told_so() -> None:
     waiting.join(60)
     release.set()
     assert told
+
+
+def test_calls_that_race_with_close_end_in_an_answer_or_in_words() -> None:
+    agent = Agent[str](name="greeter", model=ScriptedModel(lambda _: "hello"))
+    runtime = Runtime(MemoryLog(), [agent])
+    run = runtime.start(agent, "greet")
+    run.wait()
+    ends, begun = list[BaseException](), threading.Barrier(9)
+
+    def ask(call: Callable[[], object]) -> None:
+        begun.wait()
+        try:
+            while True:
+                call()
+        except Exception as error:
+            ends.append(error)
+
+    calls: list[Callable[[], object]] = [
+        lambda: run.status, run.approvals, run.wait, lambda: runtime.run(agent, "again"),
+    ]  # fmt: skip
+    asking = [threading.Thread(target=ask, args=(call,)) for call in (*calls, *calls)]
+    for thread in asking:
+        thread.start()
+    begun.wait()
+    runtime.close()
+    for thread in asking:
+        thread.join(60)
+    assert [type(end) for end in ends] == [RuntimeClosed] * len(asking)
