@@ -76,7 +76,7 @@ class Tracing:
             if trace is not None:
                 requests = _requests(state, records, self._content)
                 self._sink.emit(trace, trace.fold(records, requests))
-        except Exception as error:
+        except BaseException as error:  # a provider of the program's may raise anything
             program_log.exception("trace.failed", run=run, error=str(error))
             self._traces[run] = None
         if state.ending is not None:

@@ -42,12 +42,15 @@ class ProgramLogger:
         if raised:
             fields["exception"] = _traceback(raised)
         said = {name: hide_keys(v) if isinstance(v, str) else v for name, v in fields.items()}
+        try:
+            self._write(level, event, said)
+        except BaseException as error:  # whatever a processor or a handler of the program's raises
+            print(f"playhead: the program log failed: {error!r}", file=sys.stderr)  # noqa: T201
+
+    def _write(self, level: int, event: str, said: dict[str, Any]) -> None:
         structlog = configured_structlog()
         if structlog is not None:
-            try:
-                structlog.get_logger(self._name).log(level, event, **said)
-            except Exception as error:  # whatever a processor of the program's raises
-                print(f"playhead: the program log failed: {error!r}", file=sys.stderr)  # noqa: T201
+            structlog.get_logger(self._name).log(level, event, **said)
             return
         words = " ".join(f"{name}={value}" for name, value in said.items())
         logging.getLogger(self._name).log(level, "%s %s", event, words)
@@ -64,5 +67,5 @@ def _traceback(raised: object) -> str:
     error = raised if isinstance(raised, BaseException) else sys.exc_info()[1]
     try:
         return "".join(traceback.format_exception(error))
-    except Exception:  # whatever a hostile __str__ does
+    except BaseException:  # whatever a hostile __str__ does
         return f"({type(error).__name__} that cannot be shown)"

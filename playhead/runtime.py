@@ -62,7 +62,12 @@ def default_log() -> Path:
 
 
 class Runtime:
-    """Runs agents, every step an event in the log. Use it as a context manager, or `close` it."""
+    """Runs agents, every step an event in the log. Use it as a context manager, or `close` it.
+
+    It lives in the process that made it: in a forked one every call raises InheritedByFork, and
+    leaving its `with` block does nothing. After `close` every call raises RuntimeClosed. What
+    blocks raises CalledOnLoop on the runtime's own loop (in a watcher, a model).
+    """
 
     runs: RunControl
     """Its runs by their ids: `approvals()`, `status(run)`, `listen(run)`, `tell(run, event)`..."""
@@ -130,12 +135,12 @@ class Runtime:
         with ExitStack() as undo:  # what fails here leaves neither a lock nor a thread behind
             if self._own_log:
                 undo.callback(self._log.close)
-            self.memory = Memory(self._log, chosen, redactor)
+            self._thread = LoopThread()
+            undo.callback(self._thread.close)
+            self.memory = Memory(self._log, chosen, redactor, self._thread.check_may_wait)
             undo.callback(self.memory.close)
             toolbox = Toolbox(Pins(self._log), secrets)
             self._assembly = Assembly(self._models, toolbox, Threads(capacity.sync_tools))
-            self._thread = LoopThread()
-            undo.callback(self._thread.close)
             index = RunIndex(self._log)
             undo.callback(index.close)
             self._start_engine(index, redactor)
@@ -176,6 +181,7 @@ class Runtime:
         One that cannot be (of a kind that this code does not know, or damaged) stays as it is, and
         the program's log says why.
         """
+        self.runs.check_may_wait()
         for child in agent.agents:
             self.register(child)
         if not self._assembly.add(agent):
@@ -196,8 +202,11 @@ class Runtime:
         """Have each turn of each run told to `watcher`, on the runtime's loop, once committed.
 
         Whoever waits for a run hears of it afterwards. To hear the runs that are taken up from
-        their first turn on, `watch` before `register`.
+        their first turn on, `watch` before `register`. Whatever a watcher raises goes to the
+        program's log and harms nobody; what blocks (`run`, `run.wait`, `run.cancel`, `close`...)
+        raises CalledOnLoop in it: hand that to a thread.
         """
+        self.runs.check_open()
         self._thread.call(lambda: self._engine.watchers.insert(-1, watcher))
 
     def run(self, agent: Agent[Out], goal: str, **options: Unpack[RunOptions]) -> Result[Out]:
@@ -214,7 +223,7 @@ class Runtime:
         cannot carry, and UsageError for a blank goal without content, an option that does not
         exist, a money limit with a model of unknown price, or tools of memory without a namespace.
         """
-        self.runs.check_open()
+        self.runs.check_may_wait()
         content = tuple(check_options(options).get("content") or ())
         if not goal.strip() and not content:
             msg = "the goal is blank: say what is to be reached"
@@ -236,6 +245,7 @@ class Runtime:
 
         Raises UnknownRun.
         """
+        self.runs.check_open()
         if agent is not None:
             self.register(agent)
         run = self.runs.find(run)
@@ -245,6 +255,7 @@ class Runtime:
 
     def replay(self, run: str, to: int | None = None) -> ReplayReport:
         """Decide a run's turns again and compare; no network, no tool, no user code is touched."""
+        self.runs.check_open()
         return replay(self._log, self.runs.find(run), to=to)
 
     def fork(self, run: str, at: int | None = None, instead: Instead = NOTHING) -> Run[object]:
@@ -255,7 +266,7 @@ class Runtime:
 
         Raises UnknownRun, and UsageError where it cannot be cut or its agent is not known here.
         """
-        self.runs.check_open()
+        self.runs.check_may_wait()
         run = self.runs.find(run)
         if instead.agent is not None:
             self.register(instead.agent)
@@ -295,22 +306,24 @@ class Runtime:
         """
         if self._closed:
             return
-        for inspector in self._inspectors:
-            inspector.close()
-        if self._inbox_worker is not None:
-            self._inbox_worker.close()
+        self._thread.check_may_wait()
         self._closed = True
-        self.runs.settle(self._drain_seconds)
-        self._thread.wait_for(self._models.close())
-        self._subscriptions.close()
-        self._thread.close()
-        self._assembly.workers.close()
-        self._assembly.toolbox.close()
-        self.memory.close()
-        self.runs.index.close()
-        if self._own_log:
-            self._log.close()
-        self._telemetry.close()
+        with ExitStack() as last:  # each is closed, whatever one before it raises
+            last.callback(self._telemetry.close)
+            if self._own_log:
+                last.callback(self._log.close)
+            last.callback(self.runs.index.close)
+            last.callback(self.memory.close)
+            last.callback(self._assembly.toolbox.close)
+            last.callback(self._assembly.workers.close)
+            last.callback(self._thread.close)
+            last.callback(self._subscriptions.close)
+            for inspector in self._inspectors:
+                inspector.close()
+            if self._inbox_worker is not None:
+                self._inbox_worker.close()
+            self.runs.settle(self._drain_seconds)
+            self._thread.wait_for(self._models.close)
 
     def __enter__(self) -> Self:
         return self
@@ -321,7 +334,8 @@ class Runtime:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        if not self._thread.inherited:
+            self.close()
 
 
 def _as_text(answer: str, _: Json) -> str:

@@ -25,7 +25,7 @@ async def perform_recall(services: Services, work: Work[RecallRequested, Scope])
     def search() -> MemoryRecalled:
         try:
             return recollect.all(scope, asked.query, asked.limit)
-        except Exception as error:  # whatever a file, or an embedder of the user's, raises
+        except BaseException as error:  # whatever a file, or an embedder of the user's, raises
             return _failed(error)
 
     try:
@@ -46,7 +46,7 @@ def recall_broken(_: str, message: str) -> MemoryRecalled:
     return MemoryRecalled(error=message)
 
 
-def _failed(error: Exception) -> MemoryRecalled:
+def _failed(error: BaseException) -> MemoryRecalled:
     said = f"{type(error).__name__}: {error}".encode("utf-8", "replace").decode()
     return MemoryRecalled(error=said[:500])
 

@@ -50,7 +50,10 @@ class Memory:
         log: Log,
         embedder: Embedder | None = None,
         redact: Callable[[str], str] = str,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
+        """`check` raises where a call may not be made (any of them may block)."""
+        self._check = check
         self._log = log
         self._embedder = embedder
         self._redact = redact
@@ -78,6 +81,7 @@ class Memory:
 
         Raises UsageError before any is stored.
         """
+        self._check()
         new = [NewMemory(each) if isinstance(each, str) else each for each in memories]
         for text, _, importance in new:
             if not text.strip() or not namespace.strip() or not 0 <= importance <= 1:
@@ -112,12 +116,14 @@ class Memory:
         `metadata` must be theirs; they were stored from `since` on and before `until` (microseconds
         since the epoch); `ranking` says what counts how much.
         """
+        self._check()
         return self.index.recall(
             query, namespace, limit, metadata, ranking=ranking, since=since, until=until
         )
 
     def forget(self, memory: str, reason: str = "") -> None:
         """Recall a memory no more; it stays in the log. Raises UsageError."""
+        self._check()
         namespace = self.index.namespace_of(memory)
         if namespace is None:
             msg = f"no memory {memory!r} (`playhead memory search` lists ids)"
@@ -127,6 +133,7 @@ class Memory:
 
     def facts(self, entity: str | None = None, as_of: int | None = None) -> list[Fact]:
         """What the runs have learned of an entity, or of all: now, or at a position of the log."""
+        self._check()
         with facts_view(self._log) as views:
             return find_facts(views.connection, entity, as_of)
 
@@ -136,6 +143,7 @@ class Memory:
         That is every fact and every memory that was stored by somebody who had seen it. What had
         used it is in the answer. Raises UsageError for a record that does not exist.
         """
+        self._check()
         return retract(self._log, run, seq, reason)
 
     def promote(self, run: str, reason: str = "") -> None:
@@ -144,6 +152,7 @@ class Memory:
         Until then it stays in the fork, and in the runs that the fork started. Raises UsageError
         for a run that is not a fork.
         """
+        self._check()
         promote(self._log, find_run(self._log, run), reason)
 
     def close(self) -> None:

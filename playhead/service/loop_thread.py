@@ -1,24 +1,60 @@
-"""One thread with one event loop: where the engine lives inside somebody else's program."""
+"""One thread with one event loop: where the engine lives inside somebody else's program.
+
+Every call from outside crosses to the loop here, so here it is refused when nobody could answer it:
+after `close`, in a forked process (which has no such thread), and on the loop itself, where waiting
+would wait for itself.
+"""
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from playhead.events.errors import CalledOnLoop, InheritedByFork, RuntimeClosed
+from playhead.events.logger import ProgramLogger
+
 T = TypeVar("T")
+
+program_log = ProgramLogger("playhead.loop")
 
 
 class LoopThread:
-    """Starts with the constructor, ends with `close`."""
+    """Starts with the constructor, ends with `close`. Its methods may be called from any thread."""
 
     def __init__(self, name: str = "playhead") -> None:
         self.loop = asyncio.new_event_loop()
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._closed = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
+    @property
+    def inherited(self) -> bool:
+        """Whether this process was forked from the one that has the thread."""
+        return os.getpid() != self._process
+
+    def check(self) -> None:
+        """Raise InheritedByFork in a forked process, RuntimeClosed after `close`."""
+        if self.inherited:
+            raise InheritedByFork(self._process)
+        if self._closed:
+            raise RuntimeClosed
+
+    def check_may_wait(self) -> None:
+        """Raise CalledOnLoop on the loop's own thread, and what `check` raises."""
+        self.check()
+        if threading.current_thread() is self._thread:
+            raise CalledOnLoop
+
     def call(self, function: Callable[[], T]) -> T:
-        """Run a function on the loop and wait for what it returns or raises."""
+        """Run a function on the loop and wait for what it returns or raises; on the loop, at once.
+
+        Raises what `check` raises.
+        """
+        self.check()
         if threading.current_thread() is self._thread:
             return function()
         answer: Future[T] = Future()
@@ -29,19 +65,32 @@ class LoopThread:
             except BaseException as error:
                 answer.set_exception(error)
 
-        self.loop.call_soon_threadsafe(run)
+        self._post(run)
         return answer.result()
 
-    def wait_for(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine on the loop and wait for it."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
+    def wait_for(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run a coroutine function on the loop and wait for it. Raises as `check_may_wait` does."""
+        self.check_may_wait()
+        return asyncio.run_coroutine_threadsafe(work(), self.loop).result()
 
     def close(self) -> None:
-        """End the loop and the thread."""
-        self.loop.call_soon_threadsafe(self.loop.stop)
+        """Do what was asked before, then end the loop and the thread."""
+        with self._lock:
+            self._closed = True
+            self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self.loop.close()
 
+    def _post(self, run: Callable[[], None]) -> None:
+        with self._lock:  # what is posted comes before the loop's end, or not at all
+            if self._closed:
+                raise RuntimeClosed
+            self.loop.call_soon_threadsafe(run)
+
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
-        self.loop.run_forever()
+        while not self._closed:
+            try:
+                self.loop.run_forever()
+            except BaseException:  # asyncio lets SystemExit and KeyboardInterrupt end a loop
+                program_log.exception("loop.callback.raised")

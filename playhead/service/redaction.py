@@ -5,9 +5,12 @@ by pattern, by the name of a field, or by a function.
 """
 
 import re
+import traceback
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, cast
 
+from playhead.events.errors import NotStorable
 from playhead.events.event import Event
 from playhead.events.key_formats import KEY_FORMATS, KeyFormat, hide_keys, markers_of
 
@@ -58,9 +61,18 @@ class Redactor:
         return text if self._change is None else self._change(text)
 
     def event(self, event: Event) -> Event:
-        """The event without secrets: the same object where there is none."""
+        """The event without secrets: the same object where there is none.
+
+        Raises NotStorable when that cannot be made, since the event may not be kept as it is.
+        """
         if not self._always and not self._worth_looking(event):
             return event
+        try:
+            return self._changed(event)
+        except BaseException as error:  # whatever `change` raises, or gives back
+            raise NotStorable(event.kind, f"redact failed: {_raised(error)}") from error
+
+    def _changed(self, event: Event) -> Event:
         fields = event.model_dump(mode="python", exclude={"kind"}, exclude_none=True)
         changed = {name: self._walk(name, value) for name, value in fields.items()}
         return event if changed == fields else type(event).model_validate(changed)
@@ -111,6 +123,12 @@ class Redactor:
                 return value
             case _:
                 return HIDDEN
+
+
+def _raised(error: BaseException) -> str:
+    """The exception and its place, without its words: they may quote what must not be kept."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
 
 
 def redactor_of(redact: Callable[[str], str] | None) -> Redactor:

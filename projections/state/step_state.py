@@ -46,6 +46,8 @@ class ToolCall:
     """Nobody answered the request in time; it is refused as soon as the run decides again."""
     asked: bool = False
     """Whether a rule of the user's is being asked about it."""
+    rule_error: str | None = None
+    """What its approval rule raised instead of an answer: a person is asked, then."""
     approved: bool = False
     cleared: bool = False
     """In a fork: its next attempt needs no person, its parent's records answer it."""

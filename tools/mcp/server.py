@@ -211,8 +211,12 @@ class McpServer:
     async def _call(self, name: str, arguments: dict[str, Json], context: ToolContext) -> object:
         async def work(client: "Client") -> object:
             async def progress(progress: float, total: float | None, message: str | None) -> None:
-                if self._on_progress is not None:
+                if self._on_progress is None:
+                    return
+                try:
                     self._on_progress(name, progress, total, message)
+                except BaseException:  # it must end neither the call nor the connection
+                    log.exception("mcp.progress.raised", server=self.name, tool=name)
 
             meta: Any = {"playhead/key": context.key}
             return to_result(

@@ -24,6 +24,8 @@ class OpenApproval(NamedTuple):
     about: Literal["call", "plan"] = "call"
     plan: tuple[PlanStep, ...] = ()
     """The steps, where a plan is to be reviewed; `call` is the seq of the record that holds it."""
+    rule_error: str | None = None
+    """What the tool's approval rule raised: nobody knows whether it would have asked."""
 
 
 def open_approvals(state: RunState) -> list[OpenApproval]:
@@ -35,6 +37,7 @@ def open_approvals(state: RunState) -> list[OpenApproval]:
             state.run, call.seq, call.requested.tool, call.arguments,
             "once" if call.spec is None else call.spec.effect,
             call.waits.binding, state.run_started.goal, call.waits.expires_at,
+            rule_error=call.rule_error,
         )
         for call in state.calls.values()
         if call.waits is not None
