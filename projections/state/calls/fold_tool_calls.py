@@ -182,6 +182,7 @@ def _close_call(state: RunState, ended: int, outcome: Event, seq: int) -> None:
     step.context.resulted(call.seq, outcome, seq, shown)
     step.loop_guard.add(call.requested.tool, call.arguments, outcome)
     if not step.calls:
+        step.loop_guard.end_round()
         state.ready[step.id] = None
 
 
