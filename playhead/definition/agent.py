@@ -7,7 +7,13 @@ from typing import Any, Generic, Literal, TypeAlias
 from pydantic import BaseModel, TypeAdapter
 from typing_extensions import TypeVar
 
-from playhead.definition.checks import check_money, check_plan_rules, check_request, check_rules
+from playhead.definition.checks import (
+    check_money,
+    check_plan_rules,
+    check_request,
+    check_rules,
+    check_tool_names,
+)
 from playhead.definition.prices import prices_for
 from playhead.definition.routing import (
     DEFAULT_MODEL,
@@ -115,6 +121,7 @@ class Agent(Generic[Out]):
         if len(set(names)) < len(names):
             msg = f"agent {self.name!r}: a tool and an agent have one name: rename one"
             raise UsageError(msg)
+        check_tool_names(self.name, names)
         recorded_strategy(self.name, self.strategy, self.function)
         check_plan_rules(self.name, self.plan)
         check_money(self.name, self.limits, self.budget, self.prices)

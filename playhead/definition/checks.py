@@ -1,7 +1,7 @@
 """Settings by which no run could go well, refused when they are written and not in mid-run."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from playhead.events.errors import UsageError
 from playhead.events.spec.agent import Limits
@@ -9,12 +9,21 @@ from playhead.events.spec.memory import MemoryRules
 from playhead.events.spec.plan import PlanRules
 from playhead.events.spec.prices import Price, Rates
 from playhead.events.spec.routing import Budget
+from playhead.projections.plan.plan import OWN
 
 LEAST = {
     "max_steps": 1, "concurrency": 1, "proposals": 1, "for_each_items": 1, "step_retries": 0,
     "replans": 0,
 }  # fmt: skip
 """What a field of PlanRules must be at least."""
+
+
+def check_tool_names(name: str, names: Iterable[str]) -> None:
+    """Raise UsageError for a tool that a plan could not tell from a step without a tool."""
+    for taken in OWN:
+        if taken in names:
+            msg = f"agent {name!r}: a step of a plan may be {taken!r}: give its tool another name"
+            raise UsageError(msg)
 
 
 def check_plan_rules(name: str, rules: PlanRules) -> None:
