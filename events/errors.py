@@ -4,6 +4,7 @@ PlayheadError
 |-- UsageError            the caller's mistake: what was wrong and what to do instead
 |   |-- UnknownRun            no run of that id
 |   |-- SessionBusy           a run of that session is still open
+|   |-- ServerUnreachable     an MCP server that an agent requires does not answer
 |   |-- RedactedRun           its words are gone: it can be looked at, and that is all
 |   `-- AdmissionRefused      too many runs are open; nothing was logged
 |-- RunNotFinished        `run()` ended without an answer; carries the reason
@@ -59,6 +60,10 @@ class RedactedRun(UsageError):
         super().__init__(
             f"run {run} is a redacted copy: what was said is gone, so it cannot be {what}"
         )
+
+
+class ServerUnreachable(UsageError):
+    """An MCP server that an agent requires cannot be reached."""
 
 
 class AdmissionRefused(UsageError):

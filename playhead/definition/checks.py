@@ -18,6 +18,20 @@ LEAST = {
 """What a field of PlanRules must be at least."""
 
 
+def check_types(
+    name: str, fields: Mapping[str, tuple[object, type | tuple[type, ...], str]]
+) -> None:
+    """Raise UsageError for a field that holds something else than what it is for, such as None.
+
+    `fields`: field -> its value, the types that it may have, and what to give instead.
+    """
+    for field, (value, types, words) in fields.items():
+        if not isinstance(value, types):
+            said = repr(value)[:80]
+            msg = f"agent {name!r}: {field}={said} must be {words}, or be left out for the default"
+            raise UsageError(msg)
+
+
 def check_tool_names(name: str, names: Iterable[str]) -> None:
     """Raise UsageError for a tool that a plan could not tell from a step without a tool."""
     for taken in OWN:

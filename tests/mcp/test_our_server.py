@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from playhead import Agent, Runtime, UsageError, tool
+from playhead import Agent, Runtime, ServerUnreachable, UsageError, tool
 from playhead.assembly.mcp_pins import Pins
 from playhead.assembly.tools import changed_tools
 from playhead.events.kinds.tool_calls import ToolOutcomeUnknown
@@ -255,6 +255,39 @@ def test_a_server_that_cannot_be_reached_is_a_clear_mistake(tmp_path: Path) -> N
         Runtime(tmp_path / "log.db", [agent])
     with Runtime(tmp_path / "log.db"):
         """The log was let go."""
+
+
+def test_an_agent_whose_server_is_gone_is_left_out_and_harms_no_other(tmp_path: Path) -> None:
+    lost = Agent(name="lost", tools=[mcp("false", name="nobody")])
+    well = Agent(name="well", model=ScriptedModel(["ok"]))
+    with Runtime(tmp_path / "log.db", [lost, well]) as made:
+        assert made.run(well, "go").answer == "ok"
+        with pytest.raises(ServerUnreachable, match="nobody"):
+            made.start(lost, "go")
+
+
+def test_a_server_that_is_not_required_is_done_without_until_it_is_there(words: Path) -> None:
+    words.rename(away := words.with_name("away"))
+    there, made = threading.Event(), server_of(words, required=False)
+    agent = Agent(name="a", model=ScriptedModel(["without"]), tools=[made])
+    with Runtime(words.with_name("log.db"), [agent]) as runtime:
+        assert runtime.run(agent, "go").answer == "without"
+        assert made.tools == ()
+    made.connect(changed=there.set)
+    away.rename(words)
+    assert there.wait(60)
+    assert "add" in {each.spec.name for each in made.tools}
+    made.close()
+
+
+def test_a_server_that_never_answers_is_given_up_in_time_and_stopped(tmp_path: Path) -> None:
+    mark = str(tmp_path / "sleeper")
+    made = mcp([sys.executable, "-c", "import time; time.sleep(600)", mark], connect_timeout=0.2)
+    with pytest.raises(ServerUnreachable, match=r"no answer within 0\.2 s"):
+        made.connect()
+    assert not [p for p in Path("/proc").glob("[0-9]*/cmdline") if mark.encode() in _read(p)]
+    with pytest.raises(UsageError, match="positive number"):
+        mcp("false", connect_timeout=0)
 
 
 def test_the_server_ends_with_the_runtime(words: Path) -> None:
