@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
 from playhead.events.errors import UsageError
 from playhead.events.spec.agent import Limits
@@ -18,14 +19,14 @@ LEAST = {
 """What a field of PlanRules must be at least."""
 
 
-def check_types(
-    name: str, fields: Mapping[str, tuple[object, type | tuple[type, ...], str]]
-) -> None:
-    """Raise UsageError for a field that holds something else than what it is for, such as None.
+Kind: TypeAlias = tuple[type | tuple[type, ...], str]
+"""The types that a field may have, and in words what to give."""
 
-    `fields`: field -> its value, the types that it may have, and what to give instead.
-    """
-    for field, (value, types, words) in fields.items():
+
+def check_types(agent: object, name: str, kinds: Mapping[str, Kind]) -> None:
+    """Raise UsageError for a field that holds something else than what it is for, such as None."""
+    for field, (types, words) in kinds.items():
+        value = getattr(agent, field)
         if not isinstance(value, types):
             said = repr(value)[:80]
             msg = f"agent {name!r}: {field}={said} must be {words}, or be left out for the default"
