@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeAlias
+from typing import Any, Generic, Literal, TypeAlias, cast
 
 from pydantic import BaseModel, TypeAdapter
 from typing_extensions import TypeVar
@@ -115,7 +115,8 @@ class Agent(Generic[Out]):
     """Model -> its price, where the price table does not know it or you pay another."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name or not self.name.isprintable():
+        name = cast("object", self.name)
+        if not (isinstance(name, str) and name and name.isprintable()):
             msg = "an agent needs a name of printable characters"
             raise UsageError(msg)
         self._check_types()

@@ -9,7 +9,7 @@ import base64
 import logging
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
@@ -83,7 +83,7 @@ class OfflineEmbedder:
 
 
 @contextmanager
-def _logging_kept() -> Iterator[None]:
+def _logging_kept() -> Generator[None]:
     """The package calls `logging.basicConfig` when it is imported: the program's own setup stays.
 
     `basicConfig` does nothing while the root logger has a handler.

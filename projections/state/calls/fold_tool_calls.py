@@ -182,8 +182,8 @@ def _close_call(state: RunState, ended: int, outcome: Event, seq: int) -> None:
     step.context.resulted(call.seq, outcome, seq, shown)
     step.loop_guard.add(call.requested.tool, call.arguments, outcome)
     if not step.calls:
-        step.loop_guard.end_round()
         state.ready[step.id] = None
+        step.loop_guard.end_round()
 
 
 CALLS: dict[type[Event], FoldFunction] = {
