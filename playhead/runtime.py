@@ -145,21 +145,6 @@ class Runtime:
             self.close()
             raise
 
-    def _register_reachable(self, agents: Sequence[Agent[object]]) -> None:
-        """Register the agents but those whose MCP server does not answer.
-
-        Raises ServerUnreachable when that leaves none.
-        """
-        unreachable = list[ServerUnreachable]()
-        for agent in agents:
-            try:
-                self.register(agent)
-            except ServerUnreachable as error:
-                program_log.error("agent.left_out", agent=agent.name, why=str(error))
-                unreachable.append(error)
-        if unreachable and len(unreachable) == len(agents):
-            raise unreachable[0]
-
     def _start_engine(self, redactor: Redactor) -> None:
         capacity, subscriptions, thread = self._capacity, Subscriptions(), self._thread
         admission = Admission(
@@ -196,6 +181,21 @@ class Runtime:
         for run in self.runs.index.open_runs(agent.name):
             if self._only_runs is None or run in self._only_runs:
                 self._take_up(run)
+
+    def _register_reachable(self, agents: Sequence[Agent[object]]) -> None:
+        """Register the agents but those whose MCP server does not answer.
+
+        Raises ServerUnreachable when that leaves none.
+        """
+        unreachable = list[ServerUnreachable]()
+        for agent in agents:
+            try:
+                self.register(agent)
+            except ServerUnreachable as error:
+                program_log.error("agent.left_out", agent=agent.name, why=str(error))
+                unreachable.append(error)
+        if unreachable and len(unreachable) == len(agents):
+            raise unreachable[0]
 
     def _take_up(self, run: str) -> None:
         try:

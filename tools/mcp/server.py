@@ -98,18 +98,18 @@ class McpServer:
         given: Mapping[str, str | Secret],
         only: frozenset[str] | None,
         *,
-        resources: bool,
-        on_progress: Progress | None,
         connecting: float,
         required: bool,
+        resources: bool,
+        on_progress: Progress | None,
     ) -> None:
         self._words = list(words)
         self._how = how
         self._given = given
         self._only = only
-        self._resources = resources
         self._connecting = connecting
         self._required = required
+        self._resources = resources
         self._on_progress = on_progress
         self._connection: McpConnection | None = None
         self._tools: tuple[AnyTool, ...] = ()
