@@ -4,6 +4,7 @@ PlayheadError
 |-- UsageError            the caller's mistake: what was wrong and what to do instead
 |   |-- UnknownRun            no run of that id
 |   |-- SessionBusy           a run of that session is still open
+|   |-- ServerUnreachable     an MCP server that an agent requires does not answer
 |   |-- RedactedRun           its words are gone: it can be looked at, and that is all
 |   |-- RuntimeClosed         the runtime was closed before
 |   |-- InheritedByFork       the runtime belongs to the process that this one was forked from
@@ -107,6 +108,10 @@ class CalledOnLoop(UsageError):
             "model or another callback there): make it from another thread, for example "
             "threading.Thread(target=...).start()"
         )
+
+
+class ServerUnreachable(UsageError):
+    """An MCP server that an agent requires cannot be reached."""
 
 
 class AdmissionRefused(UsageError):

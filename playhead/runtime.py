@@ -23,7 +23,7 @@ from playhead.assembly.mcp_pins import Pins
 from playhead.assembly.models import Models
 from playhead.assembly.tools import Toolbox
 from playhead.definition.agent import Agent, Out, check_namespace
-from playhead.events.errors import PlayheadError, UsageError
+from playhead.events.errors import PlayheadError, ServerUnreachable, UsageError
 from playhead.events.event import Json
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.log.contract import Log
@@ -96,7 +96,8 @@ class Runtime:
         Args:
             log: a file (made when missing), a Log (which its owner closes), or None for
                 $PLAYHEAD_LOG or playhead.db.
-            agents: whose open runs are taken up again; runs of other agents stay parked.
+            agents: whose open runs are taken up again; runs of other agents stay parked. One whose
+                MCP server does not answer is left out, and tried again when a run of it starts.
             model: answers every request of agents whose `model` is a name; by default the
                 anthropic SDK, or the local demonstration model without a key and a base URL.
             base_url: an Anthropic-compatible endpoint.
@@ -115,7 +116,8 @@ class Runtime:
             drain_seconds: how long `close` waits for effects under way.
             only_runs: of the open runs, take up these alone; None for all.
 
-        Raises LogOwned, LogTooNew, LogDamaged and UsageError.
+        Raises LogOwned, LogTooNew, LogDamaged and UsageError (ServerUnreachable when no agent is
+        left).
         """
         self._models = Models(model, base_url, endpoints)
         self._telemetry = Reporting(telemetry)
@@ -146,8 +148,7 @@ class Runtime:
             self._start_engine(index, redactor)
             undo.pop_all()
         try:
-            for agent in agents:
-                self.register(agent)
+            self._register_reachable(agents)
         except BaseException:
             self.close()
             raise
@@ -189,6 +190,21 @@ class Runtime:
         for run in self.runs.index.open_runs(agent.name):
             if self._only_runs is None or run in self._only_runs:
                 self._take_up(run)
+
+    def _register_reachable(self, agents: Sequence[Agent[object]]) -> None:
+        """Register the agents but those whose MCP server does not answer.
+
+        Raises ServerUnreachable when that leaves none.
+        """
+        unreachable = list[ServerUnreachable]()
+        for agent in agents:
+            try:
+                self.register(agent)
+            except ServerUnreachable as error:
+                program_log.error("agent.left_out", agent=agent.name, why=str(error))
+                unreachable.append(error)
+        if unreachable and len(unreachable) == len(agents):
+            raise unreachable[0]
 
     def _take_up(self, run: str) -> None:
         try:

@@ -62,7 +62,7 @@ def planned(plan: Plan, finished: StepFinished) -> Event:
     why = [f"{failed.step} failed: {failed.message}" for failed in plan.failed.values()]
     if plan.denied is not None:
         why.append(f"denied: {plan.denied}")
-    return PlanRevised(steps=steps, kept=plan.kept, reason="; ".join(why))
+    return PlanRevised(steps=steps, kept=plan.staying(steps), reason="; ".join(why))
 
 
 def _review(state: RunState, plan: Plan) -> Sequence[Event] | None:

@@ -108,7 +108,11 @@ def _choose(state: RunState) -> Sequence[Event]:
     goal, agent = state.run_started.goal, state.agent
     if agent.strategy == "asked":
         return [StrategyAsked(goal=goal, tools=tuple(tool.name for tool in agent.tools))]
-    return _begin(state, choose(goal, agent))
+    return _begin(state, choose(goal, agent, session=_in_session(state)))
+
+
+def _in_session(state: RunState) -> bool:
+    return state.run_started.session is not None
 
 
 def _begin(state: RunState, chosen: StrategyChosen) -> Sequence[Event]:
@@ -128,7 +132,8 @@ def _on_rule(
     if answered.error == "interrupted":
         return [asked]
     if isinstance(asked, StrategyAsked):
-        return _begin(state, chosen_by(answered, asked.goal, state.agent))
+        session = _in_session(state)
+        return _begin(state, chosen_by(answered, asked.goal, state.agent, session=session))
     return [_answered(state, answered)]
 
 

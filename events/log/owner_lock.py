@@ -77,7 +77,9 @@ class OwnerLock:
 
 
 def owner_of(log: Path) -> str | None:
-    """Who owns a log; None when nobody does."""
+    """Who owns a log; None when nobody does. Makes no file. Raises OSError where that is hidden."""
+    if not log.with_name(log.name + ".owner").exists():
+        return None
     try:
         lock = OwnerLock(log, claim=False)
     except LogOwned as owned:

@@ -4,7 +4,7 @@ MCP servers are connected when the first agent that has them is registered, and 
 runtime. What they say that their tools are is pinned (playhead/assembly/mcp_pins.py).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from playhead.definition.agent import Agent
 from playhead.events.errors import UsageError
 from playhead.events.log.private_files import log_around
 from playhead.events.logger import ProgramLogger
+from playhead.projections.plan.plan import OWN
 from playhead.tools.context import Secrets
 from playhead.tools.groups import every
 from playhead.tools.lint.lint import lint
@@ -25,6 +26,8 @@ from playhead.tools.tool import AnyTool, by_name
 log = ProgramLogger("playhead.tool")
 
 TAKEN = "another tool of the agent has its name: give the server a prefix, mcp(..., prefix=...)"
+
+RESERVED = "steps of plans are called so: give the server a prefix, mcp(..., prefix=...)"
 
 SHADOWS = (
     "it speaks of {other}, which is not its server's: look at it, then `playhead approve-tools` "
@@ -58,15 +61,7 @@ class Toolbox:
             _keep_from_logs(each)
         self._agents[agent.name] = agent
         self._tools[agent.name] = by_name(tools)
-        findings = lint(tools)
-        if findings:
-            log.warning(
-                "tool.lint",
-                agent=agent.name,
-                findings=len(findings),
-                first=f"{findings[0].tool}: {findings[0].problem}",
-                more="playhead lint-tools MODULE:AGENT",
-            )
+        _advise(agent.name, tools)
 
     def tool(self, agent: str, name: str) -> AnyTool | None:
         """The code of an agent's tool; None when there is none of that name."""
@@ -101,6 +96,23 @@ def _keep_from_logs(tool: AnyTool) -> None:
             raise UsageError(msg)
 
 
+def _advise(agent: str, tools: Sequence[AnyTool]) -> None:
+    """Log what the lint finds. Advice is never in the way of a start, even where it fails."""
+    try:
+        findings = lint(tools)
+    except Exception as error:
+        log.warning("tool.lint_failed", agent=agent, error=f"{type(error).__name__}: {error}"[:500])
+        return
+    if findings:
+        log.warning(
+            "tool.lint",
+            agent=agent,
+            findings=len(findings),
+            first=f"{findings[0].tool}: {findings[0].problem}",
+            more="playhead lint-tools MODULE:AGENT",
+        )
+
+
 def servers_of(agent: Agent[Any]) -> list[McpServer]:
     """The MCP servers among an agent's tools."""
     return [each for each in agent.tools if isinstance(each, McpServer)]
@@ -128,6 +140,8 @@ def _shadowing(
     server: McpServer, tool: AnyTool, taken: set[str], others: set[str], pins: Pins
 ) -> str | None:
     there = tool.spec.original or tool.spec.name
+    if tool.spec.name in OWN:
+        return RESERVED
     if tool.spec.name in taken:
         return TAKEN
     other = next(spoken_of(tool, sorted(others)), None)
@@ -178,7 +192,7 @@ def changed_tools(agent: Agent[Any], pins: Pins) -> list[Changed]:
             for server in servers_of(agent)
             for tool, why in server.refused.items()
             for listed in [server.listed[tool]]
-            if why != TAKEN
+            if why not in (TAKEN, RESERVED)
         ]
     finally:
         close()

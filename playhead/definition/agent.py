@@ -2,12 +2,20 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeAlias
+from typing import Any, Generic, Literal, TypeAlias, cast
 
 from pydantic import BaseModel, TypeAdapter
 from typing_extensions import TypeVar
 
-from playhead.definition.checks import check_money, check_plan_rules, check_request, check_rules
+from playhead.definition.checks import (
+    Kind,
+    check_money,
+    check_plan_rules,
+    check_request,
+    check_rules,
+    check_tool_names,
+    check_types,
+)
 from playhead.definition.prices import prices_for
 from playhead.definition.routing import (
     DEFAULT_MODEL,
@@ -107,20 +115,43 @@ class Agent(Generic[Out]):
     """Model -> its price, where the price table does not know it or you pay another."""
 
     def __post_init__(self) -> None:
-        if not self.name or not self.name.isprintable():
+        name = cast("object", self.name)
+        if not (isinstance(name, str) and name and name.isprintable()):
             msg = "an agent needs a name of printable characters"
             raise UsageError(msg)
+        self._check_types()
         names = [tool.spec.name for tool in self.all_tools]
         names += [agent.name for agent in self.agents]
         if len(set(names)) < len(names):
             msg = f"agent {self.name!r}: a tool and an agent have one name: rename one"
             raise UsageError(msg)
+        check_tool_names(self.name, names)
         recorded_strategy(self.name, self.strategy, self.function)
         check_plan_rules(self.name, self.plan)
         check_money(self.name, self.limits, self.budget, self.prices)
         check_request(self.name, self.max_tokens, self.cache)
         check_rules(self.memory)
         _check_marks(self.server_tools)
+
+    def _check_types(self) -> None:
+        mapping = (Mapping, "a dict")
+        sequence = ((list, tuple), "a list")
+        kinds: dict[str, Kind] = {
+            "instructions": (str, "a text"), "description": (str, "a text"),
+            "task_type": (str, "a text"), "max_tokens": (int, "a number"),
+            "tools": sequence, "stop_sequences": sequence, "server_tools": sequence,
+            "fallback": sequence, "extra": mapping, "prices": mapping,
+            "plan": (PlanRules, "PlanRules(...)"), "limits": (Limits, "Limits(...)"),
+            "loops": (LoopRules, "LoopRules(...)"), "retry": (Retry, "Retry(...)"),
+            "budget": (Budget, "Budget(...)"), "memory": (MemoryRules, "MemoryRules(...)"),
+        }  # fmt: skip
+        check_types(self, self.name, kinds)
+        if not isinstance(self.model, str) and not callable(getattr(self.model, "reply", None)):
+            msg = (
+                f"agent {self.name!r}: model={self.model!r} must be a model's name or a Model, or "
+                "be left out for the default"
+            )
+            raise UsageError(msg)
 
     @property
     def agents(self) -> list["Agent[Any]"]:

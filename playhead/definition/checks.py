@@ -1,7 +1,8 @@
 """Settings by which no run could go well, refused when they are written and not in mid-run."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
 from playhead.events.errors import UsageError
 from playhead.events.spec.agent import Limits
@@ -9,12 +10,35 @@ from playhead.events.spec.memory import MemoryRules
 from playhead.events.spec.plan import PlanRules
 from playhead.events.spec.prices import Price, Rates
 from playhead.events.spec.routing import Budget
+from playhead.projections.plan.plan import OWN
 
 LEAST = {
     "max_steps": 1, "concurrency": 1, "proposals": 1, "for_each_items": 1, "step_retries": 0,
     "replans": 0,
 }  # fmt: skip
 """What a field of PlanRules must be at least."""
+
+
+Kind: TypeAlias = tuple[type | tuple[type, ...], str]
+"""The types that a field may have, and in words what to give."""
+
+
+def check_types(agent: object, name: str, kinds: Mapping[str, Kind]) -> None:
+    """Raise UsageError for a field that holds something else than what it is for, such as None."""
+    for field, (types, words) in kinds.items():
+        value = getattr(agent, field)
+        if not isinstance(value, types):
+            said = repr(value)[:80]
+            msg = f"agent {name!r}: {field}={said} must be {words}, or be left out for the default"
+            raise UsageError(msg)
+
+
+def check_tool_names(name: str, names: Iterable[str]) -> None:
+    """Raise UsageError for a tool that a plan could not tell from a step without a tool."""
+    for taken in OWN:
+        if taken in names:
+            msg = f"agent {name!r}: a step of a plan may be {taken!r}: give its tool another name"
+            raise UsageError(msg)
 
 
 def check_plan_rules(name: str, rules: PlanRules) -> None:

@@ -93,7 +93,7 @@ class Step:
     unread: bool = False
     """Somebody said something that no request carried yet."""
     loop_guard: LoopGuard = field(default_factory=LoopGuard)
-    """The calls so far, as the loop guard looks at them."""
+    """The rounds of calls so far, as the loop guard looks at them."""
     rejected: int = 0
     """Answers in a row that did not fit the output schema."""
     empty: int = 0

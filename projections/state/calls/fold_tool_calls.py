@@ -184,6 +184,7 @@ def _close_call(state: RunState, ended: int, outcome: Event, seq: int) -> None:
     step.loop_guard.add(call.requested.tool, call.arguments, outcome)
     if not step.calls:
         state.ready[step.id] = None
+        step.loop_guard.end_round()
 
 
 CALLS: dict[type[Event], FoldFunction] = {
