@@ -71,6 +71,7 @@ from playhead.events.kinds.tool_calls import (
     ToolStarted,
     ToolSucceeded,
 )
+from playhead.events.kinds.waits import OutageWaitStarted, WaitStarted
 from playhead.events.record import Actor, Origin, Record
 from playhead.events.spec.agent import AgentSpec, ToolSpec
 
@@ -110,6 +111,7 @@ __all__ = [
     "ModelRequested",
     "MovedRun",
     "Origin",
+    "OutageWaitStarted",
     "OutputRejected",
     "PlanProposed",
     "PlanRevised",
@@ -144,4 +146,5 @@ __all__ = [
     "ToolStarted",
     "ToolSucceeded",
     "UnknownEvent",
+    "WaitStarted",
 ]

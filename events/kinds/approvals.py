@@ -4,9 +4,10 @@ from typing import Literal
 
 from playhead.events.event import Event, Intent, Json, Outcome
 from playhead.events.kinds.plans import PlanStep
+from playhead.events.kinds.waits import WaitStarted
 
 
-class ApprovalRequested(Event):
+class ApprovalRequested(WaitStarted):
     """A call waits for a person. The run goes on without a thread, across restarts."""
 
     kind: Literal["approval_requested"] = "approval_requested"

@@ -63,6 +63,18 @@ class ToolCall:
         return self.spec
 
 
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A step's model does not answer."""
+
+    since: int
+    """When the first failure came; microseconds since the epoch."""
+    tries: int
+    """Attempts that have failed."""
+    waits: int = 0
+    """How often the run has waited because of it."""
+
+
 @dataclass(slots=True)
 class Step:
     """A step under way, and the conversation that it holds with the model."""
@@ -112,5 +124,7 @@ class Step:
     """Where the type came from, if not from the step or the agent."""
     tried: int = 0
     """How many of those who can be asked have failed in this round."""
+    outage: Outage | None = None
+    """Since the last reply, failures that may pass."""
     heads: dict[tuple[object, ...], RequestHead] = field(default_factory=dict)
     """By everything that differs between targets, and whether it is the first request."""
