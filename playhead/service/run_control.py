@@ -11,7 +11,7 @@ from typing import TypeVar
 from playhead.actors.append import append_event, unknown_call
 from playhead.actors.engine.engine import Engine
 from playhead.actors.engine.load_state import load_session
-from playhead.actors.engine.recovery import take_up
+from playhead.actors.engine.recovery import may_rest, take_up
 from playhead.actors.engine.turn import Trigger
 from playhead.actors.planning.validate import edited_plan
 from playhead.events.errors import UsageError
@@ -27,7 +27,9 @@ from playhead.events.log.inbox import Command
 from playhead.events.record import Record
 from playhead.events.spec.agent import Status
 from playhead.events.version import VERSION
-from playhead.projections.state.calls.approvals import OpenApproval, open_approvals
+from playhead.projections.state.calls.approvals import OpenApproval
+from playhead.projections.state.waits import About
+from playhead.projections.stored.wait_list import OpenWait
 from playhead.service.loop_thread import LoopThread
 from playhead.service.run_index import RunIndex
 from playhead.service.subscriptions import (
@@ -37,6 +39,7 @@ from playhead.service.subscriptions import (
     Subscriptions,
     TextChunk,
 )
+from playhead.service.wait_reader import WaitReader
 
 T = TypeVar("T", bound=Record | TextChunk)
 
@@ -56,6 +59,7 @@ class RunControl:
         self._thread = thread
         self._engine = engine
         self._subscriptions = subscriptions
+        self._waits = WaitReader(log)
         self._closed = False
 
     def find(self, given: str) -> str:
@@ -80,8 +84,14 @@ class RunControl:
         return run
 
     def take_up(self, run: str) -> None:
-        """Go on with a run where the log ends."""
-        self._thread.call(partial(take_up, self._engine, run))
+        """Go on with a run where the log ends; one that only waits is not even loaded."""
+        waits = [each.wait for each in self._waits.waits(run)]
+        if waits and not any(wait.counts for wait in waits) and may_rest(self._log.read(run)):
+            times = [(wait.until, wait.over) for wait in waits if wait.until is not None]
+            due = min(times, key=lambda time: time[0], default=None)
+            self._thread.call(lambda: self._engine.rest(run, due))
+        else:
+            self._thread.call(partial(take_up, self._engine, run))
 
     def tell(self, run: str, event: Event, *, command: str | None = None) -> None:
         """Append something that somebody outside says. Raises UsageError when it cannot apply."""
@@ -91,15 +101,24 @@ class RunControl:
         committed.result()
 
     def resume(self, run: str) -> None:
-        """Go on with a run that is paused."""
+        """Go on with a run that is paused; one that waits for its model asks at once."""
         self.tell(run, RunResumed(code=VERSION, reason="resumed by the caller"))
+
+    def waits(
+        self, run: str | None = None, about: About | None = None, limit: int | None = None
+    ) -> list[OpenWait]:
+        """What open runs wait for, oldest run first.
+
+        `run`: of one run. `about`: "call" or "plan", which a person decides on, or "model", which
+        is down. `limit`: at most so many.
+        """
+        self.check_open()
+        return self._waits.waits(run, about, limit)
 
     def approvals(self, run: str | None = None) -> list[OpenApproval]:
         """What waits for a person: of one run, or of all that are open."""
-        runs = self.index.open_runs() if run is None else [run]
-        engine = self._engine
-        states = self._thread.call(lambda: [engine.state(each) for each in runs])
-        return [waiting for state in states for waiting in open_approvals(state)]
+        self.check_open()
+        return self._waits.approvals(run)
 
     def edited_plan(self, run: str, steps: Sequence[Mapping[str, Json]]) -> tuple[PlanStep, ...]:
         """Other steps for a plan under review, checked and completed. Raises UsageError."""
@@ -153,6 +172,7 @@ class RunControl:
         """Refuse what comes from now on; let effects under way end, and write everything."""
         self._closed = True
         self._thread.wait_for(self._settle(seconds))
+        self._waits.close()
 
     async def _settle(self, seconds: float) -> None:
         self._engine.draining = True
