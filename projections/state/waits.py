@@ -4,6 +4,7 @@ It needs nothing but the run's records, so the state, the stored list of waits a
 read one run all use it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -105,3 +106,13 @@ def _stops(event: Event) -> bool:
             return True
         case _:
             return event.kind in ENDINGS
+
+
+def wait_text(wait: Wait, local: Callable[[int], str]) -> str:
+    """A wait in words; `local` writes a time."""
+    since = f"since {local(wait.since)}"
+    if wait.about == "model":
+        again = "" if wait.until is None else f", tries again at {local(wait.until)}"
+        return f"waits for the model {since} ({wait.error}: {wait.message}){again}"
+    lapses = "" if wait.until is None else f", until {local(wait.until)}"
+    return f"waits for a person {since}, about {wait.about} {wait.call}{lapses}"
