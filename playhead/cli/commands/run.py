@@ -109,7 +109,8 @@ def resume(
     """Go on with a run from its last record.
 
     After a crash, a second Ctrl-C or a pause; one that waits for its model asks at once. No tool
-    call that has its outcome in the log runs again. A run that another one started goes on together with that one.
+    call that has its outcome in the log runs again. A run that another one started goes on
+    together with that one.
     """
     with reading(log) as reader:
         run = find(reader, run)

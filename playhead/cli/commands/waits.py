@@ -42,7 +42,8 @@ def _document(each: OpenWait) -> dict[str, Any]:
         "run": each.run, "wait": wait.seq, "about": wait.about, "since": wait.since,
         "until": wait.until, "agent": each.agent, "session": each.session, "goal": each.goal,
         "call": wait.call, "step": wait.step, "tool": each.tool or None,
-        "effect": each.effect or None, "arguments": each.arguments, "binding": wait.binding, "error": wait.error,
+        "effect": each.effect or None, "arguments": each.arguments,
+        "binding": wait.binding, "error": wait.error,
         "message": wait.message, "tries": wait.tries,
         "plan": [step.model_dump(mode="json") for step in each.plan],
     }  # fmt: skip
