@@ -191,7 +191,9 @@ def _request(
         sent = step.used[1] + max(0, request.bound - step.used[2])
     round_, reply = step.round + (attempt == 1), max_tokens(state.agent, choice.target)
     fields = call_fields(state, step.task_type, choice, request, sent, reply)
-    return ModelRequested(step=step.id, round=round_, attempt=attempt, not_before=wait, **fields)
+    return ModelRequested(
+        step=step.id, round=round_, attempt=attempt, not_before=wait, waited=waited(step), **fields
+    )
 
 
 class CallFields(TypedDict):

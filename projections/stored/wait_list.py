@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
-from playhead.events.event import Json
+from playhead.events.event import Event, Json
 from playhead.events.kinds.approvals import ApprovalDecided, ApprovalRequested
 from playhead.events.kinds.codec import decode
 from playhead.events.kinds.forks import RunForked
@@ -36,6 +36,11 @@ WAIT = {
 SHOWN = {"tool": str, "effect": str, "arguments": str, "plan": str}
 """What a person is asked about; the last two as JSON."""
 
+SEEN: tuple[type[Event], ...] = (
+    *ENDS, ApprovalRequested, OutageWaitStarted, RunForked, RunsMoved,
+)  # fmt: skip
+"""What begins a wait, ends one, or takes it elsewhere."""
+
 PLAN = TypeAdapter(tuple[PlanStep, ...])
 
 
@@ -60,9 +65,7 @@ class WaitList:
 
     name = "waits"
     version = 1
-    kinds = frozenset(
-        kind_of(cls) for cls in (*ENDS, ApprovalRequested, OutageWaitStarted, RunForked, RunsMoved)
-    )
+    kinds = frozenset(map(kind_of, SEEN))
 
     def __init__(self, reader: Reader) -> None:
         """`reader`: the log that is followed; a request for approval points at its call."""
@@ -117,9 +120,9 @@ class WaitList:
         return next((spec.effect for spec in tools if spec.name == tool), "once")
 
 
-ASKED_ABOUT = frozenset(
-    kind_of(cls) for cls in (ToolRequested, ApprovalDecided, PlanProposed, PlanRevised)
-)
+ASKED_ABOUT = frozenset({
+    "tool_requested", "approval_decided", "plan_proposed", "plan_revised",
+})  # fmt: skip
 
 
 def _carry_over(connection: sqlite3.Connection, parent: str, fork: str, at: int) -> None:
@@ -140,8 +143,7 @@ def _open_waits(connection: sqlite3.Connection, run: str) -> dict[int, Wait]:
 
 
 def _wait(row: Any) -> Wait:
-    *fields, counts = row
-    return Wait(*fields, bool(counts))
+    return Wait(**dict(zip(WAIT, row, strict=True)) | {"counts": bool(row[-1])})
 
 
 def find_waits(

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from playhead import Agent, Limits, ModelError, Retry, Target, tool
+from playhead.actors.engine.recovery import take_up
 from playhead.actors.fork import cut_at, fork_run
 from playhead.actors.replay import replay
 from playhead.events.kinds.approvals import ApprovalDecided
@@ -249,8 +250,6 @@ def test_a_fork_of_a_run_that_waits_asks_at_once_and_repeats_no_failure_of_its_p
     cut = cut_at(life.log, RUN)
     forked = life.process()
     fork_run(life.log, cut, "fork", EPOCH + int(life.elapsed * 1e6))
-    from playhead.actors.engine.recovery import take_up
-
     asked = len(life.provider.asked)
     forked.go(lambda: take_up(forked.engine, "fork"))
     assert len(life.provider.asked) == asked + 1
@@ -267,8 +266,6 @@ def test_a_fork_before_the_outage_is_live_where_its_parent_only_has_failures() -
     succeeded = next(r.seq for r in life.log.read(RUN) if r.kind == "tool_succeeded")
     fork_run(life.log, cut_at(life.log, RUN, succeeded), "fork", EPOCH + int(life.elapsed * 1e6))
     forked = life.process()
-    from playhead.actors.engine.recovery import take_up
-
     forked.go(lambda: take_up(forked.engine, "fork"))
     assert [row.kind for row in life.log.read("fork")][-1] == "run_finished"
     assert refunded == ["7"]

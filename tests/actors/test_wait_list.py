@@ -99,9 +99,9 @@ def test_a_run_that_only_waits_is_not_loaded_when_the_log_is_opened() -> None:
     with Runtime(log, [agent]) as runtime:
         assert len(runtime.runs.approvals()) == 3
         assert runtime._engine.loaded == 0
-        run = runtime.attach(runs[0])
-        run.approve(run.approvals()[0].call)
-        assert run.wait(60).answer == "Paid."
+        first = runtime.attach(runs[0])
+        first.approve(first.approvals()[0].call)
+        assert first.wait(60).answer == "Paid."
         assert "run_resumed" not in kinds(log, runs[0])
 
 
