@@ -85,7 +85,9 @@ class RunControl:
 
     def take_up(self, run: str) -> None:
         """Go on with a run where the log ends; one that only waits is not even loaded."""
-        waits = [each.wait for each in self._waits.waits(run)]
+        waits = self._waits.as_last_read(
+            run
+        )  # what came since then is held, and `may_rest` sees it
         if waits and not any(wait.counts for wait in waits) and may_rest(self._log.read(run)):
             times = [(wait.until, wait.over) for wait in waits if wait.until is not None]
             due = min(times, key=lambda time: time[0], default=None)

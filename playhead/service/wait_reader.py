@@ -4,7 +4,7 @@ import threading
 
 from playhead.events.log.contract import Reader
 from playhead.projections.state.calls.approvals import OpenApproval
-from playhead.projections.state.waits import About
+from playhead.projections.state.waits import About, Wait
 from playhead.projections.stored.run_list import RunList
 from playhead.projections.stored.view import Views
 from playhead.projections.stored.wait_list import OpenWait, WaitList, find_waits
@@ -24,6 +24,11 @@ class WaitReader:
         with self._lock:
             self._views.catch_up()
             return find_waits(self._views.connection, run=run, about=about, limit=limit)
+
+    def as_last_read(self, run: str) -> list[Wait]:
+        """The waits of a run without looking for what was appended since: for very many runs."""
+        with self._lock:
+            return [each.wait for each in find_waits(self._views.connection, run=run)]
 
     def approvals(self, run: str | None = None) -> list[OpenApproval]:
         """What waits for a person."""

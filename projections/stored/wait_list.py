@@ -74,8 +74,9 @@ class WaitList:
     def create(self, db: "Database") -> None:
         """Make the table."""
         columns = {"run": str, **WAIT, "ended": int, **SHOWN}
-        db.table("waits").create(columns, pk=("run", "seq"), strict=True)
-        db.execute("CREATE INDEX waits_open ON waits (run) WHERE ended IS NULL")
+        table = db.table("waits")
+        table.create(columns, pk=("run", "seq"), strict=True)
+        table.create_index(["ended", "run"])
 
     def apply(self, connection: sqlite3.Connection, record: Record) -> None:
         """Fold one record."""
@@ -143,7 +144,10 @@ def _open_waits(connection: sqlite3.Connection, run: str) -> dict[int, Wait]:
 
 
 def _wait(row: Any) -> Wait:
-    return Wait(**dict(zip(WAIT, row, strict=True)) | {"counts": bool(row[-1])})
+    seq, about, since, until, call, step, binding, error, message, tries, counts = row
+    return Wait(
+        seq, about, since, until, call, step, binding, error, message, tries, bool(counts)
+    )  # fmt: skip
 
 
 def find_waits(

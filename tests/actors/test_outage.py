@@ -42,7 +42,12 @@ class Provider:
     def __init__(self, until: float, **error: Any) -> None:
         self.until = until
         self.now: Callable[[], float] = lambda: 0.0
-        self.error = {"error": "overloaded", "status": 529, "retryable": True, **error}
+        self.error: dict[str, Any] = {
+            "error": "overloaded",
+            "status": 529,
+            "retryable": True,
+            **error,
+        }
         self.asked: list[float] = []
 
     def __call__(self, body: dict[str, Any]) -> Any:
