@@ -4,13 +4,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from playhead.actors.fork import Cut, agent_of, cut_at, cut_before_result, fork_run
+from playhead.actors.fork import Cut, cut_at, cut_before_result, fork_run
 from playhead.definition.agent import Agent
 from playhead.definition.prices import prices_for
 from playhead.events.errors import UsageError
 from playhead.events.event import Json
 from playhead.events.kinds.forks import GivenResult
 from playhead.events.log.contract import Log, Reader
+from playhead.events.log.run_agent import agent_of
 from playhead.events.spec.agent import AgentSpec, Limits, LoopRules
 from playhead.service.run_control import new_run_id
 

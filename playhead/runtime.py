@@ -16,7 +16,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
 
 from playhead.actors.engine.engine import Watcher
-from playhead.actors.fork import agent_of
 from playhead.actors.replay import ReplayReport, replay
 from playhead.assembly.engine import Assembly
 from playhead.assembly.mcp_pins import Pins
@@ -27,6 +26,7 @@ from playhead.events.errors import PlayheadError, ServerUnreachable, UsageError
 from playhead.events.event import Json
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.log.contract import Log
+from playhead.events.log.run_agent import agent_of
 from playhead.events.log.sqlite.log import SqliteLog
 from playhead.events.log.sqlite.store import Durability
 from playhead.events.logger import ProgramLogger

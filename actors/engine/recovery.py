@@ -4,14 +4,51 @@ Recovery repeats no intent. Each open intent gets an outcome first (interrupted,
 `once`), and the roles decide from there. It may itself be cut off anywhere and begun again.
 """
 
+from collections.abc import Iterable
+
+from pydantic_core import from_json
+
 from playhead.actors.engine.engine import Engine
 from playhead.actors.engine.turn import Trigger
 from playhead.events.errors import UsageError
+from playhead.events.kinds.registry import INTENTS, KINDS, OUTCOMES
 from playhead.events.kinds.runs import RunPaused, RunResumed
+from playhead.events.record import Stored
 from playhead.events.version import VERSION
+from playhead.projections.prompt.context import CONTEXT_FORMAT
 
 INTERRUPTIONS = 5
 """After so many interruptions in a row without progress, a run is paused when it is taken up."""
+
+TAKEN_UP = frozenset({"run_started", "run_resumed", "run_forked"})
+"""Kinds that say under which code the run goes on."""
+
+
+def may_rest(rows: Iterable[Stored]) -> bool:
+    """Whether a run, given all its rows, needs nobody before its waits end.
+
+    Nothing is under way or held, it is not paused, and this code took it up last.
+    """
+    open_, held, paused, code = set[int](), False, False, ""
+    for row in rows:
+        if row.kind not in KINDS or row.version != KINDS[row.kind].VERSION:
+            return False
+        if row.kind in INTENTS:
+            open_.add(row.seq)
+        elif row.kind in OUTCOMES:
+            open_.discard(row.cause or 0)
+        elif row.kind in TAKEN_UP:
+            fields = from_json(row.data)
+            code = fields.get("code", "")
+            if (
+                fields.get("redacted")
+                or fields.get("context_format", CONTEXT_FORMAT) != CONTEXT_FORMAT
+            ):
+                return False
+        ends = row.kind in ("run_resumed", "run_forked") and not row.held
+        held = row.held or (held and not ends)
+        paused = row.kind == "run_paused" or (paused and not ends)
+    return not open_ and not held and not paused and code == VERSION
 
 
 def take_up(engine: Engine, run: str) -> None:

@@ -118,7 +118,7 @@ def _on_answer(
         case RuleAnswered(answer=False, error=None) | ForkChecked(recorded=True):
             return _start(state, call)
         case _:
-            return [_ask_person(state, call)]
+            return [_ask_person(state, call, answered.error)]
 
 
 def _on_decision(state: RunState, call: ToolCall, decided: ApprovalDecided) -> Sequence[Event]:
@@ -139,12 +139,15 @@ def _on_lapse(call: ToolCall) -> Sequence[Event]:
     return [_refused(call, "denied", "nobody approved this call in time")]
 
 
-def _ask_person(state: RunState, call: ToolCall) -> ApprovalRequested:
+def _ask_person(
+    state: RunState, call: ToolCall, rule_error: str | None = None
+) -> ApprovalRequested:
     expires = None if call.tool.approval is None else call.tool.approval.expires
     return ApprovalRequested(
         call=call.seq,
         binding=binding(call.tool, call.arguments),
         expires_at=None if expires is None else state.at + int(expires * 1_000_000),
+        rule_error=rule_error,
     )
 
 

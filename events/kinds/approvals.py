@@ -4,9 +4,10 @@ from typing import Literal
 
 from playhead.events.event import Event, Intent, Json, Outcome
 from playhead.events.kinds.plans import PlanStep
+from playhead.events.kinds.waits import WaitStarted
 
 
-class ApprovalRequested(Event):
+class ApprovalRequested(WaitStarted):
     """A call waits for a person. The run goes on without a thread, across restarts."""
 
     kind: Literal["approval_requested"] = "approval_requested"
@@ -18,6 +19,8 @@ class ApprovalRequested(Event):
     nothing else."""
     expires_at: int | None = None
     """Microseconds since the epoch; the request lapses then."""
+    rule_error: str | None = None
+    """What the tool's approval rule raised: nobody knows whether it would have asked."""
 
 
 class ApprovalDecided(Event):

@@ -80,6 +80,9 @@ class ModelCall(Intent):
     """How many others can still be tried: with none left, perform waits where it can."""
     not_before: int | None = None
     """Microseconds since the epoch: the backoff of a retry."""
+    waited: bool = False
+    """The run has waited for its model: where the endpoint is paused it waits again, and perform
+    does not."""
 
     @property
     def opens_round(self) -> bool:

@@ -31,6 +31,7 @@ from playhead.cli.commands import (
     show,
     tail,
     tools,
+    waits,
     why,
 )
 from playhead.cli.shared import exit_codes
@@ -70,7 +71,7 @@ def playhead(
 for command in (
     run.run, run.resume, send.cancel, send.pause, send.send, show.runs, show.show, context.context,
     why.why, cost.cost, replay_verify.replay, replay_verify.verify, doctor.doctor, facts.facts,
-    approvals.approvals, approvals.approve, approvals.deny, approvals.resolve,
+    waits.waits, approvals.approvals, approvals.approve, approvals.deny, approvals.resolve,
     export_trace.export_trace, fork.fork, backtest.backtest, diff.diff, causes.causes, tail.tail,
     export_import.export, metrics.metrics, serve.serve, backup_archive.backup,
     backup_archive.restore, backup_archive.archive,

@@ -73,6 +73,7 @@ WORDS: Mapping[str, tuple[Heading, str]] = {
     "tool_pinned": ("Note", "{e.tool} of {e.server} is {e.definition}"),
     "tool_resolved": ("Note", "call {e.call} did take effect: {e.succeeded}. {e.note}"),
     "approval_requested": ("Approval", "{e.about} {e.call} waits for a person"),
+    "outage_wait_started": ("Note", "waits for the model: {e.error}: {e.message}"),
     "loop_detected": ("Loop", "{e.action}: {e.message}"),
     "limit_reached": ("Limit", "{e.limit} is {e.maximum:g}, wanted {e.wanted:g}"),
     "fact_learned": ("Note", "learned: {e.entity}: {e.field} = {e.value} (records {e.sources})"),

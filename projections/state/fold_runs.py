@@ -7,7 +7,7 @@ from playhead.events.spec.agent import AgentSpec
 from playhead.projections.prompt.context import CONTEXT_FORMAT
 from playhead.projections.prompt.head import render_head
 from playhead.projections.state.run_state import FoldFunction, RunState
-from playhead.projections.state.step_state import Stop
+from playhead.projections.state.step_state import Outage, Stop
 
 
 def _run_started(state: RunState, record: Record, event: runs.RunStarted) -> None:
@@ -71,6 +71,7 @@ def _run_forked(state: RunState, record: Record, event: forks.RunForked) -> None
             state.held.insert(len(state.held) - record.held, state.last)
     for step in state.steps.values():
         step.context.run = record.run
+        step.outage = step.outage and Outage(record.at, 0)  # that was the parent's time
     if event.agent is not None:
         _other_agent(state, event.agent)
     state.forks = (*state.forks, record.run)
