@@ -20,6 +20,11 @@ GENESIS = b""
 """The hash before a run's first record."""
 
 
+ENVELOPE = slice(1, 14)
+"""The fields of `Stored` around the payload, from `run` to `version`. The epoch is not one of them:
+a take-over changes who may write, not what was written."""
+
+
 class Record(NamedTuple):
     """One event of one run, as the roles see it."""
 
@@ -39,6 +44,10 @@ class Record(NamedTuple):
     """The id of the command that brought it, unique in the log."""
     traceparent: str | None = None
     """W3C trace context of the caller, on a run's first record."""
+    imported: bool = False
+    """It did not happen in this log: somebody brought it in, and nobody here vouches for it."""
+    key_id: str | None = None
+    """The key that its payload (data and bodies) is encrypted with; None when it is plain."""
     hash: bytes = GENESIS
     position: int = 0
     """The place in the whole log, from 1; 0 until it is committed. Not part of the hash."""
@@ -57,6 +66,8 @@ class Stored(NamedTuple):
     held: bool
     command: str | None
     traceparent: str | None
+    imported: bool
+    key_id: str | None
     kind: str
     version: int
     data: bytes
@@ -67,7 +78,7 @@ class Stored(NamedTuple):
 
     def computed_hash(self, previous: bytes) -> bytes:
         """The SHA-256 that this row must carry, given the hash of the run's record before it."""
-        return chained(previous, self[1:12], self.data, self.bodies)
+        return chained(previous, self[ENVELOPE], self.data, self.bodies)
 
 
 def chained(

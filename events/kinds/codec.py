@@ -32,7 +32,7 @@ UPCASTERS: Mapping[tuple[str, int], Upcaster] = {}
 
 
 class UnknownEvent(Event):
-    """A kind that this code does not know: kept whole, never decided on."""
+    """A kind that this code does not know or cannot decrypt: kept whole, never decided on."""
 
     kind: str
     version: int
@@ -114,11 +114,11 @@ def decode(
 ) -> Record:
     """The record of a row. Raises LogDamaged when the payload does not fit its kind."""
     (
-        position, run, seq, at, actor, origin, cause, held, command, traceparent, kind, version,
-        data, bodies, row_hash,
+        position, run, seq, at, actor, origin, cause, held, command, traceparent,
+        imported, key_id, kind, version, data, bodies, row_hash,
     ) = row  # fmt: skip
     cls = KINDS.get(kind)
-    if cls is None or bodies is not None or version != cls.VERSION:
+    if cls is None or bodies is not None or version != cls.VERSION or key_id is not None:
         event = _event(row, body, upcasters)
     else:
         try:
@@ -126,7 +126,8 @@ def decode(
         except ValueError as error:
             raise _unreadable(row, error) from error
     fields = (
-        run, seq, at, actor, origin, cause, event, held, command, traceparent, row_hash, position,
+        run, seq, at, actor, origin, cause, event, held, command, traceparent,
+        imported, key_id, row_hash, position,
     )  # fmt: skip
     return Record._make(fields)
 
@@ -137,6 +138,8 @@ def _event(
     upcasters: Mapping[tuple[str, int], Upcaster],
 ) -> Event:
     cls = KINDS.get(row.kind)
+    if row.key_id is not None:  # encrypted by a newer Playhead
+        return UnknownEvent(kind=row.kind, version=row.version, fields={})
     try:
         data = payload(row, body)
         if cls is None or row.version > cls.VERSION:
@@ -177,7 +180,8 @@ def seal(record: Record, previous: bytes) -> tuple[Stored, Mapping[str, bytes]]:
     kind, version = stored_kind(type(record.event))
     envelope = (
         record.run, record.seq, record.at, record.actor, record.origin, record.cause,
-        record.held, record.command, record.traceparent, kind, version,
+        record.held, record.command, record.traceparent, record.imported, record.key_id,
+        kind, version,
     )  # fmt: skip
     row_hash = chained(previous, envelope, encoded.data, encoded.fields)
     return Stored(0, *envelope, encoded.data, encoded.fields, row_hash), encoded.bodies

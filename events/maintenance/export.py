@@ -112,7 +112,8 @@ def _record_line(row: Stored) -> bytes:
     fields: dict[str, Any] = {
         "seq": row.seq, "at": row.at, "actor": row.actor, "origin": row.origin,
         "cause": row.cause, "held": row.held, "command": row.command,
-        "traceparent": row.traceparent, "kind": row.kind, "version": row.version,
+        "traceparent": row.traceparent, "imported": row.imported or None, "key_id": row.key_id,
+        "kind": row.kind, "version": row.version,
     }  # fmt: skip
     event = from_json(row.data)
     fields |= {"event": event} if to_json(event) == row.data else {"data": row.data.decode()}
@@ -200,7 +201,8 @@ def _stored(run: str, fields: dict[str, Any], number: int) -> Stored:
         return Stored(
             0, run, fields["seq"], fields["at"], fields["actor"], fields["origin"],
             fields.get("cause"), fields["held"], fields.get("command"), fields.get("traceparent"),
-            fields["kind"], fields["version"], data, fields.get("bodies"),
+            fields.get("imported", False), fields.get("key_id"), fields["kind"], fields["version"],
+            data, fields.get("bodies"),
             bytes.fromhex(fields["hash"]),
         )  # fmt: skip
     except (KeyError, ValueError, AttributeError) as error:

@@ -84,10 +84,10 @@ def _well_formed() -> Iterator[tuple[type, ...]]:
     none: type = type(None)
     number: tuple[type, type] = (int, none)
     text: tuple[type, type] = (str, none)
-    for cause, command, trace, bodies in product(number, text, text, text):
+    for cause, command, trace, key, bodies in product(number, text, text, text, text):
         yield (
-            int, str, int, int, str, str, cause, bool, command, trace, str, int, bytes, bodies,
-            bytes,
+            int, str, int, int, str, str, cause, bool, command, trace, bool, key, str, int, bytes,
+            bodies, bytes,
         )  # fmt: skip
 
 

@@ -74,12 +74,13 @@ class LogContract:
         assert rows == list(append.rows)
         assert [row.position for row in log.read("a")] == [1, 2, 3]
         assert log.head("a") == Head(3, append.rows[-1].hash)
-        assert [type(row.held) for row in rows] == [bool, bool, bool]
+        assert {(type(row.held), type(row.imported)) for row in rows} == {(bool, bool)}
 
     def test_every_field_of_the_envelope_comes_back(self, log: Log) -> None:
         event = MessageReceived(text="x")
         append = append_of("a", event, command="c1")
         row = append.rows[0]._replace(held=True, cause=7, traceparent="00-1-2-01")
+        row = row._replace(imported=True, key_id="k")
         row = row._replace(hash=row.computed_hash(b""))
         write(log, append._replace(rows=(row,)))
         assert list(log.read("a")) == [row._replace(position=1)]
@@ -205,6 +206,9 @@ class LogContract:
         with pytest.raises(LogError, match="epoch 3"):
             write(log, append_of("a", *said("stale"), after=log.head("a"), epoch=2))
         assert texts(log, "a") == ["1", "2"]
+        assert [row.hash for row in log.read("a")] == [
+            row.hash for row in append_of("a", *said("1", "2")).rows
+        ]  # who wrote it is not part of it
 
     def test_a_fork_reads_its_parents_records_through_the_pointer(self, log: Log) -> None:
         say(log, "a", "1", "2", "3", "4")

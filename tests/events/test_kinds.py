@@ -131,6 +131,8 @@ def test_the_hash_covers_the_envelope_the_payload_and_what_came_before(
         record._replace(actor="tool"),
         record._replace(command="c"),
         record._replace(traceparent="t"),
+        record._replace(imported=True),
+        record._replace(key_id="k"),
     ):
         assert seal(other, b"before")[0].hash != row.hash
     assert row._replace(position=7).computed_hash(b"before") == row.hash
@@ -141,6 +143,13 @@ def test_no_byte_can_move_between_payload_and_bodies() -> None:
     whole = row._replace(data=b'{"a":1}', bodies="{}")
     moved = row._replace(data=b'{"a":1}{}', bodies=None)
     assert whole.computed_hash(b"") != moved.computed_hash(b"")
+
+
+def test_what_is_encrypted_is_kept_whole_and_decided_on_by_nobody() -> None:
+    row, _ = seal(record_of(MessageReceived(text="x"))._replace(key_id="k", imported=True), b"")
+    record = decode(row._replace(data=b"\xff\x00"), NO_BODIES.__getitem__)
+    assert record.event == UnknownEvent(kind="message_received", version=1, fields={})
+    assert (record.key_id, record.imported, record.hash) == ("k", True, row.hash)
 
 
 def test_a_body_that_is_gone_is_damage_not_a_key_error() -> None:

@@ -68,6 +68,17 @@ def test_an_import_has_the_records_and_hashes_of_the_export(log: MemoryLog, tmp_
         assert import_run(other, lines).records == 0
 
 
+def test_where_a_record_came_from_and_its_key_survive_the_way_out_and_in() -> None:
+    append = append_of("a", *said("brought"))
+    (row,) = append.rows
+    row = row._replace(imported=True, key_id="k")
+    row = row._replace(hash=row.computed_hash(b""))
+    log, other = MemoryLog(), MemoryLog()
+    write(log, append._replace(rows=(row,)))
+    import_run(other, export(log, "a"))
+    assert rows(other, "a") == [row]
+
+
 @given(st.lists(events, min_size=1, max_size=5))
 def test_every_event_survives_the_way_out_and_in(given: list[Event]) -> None:
     log, other = MemoryLog(), MemoryLog()

@@ -27,7 +27,7 @@ CHUNK = 500
 
 RECORDS = (
     "SELECT position, {run}, seq, at, actor, origin, cause, held, command, traceparent,"
-    " records.kind, version, data, bodies, hash FROM records"
+    " imported, key_id, records.kind, version, data, bodies, hash FROM records"
 )
 OF_STREAM = RECORDS.format(run="?") + " WHERE stream = ? AND seq > ? AND seq <= ?"
 OF_LOG = (
@@ -196,7 +196,8 @@ class SqliteReader:
 
 
 def _stored(row: Any) -> Stored:
-    return Stored._make((*row[:7], row[7] != 0, *row[8:]))
+    """The row as a record; SQLite has no booleans."""
+    return Stored._make((*row[:7], row[7] != 0, *row[8:10], row[10] != 0, *row[11:]))
 
 
 def _stream(row: Any) -> Stream:

@@ -47,6 +47,8 @@ FORMAT_1 = (
         held INTEGER NOT NULL,
         command TEXT,
         traceparent TEXT,
+        imported INTEGER NOT NULL,
+        key_id TEXT,
         kind TEXT NOT NULL,
         version INTEGER NOT NULL,
         data BLOB NOT NULL,
@@ -56,12 +58,10 @@ FORMAT_1 = (
         UNIQUE (stream, seq)
     ) STRICT""",
     "CREATE UNIQUE INDEX records_command ON records (command) WHERE command IS NOT NULL",
-    # key_id names the key a body is encrypted with; NULL is plain.
     """
     CREATE TABLE bodies (
         id INTEGER PRIMARY KEY,
         digest BLOB NOT NULL UNIQUE,
-        key_id TEXT,
         content BLOB NOT NULL
     ) STRICT""",
     *_unchangeable("streams"),

@@ -30,7 +30,7 @@ WAL_BYTES = 16 << 20
 CHECKPOINT_MS = 1000
 """How long a checkpoint waits for a foreign reader."""
 
-PLACES = ", ".join("?" * 16)
+PLACES = ", ".join("?" * 18)
 
 
 @dataclass
