@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from playhead.events.event import Block, Json
 from playhead.events.kinds.tool_calls import ToolFailed
 from playhead.tools.context import Secret, ToolContext
+from playhead.tools.execution.secret_forms import SecretForms
 
 SHORT = 4
 """Characters of a value that is too short to be looked for: it would be found everywhere."""
@@ -22,7 +23,8 @@ class Hidden:
     """The secrets that one attempt was given."""
 
     def __init__(self) -> None:
-        self._names: dict[str, str] = {}
+        self._forms: dict[str, SecretForms] = {}
+        """By value, the longest first: one may lie within another."""
 
     def resolve(self, secret: Secret, context: ToolContext) -> str:
         """Its value. Raises SecretMissing."""
@@ -30,12 +32,13 @@ class Hidden:
         if not value:
             raise SecretMissing(secret.name)
         if len(value) >= SHORT:
-            self._names[value] = f"[secret {secret.name}]"
+            self._forms[value] = SecretForms(value, f"[secret {secret.name}]")
+            self._forms = dict(sorted(self._forms.items(), key=lambda each: -len(each[0])))
         return value
 
     def hide(self, value: Json) -> Json:
         """The value with each secret in it replaced by its name."""
-        if not self._names:
+        if not self._forms:
             return value
         if isinstance(value, str):
             return self._text(value)
@@ -51,12 +54,12 @@ class Hidden:
 
     def in_failure(self, failed: ToolFailed) -> ToolFailed:
         """The failure, its words without secrets."""
-        if not self._names:
+        if not self._forms:
             return failed
         hint = None if failed.hint is None else self._text(failed.hint)
         return failed.model_copy(update={"message": self._text(failed.message), "hint": hint})
 
     def _text(self, text: str) -> str:
-        for value, name in self._names.items():
-            text = text.replace(value, name)
+        for forms in self._forms.values():
+            text = forms.hide(text)
         return text
