@@ -17,6 +17,7 @@ from playhead.events.spec.agent import Status
 from playhead.events.usage import Usage
 from playhead.projections.metrics.metrics import RunMetrics
 from playhead.projections.state.calls.approvals import OpenApproval
+from playhead.service.decider import this_process
 from playhead.service.subscriptions import Listening, RunEnd, TextChunk
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ class Run(Generic[Out]):
             self.id,
             ApprovalDecided(
                 call=call, binding=waiting[call].binding, approved=approved, reason=reason,
-                arguments=arguments, plan=plan,
+                arguments=arguments, plan=plan, by=this_process(),
             ),
         )  # fmt: skip
 
