@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -315,6 +316,28 @@ class Runtime(RunControl, Remembering):
         """Decide a run's turns again and compare; no network, no tool, no user code is touched."""
         return replay(self._log, run, to=to)
 
+    def resume(self, run: str) -> None:
+        """Go on with a run that is paused.
+
+        An imported run is taken up with the agent of its name that is known here, and nothing that
+        was agreed to elsewhere counts. Raises UsageError where there is no such agent.
+        """
+        state = self._thread.call(lambda: self._engine.state(run))
+        if not state.parked:
+            super().resume(run)
+            return
+        self._check_open()
+        known = self._assembly.agents.get(state.agent.name)
+        if known is None:
+            msg = f"run {run} was imported, and its agent {state.agent.name!r} is not known here"
+            raise UsageError(msg)
+        if state.run_started.parent is not None:
+            msg = f"run {run} was imported, and started by another run: take that one up"
+            raise UsageError(msg)
+        spec = self._assembly.models.check(known, known.spec(None, None))
+        check_namespace(spec)
+        self._thread.call(partial(take_up, self._engine, run, spec))
+
     def fork(self, run: str, at: int | None = None, instead: Instead = NOTHING) -> Run[object]:
         """A new run that shares a run's past up to record `at`, and goes on with something changed.
 
@@ -331,6 +354,8 @@ class Runtime(RunControl, Remembering):
         if known is None:
             msg = f"the agent of run {run} is not known here: Runtime(agents=[...]) or agent="
             raise UsageError(msg)
+        if instead.agent is None and next(self._log.read(run, 0, 1)).imported:
+            instead = replace(instead, agent=known)  # the spec that came with it counts for nothing
         forked = begin_fork(self._log, run, at, instead)
         self._index.add(forked.run, forked.agent.name)
         self._thread.call(partial(take_up, self._engine, forked.run))

@@ -63,12 +63,13 @@ class Effects:
     def recover(self, intent: Record, state: RunState) -> None:
         """Find out what became of an intent that a crash left open."""
         role = self._roles[PERFORMS[purpose(intent.event)]]
-        do = self._given(intent, state) or self._parents_child(role, intent, state)
+        do = self._given(intent, state) or self._elsewhere(role, intent, state)
         self._run(role, do or role.recover, intent, state)
 
-    def _parents_child(self, role: Role, intent: Record, state: RunState) -> Do | None:
-        """A child that a fork's parent started is not the fork's: to the fork it is cut off."""
-        if not isinstance(intent.event, ChildStarted) or intent.run == state.run:
+    def _elsewhere(self, role: Role, intent: Record, state: RunState) -> Do | None:
+        """What was begun elsewhere is cut off: an imported run's, a child of a fork's parent."""
+        parents_child = isinstance(intent.event, ChildStarted) and intent.run != state.run
+        if not parents_child and not intent.imported:
             return None
 
         async def cut_off(intent: Record, job: Job, _: str) -> Event:

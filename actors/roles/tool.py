@@ -16,7 +16,7 @@ from playhead.events.kinds.approvals import (
     RuleAsked,
 )
 from playhead.events.kinds.child_runs import ChildFinished, ChildStarted
-from playhead.events.kinds.runs import LimitReached, TimeReached
+from playhead.events.kinds.runs import LimitReached, RunResumed, TimeReached
 from playhead.events.kinds.tool_calls import ToolFailed, ToolRefused, ToolRequested, ToolStarted
 from playhead.events.record import Record
 from playhead.events.spec.agent import AgentSpec
@@ -36,7 +36,7 @@ class ToolRole(Role):
     name: ClassVar[RoleName] = "tool"
     handles: ClassVar[frozenset[str]] = frozenset({
         "tool_requested", "tool_failed", "rule_answered", "approval_decided",
-        "time_reached", "cancel_requested", "limit_reached", "loop_detected",
+        "time_reached", "cancel_requested", "limit_reached", "loop_detected", "run_resumed",
     })  # fmt: skip
 
     def __init__(self, services: Services | None = None) -> None:
@@ -63,6 +63,9 @@ class ToolRole(Role):
                 return _for_call(state, call, _on_decision, decided)
             case TimeReached(due="approval", call=int(call)):
                 return _for_call(state, call, _on_lapse)
+            case RunResumed():
+                calls = [call for call in state.calls.values() if call.imported]
+                return [e for call in calls for e in _for_call(state, call.seq, _on_imported)]
             case _:
                 return []
 
@@ -153,6 +156,18 @@ def _on_decision(state: RunState, call: ToolCall, decided: ApprovalDecided) -> S
     return _start(state, call)
 
 
+def _on_imported(state: RunState, call: ToolCall) -> Sequence[Event]:
+    """Requested elsewhere: whatever was agreed to there, a person here must."""
+    if call.waits is not None or call.approved or call.asked:
+        return []
+    if call.spec is None:
+        return _on_requested(state, call)
+    wrong = check(call.spec, call.arguments)
+    if wrong is not None:
+        return [_refused(call, "invalid_arguments", wrong.message, wrong.hint)]
+    return [_ask_person(state, call)]
+
+
 def _on_lapse(state: RunState, call: ToolCall) -> Sequence[Event]:
     if call.waits is None:
         return []
@@ -183,6 +198,8 @@ def _again(state: RunState, call: ToolCall, record: Record) -> Sequence[Event]:
 def _start(state: RunState, call: ToolCall, wait: int | None = None) -> Sequence[Event]:
     if call.spec is None:
         return []
+    if call.imported and not call.approved:
+        return _on_imported(state, call)
     maximum, wanted = state.limits.max_tool_calls, state.spent.tool_calls_at_most + 1
     if call.attempts == 0 and maximum is not None and wanted > maximum:
         reached = LimitReached(limit="max_tool_calls", maximum=maximum, wanted=wanted)

@@ -20,6 +20,7 @@ from playhead.events.event import Event
 from playhead.events.kinds.approvals import ApprovalDecided
 from playhead.events.kinds.codec import encode, stored_kind
 from playhead.events.kinds.registry import KINDS
+from playhead.events.kinds.runs import RunResumed
 from playhead.events.log.sqlite.driver import BUSY_MS
 
 if TYPE_CHECKING:
@@ -89,6 +90,8 @@ class Command(NamedTuple):
             raise NotStorable(self.kind, str(error).partition("\n")[0]) from error
         if isinstance(event, ApprovalDecided) and event.by is None:
             raise NotStorable(self.kind, "it does not say who decided (by)")
+        if isinstance(event, RunResumed) and event.agent is not None:
+            raise NotStorable(self.kind, "no agent is named through the inbox")
         return event
 
 

@@ -81,6 +81,12 @@ class RunControl:
 
     def _serve(self, command: Command) -> None:
         run, event = find_run(self._log, command.run), command.event()
+        if (
+            isinstance(event, RunResumed)
+            and self._thread.call(lambda: self._engine.state(run)).parked
+        ):
+            msg = f"run {run} was imported: the process that has its agent takes it up, by name"
+            raise UsageError(msg)
         if isinstance(event, ToolResolved):
             self._resolve_call(run, event, command.id)
         else:

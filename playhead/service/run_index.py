@@ -133,7 +133,8 @@ def _scanned(log: Log) -> Iterator[Indexed]:
             ended = stream.head if last.kind in ENDINGS else None
             if stream.parent_seq is None:
                 child = event.parent is not None
-                yield Indexed(stream.id, event.agent.name, event.session, ended, child=child)
+                session = None if first.imported else event.session
+                yield Indexed(stream.id, event.agent.name, session, ended, child=child)
             else:  # a fork is in no session
                 agent = load_state(log, stream.id, stream.parent_seq + 1).agent
                 yield Indexed(stream.id, agent.name, None, ended)

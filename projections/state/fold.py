@@ -53,6 +53,8 @@ def fold(state: RunState, record: Record) -> None:
         state.unsupported = state.unsupported or kind
     else:
         folder(state, record, event)
+    if record.imported:
+        state.parked = True
 
 
 def _nothing(*_: object) -> None:

@@ -50,6 +50,7 @@ class RunState:
         "last",
         "last_interruption",
         "open",
+        "parked",
         "past",
         "paused",
         "plan",
@@ -83,6 +84,8 @@ class RunState:
         self.last: Record | None = None
         """The last record that opened a turn."""
         self.paused: runs.RunPaused | None = None
+        self.parked = False
+        """It was imported, and nobody here has taken it up by name."""
         self.stop: Stop | None = None
         self.ending: Event | None = None
         self.traceparent: str | None = None
