@@ -64,8 +64,8 @@ class ToolRole(Role):
             case TimeReached(due="approval", call=int(call)):
                 return _for_call(state, call, _on_lapse)
             case RunResumed():
-                calls = [call for call in state.calls.values() if call.imported]
-                return [e for call in calls for e in _for_call(state, call.seq, _on_imported)]
+                there = [call.seq for call in state.calls.values() if call.imported]
+                return [e for seq in there for e in _for_call(state, seq, _on_imported)]
             case _:
                 return []
 

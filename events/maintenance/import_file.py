@@ -158,7 +158,8 @@ class _Reader:
         found = self._streams.get(parent) if isinstance(parent, str) else None
         if found is None or found.kind != "run" or MEMORY.fullmatch(name):
             refuse(number, f"its parent {str(parent)[:80]!r} does not stand before it")
-        if seq is not None and (not _is_number(seq) or self._hash_at(found.id, seq) is None):
+        known = seq is None or (isinstance(seq, int) and self._hash_at(found.id, seq) is not None)
+        if not known or isinstance(seq, bool):
             refuse(number, f"its parent has no record {seq!r}")
 
     def _hash_at(self, name: str, seq: int) -> bytes | None:

@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from playhead import Runtime
+from playhead import Runtime, tool
 from playhead.actors.engine.load_state import load_state
 from playhead.cli import main
 from playhead.events.errors import PlayheadError
@@ -133,6 +134,16 @@ def chain(w: list[Record]) -> Lines:
     return export_of(*streams)
 
 
+VALUES: dict[str, list[Any]] = {
+    "seq": [0, -1, True, "2", 2**63, 1.5, None], "at": [-1, 2**70, "now"],
+    "actor": ["god", 1], "origin": ["above"], "cause": [-1, 10**9, "1"], "held": [1, None],
+    "command": [1], "traceparent": [[]], "imported": ["yes", True], "kind": [1, "x"],
+    "version": [0.5, -1, 2**80], "event": [None, [], "x", {"kind": "x"}],
+    "bodies": ["{}x", "[]", 1, '{"a": 1}', '{"goal": "' + "00" * 32 + '"}'],
+    "hash": ["", "zz", 1, "00" * 32], "data": ["{}"],
+}  # fmt: skip
+WRONG = [(name, value) for name, values in VALUES.items() for value in values]
+
 REFUSED: dict[str, Made] = {
     # streams that are no run
     "a memory": with_run(Forged("memory/ada", first(stored()), "memory")),
@@ -212,18 +223,7 @@ REFUSED: dict[str, Made] = {
     "a parent that is ours": edit(1, parent=LOCAL),
     "a fork of ours": edit(1, parent=LOCAL, parent_seq=1),
     "itself as parent": edit(1, parent="evil"), "a fork of nothing": edit(1, parent_seq=1),
-    **{
-        f"{name} {value!r}"[:40]: edit(-1, **{name: value})
-        for name, values in {
-            "seq": [0, -1, True, "2", 2**63, 1.5, None], "at": [-1, 2**70, "now"],
-            "actor": ["god", 1], "origin": ["above"], "cause": [-1, 10**9, "1"], "held": [1, None],
-            "command": [1], "traceparent": [[]], "imported": ["yes", True], "kind": [1, "x"],
-            "version": [0.5, -1, 2**80], "event": [None, [], "x", {"kind": "x"}],
-            "bodies": ["{}x", "[]", 1, '{"a": 1}', '{"goal": "' + "00" * 32 + '"}'],
-            "hash": ["", "zz", 1, "00" * 32], "data": ["{}"],
-        }.items()
-        for value in values
-    },
+    **{f"{name} {value!r}"[:40]: edit(-1, **{name: value}) for name, value in WRONG},
 }  # fmt: skip
 
 
@@ -330,6 +330,39 @@ def test_what_was_approved_elsewhere_waits_again_and_only_once_taken_up(
         run.approve(asked.call)
         assert run.wait(20).answer == "done"
     assert PAID == [7]
+
+
+PROBED = list[str]()
+
+
+def test_what_was_begun_elsewhere_is_cut_off_and_no_probe_is_asked(
+    path: Path, waiting: list[Record]
+) -> None:
+    def probe(key: str) -> None:
+        PROBED.append(key)
+
+    @tool(effect="once", approval=True, probe=probe)
+    def pay(amount: int) -> str:
+        """Pay somebody an amount of money, which cannot be undone.
+
+        Args:
+            amount: How much.
+        """
+        PAID.append(amount)
+        return "paid"
+
+    agent = replace(payer(), tools=[pay])
+    definition = pay.spec.definition
+    call = event_of(waiting, "approval_requested").call
+    begun = tool_calls.ToolStarted(call=call, attempt=1, definition=definition)
+    put(path, export_of(Forged("evil", after(waiting, begun, actor="tool", origin="decided"))))
+    with Runtime(path, agents=[agent]) as runtime:
+        run = runtime.attach("evil")
+        run.resume()
+        assert run.wait(20).answer == "done"
+        kinds = [row.kind for row in runtime._log.read("evil")]
+    assert (PROBED, PAID) == ([], [])
+    assert "tool_outcome_unknown" in kinds
 
 
 def test_a_run_that_another_process_resumes_through_the_inbox_stays_parked(

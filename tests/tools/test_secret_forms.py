@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from playhead.events.event import Json
 from playhead.tools.context import Secret, ToolContext
 from playhead.tools.execution.secrets import Hidden
 
@@ -74,5 +75,5 @@ def test_a_secret_within_another_leaves_no_rest_of_the_longer_one() -> None:
 
 
 def test_other_words_stay_as_they_are() -> None:
-    said = {"text": "100 % of c+d \\ aGVsbG8=", "list": ["hunter", 2]}
+    said: Json = {"text": "100 % of c+d \\ aGVsbG8=", "list": ["hunter", 2]}
     assert hidden("hunter2hunter2").hide(said) == said
