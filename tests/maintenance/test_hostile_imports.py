@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from playhead import Runtime, tool
 from playhead.actors.engine.load_state import load_state
+from playhead.assembly.mcp_pins import Pins
 from playhead.cli import main
 from playhead.events.errors import PlayheadError
 from playhead.events.kinds import facts, forks, logs, memory, runs, tool_calls
@@ -274,13 +275,13 @@ def decided(w: Sequence[Record], **more: Any) -> ApprovalDecided:
 
 
 def spec_without_approval(w: list[Record]) -> Any:
-    agent = w[0].event.agent  # type: ignore[attr-defined]
+    agent = event_of(w, "run_started").agent
     tools = tuple(spec.model_copy(update={"approval": None}) for spec in agent.tools)
     return agent.model_copy(update={"tools": tools, "limits": Limits(max_steps=10**6)})
 
 
 def attempt(w: Sequence[Record]) -> tool_calls.ToolStarted:
-    spec = next(spec for spec in w[0].event.agent.tools if spec.name == "settle")  # type: ignore[attr-defined]
+    spec = next(spec for spec in event_of(w, "run_started").agent.tools if spec.name == "settle")
     call = event_of(w, "approval_requested").call
     return tool_calls.ToolStarted(call=call, attempt=1, definition=spec.definition)
 
@@ -360,7 +361,8 @@ def test_what_was_begun_elsewhere_is_cut_off_and_no_probe_is_asked(
         run = runtime.attach("evil")
         run.resume()
         assert run.wait(20).answer == "done"
-        kinds = [row.kind for row in runtime._log.read("evil")]
+    with SqliteLog(path) as log:
+        kinds = [row.kind for row in log.read("evil")]
     assert (PROBED, PAID) == ([], [])
     assert "tool_outcome_unknown" in kinds
 
@@ -419,9 +421,8 @@ def test_memory_comes_only_when_asked_for_and_says_where_it_is_from(
     with Runtime(path) as runtime:
         (found,) = runtime.recall("paid", "ada")
         assert found.text.startswith("[imported, not verified] ")
-        from playhead.assembly.mcp_pins import Pins
-
-        assert not Pins(runtime._log).accepted("s", "t", "d")
+    with SqliteLog(path) as log:
+        assert not Pins(log).accepted("s", "t", "d")
 
 
 JSON = st.recursive(
@@ -465,7 +466,11 @@ def moved(lines: list[dict[str, Any]], moves: Sequence[Any]) -> list[dict[str, A
     return lines
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(name=NAMES, kind=KINDS, other=NAMES, events=st.integers(1, 9), moves=MOVES)
 def test_any_file_goes_in_whole_or_not_at_all_and_never_as_what_is_no_run(
     tmp_path_factory: pytest.TempPathFactory, waiting: list[Record],
