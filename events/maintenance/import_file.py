@@ -30,6 +30,7 @@ NESTED = 100
 CHAIN = 100
 """Forks of forks, children of children, sessions that go on."""
 
+NO_BODIES = "its bodies cannot be read"
 NUMBER = (1 << 53) - 1
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}(\.[0-9]{1,9}){0,20}")
 """Of a run. Streams that are no run have other names: runtime, memory/NAMESPACE."""
@@ -191,10 +192,9 @@ def _refs(row: Stored, number: int) -> set[str]:
     try:
         refs = body_refs(row)
     except (ValueError, LogDamaged):
-        refuse(number, "its bodies cannot be read")
-    if not all(isinstance(each, str) for each in (*refs, *refs.values())):
-        refuse(number, "its bodies cannot be read")
-    return set(refs.values())
+        refuse(number, NO_BODIES)
+    digests = set[object](refs.values())  # as the file has them, whatever they should be
+    return {each if isinstance(each, str) else refuse(number, NO_BODIES) for each in digests}
 
 
 def _fields(line: bytes, number: int) -> dict[str, Any]:

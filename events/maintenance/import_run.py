@@ -7,7 +7,7 @@ is parked: nothing of it happens until somebody takes it up by name, with an age
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from pydantic import BaseModel
 
@@ -257,6 +257,6 @@ def _in_bounds(value: object) -> bool:
         case BaseModel():
             return all(_in_bounds(each) for _, each in value)
         case tuple():
-            return all(map(_in_bounds, value))
+            return all(map(_in_bounds, cast("Iterable[object]", value)))
         case _:
             return True

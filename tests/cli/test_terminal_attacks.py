@@ -106,7 +106,7 @@ def test_json_to_a_terminal_is_json_and_says_the_same(folder: Path) -> None:
 
 def _leaves(value: Any) -> list[str]:
     if isinstance(value, dict | list):
-        inside = value.values() if isinstance(value, dict) else value
+        inside: list[Any] = [*value.values()] if isinstance(value, dict) else [*value]
         return [leaf for inner in inside for leaf in _leaves(inner)]
     return [str(value)]
 

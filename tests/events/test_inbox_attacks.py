@@ -49,7 +49,7 @@ def waiting_run(runtime: Runtime) -> tuple[Run[Any], int, str]:
 
 
 def records(runtime: Runtime, run: Run[Any]) -> list[str]:
-    return [row.kind for row in runtime._log.read(run.id)]
+    return [row.kind for row in runtime._log.read(run.id)]  # pyright: ignore[reportPrivateUsage]
 
 
 def forge(path: Path, **fields: object) -> None:

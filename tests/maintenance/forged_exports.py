@@ -135,12 +135,11 @@ def _head(log: MemoryLog, stream: Forged) -> Head:
 
 
 def rewritten(
-    lines: Sequence[bytes], change: Callable[[list[dict[str, Any]]], object]
+    lines: Sequence[bytes], change: Callable[[list[dict[str, Any]]], list[dict[str, Any]] | None]
 ) -> list[bytes]:
     """The lines after a change to them as JSON, with the right end again."""
     fields = [json.loads(line) for line in lines[:-1]]
-    found = change(fields)
-    return ended([to_line(each) for each in (found if isinstance(found, list) else fields)])
+    return ended([to_line(each) for each in change(fields) or fields])
 
 
 def ended(lines: Sequence[bytes]) -> list[bytes]:

@@ -445,22 +445,23 @@ NAMES = st.sampled_from(["evil", "memory/ada", "runtime", LOCAL, "evil.3", "", "
 KINDS = st.sampled_from(["run", "memory", "runtime", "session"])
 
 
-def moved(lines: list[dict[str, Any]], moves: Sequence[Any]) -> list[dict[str, Any]]:
-    for move, a, b, field, value in moves:
+def moved(lines: list[dict[str, Any]], moves: Sequence[tuple[Any, ...]]) -> list[dict[str, Any]]:
+    for move, first, second, field, value in moves:
         if not lines:
             break
-        a, b = a % len(lines), b % len(lines)
+        a, b = int(first) % len(lines), int(second) % len(lines)
         match move:
             case "drop":
                 del lines[a]
             case "double":
-                lines.insert(b, lines[a])
+                lines[b:b] = lines[a : a + 1]
             case "swap":
                 lines[a], lines[b] = lines[b], lines[a]
             case "set":
                 lines[a] = {**lines[a], field: value}
             case "unset":
-                lines[a] = {k: v for k, v in lines[a].items() if k != field}
+                lines[a] = {**lines[a]}
+                lines[a].pop(str(field), None)
             case _:
                 lines[a] = {**lines[a], "stream": "memory/ada", "kind": "memory"}
     return lines

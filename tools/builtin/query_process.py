@@ -64,13 +64,17 @@ def answer(uri: str, sql: str, rows: int, seconds: float) -> dict[str, Any]:
 
 def _limit(db: sqlite3.Connection, seconds: float) -> None:
     deadline = time.monotonic() + seconds
-    db.text_factory = lambda text: text.decode(errors="replace")
+    db.text_factory = _text
     db.execute("PRAGMA query_only = ON")
     db.execute("PRAGMA temp_store = MEMORY")  # a sort fills no disk
     db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST)
     db.setlimit(sqlite3.SQLITE_LIMIT_SQL_LENGTH, STATEMENT)
     db.set_progress_handler(lambda: time.monotonic() > deadline, 1_000)
     db.set_authorizer(_authorize)
+
+
+def _text(text: bytes) -> str:
+    return text.decode(errors="replace")
 
 
 def _authorize(action: int, _: str | None, function: str | None, *__: object) -> int:
