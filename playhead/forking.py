@@ -71,6 +71,8 @@ def begin_fork(log: Log, run: str, at: int | None = None, instead: Instead = NOT
     cut = place_of(log, run, at, instead)
     before = agent_of(log, run, cut.at)
     spec = instead.spec(before)
+    if spec is None and instead.agent is not None and next(log.read(run, 0, 1)).imported:
+        spec = before  # the same, but said by somebody here: that is what takes it up
     forked = cut.forked(
         agent=spec,
         results=tuple(GivenResult(call=c, result=r) for c, r in sorted(instead.results.items())),

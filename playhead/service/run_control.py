@@ -24,7 +24,7 @@ from playhead.events.log.contract import Log
 from playhead.events.log.find_run import find_run
 from playhead.events.log.inbox import Command
 from playhead.events.record import Record
-from playhead.events.spec.agent import Status
+from playhead.events.spec.agent import AgentSpec, Status
 from playhead.events.version import VERSION
 from playhead.projections.state.calls.approvals import OpenApproval
 from playhead.service.loop_thread import LoopThread
@@ -53,6 +53,7 @@ class RunControl:
         thread: LoopThread,
         engine: Engine,
         subscriptions: Subscriptions,
+        agents: Callable[[str], AgentSpec | None],
     ) -> None:
         self.index = index
         """The open runs, and the last one of each session."""
@@ -60,6 +61,7 @@ class RunControl:
         self._thread = thread
         self._engine = engine
         self._subscriptions = subscriptions
+        self._agents = agents
         self._closed = False
 
     def find(self, given: str) -> str:
@@ -96,8 +98,30 @@ class RunControl:
         committed.result()
 
     def resume(self, run: str) -> None:
-        """Go on with a run that is paused."""
-        self.tell(run, RunResumed(code=VERSION, reason="resumed by the caller"))
+        """Go on with a run that is paused.
+
+        An imported run is taken up with the agent of its name that is known here, and nothing that
+        was agreed to elsewhere counts. Raises UsageError where there is no such agent.
+        """
+        if self._parked(run):
+            self._take_up_imported(run)
+        else:
+            self.tell(run, RunResumed(code=VERSION, reason="resumed by the caller"))
+
+    def _parked(self, run: str) -> bool:
+        return self._thread.call(lambda: self._engine.state(run).parked)
+
+    def _take_up_imported(self, run: str) -> None:
+        self.check_open()
+        state = self._thread.call(lambda: self._engine.state(run))
+        if state.run_started.parent is not None:
+            msg = f"run {run} was imported, and started by another run: take that one up"
+            raise UsageError(msg)
+        agent = self._agents(state.agent.name)
+        if agent is None:
+            msg = f"run {run} was imported, and its agent {state.agent.name!r} is not known here"
+            raise UsageError(msg)
+        self._thread.call(partial(take_up, self._engine, run, agent))
 
     def approvals(self, run: str | None = None) -> list[OpenApproval]:
         """What waits for a person: of one run, or of all that are open."""
@@ -122,6 +146,9 @@ class RunControl:
     def serve(self, command: Command) -> None:
         """Do what another process asked for."""
         run, event = self.find(command.run), command.event()
+        if isinstance(event, RunResumed) and self._parked(run):
+            msg = f"run {run} was imported: the process that has its agent takes it up, by name"
+            raise UsageError(msg)
         if isinstance(event, ToolResolved):
             self._resolve(run, event, command.id)
         else:

@@ -25,6 +25,7 @@ from playhead.projections.history.timeline import call_text, plan_text
 from playhead.projections.state.calls.approvals import OpenApproval, open_approvals
 from playhead.projections.stored.run_list import open_runs
 from playhead.runtime import Runtime
+from playhead.service.decider import this_process
 
 ARGUMENTS = TypeAdapter(dict[str, JsonValue])
 
@@ -74,7 +75,9 @@ def approve(
 
     def word(reader: Reader, run: str) -> Event:
         found = _open_call(reader, run, call)
-        return ApprovalDecided(call=call, binding=found.binding, approved=True, arguments=changed)
+        return ApprovalDecided(
+            call=call, binding=found.binding, approved=True, arguments=changed, by=this_process()
+        )
 
     return tell(log, run, word)
 
@@ -91,7 +94,9 @@ def deny(
 
     def word(reader: Reader, run: str) -> Event:
         found = _open_call(reader, run, call)
-        return ApprovalDecided(call=call, binding=found.binding, approved=False, reason=reason)
+        return ApprovalDecided(
+            call=call, binding=found.binding, approved=False, reason=reason, by=this_process()
+        )
 
     return tell(log, run, word)
 

@@ -92,7 +92,8 @@ def fork(
         else:
             out.print(f"{about}: {made}. Go on: playhead resume {made}{log_option(log)}")
         return exit_codes.OK
-    base_url = base_url or summary.started.metadata.get("base_url")
+    if not summary.imported:
+        base_url = base_url or summary.started.metadata.get("base_url")
     with Runtime(log_path(log), base_url=base_url, only_runs=()) as runtime:
         runtime.register(known)
         started = runtime.fork(run, at, instead)
