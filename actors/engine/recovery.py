@@ -50,7 +50,12 @@ def _first_word(state: RunState, agent: AgentSpec | None) -> Trigger | None:
     if state.paused is None and state.stop is None and state.interrupted >= INTERRUPTIONS:
         reason = f"interrupted {state.interrupted} times without getting any further"
         return Trigger(RunPaused(reason=reason), "runtime", "outside")
-    if decides and (state.held or state.code != VERSION):
+    if decides and (state.held or state.code != VERSION or _asks_again(state)):
         resumed = RunResumed(code=VERSION, reason="taken up again")
         return Trigger(resumed, "runtime", "outside")
     return None
+
+
+def _asks_again(state: RunState) -> bool:
+    """In a fork of an imported run: whether a call of elsewhere has nobody asked about it yet."""
+    return any(call.imported and call.waits is None for call in state.calls.values())

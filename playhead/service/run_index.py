@@ -53,8 +53,8 @@ class RunIndex:
         """The last run of each session that this process has met."""
         self._contexts: OrderedDict[str, tuple[str, Context | None]] = OrderedDict()
         """Session -> its last run and the context with which that ended."""
-        self._approvals: dict[str, list[OpenApproval]] = {}
-        """Open run -> what waits for a person, once that is known."""
+        self._approvals: dict[str, tuple[int, list[OpenApproval]]] = {}
+        """Open run -> the last record that was looked at, and what waits for a person after it."""
         self._views = Views(
             log, views_path(log.path) if isinstance(log, SqliteLog) else ":memory:", [RunList()]
         )
@@ -109,10 +109,11 @@ class RunIndex:
     def approvals(self, run: str | None = None) -> list[OpenApproval]:
         """What waits for a person: of one run, or of all that are open. Raises UnknownRun.
 
-        What this process has not seen decided is read once, on the caller's thread.
+        What this process has not seen decided is read once, on the caller's thread. Of one run it
+        is as new as the log: whoever has read there that a person is asked finds it here.
         """
         if run is not None:
-            return self._waiting(run)
+            return self._waiting(run, self._log.head(run).seq)
         found: list[OpenApproval] = []
         for each in self.open_runs():
             try:
@@ -121,15 +122,20 @@ class RunIndex:
                 continue
         return found
 
-    def _waiting(self, run: str) -> list[OpenApproval]:
+    def _waiting(self, run: str, newest: int = 0) -> list[OpenApproval]:
         with self._lock:
-            known = self._approvals.get(run)
-        if known is not None:
+            seq, known = self._approvals.get(run, (-1, []))
+        if seq >= newest:
             return known
-        waiting = open_approvals(load_state(self._log, run))
+        state = load_state(self._log, run)
+        waiting = open_approvals(state)
         with self._lock:
-            # A turn that was committed meanwhile knows better.
-            return self._approvals.setdefault(run, waiting) if run in self._open else waiting
+            seq, known = self._approvals.get(run, (-1, []))
+            if seq >= state.head.seq:  # a turn that was committed meanwhile knows better
+                return known
+            if run in self._open:
+                self._approvals[run] = state.head.seq, waiting
+        return waiting
 
     def add(self, run: str, agent: str) -> None:
         """A run that was begun without being admitted: a fork."""
@@ -172,7 +178,7 @@ class RunIndex:
         """How a run stands that has not ended; called on the loop."""
         waiting = open_approvals(state)
         with self._lock:
-            self._approvals[state.run] = waiting
+            self._approvals[state.run] = state.head.seq, waiting
 
     def open_runs(self, agent: str | None = None) -> list[str]:
         """The runs that have not ended, of one agent or of all; oldest first."""

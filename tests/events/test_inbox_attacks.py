@@ -17,6 +17,7 @@ from playhead.events.log.sqlite.log import SqliteLog
 from playhead.run import Run
 from playhead.service.decider import this_process
 from playhead.testing import ScriptedModel, call
+from tests.support.waiting import asks_here, first_record
 
 PAID = list[int]()
 
@@ -41,9 +42,7 @@ def path(tmp_path: Path) -> Path:
 def waiting_run(runtime: Runtime) -> tuple[Run[Any], int, str]:
     agent = Agent(name="payer", tools=[pay], model=ScriptedModel([call("pay", amount=7), "done"]))
     run = runtime.start(agent, "pay")
-    for record in run.events():
-        if record.event.kind == "approval_requested":
-            break
+    first_record(run, asks_here)
     (asked,) = run.approvals()
     return run, asked.call, asked.binding
 
@@ -166,7 +165,7 @@ def test_every_verdict_says_who_gave_it(path: Path) -> None:
     with Runtime(path) as runtime:
         run, number, _ = waiting_run(runtime)
         run.approve(number)
-        run.wait()
+        run.wait(20)
     with SqliteLog(path) as log:
         (row,) = (row for row in log.read(run.id) if row.kind == "approval_decided")
         assert this_process().model_dump_json(exclude_none=True).encode() in row.data

@@ -18,6 +18,7 @@ from playhead.events.maintenance.export import lines_of
 from playhead.events.record import GENESIS, Record, Stored
 from playhead.testing import ScriptedModel, call
 from playhead.testing.appends import write
+from tests.support.waiting import asks_here, first_record
 
 PAID = list[int]()
 
@@ -76,9 +77,7 @@ def waiting_records(folder: Path, goal: str = "pay", name: str = "evil") -> list
     path = folder / "elsewhere.db"
     with Runtime(path, model=None) as runtime:
         run = runtime.start(payer(), goal)
-        for record in run.events():
-            if record.event.kind == "approval_requested":
-                break
+        first_record(run, asks_here)
     with SqliteLog(path) as log:
         found = [decode(row, log.body)._replace(run=name) for row in log.read(run.id)]
     path.unlink()

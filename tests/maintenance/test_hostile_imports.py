@@ -16,7 +16,7 @@ from playhead import Runtime, tool
 from playhead.actors.engine.load_state import load_state
 from playhead.assembly.mcp_pins import Pins
 from playhead.cli import main
-from playhead.events.errors import PlayheadError
+from playhead.events.errors import PlayheadError, UsageError
 from playhead.events.kinds import facts, forks, logs, memory, runs, tool_calls
 from playhead.events.kinds.approvals import ApprovalDecided
 from playhead.events.kinds.child_runs import ChildStarted
@@ -29,6 +29,7 @@ from playhead.events.maintenance.verify import verify
 from playhead.events.record import Record
 from playhead.events.spec.agent import Limits, Parent, Past
 from playhead.events.usage import Usage
+from playhead.forking import Instead, begin_fork
 from playhead.testing import ScriptedModel
 from playhead.testing.appends import BEGIN
 from tests.maintenance.forged_exports import (
@@ -44,6 +45,7 @@ from tests.maintenance.forged_exports import (
     to_line,
     waiting_records,
 )
+from tests.support.waiting import asks_here, first_record
 
 Lines: TypeAlias = Sequence[bytes]
 LOCAL = "mine"
@@ -323,14 +325,41 @@ def test_what_was_approved_elsewhere_waits_again_and_only_once_taken_up(
     with Runtime(path, agents=[payer()]) as runtime:
         run = runtime.attach("evil")
         run.resume()
-        for record in run.events():
-            if record.event.kind == "approval_requested" and not record.imported:
-                break
+        first_record(run, asks_here)
         (asked,) = run.approvals()
         assert (asked.arguments, PAID) == ({"amount": 7}, [])
         run.approve(asked.call)
         assert run.wait(20).answer == "done"
     assert PAID == [7]
+
+
+def test_a_fork_of_an_imported_run_asks_again_and_goes_on_with_the_agent_here(
+    path: Path, waiting: list[Record]
+) -> None:
+    put(path, export_of(Forged("evil", after(waiting, decided(waiting)))))
+    with Runtime(path, agents=[payer()]) as runtime:
+        asked = next(r.seq for r in waiting if r.event.kind == "approval_requested")
+        for at in (asked, None):  # with nothing held, and after the pause of the import
+            fork = runtime.fork("evil", at)
+            first_record(fork, asks_here)
+            (open_one,) = fork.approvals()
+            fork.approve(open_one.call)
+            assert fork.wait(20).answer == "done"
+    assert PAID == [7, 7]
+
+
+def test_a_fork_of_an_imported_run_takes_its_limits_and_tools_from_the_agent_that_is_named(
+    path: Path, waiting: list[Record]
+) -> None:
+    foreign = started(waiting, agent=spec_without_approval(waiting))
+    put(path, export_of(Forged("evil", foreign)))
+    with SqliteLog(path) as log:
+        with pytest.raises(UsageError, match="was imported"):
+            begin_fork(log, "evil", instead=Instead(model="other"))
+        fork = begin_fork(log, "evil", instead=Instead(agent=payer(), model="other"))
+        agent = load_state(log, fork).agent
+    ours = payer().spec()
+    assert (agent.tools, agent.limits) == (ours.tools, ours.limits)
 
 
 PROBED = list[str]()

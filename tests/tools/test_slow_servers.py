@@ -17,6 +17,9 @@ SECONDS = 0.4
 PACE = 0.02
 """Seconds between two bytes: far less than any timeout of one read."""
 
+BOUND = 20.0
+"""Seconds after which the server gives up on a client that neither comes nor reads."""
+
 CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n"
 DRIPS = {
     "status line": (b"", b"H"),
@@ -40,7 +43,9 @@ def dripping(first: bytes, then: bytes) -> Generator[str]:
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
 
         def serve() -> None:
+            server.settimeout(BOUND)
             connection, _ = server.accept()
+            connection.settimeout(BOUND)
             with closing(connection):
                 try:
                     connection.sendall(first)

@@ -30,8 +30,7 @@ def export(
 ) -> int:
     """Write a run as lines of JSON, with all it rests on.
 
-    An import has the same records and the same hashes. A redacted export says so, verifies, and
-    cannot be replayed.
+    A redacted export says so, verifies, and cannot be replayed.
     """
     with reading(log) as reader:
         run = find(reader, run)
