@@ -16,46 +16,58 @@ INTERRUPTIONS = 5
 """After so many interruptions in a row without progress, a run is paused when it is taken up."""
 
 
-def take_up(engine: Engine, run: str, agent: AgentSpec | None = None) -> None:
-    """Go on with an open run that this process has the agent of. Called on the loop.
-
-    An imported run stays parked unless `agent` says who takes it up.
-
-    Raises UnknownRun, LogDamaged, and UsageError for a run of kinds that this code does not know.
-    """
-    if run in engine.taken:
-        return
-    state = engine.state(run)
-    if state.unsupported is not None:
-        msg = f"run {run} has {state.unsupported!r}, which this Playhead cannot go on with"
-        raise UsageError(msg)
-    if state.ending is not None or (state.parked and agent is None):
+def take_up_imported(engine: Engine, run: str, agent: AgentSpec) -> None:
+    """Go on with an imported run as this agent. Called on the loop; raises as `take_up`."""
+    state = _known(engine, run)
+    if run in engine.taken or not state.parked:
         return
     engine.taken.add(run)
     cut_off = list(state.open.items())
-    said = _first_word(state, agent)
-    if said is not None:
-        engine.arrive(run, said)
+    resumed = RunResumed(code=VERSION, reason="taken up by name", agent=agent)
+    engine.arrive(run, Trigger(resumed, "user", "outside"))
     for seq, intent in cut_off:
         if seq in state.open:
             engine.effects.recover(intent, state)
 
 
-def _first_word(state: RunState, agent: AgentSpec | None) -> Trigger | None:
-    """What the run hears first, if anything: that it was taken up, or that it is paused."""
-    if state.parked:
-        resumed = RunResumed(code=VERSION, reason="taken up by name", agent=agent)
-        return Trigger(resumed, "user", "outside")
+def _known(engine: Engine, run: str) -> RunState:
+    state = engine.state(run)
+    if state.unsupported is not None:
+        msg = f"run {run} has {state.unsupported!r}, which this Playhead cannot go on with"
+        raise UsageError(msg)
+    return state
+
+
+def _unasked(state: RunState) -> bool:
+    """In a fork of an imported run: whether nobody was asked about a call of elsewhere yet."""
+    waiting = [call for call in state.calls.values() if call.started is None]
+    return any(call.imported and not call.approved and call.waits is None for call in waiting)
+
+
+def take_up(engine: Engine, run: str) -> None:
+    """Go on with an open run that this process has the agent of. Called on the loop.
+
+    An imported run stays parked: `take_up_imported`.
+
+    Raises UnknownRun, LogDamaged, and UsageError for a run of kinds that this code does not know.
+    """
+    if run in engine.taken:
+        return
+    state = _known(engine, run)
+    if state.ending is not None or state.parked:
+        return
+    engine.taken.add(run)
+    cut_off = list(state.open.items())
     decides = state.paused is None or state.stop is not None  # a paused run can be stopped
     if state.paused is None and state.stop is None and state.interrupted >= INTERRUPTIONS:
         reason = f"interrupted {state.interrupted} times without getting any further"
-        return Trigger(RunPaused(reason=reason), "runtime", "outside")
-    if decides and (state.held or state.code != VERSION or _asks_again(state)):
+        engine.arrive(run, Trigger(RunPaused(reason=reason), "runtime", "outside"))
+    elif decides and (state.held or state.code != VERSION):
         resumed = RunResumed(code=VERSION, reason="taken up again")
-        return Trigger(resumed, "runtime", "outside")
-    return None
-
-
-def _asks_again(state: RunState) -> bool:
-    """In a fork of an imported run: whether a call of elsewhere has nobody asked about it yet."""
-    return any(call.imported and call.waits is None for call in state.calls.values())
+        engine.arrive(run, Trigger(resumed, "runtime", "outside"))
+    elif decides and _unasked(state):
+        resumed = RunResumed(code=VERSION, reason="asks again about calls of an imported run")
+        engine.arrive(run, Trigger(resumed, "runtime", "outside"))
+    for seq, intent in cut_off:
+        if seq in state.open:
+            engine.effects.recover(intent, state)

@@ -178,10 +178,10 @@ def _again(state: RunState, call: ToolCall, record: Record, failed: ToolFailed) 
 
 
 def _start(state: RunState, call: ToolCall, wait: int | None = None) -> Sequence[Event]:
-    if call.spec is None:
-        return []
     if call.imported and not call.approved:
         return _on_imported(state, call)
+    if call.spec is None:
+        return []
     maximum, wanted = state.limits.max_tool_calls, state.spent.tool_calls_at_most + 1
     if call.attempts == 0 and maximum is not None and wanted > maximum:
         reached = LimitReached(limit="max_tool_calls", maximum=maximum, wanted=wanted)

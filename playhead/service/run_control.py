@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from playhead.actors.append import append_event, unknown_call
 from playhead.actors.engine.engine import Engine
-from playhead.actors.engine.recovery import take_up
+from playhead.actors.engine.recovery import take_up, take_up_imported
 from playhead.actors.engine.turn import Trigger
 from playhead.actors.planning.validate import edited_plan
 from playhead.events.errors import UsageError
@@ -121,7 +121,7 @@ class RunControl:
         if agent is None:
             msg = f"run {run} was imported, and its agent {state.agent.name!r} is not known here"
             raise UsageError(msg)
-        self._thread.call(partial(take_up, self._engine, run, agent))
+        self._thread.call(partial(take_up_imported, self._engine, run, agent))
 
     def approvals(self, run: str | None = None) -> list[OpenApproval]:
         """What waits for a person: of one run, or of all that are open."""

@@ -58,12 +58,12 @@ def _run_resumed(state: RunState, record: Record, event: runs.RunResumed) -> Non
     state.code = event.code
     if record.held:
         return
+    if event.agent is not None:
+        _go_on_with(state, record, event.agent)
     if state.paused is not None:
         state.interrupted = 0
     state.paused = None
     state.held.clear()
-    if event.agent is not None:
-        _go_on_with(state, record, event.agent)
 
 
 def _run_forked(state: RunState, record: Record, event: forks.RunForked) -> None:
