@@ -72,6 +72,11 @@ def begin_fork(log: Log, run: str, at: int | None = None, instead: Instead = NOT
     cut = place_of(log, run, at, instead)
     before = agent_of(log, run, cut.at)
     spec = instead.spec(before)
+    if next(log.read(run, 0, 1)).imported:
+        if instead.agent is None:
+            msg = f"run {run} was imported: name the agent that goes on with it (--agent, agent=)"
+            raise UsageError(msg)
+        spec = spec or before  # the fork says it even when it is the same: that takes the run up
     forked = cut.forked(
         agent=spec,
         results=tuple(GivenResult(call=c, result=r) for c, r in sorted(instead.results.items())),

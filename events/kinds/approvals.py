@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from playhead.events.event import Event, Intent, Json, Outcome
+from playhead.events.event import Data, Event, Intent, Json, Outcome
 from playhead.events.kinds.plans import PlanStep
 from playhead.events.kinds.waits import WaitStarted
 
@@ -23,6 +23,17 @@ class ApprovalRequested(WaitStarted):
     """What the tool's approval rule raised: nobody knows whether it would have asked."""
 
 
+class Decider(Data):
+    """Who gave a verdict, as their process says it: to be read, not a proof of anything."""
+
+    user: str
+    """The name of the account, or its number."""
+    process: int
+    """The process id, on the machine where it was decided."""
+    terminal: str | None = None
+    """The device, such as /dev/pts/3; None where there was none."""
+
+
 class ApprovalDecided(Event):
     """A person approved or denied a call, or a plan."""
 
@@ -37,6 +48,8 @@ class ApprovalDecided(Event):
     """Other arguments to call it with; None for those asked for."""
     plan: tuple[PlanStep, ...] | None = None
     """Other steps to run; None for those asked about."""
+    by: Decider | None = None
+    """None only where no process of a person's or program's gave it: in a simulation."""
 
 
 class RuleAnswered(Outcome):

@@ -95,6 +95,9 @@ class RunResumed(Event):
     code: str
     """The version of the code that goes on with it."""
     reason: str = ""
+    agent: AgentSpec | None = None
+    """For an imported run the agent here that takes it up; nothing that was agreed to before, and
+    no tool, limit or namespace of the run as it came, counts from here on."""
 
 
 class RunFinished(Event):

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import traceback
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -35,7 +36,7 @@ from playhead.cli.commands import (
     why,
 )
 from playhead.cli.shared import exit_codes
-from playhead.cli.shared.output import err, out, plain
+from playhead.cli.shared.output import err, out, plain, plain_streams
 from playhead.events.errors import LogError, PlayheadError
 from playhead.events.version import VERSION
 from playhead.telemetry.call_log import log_to_stderr
@@ -91,6 +92,15 @@ app.add_typer(plan.plan, name="plan")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
+    with plain_streams():
+        try:
+            return _run(arguments)
+        except Exception:  # a fault of ours: the traceback, told while the streams are harmless
+            traceback.print_exc()
+            return exit_codes.NO
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         return app(arguments, prog_name="playhead", standalone_mode=False) or exit_codes.OK
     except typer.TyperException as mistake:

@@ -36,6 +36,7 @@ from playhead.projections.history.timeline import timeline
 from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule
 from playhead.projections.metrics.indicators import by_agent, by_model, by_tool, indicators
 from playhead.projections.metrics.prometheus import prometheus
+from playhead.service.decider import this_process
 from playhead.service.redaction import Redactor
 from playhead.service.wait_reader import approval_of
 
@@ -53,7 +54,9 @@ class Tell(Protocol):
 
 def verdict(call: int, binding: str, *, approved: bool, reason: str) -> ApprovalDecided:
     """What a person said; `binding` is of what was shown to them."""
-    return ApprovalDecided(call=call, binding=binding, approved=approved, reason=reason or None)
+    return ApprovalDecided(
+        call=call, binding=binding, approved=approved, reason=reason or None, by=this_process()
+    )
 
 
 def through_inbox(path: Path) -> Tell:

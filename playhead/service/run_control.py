@@ -10,10 +10,10 @@ from typing import TypeVar
 
 from playhead.actors.append import append_event, unknown_call
 from playhead.actors.engine.engine import Engine
-from playhead.actors.engine.recovery import may_rest, take_up
+from playhead.actors.engine.recovery import may_rest, take_up, take_up_imported
 from playhead.actors.engine.turn import Trigger
 from playhead.actors.planning.validate import edited_plan
-from playhead.events.errors import RuntimeClosed
+from playhead.events.errors import RuntimeClosed, UsageError
 from playhead.events.event import Event, Json
 from playhead.events.kinds.codec import decode
 from playhead.events.kinds.plans import PlanStep
@@ -24,7 +24,7 @@ from playhead.events.log.contract import Log
 from playhead.events.log.find_run import find_run
 from playhead.events.log.inbox import Command
 from playhead.events.record import Record
-from playhead.events.spec.agent import Status
+from playhead.events.spec.agent import AgentSpec, Status
 from playhead.events.version import VERSION
 from playhead.projections.state.calls.approvals import OpenApproval
 from playhead.projections.state.waits import About
@@ -56,6 +56,7 @@ class RunControl:
         thread: LoopThread,
         engine: Engine,
         subscriptions: Subscriptions,
+        agents: Callable[[str], AgentSpec | None],
     ) -> None:
         self.index = index
         """The open runs, and the last one of each session."""
@@ -64,6 +65,7 @@ class RunControl:
         self._engine = engine
         self._subscriptions = subscriptions
         self._waits = WaitReader(log)
+        self._agents = agents
         self._closed = False
 
     def find(self, given: str) -> str:
@@ -108,8 +110,30 @@ class RunControl:
         committed.result()
 
     def resume(self, run: str) -> None:
-        """Go on with a run that is paused; one that waits for its model asks at once."""
-        self.tell(run, RunResumed(code=VERSION, reason="resumed by the caller"))
+        """Go on with a run that is paused; one that waits for its model asks at once.
+
+        An imported run is taken up with the agent of its name that is known here, and nothing that
+        was agreed to elsewhere counts. Raises UsageError where there is no such agent.
+        """
+        if self._parked(run):
+            self._take_up_imported(run)
+        else:
+            self.tell(run, RunResumed(code=VERSION, reason="resumed by the caller"))
+
+    def _parked(self, run: str) -> bool:
+        return self._thread.call(lambda: self._engine.state(run).parked)
+
+    def _take_up_imported(self, run: str) -> None:
+        self.check_open()
+        state = self._thread.call(lambda: self._engine.state(run))
+        if state.run_started.parent is not None:
+            msg = f"run {run} was imported, and started by another run: take that one up"
+            raise UsageError(msg)
+        agent = self._agents(state.agent.name)
+        if agent is None:
+            msg = f"run {run} was imported, and its agent {state.agent.name!r} is not known here"
+            raise UsageError(msg)
+        self._on_loop(partial(take_up_imported, self._engine, run, agent))
 
     def waits(
         self, run: str | None = None, about: About | None = None, limit: int | None = None
@@ -148,6 +172,9 @@ class RunControl:
     def serve(self, command: Command) -> None:
         """Do what another process asked for."""
         run, event = self.find(command.run), command.event()
+        if isinstance(event, RunResumed) and self._parked(run):
+            msg = f"run {run} was imported: the process that has its agent takes it up, by name"
+            raise UsageError(msg)
         if isinstance(event, ToolResolved):
             self._resolve(run, event, command.id)
         else:

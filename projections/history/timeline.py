@@ -129,7 +129,9 @@ def _done(event: Event) -> Told:
             return [("Observation", answer) if went_well else ("Failed", f"{status}: {message}")]
         case approvals.ApprovalDecided(call=call, approved=approved, reason=reason):
             verdict = "approved" if approved else "denied"
-            said: Told = [("Approval", f"{call} {verdict}{': ' + reason if reason else ''}")]
+            why = f": {reason}" if reason else ""
+            by = "" if event.by is None else f" (by {event.by.user})"
+            said: Told = [("Approval", f"{call} {verdict}{why}{by}")]
             return said if event.plan is None else [*said, ("Plan", plan_text(event.plan))]
         case approvals.RuleAnswered(error=str(error)):
             return [("Failed", f"rule: {error}")]

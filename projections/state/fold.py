@@ -83,6 +83,8 @@ def _fold_event(state: RunState, record: Record, event: Event) -> None:
         state.unsupported = state.unsupported or event.kind
     if folder is not None:
         folder(state, record, event)
+    if record.imported:
+        state.parked = True
 
 
 def _fold_outcome(state: RunState, record: Record, event: Outcome) -> None:

@@ -58,6 +58,8 @@ class RunState:
     last: Record | None = None
     """The last record that opened a turn."""
     paused: runs.RunPaused | None = None
+    parked: bool = False
+    """It was imported, and nobody here has taken it up by name."""
     stop: Stop | None = None
     ending: Event | None = None
     traceparent: str | None = None

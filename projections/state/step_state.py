@@ -49,6 +49,8 @@ class ToolCall:
     approved: bool = False
     cleared: bool = False
     """In a fork: its next attempt needs no person, its parent's records answer it."""
+    imported: bool = False
+    """It was requested elsewhere: a person here must agree before it starts, whatever its tool."""
     started: int | None = None
     """The seq of the attempt under way."""
     scope: Scope = NO_MEMORY

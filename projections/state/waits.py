@@ -58,8 +58,8 @@ class Wait:
                 return call == self.call
             case runs.TimeReached(due="wait", wait=wait):
                 return wait == self.seq
-            case runs.RunResumed():
-                return self.about == "model" and not record.held
+            case runs.RunResumed(agent=agent):  # with an agent: what was imported counts no more
+                return not record.held and (self.about == "model" or agent is not None)
             case event:
                 return _stops(event)
 

@@ -22,6 +22,7 @@ from playhead.events.log.contract import Reader
 from playhead.projections.history.timeline import call_text, plan_text
 from playhead.projections.state.calls.approvals import OpenApproval
 from playhead.runtime import Runtime
+from playhead.service.decider import this_process
 from playhead.service.wait_reader import WaitReader
 
 ARGUMENTS = TypeAdapter(dict[str, JsonValue])
@@ -73,7 +74,9 @@ def approve(
 
     def word(reader: Reader, run: str) -> Event:
         found = _open_call(reader, run, call)
-        return ApprovalDecided(call=call, binding=found.binding, approved=True, arguments=changed)
+        return ApprovalDecided(
+            call=call, binding=found.binding, approved=True, arguments=changed, by=this_process()
+        )
 
     return tell(log, run, word)
 
@@ -90,7 +93,9 @@ def deny(
 
     def word(reader: Reader, run: str) -> Event:
         found = _open_call(reader, run, call)
-        return ApprovalDecided(call=call, binding=found.binding, approved=False, reason=reason)
+        return ApprovalDecided(
+            call=call, binding=found.binding, approved=False, reason=reason, by=this_process()
+        )
 
     return tell(log, run, word)
 

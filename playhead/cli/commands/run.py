@@ -122,7 +122,8 @@ def resume(
     if first.ending is not None:
         msg = f"run {run} cannot go on: run {first.run}, which wanted it, is {first.status} already"
         raise UsageError(msg)
-    base_url = base_url or first.started.metadata.get("base_url")
+    if not first.imported:
+        base_url = base_url or first.started.metadata.get("base_url")
     try:
         runtime = Runtime(log_path(log), base_url=base_url, only_runs=(first.run,))
     except LogOwned as owned:

@@ -77,6 +77,11 @@ class RunSummary:
         return first.event
 
     @property
+    def imported(self) -> bool:
+        """It began elsewhere: where its metadata says an agent or an endpoint is, is not asked."""
+        return 1 in self.records and self.records[1].imported
+
+    @property
     def agent(self) -> AgentSpec:
         """The agent that goes on with it: as it started, or as its last fork has it."""
         return self.forked_agent or self.started.agent
