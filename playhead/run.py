@@ -60,8 +60,10 @@ class Run(Generic[Out]):
     def wait(self, timeout: float | None = None) -> Result[Out]:
         """The result, once there is one.
 
-        Raises RunNotFinished when the run failed, was cancelled or is paused, and TimeoutError
-        after `timeout` seconds (the run goes on).
+        Raises RunNotFinished when the run failed, was cancelled or is paused, TimeoutError after
+        `timeout` seconds (the run goes on), StorageUnavailable when the log cannot be written for
+        `Runtime(storage_seconds=...)` (it goes on by itself when it can; wait again), and LogError
+        when this process may not write the run any more (RunTakenOver, LogClosed and others).
         """
         return self._result(self._control.outcome(self.id).result(timeout))
 
@@ -88,7 +90,11 @@ class Run(Generic[Out]):
         return self._control.listen(self.id, TextChunk)
 
     def cancel(self, reason: str = "") -> None:
-        """Stop it: nothing new starts, open effects are cancelled, then the run ends."""
+        """Stop it: nothing new starts, open effects are cancelled, then the run ends.
+
+        Like everything that is said to a run, it raises StorageUnavailable when the log cannot be
+        written in time, and is then not recorded later, unless the last failed try had written it.
+        """
         self._control.tell(self.id, CancelRequested(reason=reason))
 
     def pause(self, reason: str = "paused by the caller") -> None:
@@ -96,7 +102,7 @@ class Run(Generic[Out]):
         self._control.tell(self.id, RunPaused(reason=reason))
 
     def resume(self) -> None:
-        """Go on after a pause."""
+        """Go on after a pause, or after this process had to let the run go (RunTakenOver)."""
         self._control.resume(self.id)
 
     def approvals(self) -> list[OpenApproval]:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from threading import RLock
 
-from playhead.events.errors import LogClosed
+from playhead.events.errors import HeadMoved, LogClosed
 from playhead.events.log.contract import (
     Append,
     Head,
@@ -52,6 +52,8 @@ class MemoryLog:
     def _append(self, append: Append) -> int | Exception:
         try:
             self._check(append)
+        except HeadMoved as error:
+            return self._landed(append) or error
         except Exception as error:
             return error
         tail = self._tails.get(append.run) or self._fresh(append)
@@ -64,6 +66,12 @@ class MemoryLog:
             self._records.append(placed)
             self._own.setdefault(append.run, []).append(placed)
         return len(self._records)
+
+    def _landed(self, append: Append) -> int | None:
+        """The position of an append that was submitted before and is here."""
+        last = append.rows[-1] if append.rows else None
+        own = self._own.get(append.run, ()) if last is not None else ()
+        return next((row.position for row in reversed(own) if row.hash == last.hash), None)
 
     def _check(self, append: Append) -> None:
         if self._closed:

@@ -65,7 +65,7 @@ class RunControl:
     def start(self, started: RunStarted, most: int, traceparent: str | None) -> str:
         """Begin a run, at most as the `most`-th that is open; its id. It is in the log then.
 
-        Raises AdmissionRefused, SessionBusy and NotStorable.
+        Raises AdmissionRefused, SessionBusy, NotStorable and StorageUnavailable.
         """
         run = new_run_id()
         past = self.index.admit(run, started.agent.name, started.session, most)
@@ -84,14 +84,20 @@ class RunControl:
         self._thread.call(partial(take_up, self._engine, run))
 
     def tell(self, run: str, event: Event, *, command: str | None = None) -> None:
-        """Append something that somebody outside says. Raises UsageError when it cannot apply."""
+        """Append something that somebody outside says.
+
+        Raises UsageError when it cannot apply, StorageUnavailable when the log could not be written
+        for too long: it is not recorded later then, unless the last failed try had written it.
+        """
         self.check_open()
         trigger, committed = _trigger(event, command=command)
         self._thread.call(lambda: self._engine.arrive(run, trigger))
         committed.result()
 
     def resume(self, run: str) -> None:
-        """Go on with a run that is paused."""
+        """Go on with a run that is paused, or take up one that this process has let go."""
+        if run in self._engine.let_go:
+            self.take_up(run)
         self.tell(run, RunResumed(code=VERSION, reason="resumed by the caller"))
 
     def approvals(self, run: str | None = None) -> list[OpenApproval]:
@@ -136,7 +142,8 @@ class RunControl:
     def outcome(self, run: str) -> Future[RunEnd]:
         """What a run gave, once it has ended; RunNotFinished when that is no answer."""
         waiting = PendingResult(run, self._records)
-        self._thread.call(lambda: waiting.begin(self._subscriptions, self._engine.settled))
+        engine = self._engine
+        self._thread.call(lambda: waiting.begin(self._subscriptions, engine.settled, engine.let_go))
         return waiting.answer
 
     def listen(self, run: str, *kinds: type[T]) -> Listening[T]:
@@ -156,9 +163,10 @@ class RunControl:
 
     async def _settle(self, seconds: float) -> None:
         self._engine.draining = True
-        await self._engine.quiet()  # what these turns let out is settled too
+        writes = await self._engine.quiet()  # what these turns let out is settled too
         await self._engine.effects.settle(seconds)
-        await self._engine.quiet()
+        if writes:
+            await self._engine.quiet()
         self._engine.stop()
 
     def _records(self, run: str, after: int = 0) -> Iterator[Record]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from playhead.actors.engine.load_state import load_state
-from playhead.events.errors import AdmissionRefused, SessionBusy
+from playhead.events.errors import AdmissionRefused, LogError, SessionBusy
 from playhead.events.kinds.codec import decode
 from playhead.events.kinds.registry import ENDINGS
 from playhead.events.kinds.runs import RunStarted
@@ -15,7 +15,7 @@ from playhead.events.record import Record
 from playhead.events.spec.agent import Past
 from playhead.projections.state.run_state import RunState
 from playhead.projections.stored.run_list import RunList, find_runs
-from playhead.projections.stored.view import Views, views_path
+from playhead.projections.stored.view import Views
 
 
 @dataclass(slots=True)
@@ -68,8 +68,11 @@ class RunIndex:
 
     def forget(self, run: str) -> None:
         """The run was not started after all; one whose append only seemed to fail stays open."""
-        if self._log.stream(run) is not None:
-            return
+        try:
+            if self._log.stream(run) is not None:
+                return
+        except LogError:  # if it begins all the same, `committed` sees it
+            pass
         with self._lock:
             entry = self._open.pop(run, None)
             if entry is None or entry.session is None:
@@ -84,6 +87,11 @@ class RunIndex:
         if records[0].seq == 1 and state.run_started.parent is not None:
             with self._lock:
                 self._put(Indexed(state.run, state.agent.name, None, child=True))
+        elif records[0].seq == 1 and state.run not in self._open:
+            started = state.run_started
+            with self._lock:
+                before = self._last.get(started.session or "")
+                self._put(Indexed(state.run, state.agent.name, started.session, before=before))
         if state.ending is not None:
             with self._lock:
                 entry = self._open.pop(state.run, None)
@@ -110,15 +118,11 @@ class RunIndex:
 
 def _listed(log: SqliteLog) -> Iterator[Indexed]:
     """By the stored list of runs: only what was appended since it was last looked at is read."""
-    views = Views(log, views_path(log.path), [RunList()])
-    try:
-        views.catch_up()
+    with Views.of(log, [RunList()]) as views:
         for row in reversed(find_runs(views.connection)):
             ended = log.head(row.run) if row.status in ENDINGS.values() else None
             if ended is None or row.session is not None:
                 yield Indexed(row.run, row.agent, row.session, ended, child=row.child)
-    finally:
-        views.close()
 
 
 def _scanned(log: Log) -> Iterator[Indexed]:

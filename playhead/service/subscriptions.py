@@ -3,7 +3,7 @@
 import asyncio
 import queue
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
@@ -29,8 +29,8 @@ class TextChunk(NamedTuple):
 LOOK = 0.5
 """Seconds of a wait: Python sees signals between two."""
 
-Item: TypeAlias = Record | TextChunk | None
-"""None: the runtime is closing, nothing more comes."""
+Item: TypeAlias = Record | TextChunk | Exception | None
+"""An exception: the run waits for the storage, or was let go. None: the runtime is closing."""
 
 Deliver: TypeAlias = Callable[[Item], None]
 
@@ -71,6 +71,11 @@ class Subscriptions:
         for deliver in self._of(run):
             deliver(TextChunk(request, text, discarded=not text))
 
+    def warned(self, run: str, error: Exception) -> None:
+        """The run waits for the storage, or this process has let it go: nobody waits on."""
+        for deliver in self._of(run):
+            deliver(error)
+
     def close(self) -> None:
         """Tell everybody that nothing more comes."""
         with self._lock:
@@ -89,7 +94,12 @@ T = TypeVar("T", bound=Record | TextChunk)
 
 
 class Listening(Generic[T]):
-    """Items of one run to loop over, with `for` or with `async for`; it ends when the run ends."""
+    """Items of one run to loop over, with `for` or with `async for`; it ends when the run ends.
+
+    Raises StorageUnavailable when the run has waited for the storage too long (it goes on by itself
+    when the storage works, and can be listened to again), and LogError when this process may not
+    write the run any more.
+    """
 
     def __init__(
         self,
@@ -155,6 +165,8 @@ class _Sieve(Generic[T]):
         if item is None:
             self.ended = True
             return []
+        if isinstance(item, Exception):
+            raise item
         if isinstance(item, Record):
             if item.seq <= self._seq:
                 return []
@@ -181,20 +193,27 @@ class PendingResult:
     def __init__(self, run: str, records: Records) -> None:
         """Read what is in the log already: on the caller's thread, for it may be much."""
         self.answer: Future[RunEnd] = Future()
-        """RunNotFinished when the run has no answer."""
+        """RunNotFinished when the run has no answer, LogError when the log cannot be written."""
         self._run = run
         self._records = records
         self._metrics = RunMetrics()
         self._unsubscribe: Callable[[], None] = lambda: None
         self._catch_up()
 
-    def begin(self, subscriptions: Subscriptions, settled: Callable[[str], Event | None]) -> None:
+    def begin(
+        self,
+        subscriptions: Subscriptions,
+        settled: Callable[[str], Event | None],
+        let_go: Mapping[str, Exception],
+    ) -> None:
         """Listen from now on. Called on the loop: no turn is told between reading and listening."""
         self._catch_up()
         self._unsubscribe = subscriptions.subscribe(self._run, self._hear)
         event = settled(self._run)
         if event is not None:
             self._settle(event)
+        elif self._run in let_go:
+            self._hear(let_go[self._run])
 
     def _catch_up(self) -> None:
         for record in self._records(self._run, self._metrics.seq):
@@ -206,6 +225,10 @@ class PendingResult:
         if item is None:
             closed = f"the runtime was closed before run {self._run} ended"
             self.answer.set_exception(UsageError(closed))
+            return
+        if isinstance(item, Exception):
+            self._unsubscribe()
+            self.answer.set_exception(item)
             return
         self._metrics.fold(item)
         if item.event.kind in ENDINGS or item.event.kind == "run_paused":

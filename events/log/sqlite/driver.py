@@ -15,8 +15,12 @@ Value: TypeAlias = int | float | str | bytes | None
 OpenMode: TypeAlias = Literal["ro", "rw", "rwc"]
 """As in SQLite's URIs: read only, read and write, the same and created if missing."""
 
-BUSY_MS = 10_000
+BUSY_MS = 5_000
 """How long a connection waits for a foreign program that holds the file."""
+
+PASSING = frozenset({5, 6, 7, 8, 10, 13, 14, 15})
+"""SQLite's result codes for what may be over at the next try: BUSY, LOCKED, NOMEM, READONLY, IOERR,
+FULL, CANTOPEN, PROTOCOL."""
 
 CORRUPT, NOT_A_DATABASE = 11, 26
 """SQLite's result codes for a file that is damaged, and for one that is none of its own."""

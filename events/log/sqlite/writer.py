@@ -12,7 +12,14 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread, current_thread
 
-from playhead.events.errors import LogClosed, LogError, PlayheadError
+from playhead.events.errors import (
+    HeadMoved,
+    LogClosed,
+    LogDamaged,
+    LogError,
+    PlayheadError,
+    StorageUnavailable,
+)
 from playhead.events.log.anchor import write_anchor
 from playhead.events.log.contract import Append, OnAppended
 from playhead.events.log.sqlite.store import Durability, Store, admit
@@ -103,6 +110,8 @@ class Writer:
             for append, done in waiting:
                 try:
                     tell.append((done, admit(self._store, batch, append)))
+                except HeadMoved as error:  # unless it is one that seemed to fail
+                    tell.append((done, self._store.landed(append) or error))
                 except (PlayheadError, ValueError) as error:
                     tell.append((done, error))
             if batch.rows:
@@ -112,15 +121,26 @@ class Writer:
             logger.warning("log.doubt", path=str(self._path), error=repr(error))
             tell = []
             self._store.disconnect()
-            for append, done in waiting:
-                self._tell(done, self._settle(append))
+            self._settle_all(waiting)
         for done, outcome in tell:
             self._tell(done, outcome)
 
-    def _settle(self, append: Append) -> int | Exception:
-        """One append of a batch in doubt: found in the file, written now, or not to be written."""
+    def _settle_all(self, waiting: list[tuple[Append, OnAppended]]) -> None:
+        """Once one of them cannot be written for now, the others are only looked for."""
+        tries = (True, True, False)
+        for append, done in waiting:
+            outcome = self._settle(append, tries)
+            if isinstance(outcome, StorageUnavailable):
+                tries = (False,)
+            self._tell(done, outcome)
+
+    def _settle(self, append: Append, tries: tuple[bool, ...]) -> int | Exception:
+        """One append of a batch in doubt: found in the file, written now, or not to be written.
+
+        `tries`: for each look at the file, whether it may be written if it is not there.
+        """
         trouble: Exception | None = None
-        for may_write in (True, True, False):
+        for may_write in tries:
             try:
                 self._store.reopen_if_needed()
                 position = self._store.landed(append)
@@ -131,7 +151,16 @@ class Writer:
             except Exception as error:
                 trouble = error
                 self._store.disconnect()
-        return LogError(f"{self._path}: run {append.run} was not written: {trouble}")
+        return self._refusal(append, trouble)
+
+    def _refusal(self, append: Append, trouble: Exception | None) -> LogError:
+        """What an append that was not written is told: whether it may be tried again."""
+        if isinstance(trouble, LogError):
+            return trouble
+        if trouble is None or isinstance(trouble, OSError) or self._store.passing(trouble):
+            return StorageUnavailable(str(self._path), str(trouble or "the disk has failed"))
+        msg = f"{self._path}: run {append.run} was not written: {trouble}"
+        return LogDamaged(msg) if self._store.damaged(trouble) else LogError(msg)
 
     def _write_alone(self, append: Append) -> int | Exception:
         batch = self._store.batch()
