@@ -74,6 +74,10 @@ class GroundTruth:
     """Run -> the last seq that somebody was told of."""
     told: set[str] = field(default_factory=set[str])
     """Commands whose sender heard that they are in the log."""
+    withdrawn: set[str] = field(default_factory=set[str])
+    """Commands, and runs to be started, whose sender heard that they are not recorded later."""
+    cut_off: bool = False
+    """Whether anything could cut an effect off: a process ended, or a run may not be written."""
     crashes: Counter[str] = field(default_factory=Counter[str])
     """Crash point -> processes that died there."""
     lines: list[str] = field(default_factory=list[str])
@@ -95,6 +99,9 @@ class GroundTruth:
     def commit(self, append: Append) -> None:
         """An append is in the log."""
         hashes = self.committed.setdefault(append.run, [])
+        if append.rows[-1].hash in hashes:  # it only seemed to fail, and was submitted again
+            return
+        self._check_withdrawn(append)
         for row in append.rows:
             hashes.append(row.hash)
             self.trace.update(row.hash)
@@ -102,6 +109,13 @@ class GroundTruth:
                 self.intents.add((row.run, row.seq))
             if self.tracing:
                 self.lines.append(f"  {row.run} {row.seq} {row.kind} {row.data.decode()[:110]}")
+
+    def _check_withdrawn(self, append: Append) -> None:
+        brought = {row.command for row in append.rows}
+        if append.expected.seq == 0:
+            brought.add(append.run)
+        for withdrawn in sorted(self.withdrawn.intersection(filter(None, brought))):
+            self.violated("withdrawn_is_not_recorded", f"{withdrawn} is in the log all the same")
 
     def acknowledge(self, append: Append) -> None:
         """Somebody was told that an append is in the log."""

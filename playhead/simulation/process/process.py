@@ -20,7 +20,7 @@ from playhead.actors.roles.planner import Planner
 from playhead.actors.roles.tool import ToolRole
 from playhead.assembly.full_results import whole_result
 from playhead.definition.agent import Agent
-from playhead.events.errors import PlayheadError
+from playhead.events.errors import PlayheadError, StorageUnavailable
 from playhead.events.event import Event
 from playhead.events.log.contract import Log
 from playhead.events.model_api import Model
@@ -88,6 +88,8 @@ class Process:
         self._models = models
         self._reached = 0
         self._said = 0
+        self.untold: set[str] = set()
+        """Commands, and runs to be started, whose sender has not heard what became of them."""
         self._recovering: set[tuple[str, int]] = set()
         self._plan = draw_plan(random, mix, first=number == 0, stops=until is not None)
         self._errors: list[str] = []
@@ -224,15 +226,18 @@ class Process:
                 self.ledger.violated("sealed", f"the agent reached for the real world: {event}")
         except SystemExit as error:
             self.ledger.violated("no unhandled error", f"the process was ended by {error!r}")
-        return "idle" if self.loop.idle else "stopped" if self.alive else "died"
+        end = "idle" if self.loop.idle else "stopped" if self.alive else "died"
+        self.ledger.cut_off = self.ledger.cut_off or end != "idle"
+        return end
 
     async def _shut_down(self) -> None:
         self.phase = "shutdown"
         self.ledger.note("shut down", self.number)
         self.engine.draining = True
-        await self.engine.quiet()
+        writes = await self.engine.quiet()
         await self.engine.effects.settle(self.random.choice((0.0, 5.0, 5.0)))
-        await self.engine.quiet()
+        if writes:
+            await self.engine.quiet()
         self.engine.stop()
         self.loop.stop()
 
@@ -243,8 +248,10 @@ class Process:
         """Something that somebody outside says to a run; what does not apply is refused."""
         self._said += 1
         command = command or f"said-{self.number}-{self._said}"
+        self.waits(command)
 
         def hear(error: Exception | None) -> None:
+            self.heard(command, error)
             if error is None:
                 self._heard(command)
             if told is not None:
@@ -255,6 +262,17 @@ class Process:
             self.engine.arrive(run, trigger)
         except PlayheadError as error:
             hear(error)
+
+    def waits(self, what: str) -> None:
+        """Somebody says something, or starts a run, and waits for what becomes of it."""
+        self.untold.add(what)
+        self.ledger.withdrawn.discard(what)
+
+    def heard(self, what: str, error: Exception | None) -> None:
+        """They have heard of it."""
+        self.untold.discard(what)
+        if isinstance(error, StorageUnavailable):
+            self.ledger.withdrawn.add(what)
 
     def _heard(self, command: str) -> None:
         self.ledger.told.add(command)
