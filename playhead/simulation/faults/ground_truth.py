@@ -96,12 +96,14 @@ class GroundTruth:
         """Write down a broken promise."""
         self.broken.append(Violation(invariant, what))
 
-    def commit(self, append: Append) -> None:
-        """An append is in the log."""
+    def commit(self, append: Append, *, late: bool = False) -> None:
+        """An append is in the log. `late`: it was submitted after it had been withdrawn."""
         hashes = self.committed.setdefault(append.run, [])
         if append.rows[-1].hash in hashes:  # it only seemed to fail, and was submitted again
             return
-        self._check_withdrawn(append)
+        if late:
+            what = f"{append.run} {append.expected.seq + 1} was withdrawn, and is written"
+            self.violated("withdrawn_is_not_recorded", what)
         for row in append.rows:
             hashes.append(row.hash)
             self.trace.update(row.hash)
@@ -110,12 +112,10 @@ class GroundTruth:
             if self.tracing:
                 self.lines.append(f"  {row.run} {row.seq} {row.kind} {row.data.decode()[:110]}")
 
-    def _check_withdrawn(self, append: Append) -> None:
-        brought = {row.command for row in append.rows}
-        if append.expected.seq == 0:
-            brought.add(append.run)
-        for withdrawn in sorted(self.withdrawn.intersection(filter(None, brought))):
-            self.violated("withdrawn_is_not_recorded", f"{withdrawn} is in the log all the same")
+    def is_withdrawn(self, append: Append) -> bool:
+        """Whether somebody brought it, and has heard that it is not recorded later."""
+        begins = append.expected.seq == 0 and append.run in self.withdrawn
+        return begins or any(row.command in self.withdrawn for row in append.rows)
 
     def acknowledge(self, append: Append) -> None:
         """Somebody was told that an append is in the log."""

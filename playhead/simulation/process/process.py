@@ -48,6 +48,13 @@ EPOCH = 1_700_000_000_000_000
 MOST = 30_000
 """Places reached by one process; more is a spin."""
 
+PATIENCE = 21.0
+"""Seconds within which everybody is told, even if an engine has just told the others: twice its
+`storage_seconds`."""
+
+MOST_WARNINGS = 1_000
+"""Times that runs of one process may be said to wait for the storage; no fault lasts that long."""
+
 
 class ProcessDied(BaseException):
     """The process is no more: no code of it may go on."""
@@ -88,8 +95,9 @@ class Process:
         self._models = models
         self._reached = 0
         self._said = 0
-        self.untold: set[str] = set()
-        """Commands, and runs to be started, whose sender has not heard what became of them."""
+        self.untold: dict[str, float] = {}
+        """Commands, and runs to be started, whose sender has not heard what became of them, and
+        since when, by the loop's clock."""
         self._recovering: set[tuple[str, int]] = set()
         self._plan = draw_plan(random, mix, first=number == 0, stops=until is not None)
         self._errors: list[str] = []
@@ -101,6 +109,8 @@ class Process:
         self.dispatcher = SeededDispatcher(self.loop, random, lambda: self.engine.loaded)
         self.engine = self._make_engine()
         self.index = RunIndex(self.log)
+        self._warnings = 0
+        self.engine.warned.append(self._watch_storage)
         self.engine.watchers += [self._watch_recovery, self.index.committed]
 
     def _draw_tools(self) -> dict[str, dict[str, AnyTool]]:
@@ -214,6 +224,12 @@ class Process:
             if not self._recovering:
                 self.phase = "running"
 
+    def _watch_storage(self, run: str, error: Exception) -> None:
+        self._warnings += 1
+        if self._warnings == MOST_WARNINGS:
+            self.ledger.violated("storage_is_tried_again", f"{run} waits for ever: {error}")
+            self._die("waits for ever")
+
     def run(self, begin: Callable[[], None]) -> str:
         """Serve until nothing is left to do (idle), it died, or it was shut down (stopped)."""
         self.loop.call_soon(begin)
@@ -265,12 +281,14 @@ class Process:
 
     def waits(self, what: str) -> None:
         """Somebody says something, or starts a run, and waits for what becomes of it."""
-        self.untold.add(what)
+        self.untold[what] = self.loop.time()
         self.ledger.withdrawn.discard(what)
 
     def heard(self, what: str, error: Exception | None) -> None:
         """They have heard of it."""
-        self.untold.discard(what)
+        since, now = self.untold.pop(what, self.loop.time()), self.loop.time()
+        if now - since > PATIENCE and self.log.was_full(since, since + PATIENCE):
+            self.ledger.violated("told_in_time", f"{what} was told after {now - since:.0f} s")
         if isinstance(error, StorageUnavailable):
             self.ledger.withdrawn.add(what)
 
