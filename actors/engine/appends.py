@@ -27,7 +27,7 @@ program_log = ProgramLogger("playhead.engine")
 class Pending:
     """One turn that is not in the log yet, as far as is known."""
 
-    __slots__ = ("pause", "retry", "told", "trouble", "turn", "withdrawn")
+    __slots__ = ("hangs", "pause", "retry", "told", "trouble", "turn", "withdrawn")
 
     def __init__(self, turn: Turn, since: float) -> None:
         self.turn = turn
@@ -36,6 +36,8 @@ class Pending:
         self.pause = FIRST_PAUSE
         self.retry: asyncio.TimerHandle | None = None
         """Its next try; None while the log has it."""
+        self.hangs = False
+        """The log had not answered when the bound passed; it is given as long again."""
         self.trouble: StorageUnavailable | None = None
         """What the last try met."""
         self.withdrawn = False
@@ -145,7 +147,7 @@ class Appends:
             program_log.warning("append.waits", run=pending.turn.state.run, why=str(trouble))
         pending.trouble = trouble
         pending.retry = self._loop.call_later(pending.pause, self._try_again, pending)
-        pending.pause = min(2 * pending.pause, LONGEST_PAUSE)
+        pending.pause = min(2 * pending.pause, LONGEST_PAUSE, self.bound / 2)
 
     def _try_again(self, pending: Pending) -> None:
         if pending.withdrawn:
@@ -183,6 +185,7 @@ class Appends:
             if pending.told + self.bound > now:
                 continue
             pending.told = now
+            pending.hangs = pending.retry is None and not pending.hangs
             self._committer.overdue(pending)
             if pending.withdrawn and pending.retry is not None:
                 pending.retry.cancel()

@@ -178,7 +178,8 @@ class Engine:
         for run, stage in list(self._stages.items()):
             why = "the runtime was closed while the storage failed"
             error = StorageUnavailable("the log", why, IN_DOUBT.format(run))
-            self._withdraw_all(stage, error, error)
+            self._withdraw_waiting(stage, error)
+            self._withdraw_turn(stage, error)
         for run in list(self._timers):
             self._disarm(run)
         for actor in self._actors.values():
@@ -365,25 +366,30 @@ class Engine:
             *what, "nothing was recorded: say it again when the storage works"
         )
         in_doubt = StorageUnavailable(*what, IN_DOUBT.format(run))
-        pending.withdrawn = self._withdraw_all(stage, in_doubt, not_said) or pending.withdrawn
+        self._withdraw_waiting(stage, not_said)
+        if not pending.hangs:
+            pending.withdrawn = self._withdraw_turn(stage, in_doubt) or pending.withdrawn
         then = "run {} goes on by itself when the storage works: wait for it again"
         for each in [run, *self._ancestors(run)]:
             self._warn(each, StorageUnavailable(*what, then.format(each)))
 
-    def _withdraw_all(self, stage: Stage, in_doubt: Exception, not_said: Exception) -> bool:
-        """Tell those who brought something; whether the turn under way is one that they brought."""
+    def _withdraw_waiting(self, stage: Stage, error: Exception) -> None:
+        """Take out what people brought and no turn has begun with."""
         waiting, stage.waiting = stage.waiting, deque[Trigger]()
         for trigger in waiting:
             if trigger.told is not None and _can_be_withdrawn(trigger):
-                trigger.told(not_said)
+                trigger.told(error)
             else:
                 stage.waiting.append(trigger)
+
+    def _withdraw_turn(self, stage: Stage, error: Exception) -> bool:
+        """Tell whoever brought what the turn under way begins with; whether somebody did."""
         trigger = None if stage.turn is None else stage.turn.trigger
         if stage.turn is None or trigger is None or not _can_be_withdrawn(trigger):
             return False
         stage.turn.trigger = trigger._replace(told=None)
         assert trigger.told is not None
-        trigger.told(in_doubt)
+        trigger.told(error)
         return True
 
     def dropped(self, turn: Turn) -> None:

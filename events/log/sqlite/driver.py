@@ -117,6 +117,8 @@ class ApswDriver:
         self._apsw = apsw
         self._vfs = vfs
         self.error: type[Exception] = apsw.Error
+        self._codes = {type(apsw.exception_for(code)): code for code in PASSING}
+        """For errors that a file system written in Python raises: they carry no code."""
         self.sqlite_version = apsw.sqlite_lib_version()
 
     def connect(self, path: Path, mode: OpenMode, *, immutable: bool = False) -> DriverConnection:
@@ -135,7 +137,7 @@ class ApswDriver:
 
     def code(self, error: Exception) -> int:
         """SQLite's primary result code, 0 when the error has none."""
-        return getattr(error, "result", 0) & 0xFF
+        return (getattr(error, "result", 0) & 0xFF) or self._codes.get(type(error), 0)
 
 
 def driver_named(name: str) -> Driver:

@@ -54,6 +54,7 @@ class Writer:
         self._closed = False
         self._anchored = store.mark.position
         self._anchor_due = 0.0
+        self._in_doubt = False
         self.commits = 0
         """Transactions so far, for those who measure."""
         self._thread = Thread(target=self._work, name=f"playhead-log-{path.name}", daemon=True)
@@ -117,8 +118,11 @@ class Writer:
             if batch.rows:
                 self._store.commit(batch)
                 self.commits += 1
+                self._in_doubt = False
         except Exception as error:
-            logger.warning("log.doubt", path=str(self._path), error=repr(error))
+            if not self._in_doubt:  # once for each fault, however often it is tried
+                logger.warning("log.doubt", path=str(self._path), error=repr(error))
+            self._in_doubt = True
             tell = []
             self._store.disconnect()
             self._settle_all(waiting)
@@ -158,7 +162,7 @@ class Writer:
         if isinstance(trouble, LogError):
             return trouble
         if trouble is None or isinstance(trouble, OSError) or self._store.passing(trouble):
-            return StorageUnavailable(str(self._path), str(trouble or "the disk has failed"))
+            return StorageUnavailable(str(self._path), str(trouble) or type(trouble).__name__)
         msg = f"{self._path}: run {append.run} was not written: {trouble}"
         return LogDamaged(msg) if self._store.damaged(trouble) else LogError(msg)
 

@@ -48,9 +48,9 @@ EPOCH = 1_700_000_000_000_000
 MOST = 30_000
 """Places reached by one process; more is a spin."""
 
-PATIENCE = 21.0
-"""Seconds within which everybody is told, even if an engine has just told the others: twice its
-`storage_seconds`."""
+PATIENCE = 31.0
+"""Seconds within which everybody is told, even if an engine has just told the others: three times
+its `storage_seconds`."""
 
 MOST_WARNINGS = 1_000
 """Times that runs of one process may be said to wait for the storage; no fault lasts that long."""
