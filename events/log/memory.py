@@ -69,9 +69,9 @@ class MemoryLog:
 
     def _landed(self, append: Append) -> int | None:
         """The position of an append that was submitted before and is here."""
-        last = append.rows[-1] if append.rows else None
-        own = self._own.get(append.run, ()) if last is not None else ()
-        return next((row.position for row in reversed(own) if row.hash == last.hash), None)
+        wanted = append.rows[-1].hash if append.rows else None
+        own = self._own.get(append.run, [])
+        return next((row.position for row in reversed(own) if row.hash == wanted), None)
 
     def _check(self, append: Append) -> None:
         if self._closed:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,8 @@ def test_what_is_said_to_a_run_while_the_disk_is_full_is_not_recorded_later() ->
         waiting = runtime.start(agent, "pay")
         next(record for record in waiting.events() if record.event.kind == "approval_requested")
         log.error = FULL
-        for say in (lambda: waiting.send("hurry"), waiting.pause, waiting.cancel):
+        says: list[Callable[[], None]] = [partial(waiting.send, "hurry"), waiting.pause]
+        for say in (*says, waiting.cancel):
             with pytest.raises(StorageUnavailable, match="not tried again"):
                 say()
         log.error = None

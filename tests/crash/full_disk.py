@@ -18,9 +18,10 @@ import sys
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -61,7 +62,7 @@ AGENT = Agent(name="payer", model=ScriptedModel(_next, latency=0.05), tools=[pay
 
 
 @contextmanager
-def full_disk(folder: Path) -> Iterator[None]:
+def full_disk(folder: Path) -> Generator[None]:
     """The file system of the folder has no room."""
     filler = folder / "filler"
     with filler.open("wb", buffering=0) as file:
@@ -83,9 +84,10 @@ def _write_until_full(write: Callable[[bytes], object], block: bytes) -> None:
 
 
 @contextmanager
-def low_limit(_: Path) -> Iterator[None]:
-    """No file of this process can grow beyond a page."""
-    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+def low_limit(folder: Path) -> Generator[None]:
+    """No file of this process can grow beyond a page; the folder does not matter."""
+    assert folder.is_dir()
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, most))
     try:
         yield
@@ -121,7 +123,7 @@ def live(folder: Path, fault: str, seed: int) -> dict[str, Any]:
     with Runtime(folder / "a.db", [AGENT], storage_seconds=STORAGE_SECONDS) as runtime:
         faults.start()
         with ThreadPoolExecutor(RUNS) as pool:
-            answers = list(pool.map(lambda number: one(runtime, number), range(RUNS)))
+            answers = list(pool.map(partial(one, runtime), range(RUNS)))
         over.set()
         faults.join()
     return {"answers": answers, "told": told, "broken": _broken(folder / "a.db")}
@@ -143,7 +145,7 @@ def _broken(path: Path) -> list[str]:
 
 
 @contextmanager
-def small_disk() -> Iterator[Path]:
+def small_disk() -> Generator[Path]:
     """A file system of its own with little room; needs root."""
     folder = Path(tempfile.mkdtemp(prefix="playhead-disk-"))
     mount = ("mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "playhead", str(folder))
@@ -156,7 +158,7 @@ def small_disk() -> Iterator[Path]:
 
 
 @contextmanager
-def any_disk() -> Iterator[Path]:
+def any_disk() -> Generator[Path]:
     """A folder anywhere."""
     folder = Path(tempfile.mkdtemp(prefix="playhead-limit-"))
     try:

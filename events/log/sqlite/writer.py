@@ -131,7 +131,7 @@ class Writer:
 
     def _settle_all(self, waiting: list[tuple[Append, OnAppended]]) -> None:
         """Once one of them cannot be written for now, the others are only looked for."""
-        tries = (True, True, False)
+        tries: tuple[bool, ...] = (True, True, False)
         for append, done in waiting:
             outcome = self._settle(append, tries)
             if isinstance(outcome, StorageUnavailable):
