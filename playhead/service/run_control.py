@@ -93,6 +93,7 @@ class RunControl:
 
     def take_up(self, run: str) -> None:
         """Go on with a run where the log ends; one that only waits is not even loaded."""
+        self.check_open()
         waits = self._waits.as_last_read(run)
         # What came since then is held, and `may_rest` sees it.
         if waits and not any(wait.counts for wait in waits) and may_rest(self._log.read(run)):
