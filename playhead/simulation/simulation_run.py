@@ -1,4 +1,4 @@
-"""One simulated life: a seed, a log, some runs, and the processes that carry them."""
+"""One simulated run: a seed, a log, some agent runs, and the processes that execute them."""
 
 import asyncio
 import shutil
@@ -35,28 +35,28 @@ SimulationMode: TypeAlias = Literal["safety", "liveness"]
 Storage: TypeAlias = Literal["memory", "sqlite"]
 
 ROUNDS = 60
-"""How often people answer what idle runs wait for, until a life without faults counts as stuck."""
+"""How often people answer waiting runs before a simulated run without faults counts as stuck."""
 
 
 @dataclass(frozen=True)
 class SimulationRun:
-    """What one seed gave."""
+    """The result of one seed."""
 
     seed: int
     trace: str
     """SHA-256 (hex) over everything that happened, in order."""
     violations: tuple[Violation, ...]
     crashes: Mapping[str, int]
-    """Crash point -> processes that died there."""
+    """Crash point -> number of processes that died there."""
     runs: int
     records: int
     processes: int
     lines: tuple[str, ...] = ()
-    """The trace in words, when it was asked for."""
+    """The trace as text, if requested."""
 
 
 class Disk:
-    """Where the log is while processes come and go."""
+    """Where the log is kept while processes start and die."""
 
     def __init__(self, storage: Storage) -> None:
         self._memory = MemoryLog() if storage == "memory" else None
@@ -78,7 +78,7 @@ class Disk:
         return self._folder / str(self._copies) / "log.db"
 
     def let_go(self, *, died: bool) -> None:
-        """The process is gone: with `died`, its files are what a SIGKILL would have left."""
+        """The process ended: with `died`, its files are what a SIGKILL would have left."""
         if self._log is None or self._folder is None:
             return
         catch_up(self._log, self._folder / "views")
@@ -93,23 +93,23 @@ class Disk:
         self._log = None
 
     def anchor(self) -> LogPosition | None:
-        """What the anchor of the file says; None for a log in memory, or while there is none."""
+        """The content of the file's anchor; None for a log in memory, or while there is none."""
         return None if self._log is None else read_anchor(self._path)
 
     def wrong_views(self) -> list[str]:
-        """Tables of the stored views, kept all the time, that a fresh fold contradicts."""
+        """Tables of the continuously maintained stored views that a fresh fold contradicts."""
         if self._log is None or self._folder is None:
             return []
         return differences(self._log, self._folder / "views")
 
     def make(self) -> "Disk":
-        """Make the folder."""
+        """Create the folder."""
         if self._folder is not None:
             self._path.parent.mkdir(exist_ok=True)
         return self
 
     def remove(self) -> None:
-        """Take everything away."""
+        """Delete everything."""
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -122,7 +122,7 @@ def live(
     factory: AgentFactory | None = None, *, tracing: bool = False,
     goals: Callable[[int], str] = "goal {}: a b c".format,
 ) -> SimulationRun:  # fmt: skip
-    """Live one life and check everything about it."""
+    """Execute one simulated run and check everything about it."""
     random = Random(seed)
     ledger = GroundTruth(tracing=tracing)
     mix = draw(random, kinds)
@@ -139,7 +139,7 @@ def live(
             evidence = Evidence(log, ledger, mode == "liveness", disk.anchor())
             check_all(evidence, random)
             for name in disk.wrong_views():
-                ledger.violated("views_are_folds", f"the table {name} is not what the log gives")
+                ledger.violated("views_are_folds", f"the table {name} differs from the log")
             disk.let_go(died=False)
     finally:
         disk.remove()
@@ -151,7 +151,7 @@ def live(
 
 
 def _remember(disk: Disk, random: Random) -> None:
-    """Some worlds begin with something that people had them remember."""
+    """Some simulated runs begin with a stored memory."""
     namespace, many = random.choice(("acme", "globex")), random.choice((0, 0, 1, 4))
     log = disk.open()
     for n in range(many):
@@ -162,7 +162,7 @@ def _remember(disk: Disk, random: Random) -> None:
 
 
 BUGS = frozenset({"engine.bug", "watcher.raised", "effect.raised"})
-"""What the engine says to the program's log when code of ours has raised."""
+"""The engine's log message when our own code has raised."""
 
 
 def _listen(said: Sequence[Mapping[str, Any]], ledger: GroundTruth) -> None:
@@ -174,7 +174,7 @@ def _listen(said: Sequence[Mapping[str, Any]], ledger: GroundTruth) -> None:
 
 
 class _Story:
-    """The processes of a life, one after the other."""
+    """The processes of a simulated run, one after the other."""
 
     def __init__(
         self, random: Random, mix: Mix, ledger: GroundTruth, disk: Disk,
@@ -196,7 +196,7 @@ class _Story:
             self.models[agent.name] = by_chance if isinstance(agent.model, str) else agent.model
 
     def tell(self, mode: SimulationMode) -> None:
-        """Live through the processes with faults, then, for liveness, one without."""
+        """Run the processes with faults; then, for liveness, one without."""
         for _ in range(self.mix.processes):
             self.ledger.note("process", self.number)
             stops = self.mix.stop if self.number < self.mix.processes - 1 else 0.0
@@ -208,7 +208,7 @@ class _Story:
             self._process(replace(CALM, model_odd=0.0), None)
 
     def _process(self, mix: Mix, until: float | None) -> bool:
-        """One process; whether it left nothing to do."""
+        """Run one process; returns whether it left nothing to do."""
         self.people.meanwhile(mix)
         process = Process(
             self.number, self.disk.open(), self.roles, self.models, self.random, mix, self.ledger,

@@ -1,4 +1,4 @@
-"""What every log promises, as a suite: a backend inherits `LogContract` and gives a fixture `log`.
+"""What every log promises, as tests: a backend inherits `LogContract` and has a `log` fixture.
 
     from playhead.testing.log_contract import LogContract
 
@@ -8,7 +8,7 @@
             with MyLog(tmp_path / "a.log") as log:
                 yield log
 
-Each test gets an empty log of its own. Plain pytest runs it; nothing else is needed.
+Each test gets its own empty log. It runs on plain pytest.
 """
 
 import threading
@@ -30,7 +30,7 @@ __all__ = ["LogContract"]
 
 
 def texts(log: Log, run: str, after: int = 0, to: int | None = None) -> list[str]:
-    """What was said in a run."""
+    """The texts recorded in a run."""
     records = [decode(row, log.body) for row in log.read(run, after, to)]
     return [r.event.text for r in records if isinstance(r.event, MessageReceived)]
 
@@ -61,7 +61,7 @@ class LogContract:
 
     @pytest.fixture
     def log(self) -> Any:
-        """An empty log, closed after the test: to be given by the backend's class."""
+        """An empty log, closed after the test: to be overridden by the backend's test class."""
         raise NotImplementedError
 
     def test_an_empty_log_has_no_streams_no_records_and_every_run_at_its_beginning(
@@ -215,7 +215,7 @@ class LogContract:
         assert texts(log, "a") == ["1", "2"]
         assert [row.hash for row in log.read("a")] == [
             row.hash for row in append_of("a", *said("1", "2")).rows
-        ]  # who wrote it is not part of it
+        ]  # the writer is not part of it
 
     def test_a_fork_reads_its_parents_records_through_the_pointer(self, log: Log) -> None:
         say(log, "a", "1", "2", "3", "4")
@@ -317,7 +317,7 @@ class LogContract:
             assert [row.hash for row in log.read(run, after)] == hashes[after:]
             assert [row.hash for row in everything if row.run == run] == hashes
 
-    # Streams that several write: the log itself appends at their end
+    # Streams with several writers: the log itself appends at their end
 
     def test_an_append_on_any_head_goes_to_the_end_of_its_stream_and_is_sealed_there(
         self, log: Log
