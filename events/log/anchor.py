@@ -75,8 +75,8 @@ def last_move(reader: Reader) -> RunsMoved | None:
 
     Raises LogDamaged if its record cannot be read.
     """
-    moves = [row for row in reader.read(RUNTIME_STREAM) if row.kind == "runs_moved"]
-    event = decode(moves[-1], reader.body).event if moves else None
+    moved_rows = [row for row in reader.read(RUNTIME_STREAM) if row.kind == "runs_moved"]
+    event = decode(moved_rows[-1], reader.body).event if moved_rows else None
     return event if isinstance(event, RunsMoved) else None
 
 

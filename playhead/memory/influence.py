@@ -81,8 +81,8 @@ class _Spreading:
 
     def look_at(self, each: _Began, near: Set[str]) -> None:
         """Spread through a run, if something marked may have reached it."""
-        told = bool(each.namespace) and each.namespace in self.namespaces
-        tied = each.run in self.reached or bool(near & self.reached) or told
+        received = bool(each.namespace) and each.namespace in self.namespaces
+        tied = each.run in self.reached or bool(near & self.reached) or received
         if not tied or self.looked.get(each.run) == len(self.marks):
             return
         for record in _spread(self.log, each.run, self.marks):

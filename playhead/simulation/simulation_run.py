@@ -20,7 +20,7 @@ from playhead.events.log.memory import MemoryLog
 from playhead.events.log.sqlite.log import SqliteLog
 from playhead.simulation.actors.people import People
 from playhead.simulation.actors.random_model import RandomModel
-from playhead.simulation.actors.sample_agents import agents as crowd
+from playhead.simulation.actors.sample_agents import agents as sample_agents
 from playhead.simulation.faults.ground_truth import GroundTruth, Violation
 from playhead.simulation.faults.mix import CALM, Mix, draw
 from playhead.simulation.invariants.check import check_all, check_process
@@ -77,7 +77,7 @@ class Disk:
         assert self._folder is not None
         return self._folder / str(self._copies) / "log.db"
 
-    def let_go(self, *, died: bool) -> None:
+    def release(self, *, died: bool) -> None:
         """The process ended: with `died`, its files are what a SIGKILL would have left."""
         if self._log is None or self._folder is None:
             return
@@ -126,26 +126,26 @@ def live(
     random = Random(seed)
     ledger = GroundTruth(tracing=tracing)
     mix = draw(random, kinds)
-    found = crowd(random, mix) if factory is None else [factory()]
+    found = sample_agents(random, mix) if factory is None else [factory()]
     roles = {agent.name: agent for one in found for agent in (*one.agents, one)}
     disk = Disk(storage).make()
     try:
         with capture_logs() as said:
             _remember(disk, random)
-            story = _Story(random, mix, ledger, disk, roles, People(random, goals))
-            story.tell(mode)
+            processes = _Processes(random, mix, ledger, disk, roles, People(random, goals))
+            processes.run(mode)
             _listen(said, ledger)
             log = disk.open()
             evidence = Evidence(log, ledger, mode == "liveness", disk.anchor())
             check_all(evidence, random)
             for name in disk.wrong_views():
                 ledger.violated("views_are_folds", f"the table {name} differs from the log")
-            disk.let_go(died=False)
+            disk.release(died=False)
     finally:
         disk.remove()
     return SimulationRun(
         seed, ledger.trace.hexdigest(), tuple(ledger.broken), dict(ledger.crashes),
-        len(evidence.records), sum(map(len, evidence.records.values())), story.number,
+        len(evidence.records), sum(map(len, evidence.records.values())), processes.number,
         tuple(ledger.lines),
     )  # fmt: skip
 
@@ -158,7 +158,7 @@ def _remember(disk: Disk, random: Random) -> None:
         text = f"a goal: {'b c ' * (1 + n * 40)}"
         event = MemoryStored(id=f"memory-{n}", namespace=namespace, text=text)
         append_event(log, event, EPOCH, namespace=namespace)
-    disk.let_go(died=False)
+    disk.release(died=False)
 
 
 BUGS = frozenset({"engine.bug", "watcher.raised", "effect.raised"})
@@ -173,7 +173,7 @@ def _listen(said: Sequence[Mapping[str, Any]], ledger: GroundTruth) -> None:
             ledger.violated("no_internal_error", f"{entry['event']}: {raised}")
 
 
-class _Story:
+class _Processes:
     """The processes of a simulated run, one after the other."""
 
     def __init__(
@@ -187,15 +187,15 @@ class _Story:
         self.roles = roles
         self.people = people
         self.number = 0
-        self.had_side_effects = False
+        self.answered = False
         self.elapsed = 0.0
         self.models: dict[str, Model] = {"": RandomModel(random, mix.model_odd)}
         for agent in roles.values():
             schemas = {tool.spec.name: tool.spec.input_schema for tool in agent.all_tools}
-            by_chance = RandomModel(random, mix.model_odd, tools=schemas)
-            self.models[agent.name] = by_chance if isinstance(agent.model, str) else agent.model
+            random_model = RandomModel(random, mix.model_odd, tools=schemas)
+            self.models[agent.name] = random_model if isinstance(agent.model, str) else agent.model
 
-    def tell(self, mode: SimulationMode) -> None:
+    def run(self, mode: SimulationMode) -> None:
         """Run the processes with faults; then, for liveness, one without."""
         for _ in range(self.mix.processes):
             self.ledger.note("process", self.number)
@@ -231,18 +231,18 @@ class _Story:
         process.bury()
         asyncio.set_event_loop(None)
         self.elapsed = process.elapsed + self.random.random() * 5
-        self.disk.let_go(died=end == "died")
+        self.disk.release(died=end == "died")
         return done
 
     def _answer(self, process: Process, end: str) -> str:
         for _ in range(ROUNDS):
             if end != "idle":
                 break
-            self.had_side_effects = False
+            self.answered = False
             end = process.run(lambda: self._calm_down(process))
-            if not self.had_side_effects:
+            if not self.answered:
                 break
         return end
 
     def _calm_down(self, process: Process) -> None:
-        self.had_side_effects = self.people.calm_down(process)
+        self.answered = self.people.calm_down(process)

@@ -47,9 +47,9 @@ def append_of(
 
 def write(log: Log, append: Append) -> int:
     """Append and wait; the position of the last row. Raises the exception given to `done`."""
-    told: SimpleQueue[int | Exception] = SimpleQueue()
-    log.submit(append, told.put)
-    outcome = told.get()
+    outcomes: SimpleQueue[int | Exception] = SimpleQueue()
+    log.submit(append, outcomes.put)
+    outcome = outcomes.get()
     if isinstance(outcome, Exception):
         raise outcome
     return outcome

@@ -43,7 +43,7 @@ class ContextPiece(NamedTuple):
     """What is known about a message of the context."""
 
     role: str
-    weight: int
+    bound: int
     """Upper bound of its tokens."""
     run: str
     sources: tuple[int, ...]
@@ -78,15 +78,15 @@ def plan(
     found = cut(pieces, fixed, tokens, rules)
     if found is None:
         return None
-    upto, per_weight, left = found
+    upto, per_bound, left = found
     limit = rules.compress_at
     older = [n for n in range(upto) if n not in fixed]
     small = {n: cleared(messages[n], pieces[n], rules.clear_over) for n in older}
     saved = sum(len(messages[n]) - len(small[n]) for n in older)
-    if tokens - saved * per_weight <= limit * 0.6:
+    if tokens - saved * per_bound <= limit * 0.6:
         changed = [n for n in older if small[n] is not messages[n]]
         return CompressionPlan(upto, False, rules.clear_over, covered(pieces[n] for n in changed))
-    tight = left * per_weight > limit / 2
+    tight = left * per_bound > limit / 2
     covers = covered(pieces[n] for n in older)
     return CompressionPlan(upto, True, rules.clear_over if tight else None, covers)
 
@@ -98,18 +98,18 @@ def cut(
     starts = [
         n for n, p in enumerate(pieces) if p.role == "assistant" and n and _is_user(pieces, n)
     ]
-    total = sum(piece.weight for piece in pieces)
-    per_weight = min(1.0, tokens / max(1, total))
+    total = sum(piece.bound for piece in pieces)
+    per_bound = min(1.0, tokens / max(1, total))
     limit = rules.compress_at
     best: tuple[int, float, int] | None = None
     for keep in range(min(rules.keep_turns, len(starts)), 0, -1):
         upto = starts[-keep]
         older = [pieces[n] for n in range(upto) if n not in fixed]
-        gone = sum(piece.weight for piece in older)
-        if gone * per_weight < limit / 10 or not any(p.role == "assistant" for p in older):
+        gone = sum(piece.bound for piece in older)
+        if gone * per_bound < limit / 10 or not any(p.role == "assistant" for p in older):
             continue  # at least one round must go: an old summary alone would be replaced forever
-        best = (upto, per_weight, total - gone)
-        if best[2] * per_weight <= limit / 2:
+        best = (upto, per_bound, total - gone)
+        if best[2] * per_bound <= limit / 2:
             break
     return best
 
@@ -152,8 +152,8 @@ def summary_request(
     agent: AgentSpec, target: Target, messages: Sequence[bytes], goal: str
 ) -> Request:
     """The request for a summary of these messages."""
-    told = "\n\n".join(_told(json.loads(message)) for message in messages)
-    text = f"<goal>\n{goal}\n</goal>\n\n<conversation>\n{told}\n</conversation>\n\nSummarise it."
+    said = "\n\n".join(_message_text(json.loads(message)) for message in messages)
+    text = f"<goal>\n{goal}\n</goal>\n\n<conversation>\n{said}\n</conversation>\n\nSummarise it."
     return side_request(agent, target, SYSTEM, text, agent.memory.summary_tokens)
 
 
@@ -172,7 +172,7 @@ def side_request(
     return Request(content, (), 0, tail, digest, target.model, target.endpoint, bound)
 
 
-def _told(message: dict[str, Any]) -> str:
+def _message_text(message: dict[str, Any]) -> str:
     return "\n".join(block_text(message["role"], block) for block in message["content"])
 
 

@@ -37,7 +37,7 @@ from playhead.projections.prompt.compression import (
     summary_request,
 )
 from playhead.projections.prompt.head import RequestHead
-from playhead.projections.prompt.token_bound import OVERHEAD, weight
+from playhead.projections.prompt.token_bound import OVERHEAD, token_upper_bound
 from playhead.projections.prompt.tool_result import SHOWN, RenderedResult, result_block
 
 CONTEXT_FORMAT = 1
@@ -87,7 +87,7 @@ class Context:
         """Stable messages as JSON; only ever appended to, until they are compressed."""
         self.pieces: list[ContextPiece] = []
         """What is known about each of them."""
-        self._weight = 0
+        self._bound = 0
         self._digest = sha256()
         self._before = self._digest
         self._goal = goal
@@ -160,7 +160,7 @@ class Context:
         pending = self.pending()
         count = len(self.messages) - (pending is None)
         ends_in_user = pending is not None or self._last_role == "user"
-        own = self._weight + (0 if pending is None else pending[1].weight)
+        own = self._bound + (0 if pending is None else pending[1].bound)
         if ends_in_user and count > self._goal_index:
             own += len(self._reminder)
         return len(head.content) + own + OVERHEAD
@@ -231,7 +231,7 @@ class Context:
             return None
         message = _message("user", blocks)
         return message, ContextPiece(
-            "user", weight(blocks, message), self.run, tuple(seqs),
+            "user", token_upper_bound(blocks, message), self.run, tuple(seqs),
             tuple([awaited.key for awaited in self._awaited]),
         )  # fmt: skip
 
@@ -257,12 +257,15 @@ class Context:
         if event.summary is not None:
             block = summary_block(event.summary)
             message = _message("user", [block])
-            said = (message, ContextPiece("user", weight([block], message), self.run, (seq,)))
+            said = (
+                message,
+                ContextPiece("user", token_upper_bound([block], message), self.run, (seq,)),
+            )
             older = [goal, said] if self._goal_index < event.upto else [said]
         self._begin_anew([*older, *rest], goal[0])
 
     def _begin_anew(self, kept: Sequence[tuple[bytes, ContextPiece]], goal: bytes) -> None:
-        self.messages, self.pieces, self._weight = [], [], 0
+        self.messages, self.pieces, self._bound = [], [], 0
         self._digest = self._before = sha256()
         self._sent, self._request = (-1, -1), None
         for message, piece in kept:
@@ -272,13 +275,15 @@ class Context:
 
     def _push(self, role: str, blocks: list[Block], seqs: Sequence[int]) -> None:
         message = _message(role, blocks)
-        self._add(message, ContextPiece(role, weight(blocks, message), self.run, tuple(seqs)))
+        self._add(
+            message, ContextPiece(role, token_upper_bound(blocks, message), self.run, tuple(seqs))
+        )
         self._last_role = role
 
     def _add(self, message: bytes, piece: ContextPiece) -> None:
         self.messages.append(message)
         self.pieces.append(piece)
-        self._weight += piece.weight
+        self._bound += piece.bound
         self._before = self._digest.copy()
         self._digest.update(message)
         self._request = None
@@ -343,4 +348,4 @@ def _cleared(kept: tuple[bytes, ContextPiece], over: int) -> tuple[bytes, Contex
     smaller = cleared(message, piece, over)
     if smaller is message:
         return kept
-    return smaller, piece._replace(weight=max(1, piece.weight - len(message) + len(smaller)))
+    return smaller, piece._replace(bound=max(1, piece.bound - len(message) + len(smaller)))

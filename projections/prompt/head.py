@@ -31,7 +31,7 @@ KEPT = frozenset({
 """Schema keywords that the API accepts in schemas that it enforces."""
 
 
-SAID_OTHERWISE = ("oneOf", "discriminator")
+NOT_DESCRIBED = ("oneOf", "discriminator")
 
 
 class RequestHead(NamedTuple):
@@ -83,10 +83,10 @@ def _tools(agent: AgentSpec, mark: dict[str, Json] | None) -> list[dict[str, Any
 
 
 def _tool(tool: ToolSpec, *, strict: bool) -> dict[str, Any]:
-    told: dict[str, Any] = {"name": tool.name, "description": tool.description}
+    described: dict[str, Any] = {"name": tool.name, "description": tool.description}
     if strict and not is_open(tool.input_schema):
-        return {**told, "input_schema": enforceable(tool.input_schema), "strict": True}
-    return {**told, "input_schema": tool.input_schema}
+        return {**described, "input_schema": enforceable(tool.input_schema), "strict": True}
+    return {**described, "input_schema": tool.input_schema}
 
 
 def _instructions(agent: AgentSpec) -> str:
@@ -130,18 +130,18 @@ def enforceable(schema: Mapping[str, Any]) -> dict[str, Any]:
     checked with the answer or the call.
     """
     kept = {key: _inside(key, value) for key, value in schema.items() if key in KEPT}
-    told = {key: value for key, value in schema.items() if key not in (*KEPT, *SAID_OTHERWISE)}
+    other = {key: value for key, value in schema.items() if key not in (*KEPT, *NOT_DESCRIBED)}
     if "oneOf" in schema:
         kept["anyOf"] = _inside("anyOf", schema["oneOf"])
-    if told.get("format") in FORMATS:
-        kept["format"] = told.pop("format")
-    if told.get("minItems") in (0, 1):
-        kept["minItems"] = told.pop("minItems")
+    if other.get("format") in FORMATS:
+        kept["format"] = other.pop("format")
+    if other.get("minItems") in (0, 1):
+        kept["minItems"] = other.pop("minItems")
     if kept.get("type") == "object":
         kept.setdefault("properties", {})
         kept["additionalProperties"] = False
-    if told:
-        words = "{" + ", ".join(f"{key}: {value}" for key, value in told.items()) + "}"
+    if other:
+        words = "{" + ", ".join(f"{key}: {value}" for key, value in other.items()) + "}"
         kept["description"] = "\n\n".join(filter(None, (kept.get("description"), words)))
     return kept
 

@@ -18,7 +18,7 @@ WINDOW = 1_000_000
 """The maximum of any request."""
 
 
-def weight(blocks: Iterable[Block], message: bytes) -> int:
+def token_upper_bound(blocks: Iterable[Block], message: bytes) -> int:
     """Upper bound of the tokens of a message made of these blocks."""
     return len(message) + sum(map(_beyond_text, blocks))
 

@@ -34,11 +34,11 @@ def recalled_blocks(state: RunState) -> list[tuple[Block, int]]:
         return []
     event, threshold = state.recalled.event, state.agent.memory.compress_at
     room = min(ROOM, threshold // 4) if threshold else ROOM
-    told = [
+    blocks = [
         _block("facts", FACTS, _fitting(map(_fact, event.facts), room)),
         _block("memories", MEMORIES, _fitting(map(_memory, event.memories), room)),
     ]
-    return [(block, state.recalled.seq) for block in told if block is not None]
+    return [(block, state.recalled.seq) for block in blocks if block is not None]
 
 
 def _fitting(lines: Iterator[str], room: int) -> list[str]:

@@ -97,12 +97,12 @@ def error_of(event: Event) -> tuple[str | None, str | None]:
 
 def told_of(decided: Sequence[Event], at: int) -> list[SpanEvent]:
     """What was decided, as far as it is worth a span event, at nanoseconds since the epoch."""
-    told: list[SpanEvent] = []
+    events: list[SpanEvent] = []
     for event in decided:
         if event.kind in TOLD:
             shown: Attributes = {f"playhead.{n}": getattr(event, n) for n in TOLD[event.kind]}
-            told.append(SpanEvent(f"playhead.{event.kind}", at, shown))
+            events.append(SpanEvent(f"playhead.{event.kind}", at, shown))
         elif isinstance(event, ModelCall | AttemptStarted) and event.attempt > 1:
             again: Attributes = {semconv.ATTEMPT: event.attempt}
-            told.append(SpanEvent(semconv.RETRY, at, again))
-    return told
+            events.append(SpanEvent(semconv.RETRY, at, again))
+    return events

@@ -99,13 +99,13 @@ def _agent(name: str, random: Random, mix: Mix) -> Agent[object]:
 
 
 def _strategy(random: Random) -> dict[str, Any]:
-    def by_chance(goal: str, tools: list[str]) -> str:
+    def at_random(goal: str, tools: list[str]) -> str:
         return random.choice(("react", "plan", "direct", "function"))
 
     def count_words(goal: str) -> int:
         return len(goal.split())
 
-    strategy = random.choice(("auto", "react", "react", "plan", "plan", "direct", by_chance))
+    strategy = random.choice(("auto", "react", "react", "plan", "plan", "direct", at_random))
     return {"strategy": strategy, "function": count_words if random.random() < 0.1 else None}
 
 
@@ -114,7 +114,7 @@ def _routing(random: Random) -> dict[str, Any]:
     if random.random() < 0.5:
         return {}
 
-    def by_chance(goal: str) -> str:
+    def at_random(goal: str) -> str:
         return random.choice(("reasoning", "data_extraction", "writing"))
 
     table = {"reasoning": ["small", SHORT, "large"], "summarization": "small"}
@@ -122,7 +122,7 @@ def _routing(random: Random) -> dict[str, Any]:
     return {
         "routing": random.choice((None, table)),
         "fallback": random.choice(((), (SHORT, "large"), (ELSEWHERE, "large"))),
-        "router": random.choice((None, by_chance)),
+        "router": random.choice((None, at_random)),
         "budget": random.choice((Budget(), Budget(warn_at=0.3, at_cap="cheaper", cheaper=cheaper))),
     }
 
@@ -130,8 +130,8 @@ def _routing(random: Random) -> dict[str, Any]:
 def _memory(random: Random) -> MemoryRules:
     """For no namespace, one, or another; recalled at the start or not."""
     rules = random.choice((MemoryRules(), SMALL))
-    namespace, told = random.choice(("", "acme", "acme", "globex")), random.choice((0, 2, 5))
-    return rules.model_copy(update={"namespace": namespace, "recall": told})
+    namespace, recall = random.choice(("", "acme", "acme", "globex")), random.choice((0, 2, 5))
+    return rules.model_copy(update={"namespace": namespace, "recall": recall})
 
 
 def _limits(random: Random) -> Limits:
