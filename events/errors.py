@@ -4,7 +4,11 @@ PlayheadError
 |-- UsageError            the caller's mistake: what was wrong and what to do instead
 |   |-- UnknownRun            no run of that id
 |   |-- SessionBusy           a run of that session is still open
+|   |-- ServerUnreachable     an MCP server that an agent requires does not answer
 |   |-- RedactedRun           its words are gone: it can be looked at, and that is all
+|   |-- RuntimeClosed         the runtime was closed before
+|   |-- InheritedByFork       the runtime belongs to the process that this one was forked from
+|   |-- CalledOnLoop          a blocking call from a callback on the runtime's own loop
 |   `-- AdmissionRefused      too many runs are open; nothing was logged
 |-- RunNotFinished        `run()` ended without an answer; carries the reason
 |-- ModelError            a model call failed; carries what decides whether it is tried again
@@ -20,11 +24,21 @@ PlayheadError
         `-- LogBehindAnchor       records that were acknowledged are missing
 """
 
+from typing import Any
+
 from playhead.events.usage import Usage
 
 
 class PlayheadError(Exception):
     """Everything that Playhead raises on purpose: `except PlayheadError`."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy the message and the facts; an error is not constructed a second time."""
+        return _unpickled, (type(self), self.args), self.__dict__
+
+
+def _unpickled(kind: type[PlayheadError], args: tuple[Any, ...]) -> PlayheadError:
+    return kind.__new__(kind, *args)
 
 
 class UsageError(PlayheadError):
@@ -60,6 +74,44 @@ class RedactedRun(UsageError):
         super().__init__(
             f"run {run} is a redacted copy: what was said is gone, so it cannot be {what}"
         )
+
+
+class RuntimeClosed(UsageError):
+    """The runtime was closed; runs that were open go on when a Runtime takes them up again."""
+
+    def __init__(self, what: str = "the runtime is closed") -> None:
+        super().__init__(f"{what}: make another Runtime over its log")
+
+
+class InheritedByFork(UsageError):
+    """The runtime was made before this process was forked off, and works in its own process only.
+
+    A fork copies neither the runtime's threads nor its right to write the log.
+    """
+
+    def __init__(self, owner: int) -> None:
+        self.owner = owner
+        """The process that made it."""
+        super().__init__(
+            f"this Runtime was made in process {owner}, from which this one was forked: make the "
+            "Runtime after the fork (in gunicorn's post_fork hook or the app's startup, in the "
+            "multiprocessing worker), over a log of its own for each process"
+        )
+
+
+class CalledOnLoop(UsageError):
+    """A call that blocks was made on the runtime's own loop, which would wait for itself."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this call would wait for the runtime's own loop, and was made on it (by a watcher, a "
+            "model or another callback there): make it from another thread, for example "
+            "threading.Thread(target=...).start()"
+        )
+
+
+class ServerUnreachable(UsageError):
+    """An MCP server that an agent requires cannot be reached."""
 
 
 class AdmissionRefused(UsageError):
@@ -143,8 +195,10 @@ class LogOwned(LogError):
         self.path = path
         self.owner = owner
         super().__init__(
-            f"{path} is owned by {owner}: stop that process, give each worker a log of its own, "
-            "or talk to the owner (playhead cancel, pause, resume, send and approve do)"
+            f"{path} is owned by {owner}: stop that process, or talk to it (playhead cancel, "
+            "pause, resume, send and approve do). A server with several workers (uvicorn "
+            "--workers, gunicorn -w) needs a log for each worker, under a name that a restarted "
+            "worker finds again"
         )
 
 

@@ -6,7 +6,8 @@
         for run in log.runs():
             print(run, sum(1 for _ in log.records(run)), log.replay(run).matches)
 
-Your own log backend implements `Log` and inherits the tests of `playhead.testing.log_contract`.
+Your own log backend implements `Log` and inherits the tests of `playhead.testing.log_contract`;
+ARCHITECTURE.md has a complete one under "Extend".
 """
 
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from typing import Self
 from playhead.actors.replay import ReplayReport, replay
 from playhead.events.kinds.codec import decode
 from playhead.events.log.contract import (
+    ANY,
     Append,
     Head,
     Log,
@@ -24,7 +26,7 @@ from playhead.events.log.contract import (
     Stream,
     StreamKind,
     Tail,
-    check_append,
+    accept_append,
 )
 from playhead.events.log.find_run import find_run
 from playhead.events.log.memory import MemoryLog
@@ -34,6 +36,7 @@ from playhead.events.record import Record, Stored
 from playhead.runtime import default_log
 
 __all__ = [
+    "ANY",
     "Append",
     "Head",
     "Log",
@@ -46,7 +49,7 @@ __all__ = [
     "Stream",
     "StreamKind",
     "Tail",
-    "check_append",
+    "accept_append",
 ]
 
 

@@ -49,7 +49,9 @@ class Result(Generic[Out]):
 class Run(Generic[Out]):
     """One run under way: wait for it, listen to it, talk to it, stop it.
 
-    `run.wait()` blocks; `await run` does not. Every method may be called from any thread.
+    `run.wait()` blocks; `await run` does not. Every method may be called from any thread. After the
+    runtime's `close` they raise RuntimeClosed; methods that block raise CalledOnLoop where they are
+    called on the runtime's own loop (by a watcher, a model).
     """
 
     def __init__(self, control: RunControl, run: str, read: Callable[[str, Json], Out]) -> None:
@@ -63,10 +65,19 @@ class Run(Generic[Out]):
         Raises RunNotFinished when the run failed, was cancelled or is paused, and TimeoutError
         after `timeout` seconds (the run goes on).
         """
-        return self._result(self._control.outcome(self.id).result(timeout))
+        self._control.check_may_wait()
+        outcome = self._control.outcome(self.id)
+        try:
+            return self._result(outcome.result(timeout))
+        finally:
+            outcome.cancel()  # nothing listens on after a timeout or Ctrl-C
 
     def __await__(self) -> Generator[Any, None, Result[Out]]:
-        """`await run`: like `wait`, without blocking the caller's loop."""
+        """`await run`: like `wait`, without blocking the caller's loop.
+
+        Cancelling the task that awaits (a timeout, a client that went away) leaves the run going:
+        it can be awaited again. To stop it too, call `run.cancel()`.
+        """
         answer = yield from asyncio.wrap_future(self._control.outcome(self.id)).__await__()
         return self._result(answer)
 
@@ -88,7 +99,10 @@ class Run(Generic[Out]):
         return self._control.listen(self.id, TextChunk)
 
     def cancel(self, reason: str = "") -> None:
-        """Stop it: nothing new starts, open effects are cancelled, then the run ends."""
+        """Stop it: nothing new starts, open effects are cancelled, then the run ends.
+
+        This is the way to stop a run that nobody awaits any more.
+        """
         self._control.tell(self.id, CancelRequested(reason=reason))
 
     def pause(self, reason: str = "paused by the caller") -> None:
@@ -155,7 +169,14 @@ class Run(Generic[Out]):
         self._control.tell(self.id, MessageReceived(text=text, content=tuple(content) or None))
 
     def __repr__(self) -> str:
-        return f"<Run {self.id}: {self.status}>"
+        return f"<Run {self.id}: {self._shown_status()}>"
 
     def _repr_html_(self) -> str:
-        return f"<code>run {html.escape(self.id)}</code>: {html.escape(self.status)}"
+        return f"<code>run {html.escape(self.id)}</code>: {html.escape(self._shown_status())}"
+
+    def _shown_status(self) -> str:
+        """A debugger or a notebook shows it, whatever became of the runtime and its log."""
+        try:
+            return self.status
+        except Exception as error:
+            return f"status unknown: {error}"

@@ -23,7 +23,7 @@ from playhead.assembly.mcp_pins import Pins
 from playhead.assembly.models import Models
 from playhead.assembly.tools import Toolbox
 from playhead.definition.agent import Agent, Out, check_namespace
-from playhead.events.errors import PlayheadError, UsageError
+from playhead.events.errors import PlayheadError, ServerUnreachable, UsageError
 from playhead.events.event import Json
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.log.contract import Log
@@ -62,7 +62,12 @@ def default_log() -> Path:
 
 
 class Runtime:
-    """Runs agents, every step an event in the log. Use it as a context manager, or `close` it."""
+    """Runs agents, every step an event in the log. Use it as a context manager, or `close` it.
+
+    It lives in the process that made it: in a forked one every call raises InheritedByFork, and
+    leaving its `with` block does nothing. After `close` every call raises RuntimeClosed. What
+    blocks raises CalledOnLoop on the runtime's own loop (in a watcher, a model).
+    """
 
     runs: RunControl
     """Its runs by their ids: `approvals()`, `status(run)`, `listen(run)`, `tell(run, event)`..."""
@@ -91,7 +96,8 @@ class Runtime:
         Args:
             log: a file (made when missing), a Log (which its owner closes), or None for
                 $PLAYHEAD_LOG or playhead.db.
-            agents: whose open runs are taken up again; runs of other agents stay parked.
+            agents: whose open runs are taken up again; runs of other agents stay parked. One whose
+                MCP server does not answer is left out, and tried again when a run of it starts.
             model: answers every request of agents whose `model` is a name; by default the
                 anthropic SDK, or the local demonstration model without a key and a base URL.
             base_url: an Anthropic-compatible endpoint.
@@ -110,7 +116,8 @@ class Runtime:
             drain_seconds: how long `close` waits for effects under way.
             only_runs: of the open runs, take up these alone; None for all.
 
-        Raises LogOwned, LogTooNew, LogDamaged and UsageError.
+        Raises LogOwned, LogTooNew, LogDamaged and UsageError (ServerUnreachable when no agent is
+        left).
         """
         self._models = Models(model, base_url, endpoints)
         self._telemetry = Reporting(telemetry)
@@ -130,19 +137,18 @@ class Runtime:
         with ExitStack() as undo:  # what fails here leaves neither a lock nor a thread behind
             if self._own_log:
                 undo.callback(self._log.close)
-            self.memory = Memory(self._log, chosen, redactor)
+            self._thread = LoopThread()
+            undo.callback(self._thread.close)
+            self.memory = Memory(self._log, chosen, redactor, self._thread.check_may_wait)
             undo.callback(self.memory.close)
             toolbox = Toolbox(Pins(self._log), secrets)
             self._assembly = Assembly(self._models, toolbox, Threads(capacity.sync_tools))
-            self._thread = LoopThread()
-            undo.callback(self._thread.close)
             index = RunIndex(self._log)
             undo.callback(index.close)
             self._start_engine(index, redactor)
             undo.pop_all()
         try:
-            for agent in agents:
-                self.register(agent)
+            self._register_reachable(agents)
         except BaseException:
             self.close()
             raise
@@ -176,6 +182,7 @@ class Runtime:
         One that cannot be (of a kind that this code does not know, or damaged) stays as it is, and
         the program's log says why.
         """
+        self.runs.check_may_wait()
         for child in agent.agents:
             self.register(child)
         if not self._assembly.add(agent):
@@ -183,6 +190,21 @@ class Runtime:
         for run in self.runs.index.open_runs(agent.name):
             if self._only_runs is None or run in self._only_runs:
                 self._take_up(run)
+
+    def _register_reachable(self, agents: Sequence[Agent[object]]) -> None:
+        """Register the agents but those whose MCP server does not answer.
+
+        Raises ServerUnreachable when that leaves none.
+        """
+        unreachable = list[ServerUnreachable]()
+        for agent in agents:
+            try:
+                self.register(agent)
+            except ServerUnreachable as error:
+                program_log.error("agent.left_out", agent=agent.name, why=str(error))
+                unreachable.append(error)
+        if unreachable and len(unreachable) == len(agents):
+            raise unreachable[0]
 
     def _take_up(self, run: str) -> None:
         try:
@@ -196,8 +218,11 @@ class Runtime:
         """Have each turn of each run told to `watcher`, on the runtime's loop, once committed.
 
         Whoever waits for a run hears of it afterwards. To hear the runs that are taken up from
-        their first turn on, `watch` before `register`.
+        their first turn on, `watch` before `register`. Whatever a watcher raises goes to the
+        program's log and harms nobody; what blocks (`run`, `run.wait`, `run.cancel`, `close`...)
+        raises CalledOnLoop in it: hand that to a thread.
         """
+        self.runs.check_open()
         self._thread.call(lambda: self._engine.watchers.insert(-1, watcher))
 
     def run(self, agent: Agent[Out], goal: str, **options: Unpack[RunOptions]) -> Result[Out]:
@@ -214,7 +239,7 @@ class Runtime:
         cannot carry, and UsageError for a blank goal without content, an option that does not
         exist, a money limit with a model of unknown price, or tools of memory without a namespace.
         """
-        self.runs.check_open()
+        self.runs.check_may_wait()
         content = tuple(check_options(options).get("content") or ())
         if not goal.strip() and not content:
             msg = "the goal is blank: say what is to be reached"
@@ -236,6 +261,7 @@ class Runtime:
 
         Raises UnknownRun.
         """
+        self.runs.check_open()
         if agent is not None:
             self.register(agent)
         run = self.runs.find(run)
@@ -245,6 +271,7 @@ class Runtime:
 
     def replay(self, run: str, to: int | None = None) -> ReplayReport:
         """Decide a run's turns again and compare; no network, no tool, no user code is touched."""
+        self.runs.check_open()
         return replay(self._log, self.runs.find(run), to=to)
 
     def fork(self, run: str, at: int | None = None, instead: Instead = NOTHING) -> Run[object]:
@@ -255,7 +282,7 @@ class Runtime:
 
         Raises UnknownRun, and UsageError where it cannot be cut or its agent is not known here.
         """
-        self.runs.check_open()
+        self.runs.check_may_wait()
         run = self.runs.find(run)
         if instead.agent is not None:
             self.register(instead.agent)
@@ -295,22 +322,24 @@ class Runtime:
         """
         if self._closed:
             return
-        for inspector in self._inspectors:
-            inspector.close()
-        if self._inbox_worker is not None:
-            self._inbox_worker.close()
+        self._thread.check_may_wait()
         self._closed = True
-        self.runs.settle(self._drain_seconds)
-        self._thread.wait_for(self._models.close())
-        self._subscriptions.close()
-        self._thread.close()
-        self._assembly.workers.close()
-        self._assembly.toolbox.close()
-        self.memory.close()
-        self.runs.index.close()
-        if self._own_log:
-            self._log.close()
-        self._telemetry.close()
+        with ExitStack() as last:  # each is closed, whatever one before it raises
+            last.callback(self._telemetry.close)
+            if self._own_log:
+                last.callback(self._log.close)
+            last.callback(self.runs.index.close)
+            last.callback(self.memory.close)
+            last.callback(self._assembly.toolbox.close)
+            last.callback(self._assembly.workers.close)
+            last.callback(self._thread.close)
+            last.callback(self._subscriptions.close)
+            for inspector in self._inspectors:
+                inspector.close()
+            if self._inbox_worker is not None:
+                self._inbox_worker.close()
+            self.runs.settle(self._drain_seconds)
+            self._thread.wait_for(self._models.close)
 
     def __enter__(self) -> Self:
         return self
@@ -321,7 +350,8 @@ class Runtime:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        if not self._thread.inherited:
+            self.close()
 
 
 def _as_text(answer: str, _: Json) -> str:

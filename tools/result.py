@@ -41,18 +41,18 @@ def _json_of(value: object, declared: TypeAdapter[Any] | None) -> object:
     try:
         return _jsonable(value, declared)
     except UnicodeEncodeError:
-        return _jsonable(_repaired(value), declared)
+        return _jsonable(repaired(value), declared)
 
 
-def _repaired(value: object) -> object:
+def repaired(value: object) -> object:
     """Text, lists and dicts with their text repaired; everything else unchanged."""
     if type(value) is str:
         return clean_text(value)
     if type(value) is list:
-        return [_repaired(each) for each in cast("list[object]", value)]
+        return [repaired(each) for each in cast("list[object]", value)]
     if type(value) is dict:
         items = cast("dict[object, object]", value).items()
-        return {_repaired(key): _repaired(each) for key, each in items}
+        return {repaired(key): repaired(each) for key, each in items}
     return value
 
 
@@ -60,7 +60,31 @@ def _jsonable(value: object, declared: TypeAdapter[Any] | None) -> object:
     if declared is None:
         return to_jsonable_python(value, by_alias=True)
     fitting = declared.validate_python(value, strict=True)
-    return declared.dump_python(fitting, mode="json", by_alias=True, warnings="error")
+    dumped = declared.dump_python(fitting, mode="json", by_alias=True, warnings="error")
+    _check_nulls(declared.dump_python(fitting, by_alias=True), dumped, "the result")
+    return dumped
+
+
+def _check_nulls(given: object, dumped: object, place: str) -> None:
+    """Raise ResultRefused for an infinity or NaN that an untyped place has turned into null."""
+    match given, dumped:
+        case float(), None:
+            msg = f"{place} is {given}, which JSON cannot represent"
+            raise ResultRefused(msg)
+        case dict(), dict():
+            values = zip(
+                cast("dict[object, object]", given).values(),
+                cast("dict[object, object]", dumped).items(),
+                strict=False,
+            )
+            for one, (key, other) in values:
+                _check_nulls(one, other, f"{place}.{key}")
+        case ((list() | tuple() | set() | frozenset()), list()):
+            items = zip(cast("list[object]", given), cast("list[object]", dumped), strict=False)
+            for n, (one, other) in enumerate(items):
+                _check_nulls(one, other, f"{place}[{n}]")
+        case _:
+            pass
 
 
 def first_problems(error: ValidationError) -> str:

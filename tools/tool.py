@@ -4,6 +4,7 @@ import functools
 import inspect
 import json
 import re
+import sys
 from collections.abc import Callable, Iterable
 from hashlib import sha256
 from types import MethodType
@@ -50,6 +51,7 @@ class Tool(Generic[P, R]):
     """A function, and what the model is told about it. Calling it calls the function."""
 
     __name__: str
+    __qualname__: str
 
     def __init__(
         self,
@@ -84,11 +86,44 @@ class Tool(Generic[P, R]):
         """The tool of one object if this is a method, otherwise the tool itself."""
         return self if thing is None or self.bind is None else self.bind(thing)
 
+    def __reduce__(self) -> "str | tuple[Any, ...]":
+        """Pickled by its name where that names it, else by its function and its options."""
+        if _named(self.__module__, self.__qualname__) is self:
+            return self.__qualname__
+        thing: object = getattr(self.function, "__self__", None)
+        if isinstance(getattr(type(thing), self.__name__, None), Tool):
+            return getattr, (thing, self.__name__)
+        options = (self.probe, self.needs_approval, self.subprocess, self.transient)
+        return _unpickled, (self.function, self.spec, *options)
+
     def __repr__(self) -> str:
         return f"<tool {self.spec.name} ({self.spec.effect})>"
 
 
 AnyTool: TypeAlias = Tool[..., Any]
+
+
+def _named(module: str, qualname: str) -> object:
+    """What a module has under a name; None when it has nothing there."""
+    found: object = sys.modules.get(module)
+    for name in qualname.split("."):
+        found = getattr(found, name, None)
+    return found
+
+
+def _unpickled(
+    function: Callable[..., Any],
+    spec: ToolSpec,
+    probe: Probe | None,
+    needs_approval: ApprovalRule | None,
+    subprocess: Subprocess | None,
+    transient: tuple[type[BaseException], ...],
+) -> AnyTool:
+    signature = read_signature(function, spec.name, spec.description)
+    return Tool(
+        function, spec, signature, probe, needs_approval,
+        subprocess=subprocess, transient=transient,
+    )  # fmt: skip
 
 
 @overload

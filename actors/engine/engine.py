@@ -22,7 +22,7 @@ from playhead.events.errors import NotStorable
 from playhead.events.event import Event
 from playhead.events.kinds.codec import decode
 from playhead.events.kinds.registry import ENDINGS
-from playhead.events.kinds.runs import RunPaused, TimeReached
+from playhead.events.kinds.runs import CancelRequested, RunPaused, RunResumed, TimeReached
 from playhead.events.log.contract import Log
 from playhead.events.logger import ProgramLogger
 from playhead.events.record import Record
@@ -34,6 +34,9 @@ Watcher: TypeAlias = Callable[[RunState, Sequence[Record]], None]
 """Told, on the loop, each turn's records once they are committed."""
 
 Redact: TypeAlias = Callable[[Event], Event]
+
+WORDLESS = (TimeReached, CancelRequested, RunResumed)
+"""Nothing in them is anybody's but the runtime's: a redactor that fails must not hold them up."""
 
 program_log = ProgramLogger("playhead.engine")
 
@@ -178,10 +181,11 @@ class Engine:
         for old in idle[: -self._keep_idle]:
             del self._stages[old]
 
-    def _open(self, stage: Stage, trigger: Trigger) -> None:
-        if self._redact is not None and not stage.second_try:
-            trigger = trigger._replace(event=self._redact(trigger.event))
+    def _open(self, stage: Stage, trigger: Trigger, *, redact: bool = True) -> None:
         try:
+            ours = trigger.actor == "runtime" and isinstance(trigger.event, WORDLESS)
+            if self._redact is not None and redact and not (ours or stage.second_try):
+                trigger = trigger._replace(event=self._redact(trigger.event))
             stage.turn = Turn(
                 stage.state, trigger, self._now(), held=self._holds(stage.state, trigger.event)
             )
@@ -199,7 +203,9 @@ class Engine:
     def _unstorable(self, stage: Stage, trigger: Trigger, error: NotStorable) -> None:
         if trigger.origin == "effect":
             failure = self.effects.unstorable(stage.state.open[trigger.cause or 0], error)
-            self._open(stage, trigger._replace(event=failure))
+            # Our own words are left as they are once the redactor has failed at them too.
+            redact = failure != trigger.event
+            self._open(stage, trigger._replace(event=failure), redact=redact)
         elif trigger.told is not None:
             trigger.told(error)
 
@@ -273,7 +279,7 @@ class Engine:
         """A watcher that raises harms neither the run nor the other watchers."""
         try:
             watch(state, records)
-        except Exception:
+        except BaseException:  # SystemExit and CancelledError too: the loop is not the watcher's
             program_log.exception("watcher.raised", run=state.run)
 
     def _act(self, state: RunState, records: Sequence[Record]) -> None:

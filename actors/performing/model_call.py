@@ -1,5 +1,8 @@
 """Performing one attempt of a model call: wait for a turn to send, send, take the reply whole."""
 
+from dataclasses import replace
+from typing import cast
+
 from playhead.actors.performing.services import Services, Work
 from playhead.events.errors import ModelError
 from playhead.events.event import Block
@@ -12,6 +15,7 @@ from playhead.events.kinds.model_calls import (
 from playhead.events.logger import ProgramLogger
 from playhead.events.model_api import Reply, Request
 from playhead.projections.state.run_state import RunState
+from playhead.tools.result import repaired
 
 program_log = ProgramLogger("playhead.model")
 
@@ -74,7 +78,12 @@ async def _ask(services: Services, work: Work[ModelCall, Request]) -> Reply:
     if not all(map(_whole_call, reply.content)):
         message = "a tool call without id, name or input object"
         raise ModelError(error="malformed_reply", message=message)
-    return reply
+    return replace(reply, content=tuple(map(_mended, reply.content)))
+
+
+def _mended(block: Block) -> Block:
+    """Its text as a log can hold it, mended as the text of tools' results is."""
+    return cast("Block", repaired(block))
 
 
 def _whole_call(block: Block) -> bool:

@@ -1,6 +1,6 @@
-"""Plans before they run: an answer of the model's, or a person's edit, made into steps or refused.
+"""Validates plans before they run: a model's answer or a person's edit becomes steps or is refused.
 
-Everything that can be known before the first step starts is checked here, and said in words that
+Everything that can be known before the first step starts is checked here and reported in words that
 the model can act on. Pure, so that a replay finds the same faults.
 """
 
@@ -15,7 +15,14 @@ from playhead.events.kinds.plans import PlanStep
 from playhead.events.spec.agent import AgentSpec, ToolSpec
 from playhead.events.spec.plan import PlanRules
 from playhead.projections.plan.plan import OWN, PLANNING, Plan
-from playhead.projections.plan.references import ID, ITEM, only_reference, references, unreadable
+from playhead.projections.plan.references import (
+    ID,
+    ITEM,
+    holds_references,
+    only_reference,
+    references,
+    unreadable,
+)
 from playhead.projections.state.run_state import RunState
 from playhead.tools.calls.approval import matches_schema
 from playhead.tools.tool import canonical
@@ -25,7 +32,7 @@ from playhead.tools.validation.arguments import check, suggest_tool
 RESERVED = frozenset({ITEM, PLANNING, "main"})
 
 MOST_FAULTS = 8
-"""Faults told at once."""
+"""Maximum number of faults reported at once."""
 
 AGAIN = "\nAnswer with the whole plan again, mended."
 
@@ -52,13 +59,13 @@ SHAPE: dict[str, Json] = {
     "required": ["steps"],
     "additionalProperties": False,
 }
-"""What is taken for a plan; the model is asked for something stricter."""
+"""The shape that is accepted as a plan; the model is asked for a stricter one."""
 
 
 def parse_plan(
     answer: str, agent: AgentSpec, plan: Plan
 ) -> tuple[tuple[PlanStep, ...], str | None]:
-    """The steps of an answer, or why they cannot run, as the model is to read it."""
+    """The steps of an answer, or a message to the model that says why they cannot run."""
     value, error = parse_output(SHAPE, answer)
     if error is not None:
         return (), error
@@ -69,9 +76,9 @@ def parse_plan(
 def read_plan(
     value: object, agent: AgentSpec, plan: Plan
 ) -> tuple[tuple[PlanStep, ...], str | None]:
-    """Steps of the right shape as steps that can run: nothing dangles, everything ends.
+    """Correctly shaped steps as steps that can run: all references resolve, and all steps end.
 
-    `plan` is what there is already: its finished steps may be referred to.
+    `plan` is the existing plan: its finished steps may be referred to.
     """
     given: list[Any] = cast("Any", value) if isinstance(value, list) else []
     found = [_step(cast("dict[str, Any]", each)) for each in given if isinstance(each, dict)]
@@ -89,7 +96,7 @@ def edited_plan(text: str, state: RunState) -> tuple[PlanStep, ...]:
     """A person's plan, as JSON, for a run whose plan is under review. Raises UsageError."""
     plan = state.plan
     if plan is None or plan.waits is None:
-        msg = f"run {state.run} has no plan that waits for a person"
+        msg = f"run {state.run} has no plan that waits for review"
         raise UsageError(msg)
     try:
         json.loads(text)
@@ -103,7 +110,7 @@ def edited_plan(text: str, state: RunState) -> tuple[PlanStep, ...]:
 
 
 def _step(fields: Mapping[str, Json]) -> PlanStep | str:
-    """A step, or why it is none."""
+    """A step, or why it is not a valid one."""
     arguments = fields.get("arguments") or {}
     if isinstance(arguments, str):
         try:
@@ -123,7 +130,7 @@ def _step(fields: Mapping[str, Json]) -> PlanStep | str:
 
 
 def _complete(step: PlanStep, agent: AgentSpec) -> PlanStep:
-    """With what follows from the rest: references are dependencies, an agent's task is the step."""
+    """The step with implied parts: references are dependencies; an agent's task is the step's."""
     spec = _tool(agent, step.tool)
     if spec is not None and spec.performer == "agent" and not step.arguments:
         step = step.model_copy(update={"arguments": {"task": step.description}})
@@ -141,17 +148,16 @@ def _referred(step: PlanStep) -> Iterator[str]:
 
 
 def _faults(steps: Sequence[PlanStep], agent: AgentSpec, plan: Plan) -> Iterator[str]:
-    """Everything that is wrong, in the order of the steps; cycles last."""
+    """All faults, in the order of the steps; cycles last."""
     rules = agent.plan
     if not steps:
         yield "it has no steps"
     if len(steps) > rules.max_steps:
         yield f"it has {len(steps)} steps; at most {rules.max_steps} may be planned"
-    done = set(plan.kept)
     ids = {step.id for step in steps}
-    seen: set[str] = set()
+    done, seen = set(plan.staying(steps)), set[str]()
     for step in steps:
-        for fault in (*_wrong_id(step.id, seen, done), *_wrong_step(step, agent, ids, done)):
+        for fault in (*_wrong_id(step.id, seen, plan), *_wrong_step(step, agent, ids, done)):
             yield f"step {step.id}: {fault}"
         seen.add(step.id)
     cycle = _cycle(steps)
@@ -159,19 +165,24 @@ def _faults(steps: Sequence[PlanStep], agent: AgentSpec, plan: Plan) -> Iterator
         yield f"these steps wait for each other: {' -> '.join(cycle)}"
 
 
-def _wrong_id(id: str, seen: set[str], done: set[str]) -> Iterator[str]:  # noqa: A002
+def _wrong_id(id: str, seen: set[str], plan: Plan) -> Iterator[str]:  # noqa: A002
     if not ID.fullmatch(id):
         yield "an id is 1 to 40 letters, digits, _ and -, with a letter first"
     if id in RESERVED:
         yield f"{id} is a word of ours: give it another id"
     if id in seen:
         yield "two steps have this id"
-    if id in {name.partition("[")[0] for name in done}:
+    if id in plan.kept:
         yield "a step with this id is done already: refer to it, or give a new one another id"
+    elif any(plan.nodes[name].had_side_effects for name in plan.kept if _whole(name) == id):
+        yield (
+            "some of its elements are done and had side effects: refer to them, or give a new one "
+            "another id"
+        )
 
 
 def _wrong_step(step: PlanStep, agent: AgentSpec, ids: set[str], done: set[str]) -> Iterator[str]:
-    bases = ids | done | {name.partition("[")[0] for name in done}
+    bases = ids | done | {_whole(name) for name in done}
     for other in step.depends_on:
         if other not in bases:
             yield f"it depends on {other}, which is no step of it (for a plain ${{ write $${{)"
@@ -195,21 +206,14 @@ def _wrong_step(step: PlanStep, agent: AgentSpec, ids: set[str], done: set[str])
 
 
 def _wrong_arguments(arguments: Mapping[str, Json], spec: ToolSpec) -> Iterator[str]:
-    """Arguments against the schema, as far as they are known before the plan runs."""
-    later = {name for name, value in arguments.items() if any(references(value))}
-    schema = dict(spec.input_schema)
-    known = schema.get("properties")
-    if later and isinstance(known, dict):
-        schema["properties"] = {name: {} if name in later else known[name] for name in known}
-    definition = sha256(canonical([spec.definition, *sorted(later)])).hexdigest()
-    reduced = spec.model_copy(update={"input_schema": schema, "definition": definition})
-    wrong = check(reduced, arguments)
+    """Check arguments against the schema, as far as they are known before the plan runs."""
+    wrong = check(spec, arguments, unknown=holds_references)
     if wrong is not None:
         yield f"{wrong.message}. {wrong.hint or ''}".rstrip()
 
 
 def _cycle(steps: Iterable[PlanStep]) -> list[str]:
-    """The ids of one cycle, the first one again at the end; empty if there is none."""
+    """The ids of one cycle, with the first one repeated at the end; empty if there is none."""
     behind = {step.id: step.depends_on for step in steps}
     clear: set[str] = set()
     for start in behind:
@@ -229,28 +233,38 @@ def _cycle(steps: Iterable[PlanStep]) -> list[str]:
 
 
 def _with_end(steps: list[PlanStep], plan: Plan) -> list[PlanStep]:
-    """The steps with a last `synthesize` that hears of everything which leads to nothing else."""
-    awaited = {other.partition("[")[0] for step in steps for other in step.depends_on}
+    """The steps with a last `synthesize` that depends on every step without a dependent.
+
+    It comes last, which makes its result the answer.
+    """
+    awaited = {_whole(other) for step in steps for other in step.depends_on}
     ends = [n for n, step in enumerate(steps) if step.tool == "synthesize"]
     end = next((n for n in reversed(ends) if steps[n].id not in awaited), None)
     others = [step for n, step in enumerate(steps) if n != end]
-    used = {other.partition("[")[0] for step in others for other in step.depends_on}
-    open_ends = [name for name in plan.kept if name.partition("[")[0] not in used]
-    open_ends += [step.id for step in others if step.id not in used]
+    used = {_whole(other) for step in others for other in step.depends_on}
+    open_steps = [step.id for step in others if step.id not in used]
+    kept = [name for name in plan.staying(steps) if _whole(name) not in used]
     if end is None:
         taken = {step.id for step in steps} | set(plan.kept)
         name = next(n for n in ("answer", *(f"answer{n}" for n in range(2, 99))) if n not in taken)
-        last = PlanStep(
-            id=name, description="Answer the goal.", tool="synthesize", depends_on=tuple(open_ends)
-        )
-        return [*steps, last]
-    if not steps[end].depends_on:
-        steps[end] = steps[end].model_copy(update={"depends_on": tuple(open_ends)})
-    return steps
+        last = PlanStep(id=name, description="Answer the goal.", tool="synthesize")
+    else:
+        last = steps[end]
+    heard = last.depends_on or kept
+    return [*others, last.model_copy(update={"depends_on": _once(*heard, *open_steps)})]
+
+
+def _once(*names: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+def _whole(name: str) -> str:
+    """The step that a name belongs to; a name may be one of its elements."""
+    return name.partition("[")[0]
 
 
 def binding_of(steps: Sequence[PlanStep]) -> str:
-    """SHA-256 (hex) over what a person approves: exactly these steps."""
+    """SHA-256 (hex) of what a person approves: exactly these steps."""
     return sha256(canonical([step.model_dump(mode="json") for step in steps])).hexdigest()
 
 

@@ -198,3 +198,40 @@ def wanted_bodies(append: Append) -> set[str]:
         if row.bodies is not None:
             wanted.update(body_refs(row).values())
     return wanted - append.bodies.keys()
+
+
+def accept_append(append: Append, tail: Tail | None, log: Reader) -> tuple[Append, Tail]:
+    """All checks of an append: what to write, and where its stream ends once that is written.
+
+    `tail` is where the stream ends now, None before its first record. For backends that write one
+    append at a time. Raises what `done` is to be told: HeadMoved, ValueError or LogError.
+    """
+    tail = tail or _first_tail(append, log)
+    append = placed(append, tail)
+    check_append(append, tail)
+    commands = [row.command for row in append.rows if row.command is not None]
+    if len(commands) != len({*commands}) or any(map(log.has_command, commands)):
+        msg = f"run {append.run}: a command was appended before: {commands}"
+        raise ValueError(msg)
+    for digest in wanted_bodies(append):
+        try:
+            log.body(digest)
+        except KeyError as error:
+            msg = f"run {append.run}: the log has no body {digest}"
+            raise ValueError(msg) from error
+    return append, tail.after(append)
+
+
+def _first_tail(append: Append, log: Reader) -> Tail:
+    """Where a stream without a record begins: for a fork, after the record that it points at."""
+    head, parent, seq = Head(), append.parent, append.parent_seq
+    if parent is not None and log.stream(parent) is None:
+        msg = f"run {append.run}: there is no parent {parent}"
+        raise ValueError(msg)
+    if parent is not None and seq is not None:
+        last = next(iter(log.read(parent, seq - 1, seq)), None)
+        if last is None:
+            msg = f"run {append.run}: {parent} has no record {seq}"
+            raise ValueError(msg)
+        head = Head(seq, last.hash)
+    return Tail(append.kind, parent, seq, head)

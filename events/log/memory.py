@@ -15,9 +15,7 @@ from playhead.events.log.contract import (
     OnAppended,
     Stream,
     Tail,
-    check_append,
-    placed,
-    wanted_bodies,
+    accept_append,
 )
 from playhead.events.record import Stored
 
@@ -54,12 +52,10 @@ class MemoryLog:
         if self._closed:
             return LogClosed("the log is closed")
         try:
-            tail = self._tails.get(append.run) or self._fresh(append)
-            append = placed(append, tail)
-            self._check(append, tail)
+            append, tail = accept_append(append, self._tails.get(append.run), self)
         except Exception as error:
             return error
-        self._tails[append.run] = tail.after(append)
+        self._tails[append.run] = tail
         self._bodies.update(append.bodies)
         for row in append.rows:
             if row.command is not None:
@@ -68,30 +64,6 @@ class MemoryLog:
             self._records.append(stored)
             self._own.setdefault(append.run, []).append(stored)
         return len(self._records)
-
-    def _check(self, append: Append, tail: Tail) -> None:
-        check_append(append, tail)
-        commands = [row.command for row in append.rows if row.command is not None]
-        if len(commands) != len(set(commands)) or not self._commands.isdisjoint(commands):
-            msg = f"run {append.run}: a command was appended before: {commands}"
-            raise ValueError(msg)
-        for digest in wanted_bodies(append) - self._bodies.keys():
-            msg = f"run {append.run}: the log has no body {digest}"
-            raise ValueError(msg)
-
-    def _fresh(self, append: Append) -> Tail:
-        head = Head()
-        if append.parent is not None and append.parent not in self._tails:
-            msg = f"run {append.run}: there is no parent {append.parent}"
-            raise ValueError(msg)
-        if append.parent is not None and append.parent_seq is not None:
-            seq = append.parent_seq
-            last = next(self.read(append.parent, seq - 1, seq), None)
-            if last is None:
-                msg = f"run {append.run}: {append.parent} has no record {seq}"
-                raise ValueError(msg)
-            head = Head(seq, last.hash)
-        return Tail(append.kind, append.parent, append.parent_seq, head)
 
     def head(self, run: str) -> Head:
         """Where the run's stream ends."""

@@ -2,8 +2,9 @@
 
 from typing import Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from playhead.events.errors import UsageError
 from playhead.events.event import Block, Data, Json
 from playhead.events.spec.memory import MemoryRules
 from playhead.events.spec.plan import PlanRules, Strategy
@@ -56,8 +57,8 @@ Status: TypeAlias = Literal["running", "paused", "finished", "failed", "cancelle
 class Limits(Data):
     """Hard limits of a run; None is no limit. Reserved in the turn that decides the call."""
 
-    max_steps: int = 10
-    """Rounds: a model call and its tools."""
+    max_steps: int = 25
+    """Rounds: a model call and its tools. Every run has this limit: None is refused."""
     max_model_calls: int | None = None
     """Attempts of model calls, retries included."""
     max_tool_calls: int | None = None
@@ -68,6 +69,14 @@ class Limits(Data):
     max_seconds: float | None = None
     """Wall clock from the run's first record."""
 
+    @field_validator("max_steps", mode="before")
+    @classmethod
+    def _bounded(cls, value: object) -> object:
+        if value is None:
+            msg = "Limits(max_steps=None): every run has a limit of steps: give a number"
+            raise UsageError(msg)
+        return value
+
 
 class Threshold(Data):
     """How often until the model is told, and how often until the run is stopped; 0 is never."""
@@ -77,16 +86,19 @@ class Threshold(Data):
 
 
 class LoopRules(Data):
-    """What counts as going in circles, within one step."""
+    """What counts as going in circles, within one step.
+
+    All count rounds: the calls of one reply are one round, however many they are.
+    """
 
     same_answer: Threshold = Threshold(warn=3, stop=5)
-    """The same call with the same answer, in a row."""
+    """Rounds in a row with the same answer to the same call, and nothing new beside it."""
     same_failure: Threshold = Threshold(warn=2, stop=4)
-    """The same call failing, in a row."""
+    """Rounds in a row in which the same call failed, and nothing new came beside it."""
     cycle: Threshold = Threshold(warn=3, stop=5)
-    """The same two to four calls with the same answers, over and over."""
+    """The same two to four rounds with the same answers, over and over."""
     no_progress: Threshold = Threshold(warn=8, stop=16)
-    """Calls in a row that brought nothing new: failures, and answers that were known."""
+    """Rounds in a row that brought nothing new: failures, and answers that were known."""
 
 
 class ModelSettings(Data):

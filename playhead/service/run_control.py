@@ -13,7 +13,7 @@ from playhead.actors.engine.engine import Engine
 from playhead.actors.engine.recovery import take_up
 from playhead.actors.engine.turn import Trigger
 from playhead.actors.planning.validate import edited_plan
-from playhead.events.errors import UsageError
+from playhead.events.errors import RuntimeClosed
 from playhead.events.event import Event, Json
 from playhead.events.kinds.codec import decode
 from playhead.events.kinds.plans import PlanStep
@@ -64,6 +64,7 @@ class RunControl:
 
     def find(self, given: str) -> str:
         """The id that is meant by an id, its beginning, or `last`. Raises UnknownRun."""
+        self._thread.check()
         return find_run(self._log, given)
 
     def start(self, started: RunStarted, most: int, traceparent: str | None) -> str:
@@ -71,12 +72,13 @@ class RunControl:
 
         Raises AdmissionRefused, SessionBusy and NotStorable.
         """
+        self.check_may_wait()
         run = new_run_id()
         past = self.index.admit(run, started.agent.name, started.session, most)
         trigger, committed = _trigger(started.model_copy(update={"past": past}), traceparent)
         try:
             context = self.index.context(started.session, past)
-            self._thread.call(lambda: self._engine.start(run, trigger, context))
+            self._on_loop(lambda: self._engine.start(run, trigger, context))
             committed.result()
         except BaseException:
             self.index.forget(run)
@@ -85,14 +87,14 @@ class RunControl:
 
     def take_up(self, run: str) -> None:
         """Go on with a run where the log ends."""
-        self._thread.call(partial(take_up, self._engine, run))
-        self._thread.call(lambda: self.index.know(self._engine.state(run)))
+        self._on_loop(partial(take_up, self._engine, run))
+        self._on_loop(lambda: self.index.know(self._engine.state(run)))
 
     def tell(self, run: str, event: Event, *, command: str | None = None) -> None:
         """Append something that somebody outside says. Raises UsageError when it cannot apply."""
-        self.check_open()
+        self.check_may_wait()
         trigger, committed = _trigger(event, command=command)
-        self._thread.call(lambda: self._engine.arrive(run, trigger))
+        self._on_loop(lambda: self._engine.arrive(run, trigger))
         committed.result()
 
     def resume(self, run: str) -> None:
@@ -101,6 +103,7 @@ class RunControl:
 
     def approvals(self, run: str | None = None) -> list[OpenApproval]:
         """What waits for a person: of one run, or of all that are open."""
+        self._thread.check()
         return self.index.approvals(run)
 
     def edited_plan(self, run: str, steps: Sequence[Mapping[str, Json]]) -> tuple[PlanStep, ...]:
@@ -113,6 +116,7 @@ class RunControl:
         self._resolve(run, ToolResolved(run=run, call=call, succeeded=succeeded, note=note))
 
     def _resolve(self, run: str, event: ToolResolved, command: str | None = None) -> None:
+        self.check_may_wait()
         unknown_call(self._log, run, event.call)
         if self.status(run) in ENDINGS.values():
             append_event(self._log, event, time.time_ns() // 1000, command)
@@ -136,25 +140,45 @@ class RunControl:
         return self._thread.call(lambda: self._engine.status(run))
 
     def outcome(self, run: str) -> Future[RunEnd]:
-        """What a run gave, once it has ended; RunNotFinished when that is no answer."""
+        """What a run gave, once it has ended; RunNotFinished when that is no answer.
+
+        Cancelling the future ends the waiting; the run goes on.
+        """
+        self._thread.check()
         waiting = PendingResult(run, self._records)
         self._thread.call(lambda: waiting.begin(self._subscriptions, self._engine.settled))
         return waiting.answer
 
     def listen(self, run: str, *kinds: type[T]) -> Listening[T]:
         """Records, text or both, in the order in which they come, from the first record on."""
-        return Listening(self._subscriptions, run, lambda: self._records(run), *kinds)
+        self._thread.check()
+        records = partial(self._records, run)
+        return Listening(self._thread, self._subscriptions, run, records, *kinds)
 
     def check_open(self) -> None:
-        """Raise UsageError once the runtime is closed."""
+        """Raise RuntimeClosed once it is closing, InheritedByFork in a forked process."""
+        self._thread.check()
         if self._closed:
-            msg = "the runtime is closed"
-            raise UsageError(msg)
+            raise RuntimeClosed
+
+    def check_may_wait(self) -> None:
+        """Raise CalledOnLoop where the call would wait for itself, and what `check_open` raises."""
+        self.check_open()
+        self._thread.check_may_wait()
 
     def settle(self, seconds: float) -> None:
         """Refuse what comes from now on; let effects under way end, and write everything."""
         self._closed = True
-        self._thread.wait_for(self._settle(seconds))
+        self._thread.wait_for(partial(self._settle, seconds))
+
+    def _on_loop(self, work: Callable[[], None]) -> None:
+        """Do something that the engine must still be open for, as seen on the loop."""
+
+        def unless_closing() -> None:
+            self.check_open()
+            work()
+
+        self._thread.call(unless_closing)
 
     async def _settle(self, seconds: float) -> None:
         self._engine.draining = True

@@ -7,13 +7,17 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
-from playhead.events.errors import RunNotFinished, UsageError
+from playhead.events.errors import RunNotFinished, RuntimeClosed
 from playhead.events.event import Event, Json
 from playhead.events.kinds.registry import ENDINGS
 from playhead.events.kinds.runs import RunFinished
+from playhead.events.logger import ProgramLogger
 from playhead.events.record import Record
 from playhead.projections.metrics.run_metrics import RunMetrics
 from playhead.projections.state.run_state import RunState
+from playhead.service.loop_thread import LoopThread
+
+program_log = ProgramLogger("playhead.subscriptions")
 
 
 class TextChunk(NamedTuple):
@@ -40,12 +44,16 @@ class Subscriptions:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._closed = False
         self._subscribers: dict[str, list[Deliver]] = {}
 
     def subscribe(self, run: str, deliver: Deliver) -> Callable[[], None]:
         """From now on `deliver` gets the run's items; the function returned ends that."""
         with self._lock:
+            closed = self._closed
             self._subscribers.setdefault(run, []).append(deliver)
+        if closed:
+            deliver(None)
 
         def unsubscribe() -> None:
             with self._lock:
@@ -61,7 +69,7 @@ class Subscriptions:
         """An engine's watcher: a turn is in the log."""
         for deliver in self._of(state.run):
             for record in records:
-                deliver(record)
+                _hand(deliver, record)
         if state.ending is not None:
             with self._lock:
                 self._subscribers.pop(state.run, None)
@@ -69,20 +77,29 @@ class Subscriptions:
     def text(self, run: str, request: int, text: str) -> None:
         """A piece of text came in; an empty one says that the attempt failed."""
         for deliver in self._of(run):
-            deliver(TextChunk(request, text, discarded=not text))
+            _hand(deliver, TextChunk(request, text, discarded=not text))
 
     def close(self) -> None:
         """Tell everybody that nothing more comes."""
         with self._lock:
+            self._closed = True
             everyone = [d for delivers in self._subscribers.values() for d in delivers]
         for deliver in everyone:
-            deliver(None)
+            _hand(deliver, None)
 
     def _of(self, run: str) -> list[Deliver]:
         if run not in self._subscribers:
             return []
         with self._lock:
             return list(self._subscribers.get(run, ()))
+
+
+def _hand(deliver: Deliver, item: Item) -> None:
+    """Whoever cannot take an item (its loop has ended, its callback raised) harms no one else."""
+    try:
+        deliver(item)
+    except BaseException:
+        program_log.exception("subscriber.raised")
 
 
 T = TypeVar("T", bound=Record | TextChunk)
@@ -93,11 +110,13 @@ class Listening(Generic[T]):
 
     def __init__(
         self,
+        thread: LoopThread,
         subscriptions: Subscriptions,
         run: str,
         recorded: Callable[[], Iterator[Record]],
         *kinds: type[T],
     ) -> None:
+        self._thread = thread
         self._subscriptions = subscriptions
         self._run = run
         self._kinds = kinds
@@ -105,6 +124,7 @@ class Listening(Generic[T]):
 
     def __iter__(self) -> Iterator[T]:
         """Listens from now on, whenever the first item is asked for."""
+        self._thread.check_may_wait()
         items: queue.SimpleQueue[Item] = queue.SimpleQueue()
         return self._items(items, self._subscriptions.subscribe(self._run, items.put))
 
@@ -124,6 +144,7 @@ class Listening(Generic[T]):
             unsubscribe()
 
     async def __aiter__(self) -> AsyncIterator[T]:
+        self._thread.check()
         loop = asyncio.get_running_loop()
         items: asyncio.Queue[Item] = asyncio.Queue()
 
@@ -181,17 +202,17 @@ class PendingResult:
     def __init__(self, run: str, records: Records) -> None:
         """Read what is in the log already: on the caller's thread, for it may be much."""
         self.answer: Future[RunEnd] = Future()
-        """RunNotFinished when the run has no answer."""
+        """RunNotFinished when the run has no answer. Whoever waits no longer cancels it."""
         self._run = run
         self._records = records
         self._metrics = RunMetrics()
-        self._unsubscribe: Callable[[], None] = lambda: None
         self._catch_up()
 
     def begin(self, subscriptions: Subscriptions, settled: Callable[[str], Event | None]) -> None:
         """Listen from now on. Called on the loop: no turn is told between reading and listening."""
         self._catch_up()
-        self._unsubscribe = subscriptions.subscribe(self._run, self._hear)
+        unsubscribe = subscriptions.subscribe(self._run, self._hear)
+        self.answer.add_done_callback(lambda _: unsubscribe())
         event = settled(self._run)
         if event is not None:
             self._settle(event)
@@ -205,14 +226,13 @@ class PendingResult:
             return
         if item is None:
             closed = f"the runtime was closed before run {self._run} ended"
-            self.answer.set_exception(UsageError(closed))
+            self.answer.set_exception(RuntimeClosed(closed))
             return
         self._metrics.fold(item)
         if item.event.kind in ENDINGS or item.event.kind == "run_paused":
             self._settle(item.event)
 
     def _settle(self, event: Event) -> None:
-        self._unsubscribe()
         if self.answer.done():
             return
         if isinstance(event, RunFinished):

@@ -6,6 +6,7 @@ Rules are data (`AlertRule`). A line goes to the program's log when an alert beg
 over, and `tell` gets the same, on a thread of its own so that it may take its time.
 """
 
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -55,6 +56,8 @@ class AlertMonitor:
         self._ended: dict[str, deque[RunMetrics]] = {}
         self._firing: set[tuple[str, str]] = set()
         self._told = ThreadPoolExecutor(1, "playhead-alerts")
+        self._telling: int | None = None
+        """The thread that is in `tell`."""
         for metrics in read_run_metrics(log).runs:
             if metrics.ended:
                 self._of(metrics.agent).append(metrics)
@@ -94,15 +97,18 @@ class AlertMonitor:
 
     def _tell(self, alert: Alert) -> None:
         assert self._alerts.tell is not None
+        self._telling = threading.get_ident()
         try:
             self._alerts.tell(alert)
-        except Exception:
+        except BaseException:  # whatever a callback of the program's raises
             program_log.exception("alert.untold", indicator=alert.indicator.name)
+        finally:
+            self._telling = None
 
     def _of(self, agent: str) -> deque[RunMetrics]:
         most = max(self._alerts.window, BASELINE + 1)
         return self._ended.setdefault(agent, deque(maxlen=most))
 
     def close(self) -> None:
-        """Wait until every alert was delivered."""
-        self._told.shutdown()
+        """Wait until every alert was delivered; not where one is being delivered, by `tell`."""
+        self._told.shutdown(wait=threading.get_ident() != self._telling)

@@ -75,7 +75,7 @@ class ProgramLog:
             return
         try:
             self._committed(structlog, state, records)
-        except Exception as error:  # whatever a processor of the program's raises
+        except BaseException as error:  # whatever a processor of the program's raises
             print(f"playhead: the program log failed: {error!r}", file=sys.stderr)  # noqa: T201
 
     def _committed(self, structlog: Any, state: RunState, records: Sequence[Record]) -> None:

@@ -93,5 +93,5 @@ class LiveMetrics:
     def _tell(self, say: Callable[P, None], *args: P.args, **more: P.kwargs) -> None:
         try:
             say(*args, **more)
-        except Exception as error:
+        except BaseException as error:  # an instrument or a reader of the program's
             program_log.exception("metrics.failed", error=str(error))

@@ -130,6 +130,8 @@ def _done(event: Event) -> Told:
             verdict = "approved" if approved else "denied"
             said: Told = [("Approval", f"{call} {verdict}{': ' + reason if reason else ''}")]
             return said if event.plan is None else [*said, ("Plan", plan_text(event.plan))]
+        case approvals.RuleAnswered(error=str(error)):
+            return [("Failed", f"rule: {error}")]
         case plans.PlanProposed(steps=proposed):
             return [("Plan", plan_text(proposed))]
         case plans.PlanRevised(steps=proposed, reason=reason):

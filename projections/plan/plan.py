@@ -102,8 +102,13 @@ class Plan:
         self.askings += 1
 
     def propose(self, seq: int, steps: Sequence[PlanStep]) -> None:
-        """A plan, or the rest of one: what is done stays."""
-        done = {node.id: node for node in self.nodes.values() if node.status == "done"}
+        """A plan, or the rest of one: what is done stays, but elements of a step that is new."""
+        new = {step.id for step in steps}
+        done = {
+            node.id: node
+            for node in self.nodes.values()
+            if node.status == "done" and node.id.partition("[")[0] not in new
+        }
         self.revisions += bool(self.begun)
         self.seq, self.steps, self.nodes = seq, tuple(steps), done
         self.ready, self.failed, self.left = {}, {}, len(steps)
@@ -290,6 +295,11 @@ class Plan:
             if node.status == "done"
             and (node.group is None or self.nodes[node.group].status != "done")
         )
+
+    def staying(self, steps: Sequence[PlanStep]) -> tuple[str, ...]:
+        """What of `kept` these steps leave: a step that takes an id takes its elements' ids too."""
+        new = {step.id for step in steps}
+        return tuple(name for name in self.kept if name.partition("[")[0] not in new)
 
     @property
     def whole(self) -> list[PlanNode]:

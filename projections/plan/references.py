@@ -61,6 +61,19 @@ def references(value: Json) -> Iterator[Reference]:
             pass
 
 
+def holds_references(value: Json) -> bool:
+    """Whether the value becomes another one when it is resolved; by a reference, or by `$${`."""
+    match value:
+        case str():
+            return PATTERN.search(value) is not None
+        case list():
+            return any(map(holds_references, value))
+        case dict():
+            return any(map(holds_references, value.values()))
+        case _:
+            return False
+
+
 def unreadable(value: Json) -> Iterator[str]:
     """What begins as a reference and is none: `${found[-1]}`, `${found[*].name}`, `${ found }`."""
     match value:

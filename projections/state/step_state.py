@@ -46,6 +46,8 @@ class ToolCall:
     """Nobody answered the request in time; it is refused as soon as the run decides again."""
     asked: bool = False
     """Whether a rule of the user's is being asked about it."""
+    rule_error: str | None = None
+    """What its approval rule raised instead of an answer: a person is asked, then."""
     approved: bool = False
     cleared: bool = False
     """In a fork: its next attempt needs no person, its parent's records answer it."""
@@ -91,7 +93,7 @@ class Step:
     unread: bool = False
     """Somebody said something that no request carried yet."""
     loop_guard: LoopGuard = field(default_factory=LoopGuard)
-    """The calls so far, as the loop guard looks at them."""
+    """The rounds of calls so far, as the loop guard looks at them."""
     rejected: int = 0
     """Answers in a row that did not fit the output schema."""
     empty: int = 0

@@ -224,6 +224,72 @@ def test_each_kind_of_loop_stops_the_run(script: Any, pattern: str) -> None:
         assert "warn" in {e.action for e in found}
 
 
+@pytest.mark.parametrize(
+    "calls",
+    [
+        [call("fail", why="no")] * 6,
+        [call("add", a=1, b=1)] * 8,
+        [call("fail", why=str(n)) for n in range(20)],
+        [call("add", a=n % 2, b=1) for n in range(20)],
+        [call("nothing")] * 20,
+    ],
+)
+def test_however_many_calls_a_reply_holds_it_is_one_round_and_the_model_reads_them(
+    calls: list[Any],
+) -> None:
+    agent = Agent(name="many", model=ScriptedModel([calls, "fine"]), tools=[add, fail])
+    with runtime(agent) as (made, log):
+        result = made.run(agent, "go")
+        assert result.answer == "fine"
+        assert "loop_detected" not in kinds(log, result.run_id)
+        assert made.replay(result.run_id).matches
+
+
+@pytest.mark.parametrize(
+    ("rounds", "pattern", "count"),
+    [
+        ([[call("fail", why="no")] * 3] * 9, "same_failure", 4),
+        ([[call("add", a=1, b=1)] * 3] * 9, "same_answer", 5),
+        ([[call("add", a=1, b=1), call("fail", why=str(n))] for n in range(9)], "same_answer", 5),
+        ([[call("add", a=1, b=1), call("fail", why="no")]] * 9, "same_failure", 4),
+        ([[call("add", a=n % 2, b=k) for k in range(2)] for n in range(20)], "cycle", 5),
+        ([[call("add", a=n % 2, b=k) for k in range(3 + n)] for n in range(20)], None, 0),
+    ],
+)
+def test_a_loop_of_rounds_is_counted_in_rounds(
+    rounds: list[Any], pattern: str | None, count: int
+) -> None:
+    model = ScriptedModel([*rounds, "done"])
+    agent = Agent(name="l", model=model, tools=[add, fail], limits=Limits(max_steps=40))
+    with runtime(agent) as (made, log):
+        run = made.start(agent, "go")
+        if pattern is None:
+            assert run.wait().answer == "done"
+            return
+        with pytest.raises(RunNotFinished):
+            run.wait()
+        found = [r.event for r in records(log, run.id) if isinstance(r.event, LoopDetected)]
+        assert (found[-1].pattern, found[-1].count, found[-1].action) == (pattern, count, "stop")
+
+
+def test_a_call_that_fails_beside_calls_that_get_on_is_no_loop() -> None:
+    rounds = [[call("fail", why="no"), call("add", a=n, b=1)] for n in range(12)]
+    agent = Agent(name="w", model=ScriptedModel([*rounds, "done"]), tools=[add, fail])
+    with runtime(agent) as (made, log):
+        result = made.run(agent, "go")
+        assert "loop_detected" not in kinds(log, result.run_id)
+
+
+def test_a_run_may_take_25_steps_unless_it_is_told_otherwise() -> None:
+    model = ScriptedModel([call("add", a=n, b=1) for n in range(30)])
+    agent = Agent(name="w", model=model, tools=[add])
+    with runtime(agent) as (made, _), pytest.raises(RunNotFinished, match="max_steps"):
+        made.run(agent, "count")
+    assert len(model.requests) == 25
+    with pytest.raises(UsageError, match=r"max_steps=None.*give a number"):
+        Limits(max_steps=None)  # type: ignore[arg-type]
+
+
 def test_an_agent_says_how_patient_the_loop_guard_is() -> None:
     loops = LoopRules(same_answer=Threshold(warn=0, stop=2))
     agent = Agent(

@@ -52,6 +52,17 @@ def pay(euros: int) -> str:
     return f"{euros} paid"
 
 
+def _unsure(_: dict[str, Any]) -> bool:
+    msg = "the price list is out of date"
+    raise SystemExit(msg)
+
+
+@tool(name="pay", approval=_unsure)
+def pay_unsure(euros: int) -> str:
+    """Pay an amount."""
+    return f"{euros} paid"
+
+
 def results(body: dict[str, Any]) -> int:
     """How many tool results the model has seen."""
     blocks = [b for m in body["messages"] for b in m["content"] if isinstance(m["content"], list)]
@@ -101,6 +112,7 @@ def _agent(name: str, script: Any) -> Agent[str]:
 adder = _agent("adder", _adding)
 hanger = _agent("hanger", _hanging)
 payer = _agent("payer", _paying)
+unsure = Agent[str](name="unsure", model=ScriptedModel(_paying), tools=[pay_unsure])
 waiter = _agent("waiter", _waiting)
 deaf = _agent("deaf", _deaf)
 runaway = _agent("runaway", _counting)

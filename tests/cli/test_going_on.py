@@ -63,7 +63,7 @@ def test_another_run_of_the_same_agent_leaves_a_killed_one_alone(
         process.wait()
     (folder / "go").touch()
     assert playhead(*WAITER).code == 0
-    assert statuses(playhead) == ["finished", "running"]
+    assert statuses(playhead) == ["finished", "open"]
 
 
 def test_ctrl_c_cancels_the_run_and_that_is_recorded(playhead: Playhead, folder: Path) -> None:
@@ -151,7 +151,9 @@ def test_a_cancel_without_an_owner_is_held_until_the_run_is_taken_up(
     said = playhead("cancel", "last")
     assert said.code == 4
     assert "playhead resume" in said.out
-    assert statuses(playhead) == ["running"]
+    assert statuses(playhead) == ["open"]
+    assert "playhead resume RUN" in playhead("runs").out
+    assert "open" in playhead("show", "last").out.splitlines()[0]
     assert playhead("resume", "last").code == 1
     assert statuses(playhead) == ["cancelled"]
 

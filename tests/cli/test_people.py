@@ -43,6 +43,20 @@ def test_a_call_is_approved_with_other_arguments(playhead: Playhead, folder: Pat
     assert (folder / "paid").read_text() == "4"
 
 
+def test_an_approval_rule_that_raises_is_named_wherever_the_call_is_shown(
+    playhead: Playhead,
+) -> None:
+    raised = "SystemExit: the price list is out of date"
+    with playhead_process("run", "settle the bill", "--agent", f"{HERE}:unsure") as process:
+        until(process, "Approval")
+        (call,) = waiting(playhead)
+        assert call["rule_error"] == raised
+        assert f"failed: {raised}" in playhead("approvals").out
+        assert f"rule: {raised}" in playhead("show", "last").out
+        assert playhead("approve", "last", str(call["call"])).code == 0
+        assert process.wait() == 0
+
+
 def test_a_denied_call_never_starts_and_the_reason_is_in_the_log(
     playhead: Playhead, folder: Path
 ) -> None:

@@ -46,7 +46,7 @@ def test_a_fork_may_wait_for_resume(playhead: Playhead, run: str) -> None:
     said = playhead("fork", run, "--hold", "--json")
     fork = json.loads(said.out)["run"]
     (row,) = [r for r in json.loads(playhead("runs", "--json").out) if r["run"] == fork]
-    assert (row["status"], row["parent"]) == ("running", run)
+    assert (row["status"], row["parent"]) == ("open", run)
     assert playhead("resume", fork).out == "It is 21.\n"
 
 

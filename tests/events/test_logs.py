@@ -51,7 +51,7 @@ class TestMine(LogContract):
 """
 
 
-@pytest.mark.parametrize(("log", "failed"), [("MemoryLog", 0), ("Forgetful", 1)])
+@pytest.mark.parametrize(("log", "failed"), [("MemoryLog", 0), ("Forgetful", 3)])
 def test_a_backend_of_somebody_else_runs_the_contract_with_pytest_alone(
     tmp_path: Path, log: str, failed: int
 ) -> None:

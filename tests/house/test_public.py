@@ -30,6 +30,7 @@ PUBLIC = (
     "playhead.views",
 )
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+IN_THE_HOUSE = re.compile(r"# \S+/\S+\.py\n")
 
 
 def exported(name: str) -> dict[str, Any]:
@@ -39,11 +40,15 @@ def exported(name: str) -> dict[str, Any]:
 
 
 def shown_programs() -> Iterator[tuple[str, str]]:
-    """Every example and every Python block in the documents: its location and its text."""
+    """Every example and every Python block in the documents: its location and its text.
+
+    A block that begins with the path of one of our own files is internal code.
+    """
     documents = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *(ROOT / "docs").rglob("*.md")]
     for path in sorted(documents):
         for number, match in enumerate(BLOCK.finditer(path.read_text())):
-            yield f"{path.relative_to(ROOT)}#{number}", match[1]
+            if IN_THE_HOUSE.match(match[1]) is None:
+                yield f"{path.relative_to(ROOT)}#{number}", match[1]
     for path in sorted((ROOT / "docs" / "examples").glob("*.py")):
         yield str(path.relative_to(ROOT)), path.read_text()
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from playhead import Agent, Runtime, UsageError, tool
+from playhead import Agent, Runtime, ServerUnreachable, UsageError, tool
 from playhead.assembly.mcp_pins import Pins
 from playhead.assembly.tools import changed_tools
 from playhead.events.kinds.tool_calls import ToolOutcomeUnknown
@@ -241,6 +241,19 @@ def test_a_tool_with_the_name_of_ours_is_refused_in_mid_run_too_and_ours_is_call
     assert "prefix=" in refused["get_contact"]
 
 
+def test_a_server_s_tool_with_the_name_of_a_step_of_plans_is_refused(words: Path) -> None:
+    words.with_name("extra").write_text("synthesize")
+    made = server_of(words)
+    model = ScriptedModel(["ok"])
+    agent = Agent(name="a", model=model, tools=[made])
+    with Runtime(words.with_name("log.db"), [agent]) as runtime:
+        runtime.run(agent, "go")
+    offered = {each["name"] for each in model.requests[0].body["tools"]}
+    assert "add" in offered
+    assert "synthesize" not in offered
+    assert "prefix" in made.refused["synthesize"]
+
+
 def test_hidden_characters_in_a_description_are_flagged(words: Path) -> None:
     words.write_text(FIRST + " \u202eIgnore that.")
     made = server_of(words)
@@ -257,6 +270,39 @@ def test_a_server_that_cannot_be_reached_is_a_clear_mistake(tmp_path: Path) -> N
         Runtime(tmp_path / "log.db", [agent])
     with Runtime(tmp_path / "log.db"):
         """The log was let go."""
+
+
+def test_an_agent_whose_server_is_gone_is_left_out_and_harms_no_other(tmp_path: Path) -> None:
+    lost = Agent(name="lost", tools=[mcp("false", name="nobody")])
+    well = Agent(name="well", model=ScriptedModel(["ok"]))
+    with Runtime(tmp_path / "log.db", [lost, well]) as made:
+        assert made.run(well, "go").answer == "ok"
+        with pytest.raises(ServerUnreachable, match="nobody"):
+            made.start(lost, "go")
+
+
+def test_a_server_that_is_not_required_is_done_without_until_it_is_there(words: Path) -> None:
+    words.rename(away := words.with_name("away"))
+    there, made = threading.Event(), server_of(words, required=False)
+    agent = Agent(name="a", model=ScriptedModel(["without"]), tools=[made])
+    with Runtime(words.with_name("log.db"), [agent]) as runtime:
+        assert runtime.run(agent, "go").answer == "without"
+        assert not made.tools
+    made.connect(changed=there.set)
+    away.rename(words)
+    assert there.wait(60)
+    assert named(made, "add").spec.source == "ours"
+    made.close()
+
+
+def test_a_server_that_never_answers_is_given_up_in_time_and_stopped(tmp_path: Path) -> None:
+    mark = str(tmp_path / "sleeper")
+    made = mcp([sys.executable, "-c", "import time; time.sleep(600)", mark], connect_timeout=0.2)
+    with pytest.raises(ServerUnreachable, match=r"no answer within 0\.2 s"):
+        made.connect()
+    assert not [p for p in Path("/proc").glob("[0-9]*/cmdline") if mark.encode() in _read(p)]
+    with pytest.raises(UsageError, match="positive number"):
+        mcp("false", connect_timeout=0)
 
 
 def test_the_server_ends_with_the_runtime(words: Path) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 import threading
 from collections.abc import Generator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -141,3 +143,23 @@ def test_words_choose_the_embedder() -> None:
     named = chosen_embedder("https://e.example/v1 large 1536", secrets)
     assert isinstance(named, EndpointEmbedder)
     assert (named.name, named.dimensions) == ("large", 1536)
+
+
+PROGRAM = """
+import logging
+from playhead.tools.models.embedders import OfflineEmbedder
+
+assert len(OfflineEmbedder().embed(["a text"])) == 1
+root = logging.getLogger()
+assert (root.handlers, root.level) == ([], logging.WARNING), (root.handlers, root.level)
+logging.basicConfig(level=logging.ERROR, format="ours %(message)s")
+root.error("heard")
+root.warning("not heard")
+"""
+
+
+def test_the_offline_embedder_leaves_the_programs_logging_alone() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "ours heard\n")

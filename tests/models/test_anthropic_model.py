@@ -235,6 +235,46 @@ def test_an_answer_that_is_no_reply_is_malformed_and_worth_another_try(answer: A
     assert "\n" not in str(error)
 
 
+WHOLE = {
+    "type": "message", "role": "assistant", "model": "m", "stop_reason": "tool_use",
+    "content": [{"type": "text", "text": "So \ud800"},
+                {"type": "tool_use", "id": "t", "name": "add", "input": {"a": 1}}],
+    "usage": {"input_tokens": 3, "output_tokens": 4},
+}  # fmt: skip
+
+
+def whole(**other: Any) -> Answer:
+    return Answer(json.dumps({**WHOLE, **other}).encode(), headers=JSON)
+
+
+def test_an_endpoint_that_answers_with_one_document_instead_of_a_stream_is_read() -> None:
+    pieces: list[str] = []
+    with MessagesApi([whole()]) as api:
+        reply = asyncio.run(AnthropicModel(api.url).reply(HI, pieces.append))
+        assert len(api.bodies) == 1
+    assert [block["type"] for block in reply.content] == ["text", "tool_use"]
+    assert reply.content[1]["input"] == {"a": 1}
+    assert (reply.stop_reason, reply.usage.input_tokens) == ("tool_use", 3)
+    assert pieces == ["So \ufffd"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (whole(stop_reason="max_tokens"), "truncated_tool_use"),
+        (whole(content=[{"type": "tool_use", "id": "t", "name": "add", "input": "{}"}]),
+         "malformed_reply"),
+        (whole(stop_reason=None), "truncated"),
+        (whole(stop_reason="tired"), "unknown_stop_reason"),
+        (whole(type="error", error={"type": "overloaded_error", "message": "later"}), "overloaded"),
+        (Answer(b'{"choices": []}', headers=JSON), "malformed_reply"),
+        (Answer(b'{"type": "mess', headers=JSON), "malformed_reply"),
+    ],
+)  # fmt: skip
+def test_a_document_is_held_to_what_a_stream_is_held_to(answer: Answer, error: str) -> None:
+    assert fault(answer).error == error
+
+
 def test_an_empty_stream_is_truncated() -> None:
     assert fault(Answer(b"")).error == "truncated"
 

@@ -134,12 +134,24 @@ def test_a_model_that_raises_something_unforeseen_fails_the_run_and_not_the_runt
 
 
 def test_a_reply_that_cannot_be_stored_is_a_failed_call() -> None:
-    bad = reply({"type": "text", "text": "a lone \ud800 surrogate"}, stop="end_turn")
+    bad = reply({"type": "text", "text": "so", "score": float("nan")}, stop="end_turn")
     agent = Agent(name="a", model=ScriptedModel([bad, "fine"]), retry=QUICK)
     with runtime(agent) as (made, log):
         result = made.run(agent, "go")
         assert result.answer == "fine"
         assert "model_failed" in kinds(log, result.run_id)
+
+
+def test_half_of_a_surrogate_pair_in_a_reply_is_mended_and_asks_nobody_twice() -> None:
+    half = reply({"type": "text", "text": "half \ud800"}, USE, stop="tool_use")
+    model = ScriptedModel([half, "whole \ud83d\ude00"])
+    agent = Agent(name="a", model=model, tools=[add], retry=QUICK)
+    with runtime(agent) as (made, log):
+        result = made.run(agent, "go")
+        assert result.answer == "whole \U0001f600"
+        assert "model_failed" not in kinds(log, result.run_id)
+        assert made.replay(result.run_id).matches
+    assert model.requests[1].body["messages"][1]["content"][0]["text"] == "half \ufffd"
 
 
 def test_two_uses_with_one_id_both_get_their_result() -> None:

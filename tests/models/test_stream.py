@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from playhead.events.errors import ModelError
 from playhead.events.model_api import Reply
 from playhead.tools.models.anthropic import AnthropicModel
-from playhead.tools.models.stream import Assembler, EventStream, strict_object
+from playhead.tools.models.stream import Assembler, EventStream, read_event, strict_object
+from playhead.tools.result import clean_text
 from tests.support.messages_api import (
     Answer,
     Block,
@@ -151,11 +152,39 @@ def test_a_tool_input_that_is_no_strict_object_is_refused(arguments: str) -> Non
 
 @pytest.mark.parametrize(
     "input_text",
-    ['{"a": "\\ud800"}', '{"a": ' + "[" * 199 + "]" * 199 + "}", '{"a": ' + "1" * 5000 + "}"],
+    ['{"a": ' + "[" * 199 + "]" * 199 + "}", '{"a": ' + "1" * 5000 + "}"],
 )
 def test_a_tool_input_that_could_not_be_stored_is_refused(input_text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         strict_object(input_text)
+
+
+def test_half_of_a_surrogate_pair_in_a_tool_input_is_mended() -> None:
+    assert strict_object('{"a": ["\\ud800x", "\\ud83d\\ude00"], "\\udc00": 1.5}') == {
+        "a": ["\ufffdx", "\U0001f600"], "\ufffd": 1.5,
+    }  # fmt: skip
+
+
+def test_a_pair_that_is_torn_over_two_events_comes_out_whole() -> None:
+    assembler, shown = Assembler(), ""
+    start = message(text("")).body.partition(b"event: content_block_stop")
+    halves = b"".join(
+        b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"'
+        + piece
+        + b'"}}\n\n'
+        for piece in (b"\\ud83d", b"\\ude00", b" and \\ud800", b" \xed\xa0\x80")
+    )
+    for data in EventStream().feed(start[0] + halves + start[1] + start[2]):
+        shown += assembler.add(read_event(data))
+    assert clean_text(str(assembler.reply().content[0]["text"])) == "\U0001f600 and \ufffd \ufffd"
+    shown.encode()
+
+
+@pytest.mark.parametrize("data", [b'{"a": NaN}', b'{"a": "\\ud800", "b": NaN}', b'"\\ud800',
+                                  b'{"a": "\\ud800", "b": 1e999}', b"\xff"])  # fmt: skip
+def test_an_event_that_is_not_json_is_refused_whatever_its_text(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        read_event(data)
 
 
 json_values = st.recursive(

@@ -6,10 +6,12 @@ import pytest
 from pydantic import BaseModel
 
 from playhead import Agent, PlanRules, RunNotFinished, UsageError, tool
-from playhead.actors.planning.strategy import choose, count_parts
+from playhead.actors.planning.strategy import choose, count_tasks, parallel_work
 from playhead.events.kinds.approvals import FunctionAsked, RuleAsked
 from playhead.events.kinds.runs import StrategyChosen
+from playhead.events.kinds.wording import same_but_for_wording
 from playhead.testing import ScriptedModel
+from tests.planning.goals import goals, in_session, planned
 from tests.support.agents import add, kinds, records, runtime
 from tests.support.virtual import Play, of_kind
 
@@ -27,9 +29,10 @@ LISTED = "Do this:\n1. find\n2. read\n3. weigh\n4. write\n5. send"
         ("What is the capital of France?", 0, "direct", "no tools"),
         ("What is 2 + 3?", 1, "react", "one tool"),
         ("Look it up and tell me", 4, "react", "4 tools"),
-        (LISTED, 2, "plan", "5 parts"),
-        ("- a\n- b\n- c\n- d\n- e\n- f", 0, "plan", "6 parts"),
-        ("Compare Asana, Jira, Linear, Monday and Trello", 2, "plan", "5 parts"),
+        (LISTED, 2, "plan", "5 tasks"),
+        ("Rate these:\n- a\n- b\n- c\n- d\n- e\n- f", 0, "plan", "6 tasks"),
+        ("- a\n- b\n- c\n- d\n- e\n- f", 0, "direct", "no tools"),
+        ("Compare Asana, Jira, Linear, Monday and Trello", 2, "plan", "5 tasks"),
         ("Find the price for each competitor", 2, "plan", "'for each'"),
         ("Fetch both in parallel", 1, "plan", "'in parallel'"),
         ("Book me a nice trip", 5, "react", "a maybe: 5 tools"),
@@ -54,11 +57,61 @@ def test_who_wants_to_review_plans_gets_plans() -> None:
 
 
 @pytest.mark.parametrize(
-    ("goal", "parts"),
-    [("2 + 3", 0), ("one, two", 2), ("Well, as I said, tell me", 3), ("1) a 2) b", 2)],
-)  # fmt: skip
-def test_parts_are_counted_by_eye(goal: str, parts: int) -> None:
-    assert count_parts(goal) == parts
+    ("goal", "tasks"),
+    [
+        ("2 + 3", 0),
+        ("one, two, three, four, five", 0),
+        ("1. One-way 2. Economy 3. Aisle 4. Tomorrow 5. Cash", 0),
+        ("Order 1. was fine. Order 2. was late.", 0),
+        ("1) find 2) read", 2),
+        ("Find a hotel, book it and tell me the price", 3),
+        ("Please check Oslo, Rome and Lima", 3),
+    ],
+)
+def test_tasks_are_counted_by_eye(goal: str, tasks: int) -> None:
+    assert count_tasks(goal) == tasks
+
+
+@pytest.mark.parametrize(
+    ("goal", "word"),
+    [
+        ("the same for each of us", None),
+        ("Book it for all passengers", None),
+        ("Fetch it. We both leave at the same time", None),
+        ("Could you check the price for each supplier?", "for each"),
+    ],
+)
+def test_words_of_parallelism_count_where_work_is_asked_for(goal: str, word: str | None) -> None:
+    assert parallel_work(goal) == word
+
+
+@pytest.mark.parametrize("half", ["seen", "kept"])
+def test_labelled_chat_is_answered_and_labelled_tasks_are_planned(half: str) -> None:
+    chat, tasks = (
+        [goal.text for goal in goals() if (goal.kind, goal.half) == (kind, half)]
+        for kind in ("chat", "task")
+    )
+    assert (len(chat), len(tasks)) == (75, 30)
+    assert sum(map(planned, chat)) <= 1
+    assert sum(map(planned, tasks)) >= 28
+    assert not any(map(in_session, [*chat, *tasks]))
+
+
+def test_no_turn_of_a_session_becomes_a_plan_unless_the_agent_says_so() -> None:
+    rules = Agent(name="a", model=ScriptedModel(["hi", "again"]), tools=[add])
+    with runtime(rules) as (made, log):
+        for _ in range(2):
+            run = made.run(rules, LISTED, session="s").run_id
+            (chosen,) = of_kind(records(log, run), StrategyChosen)
+            assert chosen.strategy == "react"
+            assert "a turn of a session" in chosen.reason
+            assert made.replay(run).matches
+
+
+def test_another_reason_for_the_same_strategy_is_no_divergence() -> None:
+    one = StrategyChosen(strategy="react", reason="one tool")
+    assert same_but_for_wording(one, StrategyChosen(strategy="react", reason="a single tool"))
+    assert not same_but_for_wording(one, StrategyChosen(strategy="plan", reason="one tool"))
 
 
 def test_an_agent_may_say_it_itself() -> None:

@@ -99,6 +99,10 @@ class Rude:
     __str__ = __repr__
 
 
+class Loose(BaseModel):
+    value: Any
+
+
 CIRCLE: list[Any] = []
 CIRCLE.append(CIRCLE)
 
@@ -108,6 +112,12 @@ CIRCLE.append(CIRCLE)
     [
         (math.nan, None, "the result is nan"),
         (math.inf, float, "the result is inf"),
+        ({"a": math.inf}, dict, "the result.a is inf"),
+        ({"a": [None, {"b": math.nan}]}, dict[str, Any], "the result.a[1].b is nan"),
+        ([-math.inf], list, "the result[0] is -inf"),
+        (math.nan, Any, "the result is nan"),
+        ((1, math.inf), tuple[Any, ...], "the result[1] is inf"),
+        (Loose(value={"x": math.inf}), Loose, "the result.value.x is inf"),
         ({"rates": [1.0, math.nan]}, None, "the result.rates[1] is nan"),
         (b"\xff\xfe", None, "bytes cannot be converted to JSON"),
         (object(), None, "object cannot be converted to JSON"),

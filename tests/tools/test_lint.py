@@ -5,7 +5,12 @@ from typing import Literal
 
 import pytest
 from pydantic import BaseModel
+from structlog.testing import capture_logs
 
+from playhead import Agent, Runtime
+from playhead.events.event import Json
+from playhead.events.log.memory import MemoryLog
+from playhead.testing import ScriptedModel
 from playhead.tools.builtin.calculator import calculator
 from playhead.tools.builtin.clock import current_time
 from playhead.tools.builtin.code import code_tools
@@ -15,7 +20,7 @@ from playhead.tools.builtin.knowledge_base import search_kb_tool
 from playhead.tools.builtin.web_search import SearxNG, search_web_tool
 from playhead.tools.lint.lint import lint
 from playhead.tools.read_result import read_result
-from playhead.tools.tool import AnyTool, tool
+from playhead.tools.tool import AnyTool, Tool, tool
 
 
 class Contact(BaseModel):
@@ -138,3 +143,17 @@ def test_our_own_tools_are_as_we_say_tools_should_be(tmp_path: Path) -> None:
         search_web_tool(SearxNG("https://search.example")),
     ]  # fmt: skip
     assert lint(ours) == []
+
+
+def test_a_lint_that_fails_keeps_no_runtime_from_starting() -> None:
+    schema: dict[str, Json] = {"type": "object", "properties": {"action": {"enum": 5}}}
+    spec = get_contact.spec.model_copy(update={"input_schema": schema})
+    odd = Tool(get_contact.function, spec, get_contact.signature)
+    with pytest.raises(TypeError):
+        lint([odd])
+    agent = Agent(name="a", model=ScriptedModel(["ok"]), tools=[odd])
+    with capture_logs() as logged, Runtime(MemoryLog(), [agent]) as made:
+        assert made.run(agent, "go").answer == "ok"
+    (failed,) = (line for line in logged if line["event"] == "tool.lint_failed")
+    assert failed["agent"] == "a"
+    assert "TypeError" in failed["error"]

@@ -277,7 +277,7 @@ def log_safely(event: str, **fields: object) -> None:
     """Write to the program's log; a logger that fails must not fail the call."""
     try:
         log.warning(event, **fields)
-    except Exception:  # log processors are the user's code
+    except BaseException:  # log processors are the user's code
         traceback.print_exc()
 
 

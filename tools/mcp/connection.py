@@ -31,6 +31,9 @@ FIRST_WAIT, LONGEST_WAIT = 0.2, 30.0
 """Seconds between attempts to reconnect; doubled each time."""
 
 
+CLOSING = 10.0
+"""Seconds that a connection is waited for when it is closed; its thread is a daemon."""
+
 TAIL = 4_000
 """Bytes of a server's stderr that are kept."""
 
@@ -87,7 +90,7 @@ class McpConnection:
         """Disconnect and end the thread."""
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._stop)
-            self._thread.join()
+            self._thread.join(CLOSING)
 
     def _submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         return asyncio.run_coroutine_threadsafe(work, self._loop)

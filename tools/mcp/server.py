@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from playhead.events.errors import ToolError, UsageError
+from playhead.events.errors import ServerUnreachable, ToolError, UsageError
 from playhead.events.event import Json
 from playhead.events.logger import ProgramLogger
 from playhead.events.spec.tool import Approval, Effect
@@ -23,8 +23,8 @@ log = ProgramLogger("playhead.mcp")
 Judge: TypeAlias = Callable[[str, Mapping[str, str]], Mapping[str, str]]
 """(server, tool -> definition) -> tool -> why it is refused; all others are accepted."""
 
-CONNECTING = 60.0
-"""Seconds for a server to start and answer the first time."""
+CONNECTING = 30.0
+"""Seconds, by default, for a server to start and answer the first time."""
 
 Progress: TypeAlias = Callable[[str, float, float | None, str | None], None]
 """(tool, progress, total, message), from the server; called on the connection's thread."""
@@ -39,6 +39,8 @@ def mcp(
     effects: Mapping[str, Effect] | None = None,
     approval: bool = False,
     timeout: float = 60.0,
+    connect_timeout: float = CONNECTING,
+    required: bool = True,
     environment: Mapping[str, str | Secret] | None = None,
     headers: Mapping[str, str | Secret] | None = None,
     resources: bool = False,
@@ -56,6 +58,9 @@ def mcp(
         effects: by a tool's name on the server; overrules the server's annotations.
         approval: whether a person approves each call.
         timeout: seconds for one attempt of a call.
+        connect_timeout: seconds for the server to start and list its tools.
+        required: whether agents with this server are refused while it cannot be reached; otherwise
+            they start without its tools, and have them as soon as it can be.
         environment: for a command, in addition to the few variables that every program needs.
         headers: for a URL.
         resources: whether to offer tools that list and read its resources.
@@ -67,6 +72,9 @@ def mcp(
 
     Raises UsageError if `where` is neither a command nor a URL.
     """
+    if not connect_timeout > 0:
+        msg = f"mcp(connect_timeout={connect_timeout!r}): it must be a positive number of seconds"
+        raise UsageError(msg)
     words = [where] if isinstance(where, str) and _is_url(where) else _words(where)
     wanted = None if only is None else frozenset(only)
     how = Adoption(
@@ -79,8 +87,9 @@ def mcp(
     )
     given = dict((headers if _is_url(words[0]) else environment) or {})
     return McpServer(
-        words, how, given, wanted, resources=resources, on_progress=on_progress, hide=hide
-    )
+        words, how, given, wanted, resources=resources, on_progress=on_progress, hide=hide,
+        connecting=connect_timeout, required=required,
+    )  # fmt: skip
 
 
 class McpServer:
@@ -93,6 +102,8 @@ class McpServer:
         given: Mapping[str, str | Secret],
         only: frozenset[str] | None,
         *,
+        connecting: float,
+        required: bool,
         resources: bool,
         on_progress: Progress | None,
         hide: Literal["log"] | None = "log",
@@ -101,6 +112,8 @@ class McpServer:
         self._how = how
         self._given = given
         self._only = only
+        self._connecting = connecting
+        self._required = required
         self._resources = resources
         self._on_progress = on_progress
         self._hide = hide
@@ -134,8 +147,8 @@ class McpServer:
     ) -> None:
         """Start or reach the server and list its tools; does nothing if it is connected.
 
-        `changed` is called when its tools have changed. Raises UsageError if it cannot be reached
-        or the extra `mcp` is not installed.
+        `changed` is called when its tools have changed. Raises ServerUnreachable if it is required
+        and cannot be reached, and UsageError if a secret or the extra `mcp` is missing.
         """
         if self._connection is not None:
             return
@@ -143,11 +156,14 @@ class McpServer:
         given = {name: self._resolved(value, secrets) for name, value in self._given.items()}
         self._connection = self._open(given)
         try:
-            self._connection.wait(CONNECTING)
+            self._connection.wait(self._connecting)
         except ConnectionError as error:
+            if not self._required:
+                log.warning("mcp.left_out", server=self.name, error=str(error)[:500])
+                return
             self.close()
             msg = f"the MCP server {self.name} ({self._words[0]}) cannot be reached: {error}"
-            raise UsageError(msg) from error
+            raise ServerUnreachable(msg) from error
 
     def _open(self, given: Mapping[str, str]) -> "McpConnection":
         try:
@@ -211,8 +227,12 @@ class McpServer:
     async def _call(self, name: str, arguments: dict[str, Json], context: ToolContext) -> object:
         async def work(client: "Client") -> object:
             async def progress(progress: float, total: float | None, message: str | None) -> None:
-                if self._on_progress is not None:
+                if self._on_progress is None:
+                    return
+                try:
                     self._on_progress(name, progress, total, message)
+                except BaseException:  # it must end neither the call nor the connection
+                    log.exception("mcp.progress.raised", server=self.name, tool=name)
 
             meta: Any = {"playhead/key": context.key}
             return to_result(

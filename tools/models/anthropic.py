@@ -11,12 +11,10 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from pydantic_core import from_json
-
 from playhead.events.errors import ModelError
 from playhead.events.model_api import OnText, Reply, Request
 from playhead.tools.models.errors import malformed, one_line, refused, truncated
-from playhead.tools.models.stream import Assembler, EventStream, StreamEvent
+from playhead.tools.models.stream import Assembler, EventStream, StreamEvent, read_event
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic, AsyncStream
@@ -104,11 +102,13 @@ class AnthropicModel:
 
     async def _ask(self, request: Request, assembler: Assembler, on_text: OnText) -> Reply:
         async with self._stream(request) as stream:
-            if self._is_own:
+            headers = stream.response.headers
+            if _kind(headers).endswith("json"):
+                on_text(assembler.whole(await stream.response.aread()))
+            elif self._is_own:
                 await _read_raw(stream, assembler, on_text)
             else:
                 await _read_decoded(stream, assembler, on_text)
-            headers = stream.response.headers
             if not assembler.started:
                 raise _no_reply(headers)
             return assembler.reply(headers.get("request-id"))
@@ -193,7 +193,7 @@ async def _read_raw(stream: "AsyncStream[object]", assembler: Assembler, on_text
     events = EventStream()
     async for chunk in stream.response.aiter_bytes():
         for data in events.feed(chunk):
-            if piece := assembler.add(from_json(data, allow_inf_nan=False)):
+            if piece := assembler.add(read_event(data)):
                 on_text(piece)
 
 
@@ -205,8 +205,12 @@ async def _read_decoded(
             on_text(piece)
 
 
+def _kind(headers: Mapping[str, str]) -> str:
+    return headers.get("content-type", "no content type").partition(";")[0].strip().lower()
+
+
 def _no_reply(headers: Mapping[str, str]) -> ModelError:
-    kind = headers.get("content-type", "no content type").partition(";")[0]
+    kind = _kind(headers)
     if kind == "text/event-stream":
         return truncated("the stream ended before any event")
     return malformed(f"the endpoint answered 200 with {kind}, not a stream: check the base URL")

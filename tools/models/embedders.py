@@ -6,9 +6,11 @@ is computed once, and again only if either changes.
 """
 
 import base64
+import logging
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -72,11 +74,26 @@ class OfflineEmbedder:
         """One vector per text."""
         with self._lock:
             if self._model is None:
-                package: Any = import_module("wordllama")
+                with _logging_kept():
+                    package: Any = import_module("wordllama")
                 self._model = package.WordLlama.load(
                     cache_dir=Path(package.__file__).parent, disable_download=True
                 )
             return cast("Sequence[Sequence[float]]", self._model.embed(list(texts)))
+
+
+@contextmanager
+def _logging_kept() -> Generator[None]:
+    """The package calls `logging.basicConfig` when it is imported: the program's own setup stays.
+
+    `basicConfig` does nothing while the root logger has a handler.
+    """
+    root, held = logging.getLogger(), logging.NullHandler()
+    root.addHandler(held)
+    try:
+        yield
+    finally:
+        root.removeHandler(held)
 
 
 @cache

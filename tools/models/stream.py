@@ -6,9 +6,10 @@ and returns half a tool call when a stream ends early; here that is a ModelError
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from math import isinf
+from math import isfinite
 from typing import Any, TypeAlias, cast
 
 from pydantic import ValidationError
@@ -19,6 +20,7 @@ from playhead.events.event import Block
 from playhead.events.model_api import Reply
 from playhead.events.usage import Usage
 from playhead.tools.models.errors import malformed, stream_error, truncated
+from playhead.tools.result import clean_text, repaired
 
 StreamEvent: TypeAlias = dict[str, Any]
 """One event of the stream as JSON: `type` and the fields of that type."""
@@ -52,6 +54,10 @@ DETAILS: Mapping[str, Mapping[str, str]] = {
 """Group of the API's usage -> its fields and our names for them."""
 
 
+HALF = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
+"""What may be half of a surrogate pair: escaped, or as bytes that UTF-8 does not allow."""
+
+
 class EventStream:
     """Server-sent events from chunks of bytes; an event is complete at its blank line."""
 
@@ -70,6 +76,23 @@ class EventStream:
             elif not text and self._data:
                 yield b"\n".join(self._data)
                 self._data.clear()
+
+
+def read_event(data: bytes) -> StreamEvent:
+    """One event's data. Halves of surrogate pairs are kept: the other half may come with the next.
+
+    Raises ValueError.
+    """
+    try:
+        return cast("StreamEvent", from_json(data, allow_inf_nan=False))
+    except ValueError:
+        if not HALF.search(data):
+            raise
+    try:
+        return cast("StreamEvent", json.loads(data, parse_float=_finite, parse_constant=_finite))
+    except RecursionError as error:
+        message = "nested too deeply"
+        raise ValueError(message) from error
 
 
 @dataclass(slots=True)
@@ -165,7 +188,7 @@ class Assembler:
             if not isinstance(piece, str):
                 raise malformed(why=f"a {kind} carries no text")
             growing.pieces.setdefault(name, []).append(piece)
-            return piece if kind == "text_delta" else ""
+            return clean_text(piece) if kind == "text_delta" else ""
         if kind == "citations_delta":
             citations = growing.block.get("citations") or []
             growing.block["citations"] = [*citations, delta["citation"]]  # type: ignore[misc]
@@ -178,6 +201,25 @@ class Assembler:
                 "upgrade Playhead, or turn off the feature that sends it",
             )
         return ""
+
+    def whole(self, body: bytes) -> str:
+        """Take a reply that came as one JSON document, although a stream was asked for; its text.
+
+        Raises ModelError.
+        """
+        try:
+            message = strict_object(body.decode("utf-8", "surrogatepass"))
+            if message.get("type") == "error":
+                raise stream_error(message)
+            self._start(message)
+            self._stop_reason, self.stopped = message["stop_reason"], True
+            blocks = [growing.block for growing in self._growing.values()]
+            return clean_text("".join(b["text"] for b in blocks if b["type"] == "text"))  # type: ignore[misc]
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise malformed(
+                why=f"the endpoint answered 200 with JSON that is not a whole message ({error!r}): "
+                "check the base URL"
+            ) from error
 
     def reply(self, request_id: str | None = None) -> Reply:
         """The complete reply. Raises ModelError if any part is missing or invalid."""
@@ -235,6 +277,8 @@ def _check(stop_reason: str, content: tuple[Block, ...]) -> None:
         raise _cut_off_call(str(calls[-1].get("name")), stop_reason)
     if not all(isinstance(block.get(key), str) for block in calls for key in ("id", "name")):
         raise malformed(why="a tool call has no id or name")
+    if not all(isinstance(block["input"], dict) for block in calls):
+        raise malformed(why="the arguments of a tool call are not a JSON object")
     if not calls and stop_reason == "tool_use":
         raise malformed(why="the reply stopped for tool_use but calls no tool")
 
@@ -249,15 +293,18 @@ def _cut_off_call(tool: str, stop_reason: str) -> ModelError:
 
 
 def strict_object(text: str) -> dict[str, Any]:
-    """A JSON object that can be stored as it is.
+    """A JSON object that can be stored; halves of surrogate pairs become U+FFFD, as in results.
 
-    Raises ValueError for duplicate keys, NaN, infinities, lone surrogates, integers of thousands of
-    digits, excessive nesting, and anything but one object.
+    Raises ValueError for duplicate keys, NaN, infinities, integers of thousands of digits,
+    excessive nesting, and anything but one object.
     """
     try:
         value: object = json.loads(text, object_pairs_hook=_no_duplicates, parse_float=_finite)
-        # A stricter parser; the brackets reserve depth for the event that will contain it.
-        from_json(b"[" * 8 + text.encode() + b"]" * 8, allow_inf_nan=False)
+        try:
+            _storable(text.encode())
+        except ValueError:
+            value = repaired(value)
+            _storable(json.dumps(value).encode())
     except RecursionError as error:
         message = "nested too deeply"
         raise ValueError(message) from error
@@ -265,6 +312,11 @@ def strict_object(text: str) -> dict[str, Any]:
         message = f"it is a {type(value).__name__}"
         raise ValueError(message)  # noqa: TRY004
     return cast("dict[str, Any]", value)
+
+
+def _storable(text: bytes) -> None:
+    """A stricter parser; the brackets reserve depth for the event that will contain it."""
+    from_json(b"[" * 8 + text + b"]" * 8, allow_inf_nan=False)
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -277,7 +329,7 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _finite(number: str) -> float:
     value = float(number)
-    if isinf(value):
+    if not isfinite(value):
         message = f"{number} is too large for JSON readers"
         raise ValueError(message)
     return value

@@ -5,7 +5,7 @@ Pure, so that a role may decide on it and a replay finds the same message. The m
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import cast
@@ -104,8 +104,16 @@ def tool_schema_fault(schema: dict[str, Json]) -> str | None:
     return None
 
 
-def check(spec: ToolSpec, arguments: Mapping[str, Json]) -> ArgumentError | None:
-    """What is wrong with the arguments under the recorded schema, or None."""
+def check(
+    spec: ToolSpec,
+    arguments: Mapping[str, Json],
+    unknown: Callable[[Json], bool] | None = None,
+) -> ArgumentError | None:
+    """What is wrong with the arguments under the recorded schema, or None.
+
+    `unknown` tells values that will be replaced before the call: only what is wrong whatever comes
+    in their place counts, by whichever keywords the schema describes them.
+    """
     try:
         validator = _validator(_SchemaKey(spec.definition, spec.input_schema))
     except ValueError:
@@ -121,6 +129,10 @@ def check(spec: ToolSpec, arguments: Mapping[str, Json]) -> ArgumentError | None
         errors.extend(() if deep else validator.iter_errors(arguments))
     except ValueError:
         pass
+    if errors and unknown is not None and unknown(dict(arguments)):
+        errors = [error for error in errors if _is_sure(error, unknown)]
+        if not errors:
+            return None
     if not errors:
         return ArgumentError(
             f"the arguments of {spec.name} are nested too deeply, or are not JSON",
@@ -129,6 +141,22 @@ def check(spec: ToolSpec, arguments: Mapping[str, Json]) -> ArgumentError | None
     return ArgumentError(
         problems(errors, spec.input_schema, arguments), takes(spec.name, spec.input_schema)
     )
+
+
+NAMES = frozenset({
+    "required", "additionalProperties", "propertyNames", "dependentRequired", "minProperties",
+    "maxProperties", "minItems", "maxItems", "falseSchema",
+})  # fmt: skip
+"""Keywords that look at names and numbers of values, not at the values."""
+
+
+def _is_sure(error: ValidationError, unknown: Callable[[Json], bool]) -> bool:
+    """Whether an error stands whatever the unknown values turn out to be."""
+    if not {"then", "else"}.isdisjoint(map(str, error.evaluation_path)):
+        return False
+    value, keyword = cast("Json", error.instance), error.kind.name
+    shape = keyword == "type" and isinstance(value, list | dict)
+    return shape or keyword in NAMES or not unknown(value)
 
 
 def _deeper_than(limit: int, value: object) -> bool:

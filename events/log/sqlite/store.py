@@ -1,6 +1,6 @@
 """The writing connection of a log file: one transaction for a group of appends.
 
-It knows neither threads nor callbacks (writer.py), nor what may be appended (admission.py). What it
+It knows neither threads nor callbacks (writer.py); `admit` says what may be appended. What it
 remembers moves after COMMIT; after an error it is good for nothing but `disconnect`, then
 `reopen_if_needed`.
 """

@@ -49,6 +49,7 @@ def approvals(log: LogFile = None, json: JsonOption = False) -> int:
             ("run", f"{each.run}: {each.goal}"),
             what,
             ("wants", wants if each.about == "call" else plan_text(each.plan)),
+            *([] if each.rule_error is None else [("rule", f"failed: {each.rule_error}")]),
             ("say", f"playhead approve {each.run} {each.call}{log_option(log)}"),
         ]))  # fmt: skip
         out.line()

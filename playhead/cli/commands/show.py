@@ -10,7 +10,7 @@ from rich.text import Text
 
 from playhead.cli.commands.show_at import show_at
 from playhead.cli.shared import exit_codes
-from playhead.cli.shared.log import find, log_option, reading, records, run_list
+from playhead.cli.shared.log import find, log_option, reading, records, run_list, status_now
 from playhead.cli.shared.options import JsonOption, LogFile, RunId, parse_time
 from playhead.cli.shared.output import (
     columns,
@@ -28,6 +28,11 @@ from playhead.events.errors import UsageError
 from playhead.events.record import Record
 from playhead.projections.metrics.formatting import duration_text
 from playhead.projections.stored.run_list import RunRow, find_runs
+
+NOBODY = (
+    "open: no process has this log; `playhead resume RUN{log}` takes such a run up, and so does a "
+    "Runtime that has its agent"
+)
 
 
 def runs(
@@ -58,6 +63,8 @@ def runs(
         found = find_runs(views.connection, status="failed" if failed else None, since=from_)
     found = [row for row in found if children or agent is not None or not row.child]
     found = [row for row in found if agent in (None, row.agent) and not (is_open and row.ended_at)]
+    running = status_now("running", log) if any(row.status == "running" for row in found) else ""
+    found = [row._replace(status=running) if row.status == "running" else row for row in found]
     if json:
         say_json([row._asdict() for row in found[:limit]])
         return exit_codes.OK
@@ -71,6 +78,8 @@ def runs(
         out.print(
             "no such run in the log" if failed or is_open or since or agent else "no runs yet"
         )
+    if any(row.status == "open" for row in found[:limit]):
+        out.print(NOBODY.format(log=log_option(log)), style="dim")
     if len(found) > limit:
         out.print(f"{count(len(found) - limit, 'older run')} not shown (--limit N)", style="dim")
     return exit_codes.OK
@@ -108,10 +117,11 @@ def show(
         if at is not None:
             return show_at(reader, run, at, json=json, full=full)
         summary = read_summary(run, records(reader, run))
+    status = status_now(summary.status, log)
     if json:
-        say_json(_document(summary, thoughts, all_records))
+        say_json(_document(summary, thoughts, all_records) | {"status": status})
         return exit_codes.OK
-    _head(summary)
+    _head(summary, status)
     if all_records:
         _print_records(summary, full)
     else:
@@ -122,9 +132,9 @@ def show(
     return exit_codes.OK
 
 
-def _head(summary: RunSummary) -> None:
+def _head(summary: RunSummary, status: str) -> None:
     started = summary.started
-    about = Text.assemble(f"run {summary.run}  ", styled(summary.status))
+    about = Text.assemble(f"run {summary.run}  ", styled(status))
     word, message = summary.reason
     if message:
         about.append(plain(f": {message if word in ('paused', message) else f'{word}: {message}'}"))

@@ -1,4 +1,4 @@
-"""How a tool call, or an agent called as one, is wished, approved, started and ended."""
+"""How a tool call, or a call of an agent, is requested, approved, started and ended."""
 
 from pydantic_core import to_json
 
@@ -60,6 +60,7 @@ def _rule_answered(
     match asked:
         case approvals.ApprovalRuleAsked(call=call) if call in state.calls:
             state.calls[call].asked = state.calls[call].cleared = False
+            state.calls[call].rule_error = event.error
         case approvals.RouterAsked(step=step):
             _routed(state, state.steps[step], event)
         case _:
@@ -183,6 +184,7 @@ def _close_call(state: RunState, ended: int, outcome: Event, seq: int) -> None:
     step.loop_guard.add(call.requested.tool, call.arguments, outcome)
     if not step.calls:
         state.ready[step.id] = None
+        step.loop_guard.end_round()
 
 
 CALLS: dict[type[Event], FoldFunction] = {

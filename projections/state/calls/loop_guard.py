@@ -1,10 +1,12 @@
-"""The trail: a step's calls and answers, as the loop guard looks at them.
+"""The loop guard: a step's rounds of calls and answers, and the patterns of a loop.
 
-Counts are kept as calls end, so that asking costs nothing and grows with nothing but the window.
+A round is everything that one reply of the model requested: the model reads no result before the
+round has ended, so a round counts once, however many calls it has. Counts are updated as rounds
+end, so reading them is cheap; only the window takes memory.
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -17,10 +19,10 @@ from playhead.events.kinds.tool_calls import ToolFailed, ToolRefused, ToolSuccee
 from playhead.events.spec.agent import LoopRules, Threshold
 
 PERIODS = (2, 3, 4)
-"""Lengths of the cycles that are looked for."""
+"""Cycle lengths to detect."""
 
 WINDOW = 64
-"""Calls that are looked back on; the known answers are kept beside it."""
+"""How many past rounds are kept; the known answers are kept separately."""
 
 
 Pattern: TypeAlias = Literal["same_failure", "same_answer", "cycle", "no_progress"]
@@ -41,65 +43,76 @@ WORDS: Mapping[Pattern, str] = {
         "circle: do something new, or answer with what you have."
     ),
     "no_progress": (
-        "The last {count} calls brought nothing new. Answer with what you have, or say what is "
-        "missing."
+        "The calls of your last {count} replies brought nothing new. Answer with what you have, or "
+        "say what is missing."
     ),
 }
 
 
-class PastCall(NamedTuple):
-    """One call that ended."""
+class PastRound(NamedTuple):
+    """The calls of one reply, once all of them have ended."""
 
-    call: bytes
-    """Hash of tool and arguments."""
-    answer: bytes
-    """Hash of call and answer."""
-    failed: bool
+    failures: Mapping[bytes, str]
+    """Hash of tool and arguments -> the tool, of each call that failed."""
+    answers: Mapping[bytes, str]
+    """Hash of call and answer -> the tool, of each call that succeeded."""
+    all: frozenset[bytes]
+    """Hashes of call and answer, failures included."""
+    new: bool
+    """Whether any of them returned something new."""
 
 
 class LoopGuard:
-    """A step's calls, newest last."""
+    """A step's rounds, newest last."""
 
-    __slots__ = ("_known", "_stale", "_steps", "told", "tool")
+    __slots__ = ("_known", "_open", "_rounds", "_stale", "told")
 
     def __init__(self) -> None:
-        self._steps: deque[PastCall] = deque(maxlen=WINDOW)
+        self._rounds: deque[PastRound] = deque(maxlen=WINDOW)
+        self._open: list[tuple[str, bytes, bytes, bool]] = []
+        """The current round: tool, call, answer, whether it failed."""
         self._known: set[bytes] = set()
         self._stale = 0
-        self.tool = ""
-        """The tool called last."""
         self.told: dict[str, int] = {}
-        """Pattern -> the count at which it was last spoken of."""
+        """Pattern -> the count at which it was last reported."""
 
     def add(self, tool: str, arguments: dict[str, Json], outcome: Event) -> None:
-        """A call has ended."""
+        """Record the end of a call."""
         digest = sha256(to_json([tool, sorted(arguments.items())]))
         call = digest.digest()
         digest.update(_said(outcome))
-        answer = digest.digest()
-        failed = not _went_well(outcome)
-        self.tool = tool
-        self._steps.append(PastCall(call, answer, failed))
-        new = not failed and answer not in self._known
-        self._known.add(answer)
-        self._stale = 0 if new else self._stale + 1
+        self._open.append((tool, call, digest.digest(), not _went_well(outcome)))
+
+    def end_round(self) -> None:
+        """Record the end of a round's last call."""
+        ended, self._open = self._open, []
+        answers = {answer: tool for tool, _, answer, failed in ended if not failed}
+        past = PastRound(
+            failures={call: tool for tool, call, _, failed in ended if failed},
+            answers=answers,
+            all=frozenset(answer for _, _, answer, _ in ended),
+            new=not answers.keys() <= self._known,
+        )
+        self._rounds.append(past)
+        self._known |= past.all
+        self._stale = 0 if past.new else self._stale + 1
         if self.told:
             self.told = {p: count for p, count in self.told.items() if self.count(p) >= count}
 
     def count(self, pattern: str) -> int:
-        """How often in a row the pattern has come by now."""
+        """How many of the last rounds in a row show the pattern."""
         match pattern:
             case "same_failure":
-                return self._failures()
+                return self._same(_failures)[0]
             case "same_answer":
-                return self._repeats(1) if self._steps and not self._steps[-1].failed else 0
+                return self._same(_answers)[0]
             case "cycle":
-                return max(self._repeats(period) for period in PERIODS)
+                return max(self._cycles(period) for period in PERIODS)
             case _:
                 return self._stale
 
     def loop(self, step: str, rules: LoopRules) -> LoopDetected | None:
-        """What is to be said about the trail now, if anything: each stage of a loop once."""
+        """The loop to report now, if any: each stage is reported once."""
         found: LoopDetected | None = None
         for pattern in PATTERNS:
             threshold: Threshold = getattr(rules, pattern)
@@ -107,7 +120,8 @@ class LoopGuard:
             stop = 0 < threshold.stop <= count
             warn = 0 < threshold.warn <= count and pattern not in self.told
             if stop or (warn and found is None):
-                message = WORDS[pattern].format(tool=self.tool, count=count)
+                _, tool = self._same(_failures if pattern == "same_failure" else _answers)
+                message = WORDS[pattern].format(tool=tool, count=count)
                 found = LoopDetected(
                     step=step, pattern=pattern, count=count,
                     action="stop" if stop else "warn", message=message,
@@ -116,29 +130,45 @@ class LoopGuard:
                     return found
         return found
 
-    def _failures(self) -> int:
-        """The last call's failures in a row, whatever each of them said."""
-        count = 0
-        for past in reversed(self._steps):
-            if not past.failed or past.call != self._steps[-1].call:
-                break
-            count += 1
-        return count
+    def _same(self, picked: Callable[[PastRound], Mapping[bytes, str]]) -> tuple[int, str]:
+        """For how many rounds the same item has appeared, and its tool; only the first was new.
 
-    def _repeats(self, period: int) -> int:
-        """How often the last `period` answers have come in a row; 0 or 1 is no repeat."""
-        steps, end = self._steps, len(self._steps) - 1
-        newest = {steps[end - n].answer for n in range(min(period, end + 1))}
-        if period > 1 and len(newest) == 1:
+        A call that repeats alongside others that make progress is not a loop.
+        """
+        rounds = reversed(self._rounds)
+        newest = next(rounds, None)
+        if newest is None or not (left := picked(newest)):
+            return 0, ""
+        count, later = 1, newest
+        for past in rounds:
+            still = {key: tool for key, tool in left.items() if key in picked(past)}
+            if later.new or not still:
+                break
+            count, left, later = count + 1, still, past
+        return count, next(iter(left.values()))
+
+    def _cycles(self, period: int) -> int:
+        """How often the last `period` rounds were repeated in a row; 0 or 1 means no repeat."""
+        rounds, end = self._rounds, len(self._rounds) - 1
+        newest = {rounds[end - n].all for n in range(min(period, end + 1))}
+        if len(newest) == 1:
             return 0
         run = 0
-        while run + period <= end and steps[end - run].answer == steps[end - run - period].answer:
+        while run + period <= end and rounds[end - run].all == rounds[end - run - period].all:
             run += 1
         return run // period + 1
 
 
+def _failures(past: PastRound) -> Mapping[bytes, str]:
+    return past.failures
+
+
+def _answers(past: PastRound) -> Mapping[bytes, str]:
+    return past.answers
+
+
 def _said(outcome: Event) -> bytes:
-    """What of an outcome counts as its answer: not how long it took."""
+    """The part of an outcome that counts as its answer: its duration does not."""
     match outcome:
         case ToolSucceeded(result=result, content=content):
             return to_json([result, content])
