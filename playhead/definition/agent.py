@@ -67,7 +67,7 @@ class Agent(Generic[Out]):
     description: str = ""
     """What it is good for; shown to agents that have it as a tool."""
     tools: Sequence["AnyTool | Toolset | Agent[Any]"] = ()
-    """Tools, groups of tools, MCP servers, agents; an agent is called with a task, in its own run."""
+    """Tools, groups, MCP servers and agents; an agent is called with a task, as its own run."""
     strategy: StrategyName | StrategyRule = "auto"
     """How it approaches a goal: "auto" (by stated rules), "direct", "react", "plan", "function", or
     a function that chooses."""
