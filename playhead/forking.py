@@ -4,13 +4,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from playhead.actors.fork import Cut, agent_of, cut_at, cut_before_result, fork_run
+from playhead.actors.fork import Cut, cut_at, cut_before_result, fork_run
 from playhead.definition.agent import Agent
 from playhead.definition.prices import prices_for
 from playhead.events.errors import UsageError
 from playhead.events.event import Json
 from playhead.events.kinds.forks import GivenResult
 from playhead.events.log.contract import Log, Reader
+from playhead.events.log.run_agent import agent_of
 from playhead.events.spec.agent import AgentSpec, Limits, LoopRules
 from playhead.service.run_control import new_run_id
 
@@ -71,6 +72,11 @@ def begin_fork(log: Log, run: str, at: int | None = None, instead: Instead = NOT
     cut = place_of(log, run, at, instead)
     before = agent_of(log, run, cut.at)
     spec = instead.spec(before)
+    if next(log.read(run, 0, 1)).imported:
+        if instead.agent is None:
+            msg = f"run {run} was imported: name the agent that goes on with it (--agent, agent=)"
+            raise UsageError(msg)
+        spec = spec or before  # the fork says it even when it is the same: that takes the run up
     forked = cut.forked(
         agent=spec,
         results=tuple(GivenResult(call=c, result=r) for c, r in sorted(instead.results.items())),

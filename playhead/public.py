@@ -44,6 +44,8 @@ from playhead.projections.memory.search import MemoryHit, Ranking
 from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule
 from playhead.projections.metrics.run_metrics import RunMetrics
 from playhead.projections.state.calls.approvals import OpenApproval
+from playhead.projections.state.waits import Wait
+from playhead.projections.stored.wait_list import OpenWait
 from playhead.run import Result, Run
 from playhead.runtime import Runtime
 from playhead.service.redaction import Redactor
@@ -103,6 +105,7 @@ __all__ = [
     "NotStorable",
     "OnText",
     "OpenApproval",
+    "OpenWait",
     "OutcomeUnknown",
     "PlanRules",
     "PlayheadError",
@@ -143,6 +146,7 @@ __all__ = [
     "UnknownRun",
     "Usage",
     "UsageError",
+    "Wait",
     "__version__",
     "group",
     "mcp",

@@ -81,6 +81,7 @@ from playhead.events.kinds.tool_calls import (
     ToolStarted,
     ToolSucceeded,
 )
+from playhead.events.kinds.waits import OutageWaitStarted, WaitStarted
 from playhead.events.record import Actor, Origin, Record
 from playhead.events.spec.agent import AgentSpec, ToolSpec
 
@@ -128,6 +129,7 @@ __all__ = [
     "ModelRequested",
     "MovedRun",
     "Origin",
+    "OutageWaitStarted",
     "OutputRejected",
     "OutputRuleAsked",
     "PlanProposed",
@@ -166,4 +168,5 @@ __all__ = [
     "ToolStarted",
     "ToolSucceeded",
     "UnknownEvent",
+    "WaitStarted",
 ]

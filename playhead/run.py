@@ -17,6 +17,7 @@ from playhead.events.spec.agent import Status
 from playhead.events.usage import Usage
 from playhead.projections.metrics.run_metrics import RunMetrics
 from playhead.projections.state.calls.approvals import OpenApproval
+from playhead.service.decider import this_process
 from playhead.service.run_control import RunControl
 from playhead.service.subscriptions import Listening, RunEnd, TextChunk
 
@@ -153,7 +154,7 @@ class Run(Generic[Out]):
             self.id,
             ApprovalDecided(
                 call=call, binding=waiting[call].binding, approved=approved, reason=reason,
-                arguments=arguments, plan=plan,
+                arguments=arguments, plan=plan, by=this_process(),
             ),
         )  # fmt: skip
 

@@ -11,12 +11,12 @@ import os
 import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
 
 from playhead.actors.engine.engine import Watcher
-from playhead.actors.fork import agent_of
 from playhead.actors.replay import ReplayReport, replay
 from playhead.assembly.engine import Assembly
 from playhead.assembly.mcp_pins import Pins
@@ -27,10 +27,12 @@ from playhead.events.errors import PlayheadError, ServerUnreachable, UsageError
 from playhead.events.event import Json
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.log.contract import Log
+from playhead.events.log.run_agent import agent_of
 from playhead.events.log.sqlite.log import SqliteLog
 from playhead.events.log.sqlite.store import Durability
 from playhead.events.logger import ProgramLogger
 from playhead.events.model_api import Model
+from playhead.events.spec.agent import AgentSpec
 from playhead.events.version import VERSION
 from playhead.forking import NOTHING, Instead, begin_fork
 from playhead.memory.store import Memory
@@ -163,7 +165,7 @@ class Runtime:
                 self._log, subscriptions, admission, thread.loop, redactor, self.memory.index
             )
         )
-        self.runs = RunControl(self._log, index, thread, self._engine, subscriptions)
+        self.runs = RunControl(self._log, index, thread, self._engine, subscriptions, self._spec_of)
         self._engine.watchers += [
             index.committed,
             *self._telemetry.watchers(self._log),
@@ -205,6 +207,15 @@ class Runtime:
                 unreachable.append(error)
         if unreachable and len(unreachable) == len(agents):
             raise unreachable[0]
+
+    def _spec_of(self, name: str) -> AgentSpec | None:
+        """The agent of that name as it is known here, as data."""
+        agent = self._assembly.agents.get(name)
+        if agent is None:
+            return None
+        spec = self._models.check(agent, agent.spec(None, None))
+        check_namespace(spec)
+        return spec
 
     def _take_up(self, run: str) -> None:
         try:
@@ -290,6 +301,8 @@ class Runtime:
         if known is None:
             msg = f"the agent of run {run} is not known here: Runtime(agents=[...]) or agent="
             raise UsageError(msg)
+        if instead.agent is None and next(self._log.read(run, 0, 1)).imported:
+            instead = replace(instead, agent=known)  # the spec that came with it counts for nothing
         fork = begin_fork(self._log, run, at, instead)
         self.runs.index.add(fork, known.name)
         self.runs.take_up(fork)

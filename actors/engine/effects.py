@@ -80,11 +80,12 @@ class Effects:
     def recover(self, intent: Record, state: RunState) -> None:
         """Find out what became of an intent that a crash left open.
 
-        A child that a fork's parent started is not the fork's: to the fork it is cut off.
+        What was begun elsewhere is cut off: in an imported run, or a child of a fork's parent.
         """
         if self._give_recorded(intent, state):
             return
-        if isinstance(intent.event, ChildStarted) and intent.run != state.run:
+        parents_child = isinstance(intent.event, ChildStarted) and intent.run != state.run
+        if parents_child or intent.imported:
             self._run(intent, state, _cut_off, by="runtime")
         else:
             self._run(intent, state, self._performer.recover)

@@ -110,6 +110,12 @@ class Engine:
         self.taken.add(run)
         self.arrive(run, trigger)
 
+    def rest(self, run: str, due: tuple[int, TimeReached] | None) -> None:
+        """Take up a run that only waits: it is loaded when that time comes, or something else."""
+        if run not in self.taken:
+            self.taken.add(run)
+            self._arm(run, due)
+
     def arrive(self, run: str, trigger: Trigger) -> None:
         """Something happened to a run: its turn comes when those before it are committed."""
         stage = self._stages.get(run) or self._load(run)
@@ -156,7 +162,9 @@ class Engine:
             actor.actor_stopped.set()
 
     def _load(self, run: str) -> Stage:
-        stage = self._stages[run] = Stage(load_state(self.log, run))
+        state = load_state(self.log, run)
+        self._forget_idle()
+        stage = self._stages[run] = Stage(state)
         self._arm_timer(stage.state)
         return stage
 
@@ -177,6 +185,9 @@ class Engine:
         if stage is None or stage.state.ending is not None:
             return
         self._stages[run] = stage
+        self._forget_idle()
+
+    def _forget_idle(self) -> None:
         idle = [r for r, s in self._stages.items() if s.turn is None and not self.effects.of(r)]
         for old in idle[: -self._keep_idle]:
             del self._stages[old]
@@ -310,16 +321,19 @@ class Engine:
     def _arm_timer(self, state: RunState) -> None:
         """Have TimeReached come when the run's next due time comes."""
         due = state.due if state.ending is None and state.started is not None else None
-        armed = self._timers.get(state.run)
+        self._arm(state.run, due)
+
+    def _arm(self, run: str, due: tuple[int, TimeReached] | None) -> None:
+        armed = self._timers.get(run)
         if armed is not None:
             if due is not None and armed[0] == due:
                 return
             armed[1].cancel()
-            del self._timers[state.run]
+            del self._timers[run]
         if due is not None:
             wait = max(0.0, (due[0] - self._now()) / 1_000_000)
-            timer = self._loop.call_later(wait, self._fire, state.run, due[1])
-            self._timers[state.run] = (due, timer)
+            timer = self._loop.call_later(wait, self._fire, run, due[1])
+            self._timers[run] = (due, timer)
 
     def _fire(self, run: str, reached: TimeReached) -> None:
         self._timers.pop(run, None)

@@ -28,6 +28,7 @@ from playhead.events.kinds.tool_calls import (
 )
 from playhead.events.log.contract import Reader
 from playhead.events.record import Record
+from playhead.projections.cost.targets import OUTAGES, UNREACHED
 from playhead.projections.state.run_state import RunState
 
 Key: TypeAlias = tuple[str, ...]
@@ -35,7 +36,8 @@ RequestedCall: TypeAlias = tuple[str, dict[str, Json]]
 """A call's tool and arguments."""
 
 ACCIDENTS = frozenset({"interrupted", "cancelled"})
-"""What befell the parent's process or its people; it is not repeated in a fork."""
+"""What befell the parent's process or its people; it is not repeated in a fork. Nor is an outage of
+its model."""
 
 
 class ParentOutcomes:
@@ -221,7 +223,9 @@ def _counts(event: Event) -> TypeGuard[Outcome]:
 
 def _accident(outcome: Outcome) -> bool:
     match outcome:
-        case ModelFailed(error=error) | ToolFailed(error=error):
+        case ModelFailed(error=error, retryable=retryable):
+            return error in ACCIDENTS or (retryable and error in OUTAGES | UNREACHED)
+        case ToolFailed(error=error):
             return error in ACCIDENTS
         case ToolOutcomeUnknown(reason=reason):
             return reason == "cancelled"

@@ -35,6 +35,9 @@ def _waiting(state: RunState, seq: int) -> tuple[ApprovalRequested | None, bool]
 def _too_late(state: RunState, reached: TimeReached) -> PlayheadError | None:
     if state.stop is not None:
         return UsageError(f"run {state.run} is stopping already")
+    if reached.due == "wait":
+        open_ = reached.wait in state.waits
+        return None if open_ else UsageError(f"run {state.run} does not wait for that any more")
     waits, lapsed = _waiting(state, reached.call or 0)
     if reached.due == "approval" and (waits is None or lapsed):
         return UsageError(f"{reached.call} of run {state.run} waits for no approval")

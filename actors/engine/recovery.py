@@ -4,28 +4,95 @@ Recovery repeats no intent. Each open intent gets an outcome first (interrupted,
 `once`), and the roles decide from there. It may itself be cut off anywhere and begun again.
 """
 
+from collections.abc import Iterable
+
+from pydantic_core import from_json
+
 from playhead.actors.engine.engine import Engine
 from playhead.actors.engine.turn import Trigger
 from playhead.events.errors import UsageError
+from playhead.events.kinds.registry import INTENTS, KINDS, OUTCOMES
 from playhead.events.kinds.runs import RunPaused, RunResumed
+from playhead.events.record import Stored
+from playhead.events.spec.agent import AgentSpec
 from playhead.events.version import VERSION
+from playhead.projections.prompt.context import CONTEXT_FORMAT
+from playhead.projections.state.run_state import RunState
 
 INTERRUPTIONS = 5
 """After so many interruptions in a row without progress, a run is paused when it is taken up."""
+
+TAKEN_UP = frozenset({"run_started", "run_resumed", "run_forked"})
+"""Kinds that say under which code the run goes on."""
+
+
+def may_rest(rows: Iterable[Stored]) -> bool:
+    """Whether a run, given all its rows, needs nobody before its waits end.
+
+    Nothing is under way or held, nothing was imported, it is not paused, and this code took it up
+    last.
+    """
+    open_, held, paused, code = set[int](), False, False, ""
+    for row in rows:
+        if row.imported or row.kind not in KINDS or row.version != KINDS[row.kind].VERSION:
+            return False
+        if row.kind in INTENTS:
+            open_.add(row.seq)
+        elif row.kind in OUTCOMES:
+            open_.discard(row.cause or 0)
+        elif row.kind in TAKEN_UP:
+            fields = from_json(row.data)
+            code = fields.get("code", "")
+            if (
+                fields.get("redacted")
+                or fields.get("context_format", CONTEXT_FORMAT) != CONTEXT_FORMAT
+            ):
+                return False
+        ends = row.kind in ("run_resumed", "run_forked") and not row.held
+        held = row.held or (held and not ends)
+        paused = row.kind == "run_paused" or (paused and not ends)
+    return not open_ and not held and not paused and code == VERSION
+
+
+def take_up_imported(engine: Engine, run: str, agent: AgentSpec) -> None:
+    """Go on with an imported run as this agent. Called on the loop; raises as `take_up`."""
+    state = _known(engine, run)
+    if run in engine.taken or not state.parked:
+        return
+    engine.taken.add(run)
+    cut_off = list(state.open.items())
+    resumed = RunResumed(code=VERSION, reason="taken up by name", agent=agent)
+    engine.arrive(run, Trigger(resumed, "user", "outside"))
+    for seq, intent in cut_off:
+        if seq in state.open:
+            engine.effects.recover(intent, state)
+
+
+def _known(engine: Engine, run: str) -> RunState:
+    state = engine.state(run)
+    if state.unsupported is not None:
+        msg = f"run {run} has {state.unsupported!r}, which this Playhead cannot go on with"
+        raise UsageError(msg)
+    return state
+
+
+def _unasked(state: RunState) -> bool:
+    """In a fork of an imported run: whether nobody was asked about a call of elsewhere yet."""
+    waiting = [call for call in state.calls.values() if call.started is None]
+    return any(call.imported and not call.approved and call.waits is None for call in waiting)
 
 
 def take_up(engine: Engine, run: str) -> None:
     """Go on with an open run that this process has the agent of. Called on the loop.
 
+    An imported run stays parked: `take_up_imported`.
+
     Raises UnknownRun, LogDamaged, and UsageError for a run of kinds that this code does not know.
     """
     if run in engine.taken:
         return
-    state = engine.state(run)
-    if state.unsupported is not None:
-        msg = f"run {run} has {state.unsupported!r}, which this Playhead cannot go on with"
-        raise UsageError(msg)
-    if state.ending is not None:
+    state = _known(engine, run)
+    if state.ending is not None or state.parked:
         return
     engine.taken.add(run)
     cut_off = list(state.open.items())
@@ -35,6 +102,9 @@ def take_up(engine: Engine, run: str) -> None:
         engine.arrive(run, Trigger(RunPaused(reason=reason), "runtime", "outside"))
     elif decides and (state.held or state.code != VERSION):
         resumed = RunResumed(code=VERSION, reason="taken up again")
+        engine.arrive(run, Trigger(resumed, "runtime", "outside"))
+    elif decides and _unasked(state):
+        resumed = RunResumed(code=VERSION, reason="asks again about calls of an imported run")
         engine.arrive(run, Trigger(resumed, "runtime", "outside"))
     for seq, intent in cut_off:
         if seq in state.open:

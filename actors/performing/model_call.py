@@ -30,7 +30,7 @@ async def perform_model_call(
 ) -> ModelAnswered | ModelFailed:
     """Ask the model once."""
     asked, intent, began = work.event, work.intent, None
-    patient, tokens = asked.fallbacks == 0, asked.reserved_tokens
+    patient, tokens = asked.fallbacks == 0 and not asked.waited, asked.reserved_tokens
     try:
         async with services.admission.turn(
             intent.run, asked.endpoint, asked.model, tokens, patient=patient

@@ -13,9 +13,13 @@ def not_before(failed: Record, attempt: int, retry: Retry, asked: float | None) 
     derives from (run, seq), so replay finds the same time. What the server asked for (seconds) is
     honoured up to the cap.
     """
-    full = min(retry.cap, retry.base * 2 ** (attempt - 1))
-    seed = sha256(f"{failed.run}:{failed.seq}".encode()).digest()
-    wait = full / 2 + full / 2 * (int.from_bytes(seed[:4]) / 2**32)
+    wait = jittered(failed, min(retry.cap, retry.base * 2 ** (attempt - 1)))
     if asked is not None:
         wait = max(wait, min(asked, retry.cap))
     return failed.at + int(wait * 1_000_000)
+
+
+def jittered(failed: Record, full: float) -> float:
+    """Half of `full`, plus a part of the other half that only depends on the record."""
+    seed = sha256(f"{failed.run}:{failed.seq}".encode()).digest()
+    return full / 2 + full / 2 * (int.from_bytes(seed[:4]) / 2**32)

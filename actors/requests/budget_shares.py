@@ -59,7 +59,8 @@ def _seconds(state: RunState, own: Limits) -> float | None:
     """Wall clock is not shared: what is left of it is everybody's."""
     if state.limits.max_seconds is None:
         return own.max_seconds
-    left = max(0.0, state.limits.max_seconds - (state.at - state.first_at) / 1_000_000)
+    used = (state.at - state.first_at - state.waited) / 1_000_000
+    left = max(0.0, state.limits.max_seconds - used)
     return left if own.max_seconds is None else min(left, own.max_seconds)
 
 

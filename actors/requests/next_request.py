@@ -5,6 +5,7 @@ from typing import NamedTuple, TypedDict
 
 from playhead.actors.requests.backoff import not_before
 from playhead.actors.requests.budget_shares import over_share
+from playhead.actors.requests.outage import tried, wait_for_model, waited
 from playhead.events.event import Event
 from playhead.events.kinds.approvals import RouterAsked
 from playhead.events.kinds.context import ContextFilled
@@ -83,11 +84,27 @@ def ask_after_failure(
 ) -> Sequence[Event]:
     """The next attempt: of the same model after a pause, or of the next one at once."""
     targets = ring(state.agent, step.task_type, step.rejected)
-    again = next_attempt(state, record, failed, step.attempt, step.tried % len(targets), targets)
+    place = step.tried % len(targets)
+    if failed.error == "interrupted":  # says nothing about the model: no attempt is used up
+        return ask(state, step.id, attempt=step.attempt + 1, why=failed.error)
+    if waited(step) and place and failed.error in FALLS_BACK:
+        return ask(state, step.id, attempt=step.attempt + 1, why=failed.error)
+    again = next_attempt(state, record, failed, step.attempt, place, targets)
+    if again is None or _outlasts(state, step, failed, again):
+        wait = wait_for_model(state, step, record, failed)
+        if wait is not None:
+            return [wait]
     if again is None:
-        tried = "" if step.attempt == 1 else f" (tried {step.attempt} times)"
-        return [StepFailed(step=step.id, reason=failed.error, message=failed.message + tried)]
+        message = failed.message + tried(step, record)
+        return [StepFailed(step=step.id, reason=failed.error, message=message)]
     return ask(state, step.id, attempt=again.attempt, wait=again.wait, why=failed.error)
+
+
+def _outlasts(state: RunState, step: Step, failed: ModelFailed, again: "Attempt") -> bool:
+    """Whether the server asks for more than a short pause, or the run has waited already."""
+    if again.wait is None:
+        return False
+    return waited(step) or (failed.retry_after or 0) > state.agent.model.retry.cap
 
 
 class Attempt(NamedTuple):
@@ -174,7 +191,9 @@ def _request(
         sent = step.used[1] + max(0, request.bound - step.used[2])
     round_, reply = step.round + (attempt == 1), max_tokens(state.agent, choice.target)
     fields = call_fields(state, step.task_type, choice, request, sent, reply)
-    return ModelRequested(step=step.id, round=round_, attempt=attempt, not_before=wait, **fields)
+    return ModelRequested(
+        step=step.id, round=round_, attempt=attempt, not_before=wait, waited=waited(step), **fields
+    )
 
 
 class CallFields(TypedDict):

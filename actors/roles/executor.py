@@ -21,7 +21,7 @@ from playhead.events.kinds.approvals import (
 from playhead.events.kinds.child_runs import ChildStarted
 from playhead.events.kinds.context import ContextCompressed
 from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed, ModelRequested
-from playhead.events.kinds.runs import LimitReached, MessageReceived, RunResumed
+from playhead.events.kinds.runs import LimitReached, MessageReceived, RunResumed, TimeReached
 from playhead.events.kinds.steps import OutputRejected, StepFailed, StepFinished, StepStarted
 from playhead.events.kinds.tool_calls import ATTEMPTS, ToolRefused, ToolRequested, ToolResolved
 from playhead.events.record import Record
@@ -50,6 +50,7 @@ class Executor(Role):
         OutputRejected,
         MessageReceived,
         RunResumed,
+        TimeReached,
         LoopDetected,
         ToolResolved,
         ContextCompressed,
@@ -135,6 +136,8 @@ def _go_on(state: RunState, step_id: str, beside: Sequence[Event]) -> Sequence[E
         return [_failed(step, "unresolved", step.problem)]
     if step.purpose == "tool" and state.plan is not None:
         return [call_of_plan(state.plan, step)]
+    if step.outage is not None:  # the round goes on: its calls have been looked at
+        return ask(state, step_id, attempt=step.attempt + 1, why="an outage", beside=beside)
     loop = step.loop_guard.loop(step_id, state.agent.loops)
     return ask(state, step_id, beside=beside) if loop is None else [loop]
 

@@ -24,6 +24,7 @@ from playhead.events.kinds.runs import (
 )
 from playhead.events.kinds.steps import OutputRejected, StepFailed, StepFinished, StepStarted
 from playhead.events.kinds.tool_calls import ToolRefused, ToolRequested
+from playhead.events.kinds.waits import OutageWaitStarted
 from playhead.events.record import Record
 from playhead.projections.state.run_state import RunState
 
@@ -52,6 +53,7 @@ DECIDES: Mapping[type[Event], tuple[RoleName, ...]] = {
     FactLearned: ("memory",),
     ExtractionEnded: ("memory",),
     MemoryStored: ("memory",),
+    OutageWaitStarted: ("executor",),
     LimitReached: ("executor", "tool"),
     ApprovalRequested: ("planner", "tool"),
 }

@@ -16,7 +16,7 @@ from playhead.events.kinds.approvals import (
 )
 from playhead.events.kinds.child_runs import ChildStarted
 from playhead.events.kinds.forks import ForkChecked, ForkCheckRequested
-from playhead.events.kinds.runs import CancelRequested, LimitReached, TimeReached
+from playhead.events.kinds.runs import CancelRequested, LimitReached, RunResumed, TimeReached
 from playhead.events.kinds.tool_calls import (
     ATTEMPTS,
     AttemptStarted,
@@ -44,7 +44,13 @@ class ToolRole(Role):
     name: ClassVar[RoleName] = "tool"
     hears: ClassVar[frozenset[Address]] = (
         heard(
-            ToolRequested, ApprovalDecided, TimeReached, CancelRequested, LimitReached, LoopDetected
+            ToolRequested,
+            ApprovalDecided,
+            TimeReached,
+            CancelRequested,
+            LimitReached,
+            LoopDetected,
+            RunResumed,
         )
         | outcomes_of(ATTEMPTS, ToolFailed)
         | outcomes_of((ApprovalRuleAsked, ForkCheckRequested))
@@ -52,6 +58,9 @@ class ToolRole(Role):
 
     def decide(self, state: RunState, record: Record) -> Sequence[Event]:
         """Start, start again, wait for a person, or refuse."""
+        if isinstance(record.event, RunResumed):
+            waiting = [call for call in state.calls.values() if call.imported and not call.started]
+            return [event for call in waiting for event in _on_imported(state, call)]
         call = _waiting_call(state, record)
         if call is None:
             return []
@@ -118,7 +127,7 @@ def _on_answer(
         case RuleAnswered(answer=False, error=None) | ForkChecked(recorded=True):
             return _start(state, call)
         case _:
-            return [_ask_person(state, call)]
+            return [_ask_person(state, call, answered.error)]
 
 
 def _on_decision(state: RunState, call: ToolCall, decided: ApprovalDecided) -> Sequence[Event]:
@@ -133,18 +142,33 @@ def _on_decision(state: RunState, call: ToolCall, decided: ApprovalDecided) -> S
     return _start(state, call)
 
 
+def _on_imported(state: RunState, call: ToolCall) -> Sequence[Event]:
+    """Requested elsewhere: whatever was agreed to there, a person here must."""
+    if call.waits is not None or call.approved or call.asked:
+        return []
+    if call.spec is None:
+        return _on_requested(state, call)
+    wrong = check(call.spec, call.arguments)
+    if wrong is not None:
+        return [_refused(call, "invalid_arguments", wrong.message, wrong.hint)]
+    return [_ask_person(state, call)]
+
+
 def _on_lapse(call: ToolCall) -> Sequence[Event]:
     if call.waits is None:
         return []
     return [_refused(call, "denied", "nobody approved this call in time")]
 
 
-def _ask_person(state: RunState, call: ToolCall) -> ApprovalRequested:
+def _ask_person(
+    state: RunState, call: ToolCall, rule_error: str | None = None
+) -> ApprovalRequested:
     expires = None if call.tool.approval is None else call.tool.approval.expires
     return ApprovalRequested(
         call=call.seq,
         binding=binding(call.tool, call.arguments),
         expires_at=None if expires is None else state.at + int(expires * 1_000_000),
+        rule_error=rule_error,
     )
 
 
@@ -157,6 +181,8 @@ def _again(state: RunState, call: ToolCall, record: Record, failed: ToolFailed) 
 
 
 def _start(state: RunState, call: ToolCall, wait: int | None = None) -> Sequence[Event]:
+    if call.imported and not call.approved:
+        return _on_imported(state, call)
     if call.spec is None:
         return []
     maximum, wanted = state.limits.max_tool_calls, state.spent.tool_calls_at_most + 1

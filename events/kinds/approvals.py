@@ -2,11 +2,12 @@
 
 from typing import Literal
 
-from playhead.events.event import Event, Intent, Json, Outcome
+from playhead.events.event import Data, Event, Intent, Json, Outcome
 from playhead.events.kinds.plans import PlanStep
+from playhead.events.kinds.waits import WaitStarted
 
 
-class ApprovalRequested(Event):
+class ApprovalRequested(WaitStarted):
     """A call waits for a person. The run goes on without a thread, across restarts."""
 
     kind: Literal["approval_requested"] = "approval_requested"
@@ -18,6 +19,19 @@ class ApprovalRequested(Event):
     nothing else."""
     expires_at: int | None = None
     """Microseconds since the epoch; the request lapses then."""
+    rule_error: str | None = None
+    """What the tool's approval rule raised: nobody knows whether it would have asked."""
+
+
+class Decider(Data):
+    """Who gave a verdict, as their process says it: to be read, not a proof of anything."""
+
+    user: str
+    """The name of the account, or its number."""
+    process: int
+    """The process id, on the machine where it was decided."""
+    terminal: str | None = None
+    """The device, such as /dev/pts/3; None where there was none."""
 
 
 class ApprovalDecided(Event):
@@ -34,6 +48,8 @@ class ApprovalDecided(Event):
     """Other arguments to call it with; None for those asked for."""
     plan: tuple[PlanStep, ...] | None = None
     """Other steps to run; None for those asked about."""
+    by: Decider | None = None
+    """None only where no process of a person's or program's gave it: in a simulation."""
 
 
 class RuleAnswered(Outcome):

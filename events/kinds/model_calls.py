@@ -80,6 +80,9 @@ class ModelCall(Intent):
     """How many other targets can still be tried; if none, the performer waits where it can."""
     not_before: int | None = None
     """Microseconds since the epoch before which a retry is not sent (backoff)."""
+    waited: bool = False
+    """Whether the run has already waited for its model: if the endpoint is paused, the run waits
+    again, and the performer does not."""
 
     @property
     def opens_round(self) -> bool:

@@ -17,10 +17,11 @@ from playhead.events.kinds import (
     runs,
     steps,
     tool_calls,
+    waits,
 )
 
 PAGES = (
-    runs, forks, steps, plans, child_runs, model_calls, tool_calls, approvals,
+    runs, forks, steps, plans, child_runs, model_calls, tool_calls, waits, approvals,
     context, facts, memory, logs,
 )  # fmt: skip
 

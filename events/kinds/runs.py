@@ -60,9 +60,11 @@ class TimeReached(Event):
     """A due time that the state holds has come."""
 
     kind: Literal["time_reached"] = "time_reached"
-    due: Literal["max_seconds", "approval"]
+    due: Literal["max_seconds", "approval", "wait"]
     call: int | None = None
     """The call, or the plan, whose approval has lapsed."""
+    wait: int | None = None
+    """The seq of the record that began the wait which is over."""
 
 
 class LimitReached(Event):
@@ -93,6 +95,9 @@ class RunResumed(Event):
     code: str
     """The version of the code that goes on with it."""
     reason: str = ""
+    agent: AgentSpec | None = None
+    """For an imported run the agent here that takes it up; nothing that was agreed to before, and
+    no tool, limit or namespace of the run as it came, counts from here on."""
 
 
 class RunFinished(Event):

@@ -4,7 +4,7 @@ What it does NOT promise: order between runs (positions are the order of commit)
 decoded events (a log never looks inside `data`), or that `submit` has written when it returns.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
 
@@ -116,6 +116,10 @@ class Log(Reader, Protocol):
         once, on the caller's thread), and ValueError for what does not fit: rows that are not
         dense, a hash, a body that nobody has, a command appended before; nothing is written then.
         """
+        ...
+
+    def submit_together(self, appends: Sequence[Append], done: OnAppended) -> None:
+        """Queue appends that go in with one transaction, or not at all; as `submit` otherwise."""
         ...
 
     def close(self) -> None:

@@ -17,8 +17,10 @@ from pydantic import ValidationError
 
 from playhead.events.errors import LogError, LogTooNew, NotStorable
 from playhead.events.event import Event
+from playhead.events.kinds.approvals import ApprovalDecided
 from playhead.events.kinds.codec import encode, stored_kind
 from playhead.events.kinds.registry import KINDS
+from playhead.events.kinds.runs import RunResumed
 from playhead.events.log.private_files import make_private
 from playhead.events.log.sqlite.driver import BUSY_MS
 
@@ -27,6 +29,12 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """`PRAGMA user_version` of an inbox."""
+
+SPOKEN = frozenset({
+    "approval_decided", "cancel_requested", "message_received", "run_paused", "run_resumed",
+    "tool_resolved",
+})  # fmt: skip
+"""The kinds that people and programs say to a run from outside; no other is ever appended."""
 
 COMMANDS = {
     "id": str,
@@ -39,6 +47,17 @@ COMMANDS = {
     "answered_at": int,
 }
 
+
+ILL_FORMED = """
+    typeof(id) != 'text' OR typeof(run) != 'text' OR typeof(kind) != 'text'
+    OR typeof(version) != 'integer' OR typeof(data) != 'text' OR typeof(at) != 'integer'
+    OR length(id) NOT BETWEEN 1 AND 100 OR length(run) > 200 OR length(kind) > 100
+    OR length(data) > 4000000
+"""
+NOT_OURS = "not a command that Playhead writes: its fields have other types or sizes"
+
+AT_ONCE = 1_000
+"""Commands read with one look; the others come with the next."""
 
 SELECT = f"SELECT {', '.join(COMMANDS)} FROM commands"
 
@@ -63,11 +82,18 @@ class Command(NamedTuple):
         cls = KINDS.get(self.kind)
         if cls is None or self.version != cls.VERSION:
             raise NotStorable(self.kind, f"version {self.version} of it is not known here")
+        if self.kind not in SPOKEN:
+            raise NotStorable(self.kind, "nobody says that to a run from outside")
         try:
             json.loads(self.data, object_pairs_hook=_without_duplicates)
-            return cls.model_validate_json(self.data)
+            event = cls.model_validate_json(self.data)
         except (ValidationError, ValueError, RecursionError) as error:
             raise NotStorable(self.kind, str(error).partition("\n")[0]) from error
+        if isinstance(event, ApprovalDecided) and event.by is None:
+            raise NotStorable(self.kind, "it does not say who decided (by)")
+        if isinstance(event, RunResumed) and event.agent is not None:
+            raise NotStorable(self.kind, "no agent is named through the inbox")
+        return event
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -111,8 +137,19 @@ class Inbox:
         return put
 
     def waiting(self) -> list[Command]:
-        """The commands without an answer, oldest first."""
-        return self._run(f"{SELECT} WHERE answered_at IS NULL ORDER BY at, rowid")
+        """The commands without an answer, oldest first, at most AT_ONCE.
+
+        Those that nobody here wrote, by their shape, get their answer at once.
+        """
+        waiting = "answered_at IS NULL"
+        if self._run(f"{SELECT} WHERE {waiting} AND ({ILL_FORMED}) LIMIT 1"):
+            self._run(
+                f"UPDATE commands SET answer = ?, answered_at = ? WHERE {waiting}"
+                f" AND ({ILL_FORMED})",
+                NOT_OURS,
+                time.time_ns() // 1000,
+            )
+        return self._run(f"{SELECT} WHERE {waiting} ORDER BY at, rowid LIMIT {AT_ONCE}")
 
     def find(self, command: str) -> Command | None:
         """A command by its id; None once the owner has appended it."""
@@ -182,6 +219,11 @@ class Inbox:
             )
             connection.execute(f"PRAGMA user_version = {FORMAT}")
             connection.execute("COMMIT")
+        made = connection.execute("SELECT type, name FROM sqlite_schema WHERE sql IS NOT NULL")
+        columns = connection.execute("SELECT name FROM pragma_table_xinfo('commands')")
+        if made.fetchall() != [("table", "commands")] or columns.fetchall() != [*zip(COMMANDS)]:
+            msg = f"{self._path} is not an inbox that Playhead made: move it away"
+            raise LogError(msg)
 
 
 def _commands(connection: sqlite3.Connection) -> "Table":

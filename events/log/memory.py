@@ -5,7 +5,7 @@ which goes on by itself does not grow the stack.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from threading import RLock
 
 from playhead.events.errors import LogClosed
@@ -29,24 +29,43 @@ class MemoryLog:
         self._tails: dict[str, Tail] = {}
         self._bodies: dict[str, bytes] = {}
         self._commands: set[str] = set()
-        self._waiting: deque[tuple[Append, OnAppended]] = deque()
+        self._waiting: deque[tuple[Sequence[Append], OnAppended]] = deque()
         self._draining = False
         self._closed = False
         self._lock = RLock()
 
     def submit(self, append: Append, done: OnAppended) -> None:
         """Write the append and tell `done`, at once or when the `done` under way returns."""
+        self.submit_together((append,), done)
+
+    def submit_together(self, appends: Sequence[Append], done: OnAppended) -> None:
+        """Write all of them or none, as `submit` does."""
         with self._lock:
-            self._waiting.append((append, done))
+            self._waiting.append((appends, done))
             if self._draining:
                 return
             self._draining = True
             try:
                 while self._waiting:
                     waiting, told = self._waiting.popleft()
-                    told(self._append(waiting))
+                    told(self._append_all(waiting))
             finally:
                 self._draining = False
+
+    def _append_all(self, appends: Sequence[Append]) -> int | Exception:
+        if len(appends) == 1:
+            return self._append(appends[0])
+        before = (
+            self._records[:], {run: rows[:] for run, rows in self._own.items()},
+            self._tails.copy(), self._bodies.copy(), self._commands.copy(),
+        )  # fmt: skip
+        outcome: int | Exception = len(self._records)
+        for append in appends:
+            outcome = self._append(append)
+            if isinstance(outcome, Exception):
+                self._records, self._own, self._tails, self._bodies, self._commands = before
+                return outcome
+        return outcome
 
     def _append(self, append: Append) -> int | Exception:
         if self._closed:

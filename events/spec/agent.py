@@ -60,14 +60,19 @@ class Limits(Data):
     max_steps: int = 25
     """Rounds: a model call and its tools. Every run has this limit: None is refused."""
     max_model_calls: int | None = None
-    """Attempts of model calls, retries included."""
+    """Attempts of model calls, retries included, also those that an outage makes fail."""
     max_tool_calls: int | None = None
     max_tokens: int | None = None
     """Input and output tokens over the run."""
     max_cost: float | None = None
     """US dollars over the run; every model that may be asked needs a known price then."""
     max_seconds: float | None = None
-    """Wall clock from the run's first record."""
+    """Wall clock from the run's first record. It stands still while the run only waits for a person
+    or for a model that is down. Work beside the wait counts (a child's too), and so does a pause.
+    """
+    max_outage_seconds: float = 6 * 3600.0
+    """How long, from the first failure on, a model that is overloaded, rate limited or out of reach
+    is asked again before its step fails; with 0 it fails once the retries are used up."""
 
     @field_validator("max_steps", mode="before")
     @classmethod

@@ -50,7 +50,7 @@ def pins_of(log: Reader, server: str) -> dict[str, ToolPinned]:
     """Tool -> its last pin, of one server."""
     found = dict[str, ToolPinned]()
     for row in log.read(RUNTIME_STREAM):
-        if row.kind == "tool_pinned":
+        if row.kind == "tool_pinned" and not row.imported:
             event = decode(row, log.body).event
             if isinstance(event, ToolPinned) and event.server == server:
                 found[event.tool] = event

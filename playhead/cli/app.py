@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import traceback
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -31,10 +32,11 @@ from playhead.cli.commands import (
     show,
     tail,
     tools,
+    waits,
     why,
 )
 from playhead.cli.shared import exit_codes
-from playhead.cli.shared.output import err, out, plain
+from playhead.cli.shared.output import err, out, plain, plain_streams
 from playhead.events.errors import LogError, PlayheadError
 from playhead.events.version import VERSION
 from playhead.telemetry.call_log import log_to_stderr
@@ -70,7 +72,7 @@ def playhead(
 for command in (
     run.run, run.resume, send.cancel, send.pause, send.send, show.runs, show.show, context.context,
     why.why, cost.cost, replay_verify.replay, replay_verify.verify, doctor.doctor, facts.facts,
-    approvals.approvals, approvals.approve, approvals.deny, approvals.resolve,
+    waits.waits, approvals.approvals, approvals.approve, approvals.deny, approvals.resolve,
     export_trace.export_trace, fork.fork, backtest.backtest, diff.diff, causes.causes, tail.tail,
     export_import.export, metrics.metrics, serve.serve, backup_archive.backup,
     backup_archive.restore, backup_archive.archive,
@@ -90,6 +92,15 @@ app.add_typer(plan.plan, name="plan")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
+    with plain_streams():
+        try:
+            return _run(arguments)
+        except Exception:  # a fault of ours: the traceback, told while the streams are harmless
+            traceback.print_exc()
+            return exit_codes.NO
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         return app(arguments, prog_name="playhead", standalone_mode=False) or exit_codes.OK
     except typer.TyperException as mistake:

@@ -5,12 +5,14 @@ import re
 import time
 import unicodedata
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from markupsafe import Markup, escape
 
 from playhead.events.event import Event
 from playhead.projections.metrics.formatting import cost_text, duration_text
+from playhead.projections.state.waits import wait_text
 
 HIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e"
@@ -76,6 +78,7 @@ FILTERS = {
     "pretty": pretty,
     "local_time": local_time,
     "clock": clock,
+    "wait_text": partial(wait_text, local=local_time),
     "took": took,
     "money": money,
 }

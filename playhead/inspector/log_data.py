@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from playhead.events.errors import UnknownRun
@@ -14,6 +14,7 @@ from playhead.projections.metrics.run_metrics import RunMetrics
 from playhead.projections.metrics.view import RunMetricsView, find_run_metrics
 from playhead.projections.stored.run_list import RunList, RunRow, find_runs
 from playhead.projections.stored.view import Views
+from playhead.projections.stored.wait_list import OpenWait, WaitList, find_waits
 
 KEPT = 8
 """Runs in memory."""
@@ -24,6 +25,7 @@ class Listed(NamedTuple):
 
     row: RunRow
     metrics: RunMetrics
+    waits: tuple[OpenWait, ...] = ()
 
 
 class Library:
@@ -34,7 +36,7 @@ class Library:
         self._lock = threading.Lock()
         self._readings: OrderedDict[str, Reading] = OrderedDict()
         self.name: str = getattr(getattr(reader, "path", None), "name", "memory")
-        self._views = Views.of(reader, [RunList(), RunMetricsView()])
+        self._views = Views.of(reader, [RunList(), RunMetricsView(), WaitList(reader)])
 
     def runs(
         self, *, status: str | None = None, beginning: str | None = None, limit: int | None = None
@@ -45,7 +47,17 @@ class Library:
             connection = self._views.connection
             rows = find_runs(connection, status=status, beginning=beginning, limit=limit)
             metrics = {m.run: m for m in find_run_metrics(connection)}
-        return [Listed(row, metrics.get(row.run) or RunMetrics(run=row.run)) for row in rows]
+            waits = _by_run(find_waits(connection))
+        return [
+            Listed(row, metrics.get(row.run) or RunMetrics(run=row.run), waits.get(row.run, ()))
+            for row in rows
+        ]
+
+    def waits(self, run: str | None = None) -> list[OpenWait]:
+        """What open runs wait for, oldest run first."""
+        with self._lock:
+            self._views.catch_up()
+            return find_waits(self._views.connection, run=run)
 
     def metrics(self) -> list[RunMetrics]:
         """The metrics of all runs, oldest first."""
@@ -84,6 +96,13 @@ class Library:
     def close(self) -> None:
         """Close the views; the log is its owner's."""
         self._views.close()
+
+
+def _by_run(waits: Iterable[OpenWait]) -> dict[str, tuple[OpenWait, ...]]:
+    found: dict[str, tuple[OpenWait, ...]] = {}
+    for each in waits:
+        found[each.run] = (*found.get(each.run, ()), each)
+    return found
 
 
 def alerts(

@@ -36,7 +36,9 @@ from playhead.projections.history.timeline import timeline
 from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule
 from playhead.projections.metrics.indicators import by_agent, by_model, by_tool, indicators
 from playhead.projections.metrics.prometheus import prometheus
+from playhead.service.decider import this_process
 from playhead.service.redaction import Redactor
+from playhead.service.wait_reader import approval_of
 
 PATIENCE = 5.0
 """Seconds to wait for the owner of the log."""
@@ -52,7 +54,9 @@ class Tell(Protocol):
 
 def verdict(call: int, binding: str, *, approved: bool, reason: str) -> ApprovalDecided:
     """What a person said; `binding` is of what was shown to them."""
-    return ApprovalDecided(call=call, binding=binding, approved=approved, reason=reason or None)
+    return ApprovalDecided(
+        call=call, binding=binding, approved=approved, reason=reason or None, by=this_process()
+    )
 
 
 def through_inbox(path: Path) -> Tell:
@@ -227,13 +231,14 @@ class Pages:
     def approvals(self, request: Request) -> Response:
         """Everything that waits for a person."""
         position = self._library.position()
-        waiting = [m.run for m in self._library.metrics() if m.approvals and not m.ended]
-        found = [each for run in waiting for each in self._library.reading(run).approvals()]
+        waits = self._library.waits()
+        found = [approval_of(each) for each in waits if each.wait.call is not None]
         said = request.query_params.get("said")
         return self._page(
             "approvals.html",
             position=position,
             approvals=found,
+            others=[each for each in waits if each.wait.call is None],
             said=said,
             allowed=self._tell is not None,
         )
@@ -319,6 +324,7 @@ class Pages:
         return {
             "run": reading, "tab": tab, "above": above, "below": below, "begin": begin, "end": end,
             "total": len(reading.rows), "approvals": reading.approvals(),
+            "waits": [each.wait for each in self._library.waits(reading.run)],
             "allowed": self._tell is not None,
         }  # fmt: skip
 

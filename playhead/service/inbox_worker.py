@@ -42,6 +42,10 @@ class InboxWorker:
                 except PlayheadError as error:
                     self._inbox.answer(command.id, str(error))
                     continue
+                except Exception as error:  # one that breaks us does not hold up the others
+                    program_log.exception("inbox.command.failed", command=command.id)
+                    self._inbox.answer(command.id, f"it could not be taken: {error!r}"[:500])
+                    continue
             self._inbox.remove(command.id)
 
     def close(self) -> None:

@@ -10,10 +10,10 @@ from typing import TypeVar
 
 from playhead.actors.append import append_event, unknown_call
 from playhead.actors.engine.engine import Engine
-from playhead.actors.engine.recovery import take_up
+from playhead.actors.engine.recovery import may_rest, take_up, take_up_imported
 from playhead.actors.engine.turn import Trigger
 from playhead.actors.planning.validate import edited_plan
-from playhead.events.errors import RuntimeClosed
+from playhead.events.errors import RuntimeClosed, UsageError
 from playhead.events.event import Event, Json
 from playhead.events.kinds.codec import decode
 from playhead.events.kinds.plans import PlanStep
@@ -24,9 +24,11 @@ from playhead.events.log.contract import Log
 from playhead.events.log.find_run import find_run
 from playhead.events.log.inbox import Command
 from playhead.events.record import Record
-from playhead.events.spec.agent import Status
+from playhead.events.spec.agent import AgentSpec, Status
 from playhead.events.version import VERSION
 from playhead.projections.state.calls.approvals import OpenApproval
+from playhead.projections.state.waits import About
+from playhead.projections.stored.wait_list import OpenWait
 from playhead.service.loop_thread import LoopThread
 from playhead.service.run_index import RunIndex
 from playhead.service.subscriptions import (
@@ -36,6 +38,7 @@ from playhead.service.subscriptions import (
     Subscriptions,
     TextChunk,
 )
+from playhead.service.wait_reader import WaitReader
 
 T = TypeVar("T", bound=Record | TextChunk)
 
@@ -53,6 +56,7 @@ class RunControl:
         thread: LoopThread,
         engine: Engine,
         subscriptions: Subscriptions,
+        agents: Callable[[str], AgentSpec | None],
     ) -> None:
         self.index = index
         """The open runs, and the last one of each session."""
@@ -60,6 +64,8 @@ class RunControl:
         self._thread = thread
         self._engine = engine
         self._subscriptions = subscriptions
+        self._waits = WaitReader(log)
+        self._agents = agents
         self._closed = False
 
     def find(self, given: str) -> str:
@@ -86,9 +92,15 @@ class RunControl:
         return run
 
     def take_up(self, run: str) -> None:
-        """Go on with a run where the log ends."""
-        self._on_loop(partial(take_up, self._engine, run))
-        self._on_loop(lambda: self.index.know(self._engine.state(run)))
+        """Go on with a run where the log ends; one that only waits is not even loaded."""
+        waits = self._waits.as_last_read(run)
+        # What came since then is held, and `may_rest` sees it.
+        if waits and not any(wait.counts for wait in waits) and may_rest(self._log.read(run)):
+            times = [(wait.until, wait.over) for wait in waits if wait.until is not None]
+            due = min(times, key=lambda time: time[0], default=None)
+            self._on_loop(lambda: self._engine.rest(run, due))
+        else:
+            self._on_loop(partial(take_up, self._engine, run))
 
     def tell(self, run: str, event: Event, *, command: str | None = None) -> None:
         """Append something that somebody outside says. Raises UsageError when it cannot apply."""
@@ -98,13 +110,47 @@ class RunControl:
         committed.result()
 
     def resume(self, run: str) -> None:
-        """Go on with a run that is paused."""
-        self.tell(run, RunResumed(code=VERSION, reason="resumed by the caller"))
+        """Go on with a run that is paused; one that waits for its model asks at once.
+
+        An imported run is taken up with the agent of its name that is known here, and nothing that
+        was agreed to elsewhere counts. Raises UsageError where there is no such agent.
+        """
+        if self._parked(run):
+            self._take_up_imported(run)
+        else:
+            self.tell(run, RunResumed(code=VERSION, reason="resumed by the caller"))
+
+    def _parked(self, run: str) -> bool:
+        return self._thread.call(lambda: self._engine.state(run).parked)
+
+    def _take_up_imported(self, run: str) -> None:
+        self.check_open()
+        state = self._thread.call(lambda: self._engine.state(run))
+        if state.run_started.parent is not None:
+            msg = f"run {run} was imported, and started by another run: take that one up"
+            raise UsageError(msg)
+        agent = self._agents(state.agent.name)
+        if agent is None:
+            msg = f"run {run} was imported, and its agent {state.agent.name!r} is not known here"
+            raise UsageError(msg)
+        self._on_loop(partial(take_up_imported, self._engine, run, agent))
+
+    def waits(
+        self, run: str | None = None, about: About | None = None, limit: int | None = None
+    ) -> list[OpenWait]:
+        """What open runs wait for, oldest run first.
+
+        `run`: of one run. `about`: "call" or "plan", which a person decides on, or "model", which
+        is down. `limit`: at most so many.
+        """
+        self.check_open()
+        return self._waits.waits(run, about, limit)
 
     def approvals(self, run: str | None = None) -> list[OpenApproval]:
         """What waits for a person: of one run, or of all that are open."""
         self._thread.check()
-        return self.index.approvals(run)
+        self.check_open()
+        return self._waits.approvals(run)
 
     def edited_plan(self, run: str, steps: Sequence[Mapping[str, Json]]) -> tuple[PlanStep, ...]:
         """Other steps for a plan under review, checked and completed. Raises UsageError."""
@@ -126,6 +172,9 @@ class RunControl:
     def serve(self, command: Command) -> None:
         """Do what another process asked for."""
         run, event = self.find(command.run), command.event()
+        if isinstance(event, RunResumed) and self._parked(run):
+            msg = f"run {run} was imported: the process that has its agent takes it up, by name"
+            raise UsageError(msg)
         if isinstance(event, ToolResolved):
             self._resolve(run, event, command.id)
         else:
@@ -170,6 +219,7 @@ class RunControl:
         """Refuse what comes from now on; let effects under way end, and write everything."""
         self._closed = True
         self._thread.wait_for(partial(self._settle, seconds))
+        self._waits.close()
 
     def _on_loop(self, work: Callable[[], None]) -> None:
         """Do something that the engine must still be open for, as seen on the loop."""

@@ -1,4 +1,4 @@
-"""Which runs there are: the open ones, what they wait for, and how each session ended last.
+"""Which runs there are: the open ones, and how each session ended last.
 
 In memory is what this process has seen; the stored list of runs knows what was before it. So
 neither opening a log nor starting a run gets slower with the runs that have ended.
@@ -9,14 +9,13 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from playhead.actors.engine.load_state import load_session, load_state
-from playhead.events.errors import AdmissionRefused, SessionBusy, UnknownRun
+from playhead.actors.engine.load_state import load_session
+from playhead.events.errors import AdmissionRefused, SessionBusy
 from playhead.events.log.contract import Head, Log
 from playhead.events.log.sqlite.log import SqliteLog
 from playhead.events.record import Record
 from playhead.events.spec.agent import Past
 from playhead.projections.prompt.context import Context
-from playhead.projections.state.calls.approvals import OpenApproval, open_approvals
 from playhead.projections.state.run_state import RunState
 from playhead.projections.stored.run_list import RunList, find_runs, open_runs
 from playhead.projections.stored.view import Views, views_path
@@ -53,8 +52,6 @@ class RunIndex:
         """The last run of each session that this process has met."""
         self._contexts: OrderedDict[str, tuple[str, Context | None]] = OrderedDict()
         """Session -> its last run and the context with which that ended."""
-        self._approvals: dict[str, list[OpenApproval]] = {}
-        """Open run -> what waits for a person, once that is known."""
         self._views = Views(
             log, views_path(log.path) if isinstance(log, SqliteLog) else ":memory:", [RunList()]
         )
@@ -106,31 +103,6 @@ class RunIndex:
                 return kept
         return load_session(self._log, past)
 
-    def approvals(self, run: str | None = None) -> list[OpenApproval]:
-        """What waits for a person: of one run, or of all that are open. Raises UnknownRun.
-
-        What this process has not seen decided is read once, on the caller's thread.
-        """
-        if run is not None:
-            return self._waiting(run)
-        found: list[OpenApproval] = []
-        for each in self.open_runs():
-            try:
-                found += self._waiting(each)
-            except UnknownRun:  # it was admitted, and is not in the log yet
-                continue
-        return found
-
-    def _waiting(self, run: str) -> list[OpenApproval]:
-        with self._lock:
-            known = self._approvals.get(run)
-        if known is not None:
-            return known
-        waiting = open_approvals(load_state(self._log, run))
-        with self._lock:
-            # A turn that was committed meanwhile knows better.
-            return self._approvals.setdefault(run, waiting) if run in self._open else waiting
-
     def add(self, run: str, agent: str) -> None:
         """A run that was begun without being admitted: a fork."""
         with self._lock:
@@ -155,10 +127,8 @@ class RunIndex:
             with self._lock:
                 self._put(Indexed(state.run, state.agent.name, None, child=True))
         if state.ending is None:
-            self.know(state)
             return
         with self._lock:
-            self._approvals.pop(state.run, None)
             entry = self._take_out(state.run)
             if entry is not None:
                 entry.ended, entry.before = state.head, None
@@ -167,12 +137,6 @@ class RunIndex:
                 self._contexts.move_to_end(entry.session)
                 if len(self._contexts) > KEPT_CONTEXTS:
                     self._contexts.popitem(last=False)
-
-    def know(self, state: RunState) -> None:
-        """How a run stands that has not ended; called on the loop."""
-        waiting = open_approvals(state)
-        with self._lock:
-            self._approvals[state.run] = waiting
 
     def open_runs(self, agent: str | None = None) -> list[str]:
         """The runs that have not ended, of one agent or of all; oldest first."""

@@ -93,7 +93,7 @@ def simulate(
         seeds: how many lives.
         first: the first seed.
         log: "memory", or "sqlite" for real files.
-        faults: which kinds: crash, model, tool, log, clock, people, deploy, role.
+        faults: which kinds: crash, model, tool, log, clock, people, deploy, role, outage.
         mode: "safety" ends anywhere; "liveness" lets the faults stop, and then all must end.
         most: failing seeds after which it stops looking for more.
         trace: keep each life's trace.

@@ -27,7 +27,8 @@ from playhead.events.kinds.tool_calls import (
     ToolSucceeded,
 )
 from playhead.events.log.memory import MemoryLog
-from playhead.events.maintenance.export import export, import_run
+from playhead.events.maintenance.export import export
+from playhead.events.maintenance.import_run import import_run
 from playhead.forking import NOTHING, Instead
 from playhead.projections.metrics.run_metrics import RunMetrics
 from playhead.run import Run
@@ -63,7 +64,7 @@ class RecordedRun:
         """A run that `playhead export` wrote. Raises LogDamaged, LogTooNew, OSError."""
         log = MemoryLog()
         with Path(path).open("rb") as lines:
-            return cls(log, import_run(log, lines).run)
+            return cls(log, import_run(log, lines, trusted=True).run)
 
     def save(self, path: Path | str) -> None:
         """Write it as `playhead export` does; the file is there whole, or not at all."""

@@ -13,6 +13,13 @@ FALLS_BACK = frozenset({
 })  # fmt: skip
 """Failures after which another model or endpoint may do better."""
 
+OUTAGES = frozenset({"overloaded", "server_error", "timeout", "connection", "rate_limit"})
+"""Failures of a model that is down or busy for everybody: they pass by waiting."""
+
+UNREACHED = frozenset({"unreachable", "circuit_open"})
+"""Failures to reach an endpoint at all: an outage where it has answered before, else more likely a
+mistake in the settings."""
+
 
 def route_of(agent: AgentSpec, task: str) -> Route:
     """The route for a type of task; unknown types go to the agent's own model."""

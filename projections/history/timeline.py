@@ -73,6 +73,7 @@ WORDS: Mapping[str, tuple[Heading, str]] = {
     "tool_pinned": ("Note", "{e.tool} of {e.server} is {e.definition}"),
     "tool_resolved": ("Note", "call {e.call} did take effect: {e.succeeded}. {e.note}"),
     "approval_requested": ("Approval", "{e.about} {e.call} waits for a person"),
+    "outage_wait_started": ("Note", "waits for the model: {e.error}: {e.message}"),
     "loop_detected": ("Loop", "{e.action}: {e.message}"),
     "limit_reached": ("Limit", "{e.limit} is {e.maximum:g}, wanted {e.wanted:g}"),
     "fact_learned": ("Note", "learned: {e.entity}: {e.field} = {e.value} (records {e.sources})"),
@@ -128,7 +129,9 @@ def _done(event: Event) -> Told:
             return [("Observation", answer) if went_well else ("Failed", f"{status}: {message}")]
         case approvals.ApprovalDecided(call=call, approved=approved, reason=reason):
             verdict = "approved" if approved else "denied"
-            said: Told = [("Approval", f"{call} {verdict}{': ' + reason if reason else ''}")]
+            why = f": {reason}" if reason else ""
+            by = "" if event.by is None else f" (by {event.by.user})"
+            said: Told = [("Approval", f"{call} {verdict}{why}{by}")]
             return said if event.plan is None else [*said, ("Plan", plan_text(event.plan))]
         case approvals.RuleAnswered(error=str(error)):
             return [("Failed", f"rule: {error}")]

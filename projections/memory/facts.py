@@ -49,7 +49,7 @@ class Facts:
     """The view `facts`. Query it with `find_facts`."""
 
     name = "facts"
-    version = 2
+    version = 3
     kinds = frozenset({"fact_learned", "fact_retracted", "learnings_promoted"})
 
     def create(self, db: "Database") -> None:
@@ -61,9 +61,11 @@ class Facts:
     def apply(self, connection: sqlite3.Connection, record: Record) -> None:
         """Add a fact, or mark what was taken back with the position from which on it is gone.
 
-        What a fork has learned is known from its promotion on.
+        What a fork has learned is known from its promotion on; what was imported, never.
         """
         event = record.event
+        if record.imported:
+            return  # learned elsewhere: nobody here vouches for it
         if isinstance(event, FactLearned):
             connection.execute(
                 f"INSERT INTO facts VALUES ({', '.join('?' * len(COLUMNS))})",

@@ -42,11 +42,15 @@ def embedder_key(name: str, version: str, dimensions: int) -> str:
     return f"{name} {version} {dimensions}"
 
 
+UNTRUSTED = "[imported, not verified] "
+"""Before the text of a memory that was imported: its reader is to know."""
+
+
 class Recall:
     """The view `recall`. `recall_search.search` queries it."""
 
     name = "recall"
-    version = 3
+    version = 4
     kinds = frozenset({
         "memory_stored", "memory_forgotten", "fact_retracted", "learnings_promoted",
         "embed_requested", "embedded",
@@ -60,9 +64,13 @@ class Recall:
 
     def apply(self, connection: sqlite3.Connection, record: Record) -> None:
         """Add a memory or vectors, drop some, or let a fork's be everybody's."""
+        if isinstance(record.event, MemoryStored):
+            _add(connection, record, record.event)
+        elif not record.imported:
+            self._change(connection, record)
+
+    def _change(self, connection: sqlite3.Connection, record: Record) -> None:
         match record.event:
-            case MemoryStored() as event:
-                _add(connection, record, event)
             case MemoryForgotten(id=memory):
                 _drop(connection, memory)
             case FactRetracted(memories=memories):
@@ -83,16 +91,17 @@ class Recall:
 
 
 def _add(connection: sqlite3.Connection, record: Record, event: MemoryStored) -> None:
+    text = f"{UNTRUSTED}{event.text}" if record.imported else event.text
     added = connection.execute(
         "INSERT OR IGNORE INTO recall VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
-            record.position, event.id, event.namespace, event.text, json.dumps(event.metadata),
+            record.position, event.id, event.namespace, text, json.dumps(event.metadata),
             event.importance, record.at, record.run, record.seq, event.fork,
         ],
     )  # fmt: skip
     if added.rowcount:
         connection.execute(
-            "INSERT INTO recall_words (rowid, text) VALUES (?, ?)", [record.position, event.text]
+            "INSERT INTO recall_words (rowid, text) VALUES (?, ?)", [record.position, text]
         )
 
 

@@ -216,6 +216,11 @@ class Plan:
         self.nodes[event.step].status = "failed"
         self.failed[event.step] = event
 
+    def review_again(self) -> None:
+        """Whatever anybody said about it counts for nothing."""
+        self.waits, self.denied = None, None
+        self.reviewed = self.begun = self.lapsed = False
+
     def decided(self, event: ApprovalDecided) -> None:
         """A person has reviewed it."""
         if self.waits is None or self.waits.binding != event.binding:

@@ -27,6 +27,7 @@ from playhead.projections.state.calls.fold_tool_calls import CALL_OUTCOMES, CALL
 from playhead.projections.state.fold_runs import RUNS
 from playhead.projections.state.fold_steps import STEPS
 from playhead.projections.state.run_state import FoldFunction, FoldOutcome, RunState
+from playhead.projections.state.waits import fold_waits
 
 
 def _recalled(
@@ -41,6 +42,8 @@ def _recalled(
 def fold(state: RunState, record: Record) -> None:
     """Take in the run's next record."""
     event = record.event
+    if state.waits:
+        _stand_still(state, record)
     state.run = record.run  # in a fork's past its parent's
     state.head = Head(record.seq, record.hash)
     state.at = record.at
@@ -56,6 +59,20 @@ def fold(state: RunState, record: Record) -> None:
         _fold_outcome(state, record, event)
     else:
         _fold_event(state, record, event)
+    _fold_waits(state, record)
+
+
+def _stand_still(state: RunState, record: Record) -> None:
+    """The clock of a run that only waits stands still; a fork's clock stood still anyway."""
+    if state.only_waits and not isinstance(record.event, RunForked):
+        state.waited += record.at - state.at
+
+
+def _fold_waits(state: RunState, record: Record) -> None:
+    """A step whose wait is over asks its model again."""
+    for wait in fold_waits(state.waits, record):
+        if wait.step is not None and state.may_start:
+            state.ready[wait.step] = None
 
 
 def _fold_event(state: RunState, record: Record, event: Event) -> None:
@@ -66,6 +83,8 @@ def _fold_event(state: RunState, record: Record, event: Event) -> None:
         state.unsupported = state.unsupported or event.kind
     if folder is not None:
         folder(state, record, event)
+    if record.imported:
+        state.parked = True
 
 
 def _fold_outcome(state: RunState, record: Record, event: Outcome) -> None:

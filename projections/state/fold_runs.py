@@ -6,8 +6,9 @@ from playhead.events.record import Record
 from playhead.events.spec.agent import AgentSpec
 from playhead.projections.prompt.context import CONTEXT_FORMAT
 from playhead.projections.prompt.head import render_head
-from playhead.projections.state.run_state import FoldFunction, RunState
-from playhead.projections.state.step_state import Stop
+from playhead.projections.state.limits_used import Spent
+from playhead.projections.state.run_state import FoldFunction, RunState, tool_of
+from playhead.projections.state.step_state import Outage, Stop
 
 
 def _run_started(state: RunState, record: Record, event: runs.RunStarted) -> None:
@@ -57,6 +58,8 @@ def _run_resumed(state: RunState, record: Record, event: runs.RunResumed) -> Non
     state.code = event.code
     if record.held:
         return
+    if event.agent is not None:
+        _go_on_with(state, record, event.agent)
     if state.paused is not None:
         state.interrupted = 0
     state.paused = None
@@ -71,8 +74,9 @@ def _run_forked(state: RunState, record: Record, event: forks.RunForked) -> None
             state.held.insert(len(state.held) - record.held, state.last)
     for step in state.steps.values():
         step.context.run = record.run
+        step.outage = step.outage and Outage(record.at, 0)  # that was the parent's time
     if event.agent is not None:
-        _other_agent(state, event.agent)
+        _go_on_with(state, record, event.agent)
     state.forks = (*state.forks, record.run)
     for call in state.calls.values():
         call.approved = False  # that was for the parent's call
@@ -81,6 +85,24 @@ def _run_forked(state: RunState, record: Record, event: forks.RunForked) -> None
         state.said.append(record)
     for text in event.messages:
         state.hear(record.seq, text)
+
+
+def _go_on_with(state: RunState, record: Record, agent: AgentSpec) -> None:
+    """Another agent from here; in an imported run nothing agreed to elsewhere counts any more."""
+    _other_agent(state, agent)
+    if not state.parked:
+        return
+    state.parked = False
+    state.first_at, state.spent = record.at, Spent()
+    if state.forked is not None and state.forked is not record.event:
+        state.forked = state.forked.model_copy(update={"allow": ()})
+    for call in state.calls.values():
+        call.spec = tool_of(state.steps[call.requested.step].agent, call.requested.tool)
+        call.arguments, call.scope = call.requested.arguments, state.scope
+        call.approved = call.cleared = call.lapsed = False
+        call.waits, call.imported = None, True
+    if state.plan is not None:
+        state.plan.review_again()
 
 
 def _other_agent(state: RunState, agent: AgentSpec) -> None:

@@ -26,6 +26,7 @@ from playhead.projections.prompt.fact_extraction import extraction_request, sayi
 from playhead.projections.prompt.head import RequestHead, render_head
 from playhead.projections.state.limits_used import Spent
 from playhead.projections.state.step_state import Step, Stop, ToolCall
+from playhead.projections.state.waits import Wait
 
 SILENT = ("tool", "plan")
 """Purposes of steps that are no part of what was said."""
@@ -46,11 +47,19 @@ class RunState:
     """Where this run left its parent, if it is a fork."""
     forks: tuple[str, ...] = ()
     """The forks that it is, or was started by."""
+    waits: dict[int, Wait] = field(default_factory=dict[int, Wait])
+    """What it waits for, by the seq of the record that began the wait."""
+    waited: int = 0
+    """Microseconds in which it only waited: they do not count against max_seconds."""
+    answered: bool = False
+    """A model has answered it."""
     recalled: Record | None = None
     """What its namespace remembered before its first step; None until that is known."""
     last: Record | None = None
     """The last record that opened a turn."""
     paused: runs.RunPaused | None = None
+    parked: bool = False
+    """It was imported, and nobody here has taken it up by name."""
     stop: Stop | None = None
     ending: Event | None = None
     traceparent: str | None = None
@@ -126,16 +135,18 @@ class RunState:
         return not self.open and not self.calls
 
     @property
+    def only_waits(self) -> bool:
+        """Whether nothing is under way but waits that do not count against max_seconds."""
+        if not self.waits or self.open:
+            return False
+        return not any(wait.counts for wait in self.waits.values())
+
+    @property
     def due(self) -> tuple[int, runs.TimeReached] | None:
         """The next due time (microseconds since the epoch) and what is to be said then."""
-        times = [
-            (call.waits.expires_at, runs.TimeReached(due="approval", call=call.seq))
-            for call in self.calls.values()
-            if call.waits is not None and call.waits.expires_at is not None and not call.lapsed
-        ]
-        times += _review_due(self.plan) if self.plan is not None else []
-        if self.limits.max_seconds is not None and self.stop is None:
-            end = self.first_at + int(self.limits.max_seconds * 1_000_000)
+        times = [(w.until, w.over) for w in self.waits.values() if w.until is not None]
+        if self.limits.max_seconds is not None and self.stop is None and not self.only_waits:
+            end = self.first_at + self.waited + int(self.limits.max_seconds * 1_000_000)
             times.append((end, runs.TimeReached(due="max_seconds")))
         return min(times, key=lambda time: time[0], default=None)
 
@@ -233,14 +244,6 @@ def tool_of(agent: AgentSpec, name: str) -> ToolSpec | None:
         if tool.name == name:
             return tool
     return None
-
-
-def _review_due(plan: Plan) -> list[tuple[int, runs.TimeReached]]:
-    """When the open review of a plan lapses, if it does."""
-    review = None if plan.lapsed else plan.waits
-    if review is None or review.expires_at is None:
-        return []
-    return [(review.expires_at, runs.TimeReached(due="approval", call=review.call))]
 
 
 FoldFunction: TypeAlias = Callable[[RunState, Record, Any], None]

@@ -46,11 +46,11 @@ class ToolCall:
     """Nobody answered the request in time; it is refused as soon as the run decides again."""
     asked: bool = False
     """Whether a rule of the user's is being asked about it."""
-    rule_error: str | None = None
-    """What its approval rule raised instead of an answer: a person is asked, then."""
     approved: bool = False
     cleared: bool = False
     """In a fork: its next attempt needs no person, its parent's records answer it."""
+    imported: bool = False
+    """It was requested elsewhere: a person here must agree before it starts, whatever its tool."""
     started: int | None = None
     """The seq of the attempt under way."""
     scope: Scope = NO_MEMORY
@@ -63,6 +63,18 @@ class ToolCall:
             msg = f"call {self.seq} is for {self.requested.tool!r}, which the agent does not have"
             raise ValueError(msg)
         return self.spec
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A step's model does not answer."""
+
+    since: int
+    """When the first failure came; microseconds since the epoch."""
+    tries: int
+    """Attempts that have failed."""
+    waits: int = 0
+    """How often the run has waited because of it."""
 
 
 @dataclass(slots=True)
@@ -114,5 +126,7 @@ class Step:
     """Where the type came from, if not from the step or the agent."""
     tried: int = 0
     """How many of those who can be asked have failed in this round."""
+    outage: Outage | None = None
+    """Since the last reply, failures that may pass."""
     heads: dict[tuple[object, ...], RequestHead] = field(default_factory=dict)
     """By everything that differs between targets, and whether it is the first request."""

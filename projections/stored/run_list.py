@@ -55,7 +55,7 @@ class RunList:
     """The view `runs`. Query it with `find_runs`."""
 
     name = "runs"
-    version = 4
+    version = 5
     kinds = frozenset({
         "run_started", "run_forked", "run_paused", "run_resumed", "runs_moved", *ENDINGS,
     })  # fmt: skip
@@ -72,8 +72,8 @@ class RunList:
         match record.event:
             case RunStarted() as started:
                 row = RunRow(
-                    record.run, started.session, started.agent.name, started.goal, "running",
-                    record.at, None, None, record.position,
+                    record.run, None if record.imported else started.session, started.agent.name,
+                    started.goal, "running", record.at, None, None, record.position,
                     None if started.parent is None else started.parent.run,
                 )  # fmt: skip
                 _insert(connection, row)

@@ -44,7 +44,7 @@ def test_a_missing_log_is_not_made_by_housekeeping(playhead: Playhead, folder: P
     for arguments in (("archive", "--before", "0s"), ("backup", "kept.db")):
         said = playhead(*arguments)
         assert said.code == 2
-        assert "there is no log at playhead.db" in said.err
+        assert "there is no log at " in said.err
     assert not list(folder.iterdir())
 
 

@@ -104,7 +104,7 @@ def test_an_agent_may_stand_in_a_file(playhead: Playhead, folder: Path, name: st
         (["--agent", ADDER, "--workspace", "."], "--workspace is for the default assistant"),
         (["--workspace", "nowhere"], "nowhere"),
         (["--max-steps", "0"], "--max-steps"),
-        (["--agent", ADDER, "--log", "no/such/folder.db"], "no folder no/such"),
+        (["--agent", ADDER, "--log", "no/such/folder.db"], "there is no folder"),
     ],
 )
 def test_a_mistake_is_one_line_that_says_what_was_wrong(

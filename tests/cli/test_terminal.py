@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,11 @@ pty = pytest.importorskip("pty", reason="a system with terminals (POSIX)")
 RUN = ("run", "add", "--agent", f"{HERE}:adder")
 
 
-def at_a_terminal(*arguments: str) -> str:
+def at_a_terminal(*arguments: str, command: Sequence[str] = ("-m", "playhead")) -> str:
     """All that a command writes to its terminal."""
     terminal, its_side = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "playhead", *arguments],
+        [sys.executable, *command, *arguments],
         stdin=its_side,
         stdout=its_side,
         stderr=its_side,

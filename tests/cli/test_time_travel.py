@@ -93,12 +93,16 @@ def test_causes_lead_back_to_the_goal_and_forward_to_the_answer(
     assert playhead("causes", run, "99").code == 2
 
 
-def test_a_run_is_exported_and_imported_with_its_hashes(playhead: Playhead, run: str) -> None:
+def test_a_run_is_exported_and_imported_with_all_its_records_and_hashes_of_its_own(
+    playhead: Playhead, run: str
+) -> None:
     assert playhead("export", run, "-o", "run.jsonl").code == 0
     assert "2 runs" not in playhead("import", "run.jsonl", "--log", "other.db").out
     before = json.loads(playhead("show", run, "--records", "--json").out)["log"]
     after = json.loads(playhead("show", run, "--records", "--json", "--log", "other.db").out)["log"]
-    assert [r["hash"] for r in before] == [r["hash"] for r in after]
+    assert [(r["seq"], r["event"]) for r in before] == [(r["seq"], r["event"]) for r in after]
+    assert not {r["hash"] for r in before} & {r["hash"] for r in after}
+    assert "0 new records" in playhead("import", "run.jsonl", "--log", "other.db").out
     assert playhead("export", run).out.encode() == Path("run.jsonl").read_bytes()
 
 

@@ -21,8 +21,10 @@ KNOWN: dict[tuple[str, int], dict[str, object]] = {
     ("tool_requested", 1): {"use": None},
     ("tool_started", 1): {"not_before": None},
     ("memory_tool_started", 1): {"not_before": None},
-    ("tool_succeeded", 1): {"result": None, "content": None, "cached": None},
-    ("tool_failed", 1): {"hint": None, "retry_after": None, "retryable": None, "duration_ms": None},
+    ("tool_succeeded", 1): {"result": None, "content": None, "cached": None, "confined": None},
+    ("tool_failed", 1): {
+        "hint": None, "retry_after": None, "retryable": None, "duration_ms": None, "confined": None,
+    },
 }  # fmt: skip
 """What was written without a field is read back with this."""
 

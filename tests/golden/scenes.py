@@ -88,6 +88,21 @@ def model_retry(runtime: Runtime) -> None:
     play(runtime, Agent(name="model_retry", model=ScriptedModel(reply), retry=QUICK))
 
 
+def outage(runtime: Runtime) -> None:
+    """The model is down for longer than the retries last; the wait's end in a fork, and its own."""
+    down = True
+
+    def reply(_: Any) -> Any:
+        return ModelError("overloaded", "down", status=529, retryable=True) if down else "Up again."
+
+    run = runtime.start(Agent(name="outage", model=ScriptedModel(reply), retry=QUICK), "Go.")
+    until(run, "outage_wait_started")
+    down = False
+    ended(runtime.fork(run.id))
+    run.resume()
+    ended(run)
+
+
 def planned(name: str, *plans: Any, otherwise: Any = None, **more: Any) -> Agent[Any]:
     """An agent that plans so."""
     more = {"tools": [work, add, fail], **more}
@@ -327,7 +342,8 @@ def mcp_tools(runtime: Runtime) -> None:
 
 
 SCENES: tuple[Callable[[Runtime], None], ...] = (
-    plain, tools, model_retry, plan, plan_around_a_failure, plan_reviewed, children, approvals,
+    plain, tools, model_retry, outage, plan, plan_around_a_failure, plan_reviewed, children,
+    approvals,
     approval_lapsed, approval_rule, strategies, router_and_output_rule, loop, limits, budget,
     cancelled, paused, session, compression, memory, facts, fork, mcp_tools,
 )  # fmt: skip

@@ -17,7 +17,8 @@ from playhead.events.kinds.tool_calls import ToolRequested, ToolSucceeded
 from playhead.events.log.contract import Head
 from playhead.events.log.memory import MemoryLog
 from playhead.events.log.sqlite.log import SqliteLog
-from playhead.events.maintenance.export import export, import_run
+from playhead.events.maintenance.export import export
+from playhead.events.maintenance.import_run import import_run
 from playhead.events.maintenance.redacted_export import REDACTED, export_redacted, redact
 from playhead.events.maintenance.verify import verify
 from playhead.events.record import Record, Stored
@@ -55,7 +56,7 @@ def rows(log: MemoryLog, run: str) -> list[Stored]:
 def test_an_import_has_the_records_and_hashes_of_the_export(log: MemoryLog, tmp_path: Path) -> None:
     lines = list(export(log, "fork"))
     with SqliteLog(tmp_path / "a.db") as other:
-        done = import_run(other, lines)
+        done = import_run(other, lines, trusted=True)
         assert (done.run, done.runs, done.redacted) == (
             "fork", ("old", "new", "fork", "child"), False,
         )  # fmt: skip
@@ -65,7 +66,7 @@ def test_an_import_has_the_records_and_hashes_of_the_export(log: MemoryLog, tmp_
                 decode(row, log.body).event for row in log.read(run)
             ]
         assert list(export(other, "fork")) == lines
-        assert import_run(other, lines).records == 0
+        assert import_run(other, lines, trusted=True).records == 0
 
 
 def test_where_a_record_came_from_and_its_key_survive_the_way_out_and_in() -> None:
@@ -75,7 +76,7 @@ def test_where_a_record_came_from_and_its_key_survive_the_way_out_and_in() -> No
     row = row._replace(hash=row.computed_hash(b""))
     log, other = MemoryLog(), MemoryLog()
     write(log, append._replace(rows=(row,)))
-    import_run(other, export(log, "a"))
+    import_run(other, export(log, "a"), trusted=True)
     assert rows(other, "a") == [row]
 
 
@@ -83,7 +84,7 @@ def test_where_a_record_came_from_and_its_key_survive_the_way_out_and_in() -> No
 def test_every_event_survives_the_way_out_and_in(given: list[Event]) -> None:
     log, other = MemoryLog(), MemoryLog()
     write(log, append_of("a", *map(alone, given)))
-    import_run(other, export(log, "a"))
+    import_run(other, export(log, "a"), trusted=True)
     assert rows(other, "a") == rows(log, "a")
 
 
@@ -118,7 +119,7 @@ def test_an_export_that_was_changed_is_refused_and_nothing_is_written(
 ) -> None:
     other = MemoryLog()
     with pytest.raises(LogDamaged):
-        import_run(other, damage(list(export(log, "new"))))
+        import_run(other, damage(list(export(log, "new"))), trusted=True)
     assert list(other.streams()) == []
 
 
@@ -126,11 +127,11 @@ def test_another_run_of_the_same_name_is_left_alone(log: MemoryLog) -> None:
     other = MemoryLog()
     say(other, "old", "something else")
     with pytest.raises(UsageError, match="another run old"):
-        import_run(other, export(log, "old"))
+        import_run(other, export(log, "old"), trusted=True)
     with pytest.raises(UnknownRun):
         list(export(log, "nobody"))
     with pytest.raises(LogTooNew):
-        import_run(other, [b'{"playhead_export":99,"run":"a"}\n'])
+        import_run(other, [b'{"playhead_export":99,"run":"a"}\n'], trusted=True)
 
 
 @given(st.lists(events, min_size=1, max_size=4))
@@ -138,7 +139,7 @@ def test_a_redacted_run_verifies_and_says_what_it_is(given: list[Event]) -> None
     log, other = MemoryLog(), MemoryLog()
     write(log, append_of("a", started(), *map(alone, given)))
     lines = list(export_redacted(log, "a"))
-    assert import_run(other, lines).redacted
+    assert import_run(other, lines, trusted=True).redacted
     assert [p.fault for p in verify(other, None).problems] == ["no_anchor"]
     copy = [decode(row, other.body) for row in other.read("a")]
     assert isinstance(copy[0].event, RunStarted)
@@ -150,7 +151,7 @@ def test_a_redacted_run_verifies_and_says_what_it_is(given: list[Event]) -> None
 def test_a_redacted_export_carries_forks_and_pasts_with_hashes_of_its_own(log: MemoryLog) -> None:
     other = MemoryLog()
     lines = list(export_redacted(log, "fork"))
-    import_run(other, lines)
+    import_run(other, lines, trusted=True)
     assert [p.fault for p in verify(other, None).problems] == ["no_anchor"]
     started = decode(next(other.read("new")), other.body).event
     assert isinstance(started, RunStarted)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from playhead import Agent, Retry, RunNotFinished
+from playhead import Agent, Limits, Retry, RunNotFinished
 from playhead.events.errors import ModelError
 from playhead.events.kinds.model_calls import ModelFailed, ModelRequested
 from playhead.events.model_api import Reply
@@ -13,6 +13,7 @@ from playhead.simulation.faults.valid_request import invalid_request
 from playhead.testing import ScriptedModel
 from tests.support.agents import add, kinds, records, runtime
 
+NO_WAIT = Limits(max_outage_seconds=0)
 QUICK = Retry(attempts=3, base=0.001, cap=0.002)
 USE = {"type": "tool_use", "id": "t1", "name": "add", "input": {"a": 1, "b": 2}}
 
@@ -87,9 +88,10 @@ def test_each_attempt_is_an_event_with_a_backoff_of_its_own() -> None:
         assert made.replay(result.run_id).matches
 
 
-def test_what_the_server_asks_to_wait_is_honoured_up_to_the_cap() -> None:
+def test_a_run_that_waits_for_no_outage_honours_what_the_server_asks_up_to_the_cap() -> None:
     fault = ModelError("rate_limit", "slow down", retryable=True, retry_after=3600.0)
-    agent = Agent(name="a", model=ScriptedModel([fault, "fine"]), retry=QUICK)
+    model = ScriptedModel([fault, "fine"])
+    agent = Agent(name="a", model=model, retry=QUICK, limits=NO_WAIT)
     with runtime(agent) as (made, log):
         seen = records(log, made.run(agent, "go").run_id)
         failed = next(r for r in seen if isinstance(r.event, ModelFailed))
@@ -99,7 +101,7 @@ def test_what_the_server_asks_to_wait_is_honoured_up_to_the_cap() -> None:
 
 def test_attempts_are_bounded_and_the_last_failure_is_the_reason() -> None:
     fault = ModelError("overloaded", "busy", retryable=True)
-    agent = Agent(name="a", model=ScriptedModel([fault] * 9), retry=QUICK)
+    agent = Agent(name="a", model=ScriptedModel([fault] * 9), retry=QUICK, limits=NO_WAIT)
     with runtime(agent) as (made, log):
         run = made.start(agent, "go")
         with pytest.raises(RunNotFinished, match="tried 3 times"):

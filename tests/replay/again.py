@@ -11,7 +11,7 @@ from typing import Any
 from playhead.actors.replay import replay
 from playhead.events.errors import PlayheadError
 from playhead.events.log.memory import MemoryLog
-from playhead.events.maintenance.export import import_run
+from playhead.events.maintenance.import_run import import_run
 
 FORBIDDEN = ("socket.", "subprocess.", "os.system", "os.exec", "os.fork", "urllib.")
 
@@ -34,7 +34,7 @@ def main(folder: str) -> int:
     for path in sorted(Path(folder).glob("*.jsonl")):
         log = MemoryLog()
         with path.open("rb") as lines:
-            run = import_run(log, lines).run
+            run = import_run(log, lines, trusted=True).run
         try:
             report = replay(log, run)
         except PlayheadError as error:

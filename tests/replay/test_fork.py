@@ -386,7 +386,7 @@ def test_which_intents_were_answered_can_be_told_from_the_log(
 
 
 def test_what_befell_the_parents_process_is_not_repeated() -> None:
-    """An interrupted attempt is no answer: the one after it is."""
+    """An attempt that was interrupted, or met an outage, is no answer: the one after it is."""
     tries: list[int] = []
 
     def flaky(body: dict[str, Any]) -> Any:
@@ -402,7 +402,7 @@ def test_what_befell_the_parents_process_is_not_repeated() -> None:
         fork = made.fork(run, 1)
         assert answer(fork) == "Hello."
         assert len(tries) == 2
-        assert kinds(log, fork.id).count("model_failed") == 1
+        assert kinds(log, fork.id).count("model_failed") == 0
 
 
 def test_a_fork_is_in_no_session(parent: tuple[MemoryLog, str]) -> None:

@@ -9,7 +9,8 @@ from playhead import Agent, MemoryRules, Runtime
 from playhead.actors.replay import replay
 from playhead.events.errors import ModelError
 from playhead.events.log.memory import MemoryLog
-from playhead.events.maintenance.export import export, import_run
+from playhead.events.maintenance.export import export
+from playhead.events.maintenance.import_run import import_run
 from playhead.testing import ScriptedModel
 from tests.memory.long_runs import GOAL, bookworm
 from tests.planning.test_plan_crashes import WHOLE, the_agent
@@ -31,7 +32,7 @@ def silenced(agent: Agent[Any]) -> Agent[Any]:
 def forked_at(whole: MemoryLog, run: str, at: int, agent: Agent[Any]) -> None:
     """Fork there with nothing changed; it must end as its parent did, and replay."""
     log = MemoryLog()
-    import_run(log, export(whole, run))
+    import_run(log, export(whole, run), trusted=True)
     before = len(list(log.streams()))
     with Runtime(log, [silenced(agent)], only_runs=()) as made:
         fork = made.fork(run, at)

@@ -159,28 +159,6 @@ def test_a_run_is_found_by_its_full_id_with_one_look_whatever_lies_beside_it() -
         find_run(log, "run-")
 
 
-def test_listing_approvals_reads_nothing_that_this_process_has_seen() -> None:
-    log = CountedLog()
-    with Runtime(log, [payer]) as runtime:
-        until_asked(runtime, 10)
-        before = log.reads
-        assert [each.tool for each in runtime.runs.approvals()] == ["pay"] * 10
-        assert log.reads == before
-
-
-def test_approvals_of_agents_that_nobody_has_are_read_once_and_off_the_loop() -> None:
-    log = CountedLog()
-    with Runtime(log, [payer]) as runtime:
-        until_asked(runtime, 10)
-    with Runtime(log, []) as runtime:
-        log.threads.clear()
-        assert len(runtime.runs.approvals()) == 10
-        assert log.threads == {threading.current_thread().name}
-        before = log.reads
-        assert len(runtime.runs.approvals()) == 10
-        assert log.reads == before
-
-
 def test_what_was_approved_waits_no_more() -> None:
     with Runtime(MemoryLog(), [payer]) as runtime:
         until_asked(runtime, 2)

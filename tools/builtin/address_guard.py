@@ -23,16 +23,32 @@ PORTS = {"http": 80, "https": 443}
 
 LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 
-CLOSED = tuple(
-    ipaddress.ip_network(network)
+CLOSED_4 = tuple(
+    ipaddress.IPv4Network(network)
     for network in (
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
+        "172.16.0.0/12", "192.168.0.0/16",
+        "192.0.0.0/24", "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "198.18.0.0/15",
+        "192.88.99.0/24", "224.0.0.0/4", "240.0.0.0/4",
         # Public by its number, but a cloud's own service to its machines.
         "168.63.129.16/32",
-        # What holds an IPv4 address inside: NAT64, 6to4, Teredo, IPv4-compatible; and site-local.
-        "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96", "fec0::/10",
-        "192.88.99.0/24",
     )
 )  # fmt: skip
+"""The special-purpose registry of IANA: our own list, not the one of this Python's version."""
+
+OPEN_6 = ipaddress.IPv6Network("2000::/3")
+"""All that is routed; the rest is reserved, local, or holds an IPv4 address (NAT64, SIIT)."""
+
+CLOSED_6 = tuple(
+    ipaddress.IPv6Network(network)
+    for network in (
+        # Protocols (Teredo, ORCHID, benchmarks), documentation, 6to4, what the 6bone gave back.
+        "2001::/23", "2001:db8::/32", "3fff::/20", "2002::/16", "3ffe::/16",
+    )
+)  # fmt: skip
+
+ISATAP = (0x00005EFE, 0x02005EFE)
+"""The upper half of an interface id whose lower half is an IPv4 address."""
 
 HINT = "Only public http and https addresses can be fetched. Try another page."
 
@@ -143,16 +159,23 @@ def _literal(host: str) -> Address | None:
 
 
 def _check_public(host: str, address: str) -> None:
-    number = _literal(address)
-    mapped = getattr(number, "ipv4_mapped", None)
-    number = mapped if mapped is not None else number
-    closed = (
-        number is None
-        or not number.is_global
-        or number.is_multicast
-        or any(number in network for network in CLOSED)
-    )
-    if closed:
+    if not is_public(address):
         where = host if host == address else f"{host} ({address})"
         msg = f"{where} is not on the public internet, and may not be asked"
         raise ToolError(msg, hint=HINT)
+
+
+def is_public(address: str) -> bool:
+    """Whether an address leads to the public internet, and to one machine there."""
+    number = _literal(address)
+    if isinstance(number, ipaddress.IPv6Address):
+        if number.ipv4_mapped is None:
+            return _is_public_6(number)
+        number = number.ipv4_mapped
+    return number is not None and not any(number in network for network in CLOSED_4)
+
+
+def _is_public_6(number: ipaddress.IPv6Address) -> bool:
+    inside = int(number) >> 32 & 0xFFFFFFFF in ISATAP
+    closed = inside or any(number in network for network in CLOSED_6)
+    return number in OPEN_6 and number.scope_id is None and not closed

@@ -1,33 +1,31 @@
-"""`query_database`: asks an SQLite file, and cannot change it."""
+"""`query_database`: asks an SQLite file, and cannot change it.
 
+A query runs in a process of its own (query_process.py), bounded in time and memory.
+"""
+
+import json
 import os
 import sqlite3
-import time
+import subprocess
+import sys
 from contextlib import closing
-from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic import BaseModel
 
 from playhead.events.errors import ToolError, UsageError
+from playhead.tools.builtin import query_process
 from playhead.tools.tool import AnyTool, tool
 
 ROWS = 200
 SECONDS = 5.0
-CELL = 2_000
-"""Characters of one value that are shown."""
+SCHEMA = """
+    SELECT substr(sql, 1, 10000) FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name LIMIT 500
+"""
 
-LARGEST = 10_000_000
-"""Bytes of one value, within a query too: what SQLite makes is made in this process."""
-
-ALLOWED = (
-    sqlite3.SQLITE_SELECT,
-    sqlite3.SQLITE_READ,
-    sqlite3.SQLITE_FUNCTION,
-    sqlite3.SQLITE_RECURSIVE,
-)
-FORBIDDEN_FUNCTIONS = ("load_extension", "fts3_tokenizer", "writefile", "readfile", "edit")
+GRACE = 3.0
+"""Seconds for a process to start and to answer, beside those of its query."""
 
 
 class Rows(BaseModel):
@@ -57,7 +55,7 @@ def database_tools(
             The statements that made the tables and views.
         """
         with closing(_connect(file)) as db:
-            found = db.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")
+            found = db.execute(SCHEMA)
             return ";\n".join(sql for (sql,) in found)
 
     def query_database(sql: str) -> Rows:
@@ -72,8 +70,7 @@ def database_tools(
         Returns:
             The columns and rows; `more` is true when there were more rows than are given.
         """
-        with closing(_connect(file)) as db:
-            return _asked(db, sql, rows, seconds)
+        return _asked(file, sql, rows, seconds)
 
     tools: list[AnyTool] = [
         tool(describe_database, effect="read", when_empty="The database has no tables."),
@@ -85,47 +82,52 @@ def database_tools(
 
 
 def _connect(file: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)
+    return sqlite3.connect(_uri(file), uri=True)
 
 
-def _asked(db: sqlite3.Connection, sql: str, rows: int, seconds: float) -> Rows:
-    deadline = time.monotonic() + seconds
-    db.execute("PRAGMA query_only = ON")
-    db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST)
-    db.set_progress_handler(lambda: time.monotonic() > deadline, 1_000)
-    db.set_authorizer(_authorize)
+def _uri(file: Path) -> str:
+    return f"{file.as_uri()}?mode=ro"
+
+
+def _asked(file: Path, sql: str, rows: int, seconds: float) -> Rows:
+    request = {"uri": _uri(file), "sql": sql, "rows": rows, "seconds": seconds}
     try:
-        cursor = db.execute(sql)
-        found = [[_cell(value) for value in row] for row in islice(cursor, rows + 1)]
-    except sqlite3.OperationalError as error:
-        if str(error) == "interrupted":
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", query_process.__file__],
+            input=json.dumps(request).encode(),
+            capture_output=True,
+            timeout=seconds + GRACE,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:  # one step of SQLite that it cannot interrupt
+        _fail("time", "", seconds)
+    try:
+        said = json.loads(done.stdout)
+    except ValueError:  # it had not even the memory to say so
+        _fail("memory", "", seconds)
+    if "error" in said:
+        _fail(said["error"], said["message"], seconds)
+    return Rows(**said)
+
+
+def _fail(word: str, message: str, seconds: float) -> NoReturn:
+    match word:
+        case "time":
             msg = f"the query took longer than {seconds:g} s"
-            raise ToolError(msg, hint="Ask for less: a WHERE, an index, a LIMIT.") from error
-        raise _wrong(error) from error
-    except (sqlite3.Error, sqlite3.Warning, ValueError, MemoryError) as error:
-        raise _wrong(error) from error
-    columns = [each[0] for each in cursor.description or ()]
-    return Rows(columns=columns, rows=found[:rows], more=len(found) > rows)
-
-
-def _authorize(action: int, name: str | None, function: str | None, *_: object) -> int:
-    named = action == sqlite3.SQLITE_FUNCTION and (function or "").lower() in FORBIDDEN_FUNCTIONS
-    return sqlite3.SQLITE_OK if action in ALLOWED and not named else sqlite3.SQLITE_DENY
-
-
-def _wrong(error: Exception) -> ToolError:
-    if "not authorized" in str(error) or "prohibited" in str(error):
-        return ToolError("only SELECT is allowed", hint="The database can be read, not changed.")
-    if isinstance(error, sqlite3.DataError):
-        msg = f"a value of the query is larger than {LARGEST} bytes"
-        return ToolError(msg, hint="Ask for a part of it: substr(), length(), fewer columns.")
-    hint = "Mend the SQL; describe_database says the tables and columns."
-    return ToolError(f"the query is wrong: {error}", hint=hint)
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, bytes):
-        return f"({len(value)} bytes)"
-    if isinstance(value, str) and len(value) > CELL:
-        return f"{value[:CELL]}... ({len(value)} characters)"
-    return value
+            hint = "Ask for less: a WHERE, an index, a LIMIT."
+        case "memory":
+            msg = "the query needs more memory than it may use"
+            hint = "Ask for less: fewer columns, smaller values, a LIMIT."
+        case "columns":
+            msg = f"the query has {message} columns; at most {query_process.COLUMNS} are given"
+            hint = "Name the columns that you need."
+        case "value":
+            msg = f"a value of the query is larger than {query_process.LARGEST} bytes"
+            hint = "Ask for a part of it: substr(), length(), fewer columns."
+        case _ if "not authorized" in message or "prohibited" in message:
+            msg = "only SELECT is allowed"
+            hint = "The database can be read, not changed."
+        case _:
+            msg = f"the query is wrong: {message}"
+            hint = "Mend the SQL; describe_database says the tables and columns."
+    raise ToolError(msg, hint=hint)

@@ -1,14 +1,16 @@
 """One guarded HTTP request after the other: bounded in size, time and redirects.
 
-On the standard library's client, so that the connection goes to the address that was checked.
+On the standard library's client, so that the connection goes to the address that was checked. Its
+own timeout is for one read; here each read gets what is left of the whole.
 """
 
 import http.client
+import io
 import socket
 import ssl
 import time
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urljoin
 
 from playhead.events.errors import ToolError
@@ -72,6 +74,29 @@ def get(
     raise ToolError(msg, hint="Try another page.")
 
 
+class _TimedReader(io.RawIOBase):
+    """A socket's reader whose reads all end at one deadline, however little each of them brings."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket, deadline: float) -> None:
+        self._raw = raw
+        self._sock = sock
+        self._deadline = deadline
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        """One read. Raises TimeoutError at the deadline."""
+        self._sock.settimeout(_left(self._deadline))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        self._raw.close()
+        super().close()
+
+
 class _Connection(http.client.HTTPConnection):
     """Connects to the checked address, whatever the name resolves to by now."""
 
@@ -79,14 +104,25 @@ class _Connection(http.client.HTTPConnection):
         super().__init__(place.host, place.port)
         self._place = place
         self._deadline = deadline
+        self.response_class = self._response  # type: ignore[assignment]
 
     def connect(self) -> None:
         """Open the socket, with TLS where it is asked for."""
-        place, left = self._place, _left(self._deadline)
-        sock = socket.create_connection((place.address, place.port), left)
-        if place.scheme == "https":
-            sock = ssl.create_default_context().wrap_socket(sock, server_hostname=place.host)
+        place = self._place
+        sock = socket.create_connection((place.address, place.port), _left(self._deadline))
         self.sock = sock
+        if place.scheme == "https":
+            sock.settimeout(_left(self._deadline))  # for the handshake as a whole
+            context = ssl.create_default_context()
+            self.sock = context.wrap_socket(sock, server_hostname=place.host)
+
+    def _response(
+        self, sock: socket.socket, *args: Any, **options: Any
+    ) -> http.client.HTTPResponse:
+        response = http.client.HTTPResponse(sock, *args, **options)
+        raw = response.fp.detach()
+        response.fp = io.BufferedReader(_TimedReader(raw, sock, self._deadline))
+        return response
 
 
 def _asked(
@@ -97,7 +133,7 @@ def _asked(
         fixed = {"User-Agent": AGENT, "Accept-Encoding": "identity", **headers}
         connection.request("GET", place.target, headers=fixed)
         answer = connection.getresponse()
-        body, whole = _body(connection, answer, deadline, max_bytes)
+        body, whole = _body(answer, max_bytes)
         return Response(url, answer.status, answer.headers, body, whole)
     except TimeoutError as error:
         msg = f"{place.host} gave no whole answer in time"
@@ -113,16 +149,9 @@ def _asked(
         connection.close()
 
 
-def _body(
-    connection: http.client.HTTPConnection,
-    answer: http.client.HTTPResponse,
-    deadline: float,
-    max_bytes: int,
-) -> tuple[bytes, bool]:
+def _body(answer: http.client.HTTPResponse, max_bytes: int) -> tuple[bytes, bool]:
     pieces, size = list[bytes](), 0
     while size <= max_bytes:
-        if connection.sock is not None:
-            connection.sock.settimeout(_left(deadline))
         piece = answer.read1(CHUNK)
         if not piece:
             return b"".join(pieces), True

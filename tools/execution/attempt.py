@@ -7,18 +7,19 @@ program's log, never to the model, and the values of secrets go to neither.
 import asyncio
 import inspect
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from pydantic import ValidationError
 from pydantic_core import to_json
 
 from playhead.events.errors import ToolError
-from playhead.events.event import Block, Json
+from playhead.events.event import Json
 from playhead.events.kinds.tool_calls import ToolFailed, ToolOutcomeUnknown, ToolSucceeded
 from playhead.events.logger import ProgramLogger
 from playhead.tools.content import to_content
-from playhead.tools.context import Depends, OutcomeUnknown, Secret, ToolContext
+from playhead.tools.context import Depends, OutcomeUnknown, ToolContext
+from playhead.tools.execution.secrets import SecretMask, SecretMissing
 from playhead.tools.result import ResultRefused, clean_text, first_problems, to_result
 from playhead.tools.tool import AnyTool
 
@@ -30,9 +31,6 @@ Monotonic: TypeAlias = Callable[[], float]
 
 LINE = 500
 """Characters of an unexpected exception that the model sees."""
-
-MIN_MASKED = 4
-"""Characters; shorter secrets are not masked, since they would match everywhere."""
 
 
 class ArgumentsRefused(Exception):
@@ -176,58 +174,6 @@ class Attempt:
             "without it.",
             duration_ms=took,
         )
-
-
-class SecretMissing(Exception):
-    """No secret of that name is set."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        super().__init__(f"the secret {name} is not set")
-
-
-class SecretMask:
-    """Resolves the secrets of one attempt and masks their values in whatever it says."""
-
-    def __init__(self) -> None:
-        self._names: dict[str, str] = {}
-
-    def resolve(self, secret: Secret, context: ToolContext) -> str:
-        """The secret's value. Raises SecretMissing."""
-        value = context.secrets(secret.name)
-        if not value:
-            raise SecretMissing(secret.name)
-        if len(value) >= MIN_MASKED:
-            self._names[value] = f"[secret {secret.name}]"
-        return value
-
-    def mask(self, value: Json) -> Json:
-        """The value with each secret in it replaced by its name."""
-        if not self._names:
-            return value
-        if isinstance(value, str):
-            return self._text(value)
-        if isinstance(value, list):
-            return [self.mask(each) for each in value]
-        if isinstance(value, dict):
-            return {self._text(name): self.mask(each) for name, each in value.items()}
-        return value
-
-    def mask_blocks(self, blocks: Iterable[Block]) -> tuple[Block, ...]:
-        """Content blocks with each secret masked."""
-        return tuple({name: self.mask(value) for name, value in b.items()} for b in blocks)
-
-    def mask_failure(self, failed: ToolFailed) -> ToolFailed:
-        """The failure with each secret in its message and hint masked."""
-        if not self._names:
-            return failed
-        hint = None if failed.hint is None else self._text(failed.hint)
-        return failed.model_copy(update={"message": self._text(failed.message), "hint": hint})
-
-    def _text(self, text: str) -> str:
-        for value, name in self._names.items():
-            text = text.replace(value, name)
-        return text
 
 
 def _expected(error: ToolError, took: float) -> ToolFailed:

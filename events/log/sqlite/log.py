@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -81,12 +82,16 @@ class SqliteLog(SqliteReader):
 
     def submit(self, append: Append, done: OnAppended) -> None:
         """Queue an append; `done` is told on the log's thread."""
+        self.submit_together((append,), done)
+
+    def submit_together(self, appends: Sequence[Append], done: OnAppended) -> None:
+        """Queue appends that go in with one transaction, or not at all."""
         try:
             self._check_usable()
         except PlayheadError as error:
             done(error)
         else:
-            self._writer.submit(append, done)
+            self._writer.submit(appends, done)
 
     def close(self) -> None:
         """Write what was submitted, anchor, checkpoint, and let go of the file."""

@@ -5,6 +5,7 @@ remembers moves after COMMIT; after an error it is good for nothing but `disconn
 `reopen_if_needed`.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -254,6 +255,22 @@ class Store:
                 connection.close()
 
 
+def admit_together(store: Store, batch: Batch, appends: Sequence[Append]) -> list[Append]:
+    """Put all of the appends into the batch, or none; as they were put there.
+
+    Raises as `admit` does.
+    """
+    if len(appends) == 1:
+        return [admit(store, batch, appends[0])]
+    trial = Batch(
+        batch.mark, batch.first_stream, batch.tails.copy(), batch.commands.copy(),
+        batch.streams.copy(), batch.bodies.copy(), batch.rows.copy(),
+    )  # fmt: skip
+    placed_appends = [admit(store, trial, append) for append in appends]
+    vars(batch).update(vars(trial))
+    return placed_appends
+
+
 def admit(store: Store, batch: Batch, append: Append) -> Append:
     """Put the append at the batch's end; as it was put there, its seqs and hashes given.
 
@@ -287,13 +304,27 @@ def _fresh(store: Store, batch: Batch, append: Append) -> tuple[int, Tail]:
     head = Head()
     if append.parent is not None and append.parent_seq is not None:
         parent = _number(store, batch, append.parent)
-        record_hash = store.hash_in_line(parent, append.parent_seq)
+        record_hash = _hash_in_line(store, batch, parent, append.parent_seq)
         if record_hash is None:
             msg = f"run {append.run}: {append.parent} has no record {append.parent_seq}"
             raise ValueError(msg)
         head = Head(append.parent_seq, record_hash)
     number = batch.first_stream + len(batch.streams)
     return number, Tail(append.kind, append.parent, append.parent_seq, head)
+
+
+def _hash_in_line(store: Store, batch: Batch, stream: int, seq: int) -> bytes | None:
+    """As the store's, where the batch may hold the stream or its ancestors."""
+    fresh = {number: (parent, begin) for number, _, _, parent, begin in batch.streams}
+    while stream in fresh:
+        parent, begin = fresh[stream]
+        if begin is None or seq > begin:
+            break
+        stream = parent
+    for row in batch.rows:
+        if row[1] == stream and row[2] == seq:
+            return bytes(row[-2])
+    return None if stream in fresh else store.hash_in_line(stream, seq)
 
 
 def _number(store: Store, batch: Batch, run: str) -> int:

@@ -7,7 +7,7 @@ it holds, and only what is missing is written again: nothing twice, nothing lost
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread, current_thread
@@ -15,7 +15,7 @@ from threading import Lock, Thread, current_thread
 from playhead.events.errors import LogClosed, LogError, LogLost, PlayheadError
 from playhead.events.log.anchor import write_anchor
 from playhead.events.log.contract import Append, OnAppended
-from playhead.events.log.sqlite.store import Durability, Store, admit
+from playhead.events.log.sqlite.store import Durability, Store, admit_together
 from playhead.events.logger import ProgramLogger
 
 TOGETHER = 512
@@ -44,7 +44,7 @@ class Writer:
         self._anchor_seconds = anchor_seconds
         self._before_release = before_release
         self._release = release
-        self._queue: SimpleQueue[tuple[Append, OnAppended] | None] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[Sequence[Append], OnAppended] | None] = SimpleQueue()
         self._lock = Lock()
         self._closed = False
         self._anchored = anchored
@@ -54,11 +54,11 @@ class Writer:
         self._thread = Thread(target=self._work, name=f"playhead-log-{path.name}", daemon=True)
         self._thread.start()
 
-    def submit(self, append: Append, done: OnAppended) -> None:
-        """Queue an append; once closed, `done` is told so at once, on the caller's thread."""
+    def submit(self, appends: Sequence[Append], done: OnAppended) -> None:
+        """Queue appends that belong together; once closed, `done` is told so at once."""
         with self._lock:
             if not self._closed:
-                self._queue.put((append, done))
+                self._queue.put((appends, done))
                 return
         done(LogClosed(f"{self._path} is closed"))
 
@@ -80,7 +80,7 @@ class Writer:
         finally:
             self._finish()
 
-    def _next(self) -> list[tuple[Append, OnAppended]] | None:
+    def _next(self) -> list[tuple[Sequence[Append], OnAppended]] | None:
         """All appends that wait, at least one; none when the anchor is due; None after the last."""
         try:
             first = self._queue.get(timeout=self._until_anchor())
@@ -97,16 +97,16 @@ class Writer:
             waiting.append(following)
         return waiting
 
-    def _write(self, waiting: list[tuple[Append, OnAppended]]) -> None:
+    def _write(self, waiting: list[tuple[Sequence[Append], OnAppended]]) -> None:
         tell: list[tuple[OnAppended, int | Exception]] = []
         tried: dict[int, Append] = {}
-        """As they were put into the batch, by their place in `waiting`."""
+        """By place in `waiting`: each submission's last append, as it was put into the batch."""
         try:
             self._store.reopen_if_needed()
             batch = self._store.batch()
-            for number, (append, done) in enumerate(waiting):
+            for number, (appends, done) in enumerate(waiting):
                 try:
-                    tried[number] = admit(self._store, batch, append)
+                    tried[number] = admit_together(self._store, batch, appends)[-1]
                     tell.append((done, batch.mark.position))
                 except (PlayheadError, ValueError) as error:
                     tell.append((done, error))
@@ -117,13 +117,16 @@ class Writer:
             logger.warning("log.doubt", path=str(self._path), error=repr(error))
             tell = []
             self._store.disconnect()
-            for number, (append, done) in enumerate(waiting):
-                self._tell(done, self._settle(append, tried.get(number)))
+            for number, (appends, done) in enumerate(waiting):
+                self._tell(done, self._settle(appends, tried.get(number)))
         for done, outcome in tell:
             self._tell(done, outcome)
 
-    def _settle(self, append: Append, tried: Append | None) -> int | Exception:
-        """One append of a batch in doubt: found in the file, written now, or not to be written."""
+    def _settle(self, appends: Sequence[Append], tried: Append | None) -> int | Exception:
+        """One submission of a batch in doubt: found in the file, written now, or refused.
+
+        `tried`: its last append, as it was put into the batch.
+        """
         trouble: Exception | None = None
         for may_write in (True, True, False):
             try:
@@ -134,7 +137,7 @@ class Writer:
                 if may_write:
                     batch = self._store.batch()
                     try:
-                        tried = admit(self._store, batch, append)
+                        tried = admit_together(self._store, batch, appends)[-1]
                     except (PlayheadError, ValueError) as refused:
                         return refused
                     self._store.commit(batch)
@@ -146,7 +149,7 @@ class Writer:
             except Exception as error:
                 trouble = error
                 self._store.disconnect()
-        return LogError(f"{self._path}: run {append.run} was not written: {trouble}")
+        return LogError(f"{self._path}: run {appends[-1].run} was not written: {trouble}")
 
     def _tell(self, done: OnAppended, outcome: int | Exception) -> None:
         try:

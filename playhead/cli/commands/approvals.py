@@ -1,16 +1,15 @@
 """`approvals`, `approve`, `deny`, `resolve`: what runs ask of a person."""
 
-from collections.abc import Iterator
+from contextlib import closing
 from typing import Annotated, Any, TypeAlias
 
 import typer
 from pydantic import TypeAdapter, ValidationError
 
 from playhead.actors.append import unknown_call
-from playhead.actors.engine.load_state import load_state
 from playhead.cli.commands.send import tell
 from playhead.cli.shared import exit_codes
-from playhead.cli.shared.log import find, log_option, log_path, reading, records, run_list
+from playhead.cli.shared.log import find, log_option, log_path, reading, records
 from playhead.cli.shared.options import JsonOption, LogFile, RunId
 from playhead.cli.shared.output import facts, local_time, out, say_json
 from playhead.cli.shared.run_summary import read_summary
@@ -20,11 +19,11 @@ from playhead.events.event import Json as JsonValue
 from playhead.events.kinds.approvals import ApprovalDecided
 from playhead.events.kinds.tool_calls import ToolResolved
 from playhead.events.log.contract import Reader
-from playhead.events.log.sqlite.reader import SqliteReader
 from playhead.projections.history.timeline import call_text, plan_text
-from playhead.projections.state.calls.approvals import OpenApproval, open_approvals
-from playhead.projections.stored.run_list import open_runs
+from playhead.projections.state.calls.approvals import OpenApproval
 from playhead.runtime import Runtime
+from playhead.service.decider import this_process
+from playhead.service.wait_reader import WaitReader
 
 ARGUMENTS = TypeAdapter(dict[str, JsonValue])
 
@@ -35,8 +34,8 @@ CallId: TypeAlias = Annotated[
 
 def approvals(log: LogFile = None, json: JsonOption = False) -> int:
     """List the calls and plans that wait for a person."""
-    with reading(log) as reader:
-        waiting = list(_waiting(reader))
+    with reading(log) as reader, closing(WaitReader(reader)) as waits:
+        waiting = waits.approvals()
     if json:
         say_json([_document(each) for each in waiting])
         return exit_codes.OK
@@ -75,7 +74,9 @@ def approve(
 
     def word(reader: Reader, run: str) -> Event:
         found = _open_call(reader, run, call)
-        return ApprovalDecided(call=call, binding=found.binding, approved=True, arguments=changed)
+        return ApprovalDecided(
+            call=call, binding=found.binding, approved=True, arguments=changed, by=this_process()
+        )
 
     return tell(log, run, word)
 
@@ -92,7 +93,9 @@ def deny(
 
     def word(reader: Reader, run: str) -> Event:
         found = _open_call(reader, run, call)
-        return ApprovalDecided(call=call, binding=found.binding, approved=False, reason=reason)
+        return ApprovalDecided(
+            call=call, binding=found.binding, approved=False, reason=reason, by=this_process()
+        )
 
     return tell(log, run, word)
 
@@ -128,15 +131,9 @@ def _document(each: OpenApproval) -> dict[str, Any]:
     return each._asdict() | {"plan": [step.model_dump(mode="json") for step in each.plan]}
 
 
-def _waiting(reader: SqliteReader) -> Iterator[OpenApproval]:
-    with run_list(reader) as views:
-        rows = open_runs(views.connection)
-    for row in rows:
-        yield from open_approvals(load_state(reader, row.run))
-
-
 def _open_call(reader: Reader, run: str, call: int) -> OpenApproval:
-    found = {each.call: each for each in open_approvals(load_state(reader, run))}
+    with closing(WaitReader(reader)) as waits:
+        found = {each.call: each for each in waits.approvals(run)}
     if call not in found:
         calls = ", ".join(map(str, found)) or "none"
         msg = f"call {call} of run {run} waits for no approval (waiting: {calls})"

@@ -5,13 +5,15 @@ from typing import Annotated
 
 import typer
 
+from playhead.actors.engine.load_state import load_state
 from playhead.cli.shared import exit_codes
-from playhead.cli.shared.log import find, log_path, reading
+from playhead.cli.shared.log import find, log_option, log_path, reading
 from playhead.cli.shared.options import JsonOption, LogFile, RunId
 from playhead.cli.shared.output import count, err, out, say_json
 from playhead.events.log.sqlite.log import SqliteLog
 from playhead.events.maintenance.export import export as export_lines
-from playhead.events.maintenance.export import import_run
+from playhead.events.maintenance.import_file import bounded_lines
+from playhead.events.maintenance.import_run import import_run
 from playhead.events.maintenance.redacted_export import export_redacted
 
 
@@ -28,8 +30,7 @@ def export(
 ) -> int:
     """Write a run as lines of JSON, with all it rests on.
 
-    An import has the same records and the same hashes. A redacted export says so, verifies, and
-    cannot be replayed.
+    A redacted export says so, verifies, and cannot be replayed.
     """
     with reading(log) as reader:
         run = find(reader, run)
@@ -51,19 +52,28 @@ def export(
 
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", dir_okay=False, exists=True)],
+    with_memory: Annotated[
+        bool,
+        typer.Option("--with-memory", help="Memories and the runtime's records too, untrusted."),
+    ] = False,
     log: LogFile = None,
     json: JsonOption = False,
 ) -> int:
-    """Put an exported run into a log, its hashes kept.
+    """Put an exported run into a log, marked as imported: all of the file or nothing.
 
-    A run that is open stays open: a Runtime with its agent would go on with it.
+    A run that is open waits until `playhead resume RUN --agent MODULE:NAME` takes it up, with that
+    agent's tools and limits. What was approved elsewhere needs approval here.
     """
-    with file.open("rb") as lines, SqliteLog(log_path(log)) as owned:
-        done = import_run(owned, lines)
+    with file.open("rb") as opened, SqliteLog(log_path(log)) as owned:
+        lines = bounded_lines(opened)
+        done = import_run(owned, lines, with_memory=with_memory, check=load_state)
     if json:
         say_json(done._asdict())
         return exit_codes.OK
     redacted = " (redacted)" if done.redacted else ""
     runs = f"{count(len(done.runs), 'run')}, {count(done.records, 'new record')}"
     out.print(f"run {done.run}{redacted} is in {log_path(log)}: {runs}")
+    for run in done.parked:
+        again = f"playhead resume {run} --agent MODULE:NAME{log_option(log)}"
+        out.print(f"run {run} is open and parked; to take it up: {again}", soft_wrap=True)
     return exit_codes.OK

@@ -76,9 +76,10 @@ def fork(
         known = again(summary, agent)
         limits = None
         if max_steps is not None:
-            limits = summary.agent.limits.model_copy(update={"max_steps": max_steps})
+            recorded = known.spec() if summary.imported else summary.agent
+            limits = recorded.limits.model_copy(update={"max_steps": max_steps})
         instead = Instead(
-            agent=known if agent is not None else None, model=model,
+            agent=known if agent is not None or summary.imported else None, model=model,
             instructions=_text(instructions), limits=limits, results=_results(tool_result or []),
             message=message, live=live or (), allow=allow or (),
         )  # fmt: skip
@@ -92,7 +93,8 @@ def fork(
         else:
             out.print(f"{about}: {made}. Go on: playhead resume {made}{log_option(log)}")
         return exit_codes.OK
-    base_url = base_url or summary.started.metadata.get("base_url")
+    if not summary.imported:
+        base_url = base_url or summary.started.metadata.get("base_url")
     with Runtime(log_path(log), base_url=base_url, only_runs=()) as runtime:
         runtime.register(known)
         started = runtime.fork(run, at, instead)

@@ -25,6 +25,7 @@ from playhead.events.log.contract import Reader
 from playhead.projections.plan.drawing import as_mermaid, as_text
 from playhead.projections.plan.plan import plan_of
 from playhead.projections.state.calls.approvals import OpenApproval, open_approvals
+from playhead.service.decider import this_process
 
 plan = typer.Typer(help="Show a run's plan, or change it before it runs.")
 
@@ -81,7 +82,9 @@ def edit(
     def word(reader: Reader, run: str) -> Event:
         steps = edited_plan(text, load_state(reader, run))
         asked = waiting[0]
-        return ApprovalDecided(call=asked.call, binding=asked.binding, approved=True, plan=steps)
+        return ApprovalDecided(
+            call=asked.call, binding=asked.binding, approved=True, plan=steps, by=this_process()
+        )
 
     return tell(log, run, word)
 

@@ -108,8 +108,9 @@ def resume(
 ) -> int:
     """Go on with a run from its last record.
 
-    After a crash, a second Ctrl-C or a pause. No tool call that has its outcome in the log runs
-    again. A run that another one started goes on together with that one.
+    After a crash, a second Ctrl-C or a pause; one that waits for its model asks at once. No tool
+    call that has its outcome in the log runs again. A run that another one started goes on
+    together with that one.
     """
     with reading(log) as reader:
         run = find(reader, run)
@@ -121,7 +122,8 @@ def resume(
     if first.ending is not None:
         msg = f"run {run} cannot go on: run {first.run}, which wanted it, is {first.status} already"
         raise UsageError(msg)
-    base_url = base_url or first.started.metadata.get("base_url")
+    if not first.imported:
+        base_url = base_url or first.started.metadata.get("base_url")
     try:
         runtime = Runtime(log_path(log), base_url=base_url, only_runs=(first.run,))
     except LogOwned as owned:
@@ -131,7 +133,8 @@ def resume(
         note = demonstration(known, base_url)
         runtime.register(known)
         for each in family:
-            if runtime.runs.status(each) == "paused":
+            stands = runtime.runs.status(each) == "paused" or runtime.runs.waits(each, "model")
+            if stands:
                 with suppress(UsageError):  # a cancel that was held may have ended it meanwhile
                     runtime.runs.resume(each)
         after = len(first.records)

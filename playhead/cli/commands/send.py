@@ -63,9 +63,11 @@ def send(
 
 
 def resume_elsewhere(path: Path, summary: RunSummary, owner: str) -> int:
-    """Resume a paused run that belongs to another process."""
-    if summary.paused is None:
-        msg = f"run {summary.run} is not paused, and {owner} owns {path}"
+    """Resume a run of another process that is paused or waits for its model."""
+    if summary.paused is None and all(w.about != "model" for w in summary.waits.values()):
+        msg = (
+            f"run {summary.run} is neither paused nor waits for its model, and {owner} owns {path}"
+        )
         raise UsageError(msg)
     resumed = RunResumed(code=VERSION, reason="playhead resume")
     return _through_inbox(path, summary.run, resumed, owner)

@@ -1,5 +1,7 @@
 """`serve`: the inspector over a log, in the browser."""
 
+import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -26,12 +28,13 @@ def serve(
     allow_approvals: Annotated[
         bool, typer.Option("--allow-approvals", help="Allow approvals from the page.")
     ] = False,
-    token: Annotated[
-        str | None,
+    token_file: Annotated[
+        Path | None,
         typer.Option(
-            envvar="PLAYHEAD_TOKEN",
-            metavar="TEXT",
-            help="The token in the link, at least 16 characters.",
+            metavar="FILE",
+            dir_okay=False,
+            exists=True,
+            help="A file with the token in the link, at least 16 characters; or $PLAYHEAD_TOKEN.",
             show_default="a new one each time",
         ),
     ] = None,
@@ -43,9 +46,7 @@ def serve(
     Runs, their records, what the model was told at each of them, metrics; live while another
     process works. It only reads. Ctrl-C ends it.
     """
-    if token is not None and len(token) < 16:
-        msg = "--token: give 16 characters or more, or leave it out"
-        raise UsageError(msg)
+    token = _token(token_file)
     try:
         from playhead.inspector.pages import through_inbox
         from playhead.inspector.server import Inspector, is_loopback
@@ -71,3 +72,17 @@ def serve(
             out.file.flush()
             inspector.serve()
     return exit_codes.OK
+
+
+def _token(file: Path | None) -> str | None:
+    """From a file or the environment: a command line can be read by every user of the machine."""
+    if file is not None:
+        where, token = str(file), file.read_text(errors="replace").strip()
+    else:
+        where, token = "$PLAYHEAD_TOKEN", os.environ.get("PLAYHEAD_TOKEN", "")
+        if not token:
+            return None
+    if len(token) < 16 or not token.isascii() or not token.isprintable() or " " in token:
+        msg = f"{where}: a token is 16 or more printable ASCII characters without spaces"
+        raise UsageError(msg)
+    return token

@@ -27,6 +27,7 @@ from playhead.cli.shared.run_summary import RunSummary, read_summary
 from playhead.events.errors import UsageError
 from playhead.events.record import Record
 from playhead.projections.metrics.formatting import duration_text
+from playhead.projections.state.waits import wait_text
 from playhead.projections.stored.run_list import RunRow, find_runs
 
 NOBODY = (
@@ -145,6 +146,8 @@ def _head(summary: RunSummary, status: str) -> None:
     elif started.session:
         parts.append(f"session {started.session}")
     out.print(plain(", ".join([*parts, local_time(summary.metrics.started_at)])), style="dim")
+    for wait in summary.waits.values():
+        out.print(plain(wait_text(wait, local_time)))
     out.line()
 
 

@@ -7,11 +7,12 @@ from rich.text import Text
 from playhead.cli.shared import exit_codes
 from playhead.cli.shared.log import find, log_option, reading, records
 from playhead.cli.shared.options import JsonOption, LogFile, RunId
-from playhead.cli.shared.output import count, out, plain, say_json, styled
+from playhead.cli.shared.output import count, local_time, out, plain, say_json, styled
 from playhead.cli.shared.run_format import entry_row, under_way, who_and_why
 from playhead.cli.shared.run_summary import RunSummary, read_summary
 from playhead.events.record import Record
 from playhead.projections.history.timeline import TROUBLE
+from playhead.projections.state.waits import wait_text
 
 BEFORE = 4
 """Entries that are shown before the end."""
@@ -64,6 +65,11 @@ ADVICE: Mapping[str, tuple[str, ...]] = {
     "loop": (CIRCLES, "say in the instructions what to do instead"),
     "paused": ("playhead resume {run}",),
     "cancelled": ('start it again: playhead run "GOAL"',),
+    "waiting_for_model": (
+        "nothing: it asks again by itself while a process has it",
+        "ask at once, or have a process take it up: playhead resume {run}",
+    ),
+    "waiting_for_person": ("playhead approvals", "what it did so far: playhead show {run}"),
     "running": ("if no process works on it: playhead resume {run}",),
 }
 OTHERWISE = ("playhead show {run} --thoughts", "playhead show {run} --records")
@@ -119,6 +125,9 @@ def advice(summary: RunSummary, run: str) -> list[str]:
     """What to try, most likely first; `run` is how commands name the run."""
     word = summary.reason[0] if summary.status == "failed" else summary.status
     key = "loop" if word.startswith("loop") else word
+    if key == "running" and summary.waits:
+        about = {wait.about for wait in summary.waits.values()}
+        key = "waiting_for_model" if about == {"model"} else "waiting_for_person"
     return [line.format(run=run) for line in ADVICE.get(key, OTHERWISE)]
 
 
@@ -137,5 +146,7 @@ def _troubles(summary: RunSummary) -> str:
 
 
 def _waits(summary: RunSummary) -> None:
+    for wait in summary.waits.values():
+        out.print(plain(f"since record {wait.seq} it {wait_text(wait, local_time)}"))
     for record in summary.open.values():
         out.print(f"since record {record.seq} it is {under_way(record.event, summary)}")

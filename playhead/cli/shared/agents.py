@@ -79,7 +79,8 @@ def again(summary: RunSummary, reference: str | None) -> AnyAgent:
 
     Raises UsageError where it cannot be found, and RedactedRun.
     """
-    spec, metadata = summary.agent, summary.started.metadata
+    spec = summary.agent
+    metadata = {} if summary.imported else summary.started.metadata
     if summary.started.redacted:
         raise RedactedRun(summary.run, "continued or forked")
     found = reference or metadata.get("agent")

@@ -3,14 +3,17 @@
 Results go to standard output; progress, hints and errors to standard error.
 """
 
+import io
 import os
 import sys
 import time
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from typing import Any, TextIO
 
 from pydantic_core import to_json
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -19,10 +22,30 @@ from playhead.events.usage import Usage
 
 
 class Terminal(Console):
-    """A console on which nothing in the text is markup, and whose reader may leave early."""
+    """A console on which nothing in the text is markup, and whose reader may leave early.
+
+    All that it renders is made harmless here, whatever renderable it comes from.
+    """
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(highlight=False, markup=False, emoji=False, stderr=stderr)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """The segments of a renderable: no escape sequence in their text, no link behind it."""
+        for text, style, control in super().render(renderable, options):
+            if style is not None and style.link is not None:
+                style = style.update_link(None)
+            yield Segment(text if control else plain(text), style, control)
+
+    def out(self, *objects: Any, **_: Any) -> None:
+        """Text as it is: an export keeps its bytes, but a terminal gets no escape sequence."""
+        text = " ".join(map(str, objects)) + "\n"
+        try:
+            self.file.write(plain(text) if self.is_terminal else text)
+        except BrokenPipeError:
+            self.on_broken_pipe()
 
     def on_broken_pipe(self) -> None:
         """The reader closed the pipe, as in `playhead show last | head`: exit normally."""
@@ -50,8 +73,9 @@ STYLES = {
 }
 
 _CONTROLS = [code for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"]
-_DIRECTIONS = [*range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+_DIRECTIONS = [0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 _HIDDEN = {code: f"<{code:02X}>" for code in (*_CONTROLS, *_DIRECTIONS)}
+_ESCAPED = {code: f"\\u{code:04x}" for code in (*_CONTROLS, *_DIRECTIONS)}
 
 
 def plain(text: str) -> str:
@@ -71,7 +95,53 @@ def one_line(text: str) -> str:
 
 def say_json(document: Any) -> None:
     """One JSON document, on standard output."""
-    out.out(to_json(document, indent=2).decode())
+    out.out(to_json(document, indent=2).decode().translate(_ESCAPED))
+
+
+class PlainStream(io.TextIOBase):
+    """A terminal for whatever is printed past our consoles: tracebacks, warnings, prints of tools.
+
+    Our consoles write to what lies behind it, where their own colours pass.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.rich_proxied_file = stream  # where a rich Console writes
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """As the stream behind it."""
+        return self.rich_proxied_file.encoding
+
+    def write(self, text: str) -> int:
+        """Write it, harmless."""
+        self.rich_proxied_file.write(plain(text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Pass it on."""
+        self.rich_proxied_file.flush()
+
+    def isatty(self) -> bool:
+        """As the stream behind it."""
+        return self.rich_proxied_file.isatty()
+
+    def fileno(self) -> int:
+        """As the stream behind it."""
+        return self.rich_proxied_file.fileno()
+
+
+@contextmanager
+def plain_streams() -> Generator[None]:
+    """Until the end of the block no escape sequence reaches a terminal but our consoles' own."""
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (
+        PlainStream(stream) if stream is not None and stream.isatty() else stream
+        for stream in before
+    )
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
 
 
 def columns(*names: str) -> Table:

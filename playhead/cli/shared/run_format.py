@@ -3,12 +3,13 @@
 from rich.table import Table
 from rich.text import Text
 
-from playhead.cli.shared.output import STYLES, count, plain, tokens
+from playhead.cli.shared.output import STYLES, count, local_time, plain, tokens
 from playhead.cli.shared.run_summary import Cost, RunSummary
 from playhead.events.event import Event
 from playhead.events.kinds.approvals import ApprovalRequested
 from playhead.events.kinds.model_calls import ModelCall
 from playhead.events.kinds.tool_calls import AttemptStarted, ToolRequested
+from playhead.events.kinds.waits import OutageWaitStarted
 from playhead.projections.history.timeline import TimelineEntry
 from playhead.projections.metrics.formatting import duration_text
 
@@ -88,5 +89,7 @@ def under_way(event: Event, summary: RunSummary) -> str | None:
             )
         case ApprovalRequested():
             return "waiting for a person"
+        case OutageWaitStarted(error=error, until=until):
+            return f"waiting for the model ({error}), which is asked again at {local_time(until)}"
         case _:
             return None

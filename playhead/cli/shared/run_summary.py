@@ -14,6 +14,7 @@ from playhead.events.spec.agent import AgentSpec, Status
 from playhead.events.usage import Usage
 from playhead.projections.history.timeline import TimelineEntry, timeline
 from playhead.projections.metrics.run_metrics import RunMetrics
+from playhead.projections.state.waits import Wait, fold_waits
 
 
 class Cost(NamedTuple):
@@ -40,11 +41,14 @@ class RunSummary:
     ending: Event | None = None
     open: dict[int, Record] = field(default_factory=dict[int, Record])
     """Intents without an outcome, by seq."""
+    waits: dict[int, Wait] = field(default_factory=dict[int, Wait])
+    """What it waits for, by the seq of the record that began the wait."""
 
     def fold(self, record: Record) -> None:
         """Take in the run's next record."""
         self.records[record.seq] = record
         self.metrics.fold(record)
+        fold_waits(self.waits, record)
         kind = record.event.kind
         if kind in INTENTS:
             self.open[record.seq] = record
@@ -71,6 +75,11 @@ class RunSummary:
             msg = f"run {self.run} does not begin with run_started"
             raise LogDamaged(msg)
         return first.event
+
+    @property
+    def imported(self) -> bool:
+        """It began elsewhere: where its metadata says an agent or an endpoint is, is not asked."""
+        return 1 in self.records and self.records[1].imported
 
     @property
     def agent(self) -> AgentSpec:

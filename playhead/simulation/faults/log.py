@@ -43,6 +43,10 @@ class FaultyLog:
                 self._flush
             )
 
+    def submit_together(self, appends: Sequence[Append], done: OnAppended) -> None:
+        """As the log beneath: imports are not part of a simulation."""
+        self.under.submit_together(appends, done)
+
     def _flush(self) -> None:
         group, self._waiting = self._waiting, []
         trigger = group[0][0].rows[0].kind

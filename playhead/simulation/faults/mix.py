@@ -9,6 +9,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from random import Random
 
+from playhead.simulation.faults.outages import Outages, draw_outages
+
 TRIGGERS = (
     "run_started", "message_received", "model_answered", "model_failed", "tool_succeeded",
     "tool_failed", "tool_outcome_unknown", "rule_answered", "child_finished", "approval_decided",
@@ -109,7 +111,7 @@ def draw_plan(random: Random, mix: "Mix", *, first: bool, stops: bool) -> dict[s
     return plan | {f"{phase}:{place}": 1 for place in few}
 
 
-KINDS = ("crash", "model", "tool", "log", "clock", "people", "deploy", "role")
+KINDS = ("crash", "model", "tool", "log", "clock", "people", "deploy", "role", "outage")
 """What `faults=` may name."""
 
 SCARCELY = "scarce"
@@ -147,6 +149,8 @@ class Mix:
     """Processes die only at places where others hardly ever do."""
     role_error: float = 0.0
     """That a role raises, at each visit."""
+    outages: Outages = ()
+    """When the model is down."""
 
 
 CALM = Mix()
@@ -165,6 +169,7 @@ def draw(random: Random, kinds: Collection[str]) -> Mix:
         append_lost=some("log", 0.1), append_doubt=some("log", 0.1), append_slow=some("log", 1.0),
         disk_full=some("log", 0.3), clock_jump=some("clock", 1.0), people=some("people", 3.0),
         deploy=some("deploy", 0.4), role_error=some("role", 0.1) * (random.random() < 0.3),
+        outages=draw_outages(random) if "outage" in kinds and random.random() < 0.3 else (),
     )  # fmt: skip
     if "crash" not in kinds or random.random() < 0.15:
         return mix

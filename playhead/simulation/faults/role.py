@@ -21,6 +21,11 @@ class Alive(Protocol):
         """A place where it may die. Raises ProcessDied."""
         ...
 
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the world began."""
+        ...
+
 
 PERFORMED: ContextVar[Record] = ContextVar("performed")
 """The intent that the current task performs."""

@@ -22,6 +22,7 @@ from playhead.events.kinds.model_calls import (
 from playhead.events.model_api import Model, OnText, Reply, Request
 from playhead.simulation.faults.ground_truth import GroundTruth, ModelCallSeen
 from playhead.simulation.faults.mix import Mix
+from playhead.simulation.faults.outages import outage
 from playhead.simulation.faults.role import PERFORMED, Alive
 from playhead.simulation.faults.valid_request import invalid_request
 from playhead.tools.context import ToolContext
@@ -79,6 +80,10 @@ class FaultyModel:
             self._ledger.violated("valid request", f"{asked.run} {asked.seq}: {wrong}")
         slow = self._random.random() < self._mix.model_slow
         await asyncio.sleep(self._random.random() * (200.0 if slow else 2.0))
+        down = outage(self._mix.outages, self._process.elapsed, self._random)
+        if down is not None:
+            self._ledger.note("model is down", down.error)
+            raise down
         if self._random.random() < self._mix.model_error:
             await self._fail(asked, request, on_text)
         asked.reply = reply = await self._model.reply(request, on_text)

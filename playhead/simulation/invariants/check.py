@@ -11,9 +11,10 @@ from playhead.simulation.invariants.evidence import Evidence
 from playhead.simulation.invariants.limits import BUDGET_PROMISES
 from playhead.simulation.invariants.log import LOG_PROMISES
 from playhead.simulation.invariants.state_fingerprint import fingerprint
+from playhead.simulation.invariants.waits import WAIT_PROMISES
 from playhead.simulation.process.process import Process
 
-INVARIANTS = LOG_PROMISES + EFFECT_PROMISES + DECISION_PROMISES + BUDGET_PROMISES
+INVARIANTS = LOG_PROMISES + EFFECT_PROMISES + DECISION_PROMISES + BUDGET_PROMISES + WAIT_PROMISES
 
 
 def check_all(evidence: Evidence, random: Random) -> None:

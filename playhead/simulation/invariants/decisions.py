@@ -98,7 +98,7 @@ def nothing_is_decided_in_a_pause(e: Evidence) -> Iterator[str]:
                     paused = not record.held or paused
                 case RunResumed():
                     paused = paused and record.held
-                case CancelRequested() | TimeReached():
+                case CancelRequested() | TimeReached(due="max_seconds"):
                     paused = False
                 case Intent() | ToolRequested() if paused and record.origin == "decided":
                     yield f"{run} {record.seq}: {record.event.kind} in a pause"

@@ -91,7 +91,9 @@ def a_due_time_is_reached_once(e: Evidence) -> Iterator[str]:
     """The same due time of the same call is said once."""
     for run, records in e.records.items():
         reached = Counter(
-            (r.event.due, r.event.call) for r in records if isinstance(r.event, TimeReached)
+            (r.event.due, r.event.call, r.event.wait)
+            for r in records
+            if isinstance(r.event, TimeReached)
         )
         yield from (f"{run}: {due} was reached {n} times" for due, n in reached.items() if n > 1)
 

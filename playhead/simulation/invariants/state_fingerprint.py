@@ -8,7 +8,7 @@ def fingerprint(state: RunState) -> str:
     steps = [
         (
             step.id, step.round, step.attempt, step.calls, step.unread, step.rejected, step.empty,
-            step.sent, step.used, step.context.request("m").hash,
+            step.sent, step.used, step.outage, step.context.request("m").hash,
         )
         for step in state.steps.values()
     ]  # fmt: skip
@@ -20,5 +20,5 @@ def fingerprint(state: RunState) -> str:
         state.head, state.at, str(state.paused), state.stop, state.ending, steps, calls,
         sorted(state.open), list(state.ready), state.spent,
         [record.seq for record in state.held], state.interrupted, state.code, state.unsupported,
-        state.recalled and state.recalled.seq, state.forks,
+        state.recalled and state.recalled.seq, state.forks, state.waits, state.waited,
     ))  # fmt: skip

@@ -10,18 +10,20 @@ from playhead.projections.memory.index import Recall
 from playhead.projections.metrics.view import RunMetricsView
 from playhead.projections.stored.run_list import RunList
 from playhead.projections.stored.view import View, Views
+from playhead.projections.stored.wait_list import WaitList
 
 
 def catch_up(reader: Reader, path: Path) -> None:
     """Fold what the log has into the views of a file."""
-    views = Views(reader, path, _views())
+    views = Views(reader, path, _views(reader))
     views.catch_up()
     views.close()
 
 
 def differences(reader: Reader, path: Path) -> list[str]:
     """The tables of a file that are not what a fresh fold of the log gives."""
-    kept, fresh = Views(reader, path, _views()), Views(reader, ":memory:", _views())
+    kept = Views(reader, path, _views(reader))
+    fresh = Views(reader, ":memory:", _views(reader))
     try:
         kept.catch_up()
         fresh.catch_up()
@@ -32,8 +34,8 @@ def differences(reader: Reader, path: Path) -> list[str]:
         fresh.close()
 
 
-def _views() -> Sequence[View]:
-    return [RunList(), RunMetricsView(), Facts(), Recall()]
+def _views(reader: Reader) -> Sequence[View]:
+    return [RunList(), WaitList(reader), RunMetricsView(), Facts(), Recall()]
 
 
 def _tables(views: Views) -> dict[str, list[Any]]:

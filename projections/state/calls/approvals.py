@@ -37,7 +37,7 @@ def open_approvals(state: RunState) -> list[OpenApproval]:
             state.run, call.seq, call.requested.tool, call.arguments,
             "once" if call.spec is None else call.spec.effect,
             call.waits.binding, state.run_started.goal, call.waits.expires_at,
-            rule_error=call.rule_error,
+            rule_error=call.waits.rule_error,
         )
         for call in state.calls.values()
         if call.waits is not None

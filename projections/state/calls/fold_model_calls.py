@@ -1,5 +1,7 @@
 """How a model call begins and ends, and what it cost."""
 
+from dataclasses import replace
+
 from playhead.events.event import Event, Outcome
 from playhead.events.kinds.model_calls import (
     BudgetNeared,
@@ -10,12 +12,14 @@ from playhead.events.kinds.model_calls import (
     ModelRequested,
     SummaryRequested,
 )
+from playhead.events.kinds.waits import OutageWaitStarted
 from playhead.events.record import Record
 from playhead.events.usage import text_of
 from playhead.projections.cost.pricing import charge
-from playhead.projections.cost.targets import FALLS_BACK, longest, target_of
+from playhead.projections.cost.targets import FALLS_BACK, OUTAGES, UNREACHED, longest, target_of
 from playhead.projections.prompt.context import sent_back
 from playhead.projections.state.run_state import FoldFunction, FoldOutcome, RunState
+from playhead.projections.state.step_state import Outage
 
 
 def _asked(state: RunState, record: Record, event: ModelCall) -> None:
@@ -35,6 +39,7 @@ def _model_requested(state: RunState, record: Record, event: ModelRequested) -> 
     step.context.settle()
     step.sent = (head.content, step.context.bound(head))
     step.tried = 0 if event.attempt == 1 else step.tried
+    step.outage = None if event.attempt == 1 else step.outage
     step.round, step.attempt, step.unread = event.round, event.attempt, False
     state.ready.pop(step.id, None)
 
@@ -45,8 +50,10 @@ def _model_answered(
     step = state.steps[asked.step]
     _model_ended(state, asked, intent, event)
     state.interrupted = 0
+    state.answered = True
     if not isinstance(asked, ModelRequested):
         return
+    step.outage = None
     head, bound = step.sent
     step.used = (head, event.usage.input_total, bound)
     step.tokens_a_byte = max(0.01, min(1.0, event.usage.input_total / max(1, bound)))
@@ -65,7 +72,28 @@ def _model_failed(
         state.interruption(record, intent)
     elif event.error in FALLS_BACK and isinstance(asked, ModelRequested):
         state.steps[asked.step].tried += 1
+    if isinstance(asked, ModelRequested) and event.error != "interrupted":
+        step = state.steps[asked.step]
+        step.outage = _outage(state, step.outage, event, record.at)
     _model_ended(state, asked, intent, event)
+
+
+def _outage(state: RunState, before: Outage | None, failed: ModelFailed, at: int) -> Outage | None:
+    """A failure may begin an outage; any that may pass continues one."""
+    if not failed.retryable:
+        return None
+    if before is not None:
+        return replace(before, tries=before.tries + 1)
+    reached = state.answered or state.past is not None or state.run_started.parent is not None
+    down = failed.error in OUTAGES or (reached and failed.error in UNREACHED)
+    return Outage(at, 1) if down else None
+
+
+def _outage_wait_started(state: RunState, _: Record, event: OutageWaitStarted) -> None:
+    step = state.steps[event.step]
+    state.interrupted = 0  # the process has lived to see a whole attempt
+    if step.outage is not None:
+        step.outage = replace(step.outage, waits=step.outage.waits + 1)
 
 
 def _model_ended(
@@ -93,6 +121,7 @@ MODELS: dict[type[Event], FoldFunction] = {
     SummaryRequested: _asked,
     ExtractionRequested: _asked,
     BudgetNeared: _budget_neared,
+    OutageWaitStarted: _outage_wait_started,
 }
 
 MODEL_OUTCOMES: dict[type[Outcome], FoldOutcome] = {

@@ -60,7 +60,6 @@ def _rule_answered(
     match asked:
         case approvals.ApprovalRuleAsked(call=call) if call in state.calls:
             state.calls[call].asked = state.calls[call].cleared = False
-            state.calls[call].rule_error = event.error
         case approvals.RouterAsked(step=step):
             _routed(state, state.steps[step], event)
         case _:

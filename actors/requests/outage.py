@@ -1,0 +1,47 @@
+"""An outage that lasts longer than the retries: the run waits, and asks again later. Pure.
+
+The pauses grow from 5 seconds to 5 minutes, each with jitter drawn from the record of the failure,
+so that a thousand runs do not come back at once and a replay finds the same times.
+"""
+
+from playhead.actors.requests.backoff import jittered
+from playhead.events.kinds.model_calls import ModelFailed
+from playhead.events.kinds.waits import OutageWaitStarted
+from playhead.events.record import Record
+from playhead.projections.state.run_state import RunState
+from playhead.projections.state.step_state import Step
+
+FIRST, LONGEST = 5.0, 300.0
+"""Seconds of the first pause, and of the longest."""
+
+
+def wait_for_model(
+    state: RunState, step: Step, record: Record, failed: ModelFailed
+) -> OutageWaitStarted | None:
+    """The wait after a failure; None for one that will not pass, or that lasts too long."""
+    outage, longest = step.outage, state.limits.max_outage_seconds
+    if outage is None or longest == 0:
+        return None
+    end = outage.since + int(longest * 1_000_000)
+    if record.at >= end:
+        return None
+    pause = jittered(record, min(LONGEST, FIRST * 2 ** min(outage.waits, 16)))
+    until = record.at + int(max(pause, failed.retry_after or 0.0) * 1_000_000)
+    return OutageWaitStarted(
+        step=step.id, error=failed.error, message=failed.message, since=outage.since,
+        until=min(until, end), tries=outage.tries,
+    )  # fmt: skip
+
+
+def waited(step: Step) -> bool:
+    """Whether the step's model is down, and the run has waited for it before."""
+    return step.outage is not None and step.outage.waits > 0
+
+
+def tried(step: Step, record: Record) -> str:
+    """How often, and for how long, a model was asked that did not answer; for people."""
+    outage = step.outage
+    if outage is not None and outage.waits:
+        seconds = (record.at - outage.since) / 1_000_000
+        return f" (tried {outage.tries} times over {seconds / 60:.0f} min)"
+    return "" if step.attempt == 1 else f" (tried {step.attempt} times)"

@@ -1,0 +1,49 @@
+"""`waits`: what the open runs of a log wait for, a person or a model that is down."""
+
+from contextlib import closing
+from typing import Any
+
+from playhead.cli.shared import exit_codes
+from playhead.cli.shared.log import log_option, reading
+from playhead.cli.shared.options import JsonOption, LogFile
+from playhead.cli.shared.output import facts, local_time, out, say_json
+from playhead.projections.state.waits import wait_text
+from playhead.projections.stored.wait_list import OpenWait
+from playhead.service.wait_reader import WaitReader
+
+
+def waits(log: LogFile = None, json: JsonOption = False) -> int:
+    """List what open runs wait for.
+
+    A person (`playhead approvals` says what about), or a model that is down.
+    """
+    with reading(log) as reader, closing(WaitReader(reader)) as waiting:
+        found = waiting.waits()
+    if json:
+        say_json([_document(each) for each in found])
+        return exit_codes.OK
+    for each in found:
+        call = each.wait.call
+        named = f"resume {each.run}" if call is None else f"approve {each.run} {call}"
+        out.print(facts([
+            ("run", f"{each.run}: {each.goal}"),
+            ("it", wait_text(each.wait, local_time)),
+            ("say", f"playhead {named}{log_option(log)}"),
+        ]))  # fmt: skip
+        out.line()
+    if not found:
+        out.print("no run waits for anything")
+    return exit_codes.OK
+
+
+def _document(each: OpenWait) -> dict[str, Any]:
+    wait = each.wait
+    return {
+        "run": each.run, "wait": wait.seq, "about": wait.about, "since": wait.since,
+        "until": wait.until, "agent": each.agent, "session": each.session, "goal": each.goal,
+        "call": wait.call, "step": wait.step, "tool": each.tool or None,
+        "effect": each.effect or None, "arguments": each.arguments,
+        "binding": wait.binding, "error": wait.error,
+        "message": wait.message, "tries": wait.tries,
+        "plan": [step.model_dump(mode="json") for step in each.plan],
+    }  # fmt: skip

@@ -1,0 +1,122 @@
+"""What a run waits for: one fold for how every wait starts and ends.
+
+It needs nothing but the run's records, so the state, the stored list of waits and the commands that
+read one run all use it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from playhead.events.event import Event
+from playhead.events.kinds import approvals, runs, tool_calls, waits
+from playhead.events.kinds.registry import ENDINGS
+from playhead.events.record import Record
+
+About: TypeAlias = Literal["call", "plan", "model"]
+"""Who is waited for: a person, because of a call or a plan; or a model that is down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """One wait that has not ended."""
+
+    seq: int
+    """Of the record that began it; it names the wait."""
+    about: About
+    since: int
+    """Microseconds since the epoch, like `until`."""
+    until: int | None
+    """When it ends by itself: an approval lapses, the model is asked again."""
+    call: int | None = None
+    """The call, or the plan, that a person is asked about."""
+    step: str | None = None
+    """The step whose model is down."""
+    binding: str | None = None
+    """What an approval must carry."""
+    error: str | None = None
+    """Why: the model's last error, or what the approval rule raised."""
+    message: str | None = None
+    tries: int = 0
+    """Attempts that have failed so far."""
+    counts: bool = False
+    """Whether the time counts against max_seconds."""
+
+    @property
+    def over(self) -> runs.TimeReached:
+        """What is said when `until` has come."""
+        if self.about == "model":
+            return runs.TimeReached(due="wait", wait=self.seq)
+        return runs.TimeReached(due="approval", call=self.call)
+
+    def ended_by(self, record: Record) -> bool:
+        """Whether a record of the run ends it."""
+        match record.event:
+            case approvals.ApprovalDecided(call=call, binding=binding):
+                return call == self.call and binding == self.binding
+            case runs.TimeReached(due="approval", call=call) | tool_calls.ToolRefused(call=call):
+                return call == self.call
+            case runs.TimeReached(due="wait", wait=wait):
+                return wait == self.seq
+            case runs.RunResumed(agent=agent):  # with an agent: what was imported counts no more
+                return not record.held and (self.about == "model" or agent is not None)
+            case event:
+                return _stops(event)
+
+
+ENDS: frozenset[type[Event]] = frozenset({
+    approvals.ApprovalDecided, tool_calls.ToolRefused, runs.TimeReached, runs.RunResumed,
+    runs.CancelRequested, runs.LimitReached, approvals.LoopDetected, runs.RunFinished,
+    runs.RunFailed, runs.RunCancelled,
+})  # fmt: skip
+"""Kinds that may end a wait."""
+
+
+def fold_waits(open_waits: dict[int, Wait], record: Record) -> list[Wait]:
+    """Take in a run's next record; the waits that it ends."""
+    event = record.event
+    if isinstance(event, waits.WaitStarted):
+        open_waits[record.seq] = _started(record, event)
+    if not open_waits or type(event) not in ENDS:
+        return []
+    ended = [wait for wait in open_waits.values() if wait.ended_by(record)]
+    for wait in ended:
+        del open_waits[wait.seq]
+    return ended
+
+
+def _started(record: Record, event: waits.WaitStarted) -> Wait:
+    match event:
+        case approvals.ApprovalRequested(about=about, call=call):
+            return Wait(
+                record.seq, about, record.at, event.expires_at, call, binding=event.binding,
+                error=event.rule_error,
+            )  # fmt: skip
+        case waits.OutageWaitStarted():
+            return Wait(
+                record.seq, "model", event.since, event.until, step=event.step, error=event.error,
+                message=event.message, tries=event.tries, counts=event.COUNTS,
+            )  # fmt: skip
+        case _:
+            raise TypeError(event.kind)
+
+
+def _stops(event: Event) -> bool:
+    """Whether the run stops or ends: then it waits for nothing any more."""
+    match event:
+        case runs.CancelRequested() | runs.LimitReached() | runs.TimeReached(due="max_seconds"):
+            return True
+        case approvals.LoopDetected(action="stop"):
+            return True
+        case _:
+            return event.kind in ENDINGS
+
+
+def wait_text(wait: Wait, local: Callable[[int], str]) -> str:
+    """A wait in words; `local` writes a time."""
+    since = f"since {local(wait.since)}"
+    if wait.about == "model":
+        again = "" if wait.until is None else f", tries again at {local(wait.until)}"
+        return f"waits for the model {since} ({wait.error}: {wait.message}){again}"
+    lapses = "" if wait.until is None else f", until {local(wait.until)}"
+    return f"waits for a person {since}, about {wait.about} {wait.call}{lapses}"
