@@ -4,7 +4,7 @@ from typing import Literal
 
 from playhead.events.event import Json
 from playhead.events.spec.tool import Rate, Retry
-from playhead.simulation.faults.tools_and_models import world_knows
+from playhead.simulation.faults.tools_and_models import ask_the_world
 from playhead.tools.builtin.memory import recall, remember
 from playhead.tools.tool import AnyTool, tool
 
@@ -56,7 +56,7 @@ async def put(amount: int) -> str:
     return f"put {amount}"
 
 
-@tool(effect="keyed", timeout=8, probe=world_knows)
+@tool(effect="keyed", timeout=8, probe=ask_the_world)
 async def put_findable(amount: int) -> str:
     """Put something away where it can be found again."""
     return f"put {amount}"
@@ -74,7 +74,7 @@ def pay_now(amount: int) -> str:
     return f"paid {amount}"
 
 
-@tool(effect="once", timeout=8, probe=world_knows)
+@tool(effect="once", timeout=8, probe=ask_the_world)
 async def pay_findable(amount: int) -> str:
     """Pay with a receipt."""
     return f"paid {amount}"
