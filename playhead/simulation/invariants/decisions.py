@@ -261,7 +261,8 @@ def no_pause_hides_a_bug(e: Evidence) -> Iterator[str]:
 
 
 DECISION_PROMISES: tuple[Promise, ...] = (
-    one_request_per_tool_use, requests_come_from_replies, paired_calls, nothing_is_decided_in_a_pause,
+    one_request_per_tool_use, requests_come_from_replies, paired_calls,
+    nothing_is_decided_in_a_pause,
     a_round_waits_for_its_calls, no_pause_hides_a_bug, no_start_without_approval,
     no_plan_without_its_review, valid_request_at_every_prefix, the_model_is_told_the_truth,
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Stored views in a simulated run: kept across processes, and finally compared with a fresh fold."""
+"""Stored views in a simulated run: kept across processes, then compared with a fresh fold."""
 
 from collections.abc import Sequence
 from pathlib import Path
