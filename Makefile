@@ -107,6 +107,10 @@ campaign: $(DEV_READY) ## Try to break it: crashes, power cuts, kills, damage (S
 kills: $(DEV_READY) ## Kill real processes around `once` and `keyed` tools (KILLS=200 SEED=0)
 	$(BIN)/python -m tests.crash.kills --kills $(or $(KILLS),200) --first $(SEED)
 
+.PHONY: full-disk
+full-disk: $(DEV_READY) ## Fill a real disk, and lower the file-size limit, under 30 runs (TIMES=50 SEED=0)
+	$(BIN)/python -m tests.crash.full_disk --times $(or $(TIMES),50) --first $(SEED)
+
 JAEGER := github.com/jaegertracing/jaeger
 JAEGER_VERSION := v1.76.0
 

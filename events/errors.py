@@ -15,7 +15,9 @@ PlayheadError
 |-- ToolError             raised by a tool for an expected failure, told to the model
 |-- NotStorable           a payload would not survive the round trip through JSON
 `-- LogError              the log
+    |-- StorageUnavailable    the log cannot be written for now; it is tried again
     |-- HeadMoved             the append expected another head; nothing was written
+    |-- RunTakenOver          another writer goes on with the run; this process let it go
     |-- LogOwned              another process owns the log
     |-- LogClosed             appended after close
     |-- LogLost               its file was deleted or replaced while it was open
@@ -178,6 +180,25 @@ class LogError(PlayheadError):
     """Something about the log; the subclass says what."""
 
 
+class StorageUnavailable(LogError):
+    """The log cannot be written for now: disk full, I/O error, file-size limit, busy file.
+
+    Raised by a log, it says nothing about whether the append is in the file: submit the same append
+    again to find out. Raised by a Runtime, it says that a run has waited for the storage too long:
+    the run goes on by itself when the storage works again.
+    """
+
+    def __init__(
+        self, log: str, why: str, then: str = "the same append can be tried again"
+    ) -> None:
+        self.log = log
+        self.why = why
+        super().__init__(
+            f"{log} cannot be written: {why}. Free disk space, raise the file-size limit, or end "
+            f"the program that locks the file; {then}"
+        )
+
+
 class HeadMoved(LogError):
     """The append expected another head; nothing of it was written."""
 
@@ -186,6 +207,20 @@ class HeadMoved(LogError):
         self.expected = expected
         self.actual = actual
         super().__init__(f"run {run} stands at seq {actual}, the append expected {expected}")
+
+
+class RunTakenOver(LogError):
+    """Another writer appended to a run that this process was driving; this process let it go."""
+
+    def __init__(self, run: str, expected: int, actual: int) -> None:
+        self.run = run
+        self.expected = expected
+        self.actual = actual
+        super().__init__(
+            f"run {run} was driven by this process up to record {expected}, but another Runtime "
+            f"has appended to it (it is at record {actual}): what was under way here was cut off, "
+            "as in a crash. Let the other Runtime go on, or stop it and call run.resume() here"
+        )
 
 
 class LogOwned(LogError):

@@ -63,8 +63,10 @@ class Run(Generic[Out]):
     def wait(self, timeout: float | None = None) -> Result[Out]:
         """The result, once there is one.
 
-        Raises RunNotFinished when the run failed, was cancelled or is paused, and TimeoutError
-        after `timeout` seconds (the run goes on).
+        Raises RunNotFinished when the run failed, was cancelled or is paused, TimeoutError after
+        `timeout` seconds (the run goes on), StorageUnavailable when the log cannot be written for
+        `Runtime(storage_seconds=...)` (it goes on by itself when it can; wait again), and LogError
+        when this process may not write the run any more (RunTakenOver, LogClosed and others).
         """
         self._control.check_may_wait()
         outcome = self._control.outcome(self.id)
@@ -102,7 +104,9 @@ class Run(Generic[Out]):
     def cancel(self, reason: str = "") -> None:
         """Stop it: nothing new starts, open effects are cancelled, then the run ends.
 
-        This is the way to stop a run that nobody awaits any more.
+        This is the way to stop a run that nobody awaits any more. Like everything that is said to
+        a run, it raises StorageUnavailable when the log cannot be written in time, and is then not
+        recorded later, unless the last failed try had written it.
         """
         self._control.tell(self.id, CancelRequested(reason=reason))
 
@@ -111,7 +115,7 @@ class Run(Generic[Out]):
         self._control.tell(self.id, RunPaused(reason=reason))
 
     def resume(self) -> None:
-        """Go on after a pause."""
+        """Go on after a pause, or after this process had to let the run go (RunTakenOver)."""
         self._control.resume(self.id)
 
     def approvals(self) -> list[OpenApproval]:

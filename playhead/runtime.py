@@ -91,6 +91,7 @@ class Runtime:
         embedder: Embedder | str | None = None,
         durability: Durability = "full",
         drain_seconds: float = 5.0,
+        storage_seconds: float = 10.0,
         only_runs: Container[str] | None = None,
     ) -> None:
         """Open the log, take up the open runs of these agents, and be ready.
@@ -116,6 +117,8 @@ class Runtime:
                 endpoint as "BASE_URL MODEL DIMENSIONS". None for $PLAYHEAD_EMBEDDER.
             durability: "full" survives power cuts, "normal" may lose the newest records then.
             drain_seconds: how long `close` waits for effects under way.
+            storage_seconds: how long the log may fail to be written until those who wait are told
+                (StorageUnavailable); the runs go on by themselves when it can be written again.
             only_runs: of the open runs, take up these alone; None for all.
 
         Raises LogOwned, LogTooNew, LogDamaged and UsageError (ServerUnreachable when no agent is
@@ -133,6 +136,7 @@ class Runtime:
         )
         self._capacity = capacity
         self._drain_seconds = drain_seconds
+        self._storage_seconds = storage_seconds
         self._only_runs = only_runs
         self._closed = False
         self._inspectors: list[Inspector] = []
@@ -162,9 +166,16 @@ class Runtime:
         )
         self._engine = thread.call(
             lambda: self._assembly.engine(
-                self._log, subscriptions, admission, thread.loop, redactor, self.memory.index
+                self._log,
+                subscriptions,
+                admission,
+                thread.loop,
+                redactor,
+                self.memory.index,
+                self._storage_seconds,
             )
         )
+        self._engine.warned.append(subscriptions.warned)
         self.runs = RunControl(self._log, index, thread, self._engine, subscriptions, self._spec_of)
         self._engine.watchers += [
             index.committed,
@@ -247,8 +258,10 @@ class Runtime:
         """Start a run; it is in the log when this returns. Options: `RunOptions`.
 
         Raises AdmissionRefused (nothing was logged), SessionBusy, NotStorable for a goal that JSON
-        cannot carry, and UsageError for a blank goal without content, an option that does not
-        exist, a money limit with a model of unknown price, or tools of memory without a namespace.
+        cannot carry, StorageUnavailable when the log could not be written for `storage_seconds`
+        (the run does not begin later, unless the last failed try had written it), and UsageError
+        for a blank goal without content, an option that does not exist, a money limit with a model
+        of unknown price, or tools of memory without a namespace.
         """
         self.runs.check_may_wait()
         content = tuple(check_options(options).get("content") or ())
@@ -331,7 +344,9 @@ class Runtime:
     def close(self) -> None:
         """Let effects under way end (`drain_seconds`), write everything, release the log.
 
-        Runs that are still open go on when a Runtime takes them up again. Safe to call twice.
+        Runs that are still open go on when a Runtime takes them up again. Where the log cannot be
+        written for `storage_seconds`, what is unwritten is left, as after a crash, and the
+        program's log says of which runs (`close.left_unwritten`). Safe to call twice.
         """
         if self._closed:
             return

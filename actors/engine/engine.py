@@ -12,13 +12,20 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from playhead.actors.engine.actor import Dispatch, LoopDispatcher, RoleActor
+from playhead.actors.engine.appends import LONGEST_PAUSE, Appends, Pending
 from playhead.actors.engine.effects import Effects, Performer
 from playhead.actors.engine.load_state import load_state
 from playhead.actors.engine.parent_outcomes import ParentOutcomes
 from playhead.actors.engine.preconditions import unmet_precondition
 from playhead.actors.engine.turn import Trigger, Turn
 from playhead.actors.roles.role import Role, RoleName
-from playhead.events.errors import NotStorable
+from playhead.events.errors import (
+    HeadMoved,
+    LogError,
+    NotStorable,
+    RunTakenOver,
+    StorageUnavailable,
+)
 from playhead.events.event import Event
 from playhead.events.kinds.codec import decode
 from playhead.events.kinds.registry import ENDINGS
@@ -33,10 +40,17 @@ from playhead.projections.state.run_state import RunState
 Watcher: TypeAlias = Callable[[RunState, Sequence[Record]], None]
 """Told, on the loop, each turn's records once they are committed."""
 
+Warned: TypeAlias = Callable[[str, Exception], None]
+"""Told, on the loop, that a run waits for the storage, or that it was let go, and why."""
+
 Redact: TypeAlias = Callable[[Event], Event]
 
 WORDLESS = (TimeReached, CancelRequested, RunResumed)
 """Nothing in them is anybody's but the runtime's: a redactor that fails must not hold them up."""
+IN_DOUBT = (
+    "this is not tried again, and is in the log only if the failed try wrote it: when the storage "
+    "works, look at the events of run {} before you say it again"
+)
 
 program_log = ProgramLogger("playhead.engine")
 
@@ -70,6 +84,7 @@ class Engine:
         dispatch: Dispatch | None = None,
         redact: Redact | None = None,
         keep_idle: int = 64,
+        storage_seconds: float = 10.0,
     ) -> None:
         """Start an actor for each role.
 
@@ -82,9 +97,14 @@ class Engine:
             dispatch: gives an actor its slot; a LoopDispatcher by default.
             redact: changes an event from outside or from an effect before it is sealed.
             keep_idle: runs with nothing under way that stay in memory; others are folded again.
+            storage_seconds: how long a turn may wait for the storage until those who wait for its
+                run are told, and those who brought what it holds have it withdrawn.
         """
         self.log = log
         self.watchers: list[Watcher] = []
+        self.warned: list[Warned] = []
+        self.let_go: dict[str, Exception] = {}
+        """Runs that this process may no longer write, and why; `take_up` takes them up again."""
         self.taken: set[str] = set()
         """Runs that this process has taken up; what arrives for others is held."""
         self.draining = False
@@ -100,9 +120,7 @@ class Engine:
         self._actors = {name: RoleActor.start(role, self, dispatch) for name, role in roles.items()}
         self._recordings = ParentOutcomes(log)
         self.effects = Effects(performer, loop, now, self.arrive, self._recordings)
-        self._committed: deque[tuple[Stage, Turn, int | Exception]] = deque()
-        self._served: asyncio.Future[None] | None = None
-        """Who waits in `quiet` looks again when it is done."""
+        self._appends = Appends(log, loop, self, storage_seconds)
 
     def start(self, run: str, trigger: Trigger, past: Context | None) -> None:
         """Open a new run with its first record."""
@@ -148,14 +166,28 @@ class Engine:
         """What became of the run, as far as the log has it. Raises UnknownRun."""
         return (self._stages.get(run) or self._load(run)).status
 
-    async def quiet(self) -> None:
-        """Wait until every turn under way is committed."""
+    async def quiet(self) -> bool:
+        """Wait until every turn under way is committed; False if the storage takes too long."""
+        deadline = self._loop.time() + self._appends.bound
         while any(stage.turn is not None for stage in self._stages.values()):
-            self._served = self._loop.create_future()
-            await self._served
+            if not await self._appends.answered(deadline - self._loop.time()):
+                return False
+        return True
 
     def stop(self) -> None:
-        """Stop the actors and the timers; nothing may arrive after this."""
+        """Stop the actors and the timers; nothing may arrive after this.
+
+        What the storage would not take by now is left: whoever waits for it is told.
+        """
+        left = self._appends.stop()
+        if left:
+            runs = sorted(turn.state.run for turn in left)
+            program_log.error("close.left_unwritten", runs=runs)
+        for run, stage in list(self._stages.items()):
+            why = "the runtime was closed while the storage failed"
+            error = StorageUnavailable("the log", why, IN_DOUBT.format(run))
+            self._withdraw_waiting(stage, error)
+            self._withdraw_turn(stage, error)
         for run in list(self._timers):
             self._disarm(run)
         for actor in self._actors.values():
@@ -221,12 +253,14 @@ class Engine:
             trigger.told(error)
 
     def _advance(self, turn: Turn) -> None:
+        stage = self._stages.get(turn.state.run)
+        if stage is None or stage.turn is not turn:  # the run was let go meanwhile
+            return
         name = turn.next(self.roles)
         if name is not None:
             self._actors[name].tell(turn)
-            return
-        stage = self._stages[turn.state.run]
-        self.log.submit(turn.append, lambda result: self._from_log(stage, turn, result))
+        else:
+            self._appends.submit(turn)
 
     def visited(self, turn: Turn, role: Role, record: Record) -> None:
         """A role has decided: the turn goes on."""
@@ -235,7 +269,9 @@ class Engine:
     def raised(self, turn: Turn, role: Role, error: Exception) -> None:
         """Drop the turn, fold the run anew, try once more; then hold the record and pause."""
         run = turn.state.run
-        stage = self._stages[run]
+        stage = self._stages.get(run)
+        if stage is None or stage.turn is not turn:
+            return
         program_log.error("role.raised", run=run, role=role.name, exc_info=error)
         stage.state = self._again(turn)
         stage.turn = None
@@ -253,29 +289,11 @@ class Engine:
             return RunState(turn.state.run, turn.state.past)
         return load_state(self.log, turn.state.run)
 
-    def _from_log(self, stage: Stage, turn: Turn, result: int | Exception) -> None:
-        """On the log's thread: one wake-up of the loop serves all that was committed together."""
-        self._committed.append((stage, turn, result))
-        if len(self._committed) == 1:
-            self._loop.call_soon_threadsafe(self._serve_committed)
-
-    def _serve_committed(self) -> None:
-        while self._committed:
-            stage, turn, result = self._committed[0]
-            try:
-                if isinstance(result, Exception):
-                    self._lost(stage, turn, result)
-                else:
-                    self._acknowledged(stage, turn, result)
-            except Exception:  # a bug here must cost one run at most
-                program_log.exception("engine.bug", run=stage.state.run)
-            finally:
-                self._committed.popleft()
-        if self._served is not None and not self._served.done():
-            self._served.set_result(None)
-
-    def _acknowledged(self, stage: Stage, turn: Turn, position: int) -> None:
-        state, run = stage.state, stage.state.run
+    def acknowledged(self, turn: Turn, position: int) -> None:
+        """The turn is in the log: tell of it, and start what it announces."""
+        run = turn.state.run
+        stage = self._stages[run]
+        state = stage.state
         stage.turn, stage.second_try, stage.status = None, False, state.status
         first = position - len(turn.records) + 1
         records = [r._replace(position=first + n) for n, r in enumerate(turn.records)]
@@ -305,18 +323,102 @@ class Engine:
             self.effects.cancel(state.run)
         self._arm_timer(state)
 
-    def _lost(self, stage: Stage, turn: Turn, error: Exception) -> None:
-        """The append failed: the run leaves memory as it stands in the log."""
-        run = stage.state.run
+    def refused(self, turn: Turn, error: Exception) -> None:
+        """The log does not take the turn from this process, now or later: let the run go.
+
+        Whoever waits is told. When nothing can be written any more, all runs are let go.
+        """
+        run = turn.state.run
         program_log.error("append.failed", run=run, error=str(error))
-        self._stages.pop(run, None)
+        if isinstance(error, HeadMoved):
+            error = RunTakenOver(run, error.expected, error.actual)
+        of_the_log = isinstance(error, LogError) and type(error) not in (LogError, RunTakenOver)
+        begun = turn.append.expected.seq > 0  # who started a child hears of it otherwise
+        for each in [
+            run,
+            *(self._ancestors(run) if begun else ()),
+            *(self.taken if of_the_log else ()),
+        ]:
+            self._let_go(each, error)
+
+    def _let_go(self, run: str, error: Exception) -> None:
+        """Forget a run as a crash would; whoever waits is told."""
+        stage = self._stages.pop(run, None)
         self.taken.discard(run)
+        self.let_go[run] = error
         self.effects.abandon(run)
         self._recordings.forget(run)
         self._disarm(run)
-        for trigger in (turn.trigger, *stage.waiting):
-            if trigger.told is not None:
+        if stage is not None:
+            if stage.turn is not None:
+                self._appends.forget(stage.turn)
+            for trigger in (*([stage.turn.trigger] if stage.turn else ()), *stage.waiting):
+                if trigger.told is not None:
+                    trigger.told(error)
+        self._warn(run, error)
+
+    def _ancestors(self, run: str) -> list[str]:
+        """The runs of this process that wait for the end of this one, the nearest first."""
+        found: list[str] = []
+        stage = self._stages.get(run)
+        while stage is not None and stage.state.started is not None:
+            parent = stage.state.run_started.parent
+            if parent is None or parent.run not in self.taken:
+                break
+            found.append(parent.run)
+            stage = self._stages.get(parent.run)
+        return found
+
+    def _warn(self, run: str, error: Exception) -> None:
+        for warned in list(self.warned):
+            warned(run, error)
+
+    def overdue(self, pending: Pending) -> None:
+        """The storage keeps a turn waiting: withdraw what people brought, tell those who wait."""
+        run = pending.turn.state.run
+        stage, trouble = self._stages[run], pending.trouble
+        what = (trouble.log, trouble.why) if trouble is not None else ("the log", "it hangs")
+        not_said = StorageUnavailable(
+            *what, "nothing was recorded: say it again when the storage works"
+        )
+        in_doubt = StorageUnavailable(*what, IN_DOUBT.format(run))
+        self._withdraw_waiting(stage, not_said)
+        if not pending.hangs:
+            pending.withdrawn = self._withdraw_turn(stage, in_doubt) or pending.withdrawn
+        then = "run {} goes on by itself when the storage works: wait for it again"
+        for each in [run, *self._ancestors(run)]:
+            self._warn(each, StorageUnavailable(*what, then.format(each)))
+
+    def _withdraw_waiting(self, stage: Stage, error: Exception) -> None:
+        """Take out what people brought and no turn has begun with."""
+        waiting, stage.waiting = stage.waiting, deque[Trigger]()
+        for trigger in waiting:
+            if trigger.told is not None and _can_be_withdrawn(trigger):
                 trigger.told(error)
+            else:
+                stage.waiting.append(trigger)
+
+    def _withdraw_turn(self, stage: Stage, error: Exception) -> bool:
+        """Tell whoever brought what the turn under way begins with; whether somebody did."""
+        trigger = None if stage.turn is None else stage.turn.trigger
+        if stage.turn is None or trigger is None or not _can_be_withdrawn(trigger):
+            return False
+        stage.turn.trigger = trigger._replace(told=None)
+        assert trigger.told is not None
+        trigger.told(error)
+        return True
+
+    def dropped(self, turn: Turn) -> None:
+        """A withdrawn turn is not in the log: the run is what it was before."""
+        run = turn.state.run
+        stage = self._stages[run]
+        if turn.append.expected.seq == 0:
+            del self._stages[run]
+            self.taken.discard(run)
+            return
+        stage.state = self._again(turn)
+        stage.turn, stage.second_try = None, False
+        self._next(run, stage)
 
     def _arm_timer(self, state: RunState) -> None:
         """Have TimeReached come when the run's next due time comes."""
@@ -337,12 +439,22 @@ class Engine:
 
     def _fire(self, run: str, reached: TimeReached) -> None:
         self._timers.pop(run, None)
-        self.arrive(run, Trigger(reached, "runtime", "outside"))
+        try:
+            self.arrive(run, Trigger(reached, "runtime", "outside"))
+        except LogError as error:  # its state cannot be read for now
+            program_log.warning("timer.waits", run=run, why=str(error))
+            timer = self._loop.call_later(LONGEST_PAUSE, self._fire, run, reached)
+            self._timers[run] = ((0, reached), timer)
 
     def _disarm(self, run: str) -> None:
         armed = self._timers.pop(run, None)
         if armed is not None:
             armed[1].cancel()
+
+
+def _can_be_withdrawn(trigger: Trigger) -> bool:
+    """Whether a person or a program waits until it is recorded; they can bring it again."""
+    return trigger.actor == "user" and trigger.told is not None
 
 
 def _ends_a_pause(event: Event) -> bool:

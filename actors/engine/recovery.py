@@ -95,6 +95,7 @@ def take_up(engine: Engine, run: str) -> None:
     if state.ending is not None or state.parked:
         return
     engine.taken.add(run)
+    engine.let_go.pop(run, None)
     cut_off = list(state.open.items())
     decides = state.paused is None or state.stop is not None  # a paused run can be stopped
     if state.paused is None and state.stop is None and state.interrupted >= INTERRUPTIONS:

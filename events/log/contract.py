@@ -115,6 +115,8 @@ class Log(Reader, Protocol):
         `done` gets HeadMoved when the stream's head is not `expected`, LogClosed after close (at
         once, on the caller's thread), and ValueError for what does not fit: rows that are not
         dense, a hash, a body that nobody has, a command appended before; nothing is written then.
+        StorageUnavailable means that it cannot be written for now, and may be in the log or not:
+        the same append submitted again gets its position if it is, and is written if it is not.
         """
         ...
 

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from threading import RLock
 
-from playhead.events.errors import LogClosed
+from playhead.events.errors import HeadMoved, LogClosed
 from playhead.events.log.contract import (
     Append,
     Head,
@@ -72,6 +72,8 @@ class MemoryLog:
             return LogClosed("the log is closed")
         try:
             append, tail = accept_append(append, self._tails.get(append.run), self)
+        except HeadMoved as error:
+            return self._landed(append) or error
         except Exception as error:
             return error
         self._tails[append.run] = tail
@@ -83,6 +85,12 @@ class MemoryLog:
             self._records.append(stored)
             self._own.setdefault(append.run, []).append(stored)
         return len(self._records)
+
+    def _landed(self, append: Append) -> int | None:
+        """The position of an append that was submitted before and is here."""
+        wanted = append.rows[-1].hash if append.rows else None
+        own = self._own.get(append.run, [])
+        return next((row.position for row in reversed(own) if row.hash == wanted), None)
 
     def head(self, run: str) -> Head:
         """Where the run's stream ends."""

@@ -55,6 +55,7 @@ class Assembly:
         loop: asyncio.AbstractEventLoop,
         redactor: Redactor,
         memories: MemoryIndex,
+        storage_seconds: float,
     ) -> Engine:
         """An engine with these agents and roles. Called on the loop."""
         services = Services(
@@ -75,6 +76,7 @@ class Assembly:
             loop,
             lambda: time.time_ns() // 1000,
             redact=redactor.event,
+            storage_seconds=storage_seconds,
         )
         services.children = Children(engine, self.agents.__contains__)
         return engine

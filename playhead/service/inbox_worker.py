@@ -1,11 +1,12 @@
 """Serves the inbox: commands that other processes left become records, or get their answer."""
 
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from playhead.events.errors import PlayheadError
+from playhead.events.errors import PlayheadError, StorageUnavailable
 from playhead.events.log.contract import Log
 from playhead.events.log.inbox import Command, Inbox, inbox_path
 from playhead.events.logger import ProgramLogger
@@ -29,7 +30,8 @@ class InboxWorker:
         self._inbox = Inbox(path)
         self._seen: tuple[int, int] | None = None
         self._stop = threading.Event()
-        self.serve()
+        self._failing = False
+        self._look()
         self._thread = threading.Thread(target=self._work, name="playhead-inbox", daemon=True)
         self._thread.start()
 
@@ -39,6 +41,8 @@ class InboxWorker:
             if not self._log.has_command(command.id):
                 try:
                     self._tell(command)
+                except StorageUnavailable:  # it waits here, as it did
+                    raise
                 except PlayheadError as error:
                     self._inbox.answer(command.id, str(error))
                     continue
@@ -57,10 +61,22 @@ class InboxWorker:
     def _work(self) -> None:
         while not self._stop.wait(SECONDS):
             try:
-                if self._changed():
-                    self.serve()
+                self._look()
             except Exception:
+                self._seen = None
                 program_log.exception("inbox.failed", path=str(self._path))
+
+    def _look(self) -> None:
+        """Serve what is new; where the storage fails, everything is looked at again next time."""
+        try:
+            if self._changed():
+                self.serve()
+            self._failing = False
+        except (StorageUnavailable, sqlite3.OperationalError, OSError) as error:
+            self._seen = None
+            if not self._failing:
+                program_log.warning("inbox.waits", path=str(self._path), why=str(error))
+            self._failing = True
 
     def _changed(self) -> bool:
         try:

@@ -76,7 +76,7 @@ class RunControl:
     def start(self, started: RunStarted, most: int, traceparent: str | None) -> str:
         """Begin a run, at most as the `most`-th that is open; its id. It is in the log then.
 
-        Raises AdmissionRefused, SessionBusy and NotStorable.
+        Raises AdmissionRefused, SessionBusy, NotStorable and StorageUnavailable.
         """
         self.check_may_wait()
         run = new_run_id()
@@ -103,18 +103,26 @@ class RunControl:
             self._on_loop(partial(take_up, self._engine, run))
 
     def tell(self, run: str, event: Event, *, command: str | None = None) -> None:
-        """Append something that somebody outside says. Raises UsageError when it cannot apply."""
+        """Append something that somebody outside says.
+
+        Raises UsageError when it cannot apply, StorageUnavailable when the log could not be written
+        for too long: it is not recorded later then, unless the last failed try had written it.
+        """
         self.check_may_wait()
         trigger, committed = _trigger(event, command=command)
         self._on_loop(lambda: self._engine.arrive(run, trigger))
         committed.result()
 
     def resume(self, run: str) -> None:
-        """Go on with a run that is paused; one that waits for its model asks at once.
+        """Go on with a run that is paused, or that this process has let go.
+
+        One that waits for its model asks at once.
 
         An imported run is taken up with the agent of its name that is known here, and nothing that
         was agreed to elsewhere counts. Raises UsageError where there is no such agent.
         """
+        if run in self._engine.let_go:
+            self.take_up(run)
         if self._parked(run):
             self._take_up_imported(run)
         else:
@@ -195,7 +203,8 @@ class RunControl:
         """
         self._thread.check()
         waiting = PendingResult(run, self._records)
-        self._thread.call(lambda: waiting.begin(self._subscriptions, self._engine.settled))
+        engine = self._engine
+        self._thread.call(lambda: waiting.begin(self._subscriptions, engine.settled, engine.let_go))
         return waiting.answer
 
     def listen(self, run: str, *kinds: type[T]) -> Listening[T]:
@@ -232,9 +241,10 @@ class RunControl:
 
     async def _settle(self, seconds: float) -> None:
         self._engine.draining = True
-        await self._engine.quiet()  # what these turns let out is settled too
+        writes = await self._engine.quiet()  # what these turns let out is settled too
         await self._engine.effects.settle(seconds)
-        await self._engine.quiet()
+        if writes:
+            await self._engine.quiet()
         self._engine.stop()
 
     def _records(self, run: str, after: int = 0) -> Iterator[Record]:

@@ -10,15 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from playhead.actors.engine.load_state import load_session
-from playhead.events.errors import AdmissionRefused, SessionBusy
+from playhead.events.errors import AdmissionRefused, LogError, SessionBusy
 from playhead.events.log.contract import Head, Log
-from playhead.events.log.sqlite.log import SqliteLog
 from playhead.events.record import Record
 from playhead.events.spec.agent import Past
 from playhead.projections.prompt.context import Context
 from playhead.projections.state.run_state import RunState
 from playhead.projections.stored.run_list import RunList, find_runs, open_runs
-from playhead.projections.stored.view import Views, views_path
+from playhead.projections.stored.view import Views
 
 KEPT_CONTEXTS = 64
 """Sessions whose context stays in memory for their next run; others are read from the log."""
@@ -52,11 +51,8 @@ class RunIndex:
         """The last run of each session that this process has met."""
         self._contexts: OrderedDict[str, tuple[str, Context | None]] = OrderedDict()
         """Session -> its last run and the context with which that ended."""
-        self._views = Views(
-            log, views_path(log.path) if isinstance(log, SqliteLog) else ":memory:", [RunList()]
-        )
+        self._views = Views.of(log, [RunList()])
         try:
-            self._views.catch_up()
             for row in open_runs(self._views.connection):
                 self._put(Indexed(row.run, row.agent, row.session, child=row.child))
         except BaseException:
@@ -110,8 +106,11 @@ class RunIndex:
 
     def forget(self, run: str) -> None:
         """The run was not started after all; one whose append only seemed to fail stays open."""
-        if self._log.stream(run) is not None:
-            return
+        try:
+            if self._log.stream(run) is not None:
+                return
+        except LogError:  # if it begins all the same, `committed` sees it
+            pass
         with self._lock:
             entry = self._take_out(run)
             if entry is None or entry.session is None:
@@ -126,6 +125,11 @@ class RunIndex:
         if records[0].seq == 1 and state.run_started.parent is not None:
             with self._lock:
                 self._put(Indexed(state.run, state.agent.name, None, child=True))
+        elif records[0].seq == 1 and state.run not in self._open:
+            started = state.run_started
+            with self._lock:
+                before = self._last.get(started.session or "")
+                self._put(Indexed(state.run, state.agent.name, started.session, before=before))
         if state.ending is None:
             return
         with self._lock:

@@ -3,7 +3,7 @@
 import asyncio
 import queue
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
@@ -33,8 +33,8 @@ class TextChunk(NamedTuple):
 LOOK = 0.5
 """Seconds of a wait: Python sees signals between two."""
 
-Item: TypeAlias = Record | TextChunk | None
-"""None: the runtime is closing, nothing more comes."""
+Item: TypeAlias = Record | TextChunk | Exception | None
+"""An exception: the run waits for the storage, or was let go. None: the runtime is closing."""
 
 Deliver: TypeAlias = Callable[[Item], None]
 
@@ -79,6 +79,11 @@ class Subscriptions:
         for deliver in self._of(run):
             _hand(deliver, TextChunk(request, text, discarded=not text))
 
+    def warned(self, run: str, error: Exception) -> None:
+        """The run waits for the storage, or this process has let it go: nobody waits on."""
+        for deliver in self._of(run):
+            deliver(error)
+
     def close(self) -> None:
         """Tell everybody that nothing more comes."""
         with self._lock:
@@ -106,7 +111,12 @@ T = TypeVar("T", bound=Record | TextChunk)
 
 
 class Listening(Generic[T]):
-    """Items of one run to loop over, with `for` or with `async for`; it ends when the run ends."""
+    """Items of one run to loop over, with `for` or with `async for`; it ends when the run ends.
+
+    Raises StorageUnavailable when the run has waited for the storage too long (it goes on by itself
+    when the storage works, and can be listened to again), and LogError when this process may not
+    write the run any more.
+    """
 
     def __init__(
         self,
@@ -176,6 +186,8 @@ class _Sieve(Generic[T]):
         if item is None:
             self.ended = True
             return []
+        if isinstance(item, Exception):
+            raise item
         if isinstance(item, Record):
             if item.seq <= self._seq:
                 return []
@@ -202,13 +214,19 @@ class PendingResult:
     def __init__(self, run: str, records: Records) -> None:
         """Read what is in the log already: on the caller's thread, for it may be much."""
         self.answer: Future[RunEnd] = Future()
-        """RunNotFinished when the run has no answer. Whoever waits no longer cancels it."""
+        """RunNotFinished when the run has no answer, LogError when the log cannot be written.
+        Whoever waits no longer cancels it."""
         self._run = run
         self._records = records
         self._metrics = RunMetrics()
         self._catch_up()
 
-    def begin(self, subscriptions: Subscriptions, settled: Callable[[str], Event | None]) -> None:
+    def begin(
+        self,
+        subscriptions: Subscriptions,
+        settled: Callable[[str], Event | None],
+        let_go: Mapping[str, Exception],
+    ) -> None:
         """Listen from now on. Called on the loop: no turn is told between reading and listening."""
         self._catch_up()
         unsubscribe = subscriptions.subscribe(self._run, self._hear)
@@ -216,6 +234,8 @@ class PendingResult:
         event = settled(self._run)
         if event is not None:
             self._settle(event)
+        elif self._run in let_go:
+            self._hear(let_go[self._run])
 
     def _catch_up(self) -> None:
         for record in self._records(self._run, self._metrics.seq):
@@ -227,6 +247,9 @@ class PendingResult:
         if item is None:
             closed = f"the runtime was closed before run {self._run} ended"
             self.answer.set_exception(RuntimeClosed(closed))
+            return
+        if isinstance(item, Exception):
+            self.answer.set_exception(item)
             return
         self._metrics.fold(item)
         if item.event.kind in ENDINGS or item.event.kind == "run_paused":

@@ -121,6 +121,15 @@ class LogContract:
         assert (refused.value.run, refused.value.expected, refused.value.actual) == ("a", 0, 2)
         assert texts(log, "a") == ["1", "2"]
 
+    def test_an_append_that_is_submitted_again_gets_its_position_and_is_written_once(
+        self, log: Log
+    ) -> None:
+        append = append_of("a", *said("1", "2"))
+        assert write(log, append) == 2
+        say(log, "b", "3")
+        assert write(log, append) == 2
+        assert texts(log, "a") == ["1", "2"]
+
     def test_an_append_after_the_right_seq_but_another_history_is_refused(self, log: Log) -> None:
         say(log, "a", "1")
         with pytest.raises(HeadMoved):

@@ -15,8 +15,12 @@ Value: TypeAlias = int | float | str | bytes | None
 OpenMode: TypeAlias = Literal["ro", "rw", "rwc"]
 """As in SQLite's URIs: read only, read and write, the same and created if missing."""
 
-BUSY_MS = 10_000
+BUSY_MS = 5_000
 """How long a connection waits for a foreign program that holds the file."""
+
+PASSING = frozenset({5, 6, 7, 8, 10, 13, 14, 15})
+"""SQLite's result codes for what may be over at the next try: BUSY, LOCKED, NOMEM, READONLY, IOERR,
+FULL, CANTOPEN, PROTOCOL."""
 
 CORRUPT, NOT_A_DATABASE = 11, 26
 """SQLite's result codes for a file that is damaged, and for one that is none of its own."""
@@ -113,6 +117,8 @@ class ApswDriver:
         self._apsw = apsw
         self._vfs = vfs
         self.error: type[Exception] = apsw.Error
+        self._codes = {type(apsw.exception_for(code)): code for code in PASSING}
+        """For errors that a file system written in Python raises: they carry no code."""
         self.sqlite_version = apsw.sqlite_lib_version()
 
     def connect(self, path: Path, mode: OpenMode, *, immutable: bool = False) -> DriverConnection:
@@ -131,7 +137,7 @@ class ApswDriver:
 
     def code(self, error: Exception) -> int:
         """SQLite's primary result code, 0 when the error has none."""
-        return getattr(error, "result", 0) & 0xFF
+        return (getattr(error, "result", 0) & 0xFF) or self._codes.get(type(error), 0)
 
 
 def driver_named(name: str) -> Driver:

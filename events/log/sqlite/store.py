@@ -15,7 +15,15 @@ from playhead.events.errors import LogDamaged, LogError
 from playhead.events.log.anchor import LogPosition
 from playhead.events.log.contract import Append, Head, Tail, check_append, placed, wanted_bodies
 from playhead.events.log.private_files import make_private
-from playhead.events.log.sqlite.driver import BUSY_MS, Driver, DriverConnection, OpenMode
+from playhead.events.log.sqlite.driver import (
+    BUSY_MS,
+    CORRUPT,
+    NOT_A_DATABASE,
+    PASSING,
+    Driver,
+    DriverConnection,
+    OpenMode,
+)
 from playhead.events.log.sqlite.open_files import OpenFiles
 from playhead.events.log.sqlite.schema import check_format, prepare
 
@@ -100,6 +108,14 @@ class Store:
     def _row(self, query: str, *values: str | int | bytes) -> Any:
         return self._open.execute(query, values).fetchone()
 
+    def damaged(self, error: Exception) -> bool:
+        """Whether the error says that the file is no longer a whole database."""
+        return self._driver.code(error) in (CORRUPT, NOT_A_DATABASE)
+
+    def passing(self, error: Exception) -> bool:
+        """Whether the error is one of the storage, and may be gone at the next try."""
+        return isinstance(error, self._driver.error) and self._driver.code(error) in PASSING
+
     # What is there
 
     def end(self) -> int:
@@ -151,6 +167,8 @@ class Store:
 
     def landed(self, append: Append) -> int | None:
         """The position of the append's last row when the file holds it, else None."""
+        if not append.rows:
+            return None
         last = append.rows[-1]
         row = self._row(
             "SELECT position, hash FROM records WHERE seq = ? AND stream ="

@@ -7,12 +7,20 @@ it holds, and only what is missing is written again: nothing twice, nothing lost
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread, current_thread
 
-from playhead.events.errors import LogClosed, LogError, LogLost, PlayheadError
+from playhead.events.errors import (
+    HeadMoved,
+    LogClosed,
+    LogDamaged,
+    LogError,
+    LogLost,
+    PlayheadError,
+    StorageUnavailable,
+)
 from playhead.events.log.anchor import write_anchor
 from playhead.events.log.contract import Append, OnAppended
 from playhead.events.log.sqlite.store import Durability, Store, admit_together
@@ -49,6 +57,7 @@ class Writer:
         self._closed = False
         self._anchored = anchored
         self._anchor_due = 0.0
+        self._in_doubt = False
         self.commits = 0
         """Transactions so far, for those who measure."""
         self._thread = Thread(target=self._work, name=f"playhead-log-{path.name}", daemon=True)
@@ -108,27 +117,45 @@ class Writer:
                 try:
                     tried[number] = admit_together(self._store, batch, appends)[-1]
                     tell.append((done, batch.mark.position))
+                except HeadMoved as error:  # unless it is one that seemed to fail
+                    tell.append((done, self._store.landed(appends[-1]) or error))
                 except (PlayheadError, ValueError) as error:
                     tell.append((done, error))
             if batch.rows:
                 self._store.commit(batch)
                 self.commits += 1
+                self._in_doubt = False
         except Exception as error:
-            logger.warning("log.doubt", path=str(self._path), error=repr(error))
+            if not self._in_doubt:  # once for each fault, however often it is tried
+                logger.warning("log.doubt", path=str(self._path), error=repr(error))
+            self._in_doubt = True
             tell = []
             self._store.disconnect()
-            for number, (appends, done) in enumerate(waiting):
-                self._tell(done, self._settle(appends, tried.get(number)))
+            self._settle_all(waiting, tried)
         for done, outcome in tell:
             self._tell(done, outcome)
 
-    def _settle(self, appends: Sequence[Append], tried: Append | None) -> int | Exception:
+    def _settle_all(
+        self, waiting: list[tuple[Sequence[Append], OnAppended]], tried: Mapping[int, Append]
+    ) -> None:
+        """Once one of them cannot be written for now, the others are only looked for."""
+        tries: tuple[bool, ...] = (True, True, False)
+        for number, (appends, done) in enumerate(waiting):
+            outcome = self._settle(appends, tried.get(number), tries)
+            if isinstance(outcome, StorageUnavailable):
+                tries = (False,)
+            self._tell(done, outcome)
+
+    def _settle(
+        self, appends: Sequence[Append], tried: Append | None, tries: tuple[bool, ...]
+    ) -> int | Exception:
         """One submission of a batch in doubt: found in the file, written now, or refused.
 
-        `tried`: its last append, as it was put into the batch.
+        `tried`: its last append, as it was put into the batch. `tries`: for each look at the file,
+        whether it may be written if it is not there.
         """
         trouble: Exception | None = None
-        for may_write in (True, True, False):
+        for may_write in tries:
             try:
                 self._store.reopen_if_needed()
                 position = None if tried is None else self._store.landed(tried)
@@ -149,7 +176,16 @@ class Writer:
             except Exception as error:
                 trouble = error
                 self._store.disconnect()
-        return LogError(f"{self._path}: run {appends[-1].run} was not written: {trouble}")
+        return self._refusal(appends[-1].run, trouble)
+
+    def _refusal(self, run: str, trouble: Exception | None) -> LogError:
+        """What an append that was not written is told: whether it may be tried again."""
+        if isinstance(trouble, LogError):
+            return trouble
+        if trouble is None or isinstance(trouble, OSError) or self._store.passing(trouble):
+            return StorageUnavailable(str(self._path), str(trouble) or type(trouble).__name__)
+        msg = f"{self._path}: run {run} was not written: {trouble}"
+        return LogDamaged(msg) if self._store.damaged(trouble) else LogError(msg)
 
     def _tell(self, done: OnAppended, outcome: int | Exception) -> None:
         try:

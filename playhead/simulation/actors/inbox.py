@@ -5,8 +5,12 @@ The real file is exercised by the tests of real kills (tests/crash).
 
 from typing import NamedTuple
 
+from playhead.events.errors import StorageUnavailable
 from playhead.events.event import Event
 from playhead.simulation.process.process import Process
+
+LOOK_AGAIN = 1.0
+"""Seconds until an inbox is served again whose commands could not be written."""
 
 
 class QueuedCommand(NamedTuple):
@@ -43,6 +47,10 @@ class SimulatedInbox:
 
     def _tell(self, process: Process, command: QueuedCommand) -> None:
         def told(error: Exception | None) -> None:
-            self._commands.pop(command.id, None)
+            if isinstance(error, StorageUnavailable):  # it waits here, and is served again
+                self._served.discard((process.number, command.id))
+                process.loop.call_later(LOOK_AGAIN, self.serve, process)
+            else:
+                self._commands.pop(command.id, None)
 
         process.tell(command.run, command.event, told, command=command.id)

@@ -78,8 +78,11 @@ class People:
             past=past, code=random.choice((VERSION, VERSION, "0.0.0")),
         )  # fmt: skip
 
+        process.waits(run)
+
         def told(error: Exception | None) -> None:
-            process.ledger.note("start told", run, error)
+            process.ledger.note("start told", run, str(error))
+            process.heard(run, error)
             if error is not None:
                 process.index.forget(run)
             elif process.log.stream(run) is None:

@@ -74,6 +74,10 @@ class GroundTruth:
     """Run -> the last seq that somebody was told of."""
     told: set[str] = field(default_factory=set[str])
     """Commands whose sender heard that they are in the log."""
+    withdrawn: set[str] = field(default_factory=set[str])
+    """Commands, and runs to be started, whose sender heard that they are not recorded later."""
+    cut_off: bool = False
+    """Whether anything could cut an effect off: a process ended, or a run may not be written."""
     crashes: Counter[str] = field(default_factory=Counter[str])
     """Crash point -> processes that died there."""
     lines: list[str] = field(default_factory=list[str])
@@ -92,9 +96,14 @@ class GroundTruth:
         """Write down a broken promise."""
         self.broken.append(Violation(invariant, what))
 
-    def commit(self, append: Append) -> None:
-        """An append is in the log."""
+    def commit(self, append: Append, *, late: bool = False) -> None:
+        """An append is in the log. `late`: it was submitted after it had been withdrawn."""
         hashes = self.committed.setdefault(append.run, [])
+        if append.rows[-1].hash in hashes:  # it only seemed to fail, and was submitted again
+            return
+        if late:
+            what = f"{append.run} {append.expected.seq + 1} was withdrawn, and is written"
+            self.violated("withdrawn_is_not_recorded", what)
         for row in append.rows:
             hashes.append(row.hash)
             self.trace.update(row.hash)
@@ -102,6 +111,11 @@ class GroundTruth:
                 self.intents.add((row.run, row.seq))
             if self.tracing:
                 self.lines.append(f"  {row.run} {row.seq} {row.kind} {row.data.decode()[:110]}")
+
+    def is_withdrawn(self, append: Append) -> bool:
+        """Whether somebody brought it, and has heard that it is not recorded later."""
+        begins = append.expected.seq == 0 and append.run in self.withdrawn
+        return begins or any(row.command in self.withdrawn for row in append.rows)
 
     def acknowledge(self, append: Append) -> None:
         """Somebody was told that an append is in the log."""

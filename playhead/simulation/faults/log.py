@@ -5,12 +5,15 @@ from collections.abc import Callable, Iterator, Sequence
 from queue import SimpleQueue
 from random import Random
 
-from playhead.events.errors import LogError
+from playhead.events.errors import LogError, StorageUnavailable
 from playhead.events.log.contract import Append, Head, Log, OnAppended, Stream
 from playhead.events.record import Stored
 from playhead.simulation.faults.ground_truth import GroundTruth
 from playhead.simulation.faults.mix import Mix
 from playhead.simulation.faults.role import Alive
+
+LONGEST_FULL = 60.0
+"""Seconds for which a disk stays full at most: several times what an engine lets people wait."""
 
 
 class FaultyLog:
@@ -27,18 +30,26 @@ class FaultyLog:
         self._mix = mix
         self._ledger = ledger
         self._waiting: list[tuple[Append, OnAppended]] = []
-        self._full_until = 0.0
+        self._late: set[bytes] = set()
+        """Last hashes of appends that were submitted after they had been withdrawn."""
+        self._full_from = self._full_until = 0.0
+        self.refused: set[str] = set()
+        """Runs of which an append was refused for good."""
         self._quick = random.random() < 0.5
         """As a log's own thread may be: written and told before `submit` has returned."""
 
     def submit(self, append: Append, done: OnAppended) -> None:
         """Queue an append; the whole queue is written when the disk gets to it."""
         self._waiting.append((append, done))
+        if self._ledger.is_withdrawn(append):
+            self._late.add(append.rows[-1].hash)
         if self._quick and len(self._waiting) == 1:
             self._flush()
         elif len(self._waiting) == 1:
             slow = self._random.random() < self._mix.append_slow
+            hangs = slow and self._random.random() < 0.02
             delay = self._random.random() ** 4 * 5 if slow else 0.0
+            delay += self._random.random() * LONGEST_FULL if hangs else 0.0
             self._loop.call_later(delay, self._flush) if delay else self._loop.call_soon(
                 self._flush
             )
@@ -57,7 +68,7 @@ class FaultyLog:
         outcomes = [error or next(results) for error in refused]
         for (append, _), outcome in zip(group, outcomes, strict=True):
             if isinstance(outcome, int):
-                self._ledger.commit(append)
+                self._ledger.commit(append, late=append.rows[-1].hash in self._late)
         self._process.reach("append.committed", trigger)
         for (append, done), outcome in zip(group, outcomes, strict=True):
             self._tell(append, done, outcome)
@@ -67,25 +78,43 @@ class FaultyLog:
         if isinstance(outcome, int) and self._random.random() < self._mix.append_doubt:
             self._ledger.note("append in doubt", append.run, append.rows[-1].seq)
             outcome = LogError("simulated: written, and reported as failed")
+        elif isinstance(outcome, int) and self._random.random() < self._mix.storage_doubt:
+            self._ledger.note("append in doubt for now", append.run, append.rows[-1].seq)
+            if self._random.random() < 0.3:
+                self._fill(self._loop.time())
+            outcome = StorageUnavailable("simulated", "written, and reported as failed")
         elif isinstance(outcome, int):
             self._ledger.acknowledge(append)
         else:
             self._ledger.note("append failed", append.run, append.rows[-1].seq, str(outcome))
             if not str(outcome).startswith("simulated"):
                 self._ledger.violated("every append fits", f"{append.run}: {outcome!r}")
+        if isinstance(outcome, Exception) and not isinstance(outcome, StorageUnavailable):
+            self.refused.add(append.run)
+            self._ledger.cut_off = True
         done(outcome)
 
     def _refusal(self) -> LogError | None:
         now = self._loop.time()
         if now < self._full_until:
-            return LogError("simulated: the disk is full")
+            return StorageUnavailable("simulated", "the disk is full")
         draw = self._random.random()
         if draw < self._mix.append_lost:
-            return LogError("simulated: the write failed")
-        if draw < self._mix.append_lost + self._mix.disk_full / 20:
-            self._full_until = now + self._random.random() * 10
-            return LogError("simulated: the disk is full")
+            return LogError("simulated: it may not be written")
+        if draw < self._mix.append_lost + self._mix.storage_fault:
+            return StorageUnavailable("simulated", "the write failed")
+        if draw < self._mix.append_lost + self._mix.storage_fault + self._mix.disk_full / 20:
+            self._fill(now)
+            return StorageUnavailable("simulated", "the disk is full")
         return None
+
+    def _fill(self, now: float) -> None:
+        self._full_from = now
+        self._full_until = now + self._random.random() ** 2 * LONGEST_FULL
+
+    def was_full(self, begin: float, end: float) -> bool:
+        """Whether the disk was full for the whole of that time."""
+        return self._full_from <= begin and end <= self._full_until
 
     def head(self, run: str) -> Head:
         """As the log beneath."""

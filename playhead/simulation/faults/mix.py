@@ -135,11 +135,16 @@ class Mix:
     tool_hang: float = 0.0
     tool_odd: float = 0.0
     append_lost: float = 0.0
-    """An append fails and is not in the log."""
+    """An append is refused for good and is not in the log: the process may not write the run."""
     append_doubt: float = 0.0
-    """An append is reported as failed and is in the log."""
+    """An append is reported as refused for good and is in the log."""
+    storage_fault: float = 0.0
+    """An append fails for now and is not in the log."""
+    storage_doubt: float = 0.0
+    """An append is reported as failed for now and is in the log."""
     append_slow: float = 0.0
     disk_full: float = 0.0
+    """That the disk is full for a while from now on, times twenty."""
     clock_jump: float = 0.0
     people: float = 0.0
     """How much people interfere: commands a process, times six."""
@@ -170,7 +175,10 @@ def draw(random: Random, kinds: Collection[str]) -> Mix:
         disk_full=some("log", 0.3), clock_jump=some("clock", 1.0), people=some("people", 3.0),
         deploy=some("deploy", 0.4), role_error=some("role", 0.1) * (random.random() < 0.3),
         outages=draw_outages(random) if "outage" in kinds and random.random() < 0.3 else (),
+        storage_fault=some("log", 0.3), storage_doubt=some("log", 0.2),
     )  # fmt: skip
+    if "log" in kinds and random.random() < 0.1:  # whatever the storage does, the process lives on
+        return replace(mix, append_lost=0.0, append_doubt=0.0, disk_full=random.random())
     if "crash" not in kinds or random.random() < 0.15:
         return mix
     if SCARCELY in kinds:

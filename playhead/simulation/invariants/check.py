@@ -32,14 +32,25 @@ def check_process(process: Process, end: str) -> None:
     if process.dispatcher.over is not None:
         more = f"{process.dispatcher.over} messages waited, more than one for each run"
         process.ledger.violated("bounded_inboxes", more)
+    _check_let_go(process)
     if end != "idle":
         return
+    for what in sorted(process.untold):
+        process.ledger.violated("everybody_is_told", f"{what}: whoever said it waits for ever")
     for run in filter(process.log.stream, process.index.open_runs()):
         live = fingerprint(process.engine.state(run))
         folded = fingerprint(load_state(process.log, run))
         if live != folded:
             process.ledger.violated("projection_is_fold", f"{run}: {live} is not {folded}")
         _check_idle(process, process.engine.state(run))
+
+
+def _check_let_go(process: Process) -> None:
+    """A run is let go when the log refuses it, or a child of it, for good; never for less."""
+    for run in process.engine.let_go:
+        refused = process.log.refused
+        if not any(each == run or each.startswith(f"{run}.") for each in refused):
+            process.ledger.violated("let_go_only_when_refused", f"{run} was let go")
 
 
 def _check_idle(process: Process, state: RunState) -> None:

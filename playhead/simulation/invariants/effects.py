@@ -149,8 +149,18 @@ def attempts_logged_are_requests_made(e: Evidence) -> Iterator[str]:
                 yield f"{run} {record.seq}: its endpoint rested, and a request was made"
 
 
+def interrupted_means_cut_off(e: Evidence) -> Iterator[str]:
+    """While every process lives on, no outcome is lost, whatever the storage does meanwhile."""
+    if e.ledger.cut_off:
+        return
+    for record in e.all():
+        reason = getattr(record.event, "error", None) or getattr(record.event, "reason", None)
+        if record.origin == "effect" and reason == "interrupted":
+            yield f"{record.run} {record.seq}: {record.event.kind} counts as interrupted"
+
+
 EFFECT_PROMISES: tuple[Promise, ...] = (
     intent_before_effect, started_once_per_attempt, once_at_most_once, one_key_per_call,
     no_phantom_success, doubt_is_explicit, effects_have_their_record,
-    attempts_logged_are_requests_made,
+    attempts_logged_are_requests_made, interrupted_means_cut_off,
 )  # fmt: skip

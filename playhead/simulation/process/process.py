@@ -20,7 +20,7 @@ from playhead.actors.roles.planner import Planner
 from playhead.actors.roles.tool import ToolRole
 from playhead.assembly.full_results import whole_result
 from playhead.definition.agent import Agent
-from playhead.events.errors import PlayheadError
+from playhead.events.errors import PlayheadError, StorageUnavailable
 from playhead.events.event import Event
 from playhead.events.log.contract import Log
 from playhead.events.model_api import Model
@@ -47,6 +47,13 @@ EPOCH = 1_700_000_000_000_000
 
 MOST = 30_000
 """Places reached by one process; more is a spin."""
+
+PATIENCE = 31.0
+"""Seconds within which everybody is told, even if an engine has just told the others: three times
+its `storage_seconds`."""
+
+MOST_WARNINGS = 1_000
+"""Times that runs of one process may be said to wait for the storage; no fault lasts that long."""
 
 
 class ProcessDied(BaseException):
@@ -88,6 +95,9 @@ class Process:
         self._models = models
         self._reached = 0
         self._said = 0
+        self.untold: dict[str, float] = {}
+        """Commands, and runs to be started, whose sender has not heard what became of them, and
+        since when, by the loop's clock."""
         self._recovering: set[tuple[str, int]] = set()
         self._plan = draw_plan(random, mix, first=number == 0, stops=until is not None)
         self._errors: list[str] = []
@@ -99,6 +109,8 @@ class Process:
         self.dispatcher = SeededDispatcher(self.loop, random, lambda: self.engine.loaded)
         self.engine = self._make_engine()
         self.index = RunIndex(self.log)
+        self._warnings = 0
+        self.engine.warned.append(self._watch_storage)
         self.engine.watchers += [self._watch_recovery, self.index.committed]
 
     def _draw_tools(self) -> dict[str, dict[str, AnyTool]]:
@@ -212,6 +224,12 @@ class Process:
             if not self._recovering:
                 self.phase = "running"
 
+    def _watch_storage(self, run: str, error: Exception) -> None:
+        self._warnings += 1
+        if self._warnings == MOST_WARNINGS:
+            self.ledger.violated("storage_is_tried_again", f"{run} waits for ever: {error}")
+            self._die("waits for ever")
+
     def run(self, begin: Callable[[], None]) -> str:
         """Serve until nothing is left to do (idle), it died, or it was shut down (stopped)."""
         self.loop.call_soon(begin)
@@ -224,15 +242,18 @@ class Process:
                 self.ledger.violated("sealed", f"the agent reached for the real world: {event}")
         except SystemExit as error:
             self.ledger.violated("no unhandled error", f"the process was ended by {error!r}")
-        return "idle" if self.loop.idle else "stopped" if self.alive else "died"
+        end = "idle" if self.loop.idle else "stopped" if self.alive else "died"
+        self.ledger.cut_off = self.ledger.cut_off or end != "idle"
+        return end
 
     async def _shut_down(self) -> None:
         self.phase = "shutdown"
         self.ledger.note("shut down", self.number)
         self.engine.draining = True
-        await self.engine.quiet()
+        writes = await self.engine.quiet()
         await self.engine.effects.settle(self.random.choice((0.0, 5.0, 5.0)))
-        await self.engine.quiet()
+        if writes:
+            await self.engine.quiet()
         self.engine.stop()
         self.loop.stop()
 
@@ -243,8 +264,10 @@ class Process:
         """Something that somebody outside says to a run; what does not apply is refused."""
         self._said += 1
         command = command or f"said-{self.number}-{self._said}"
+        self.waits(command)
 
         def hear(error: Exception | None) -> None:
+            self.heard(command, error)
             if error is None:
                 self._heard(command)
             if told is not None:
@@ -255,6 +278,19 @@ class Process:
             self.engine.arrive(run, trigger)
         except PlayheadError as error:
             hear(error)
+
+    def waits(self, what: str) -> None:
+        """Somebody says something, or starts a run, and waits for what becomes of it."""
+        self.untold[what] = self.loop.time()
+        self.ledger.withdrawn.discard(what)
+
+    def heard(self, what: str, error: Exception | None) -> None:
+        """They have heard of it."""
+        since, now = self.untold.pop(what, self.loop.time()), self.loop.time()
+        if now - since > PATIENCE and self.log.was_full(since, since + PATIENCE):
+            self.ledger.violated("told_in_time", f"{what} was told after {now - since:.0f} s")
+        if isinstance(error, StorageUnavailable):
+            self.ledger.withdrawn.add(what)
 
     def _heard(self, command: str) -> None:
         self.ledger.told.add(command)
