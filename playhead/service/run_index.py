@@ -1,7 +1,7 @@
-"""Which runs there are: the open ones, and how each session ended last.
+"""Which runs exist: the open ones, and how each session last ended.
 
-In memory is what this process has seen; the stored list of runs knows what was before it. So
-neither opening a log nor starting a run gets slower with the runs that have ended.
+Runs that this process has seen are in memory; earlier ones are in the stored list of runs. So
+neither opening a log nor starting a run gets slower with the number of ended runs.
 """
 
 import threading
@@ -25,7 +25,7 @@ KEPT_CONTEXTS = 64
 
 @dataclass(slots=True)
 class Indexed:
-    """One run: whose it is, and how it ended."""
+    """One run: its agent and session, and how it ended."""
 
     run: str
     agent: str
@@ -33,13 +33,13 @@ class Indexed:
     ended: Head | None = None
     """Its last record, once it has ended."""
     before: "Indexed | None" = None
-    """The run of the session before this one."""
+    """The previous run of the session."""
     child: bool = False
-    """Another run started it: it needs no room of its own."""
+    """Whether another run started it: it does not count as an open run."""
 
 
 class RunIndex:
-    """Read when the log is opened, then kept up; safe from any thread. `close` it."""
+    """Loaded when the log is opened, then kept up to date; safe from any thread. `close` it."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
@@ -48,9 +48,9 @@ class RunIndex:
         self._roots = 0
         """Open runs that no other run started."""
         self._last: dict[str, Indexed] = {}
-        """The last run of each session that this process has met."""
+        """The last run of each session that this process has seen."""
         self._contexts: OrderedDict[str, tuple[str, Context | None]] = OrderedDict()
-        """Session -> its last run and the context with which that ended."""
+        """Session -> its last run and the context at its end."""
         self._views = Views.of(log, [RunList()])
         try:
             for row in open_runs(self._views.connection):
@@ -60,7 +60,7 @@ class RunIndex:
             raise
 
     def close(self) -> None:
-        """Let go of the stored list of runs."""
+        """Release the stored list of runs."""
         with self._lock:
             self._views.close()
 
