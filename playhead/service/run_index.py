@@ -65,7 +65,7 @@ class RunIndex:
             self._views.close()
 
     def admit(self, run: str, agent: str, session: str | None, most: int) -> Past | None:
-        """Make room for a run; the end of its session's last run, if there is one.
+        """Admit a run; returns the end of its session's last run, if there is one.
 
         Raises AdmissionRefused beyond `most` open runs, SessionBusy while the session has one.
         """
@@ -82,7 +82,7 @@ class RunIndex:
         return Past(run=last.run, seq=last.ended.seq, hash=last.ended.hash.hex())
 
     def _last_of(self, session: str) -> Indexed | None:
-        """The last run of a session: this process has seen it begin, or the stored list has it."""
+        """The last run of a session, from this process's memory or from the stored list."""
         if session not in self._last:
             for row in find_runs(self._views.connection, session=session, limit=1):
                 # Open runs are all in memory.
@@ -91,7 +91,7 @@ class RunIndex:
         return self._last.get(session)
 
     def context(self, session: str | None, past: Past | None) -> Context | None:
-        """What a session's next run starts from: kept since the last one ended, or read."""
+        """The context for a session's next run: kept since the last one ended, or read."""
         if session is not None and past is not None:
             with self._lock:
                 run, kept = self._contexts.get(session, ("", None))
@@ -100,7 +100,7 @@ class RunIndex:
         return load_session(self._log, past)
 
     def add(self, run: str, agent: str) -> None:
-        """A run that was begun without being admitted: a fork."""
+        """Add a run that was started without being admitted: a fork."""
         with self._lock:
             self._put(Indexed(run, agent, None))
 
@@ -109,7 +109,7 @@ class RunIndex:
         try:
             if self._log.stream(run) is not None:
                 return
-        except LogError:  # if it begins all the same, `committed` sees it
+        except LogError:  # if it begins after all, `committed` sees it
             pass
         with self._lock:
             entry = self._take_out(run)
@@ -121,7 +121,7 @@ class RunIndex:
                 self._last[entry.session] = entry.before
 
     def committed(self, state: RunState, records: Sequence[Record]) -> None:
-        """An engine's watcher: see runs end, and children begin."""
+        """An engine's watcher: sees runs end, and children begin."""
         if records[0].seq == 1 and state.run_started.parent is not None:
             with self._lock:
                 self._put(Indexed(state.run, state.agent.name, None, child=True))
@@ -149,7 +149,7 @@ class RunIndex:
         return [entry.run for entry in entries if agent is None or entry.agent == agent]
 
     def parked(self, agents: Sequence[str]) -> list[Indexed]:
-        """Open runs of other agents than these: nobody here can go on with them."""
+        """Open runs of agents other than these: nothing here can continue them."""
         with self._lock:
             return [entry for entry in self._open.values() if entry.agent not in agents]
 
