@@ -23,13 +23,13 @@ def wait_for_model(
     if outage is None or longest == 0:
         return None
     end = outage.since + int(longest * 1_000_000)
-    if record.at >= end:
+    if record.at >= end and outage.waits:  # a clock that jumped ends nothing before the first wait
         return None
     pause = jittered(record, min(LONGEST, FIRST * 2 ** min(outage.waits, 16)))
     until = record.at + int(max(pause, failed.retry_after or 0.0) * 1_000_000)
     return OutageWaitStarted(
         step=step.id, error=failed.error, message=failed.message, since=outage.since,
-        until=min(until, end), tries=outage.tries,
+        until=until if record.at >= end else min(until, end), tries=outage.tries,
     )  # fmt: skip
 
 

@@ -93,6 +93,7 @@ class RunControl:
 
     def take_up(self, run: str) -> None:
         """Continue a run from the end of the log; one that only waits is not even loaded."""
+        self.check_open()
         waits = self._waits.as_last_read(run)
         # Records since then are held, and `may_rest` sees them.
         if waits and not any(wait.counts for wait in waits) and may_rest(self._log.read(run)):
