@@ -55,8 +55,8 @@ class Context:
     """The messages of one step, folded from its records."""
 
     __slots__ = (
-        "_awaited", "_before", "_digest", "_goal", "_goal_index", "_last_role", "_next",
-        "_reminder", "_request", "_said", "_sent", "_weight", "head", "messages", "pieces", "run",
+        "_awaited", "_before", "_bound", "_digest", "_goal", "_goal_index", "_last_role", "_next",
+        "_reminder", "_request", "_said", "_sent", "head", "messages", "pieces", "run",
     )  # fmt: skip
 
     def __init__(
