@@ -1,4 +1,4 @@
-"""What people say about a run after it: it lies in the runtime stream, since the run has ended."""
+"""Statements about a run after it has ended; they are stored in the runtime stream."""
 
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -29,7 +29,7 @@ def unknown_call(log: Reader, run: str, call: int) -> None:
 
 
 class Statement(NamedTuple):
-    """An event to append, and who brings it."""
+    """An event to append, and who made it."""
 
     event: Event
     actor: Actor = "user"
@@ -40,7 +40,7 @@ class Statement(NamedTuple):
 def append_event(
     log: Log, event: Event, at: int, command: str | None = None, namespace: str | None = None
 ) -> None:
-    """Append what somebody says after the end to the runtime's stream; returns when durable."""
+    """Append a statement about an ended run to the runtime stream; returns when durable."""
     append_all(log, [Statement(event)], at, command, namespace)
 
 
@@ -51,9 +51,9 @@ def append_all(
     command: str | None = None,
     namespace: str | None = None,
 ) -> int:
-    """Append all of it at once to the runtime's stream, or a namespace's; the last one's seq.
+    """Append all statements at once to the runtime or a namespace stream; the seq of the last.
 
-    Returns when durable. `command` is the first one's.
+    Returns when durable. `command` is the command id of the first one.
     """
     stream = RUNTIME_STREAM if namespace is None else f"memory/{namespace}"
     kind: StreamKind = "runtime" if namespace is None else "memory"

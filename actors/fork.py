@@ -1,7 +1,7 @@
-"""Forking: a new run that points at another one's past up to a record. Nothing is copied.
+"""Forking: a new run that points to another run's past up to a record. Nothing is copied.
 
-The fork is one held record on the parent's head of that moment, so it costs the same at record 10
-and at record 100,000. Whoever takes it up folds the past and decides from there.
+The fork is one held record on the parent's head at that point, so it costs the same at record 10
+and at record 100,000. The process that resumes it folds the past and decides from there.
 """
 
 from concurrent.futures import Future
@@ -20,7 +20,7 @@ from playhead.events.record import Record, Stored
 from playhead.events.version import VERSION
 
 NEAR = 32
-"""Records looked at around a cut at first; more where a turn is longer."""
+"""Records read around a cut at first; more if a turn is longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,30 +31,30 @@ class Cut:
     at: int
     """The last record that they share."""
     undecided: int | None
-    """That record, if what was decided on it is decided anew."""
+    """That record, if the decision on it is made again."""
     hash: bytes
-    """Of that record."""
+    """Hash of that record."""
     moment: int
-    """When it was: microseconds since the epoch."""
+    """Time of that record: microseconds since the epoch."""
 
     def forked(self, **changes: Any) -> RunForked:
-        """The first event of a fork from here, with these fields of it filled in."""
+        """The first event of a fork from here, with these fields set."""
         return RunForked(
             parent=self.parent, at=self.at, undecided=self.undecided, code=VERSION, **changes
         )
 
 
 def fork_run(log: Log, cut: Cut, fork: str, at: int, forked: RunForked | None = None) -> None:
-    """Begin a fork; it is in the log when this returns. Not to be called on the log's thread.
+    """Start a fork; it is in the log when this returns. Must not be called on the log's thread.
 
     Args:
-        log: where the parent is.
-        cut: where it leaves its parent, from `cut_at` or `cut_before_result`.
+        log: the log that holds the parent.
+        cut: where the fork leaves its parent, from `cut_at` or `cut_before_result`.
         fork: the id of the new run.
         at: now, in microseconds since the epoch.
-        forked: its first event, with what is different from there on; nothing by default.
+        forked: its first event, with the changes from there on; no changes by default.
 
-    Raises UsageError (RedactedRun for a run without its words) and LogError.
+    Raises UsageError (RedactedRun for a redacted run) and LogError.
     """
     forked = forked or cut.forked()
     _check(log, cut, forked)
@@ -73,8 +73,8 @@ def fork_run(log: Log, cut: Cut, fork: str, at: int, forked: RunForked | None = 
 def cut_at(log: Reader, run: str, at: int | None = None) -> Cut:
     """The last place up to record `at` (the run's end by default) where a fork can be cut.
 
-    That is after a whole turn, or after its opening record, whose turn is then decided anew; where
-    the run has ended, its last turn is. Raises UnknownRun and UsageError.
+    That is after a complete turn, or after its opening record, whose turn is then decided again;
+    for an ended run, this is the last turn. Raises UnknownRun and UsageError.
     """
     end = log.head(run).seq
     if end == 0:
@@ -86,7 +86,7 @@ def cut_at(log: Reader, run: str, at: int | None = None) -> Cut:
     here, following = _turn_of(log, run, wanted)
     last = here[-1]
     if last.origin != "decided" and last.kind == "run_resumed" and wanted > 1:
-        return cut_at(log, run, wanted - 1)  # it let others be decided, which are held before it
+        return cut_at(log, run, wanted - 1)  # it released held records, which come before it
     if last.kind not in ENDINGS and (following is None or following.origin != "decided"):
         return Cut(run, last.seq, None, last.hash, last.at)
     trigger = here[0]
@@ -96,7 +96,7 @@ def cut_at(log: Reader, run: str, at: int | None = None) -> Cut:
 
 
 def cut_before_result(log: Reader, run: str, call: int) -> Cut:
-    """The place right before a call's last outcome, so that it can be given another one."""
+    """The place right before a call's last outcome, so that it can be given a different one."""
     outcome = started = None
     for row in log.read(run, call):
         event = decode(row, log.body).event if row.kind.endswith("_started") else None
@@ -105,7 +105,7 @@ def cut_before_result(log: Reader, run: str, call: int) -> Cut:
         elif row.kind in OUTCOMES and row.cause is not None and row.cause == started:
             outcome = row.seq
     if outcome is None:
-        msg = f"run {run}: record {call} is no tool call that had a result (`playhead show {run}`)"
+        msg = f"run {run}: record {call} is not a tool call with a result (`playhead show {run}`)"
         raise UsageError(msg)
     return cut_at(log, run, outcome - 1)
 

@@ -1,7 +1,7 @@
-"""Replay: the same turns again, without network, tools, keys or user code; then compare.
+"""Replay: decides the same turns again, without network, tools, keys or user code, and compares.
 
-Each opening record must give exactly the records up to the next opening one. The first difference
-is the divergence: an error with a place, never a guess.
+Each opening record must produce exactly the records up to the next opening one. The first
+difference is the divergence: an error with a location, never a guess.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ from playhead.projections.state.run_state import RunState
 
 
 def pure_roles() -> Mapping[RoleName, Role]:
-    """The four roles as replay needs them: able to decide, unable to reach the world."""
+    """The four roles as replay needs them: they can decide, but not perform."""
     return {
         "planner": Planner(),
         "executor": Executor(),
@@ -39,7 +39,7 @@ def pure_roles() -> Mapping[RoleName, Role]:
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """Where the installed code would have acted differently."""
+    """Where the installed code would have decided differently."""
 
     seq: int
     """The first record that differs."""
@@ -48,16 +48,16 @@ class Divergence:
     field: str
     """What differs: actor, cause, kind, a field of the event, or `missing` or `extra`."""
     recorded: Record | None
-    """What the log has; None where it has nothing more in this turn."""
+    """The record in the log; None if the turn has no further record."""
     decided: Record | None
-    """What the installed code decides; None where it decides nothing more."""
+    """The record that the installed code decides; None if it decides nothing more."""
     error: str | None = None
-    """What a role raised, if that is how it differs."""
+    """What a role raised, if that is the difference."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayReport:
-    """What a replay found."""
+    """The result of a replay."""
 
     run: str
     records: int
@@ -67,20 +67,20 @@ class ReplayReport:
 
     @property
     def matches(self) -> bool:
-        """Whether nothing diverged."""
+        """Whether there was no divergence."""
         return self.divergence is None
 
 
 def replay(
     log: Reader, run: str, to: int | None = None, roles: Mapping[RoleName, Role] | None = None
 ) -> ReplayReport:
-    """Decide every turn of a run again and compare with what the log has.
+    """Decide every turn of a run again and compare the result with the log.
 
     Args:
-        log: where the run is.
+        log: the log that holds the run.
         run: its id.
-        to: the last record to look at; its last by default.
-        roles: who decides; the installed four by default.
+        to: the last record to check; the run's last by default.
+        roles: the roles that decide; the four installed ones by default.
 
     Raises UnknownRun, RedactedRun, LogDamaged for records that cannot be read, and UsageError for a
     run with a kind that this code does not know.
@@ -108,7 +108,7 @@ def replay(
 
 
 RecordedTurn: TypeAlias = tuple[Record, list[Record], bool]
-"""An opening record, the decided ones up to the next, and whether a fork was cut in between."""
+"""An opening record, its decided records, and whether a fork was cut in between."""
 
 
 def _turns(log: Reader, run: str, to: int | None) -> Iterator[RecordedTurn]:
@@ -127,11 +127,11 @@ def _turns(log: Reader, run: str, to: int | None) -> Iterator[RecordedTurn]:
 
 
 def _read(log: Reader, run: str, to: int | None) -> Iterator[Record]:
-    """The records, as they were sealed. Raises LogDamaged at the first that was altered."""
+    """The records as they were sealed. Raises LogDamaged at the first altered one."""
     previous = GENESIS
     for row in log.read(run, 0, to):
         if row.hash != row.computed_hash(previous):
-            msg = f"run {row.run} record {row.seq} was altered: its hash does not fit"
+            msg = f"run {row.run} record {row.seq} was altered: its hash does not match"
             raise LogDamaged(msg)
         previous = row.hash
         yield decode(row, log.body)
@@ -163,9 +163,9 @@ def _compare(
 
 
 class _InRecordedWords(Role):
-    """A role whose decisions, where they are those of the log, are said in the log's words.
+    """A role whose decisions take their wording from the log where they are otherwise the same.
 
-    So an old log does not diverge because a sentence was bettered, in what follows from it neither.
+    An improved sentence therefore does not make an old log diverge, then or in later records.
     """
 
     def __init__(self, role: Role, recorded: Sequence[Record]) -> None:

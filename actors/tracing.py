@@ -1,8 +1,8 @@
-"""Traces of the runs under way, and of any run in a log: the same spans, from the same records.
+"""Traces of running runs, and of any run in a log: the same spans, from the same records.
 
-A turn's spans go to the sink once the turn is committed. A run that this process takes up is folded
-from the log first, and what it had given in the last minute before is given again: a process that
-was killed may have kept it to itself, and ids that derive from the log make a second copy harmless.
+A turn's spans go to the sink once the turn is committed. A run that this process resumes is folded
+from the log first, and the spans of its last minute are emitted again: a killed process may not
+have sent them, and duplicates are harmless because their ids derive from the log.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,31 +26,31 @@ from playhead.projections.tracing.span import SpanData
 from playhead.projections.tracing.trace import Handlers, Trace
 
 AGAIN = 60_000_000_000
-"""Nanoseconds: what ended so shortly before a run was last heard of is given again when it is taken
-up. A batch of spans waits five seconds by default before it is sent."""
+"""Nanoseconds: on resumption, spans that ended this shortly before the run's last record are
+emitted again. A batch of spans waits five seconds by default before it is sent."""
 
 AGAIN_AT_MOST = 1000
-"""Spans; the queue that they go through is bounded."""
+"""Spans emitted at a time, because the queue behind the sink is bounded."""
 
 program_log = ProgramLogger("playhead.spans")
 
 
 def handlers() -> Handlers:
-    """Which roles are shown which kinds, in the roles' order."""
+    """Which roles see which kinds, in the roles' order."""
     roles = pure_roles()
     addresses = frozenset[Address]().union(*(role.hears for role in roles.values()))
     return {heard: tuple(n for n in ORDER if heard in roles[n].hears) for heard in addresses}
 
 
 class Sink(Protocol):
-    """Where spans go."""
+    """Receives spans."""
 
     def wants(self, trace: Trace) -> bool:
-        """Whether the run is sampled; asked once per run and process, before anything is made."""
+        """Whether the run is sampled; asked once per run and process, before any work is done."""
         ...
 
     def emit(self, trace: Trace, spans: Sequence[SpanData]) -> None:
-        """Take what has ended. Called on the runtime's loop, so it must not wait for anything."""
+        """Take ended spans. Called on the runtime's loop, so it must not block."""
         ...
 
 
@@ -58,16 +58,16 @@ class Tracing:
     """An engine's watcher that turns committed records into spans."""
 
     def __init__(self, log: Reader, sink: Sink, *, content: bool) -> None:
-        """`content`: whether prompts, arguments, results and error messages go onto the spans."""
+        """`content`: whether spans contain prompts, arguments, results and error messages."""
         self._log = log
         self._sink = sink
         self._content = content
         self._handlers = handlers()
         self._traces: dict[str, Trace | None] = {}
-        """None for a run that is not sampled."""
+        """Trace of each run; None for a run that is not sampled."""
 
     def committed(self, state: RunState, records: Sequence[Record]) -> None:
-        """Give the spans that ended with a turn. What goes wrong here never harms the run."""
+        """Emit the spans that ended with a turn. A failure here never harms the run."""
         run = state.run
         try:
             if run not in self._traces:
@@ -76,14 +76,14 @@ class Tracing:
             if trace is not None:
                 requests = _requests(state, records, self._content)
                 self._sink.emit(trace, trace.fold(records, requests))
-        except BaseException as error:  # a provider of the program's may raise anything
+        except BaseException as error:  # the program's trace provider may raise anything
             program_log.exception("trace.failed", run=run, error=str(error))
             self._traces[run] = None
         if state.ending is not None:
             self._traces.pop(run, None)
 
     def _begin(self, record: Record) -> Trace | None:
-        """The run's trace as it stood before this record; None if it is not to be traced."""
+        """The run's trace as it was before this record; None if it is not traced."""
         first = record if record.seq == 1 else next(_records(self._log, record.run, 1), None)
         if first is None or not isinstance(first.event, RunStarted):
             return None
@@ -95,7 +95,7 @@ class Tracing:
         return trace
 
     def _again(self, trace: Trace, to: int) -> list[SpanData]:
-        """Fold a run up to a record; the spans of its last minute."""
+        """Fold a run up to a record; returns the spans of its last minute."""
         spans: list[SpanData] = []
         last = 0
         for turn, requests in _told_turns(self._log, trace, to, self._content):
@@ -111,13 +111,13 @@ def recorded_trace(
 ) -> tuple[Trace, Iterator[list[SpanData]]]:
     """A run's trace from the log alone: the trace, and its spans turn by turn.
 
-    Raises UnknownRun, LogDamaged while it reads, and UsageError for a stream that is no run.
+    Raises UnknownRun, LogDamaged while reading, and UsageError for a stream that is not a run.
     """
     first = next(_records(log, run, 1), None)
     if first is None:
         raise UnknownRun.named(run)
     if not isinstance(first.event, RunStarted):
-        msg = f"{run!r} is no run that this Playhead can trace"
+        msg = f"{run!r} is not a run that this Playhead can trace"
         raise UsageError(msg)
     trace = Trace(first, handlers(), content=content)
     turns = _told_turns(log, trace, None, content)
@@ -127,7 +127,7 @@ def recorded_trace(
 def _told_turns(
     log: Reader, trace: Trace, to: int | None, content: bool
 ) -> Iterator[tuple[Sequence[Record], Mapping[int, Request] | None]]:
-    """A run's turns; where content is captured, with the requests that are open after each."""
+    """A run's turns; if content is captured, with the requests that are open after each."""
     state = RunState(trace.run, load_session(log, trace.started.past)) if content else None
     for turn in _turns(_records(log, trace.run, to)):
         if state is not None:
@@ -139,7 +139,7 @@ def _told_turns(
 def _requests(
     state: RunState, turn: Sequence[Record], content: bool
 ) -> Mapping[int, Request] | None:
-    """The requests that a turn has decided, as they are sent; None where nobody reads them."""
+    """The requests that a turn decided, as they are sent; None if content is not captured."""
     if not content:
         return None
     asked = ((record.seq, record.event) for record in turn)
@@ -147,7 +147,7 @@ def _requests(
 
 
 def _turns(records: Iterator[Record]) -> Iterator[list[Record]]:
-    """Each record from outside or from an effect, with what was decided on it."""
+    """Each record from outside or from an effect, with the records decided on it."""
     turn: list[Record] = []
     for record in records:
         if turn and record.origin != "decided":
@@ -159,5 +159,5 @@ def _turns(records: Iterator[Record]) -> Iterator[list[Record]]:
 
 
 def _records(log: Reader, run: str, to: int | None) -> Iterator[Record]:
-    """A run's records; a fork's past as its own, for a trace of its own."""
+    """A run's records; a fork's inherited past counts as its own, in a separate trace."""
     return (decode(row, log.body)._replace(run=run) for row in log.read(run, 0, to))

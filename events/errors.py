@@ -2,28 +2,28 @@
 
 PlayheadError
 |-- UsageError            the caller's mistake: what was wrong and what to do instead
-|   |-- UnknownRun            no run of that id
+|   |-- UnknownRun            no run has that id
 |   |-- SessionBusy           a run of that session is still open
 |   |-- ServerUnreachable     an MCP server that an agent requires does not answer
-|   |-- RedactedRun           its words are gone: it can be looked at, and that is all
-|   |-- RuntimeClosed         the runtime was closed before
+|   |-- RedactedRun           its text was removed: it can only be inspected
+|   |-- RuntimeClosed         the runtime was already closed
 |   |-- InheritedByFork       the runtime belongs to the process that this one was forked from
 |   |-- CalledOnLoop          a blocking call from a callback on the runtime's own loop
 |   `-- AdmissionRefused      too many runs are open; nothing was logged
 |-- RunNotFinished        `run()` ended without an answer; carries the reason
-|-- ModelError            a model call failed; carries what decides whether it is tried again
-|-- ToolError             raised by a tool for an expected failure, told to the model
+|-- ModelError            a model call failed; carries the facts for deciding on a retry
+|-- ToolError             raised by a tool for an expected failure, shown to the model
 |-- NotStorable           a payload would not survive the round trip through JSON
 `-- LogError              the log
-    |-- StorageUnavailable    the log cannot be written for now; it is tried again
+    |-- StorageUnavailable    the log cannot be written at present; it is tried again
     |-- HeadMoved             the append expected another head; nothing was written
-    |-- RunTakenOver          another writer goes on with the run; this process let it go
+    |-- RunTakenOver          another writer continues the run; this process dropped it
     |-- LogOwned              another process owns the log
     |-- LogClosed             appended after close
     |-- LogLost               its file was deleted or replaced while it was open
     |-- LogTooNew             written by a newer format; left untouched
-    `-- LogDamaged            a hash, a sequence or the anchor does not fit
-        `-- LogBehindAnchor       records that were acknowledged are missing
+    `-- LogDamaged            a hash, a sequence or the anchor does not match
+            `-- LogBehindAnchor       acknowledged records are missing
 """
 
 from typing import Any
@@ -35,7 +35,7 @@ class PlayheadError(Exception):
     """Everything that Playhead raises on purpose: `except PlayheadError`."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copy the message and the facts; an error is not constructed a second time."""
+        """Copy the message and the attributes, so that unpickling does not call the constructor."""
         return _unpickled, (type(self), self.args), self.__dict__
 
 
@@ -44,11 +44,11 @@ def _unpickled(kind: type[PlayheadError], args: tuple[Any, ...]) -> PlayheadErro
 
 
 class UsageError(PlayheadError):
-    """The caller asked for something that cannot be; the message says what to do instead."""
+    """The caller asked for something impossible; the message says what to do instead."""
 
 
 class UnknownRun(UsageError):
-    """No run in the log has that id (or the beginning of an id fits several)."""
+    """No run in the log has that id, or several ids begin with it."""
 
     @classmethod
     def named(cls, run: str, where: object = "this log") -> "UnknownRun":
@@ -69,31 +69,31 @@ class SessionBusy(UsageError):
 
 
 class RedactedRun(UsageError):
-    """The run came from a redacted export: what was said is gone, so nothing can be decided."""
+    """The run came from a redacted export: its text was removed, so nothing can be decided."""
 
     def __init__(self, run: str, what: str) -> None:
         self.run = run
         super().__init__(
-            f"run {run} is a redacted copy: what was said is gone, so it cannot be {what}"
+            f"run {run} is a redacted copy: its text was removed, so it cannot be {what}"
         )
 
 
 class RuntimeClosed(UsageError):
-    """The runtime was closed; runs that were open go on when a Runtime takes them up again."""
+    """The runtime was closed; open runs continue when another Runtime resumes them."""
 
     def __init__(self, what: str = "the runtime is closed") -> None:
-        super().__init__(f"{what}: make another Runtime over its log")
+        super().__init__(f"{what}: create another Runtime over its log")
 
 
 class InheritedByFork(UsageError):
-    """The runtime was made before this process was forked off, and works in its own process only.
+    """The runtime was created before this process was forked, and only works in its own process.
 
-    A fork copies neither the runtime's threads nor its right to write the log.
+    A fork copies neither the runtime's threads nor its right to write to the log.
     """
 
     def __init__(self, owner: int) -> None:
         self.owner = owner
-        """The process that made it."""
+        """The process that created it."""
         super().__init__(
             f"this Runtime was made in process {owner}, from which this one was forked: make the "
             "Runtime after the fork (in gunicorn's post_fork hook or the app's startup, in the "
@@ -102,7 +102,7 @@ class InheritedByFork(UsageError):
 
 
 class CalledOnLoop(UsageError):
-    """A call that blocks was made on the runtime's own loop, which would wait for itself."""
+    """A blocking call was made on the runtime's own loop, and would deadlock."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -117,7 +117,7 @@ class ServerUnreachable(UsageError):
 
 
 class AdmissionRefused(UsageError):
-    """The runtime has as many open runs as it admits; nothing was logged."""
+    """The runtime has reached its limit of open runs; nothing was logged."""
 
 
 class RunNotFinished(PlayheadError):
@@ -127,7 +127,7 @@ class RunNotFinished(PlayheadError):
         self.run = run
         self.status = status
         self.reason = reason
-        super().__init__(f"run {run} {status}: {reason} (`playhead why {run}` tells more)")
+        super().__init__(f"run {run} {status}: {reason} (`playhead why {run}` says more)")
 
 
 class ModelError(PlayheadError):
@@ -155,7 +155,7 @@ class ModelError(PlayheadError):
 class ToolError(PlayheadError):
     """Raise it in a tool for an expected failure: the model reads the message and the hint.
 
-    `retry_after` (seconds) says that the same call may work later.
+    `retry_after` (seconds) means that the same call may succeed later.
     """
 
     def __init__(
@@ -168,7 +168,7 @@ class ToolError(PlayheadError):
 
 
 class NotStorable(PlayheadError):
-    """A payload would not come back from JSON as it went in; nothing was appended."""
+    """A payload would change in a round trip through JSON; nothing was appended."""
 
     def __init__(self, kind: str, why: str) -> None:
         self.kind = kind
@@ -177,15 +177,15 @@ class NotStorable(PlayheadError):
 
 
 class LogError(PlayheadError):
-    """Something about the log; the subclass says what."""
+    """A problem with the log; the subclass says which."""
 
 
 class StorageUnavailable(LogError):
-    """The log cannot be written for now: disk full, I/O error, file-size limit, busy file.
+    """The log cannot be written at present: disk full, I/O error, file-size limit, busy file.
 
-    Raised by a log, it says nothing about whether the append is in the file: submit the same append
+    Raised by a log, it does not say whether the append is in the file: submit the same append
     again to find out. Raised by a Runtime, it says that a run has waited for the storage too long:
-    the run goes on by itself when the storage works again.
+    the run continues by itself when the storage works again.
     """
 
     def __init__(
@@ -200,7 +200,7 @@ class StorageUnavailable(LogError):
 
 
 class HeadMoved(LogError):
-    """The append expected another head; nothing of it was written."""
+    """The append expected another head; nothing was written."""
 
     def __init__(self, run: str, expected: int, actual: int) -> None:
         self.run = run
@@ -210,7 +210,7 @@ class HeadMoved(LogError):
 
 
 class RunTakenOver(LogError):
-    """Another writer appended to a run that this process was driving; this process let it go."""
+    """Another writer appended to a run that this process was driving; this process dropped it."""
 
     def __init__(self, run: str, expected: int, actual: int) -> None:
         self.run = run
@@ -219,7 +219,7 @@ class RunTakenOver(LogError):
         super().__init__(
             f"run {run} was driven by this process up to record {expected}, but another Runtime "
             f"has appended to it (it is at record {actual}): what was under way here was cut off, "
-            "as in a crash. Let the other Runtime go on, or stop it and call run.resume() here"
+            "as in a crash. Let the other Runtime continue, or stop it and call run.resume() here"
         )
 
 
@@ -268,11 +268,11 @@ class LogTooNew(LogError):
 
 
 class LogDamaged(LogError):
-    """A hash, a sequence number or the anchor does not fit; the message names the first place."""
+    """A hash, a sequence number or the anchor does not match; the message names the first place."""
 
 
 class LogBehindAnchor(LogDamaged):
-    """Records that were acknowledged once are not in the file any more."""
+    """Acknowledged records are missing from the file."""
 
     def __init__(self, path: str, anchored: int, found: int) -> None:
         self.path = path
@@ -280,6 +280,6 @@ class LogBehindAnchor(LogDamaged):
         self.found = found
         super().__init__(
             f"{path} ends at position {found}, but its anchor says that {anchored} was reached: "
-            "records were lost (an old copy put back, or a damaged WAL). It opens for reading; "
-            "`playhead verify --accept-loss` records the loss and lets it be written again"
+            "records were lost (an old copy restored, or a damaged WAL). It opens for reading; "
+            "`playhead verify --accept-loss` records the loss and allows writing again"
         )

@@ -1,7 +1,7 @@
 """What every event is: a fact in the past tense, frozen, closed to unknown fields, tagged by kind.
 
-`Data` is the same strictness for the plain values that events carry. Neither knows a model API, a
-terminal or a log: how an event is shown is a projection's work, how it is stored is the codec's.
+`Data` is equally strict, for the plain values that events carry. Neither class knows about model
+APIs, terminals or logs: projections display events, and the codec stores them.
 """
 
 from typing import ClassVar, TypeAlias
@@ -16,34 +16,34 @@ Block: TypeAlias = dict[str, JsonValue]
 
 
 class Data(BaseModel):
-    """A plain value inside an event: frozen, and an unknown field is an error."""
+    """A plain value inside an event: frozen; unknown fields are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Event(Data):
-    """A fact, past tense. Subclasses set `kind: Literal[...]` with its value as the default."""
+    """A fact, in the past tense. Subclasses set `kind: Literal[...]` with its value as default."""
 
     VERSION: ClassVar[int] = 1
-    """The shape's version, stored beside the kind; raised with an upcaster when fields change."""
+    """The shape's version, stored with the kind; raised, with an upcaster, when fields change."""
 
     COMPACT: ClassVar[bool] = False
-    """Whether fields at their default are not stored, for kinds that come with every step. Their
-    defaults belong to the version: a test holds them."""
+    """Whether fields at their default are not stored, for kinds recorded at every step. The
+    defaults belong to the version, and a test pins them."""
 
     kind: str
 
 
 class Outcome(Event):
-    """What ended an intent. Its cause is the seq of that intent."""
+    """The result of an intent. Its cause is the seq of that intent."""
 
 
 class Intent(Event):
-    """An event that announces an effect: it is committed first, and one outcome ends it."""
+    """An event that announces an effect: it is committed first, and exactly one outcome ends it."""
 
     OUTCOMES: ClassVar[tuple[type[Outcome], ...]]
-    """What may end it."""
+    """The outcomes that may end it."""
 
 
 Address: TypeAlias = tuple[type[Event], type[Intent] | None]
-"""What roles subscribe by: the class of an event and, for an outcome, the class of its intent."""
+"""What roles subscribe to: the class of an event and, for an outcome, the class of its intent."""

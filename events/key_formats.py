@@ -1,8 +1,8 @@
-"""Keys that can be told by their form, and text without them.
+"""Recognises API keys by their format and replaces them in text.
 
-Only forms that nothing else has: a marker that a vendor chose, and enough characters behind it. So
-hiding them is on by default. What a secret is in one house only (a customer's number, a password)
-cannot be known here; `playhead.Redactor` takes patterns for it.
+Only unmistakable formats are listed: a vendor's prefix followed by enough characters. That is why
+masking them is on by default. Secrets specific to one company (a customer number, a password)
+cannot be known here; pass patterns for them to `playhead.Redactor`.
 """
 
 import re
@@ -12,21 +12,21 @@ from typing import NamedTuple
 
 
 class KeyFormat(NamedTuple):
-    """One form of key."""
+    """The format of one kind of key."""
 
     name: str
-    """Stands where the key stood: [redacted name]."""
+    """The replacement for the key: [redacted name]."""
     markers: tuple[str, ...]
-    """One of them stands in every key of the form: looked for first, because that costs little."""
+    """Every key of this format contains one of these; searched for first, because that is cheap."""
     pattern: re.Pattern[str]
-    """What is hidden: its group `key` if it has one, else all of it."""
+    """What is masked: the group `key` if there is one, else the whole match."""
 
 
 def _format(name: str, markers: Sequence[str], pattern: str) -> KeyFormat:
     return KeyFormat(name, tuple(markers), re.compile(pattern))
 
 
-# A character before a key that would make it a part of something else.
+# A character before a key that would make the key part of a longer word.
 ALONE = r"(?<![A-Za-z0-9_])"
 
 KEY_FORMATS: tuple[KeyFormat, ...] = (
@@ -76,11 +76,11 @@ KEY_FORMATS: tuple[KeyFormat, ...] = (
         r"(?i)authorization[\"'\\\s:=]{1,8}(?:bearer|basic)\s+(?P<key>[A-Za-z0-9._~+/=-]{8,})",
     ),
 )  # fmt: skip
-"""In the order in which they are looked for: the first that fits names the key."""
+"""In search order: the first format that matches names the key."""
 
 
 def hide_keys(text: str, formats: Sequence[KeyFormat] = KEY_FORMATS) -> str:
-    """The text, each key in it replaced by the name of its form."""
+    """The text, with each key replaced by the name of its format."""
     for known in formats:
         if any(marker in text for marker in known.markers):
             text = known.pattern.sub(partial(_named, name=known.name), text)
@@ -88,7 +88,7 @@ def hide_keys(text: str, formats: Sequence[KeyFormat] = KEY_FORMATS) -> str:
 
 
 def markers_of(formats: Sequence[KeyFormat] = KEY_FORMATS) -> tuple[bytes, ...]:
-    """What to look for first: where none of it stands, there is no key."""
+    """Markers to search for first: text that contains none of them has no key."""
     return tuple(dict.fromkeys(m.encode() for known in formats for m in known.markers))
 
 

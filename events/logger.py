@@ -1,10 +1,11 @@
-"""What Playhead says to the program around it when something goes wrong: never on stdout.
+"""Playhead's log messages to the host program: never on stdout.
 
-Where the program has configured structlog, its configuration holds. Where it has not, structlog's
-default would print to stdout; the standard library's logger of the same name is used instead, which
-shows warnings and errors on stderr unless the program says otherwise.
+If the program has configured structlog, its configuration applies. Otherwise structlog's default
+would print to stdout, so the standard library's logger of the same name is used instead; it shows
+warnings and errors on stderr unless the program configures it differently.
 
-structlog is not imported here, for it is slow to import: whoever has configured it has done so.
+structlog is not imported here, because it is slow to import: a program that configured it has
+already imported it.
 """
 
 import logging
@@ -22,19 +23,19 @@ class ProgramLogger:
         self._name = name
 
     def info(self, event: str, **fields: Any) -> None:
-        """Something to know."""
+        """For information."""
         self._say(logging.INFO, event, fields)
 
     def warning(self, event: str, **fields: Any) -> None:
-        """Something to look at; the run goes on."""
+        """Something needs attention; the run continues."""
         self._say(logging.WARNING, event, fields)
 
     def error(self, event: str, **fields: Any) -> None:
-        """Something failed; `exc_info` may hold the exception."""
+        """Something failed; `exc_info` may contain the exception."""
         self._say(logging.ERROR, event, fields)
 
     def exception(self, event: str, **fields: Any) -> None:
-        """Something raised: with the traceback of the exception being handled."""
+        """Something raised; includes the traceback of the exception being handled."""
         self._say(logging.ERROR, event, {**fields, "exc_info": True})
 
     def _say(self, level: int, event: str, fields: dict[str, Any]) -> None:
@@ -44,7 +45,7 @@ class ProgramLogger:
         said = {name: hide_keys(v) if isinstance(v, str) else v for name, v in fields.items()}
         try:
             self._write(level, event, said)
-        except BaseException as error:  # whatever a processor or a handler of the program's raises
+        except BaseException as error:  # the program's processors and handlers may raise anything
             print(f"playhead: the program log failed: {error!r}", file=sys.stderr)  # noqa: T201
 
     def _write(self, level: int, event: str, said: dict[str, Any]) -> None:
@@ -57,15 +58,15 @@ class ProgramLogger:
 
 
 def configured_structlog() -> Any | None:
-    """The module structlog, where the program has configured it."""
+    """The module structlog, if the program has configured it."""
     structlog: Any = sys.modules.get("structlog")
     return structlog if structlog is not None and structlog.is_configured() else None
 
 
 def _traceback(raised: object) -> str:
-    """As text, so that keys in it can be hidden: an exception says what it was given."""
+    """The traceback as text, so that keys in it can be masked: exceptions quote their arguments."""
     error = raised if isinstance(raised, BaseException) else sys.exc_info()[1]
     try:
         return "".join(traceback.format_exception(error))
-    except BaseException:  # whatever a hostile __str__ does
+    except BaseException:  # a hostile __str__ may raise anything
         return f"({type(error).__name__} that cannot be shown)"

@@ -1,4 +1,4 @@
-"""A model request as it was rendered, the reply, and the protocol between executor and model."""
+"""A rendered model request, the reply, and the protocol between the executor and a model."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -14,8 +14,8 @@ class Request:
     """One request to the Messages API, already rendered to JSON.
 
     The stable prefix is kept as bytes, piece by piece: a longer request of the same step shares the
-    pieces of the shorter one byte for byte, and neither encoding nor hashing starts again.
-    It does not say `stream`: how the reply travels is between the model's client and the endpoint.
+    pieces of the shorter one byte for byte, so encoding and hashing continue where they stopped.
+    It does not contain `stream`: the model's client chooses how the reply is transferred.
     """
 
     head: bytes
@@ -26,14 +26,14 @@ class Request:
     tail: bytes
     """The last message, as JSON: it carries what changes on each turn. May be empty."""
     hash: str
-    """SHA-256 (hex) over all of the above, the marks of the prompt cache in messages left out."""
+    """SHA-256 (hex) over all of the above, without the prompt cache marks in messages."""
     model: str
     endpoint: str = ""
-    """Where it is to be sent; empty for the Runtime's own endpoint."""
+    """The endpoint to send it to; empty for the Runtime's own."""
     bound: int = 0
-    """At least as many tokens as the API will count for all of the above."""
+    """An upper bound of the tokens that the API will count for all of the above."""
     marked: tuple[int, bytes] | None = None
-    """A stable message's index, and the message with a mark of the prompt cache in it."""
+    """A stable message's index, and the message with a prompt cache mark in it."""
 
     @property
     def content(self) -> bytes:
@@ -54,7 +54,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A whole reply: message_stop was seen and every tool input parsed."""
+    """A complete reply: message_stop arrived and every tool input was parsed."""
 
     content: tuple[Block, ...]
     stop_reason: str
@@ -64,14 +64,14 @@ class Reply:
 
 
 OnText: TypeAlias = Callable[[str], None]
-"""Called with each piece of text as it streams in; what it gets is no event."""
+"""Called with each piece of text as it streams in; these pieces are not events."""
 
 
 class Model(Protocol):
     """Something that answers requests. The real one is the anthropic SDK."""
 
     async def reply(self, request: Request, on_text: OnText) -> Reply:
-        """Ask once. Raises ModelError, for a cut or malformed reply too: never a partial Reply."""
+        """Ask once. Raises ModelError, also for a cut or malformed reply: never a partial Reply."""
         ...
 
     async def close(self) -> None:

@@ -1,3 +1,3 @@
-"""The version of this code, as runs record it and `playhead --version` says it."""
+"""The version of this code, as recorded in runs and printed by `playhead --version`."""
 
 VERSION = "0.1.0"

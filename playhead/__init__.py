@@ -2,10 +2,10 @@
 
     from playhead import Agent, Runtime, tool
 
-Public too: `playhead.toolkit` (tools that come along), `playhead.records` (every event),
-`playhead.logs` (reading a log, and what a log backend is made of), `playhead.views` (a run told and
-drawn), `playhead.tracing` (recorded runs as spans), `playhead.testing` and `playhead.simulation`.
-Any other module may change without notice.
+Also public: `playhead.toolkit` (the included tools), `playhead.records` (every event),
+`playhead.logs` (reading a log, and the parts of a log backend), `playhead.views` (a run as text and
+diagrams), `playhead.tracing` (recorded runs as spans), `playhead.testing` and
+`playhead.simulation`. Any other module may change without notice.
 """
 
 from types import ModuleType
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def _public() -> ModuleType:
-    import playhead.public as public  # `from playhead import` would ask for the name here again
+    import playhead.public as public  # `from playhead import` would call __getattr__ again
 
     return public
 

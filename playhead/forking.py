@@ -1,4 +1,4 @@
-"""What a caller may change in a fork, made into the data that the fork records."""
+"""A caller's changes for a fork, as the data that the fork records."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -18,26 +18,26 @@ from playhead.service.run_control import new_run_id
 
 @dataclass(frozen=True, kw_only=True)
 class Instead:
-    """What is to be different in a fork. Nothing is: the parent's own way again."""
+    """The changes in a fork; with none, it continues like its parent."""
 
     agent: Agent[object] | None = None
-    """Goes on in place of the parent's agent."""
+    """Replaces the parent's agent."""
     model: str | None = None
-    """Asked for everything: a routing table does not hold any more."""
+    """Used for everything: routing tables no longer apply."""
     instructions: str | None = None
     limits: Limits | None = None
     loops: LoopRules | None = None
     results: Mapping[int, Json] = field(default_factory=dict[int, Json])
-    """Call (the seq of its ToolRequested) -> what it gives."""
+    """Call (the seq of its ToolRequested) -> its new result."""
     message: str | None = None
-    """Said by the user where the fork begins."""
+    """A user message where the fork begins."""
     live: Sequence[str] = ()
-    """Tools that are called, although the parent's records have their answers."""
+    """Tools that are called although the parent's records have their answers."""
     allow: Sequence[str] = ()
-    """Tools with effects that may run without a person's approval."""
+    """Tools with side effects that may run without a person's approval."""
 
     def spec(self, before: AgentSpec) -> AgentSpec | None:
-        """The agent as data, None when it stays as it was."""
+        """The agent as data; None if it is unchanged."""
         spec = before if self.agent is None else self.agent.spec()
         if self.model is not None:
             model = spec.model.model_copy(update={"model": self.model})
@@ -58,7 +58,7 @@ NOTHING = Instead()
 
 
 def place_of(log: Reader, run: str, at: int | None, instead: Instead) -> Cut:
-    """Where to cut: as asked, or right before the first result that is to be another one."""
+    """Where to cut: as asked, or right before the first result that is replaced."""
     if at is None and instead.results:
         return cut_before_result(log, run, min(instead.results))
     return cut_at(log, run, at)
@@ -74,9 +74,9 @@ def begin_fork(log: Log, run: str, at: int | None = None, instead: Instead = NOT
     spec = instead.spec(before)
     if next(log.read(run, 0, 1)).imported:
         if instead.agent is None:
-            msg = f"run {run} was imported: name the agent that goes on with it (--agent, agent=)"
+            msg = f"run {run} was imported: name the agent that continues it (--agent, agent=)"
             raise UsageError(msg)
-        spec = spec or before  # the fork says it even when it is the same: that takes the run up
+        spec = spec or before  # recorded even when unchanged, because that resumes the run
     forked = cut.forked(
         agent=spec,
         results=tuple(GivenResult(call=c, result=r) for c, r in sorted(instead.results.items())),

@@ -1,7 +1,7 @@
-"""Packages whose public names are imported when the first of them is asked for.
+"""Packages whose public names are imported on first use.
 
-`import playhead` and its pytest plugin cost nothing then: pytest loads the plugin in every run of
-whoever has Playhead installed.
+This makes `import playhead` and its pytest plugin cheap: with Playhead installed, pytest loads the
+plugin in every run.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from typing import Any
 def lazy_names(
     package: str, load: Callable[[], ModuleType]
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """`__getattr__` and `__dir__` for a package: its names are those of the module's `__all__`."""
+    """`__getattr__` and `__dir__` for a package with the names of the module's `__all__`."""
 
     def find(name: str) -> Any:
         if not name.startswith("__") or name in ("__all__", "__version__"):

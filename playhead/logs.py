@@ -1,4 +1,4 @@
-"""Logs: one opened for reading, the two that come along, and what another one is made of.
+"""Logs: one opened for reading, the two included backends, and the parts of another backend.
 
     from playhead.logs import LogReader
 
@@ -6,8 +6,8 @@
         for run in log.runs():
             print(run, sum(1 for _ in log.records(run)), log.replay(run).matches)
 
-A log of your own implements `Log` and inherits the tests of `playhead.testing.log_contract`;
-ARCHITECTURE.md has a whole one under "Extend".
+Your own log backend implements `Log` and inherits the tests of `playhead.testing.log_contract`;
+ARCHITECTURE.md has a complete one under "Extend".
 """
 
 from collections.abc import Iterator
@@ -54,36 +54,36 @@ __all__ = [
 
 
 class LogReader(SqliteReader):
-    """A log file, read-only, whoever owns it and goes on writing. Close it, or use `with`.
+    """A log file, read-only, while any process owns and writes it. Close it, or use `with`.
 
-    None is $PLAYHEAD_LOG or playhead.db. Raises UsageError when there is no such file, LogTooNew
-    and LogError for what it cannot read.
+    None means $PLAYHEAD_LOG or playhead.db. Raises UsageError if the file does not exist, LogTooNew
+    and LogError if it cannot be read.
     """
 
     def __init__(self, path: Path | str | None = None) -> None:
         super().__init__(path or default_log())
 
     def runs(self) -> list[str]:
-        """The ids of all runs, oldest first; runs that others started and forks among them."""
+        """The ids of all runs, oldest first, including child runs and forks."""
         return [stream.id for stream in self.streams() if stream.kind == "run"]
 
     def find(self, given: str) -> str:
-        """The id that is meant by an id, its beginning, or `last`. Raises UnknownRun."""
+        """The id for an id, its beginning, or `last`. Raises UnknownRun."""
         return find_run(self, given)
 
     def records(self, run: str, after: int = 0, to: int | None = None) -> Iterator[Record]:
-        """A run's records with after < seq <= to, a fork's past included.
+        """A run's records with after < seq <= to, including a fork's inherited past.
 
-        None for a run that does not exist. Raises LogDamaged.
+        Yields nothing for a run that does not exist. Raises LogDamaged.
         """
         return (decode(row, self.body) for row in self.read(run, after, to))
 
     def all_records(self, after: int = 0) -> Iterator[Record]:
-        """The records of all streams by position, after that one, up to the end as it is now."""
+        """The records of all streams after that position, in order, up to the current end."""
         return (decode(row, self.body) for row in self.follow(after))
 
     def replay(self, run: str, to: int | None = None) -> ReplayReport:
-        """Decide a run's turns again and compare; no network, no tool, no user code is touched."""
+        """Decide a run's turns again and compare; uses no network, tools or user code."""
         return replay(self, run, to=to)
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""Everything that `from playhead import ...` gives, imported when a first name is asked for."""
+"""Everything that `from playhead import ...` provides, imported on first use."""
 
 from playhead.actors.replay import Divergence, ReplayReport
 from playhead.definition.agent import Agent

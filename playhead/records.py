@@ -1,4 +1,4 @@
-"""The records of a log, and every event that one can hold.
+"""The records of a log, and every event that a log can hold.
 
     from playhead.records import Record, ToolRequested
 

@@ -1,4 +1,4 @@
-"""A run as its caller holds it, and the result it gave."""
+"""A caller's handle of a run, and its result."""
 
 import asyncio
 import html
@@ -24,11 +24,11 @@ from playhead.service.subscriptions import Listening, RunEnd, TextChunk
 
 @dataclass(frozen=True)
 class Result(Generic[Out]):
-    """What a finished run gave."""
+    """The result of a finished run."""
 
     run_id: str
     output: Out
-    """The answer as the agent's output type; the text itself for an agent without one."""
+    """The answer as the agent's output type; the text itself if the agent has none."""
     answer: str
     metrics: RunMetrics
     """Steps, calls, errors, tokens, duration."""
@@ -48,10 +48,10 @@ class Result(Generic[Out]):
 
 
 class Run(Generic[Out]):
-    """One run under way: wait for it, listen to it, talk to it, stop it.
+    """An open run: wait for it, listen to it, send to it, stop it.
 
     `run.wait()` blocks; `await run` does not. Every method may be called from any thread. After the
-    runtime's `close` they raise RuntimeClosed; methods that block raise CalledOnLoop where they are
+    runtime's `close` they raise RuntimeClosed; blocking methods raise CalledOnLoop if they are
     called on the runtime's own loop (by a watcher, a model).
     """
 
@@ -61,24 +61,24 @@ class Run(Generic[Out]):
         self.id = run
 
     def wait(self, timeout: float | None = None) -> Result[Out]:
-        """The result, once there is one.
+        """The result, once it exists.
 
-        Raises RunNotFinished when the run failed, was cancelled or is paused, TimeoutError after
-        `timeout` seconds (the run goes on), StorageUnavailable when the log cannot be written for
-        `Runtime(storage_seconds=...)` (it goes on by itself when it can; wait again), and LogError
-        when this process may not write the run any more (RunTakenOver, LogClosed and others).
+        Raises RunNotFinished if the run failed, was cancelled or is paused, TimeoutError after
+        `timeout` seconds (the run continues), StorageUnavailable if the log cannot be written for
+        `Runtime(storage_seconds=...)` (it continues by itself when it can; wait again), and
+        LogError if this process may no longer write the run (RunTakenOver, LogClosed and others).
         """
         self._control.check_may_wait()
         outcome = self._control.outcome(self.id)
         try:
             return self._result(outcome.result(timeout))
         finally:
-            outcome.cancel()  # nothing listens on after a timeout or Ctrl-C
+            outcome.cancel()  # stop listening after a timeout or Ctrl-C
 
     def __await__(self) -> Generator[Any, None, Result[Out]]:
         """`await run`: like `wait`, without blocking the caller's loop.
 
-        Cancelling the task that awaits (a timeout, a client that went away) leaves the run going:
+        Cancelling the awaiting task (a timeout, a client that disconnected) leaves the run going:
         it can be awaited again. To stop it too, call `run.cancel()`.
         """
         answer = yield from asyncio.wrap_future(self._control.outcome(self.id)).__await__()
@@ -98,24 +98,24 @@ class Run(Generic[Out]):
         return self._control.listen(self.id, Record)
 
     def stream(self) -> Listening[TextChunk]:
-        """The model's text as it comes, with `for` or `async for`, until the run ends."""
+        """The model's text as it arrives, with `for` or `async for`, until the run ends."""
         return self._control.listen(self.id, TextChunk)
 
     def cancel(self, reason: str = "") -> None:
         """Stop it: nothing new starts, open effects are cancelled, then the run ends.
 
-        This is the way to stop a run that nobody awaits any more. Like everything that is said to
-        a run, it raises StorageUnavailable when the log cannot be written in time, and is then not
-        recorded later, unless the last failed try had written it.
+        This stops a run that nobody awaits any more. Like every command, it raises
+        StorageUnavailable if the log cannot be written in time, and is then not recorded later,
+        unless the last failed try had written it.
         """
         self._control.tell(self.id, CancelRequested(reason=reason))
 
     def pause(self, reason: str = "paused by the caller") -> None:
-        """Let it take no further decision until it is resumed; what arrives is held."""
+        """Stop it from deciding anything until it is resumed; arriving events are held."""
         self._control.tell(self.id, RunPaused(reason=reason))
 
     def resume(self) -> None:
-        """Go on after a pause, or after this process had to let the run go (RunTakenOver)."""
+        """Continue after a pause, or after this process had to drop the run (RunTakenOver)."""
         self._control.resume(self.id)
 
     def approvals(self) -> list[OpenApproval]:
@@ -129,9 +129,9 @@ class Run(Generic[Out]):
         *,
         plan: Sequence[Mapping[str, Json]] | None = None,
     ) -> None:
-        """Let a call start, with other arguments if they are given; or a plan, with other steps.
+        """Let a call start, with changed arguments if given; or a plan, with changed steps.
 
-        Raises UsageError, for steps that cannot run too.
+        Raises UsageError, also for steps that cannot run.
         """
         steps = None if plan is None else self._control.edited_plan(self.id, plan)
         self._decide(call, approved=True, arguments=arguments, plan=steps)
@@ -152,7 +152,7 @@ class Run(Generic[Out]):
         waiting = {found.call: found for found in self.approvals()}
         if call not in waiting:
             calls = ", ".join(map(str, waiting)) or "none"
-            msg = f"call {call} of run {self.id} waits for no approval (waiting: {calls})"
+            msg = f"call {call} of run {self.id} is not waiting for approval (waiting: {calls})"
             raise UsageError(msg)
         self._control.tell(
             self.id,
@@ -163,11 +163,11 @@ class Run(Generic[Out]):
         )  # fmt: skip
 
     def resolve(self, call: int, *, succeeded: bool, note: str = "") -> None:
-        """Say what became of a call whose outcome is unknown. Raises UsageError."""
+        """Record what happened to a call whose outcome is unknown. Raises UsageError."""
         self._control.resolve(self.id, call, succeeded=succeeded, note=note)
 
     def send(self, text: str, content: Sequence[Block] = ()) -> None:
-        """Say something more, with images and documents as the API has them.
+        """Send another message, with images and documents as API content blocks.
 
         The model reads it with its next request.
         """
@@ -180,7 +180,7 @@ class Run(Generic[Out]):
         return f"<code>run {html.escape(self.id)}</code>: {html.escape(self._shown_status())}"
 
     def _shown_status(self) -> str:
-        """A debugger or a notebook shows it, whatever became of the runtime and its log."""
+        """For debuggers and notebooks: never raises, even if the runtime or its log is gone."""
         try:
             return self.status
         except Exception as error:

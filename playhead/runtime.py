@@ -59,22 +59,22 @@ program_log = ProgramLogger("playhead.runtime")
 
 
 def default_log() -> Path:
-    """$PLAYHEAD_LOG, or playhead.db in the working folder."""
+    """$PLAYHEAD_LOG, or playhead.db in the working directory."""
     return Path(os.environ.get("PLAYHEAD_LOG") or DEFAULT_LOG)
 
 
 class Runtime:
     """Runs agents, every step an event in the log. Use it as a context manager, or `close` it.
 
-    It lives in the process that made it: in a forked one every call raises InheritedByFork, and
-    leaving its `with` block does nothing. After `close` every call raises RuntimeClosed. What
-    blocks raises CalledOnLoop on the runtime's own loop (in a watcher, a model).
+    It works in the process that created it: in a forked one every call raises InheritedByFork, and
+    leaving its `with` block does nothing. After `close` every call raises RuntimeClosed. Blocking
+    calls raise CalledOnLoop on the runtime's own loop (in a watcher, a model).
     """
 
     runs: RunControl
     """Its runs by their ids: `approvals()`, `status(run)`, `listen(run)`, `tell(run, event)`..."""
     memory: Memory
-    """What the log has learned and remembers: `remember`, `recall`, `facts`, `retract`..."""
+    """The log's facts and memories: `remember`, `recall`, `facts`, `retract`..."""
 
     def __init__(
         self,
@@ -94,32 +94,32 @@ class Runtime:
         storage_seconds: float = 10.0,
         only_runs: Container[str] | None = None,
     ) -> None:
-        """Open the log, take up the open runs of these agents, and be ready.
+        """Open the log, resume the open runs of these agents, and be ready.
 
         Args:
-            log: a file (made when missing), a Log (which its owner closes), or None for
+            log: a file (created if missing), a Log (closed by its owner), or None for
                 $PLAYHEAD_LOG or playhead.db.
-            agents: whose open runs are taken up again; runs of other agents stay parked. One whose
+            agents: their open runs are resumed; runs of other agents stay parked. One whose
                 MCP server does not answer is left out, and tried again when a run of it starts.
             model: answers every request of agents whose `model` is a name; by default the
                 anthropic SDK, or the local demonstration model without a key and a base URL.
             base_url: an Anthropic-compatible endpoint.
-            endpoints: others that a routing table may name: a Model, or in words (a URL,
+            endpoints: others that a routing table may name: a Model, or a string (a URL,
                 bedrock:REGION, vertex:PROJECT/REGION).
-            capacity: how much is done at once, and how fast.
+            capacity: how much runs at once, and how fast.
             telemetry: where spans, metrics and alerts go.
-            redact: changes every text of what comes in before an event is made of it: a function,
-                or a Redactor; keys of a known form are hidden in any case but Redactor(formats=()).
-            secrets: from a secret's name to its value, asked when a tool that needs it is called;
+            redact: changes every incoming text before it becomes part of an event: a function or a
+                Redactor; keys of known formats are masked unless Redactor(formats=()) is given.
+            secrets: maps a secret's name to its value, asked when a tool that needs it is called;
                 by default the environment variable of that name.
-            embedder: makes recall search by meaning too: an Embedder, or in words "offline" (the
-                default; words alone where the extra `embeddings` is not installed), "none", or an
+            embedder: lets recall also search by meaning: an Embedder, or the string "offline" (the
+                default; words only if the extra `embeddings` is not installed), "none", or an
                 endpoint as "BASE_URL MODEL DIMENSIONS". None for $PLAYHEAD_EMBEDDER.
             durability: "full" survives power cuts, "normal" may lose the newest records then.
-            drain_seconds: how long `close` waits for effects under way.
-            storage_seconds: how long the log may fail to be written until those who wait are told
-                (StorageUnavailable); the runs go on by themselves when it can be written again.
-            only_runs: of the open runs, take up these alone; None for all.
+            drain_seconds: how long `close` waits for open effects.
+            storage_seconds: how long writing the log may fail until those who wait are told
+                (StorageUnavailable); the runs continue by themselves when it works again.
+            only_runs: resume only these of the open runs; None for all.
 
         Raises LogOwned, LogTooNew, LogDamaged and UsageError (ServerUnreachable when no agent is
         left).
@@ -140,7 +140,7 @@ class Runtime:
         self._only_runs = only_runs
         self._closed = False
         self._inspectors: list[Inspector] = []
-        with ExitStack() as undo:  # what fails here leaves neither a lock nor a thread behind
+        with ExitStack() as undo:  # a failure here leaves no lock and no thread behind
             if self._own_log:
                 undo.callback(self._log.close)
             self._thread = LoopThread()
@@ -190,10 +190,10 @@ class Runtime:
         )
 
     def register(self, agent: Agent[Out]) -> None:
-        """Make an agent known: its open runs are taken up now.
+        """Add an agent: its open runs are resumed now.
 
-        One that cannot be (of a kind that this code does not know, or damaged) stays as it is, and
-        the program's log says why.
+        A run that cannot be resumed (of a kind that this code does not know, or damaged) stays as
+        it is, and the program's log says why.
         """
         self.runs.check_may_wait()
         for child in agent.agents:
@@ -205,9 +205,9 @@ class Runtime:
                 self._take_up(run)
 
     def _register_reachable(self, agents: Sequence[Agent[object]]) -> None:
-        """Register the agents but those whose MCP server does not answer.
+        """Register the agents, except those whose MCP server does not answer.
 
-        Raises ServerUnreachable when that leaves none.
+        Raises ServerUnreachable if no agent is left.
         """
         unreachable = list[ServerUnreachable]()
         for agent in agents:
@@ -237,12 +237,12 @@ class Runtime:
             program_log.error("run.parked", run=run, why=str(error))
 
     def watch(self, watcher: Watcher) -> None:
-        """Have each turn of each run told to `watcher`, on the runtime's loop, once committed.
+        """Call `watcher` with each turn of each run, on the runtime's loop, once committed.
 
-        Whoever waits for a run hears of it afterwards. To hear the runs that are taken up from
-        their first turn on, `watch` before `register`. Whatever a watcher raises goes to the
-        program's log and harms nobody; what blocks (`run`, `run.wait`, `run.cancel`, `close`...)
-        raises CalledOnLoop in it: hand that to a thread.
+        Callers that wait for a run are notified afterwards. To see resumed runs from their first
+        turn on, call `watch` before `register`. A watcher's exceptions go to the program's log and
+        harm nothing; blocking calls (`run`, `run.wait`, `cancel`, `close`...) raise CalledOnLoop:
+        make them on another thread.
         """
         self.runs.check_open()
         self._thread.call(lambda: self._engine.watchers.insert(-1, watcher))
@@ -250,7 +250,7 @@ class Runtime:
     def run(self, agent: Agent[Out], goal: str, **options: Unpack[RunOptions]) -> Result[Out]:
         """Start a run and wait for its result; `await runtime.start(...)` in async programs.
 
-        Raises what `start` raises, and RunNotFinished when there is no result.
+        Raises the errors of `start`, and RunNotFinished if there is no result.
         """
         return self.start(agent, goal, **options).wait()
 
@@ -258,15 +258,15 @@ class Runtime:
         """Start a run; it is in the log when this returns. Options: `RunOptions`.
 
         Raises AdmissionRefused (nothing was logged), SessionBusy, NotStorable for a goal that JSON
-        cannot carry, StorageUnavailable when the log could not be written for `storage_seconds`
+        cannot represent, StorageUnavailable if the log could not be written for `storage_seconds`
         (the run does not begin later, unless the last failed try had written it), and UsageError
-        for a blank goal without content, an option that does not exist, a money limit with a model
-        of unknown price, or tools of memory without a namespace.
+        for a blank goal without content, an unknown option, a cost limit with a model of
+        unknown price, or memory tools without a namespace.
         """
         self.runs.check_may_wait()
         content = tuple(check_options(options).get("content") or ())
         if not goal.strip() and not content:
-            msg = "the goal is blank: say what is to be reached"
+            msg = "the goal is blank: say what the run should achieve"
             raise UsageError(msg)
         self.register(agent)
         wanted = agent.spec(options.get("tools"), options.get("namespace"))
@@ -281,7 +281,7 @@ class Runtime:
         return Run(self.runs, run, agent.read_output)
 
     def attach(self, run: str, agent: Agent[Out] | None = None) -> Run[Out]:
-        """A run that is in the log already, by its id, its beginning, or `last`.
+        """A run that is already in the log, by its id, the beginning of its id, or `last`.
 
         Raises UnknownRun.
         """
@@ -294,17 +294,17 @@ class Runtime:
         return Run(self.runs, run, read)  # type: ignore[arg-type]
 
     def replay(self, run: str, to: int | None = None) -> ReplayReport:
-        """Decide a run's turns again and compare; no network, no tool, no user code is touched."""
+        """Decide a run's turns again and compare; uses no network, tools or user code."""
         self.runs.check_open()
         return replay(self._log, self.runs.find(run), to=to)
 
     def fork(self, run: str, at: int | None = None, instead: Instead = NOTHING) -> Run[object]:
-        """A new run that shares a run's past up to record `at`, and goes on with something changed.
+        """A new run that shares a run's past up to record `at`, and continues with a change.
 
-        What the parent has recorded answers as long as what is asked stays the same; then it is
-        live. Tools with effects ask for approval first, unless `instead.allow` names them.
+        Recorded outcomes answer equal calls; after the first different call everything is live.
+        Tools with side effects ask for approval first, unless `instead.allow` names them.
 
-        Raises UnknownRun, and UsageError where it cannot be cut or its agent is not known here.
+        Raises UnknownRun, and UsageError if it cannot be cut there or its agent is not known here.
         """
         self.runs.check_may_wait()
         run = self.runs.find(run)
@@ -315,7 +315,7 @@ class Runtime:
             msg = f"the agent of run {run} is not known here: Runtime(agents=[...]) or agent="
             raise UsageError(msg)
         if instead.agent is None and next(self._log.read(run, 0, 1)).imported:
-            instead = replace(instead, agent=known)  # the spec that came with it counts for nothing
+            instead = replace(instead, agent=known)  # the imported agent spec is ignored
         fork = begin_fork(self._log, run, at, instead)
         self.runs.index.add(fork, known.name)
         self.runs.take_up(fork)
@@ -326,8 +326,8 @@ class Runtime:
     ) -> "Inspector":
         """Show this log in the browser, at `.url`, until it or the runtime is closed.
 
-        `approvals`: whether they can be given there. Raises UsageError when the address is taken,
-        or where the extra `inspector` is not installed.
+        `approvals`: whether they can be given there. Raises UsageError if the address is taken,
+        or if the extra `inspector` is not installed.
         """
         self.runs.check_open()
         try:
@@ -342,17 +342,17 @@ class Runtime:
         return inspector.start()
 
     def close(self) -> None:
-        """Let effects under way end (`drain_seconds`), write everything, release the log.
+        """Let open effects end (`drain_seconds`), write everything, release the log.
 
-        Runs that are still open go on when a Runtime takes them up again. Where the log cannot be
-        written for `storage_seconds`, what is unwritten is left, as after a crash, and the
-        program's log says of which runs (`close.left_unwritten`). Safe to call twice.
+        Open runs continue when another Runtime resumes them. If the log cannot be written for
+        `storage_seconds`, unwritten turns are lost, as after a crash, and the program's log names
+        their runs (`close.left_unwritten`). Safe to call twice.
         """
         if self._closed:
             return
         self._thread.check_may_wait()
         self._closed = True
-        with ExitStack() as last:  # each is closed, whatever one before it raises
+        with ExitStack() as last:  # each is closed, even if an earlier one raises
             last.callback(self._telemetry.close)
             if self._own_log:
                 last.callback(self._log.close)

@@ -1,4 +1,4 @@
-"""What a Runtime and a run can be given, in groups."""
+"""Settings of a Runtime and of a run, in groups."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,49 +20,49 @@ class Capacity:
     """How much a Runtime does at once, over all runs."""
 
     open_runs: int = 10_000
-    """`start` refuses to have more runs open than this."""
+    """Maximum number of open runs; `start` refuses more."""
     model_calls: int = 64
-    """Model calls under way at once; the others wait in order."""
+    """Maximum number of concurrent model calls; others wait in order."""
     sync_tools: int = 8
     """Threads for synchronous tools."""
     rate_limits: Mapping[str, RateLimit] = field(default_factory=dict[str, RateLimit])
-    """Requests and tokens a minute, by model ("*": any other); calls wait."""
+    """Requests and tokens per minute, by model ("*": any other); calls wait."""
     breaker: BreakerRule | None = None
-    """When an endpoint that fails again and again rests, and for how long."""
+    """When calls to a repeatedly failing endpoint are suspended, and for how long."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Telemetry:
-    """What a Runtime tells about its runs to the outside."""
+    """What a Runtime reports about its runs."""
 
     tracer_provider: "TracerProvider | None" = None
-    """Takes the spans; by default one that the OTEL_* variables ask for."""
+    """Receives the spans; by default one that the OTEL_* variables configure."""
     meter_provider: "MeterProvider | None" = None
-    """Takes the metrics; by default one that the OTEL_* variables ask for."""
+    """Receives the metrics; by default one that the OTEL_* variables configure."""
     alerts: Alerts | None = None
-    """What is judged after each run, and who is told."""
+    """The alert rules checked after each run, and who is notified."""
     content: bool = False
-    """Put prompts, arguments, results and error messages onto the spans."""
+    """Whether spans contain prompts, arguments, results and error messages."""
 
 
 class RunOptions(TypedDict, total=False):
     """The keywords of `Runtime.start` and `Runtime.run`."""
 
     session: str | None
-    """The conversation that the run goes on with; one run of a session is open at a time."""
+    """The conversation that the run continues; one run of a session is open at a time."""
     metadata: Mapping[str, str]
-    """Words of the program's own, kept with the run."""
+    """The program's own labels, recorded with the run."""
     content: Sequence[Block]
-    """Images and documents that belong to the goal, as the API has them."""
+    """Images and documents that belong to the goal, as API content blocks."""
     tools: Sequence[str] | None
-    """Those of the agent's tools and groups that the run may see; None for all."""
+    """The agent's tools and groups that the run may use; None for all."""
     namespace: str | None
     """Whose memory the run reads and writes: a user, a customer, a project; by default the one that
     the agent's `memory` names, if any."""
 
 
 def check_options(options: RunOptions) -> RunOptions:
-    """The same options. Raises UsageError for one that does not exist."""
+    """The same options. Raises UsageError for an unknown option."""
     for unknown in options.keys() - RunOptions.__annotations__.keys():
         close = nearest(unknown, RunOptions.__annotations__)
         msg = f"a run has no option {unknown}=" + (f": {close}=?" if close else "")

@@ -1,4 +1,4 @@
-"""The tools that come with Playhead, each confined; and `lint`, which judges tools of your own.
+"""The tools included with Playhead, each confined; and `lint`, which checks your own tools.
 
 from playhead.toolkit import calculator, file_tools, fetch_tool
 """

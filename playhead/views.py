@@ -1,4 +1,4 @@
-"""A run told and drawn from its records: the timeline, and the plan as text or as Mermaid.
+"""A run shown from its records: the timeline, and the plan as text or as Mermaid.
 
 from playhead.logs import LogReader
 from playhead.views import timeline

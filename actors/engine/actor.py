@@ -1,10 +1,10 @@
-"""The one Pykka shell: a role as an actor whose mailbox is served by the runtime's event loop.
+"""The only Pykka code: a role as an actor whose mailbox is served by the runtime's event loop.
 
-Pykka as shipped gives each actor a thread, drops the mailbox of an actor that fails, stops every
+Standard Pykka gives each actor a thread, drops the mailbox of an actor that fails, stops every
 actor on SystemExit and supervises nothing. Here the four actors share one loop: `tell` puts the
 message into the mailbox and asks the dispatcher for a slot, so a hop costs no thread switch.
-Whatever a handler raises goes to the supervisor, and the actor lives on. A simulator brings another
-dispatcher.
+Exceptions from a handler go to the supervisor, and the actor stays alive. A simulator supplies its
+own dispatcher.
 """
 
 import queue
@@ -19,14 +19,14 @@ from playhead.actors.roles.role import Role
 from playhead.events.record import Record
 
 Dispatch: TypeAlias = Callable[[Callable[[], None]], object]
-"""Runs the given function, at once or soon, on the runtime's loop."""
+"""Runs the given function on the runtime's loop, now or soon."""
 
 
 class LoopDispatcher:
-    """Serves mailboxes at once, one message after the other, before who asked first goes on.
+    """Serves mailboxes immediately, one message at a time, before the caller continues.
 
-    A hop from actor to actor costs neither a thread switch nor a turn of the event loop, and no
-    message is served inside the serving of another.
+    A hop from actor to actor costs no thread switch and no iteration of the event loop, and
+    messages are never served recursively.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class LoopDispatcher:
         self._serving = False
 
     def __call__(self, serve: Callable[[], None]) -> None:
-        """Serve, or leave it to whoever is serving. Called on the loop."""
+        """Serve now, or queue it for the call that is already serving. Called on the loop."""
         self._waiting.append(serve)
         if self._serving:
             return
@@ -47,42 +47,42 @@ class LoopDispatcher:
 
 
 class Supervisor(Protocol):
-    """Who hears what became of a turn's visit to a role."""
+    """Is told how each role's part in a turn went."""
 
     def visited(self, turn: Turn, role: Role, record: Record) -> None:
-        """The role has decided on one record of the turn."""
+        """The role decided on one record of the turn."""
         ...
 
     def raised(self, turn: Turn, role: Role, error: Exception) -> None:
-        """The role raised; the turn's state is spoilt."""
+        """The role raised; the turn's state is no longer usable."""
         ...
 
 
 class Mailbox:
-    """A mailbox that asks for a slot on the loop whenever a message comes."""
+    """A mailbox that requests a slot on the loop whenever a message arrives."""
 
     def __init__(self) -> None:
         self._messages: deque[Any] = deque()
         self.ask_for_slot: Callable[[], object] = lambda: None
 
     def put(self, envelope: Any, /) -> None:
-        """Take a message in."""
+        """Add a message."""
         self._messages.append(envelope)
         self.ask_for_slot()
 
     def get(self) -> Any:
-        """The oldest message. Raises queue.Empty: nobody waits here."""
+        """The oldest message. Raises queue.Empty instead of waiting."""
         if not self._messages:
             raise queue.Empty
         return self._messages.popleft()
 
     def empty(self) -> bool:
-        """Whether there is nothing to serve."""
+        """Whether there are no messages."""
         return not self._messages
 
 
 class RoleActor(pykka.Actor):
-    """A role as an actor: shows it one record of a turn, then tells the supervisor."""
+    """A role as an actor: shows it one record of a turn, then notifies the supervisor."""
 
     def __init__(self, role: Role, supervisor: Supervisor, dispatch: Dispatch) -> None:
         super().__init__()
@@ -99,10 +99,10 @@ class RoleActor(pykka.Actor):
         return pykka.ThreadingFuture()
 
     def _start_actor_loop(self) -> None:
-        """No thread: each message asks for one slot on the loop.
+        """Starts no thread: each message requests one slot on the loop.
 
-        The actor leaves Pykka's global registry: a `stop_all` (or a SystemExit in an actor) of the
-        program around us is not meant for it.
+        The actor leaves Pykka's global registry, so that a `stop_all` (or a SystemExit in an actor)
+        of the host program does not stop it.
         """
         pykka.ActorRegistry.unregister(self.actor_ref)
         inbox = self.actor_inbox
@@ -114,7 +114,7 @@ class RoleActor(pykka.Actor):
             self._handle_receive(self.actor_inbox.get().message)
 
     def on_receive(self, message: Turn) -> None:
-        """Visit the role; nothing that it raises ends the actor."""
+        """Visit the role; its exceptions do not end the actor."""
         try:
             record = message.visit(self._shown)
         except Exception as error:

@@ -1,7 +1,7 @@
-"""Children: runs that a call of another run started. Started once, found again, cancelled with it.
+"""Child runs, started by calls of other runs: started once, found again, cancelled with the parent.
 
-A child's id derives from the record that announces it, so whoever takes the parent up knows whether
-the child was started: if its stream is missing it was not.
+A child's id derives from the record that announces it, so on recovery of the parent a missing
+stream means that the child was not started.
 """
 
 import asyncio
@@ -31,20 +31,20 @@ CANCELLED = "the run that wanted it was cancelled"
 
 
 class Children:
-    """The children of all runs of an engine. Called on its loop."""
+    """The children of all runs of an engine. Called on the engine's loop."""
 
     def __init__(self, engine: Engine, knows: Callable[[str], bool]) -> None:
-        """Watch the engine. `knows`: whether an agent of that name can be run here."""
+        """Watch the engine. `knows`: whether an agent of that name can run here."""
         self._engine = engine
         self._knows = knows
         self._waiting: dict[str, asyncio.Future[ChildFinished]] = {}
         engine.watchers.append(self._committed)
 
     async def attend(self, work: Work[ChildStarted, ToolCall]) -> ChildFinished:
-        """Start the child, or take it up if it was; then wait for its end.
+        """Start the child, or resume it if it was started; then wait for its end.
 
-        A cancelled wait cancels the child and goes on waiting: it ends soon. Raises CancelledError
-        only when it is abandoned.
+        Cancelling the wait cancels the child and keeps waiting, because the child ends soon. Raises
+        CancelledError only when it is abandoned.
         """
         child, intent = work.event.run, work.intent
         self._waiting[child] = asyncio.get_running_loop().create_future()
@@ -71,7 +71,7 @@ class Children:
         elif self._knows(agent.name):
             parent = self._engine.state(intent.run)
             memory = agent.memory
-            if not memory.namespace:  # it works for whom its caller works for
+            if not memory.namespace:  # it works for its caller's namespace
                 memory = memory.model_copy(update={"namespace": parent.scope.namespace})
             started = RunStarted(
                 goal=str(work.job.arguments.get("task", "")),
@@ -98,7 +98,7 @@ class Children:
             take_up(self._engine, child)
 
     def _doubted(self, child: str, agent: str, error: Exception) -> None:
-        """Its start failed, or only seemed to: one that the log has all the same is carried on."""
+        """Its start failed or seemed to: if it is in the log after all, it continues."""
         if self._engine.log.stream(child) is not None:
             self._find_again(child, agent)
         else:
@@ -125,7 +125,7 @@ class Children:
 
 
 def _outcome(state: RunState) -> ChildFinished:
-    """What a run that has ended was for its parent."""
+    """The outcome of an ended run, for its parent."""
     took = (state.at - state.first_at) / 1000
     if isinstance(state.ending, RunFinished):
         return ChildFinished(

@@ -1,4 +1,4 @@
-"""Effects under way: one task each, begun after its intent's commit, ended by one outcome."""
+"""Open effects: one task each, started after its intent's commit, ended by one outcome."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -25,17 +25,17 @@ Do: TypeAlias = Callable[[AnyEffect, Work[Any, Any]], Awaitable[Outcome]]
 
 
 class Performer:
-    """Performs what intents announce, by the table's rows."""
+    """Performs effects by the rows of the effect table."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
 
     async def perform(self, row: AnyEffect, work: Work[Any, Any]) -> Outcome:
-        """Make it happen, and say what came of it."""
+        """Perform the effect and return its outcome."""
         return await row.perform(self._services, work)
 
     async def recover(self, row: AnyEffect, work: Work[Any, Any]) -> Outcome:
-        """What became of an effect that a crash cut off, as far as can be found out."""
+        """The outcome of an effect that a crash cut off, as far as it can be determined."""
         if row.recover is None:
             return row.cut_off(work.event, work.job, "interrupted")
         return await row.recover(self._services, work)
@@ -52,14 +52,14 @@ class Effects:
         arrive: Callable[[str, Trigger], None],
         recorded: RecordedOutcome = lambda _intent, _state: None,
     ) -> None:
-        """Begin with none.
+        """Start with no open effects.
 
         Args:
-            performer: reaches the world.
+            performer: performs effects.
             loop: where the tasks run.
             now: microseconds since the epoch.
-            arrive: takes each outcome.
-            recorded: the outcome that a fork's parent has for an intent, if it has one.
+            arrive: receives each outcome.
+            recorded: returns the outcome that a fork's parent has for an intent, if there is one.
         """
         self._performer = performer
         self._loop = loop
@@ -73,14 +73,14 @@ class Effects:
         return self._tasks.get(run, {})
 
     def begin(self, intent: Record, state: RunState) -> None:
-        """Start what a committed intent announces."""
+        """Start the effect of a committed intent."""
         if not self._give_recorded(intent, state):
             self._run(intent, state, self._perform)
 
     def recover(self, intent: Record, state: RunState) -> None:
-        """Find out what became of an intent that a crash left open.
+        """Determine the outcome of an intent that a crash left open.
 
-        What was begun elsewhere is cut off: in an imported run, or a child of a fork's parent.
+        An effect started elsewhere is cut off: in an imported run, or a child of a fork's parent.
         """
         if self._give_recorded(intent, state):
             return
@@ -103,7 +103,7 @@ class Effects:
         return True
 
     def _run(self, intent: Record, state: RunState, do: Do, by: str | None = None) -> None:
-        """`by`: who brought the outcome about, if not the role; it cost nothing then."""
+        """`by`: who supplied the outcome, if not the role; it is then free of cost."""
         event: Any = intent.event
         run, row = state.run, EFFECTS[type(event)]  # a fork's open intents may be its parent's
         work: Work[Any, Any] = Work(event, row.job(state, event), intent, state.agent.name)
@@ -114,24 +114,24 @@ class Effects:
     def cancel(self, run: str) -> None:
         """Cancel the run's open effects; each still gives its outcome.
 
-        Soon, not now: a task that is cancelled before its first step would give none.
+        Not immediately: a task that is cancelled before its first step would give no outcome.
         """
         for task in self.of(run).values():
             self._loop.call_soon(task.cancel, "cancelled")
 
     def abandon(self, run: str) -> None:
-        """Drop the run's open effects without an outcome, as a crash would."""
+        """Drop the run's open effects without outcomes, like a crash."""
         for task in self._tasks.pop(run, {}).values():
             task.cancel("abandoned")
 
     def runs(self) -> list[str]:
-        """The runs with something under way."""
+        """The runs with open effects."""
         return list(self._tasks)
 
     async def settle(self, seconds: float) -> None:
-        """Wait until the effects under way have ended, at most so long; abandon the rest.
+        """Wait until the open effects have ended, up to a limit in seconds; abandon the rest.
 
-        Who waits for a child is not waited for: the child stands still too.
+        Effects that wait for a child are not awaited, because the child is stopped too.
         """
         tasks = [task for tasks in self._tasks.values() for task in tasks.values()]
         busy = [task for task in tasks if task.get_name() != kind_of(ChildStarted)]
@@ -144,7 +144,7 @@ class Effects:
             await asyncio.wait(left, timeout=1.0)
 
     def unstorable(self, intent: Record, error: NotStorable) -> Outcome:
-        """The outcome in place of one that the log would not take."""
+        """The outcome in place of one that the log cannot store."""
         return EFFECTS[type(intent.event)].broken("unstorable", _storable(str(error)))
 
     async def _serve(self, run: str, row: AnyEffect, work: Work[Any, Any], do: Do, by: str) -> None:
@@ -155,7 +155,7 @@ class Effects:
             if cancelled.args == ("abandoned",):
                 return
             outcome = row.cut_off(work.event, work.job, "cancelled")
-        except BaseException as error:  # whatever a model client or a tool's wrapper raises
+        except BaseException as error:  # a model client or a tool's wrapper may raise anything
             program_log.exception("effect.raised", run=intent.run, seq=intent.seq)
             message = _storable(f"{type(error).__name__}: {error}")
             outcome = row.broken("internal_error", message)
@@ -168,7 +168,7 @@ class Effects:
         self._arrive(run, Trigger(outcome, by, "effect", intent.seq))
 
     async def _perform(self, row: AnyEffect, work: Work[Any, Any]) -> Outcome:
-        """Perform it, once its time has come."""
+        """Perform it when its start time has come."""
         if isinstance(work.event, ModelCall | AttemptStarted) and work.event.not_before is not None:
             await asyncio.sleep(max(0.0, (work.event.not_before - self._now()) / 1_000_000))
         return await self._performer.perform(row, work)

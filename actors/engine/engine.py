@@ -2,8 +2,8 @@
 
     arrive -> turn -> (planner, executor, tool, memory) -> one append -> effects -> arrive
 
-Everything here happens on one event loop; only the log and the tools have threads of their own.
-Nothing starts before its intent is committed, and nobody hears of a record before that either.
+Everything here runs on one event loop; only the log and the tools have their own threads.
+Nothing starts before its intent is committed, and no record is announced before that either.
 """
 
 import asyncio
@@ -38,15 +38,15 @@ from playhead.projections.prompt.context import Context
 from playhead.projections.state.run_state import RunState
 
 Watcher: TypeAlias = Callable[[RunState, Sequence[Record]], None]
-"""Told, on the loop, each turn's records once they are committed."""
+"""Called on the loop with each turn's records once they are committed."""
 
 Warned: TypeAlias = Callable[[str, Exception], None]
-"""Told, on the loop, that a run waits for the storage, or that it was let go, and why."""
+"""Called on the loop when a run waits for the storage or was dropped, with the reason."""
 
 Redact: TypeAlias = Callable[[Event], Event]
 
 WORDLESS = (TimeReached, CancelRequested, RunResumed)
-"""Nothing in them is anybody's but the runtime's: a redactor that fails must not hold them up."""
+"""These events contain only the runtime's own text: a failing redactor must not hold them up."""
 IN_DOUBT = (
     "this is not tried again, and is in the log only if the failed try wrote it: when the storage "
     "works, look at the events of run {} before you say it again"
@@ -56,7 +56,7 @@ program_log = ProgramLogger("playhead.engine")
 
 
 class Stage:
-    """One run in memory: its state, the turn under way, and what waits for it."""
+    """One run in memory: its state, the open turn, and what waits for it."""
 
     __slots__ = ("second_try", "state", "status", "turn", "waiting")
 
@@ -67,11 +67,11 @@ class Stage:
         self.turn: Turn | None = None
         self.waiting: deque[Trigger] = deque()
         self.second_try = False
-        """A role raised on the opening record under way; it gets one more chance."""
+        """A role raised on the current opening record; it gets a second try."""
 
 
 class Engine:
-    """Runs in turns. Every method is called on the loop."""
+    """Drives runs in turns. Every method is called on the loop."""
 
     def __init__(
         self,
@@ -89,14 +89,14 @@ class Engine:
         """Start an actor for each role.
 
         Args:
-            log: where the turns go.
+            log: receives the turns.
             roles: the four roles.
-            performer: reaches the world for them.
-            loop: where everything happens.
+            performer: performs their effects.
+            loop: the loop on which everything runs.
             now: microseconds since the epoch.
             dispatch: gives an actor its slot; a LoopDispatcher by default.
             redact: changes an event from outside or from an effect before it is sealed.
-            keep_idle: runs with nothing under way that stay in memory; others are folded again.
+            keep_idle: idle runs that stay in memory; others are folded again when needed.
             storage_seconds: how long a turn may wait for the storage until those who wait for its
                 run are told, and those who brought what it holds have it withdrawn.
         """
@@ -104,11 +104,11 @@ class Engine:
         self.watchers: list[Watcher] = []
         self.warned: list[Warned] = []
         self.let_go: dict[str, Exception] = {}
-        """Runs that this process may no longer write, and why; `take_up` takes them up again."""
+        """Runs that this process may no longer write, and why; `take_up` resumes them."""
         self.taken: set[str] = set()
-        """Runs that this process has taken up; what arrives for others is held."""
+        """Runs that this process has resumed; events for other runs are held."""
         self.draining = False
-        """What arrives is held: nothing new starts."""
+        """While set, arriving events are held: nothing new starts."""
         self.roles = roles
         self._loop = loop
         self._now = now
@@ -123,29 +123,29 @@ class Engine:
         self._appends = Appends(log, loop, self, storage_seconds)
 
     def start(self, run: str, trigger: Trigger, past: Context | None) -> None:
-        """Open a new run with its first record."""
+        """Start a new run with its first record."""
         self._stages[run] = Stage(RunState(run, past))
         self.taken.add(run)
         self.arrive(run, trigger)
 
     def rest(self, run: str, due: tuple[int, TimeReached] | None) -> None:
-        """Take up a run that only waits: it is loaded when that time comes, or something else."""
+        """Resume a run that only waits: it is loaded at its due time, or when something arrives."""
         if run not in self.taken:
             self.taken.add(run)
             self._arm(run, due)
 
     def arrive(self, run: str, trigger: Trigger) -> None:
-        """Something happened to a run: its turn comes when those before it are committed."""
+        """An event for a run: its turn starts when the earlier ones are committed."""
         stage = self._stages.get(run) or self._load(run)
         stage.waiting.append(trigger)
         self._next(run, stage)
 
     def state(self, run: str) -> RunState:
-        """The run's state, with the turn that is being written. Raises UnknownRun."""
+        """The run's state, including the turn being written. Raises UnknownRun."""
         return (self._stages.get(run) or self._load(run)).state
 
     def settled(self, run: str) -> Event | None:
-        """The event by which the run has ended or is paused, as far as the log has it.
+        """The event with which the run has ended or is paused, according to the log.
 
         Raises UnknownRun.
         """
@@ -159,15 +159,15 @@ class Engine:
 
     @property
     def loaded(self) -> int:
-        """Runs that are in memory: as many turns at most are under way."""
+        """Number of runs in memory, an upper bound of the open turns."""
         return len(self._stages)
 
     def status(self, run: str) -> Status:
-        """What became of the run, as far as the log has it. Raises UnknownRun."""
+        """The run's status according to the log. Raises UnknownRun."""
         return (self._stages.get(run) or self._load(run)).status
 
     async def quiet(self) -> bool:
-        """Wait until every turn under way is committed; False if the storage takes too long."""
+        """Wait until every open turn is committed; False if the storage takes too long."""
         deadline = self._loop.time() + self._appends.bound
         while any(stage.turn is not None for stage in self._stages.values()):
             if not await self._appends.answered(deadline - self._loop.time()):
@@ -175,9 +175,9 @@ class Engine:
         return True
 
     def stop(self) -> None:
-        """Stop the actors and the timers; nothing may arrive after this.
+        """Stop the actors and the timers; nothing may arrive afterwards.
 
-        What the storage would not take by now is left: whoever waits for it is told.
+        Turns that the storage has not accepted by now are abandoned, and those who wait are told.
         """
         left = self._appends.stop()
         if left:
@@ -212,7 +212,7 @@ class Engine:
             self._rest(run)
 
     def _rest(self, run: str) -> None:
-        """Nothing is under way: the run may leave memory once enough others are idle too."""
+        """Nothing is open: the run may leave memory once enough other runs are idle."""
         stage = self._stages.pop(run, None)
         if stage is None or stage.state.ending is not None:
             return
@@ -254,7 +254,7 @@ class Engine:
 
     def _advance(self, turn: Turn) -> None:
         stage = self._stages.get(turn.state.run)
-        if stage is None or stage.turn is not turn:  # the run was let go meanwhile
+        if stage is None or stage.turn is not turn:  # the run was dropped meanwhile
             return
         name = turn.next(self.roles)
         if name is not None:
@@ -263,11 +263,11 @@ class Engine:
             self._appends.submit(turn)
 
     def visited(self, turn: Turn, role: Role, record: Record) -> None:
-        """A role has decided: the turn goes on."""
+        """A role has decided: the turn continues."""
         self._advance(turn)
 
     def raised(self, turn: Turn, role: Role, error: Exception) -> None:
-        """Drop the turn, fold the run anew, try once more; then hold the record and pause."""
+        """Drop the turn, fold the run again, and retry once; then hold the record and pause."""
         run = turn.state.run
         stage = self._stages.get(run)
         if stage is None or stage.turn is not turn:
@@ -290,7 +290,7 @@ class Engine:
         return load_state(self.log, turn.state.run)
 
     def acknowledged(self, turn: Turn, position: int) -> None:
-        """The turn is in the log: tell of it, and start what it announces."""
+        """The turn is in the log: announce it, and start its effects."""
         run = turn.state.run
         stage = self._stages[run]
         state = stage.state
@@ -305,7 +305,7 @@ class Engine:
         self._next(run, stage)
 
     def _show(self, watch: Watcher, state: RunState, records: Sequence[Record]) -> None:
-        """A watcher that raises harms neither the run nor the other watchers."""
+        """Call a watcher; its exceptions harm neither the run nor other watchers."""
         try:
             watch(state, records)
         except BaseException:  # SystemExit and CancelledError too: the loop is not the watcher's
@@ -324,9 +324,9 @@ class Engine:
         self._arm_timer(state)
 
     def refused(self, turn: Turn, error: Exception) -> None:
-        """The log does not take the turn from this process, now or later: let the run go.
+        """The log permanently refuses the turn from this process: drop the run.
 
-        Whoever waits is told. When nothing can be written any more, all runs are let go.
+        Those who wait are told. If nothing can be written any more, all runs are dropped.
         """
         run = turn.state.run
         program_log.error("append.failed", run=run, error=str(error))
@@ -342,7 +342,7 @@ class Engine:
             self._let_go(each, error)
 
     def _let_go(self, run: str, error: Exception) -> None:
-        """Forget a run as a crash would; whoever waits is told."""
+        """Forget a run as a crash would; those who wait are told."""
         stage = self._stages.pop(run, None)
         self.taken.discard(run)
         self.let_go[run] = error
@@ -358,7 +358,7 @@ class Engine:
         self._warn(run, error)
 
     def _ancestors(self, run: str) -> list[str]:
-        """The runs of this process that wait for the end of this one, the nearest first."""
+        """The runs of this process that wait for this one to end, the nearest first."""
         found: list[str] = []
         stage = self._stages.get(run)
         while stage is not None and stage.state.started is not None:
@@ -374,7 +374,7 @@ class Engine:
             warned(run, error)
 
     def overdue(self, pending: Pending) -> None:
-        """The storage keeps a turn waiting: withdraw what people brought, tell those who wait."""
+        """The storage delays a turn: withdraw people's commands, and tell those who wait."""
         run = pending.turn.state.run
         stage, trouble = self._stages[run], pending.trouble
         what = (trouble.log, trouble.why) if trouble is not None else ("the log", "it hangs")
@@ -390,7 +390,7 @@ class Engine:
             self._warn(each, StorageUnavailable(*what, then.format(each)))
 
     def _withdraw_waiting(self, stage: Stage, error: Exception) -> None:
-        """Take out what people brought and no turn has begun with."""
+        """Remove people's commands that no turn has started with."""
         waiting, stage.waiting = stage.waiting, deque[Trigger]()
         for trigger in waiting:
             if trigger.told is not None and _can_be_withdrawn(trigger):
@@ -399,7 +399,7 @@ class Engine:
                 stage.waiting.append(trigger)
 
     def _withdraw_turn(self, stage: Stage, error: Exception) -> bool:
-        """Tell whoever brought what the turn under way begins with; whether somebody did."""
+        """Tell the sender of the open turn's opening event; returns whether there is one."""
         trigger = None if stage.turn is None else stage.turn.trigger
         if stage.turn is None or trigger is None or not _can_be_withdrawn(trigger):
             return False
@@ -409,7 +409,7 @@ class Engine:
         return True
 
     def dropped(self, turn: Turn) -> None:
-        """A withdrawn turn is not in the log: the run is what it was before."""
+        """A withdrawn turn is not in the log: the run returns to its earlier state."""
         run = turn.state.run
         stage = self._stages[run]
         if turn.append.expected.seq == 0:
@@ -421,7 +421,7 @@ class Engine:
         self._next(run, stage)
 
     def _arm_timer(self, state: RunState) -> None:
-        """Have TimeReached come when the run's next due time comes."""
+        """Schedule TimeReached for the run's next due time."""
         due = state.due if state.ending is None and state.started is not None else None
         self._arm(state.run, due)
 
@@ -441,7 +441,7 @@ class Engine:
         self._timers.pop(run, None)
         try:
             self.arrive(run, Trigger(reached, "runtime", "outside"))
-        except LogError as error:  # its state cannot be read for now
+        except LogError as error:  # its state cannot be read at present
             program_log.warning("timer.waits", run=run, why=str(error))
             timer = self._loop.call_later(LONGEST_PAUSE, self._fire, run, reached)
             self._timers[run] = ((0, reached), timer)
@@ -453,12 +453,12 @@ class Engine:
 
 
 def _can_be_withdrawn(trigger: Trigger) -> bool:
-    """Whether a person or a program waits until it is recorded; they can bring it again."""
+    """Whether a person or a program waits until it is recorded, and can send it again."""
     return trigger.actor == "user" and trigger.told is not None
 
 
 def _ends_a_pause(event: Event) -> bool:
-    """Whether a paused run decides on it at once: it goes on, or it is to end."""
+    """Whether a paused run decides on it at once: it resumes or ends."""
     if isinstance(event, TimeReached):
         return event.due == "max_seconds"
     return event.kind in ("run_resumed", "cancel_requested")

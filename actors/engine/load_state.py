@@ -1,4 +1,4 @@
-"""Reads a run's state back from the log."""
+"""Reads a run's state from the log."""
 
 from itertools import islice
 
@@ -13,13 +13,13 @@ from playhead.projections.state.fold import fold
 from playhead.projections.state.run_state import RunState
 
 TOGETHER = 50
-"""Records decoded before they are folded; one by one, each drives the other out of the cache."""
+"""Records are decoded in chunks before folding: alternating would thrash the CPU cache."""
 
 
 def load_state(log: Reader, run: str, to: int | None = None) -> RunState:
-    """The state of a run after record `to` (its last by default), folded from the log.
+    """The state of a run after record `to` (the last by default), folded from the log.
 
-    Raises UnknownRun, or LogDamaged when a record cannot be read or a past is not what it was.
+    Raises UnknownRun, and LogDamaged if a record cannot be read or the inherited past has changed.
     """
     chain = [run]
     first = next(log.read(run, 0, 1), None)
@@ -41,7 +41,7 @@ def load_state(log: Reader, run: str, to: int | None = None) -> RunState:
 
 
 def _past(log: Reader, row: Stored | None) -> Past | None:
-    """What the run with that first record goes on from."""
+    """The past that a run with that first record continues from."""
     event = decode(row, log.body).event if row is not None else None
     return event.past if isinstance(event, RunStarted) else None
 
@@ -55,5 +55,5 @@ def _folded(log: Reader, run: str, to: int | None, past: Context | None) -> RunS
 
 
 def load_session(log: Reader, past: Past | None) -> Context | None:
-    """The context that a new run of a session starts from."""
+    """The context with which a new run of a session starts."""
     return None if past is None else load_state(log, past.run, past.seq).conversation

@@ -1,9 +1,9 @@
-"""What a fork's parent has recorded: an intent that is the same gets the same outcome, at no cost.
+"""The outcomes recorded by a fork's parent: an equal intent gets the same outcome, free of cost.
 
-A model call is the same when its rendered request is, a tool call when tool, definition and
-arguments are; the nth such intent gets the nth outcome. With the first one that the parent does
-not have, the book is closed, and the fork is live from there. Which intents were answered can be
-told from the log alone, so a crash changes nothing.
+Model calls are equal if their rendered requests are; tool calls, if tool, definition and arguments
+are; the nth such intent gets the nth outcome. After the first intent without a recorded outcome,
+all later calls are live. Which intents were answered follows from the log alone, so a crash changes
+nothing.
 """
 
 from collections import defaultdict, deque
@@ -36,19 +36,19 @@ RequestedCall: TypeAlias = tuple[str, dict[str, Json]]
 """A call's tool and arguments."""
 
 ACCIDENTS = frozenset({"interrupted", "cancelled"})
-"""What befell the parent's process or its people; it is not repeated in a fork. Nor is an outage of
-its model."""
+"""Outcomes caused by the parent's process or people, which are not repeated in a fork; nor are
+outages of its model."""
 
 
 class ParentOutcomes:
-    """The books of the forks in this process; asked for the outcome of each of their intents."""
+    """The parents' outcomes for all forks in this process."""
 
     def __init__(self, log: Reader) -> None:
         self._log = log
         self._parents: dict[str, ParentRun] = {}
 
     def __call__(self, intent: Record, state: RunState) -> Outcome | None:
-        """The parent's outcome for an intent that is in the log; None to go into the world."""
+        """The parent's outcome for an intent that is in the log; None if it must be performed."""
         if state.forked is None:
             return None
         parent = self._parents.get(state.run)
@@ -65,7 +65,7 @@ class ParentOutcomes:
 
 
 class ParentRun:
-    """One fork's."""
+    """The parent of one fork."""
 
     def __init__(self, log: Reader, fork: str, forked: RunForked) -> None:
         self._log = log
@@ -77,9 +77,9 @@ class ParentRun:
         """Outcomes of intents that were open where the fork was cut."""
         self._left: dict[Key, deque[Outcome]] = defaultdict(deque)
         self._set_aside: dict[int, Outcome] = {}
-        """Call -> the outcome that its next attempt will get."""
+        """Call -> the outcome for its next attempt."""
         self._outcomes: dict[int, Outcome | None] = {}
-        """What intents of the fork itself were given, by seq."""
+        """The outcomes that the fork's own intents received, by seq."""
         self._closed = False
         self._read_parent()
         self._requested_calls = {
@@ -89,11 +89,11 @@ class ParentRun:
 
     @property
     def answered(self) -> frozenset[int]:
-        """The fork's intents, by seq, that the parent's records answered so far."""
+        """The fork's intents, by seq, that the parent's records have answered so far."""
         return frozenset(seq for seq, outcome in self._outcomes.items() if outcome is not None)
 
     def outcome(self, intent: Record, requested: Callable[[int], RequestedCall]) -> Outcome | None:
-        """The outcome that the intent gets; the same one whenever it is asked for."""
+        """The outcome for the intent; repeated queries give the same one."""
         if intent.seq not in self._outcomes:
             self._outcomes[intent.seq] = self._look_up(intent, requested)
         return self._outcomes[intent.seq]
@@ -115,7 +115,7 @@ class ParentRun:
                 self._past[seq] = event
 
     def _read_own(self, fork: str) -> None:
-        """What the fork had been given before this process took it up."""
+        """Read the outcomes that the fork received before this process resumed it."""
         for row in self._log.read(fork, self._forked.at + 1):
             record = decode(row, self._log.body)
             self._note(record)
@@ -153,7 +153,7 @@ class ParentRun:
         return self._next(self._key(event, requested))
 
     def _open_at_the_cut(self, intent: Record) -> Outcome | None:
-        """With another agent an open model call is asked anew, so that the agent asks it."""
+        """After a change of the agent an open model call is made again by the new agent."""
         if isinstance(intent.event, ModelCall) and self._forked.agent is not None:
             return None
         return self._past.get(intent.seq)
@@ -161,7 +161,7 @@ class ParentRun:
     def _can_answer(
         self, asked: ForkCheckRequested, requested: Callable[[int], RequestedCall]
     ) -> bool:
-        """Whether the call's next attempt can be answered; what answers it is set aside."""
+        """Whether the call's next attempt can be answered; reserves the outcome for it."""
         if asked.call in self._given:
             return True
         tool, arguments = requested(asked.call)
@@ -217,7 +217,7 @@ def _canonical(fields: dict[str, Json]) -> str:
 
 
 def _counts(event: Event) -> TypeGuard[Outcome]:
-    """Whether it is an outcome, and no accident."""
+    """Whether it is an outcome that a fork repeats."""
     return isinstance(event, Outcome) and not _accident(event)
 
 

@@ -1,4 +1,4 @@
-"""Whether what arrives for a run still applies to it; what does not is answered, not appended."""
+"""Rejects events that no longer apply to a run, with an error instead of an append."""
 
 from playhead.actors.engine.turn import Trigger
 from playhead.actors.planning.validate import read_plan
@@ -9,7 +9,7 @@ from playhead.projections.state.run_state import RunState
 
 
 def unmet_precondition(state: RunState, trigger: Trigger) -> PlayheadError | None:
-    """Why what arrived is not appended: the run has ended, or the effect has its outcome."""
+    """Why an arriving event is not appended, such as: the run has ended, or the outcome exists."""
     if state.ending is not None:
         return UsageError(f"run {state.run} is {state.status} already")
     if trigger.origin == "effect" and trigger.cause not in state.open:
@@ -25,7 +25,7 @@ def unmet_precondition(state: RunState, trigger: Trigger) -> PlayheadError | Non
 
 
 def _waiting(state: RunState, seq: int) -> tuple[ApprovalRequested | None, bool]:
-    """The open request about a call or the plan, and whether it has lapsed."""
+    """The open request about a call or the plan, and whether it has expired."""
     plan, call = state.plan, state.calls.get(seq)
     if plan is not None and plan.waits is not None and plan.waits.call == seq:
         return plan.waits, plan.lapsed

@@ -1,7 +1,7 @@
-"""Taking a run up again: after a crash, after a drain, under newer code.
+"""Resuming a run: after a crash, after a drain, under newer code.
 
-Recovery repeats no intent. Each open intent gets an outcome first (interrupted, or unknown for
-`once`), and the roles decide from there. It may itself be cut off anywhere and begun again.
+Recovery repeats no intent. Each open intent first gets an outcome (interrupted, or unknown for
+`once`), and the roles decide from there. Recovery may itself be interrupted and started again.
 """
 
 from collections.abc import Iterable
@@ -20,17 +20,17 @@ from playhead.projections.prompt.context import CONTEXT_FORMAT
 from playhead.projections.state.run_state import RunState
 
 INTERRUPTIONS = 5
-"""After so many interruptions in a row without progress, a run is paused when it is taken up."""
+"""After this many interruptions in a row without progress, a run is paused when resumed."""
 
 TAKEN_UP = frozenset({"run_started", "run_resumed", "run_forked"})
-"""Kinds that say under which code the run goes on."""
+"""Kinds that record the code version under which the run continues."""
 
 
 def may_rest(rows: Iterable[Stored]) -> bool:
-    """Whether a run, given all its rows, needs nobody before its waits end.
+    """Whether a run, given all its rows, needs no attention before its waits end.
 
-    Nothing is under way or held, nothing was imported, it is not paused, and this code took it up
-    last.
+    Nothing is open or held, nothing was imported, it is not paused, and this code version resumed
+    it last.
     """
     open_, held, paused, code = set[int](), False, False, ""
     for row in rows:
@@ -55,7 +55,7 @@ def may_rest(rows: Iterable[Stored]) -> bool:
 
 
 def take_up_imported(engine: Engine, run: str, agent: AgentSpec) -> None:
-    """Go on with an imported run as this agent. Called on the loop; raises as `take_up`."""
+    """Continue an imported run as this agent. Called on the loop; raises like `take_up`."""
     state = _known(engine, run)
     if run in engine.taken or not state.parked:
         return
@@ -71,19 +71,19 @@ def take_up_imported(engine: Engine, run: str, agent: AgentSpec) -> None:
 def _known(engine: Engine, run: str) -> RunState:
     state = engine.state(run)
     if state.unsupported is not None:
-        msg = f"run {run} has {state.unsupported!r}, which this Playhead cannot go on with"
+        msg = f"run {run} has {state.unsupported!r}, which this Playhead cannot continue"
         raise UsageError(msg)
     return state
 
 
 def _unasked(state: RunState) -> bool:
-    """In a fork of an imported run: whether nobody was asked about a call of elsewhere yet."""
+    """In a fork of an imported run: whether approval of a past call was never requested."""
     waiting = [call for call in state.calls.values() if call.started is None]
     return any(call.imported and not call.approved and call.waits is None for call in waiting)
 
 
 def take_up(engine: Engine, run: str) -> None:
-    """Go on with an open run that this process has the agent of. Called on the loop.
+    """Continue an open run whose agent this process has. Called on the loop.
 
     An imported run stays parked: `take_up_imported`.
 

@@ -1,8 +1,8 @@
-"""A turn: one outside happening, what the roles decide on it, and what they decide on that.
+"""A turn: one external event, the roles' decisions on it, and their decisions on those.
 
 The turn carries the run's state from role to role, so nothing is shared and each record is folded
-once. It ends when nothing is added; then it is one append on the expected head. Replay drives the
-same turns without actors: `Turn.settle`.
+once. It ends when nothing more is added and becomes one append on the expected head. Replay drives
+the same turns without actors: `Turn.settle`.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ from playhead.projections.state.run_state import RunState
 
 
 class Trigger(NamedTuple):
-    """What opens a turn, before it is a record."""
+    """What opens a turn, before it becomes a record."""
 
     event: Event
     actor: str
@@ -29,11 +29,11 @@ class Trigger(NamedTuple):
     command: str | None = None
     traceparent: str | None = None
     told: Callable[[Exception | None], None] | None = None
-    """Called once on the loop: None when it is committed, else why it was not appended."""
+    """Called once on the loop: with None when committed, else with the error of the append."""
 
 
 class Turn:
-    """The roles' way through one opening record."""
+    """One opening record on its way through the roles."""
 
     __slots__ = ("_expected", "_queue", "_role", "_rows", "bodies", "records", "state", "trigger")
 
@@ -43,13 +43,13 @@ class Turn:
         Args:
             state: the run so far; changed in place.
             trigger: what happened.
-            at: now, in microseconds since the epoch; an earlier time than the run's last is raised.
-            held: fold it, but let nobody decide on it.
+            at: now, in microseconds since the epoch; never recorded before the last record's time.
+            held: fold it, but let no role decide on it.
         """
         self.state = state
         self.trigger = trigger
         self.records: list[Record] = []
-        """What the turn appends, the opening record first."""
+        """The records that the turn appends, the opening record first."""
         self.bodies: dict[str, bytes] = {}
         self._rows: list[Stored] = []
         self._expected = state.head
@@ -62,7 +62,7 @@ class Turn:
             )
         )  # fmt: skip
         self._queue: list[Record] = [] if held else [*waiting, record]
-        """Records still to be decided on, first in first out."""
+        """Records still to decide on, first in, first out."""
 
     @property
     def append(self) -> Append:
@@ -75,14 +75,14 @@ class Turn:
         )  # fmt: skip
 
     def also(self, event: Event) -> None:
-        """Append something that the runtime says in the same turn, after the opening record."""
+        """Append an event of the runtime's in the same turn, after the opening record."""
         seq, at = self.state.head.seq + 1, self.state.at
         self._add(Record(self.state.run, seq, at, "runtime", "outside", seq - 1, event))
 
     def next(self, roles: Mapping[RoleName, Role]) -> RoleName | None:
-        """The role that is to be shown the current record; None when the turn is complete.
+        """The role that sees the current record next; None when the turn is complete.
 
-        A run that has ended is shown to nobody: its ending record is its last.
+        Once a run has ended, no role sees a record: the ending record is the last.
         """
         while self._queue and self.state.ending is None:
             record = self._queue[0]
@@ -98,7 +98,7 @@ class Turn:
         return None
 
     def visit(self, role: Role) -> Record:
-        """Show the current record to the role and take in what it decides; the record it saw."""
+        """Show the current record to the role and add its decisions; returns the record."""
         record, state = self._queue[0], self.state
         decide = role.decide if state.stop is None else role.stopping
         for event in decide(state, record):
@@ -111,7 +111,7 @@ class Turn:
         return record
 
     def _permit(self, role: Role, event: Event) -> None:
-        """Raise PermissionError for what this role may not decide, or nobody any more."""
+        """Raise PermissionError if this role, or any role by now, may not decide the event."""
         state = self.state
         if state.ending is not None:
             msg = f"{role.name} may not decide {event.kind}: the run has ended"
@@ -124,7 +124,7 @@ class Turn:
         raise PermissionError(msg)
 
     def settle(self, roles: Mapping[RoleName, Role]) -> list[Record]:
-        """Drive the turn to its end without actors; the records it would append."""
+        """Drive the turn to its end without actors; the records that it would append."""
         while (name := self.next(roles)) is not None:
             self.visit(roles[name])
         return self.records

@@ -1,1 +1,1 @@
-"""What may a role use when it performs an effect? The impure half of the roles."""
+"""What may a role use when it performs an effect? The impure part of the roles."""

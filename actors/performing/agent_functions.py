@@ -1,4 +1,4 @@
-"""Asking the agent's own functions: its rules, its strategy, its router; and a fork's parent."""
+"""Calls the agent's own functions: its rules, strategy and router; and answers fork checks."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
@@ -24,17 +24,17 @@ from playhead.tools.execution.workers import Workers
 
 
 def nothing_else(_: RunState, __: object) -> None:
-    """The intent says all that there is to know."""
+    """For intents that carry everything that is needed."""
 
 
 async def perform_strategy(services: Services, work: Work[StrategyAsked, None]) -> RuleAnswered:
-    """Ask how to go about the goal."""
+    """Ask which strategy to use for the goal."""
     tools: list[Json] = [*work.event.tools]
     return await _perform(services, work.agent, "strategy", ask_function, work.event.goal, tools)
 
 
 async def perform_function(services: Services, work: Work[FunctionAsked, None]) -> RuleAnswered:
-    """Ask the function that is the agent."""
+    """Call the function that implements the agent."""
     return await _perform(services, work.agent, "function", ask_function, work.event.goal)
 
 
@@ -46,14 +46,14 @@ async def perform_router(services: Services, work: Work[RouterAsked, None]) -> R
 async def perform_output_rule(
     services: Services, work: Work[OutputRuleAsked, None]
 ) -> RuleAnswered:
-    """Ask the output's type whether it accepts an answer."""
+    """Ask whether the output type accepts an answer."""
     return await _perform(services, work.agent, "output", _output, work.event.output)
 
 
 Ask: TypeAlias = Callable[
     [str, Callable[..., Any], tuple[Json, ...], Workers], Awaitable[RuleAnswered]
 ]
-"""(name, function, arguments, where it runs) -> what it said."""
+"""(name, function, arguments, where it runs) -> its answer."""
 
 
 async def _perform(
@@ -93,12 +93,12 @@ def rule_cut_off(_: RuleAsked, __: object, reason: str) -> RuleAnswered:
 
 
 def rule_broken(_: str, message: str) -> RuleAnswered:
-    """It gave no answer."""
+    """The function gave no answer."""
     return RuleAnswered(error=message)
 
 
 async def perform_fork_check(_: Services, __: Work[ForkCheckRequested, None]) -> ForkChecked:
-    """The parent's records are looked at before anything is performed: they have no such call."""
+    """The parent's records were searched before this is performed: they have no such call."""
     return ForkChecked(recorded=False)
 
 
@@ -108,5 +108,5 @@ def fork_check_cut_off(_: ForkCheckRequested, __: None, reason: str) -> ForkChec
 
 
 def fork_check_broken(_: str, message: str) -> ForkChecked:
-    """A person is asked, then."""
+    """If the check fails, a person is asked."""
     return ForkChecked(error=message)

@@ -1,7 +1,7 @@
-"""The table of effects: for each intent who decides it, who performs it, on what, and how it ends.
+"""The table of effects: for each intent, who decides it, who performs it, and how it ends.
 
-An effect that gives no outcome of its own gets one from its row: it was cut off (cancelled, or
-interrupted by a crash), or it broke. The type checkers hold each row to its intent, job, outcomes.
+An effect without an outcome of its own gets one from its row: it was cut off (cancelled, or
+interrupted by a crash) or broken. The type checkers match each row's intent, job and outcomes.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -78,21 +78,21 @@ OutcomeT = TypeVar("OutcomeT", bound=Outcome, covariant=True)
 
 @dataclass(frozen=True)
 class Effect(Generic[IntentT, JobT, OutcomeT]):
-    """One row: an intent, what it is about, and the outcomes that end it."""
+    """One row: an intent, its job, and the outcomes that end it."""
 
     intent: type[IntentT]
     decides: RoleName
     performs: RoleName
     job: Callable[[RunState, IntentT], JobT]
-    """What it is about, found in the state once the intent is committed."""
+    """The job of the intent, found in the state once the intent is committed."""
     perform: Callable[[Services, Work[IntentT, JobT]], Awaitable[OutcomeT]]
-    """Makes it happen. Raises CancelledError when it is cancelled; all else becomes an outcome."""
+    """Performs it. Raises CancelledError when cancelled; other exceptions become an outcome."""
     cut_off: Callable[[IntentT, JobT, str], OutcomeT]
-    """(intent, job, reason) -> its end when it was `cancelled` or `interrupted`."""
+    """(intent, job, reason) -> its outcome when `cancelled` or `interrupted`."""
     broken: Callable[[str, str], OutcomeT]
-    """(word, message) -> its end when it raised or gave what no log can hold."""
+    """(word, message) -> its outcome when it raised or returned something that cannot be stored."""
     recover: Callable[[Services, Work[IntentT, JobT]], Awaitable[OutcomeT]] | None = None
-    """Finds out what became of it after a crash; None: it counts as interrupted."""
+    """Determines its outcome after a crash; None: it counts as interrupted."""
 
 
 ModelOutcome: TypeAlias = ModelAnswered | ModelFailed
@@ -159,4 +159,4 @@ EFFECTS: Mapping[type[Event], AnyEffect] = {row.intent: row for row in ROWS}
 DECIDERS: Mapping[type[Event], tuple[RoleName, ...]] = {
     **DECIDES, **{row.intent: (row.decides,) for row in ROWS},
 }  # fmt: skip
-"""Which roles may decide an event; of an intent there is one."""
+"""Which roles may decide an event; exactly one for an intent."""

@@ -1,4 +1,4 @@
-"""Performing the search before a run's first step: on a worker, since it reads a file."""
+"""Performs the search before a run's first step: on a worker thread, because it reads a file."""
 
 from playhead.actors.performing.services import Services, Work
 from playhead.events.kinds.memory import MemoryRecalled, RecallRequested
@@ -7,16 +7,16 @@ from playhead.projections.state.run_state import RunState
 from playhead.tools.execution.workers import NotStarted, TimedOut
 
 SECONDS = 30.0
-"""After so long the run goes on without."""
+"""After this many seconds the run continues without a result."""
 
 
 def scope_of(state: RunState, _: RecallRequested) -> Scope:
-    """What the run may recall."""
+    """The scope in which the run may recall."""
     return state.scope
 
 
 async def perform_recall(services: Services, work: Work[RecallRequested, Scope]) -> MemoryRecalled:
-    """What was found. Raises nothing but CancelledError: a failure is an outcome too."""
+    """The search result. Raises only CancelledError: a failure is an outcome too."""
     recollect, began, asked = services.recollect, services.monotonic(), work.event
     if recollect is None:
         return MemoryRecalled(error="there is no index of memories here")
@@ -25,7 +25,7 @@ async def perform_recall(services: Services, work: Work[RecallRequested, Scope])
     def search() -> MemoryRecalled:
         try:
             return recollect.all(scope, asked.query, asked.limit)
-        except BaseException as error:  # whatever a file, or an embedder of the user's, raises
+        except BaseException as error:  # a file, or a user's embedder, may raise anything
             return _failed(error)
 
     try:
@@ -37,12 +37,12 @@ async def perform_recall(services: Services, work: Work[RecallRequested, Scope])
 
 
 def recall_cut_off(_: RecallRequested, __: Scope, reason: str) -> MemoryRecalled:
-    """What was interrupted is asked again; what was cancelled is not wanted any more."""
+    """An interrupted search is repeated; a cancelled one is no longer needed."""
     return MemoryRecalled(error=reason)
 
 
 def recall_broken(_: str, message: str) -> MemoryRecalled:
-    """The run goes on without."""
+    """The run continues without it."""
     return MemoryRecalled(error=message)
 
 
@@ -52,8 +52,8 @@ def _failed(error: BaseException) -> MemoryRecalled:
 
 
 def _late(_: MemoryRecalled) -> None:
-    """Nobody waits any more."""
+    """Ignores the result: nothing waits for it any more."""
 
 
 def _idle() -> None:
-    """There is nothing to tell a search that is given up."""
+    """Does nothing: an abandoned search needs no notification."""

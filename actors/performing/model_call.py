@@ -1,4 +1,4 @@
-"""Performing one attempt of a model call: wait for a turn to send, send, take the reply whole."""
+"""Performs one attempt of a model call: waits until it may send, sends, receives a whole reply."""
 
 from dataclasses import replace
 from typing import cast
@@ -72,7 +72,7 @@ async def _ask(services: Services, work: Work[ModelCall, Request]) -> Reply:
         reply = await model.reply(request, on_text)
     except ModelError:
         raise
-    except Exception as error:  # a Model of the user's own may raise anything
+    except Exception as error:  # a user's Model may raise anything
         said = str(error)[:1000] or repr(error)[:1000]
         raise ModelError(type(error).__name__, said) from error
     if not all(map(_whole_call, reply.content)):
@@ -82,7 +82,7 @@ async def _ask(services: Services, work: Work[ModelCall, Request]) -> Reply:
 
 
 def _mended(block: Block) -> Block:
-    """Its text as a log can hold it, mended as the text of tools' results is."""
+    """Repairs its text so that a log can store it, like the text of tool results."""
     return cast("Block", repaired(block))
 
 
@@ -98,7 +98,7 @@ def _ms(seconds: float) -> float:
 
 
 def _watch_cache(services: Services, work: Work[ModelCall, Request], reply: Reply) -> None:
-    """Warn when what the cache should have held was not read from it."""
+    """Warn if an expected cache hit did not happen."""
     intent, request, now = work.intent, work.job, services.monotonic()
     missed = services.cache_watch.answered(work.agent, intent.run, request, reply.usage, now)
     if missed is not None:
@@ -109,11 +109,11 @@ def _watch_cache(services: Services, work: Work[ModelCall, Request], reply: Repl
 
 
 def model_cut_off(_: ModelCall, __: Request, reason: str) -> ModelFailed:
-    """An interrupted call may be asked again; a cancelled one is not wanted any more."""
+    """An interrupted call may be repeated; a cancelled one is no longer needed."""
     message = f"the model call was {reason} before its reply was whole"
     return ModelFailed(error=reason, message=message, retryable=reason == "interrupted")
 
 
 def model_broken(word: str, message: str) -> ModelFailed:
-    """Only an unstorable reply is asked again."""
+    """Only a call with an unstorable reply is repeated."""
     return ModelFailed(error=word, message=message, retryable=word == "unstorable")

@@ -1,4 +1,4 @@
-"""What an effect may reach and is given: the only way from an actor to the world."""
+"""What an effect may use: the only access that an actor has to the outside world."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from playhead.tools.tool import AnyTool
 Rule: TypeAlias = Literal["router", "output", "strategy", "function"]
 
 OnRunText: TypeAlias = Callable[[str, int, str], None]
-"""(run, seq of the ModelRequested, piece of text); an empty piece: forget what came before."""
+"""(run, seq of the ModelRequested, piece of text); an empty piece: discard the earlier ones."""
 
 
 IntentT = TypeVar("IntentT", bound=Intent, covariant=True)
@@ -30,73 +30,73 @@ JobT = TypeVar("JobT", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Work(Generic[IntentT, JobT]):
-    """One effect to perform: its intent, what it is about, and for whom."""
+    """One effect to perform: its intent, its job, and the run that it is for."""
 
     event: IntentT
     job: JobT
     intent: Record
-    """The record of the event: its run (a fork's may be its parent's) and its seq."""
+    """The run (for a fork, possibly its parent) and seq of the event's record."""
     agent: str
-    """The name of the agent whose run it is."""
+    """The name of the run's agent."""
 
 
 class Recollect(Protocol):
-    """Searches what namespaces remember. Called on a thread of its own; may raise anything."""
+    """Searches namespaces' memories. Called on a separate thread; may raise any exception."""
 
     def memories(
         self, scope: Scope, query: str, limit: int, metadata: Mapping[str, str] | None = None
     ) -> MemoryRecalled:
-        """What the namespace remembers that is nearest to the query."""
+        """The memories of the namespace most similar to the query."""
         ...
 
     def all(self, scope: Scope, query: str, limit: int) -> MemoryRecalled:
-        """That, and the facts that runs of the namespace have learned."""
+        """The memories, and the facts that runs of the namespace have learned."""
         ...
 
 
 class Attendant(Protocol):
-    """Starts and finds the runs that calls of agents lead to."""
+    """Starts and finds child runs."""
 
     async def attend(self, work: Work[ChildStarted, ToolCall]) -> ChildFinished:
-        """What became of the child that a ChildStarted announces."""
+        """The outcome of the child that a ChildStarted announces."""
         ...
 
 
 @dataclass(slots=True)
 class Services:
-    """Models, tools, threads and a clock. Replay has none."""
+    """Models, tools, threads and a clock. Replay has none of these."""
 
     model: Callable[[str], Model]
-    """Agent's name -> what answers its requests."""
+    """Agent's name -> the model that answers its requests."""
     tool: Callable[[str, str], AnyTool | None]
     """(agent's name, tool's name) -> its code."""
     workers: Workers
     monotonic: Callable[[], float]
-    """Seconds from some fixed moment."""
+    """Seconds since some fixed moment."""
     on_text: OnRunText
     in_flight: int = 64
-    """Model calls under way at once, over all runs; the others wait in order."""
+    """Maximum model calls at once, over all runs; others wait in order."""
     secrets: Secrets = from_environment
-    """Asked for the secrets of a call when it is performed."""
+    """Asked for a call's secrets when the call is performed."""
     results: Results | None = None
-    """Finds whole results that a run may read on in."""
+    """Finds complete results for runs that read more of them."""
     endpoint: Callable[[str], Model | None] = lambda _: None
-    """A named endpoint -> what answers there; None for an unknown name."""
+    """Endpoint name -> the model there; None for an unknown name."""
     rule: Callable[[str, Rule], Callable[..., Any] | None] = lambda _, __: None
-    """(agent's name, rule) -> the function of the user's; None where there is none any more."""
+    """(agent's name, rule) -> the user function; None if it no longer exists."""
     recollect: Recollect | None = None
-    """Searches memories; None where none can be had."""
+    """Searches memories; None if memory is unavailable."""
     children: Attendant | None = None
-    """Set once there is an engine."""
+    """Set once the engine exists."""
     given_admission: Admission | None = None
     calls: ToolCalls = field(init=False)
-    """What tool calls share: rate limits and cached results."""
+    """State shared by tool calls: rate limits and cached results."""
     admission: Admission = field(init=False)
-    """Who may call a model when."""
+    """Decides when a model may be called."""
     cache_watch: CacheWatch = field(default_factory=CacheWatch, init=False)
-    """Notices prompts that should have been in the API's cache."""
+    """Detects prompts that should have been in the API's cache."""
 
     def __post_init__(self) -> None:
-        """Without limits on requests and tokens, only calls in flight are bounded."""
+        """Without limits on requests and tokens, only concurrent calls are limited."""
         self.calls = ToolCalls(self.workers, self.monotonic)
         self.admission = self.given_admission or Admission(self.in_flight, self.monotonic)

@@ -1,4 +1,4 @@
-"""Performing one attempt of a call: of a tool, whichever role it counts as, or of an agent."""
+"""Performs one attempt of a tool call, for any role, and calls of agents."""
 
 from functools import partial
 from typing import TypeAlias
@@ -22,14 +22,14 @@ AttemptOutcome: TypeAlias = ToolSucceeded | ToolFailed | ToolOutcomeUnknown
 
 
 def call_of(state: RunState, event: AttemptStarted | ChildStarted | ApprovalRuleAsked) -> ToolCall:
-    """The call that an open intent is about."""
+    """The call that an open intent belongs to."""
     return state.calls[event.call]
 
 
 async def perform_attempt(
     services: Services, work: Work[AttemptStarted, ToolCall]
 ) -> AttemptOutcome:
-    """Perform one attempt, if the tool is still the one that was meant."""
+    """Perform one attempt, if the tool has not changed since the run began."""
     call = work.job
     tool = same_tool(services, call, work.agent)
     if tool is None:
@@ -40,7 +40,7 @@ async def perform_attempt(
 async def recover_attempt(
     services: Services, work: Work[AttemptStarted, ToolCall]
 ) -> AttemptOutcome:
-    """Ask the tool's probe what became of the call; without an answer it is cut off."""
+    """Ask the tool's probe for the call's outcome; without an answer the call counts as cut off."""
     tool = services.tool(work.agent, work.job.requested.tool)
     if tool is None or tool.probe is None:
         return given_up(work.job.tool, "interrupted")
@@ -49,35 +49,35 @@ async def recover_attempt(
 
 
 def attempt_cut_off(_: AttemptStarted, call: ToolCall, reason: str) -> AttemptOutcome:
-    """Unknown for `once`; anything else may be done again."""
+    """Unknown for `once`; every other call may be repeated."""
     return given_up(call.tool, reason)
 
 
 def attempt_broken(word: str, message: str) -> AttemptOutcome:
-    """What the model is told of a tool that gave no outcome."""
+    """The error that the model sees for a tool without an outcome."""
     hint = "This is a fault of the tool, not of your call."
     return ToolFailed(error=word, message=message, hint=hint)
 
 
 async def perform_child(services: Services, work: Work[ChildStarted, ToolCall]) -> ChildFinished:
-    """For a call of an agent: start its run, or take it up if it was started; await its end."""
+    """For a call of an agent: start its run, or resume it if started, and wait for its end."""
     if services.children is None:
         return child_broken("not_started", "no runs of other agents can be started here")
     return await services.children.attend(work)
 
 
 def child_cut_off(_: ChildStarted, __: ToolCall, reason: str) -> ChildFinished:
-    """Its parent goes on without it."""
+    """The parent continues without it."""
     return ChildFinished(status="cancelled", reason=reason, message=f"it was {reason}")
 
 
 def child_broken(word: str, message: str) -> ChildFinished:
-    """It could not be attended."""
+    """It could not be started or awaited."""
     return ChildFinished(status="failed", reason=word, message=message)
 
 
 def same_tool(services: Services, call: ToolCall, agent: str) -> AnyTool | None:
-    """The tool's code, if it is the one that was meant when the run began."""
+    """The tool's code, if it is the same tool as when the run began."""
     tool = services.tool(agent, call.requested.tool)
     return tool if tool is not None and tool.spec.definition == call.tool.definition else None
 

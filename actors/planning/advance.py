@@ -1,9 +1,9 @@
-"""Driving a plan: what may start starts, what failed is tried again or planned around.
+"""Advances a plan: starts the steps that can start, retries failed ones or plans around them.
 
-`advance` looks at the plan as it stands and says what follows; asked twice, it says it once. A step
-starts in the turn in which the last one it depends on has ended, within the rules' concurrency.
-Once a step has failed for good nothing new starts: what is under way is awaited, for its results
-are kept, and then the rest is planned anew.
+`advance` derives the next events from the plan's current state and is idempotent. A step starts in
+the turn in which its last dependency ends, within the rules' concurrency. Once a step has failed
+for good, no new steps start: running ones are awaited, because their results are kept, and then the
+rest is planned again.
 """
 
 from collections.abc import Sequence
@@ -20,11 +20,11 @@ from playhead.projections.plan.references import Unresolved, as_text
 from playhead.projections.state.run_state import RunState
 
 FINAL = frozenset({"unknown", "denied", "invalid_arguments", "unknown_tool", "unresolved", "share"})
-"""Reasons that the same step would meet again, or that a person must look at."""
+"""Failures that a retry would meet again, or that a person must look at."""
 
 
 def advance(state: RunState, plan: Plan) -> Sequence[Event]:
-    """Whatever follows from the plan as it stands."""
+    """The next events of the plan in its current state."""
     if plan.planning:
         return []
     if not plan.reviewed and not plan.begun:
@@ -51,7 +51,7 @@ def ask_for_plan(state: RunState) -> StepStarted:
 
 
 def planned(plan: Plan, finished: StepFinished) -> Event:
-    """The plan that the planning step came to."""
+    """The plan that the planning step produced."""
     output = finished.output
     assert isinstance(output, dict)
     given = output["steps"]
@@ -66,7 +66,7 @@ def planned(plan: Plan, finished: StepFinished) -> Event:
 
 
 def _review(state: RunState, plan: Plan) -> Sequence[Event] | None:
-    """What a person's part asks for; None when there is nothing to wait for."""
+    """What the review of the plan requires next; None if there is nothing to wait for."""
     rules = state.agent.plan
     if plan.lapsed and plan.waits is not None:
         return [RunFailed(reason="denied", message="nobody approved the plan in time")]
@@ -89,7 +89,7 @@ def _review(state: RunState, plan: Plan) -> Sequence[Event] | None:
 
 
 def _may_retry(state: RunState, plan: Plan, failed: StepFailed) -> bool:
-    """Whether the same step may be tried again: never what did more than read."""
+    """Whether the same step may be retried: only if it did nothing but read."""
     node = plan.nodes[failed.step]
     tries = state.agent.plan.step_retries + 1
     return not node.had_side_effects and failed.reason not in FINAL and node.attempt < tries

@@ -1,4 +1,4 @@
-"""The executor's part in a plan: a call that the plan itself makes, and answers that plans need."""
+"""The executor's part in a plan: calls that the plan itself makes, and answers that it needs."""
 
 from playhead.actors.planning.validate import parse_plan
 from playhead.events.event import Event, Json
@@ -18,13 +18,13 @@ from playhead.projections.state.step_state import Step
 from playhead.tools.validation.answer import structured
 
 REJECTIONS = 2
-"""How often in a row an answer may miss its form before the step fails."""
+"""How many answers in a row may have the wrong form before the step fails."""
 
 MAYBE = "the call was cut off ({reason}): it may or may not have taken effect"
 
 
 def call_of_plan(plan: Plan, step: Step) -> Event:
-    """The call that a step of a plan is; once it has ended, the step's end."""
+    """A plan step's call; once the call has ended, the step's end."""
     match step.outcome:
         case None:
             arguments, tool = plan.arguments(step.id), plan.nodes[step.id].step.tool
@@ -50,7 +50,7 @@ def call_of_plan(plan: Plan, step: Step) -> Event:
 
 
 def answer_of_plan(plan: Plan, step: Step, agent: AgentSpec, answer: str) -> Event:
-    """A proposed plan, or a step's result: accepted, or told what is wrong with it."""
+    """A proposed plan or a step's result: accepted, or rejected with the reason."""
     if step.purpose == "plan":
         steps, fault = parse_plan(answer, agent, plan)
         if fault is not None:
@@ -71,7 +71,7 @@ def _at(output: Json, wanted: Reference) -> Json:
 
 
 def rejected(step: Step, error: str, most: int = REJECTIONS) -> Event:
-    """Ask again, a bounded number of times."""
+    """Ask again, a limited number of times."""
     if step.rejected < most:
         return OutputRejected(step=step.id, error=error)
     word = "invalid_plan" if step.purpose == "plan" else "invalid_output"

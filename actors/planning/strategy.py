@@ -1,4 +1,4 @@
-"""How to reach a goal: the stated rules by which `strategy="auto"` chooses, and their reasons.
+"""How to reach a goal: the rules by which `strategy="auto"` chooses, and the recorded reasons.
 
     a review of plans is wanted                     -> plan
     a turn of a session                             -> no plan: it is answered
@@ -8,8 +8,8 @@
     under five tools, and nothing of the above      -> react
     anything else is a maybe                        -> react, and the reason says what to measure
 
-Words are looked at, nothing is guessed: what the rules say of a goal, a person can check by eye. A
-list alone is not a list of tasks ("1. One-way 2. Economy"): what asks for work begins with a verb.
+The rules look at words and guess nothing, so a person can check by eye how they apply to a goal. A
+list alone is not a list of tasks ("1. One-way 2. Economy"): a task begins with a verb.
 """
 
 import re
@@ -21,13 +21,13 @@ from playhead.events.spec.agent import AgentSpec
 from playhead.events.spec.plan import Strategy
 
 TASKS = 5
-"""From so many tasks on, a plan pays."""
+"""From this many tasks on, a plan pays."""
 
 TOOLS = 5
-"""From so many tools on, it is not plain any more that one thing follows from another."""
+"""From this many tools on, the tools may not all be needed one after another."""
 
 WORDS = 5
-"""Words that an element of a comma list may have; between more commas stands a sentence."""
+"""The maximum number of words in an element of a comma list; longer text is a sentence."""
 
 WORK = (
     "analy[sz]e|assess|audit|calculate|check|classify|collect|compare|compute|convert|crawl|debug"
@@ -36,7 +36,7 @@ WORK = (
     "|rank|rate|read|research|review|run|scan|score|search|summari[sz]e|test|translate|validate"
     "|verify|write"
 )
-"""Verbs of work that is done for one thing after the other, or for several at once."""
+"""Verbs of work that is done for one item after another, or for several at once."""
 
 OTHER = (
     "add|archive|arrange|book|build|buy|call|cancel|choose|clean|close|contact|copy|count|create"
@@ -54,16 +54,16 @@ POLITE = (
     r"|(?:can|could|would|will) you|i (?:need|want) you to|i'd like you to|help me(?: to)?"
     r"|we need to|your task is to)[\s,:]+)*"
 )
-"""What may stand before a verb."""
+"""What may precede a verb."""
 
 TASK = re.compile(rf"\s*{POLITE}(?:{WORK}|{OTHER})\b(?!:)", re.IGNORECASE)
 """The beginning of a task."""
 
 OVER_SEVERAL = re.compile(rf"\s*{POLITE}(?:{WORK})\b", re.IGNORECASE)
-"""The beginning of work on what is listed behind it."""
+"""The beginning of work on the items listed after it."""
 
 ITEM = re.compile(r"(?:^[ \t]*[-*\u2022]|(?<![\w.])\(?[0-9]{1,3}[.)])[ \t]+(?=\S)", re.MULTILINE)
-"""The beginning of an element of a list: a bullet, or a number, within a line too."""
+"""The beginning of a list element: a bullet or a number, also within a line."""
 
 CLAUSE = re.compile(r"\s*[,;:.!?\n]\s*|\s+(?:and|then)\s+", re.IGNORECASE)
 
@@ -79,7 +79,7 @@ PARALLEL = re.compile(
 
 
 def choose(goal: str, agent: AgentSpec, *, session: bool = False) -> StrategyChosen:
-    """The strategy for a goal, by the agent's own word or by the rules above.
+    """The strategy for a goal, by the agent's own setting or by the rules above.
 
     `session`: whether it is a turn of a session.
     """
@@ -115,10 +115,9 @@ def _no_plan(goal: str, tools: int, session: bool) -> StrategyChosen:
 
 
 def count_tasks(goal: str) -> int:
-    """How many tasks can be told apart: clauses that begin with a verb, or what work is listed for.
+    """The number of distinct tasks: clauses that begin with a verb, or items listed for some work.
 
-    Work is listed for elements when the sentence before them, or around them, begins with a verb
-    of WORK.
+    Items are listed for work if the sentence before or around them begins with a verb of WORK.
     """
     lead, *items = ITEM.split(goal)
     clauses = _tasks(lead) + sum(_tasks(item, bare=True) for item in items)
@@ -129,7 +128,7 @@ def count_tasks(goal: str) -> int:
 
 
 def _tasks(piece: str, *, bare: bool = False) -> int:
-    """The clauses that begin a task; `bare`: the first may be nothing but a verb."""
+    """The clauses that begin a task; with `bare`, the first may be a verb alone."""
     clauses = enumerate(CLAUSE.split(piece))
     return sum(
         TASK.match(clause) is not None and (len(clause.split()) > 1 or (bare and n == 0))
@@ -138,7 +137,7 @@ def _tasks(piece: str, *, bare: bool = False) -> int:
 
 
 def parallel_work(goal: str) -> str | None:
-    """The words that say that work may run at the same time, in a sentence that asks for work."""
+    """The words that say that work may run in parallel, in a sentence that asks for work."""
     for sentence in SENTENCE.findall(goal):
         found = PARALLEL.search(sentence)
         if found is not None and any(map(OVER_SEVERAL.match, CLAUSE.split(sentence))):
@@ -152,7 +151,7 @@ def _last_sentence_works(lead: str) -> bool:
 
 
 def _in_commas(sentence: str) -> int:
-    """The length of a comma list, behind its colon if it has one: its inner elements are short."""
+    """The length of a comma list, after its colon if there is one; its inner elements are short."""
     piece = sentence.rpartition(":")[2]
     elements = AND.split(piece.strip()) if "," in piece else []
     short = all(len(element.split()) <= WORDS for element in elements[1:-1])
@@ -175,7 +174,7 @@ def _maybe(tools: int, tasks: int) -> str:
 def chosen_by(
     answered: RuleAnswered, goal: str, agent: AgentSpec, *, session: bool = False
 ) -> StrategyChosen:
-    """The strategy that the user's function named; by the rules where it named none."""
+    """The strategy that the user function chose; if it chose none, the one by the rules."""
     if answered.error is None and answered.answer in get_args(Strategy):
         strategy: Strategy = answered.answer  # type: ignore[assignment]
         return StrategyChosen(strategy=strategy, reason="the agent's strategy function says so")

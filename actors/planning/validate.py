@@ -1,6 +1,6 @@
-"""Plans before they run: an answer of the model's, or a person's edit, made into steps or refused.
+"""Validates plans before they run: a model's answer or a person's edit becomes steps or is refused.
 
-Everything that can be known before the first step starts is checked here, and said in words that
+Everything that can be known before the first step starts is checked here and reported in words that
 the model can act on. Pure, so that a replay finds the same faults.
 """
 
@@ -32,7 +32,7 @@ from playhead.tools.validation.arguments import check, suggest_tool
 RESERVED = frozenset({ITEM, PLANNING, "main"})
 
 MOST_FAULTS = 8
-"""Faults told at once."""
+"""Maximum number of faults reported at once."""
 
 AGAIN = "\nAnswer with the whole plan again, mended."
 
@@ -59,13 +59,13 @@ SHAPE: dict[str, Json] = {
     "required": ["steps"],
     "additionalProperties": False,
 }
-"""What is taken for a plan; the model is asked for something stricter."""
+"""The shape that is accepted as a plan; the model is asked for a stricter one."""
 
 
 def parse_plan(
     answer: str, agent: AgentSpec, plan: Plan
 ) -> tuple[tuple[PlanStep, ...], str | None]:
-    """The steps of an answer, or why they cannot run, as the model is to read it."""
+    """The steps of an answer, or a message to the model that says why they cannot run."""
     value, error = parse_output(SHAPE, answer)
     if error is not None:
         return (), error
@@ -76,9 +76,9 @@ def parse_plan(
 def read_plan(
     value: object, agent: AgentSpec, plan: Plan
 ) -> tuple[tuple[PlanStep, ...], str | None]:
-    """Steps of the right shape as steps that can run: nothing dangles, everything ends.
+    """Correctly shaped steps as steps that can run: all references resolve, and all steps end.
 
-    `plan` is what there is already: its finished steps may be referred to.
+    `plan` is the existing plan: its finished steps may be referred to.
     """
     given: list[Any] = cast("Any", value) if isinstance(value, list) else []
     found = [_step(cast("dict[str, Any]", each)) for each in given if isinstance(each, dict)]
@@ -96,7 +96,7 @@ def edited_plan(text: str, state: RunState) -> tuple[PlanStep, ...]:
     """A person's plan, as JSON, for a run whose plan is under review. Raises UsageError."""
     plan = state.plan
     if plan is None or plan.waits is None:
-        msg = f"run {state.run} has no plan that waits for a person"
+        msg = f"run {state.run} has no plan that waits for review"
         raise UsageError(msg)
     try:
         json.loads(text)
@@ -110,7 +110,7 @@ def edited_plan(text: str, state: RunState) -> tuple[PlanStep, ...]:
 
 
 def _step(fields: Mapping[str, Json]) -> PlanStep | str:
-    """A step, or why it is none."""
+    """A step, or why it is not a valid one."""
     arguments = fields.get("arguments") or {}
     if isinstance(arguments, str):
         try:
@@ -130,7 +130,7 @@ def _step(fields: Mapping[str, Json]) -> PlanStep | str:
 
 
 def _complete(step: PlanStep, agent: AgentSpec) -> PlanStep:
-    """With what follows from the rest: references are dependencies, an agent's task is the step."""
+    """The step with implied parts: references are dependencies; an agent's task is the step's."""
     spec = _tool(agent, step.tool)
     if spec is not None and spec.performer == "agent" and not step.arguments:
         step = step.model_copy(update={"arguments": {"task": step.description}})
@@ -148,7 +148,7 @@ def _referred(step: PlanStep) -> Iterator[str]:
 
 
 def _faults(steps: Sequence[PlanStep], agent: AgentSpec, plan: Plan) -> Iterator[str]:
-    """Everything that is wrong, in the order of the steps; cycles last."""
+    """All faults, in the order of the steps; cycles last."""
     rules = agent.plan
     if not steps:
         yield "it has no steps"
@@ -206,14 +206,14 @@ def _wrong_step(step: PlanStep, agent: AgentSpec, ids: set[str], done: set[str])
 
 
 def _wrong_arguments(arguments: Mapping[str, Json], spec: ToolSpec) -> Iterator[str]:
-    """Arguments against the schema, as far as they are known before the plan runs."""
+    """Check arguments against the schema, as far as they are known before the plan runs."""
     wrong = check(spec, arguments, unknown=holds_references)
     if wrong is not None:
         yield f"{wrong.message}. {wrong.hint or ''}".rstrip()
 
 
 def _cycle(steps: Iterable[PlanStep]) -> list[str]:
-    """The ids of one cycle, the first one again at the end; empty if there is none."""
+    """The ids of one cycle, with the first one repeated at the end; empty if there is none."""
     behind = {step.id: step.depends_on for step in steps}
     clear: set[str] = set()
     for start in behind:
@@ -233,9 +233,9 @@ def _cycle(steps: Iterable[PlanStep]) -> list[str]:
 
 
 def _with_end(steps: list[PlanStep], plan: Plan) -> list[PlanStep]:
-    """The steps with a last `synthesize` that waits for everything which leads to nothing else.
+    """The steps with a last `synthesize` that depends on every step without a dependent.
 
-    It comes last, which is what makes it the answer.
+    It comes last, which makes its result the answer.
     """
     awaited = {_whole(other) for step in steps for other in step.depends_on}
     ends = [n for n, step in enumerate(steps) if step.tool == "synthesize"]
@@ -259,12 +259,12 @@ def _once(*names: str) -> tuple[str, ...]:
 
 
 def _whole(name: str) -> str:
-    """The step that a name belongs to, be it an element of it."""
+    """The step that a name belongs to; a name may be one of its elements."""
     return name.partition("[")[0]
 
 
 def binding_of(steps: Sequence[PlanStep]) -> str:
-    """SHA-256 (hex) over what a person approves: exactly these steps."""
+    """SHA-256 (hex) of what a person approves: exactly these steps."""
     return sha256(canonical([step.model_dump(mode="json") for step in steps])).hexdigest()
 
 

@@ -1,7 +1,7 @@
-"""How the memory role compresses a context: by a summary where clearing is not enough. Pure.
+"""How the memory role compresses a context: by a summary if clearing is not enough. Pure.
 
-A summary that cannot be had (no money left, no model that answers) stops nothing: what is old is
-dropped then, and the context says so.
+A missing summary (budget exhausted, no model that answers) does not stop the run: the older part
+is then dropped, and the context says so.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from playhead.projections.state.run_state import RunState
 
 
 def on_filled(state: RunState, filled: ContextFilled) -> Sequence[Event]:
-    """Clear, or ask for a summary."""
+    """Clear results, or ask for a summary."""
     plan = state.steps[filled.step].plan
     if plan is None:
         return [ContextCompressed(step=filled.step, upto=0, covers=())]
@@ -33,7 +33,7 @@ def on_filled(state: RunState, filled: ContextFilled) -> Sequence[Event]:
 def on_outcome(
     state: RunState, record: Record, asked: SummaryRequested, ended: ModelAnswered | ModelFailed
 ) -> Sequence[Event]:
-    """The summary takes the place of what it covers; without one ask again, or do without."""
+    """The summary replaces what it covers; without one, ask again or continue without it."""
     if isinstance(ended, ModelAnswered):
         text = text_of(ended.content).strip()
         if not text or ended.stop_reason == "refusal":

@@ -1,4 +1,4 @@
-"""How the memory role learns: what a model extracted becomes facts, if a record says them. Pure."""
+"""How the memory role learns: extracted facts are recorded if a record supports them. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
@@ -16,17 +16,17 @@ from playhead.tools.validation.answer import misfit, parse_output
 
 
 def extraction_due(state: RunState) -> bool:
-    """Whether the run must be asked what it has learned before it may end."""
+    """Whether facts must be extracted before the run may end."""
     return state.agent.memory.facts is not None and bool(state.steps) and state.answer is None
 
 
 def begin(state: RunState) -> Sequence[Event]:
-    """Ask what was learned."""
+    """Ask for the facts."""
     return _or_ended(ask_extraction(state, next(reversed(state.steps))))
 
 
 def _learned(state: RunState, answered: ModelAnswered) -> Sequence[Event]:
-    """The facts that have a source and fit the schema; then the run may end."""
+    """The facts that have a source and match the schema; then the run may end."""
     schema = state.agent.memory.facts
     if schema is None:
         return [ExtractionEnded(learned=0)]
@@ -42,7 +42,7 @@ def _learned(state: RunState, answered: ModelAnswered) -> Sequence[Event]:
 def on_outcome(
     state: RunState, record: Record, asked: ExtractionRequested, ended: ModelAnswered | ModelFailed
 ) -> Sequence[Event]:
-    """The facts; without a reply ask again, or end without having learned anything."""
+    """The facts; without a reply ask again, or end without facts."""
     if isinstance(ended, ModelAnswered):
         return _learned(state, ended)
     again = attempt_after(state, record, asked, ended)

@@ -1,6 +1,6 @@
-"""How a run recalls before its first step, and stores what its tool is told to remember. Pure.
+"""How a run recalls before its first step, and stores what its tool remembers. Pure.
 
-Two things that the planner lets memory do first, each one predicate that both of them use.
+The planner lets memory go first in two cases; both roles use the same predicate for each.
 """
 
 from collections.abc import Sequence
@@ -12,21 +12,21 @@ from playhead.events.record import Record
 from playhead.projections.state.run_state import RunState
 
 REMEMBER = "remember"
-"""The tool whose success is a memory stored."""
+"""The tool whose success stores a memory."""
 
 QUERY = 1000
-"""Characters of the goal that are searched for."""
+"""Characters of the goal used for the search."""
 
 
 def recall_due(state: RunState) -> bool:
-    """Whether the run is to be told what its namespace remembers before its first step starts."""
+    """Whether the run must receive its namespace's memories before its first step starts."""
     rules, asks_model = state.agent.memory, state.agent.strategy != "function"
     wanted = bool(rules.namespace) and rules.recall > 0 and asks_model
     return wanted and state.recalled is None and not state.steps
 
 
 def ask_recall(state: RunState) -> Sequence[Event]:
-    """The search, where it is due."""
+    """The search, if it is due."""
     if not recall_due(state):
         return []
     rules, goal = state.agent.memory, state.run_started.goal
@@ -34,9 +34,9 @@ def ask_recall(state: RunState) -> Sequence[Event]:
 
 
 def to_store(state: RunState, record: Record) -> Sequence[Event]:
-    """What the run is to remember, now that its tool has succeeded; nothing for any other record.
+    """The memory to store, if the record is the success of its tool; nothing for other records.
 
-    Its id is the call's key: however often the call is decided, it is one memory.
+    Its id is the call's key, so deciding the call again stores the same memory.
     """
     started = state.asked(record)
     if not isinstance(started, MemoryToolStarted) or not isinstance(record.event, ToolSucceeded):

@@ -1,4 +1,4 @@
-"""When the next attempt may start: exponential backoff with jitter drawn from the record itself."""
+"""When the next attempt may start: exponential backoff, with jitter derived from the record."""
 
 from hashlib import sha256
 
@@ -10,8 +10,8 @@ def not_before(failed: Record, attempt: int, retry: Retry, asked: float | None) 
     """Microseconds since the epoch before which the next attempt does not start.
 
     Equal jitter: half of base * 2^(attempt-1), capped, plus up to the other half. The jitter
-    derives from (run, seq), so replay finds the same time. What the server asked for (seconds) is
-    honoured up to the cap.
+    derives from (run, seq), so replay finds the same time. A delay that the server asks for
+    (seconds) is honoured up to the cap.
     """
     wait = jittered(failed, min(retry.cap, retry.base * 2 ** (attempt - 1)))
     if asked is not None:
@@ -20,6 +20,6 @@ def not_before(failed: Record, attempt: int, retry: Retry, asked: float | None) 
 
 
 def jittered(failed: Record, full: float) -> float:
-    """Half of `full`, plus a part of the other half that only depends on the record."""
+    """Half of `full`, plus a part of the other half that depends only on the record."""
     seed = sha256(f"{failed.run}:{failed.seq}".encode()).digest()
     return full / 2 + full / 2 * (int.from_bytes(seed[:4]) / 2**32)

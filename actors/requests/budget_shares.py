@@ -1,7 +1,7 @@
-"""Shares: what a step of a plan, or a child, may use of what its run has left. Pure.
+"""Budget shares: how much of a run's remaining limits a step of a plan or a child may use. Pure.
 
-A step's share keeps it from using up what the others need; the run's own limits hold besides. A
-child's share is set aside for it, so that parent and children together never pass a limit.
+A step's share keeps it from using up what other steps need; the run's own limits apply as well. A
+child's share is reserved for it, so that parent and children together never exceed a limit.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ COUNTED = ("max_steps", "max_model_calls", "max_tool_calls", "max_tokens")
 
 
 def step_share(state: RunState) -> Limits:
-    """An equal share for each step of the plan that the model works on and that has not begun."""
+    """An equal share for each model step of the plan that has not started."""
     assert state.plan is not None
     parts, left = max(1, state.plan.awaiting_budget), _left(state)
     rounds = int(left["max_steps"] or 0)
@@ -38,9 +38,9 @@ def step_share(state: RunState) -> Limits:
 
 
 def child_share(state: RunState, own: Limits, parts: int) -> Limits | str:
-    """A share for a child, at most what its agent may use; or the limit that leaves it nothing.
+    """A child's share, at most its agent's own limits; or the limit that leaves nothing for it.
 
-    `parts`: how many want a share now, the run itself included.
+    `parts`: the number of shares needed now, including the run's own.
     """
     left = _left(state)
     shares: dict[str, float | None] = {}
@@ -56,7 +56,7 @@ def child_share(state: RunState, own: Limits, parts: int) -> Limits | str:
 
 
 def _seconds(state: RunState, own: Limits) -> float | None:
-    """Wall clock is not shared: what is left of it is everybody's."""
+    """Wall-clock time is not divided: the remaining time is available to all."""
     if state.limits.max_seconds is None:
         return own.max_seconds
     used = (state.at - state.first_at - state.waited) / 1_000_000
@@ -65,7 +65,7 @@ def _seconds(state: RunState, own: Limits) -> float | None:
 
 
 def _left(state: RunState) -> Mapping[str, float | None]:
-    """What is neither used nor set aside, for open calls, for children, or for steps under way."""
+    """What is neither used nor reserved for open calls, children or running steps."""
     limits, spent = state.limits, state.spent
     used: Mapping[str, float] = {
         "max_steps": spent.steps_at_most,
@@ -88,7 +88,7 @@ def _under_way(state: RunState) -> list[Step]:
 
 
 def _unused(step: Step, limit: str) -> float:
-    """What a step under way may still use of its share."""
+    """What a running step may still use of its share."""
     share = None if step.limits is None else getattr(step.limits, limit)
     return 0 if share is None else max(0, share - _used(step)[limit])
 

@@ -1,4 +1,4 @@
-"""How a step asks the model: which one, with what reserved for it, or why not. Pure."""
+"""How a step asks the model: which model, with which reservation, or why not. Pure."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, TypedDict
@@ -27,11 +27,11 @@ from playhead.projections.state.run_state import RunState
 from playhead.projections.state.step_state import Step
 
 CAUTION = 1.02
-"""New text may have a little more tokens a byte than what the API has counted so far."""
+"""New text may have slightly more tokens per byte than the text that the API has counted."""
 
 
 class Choice(NamedTuple):
-    """Who is asked, and why."""
+    """The chosen target, and why."""
 
     target: Target
     reason: str
@@ -47,7 +47,7 @@ def ask(
     why: str = "",
     beside: Sequence[Event] = (),
 ) -> Sequence[Event]:
-    """What asks the model for the step's next reply; first its router, if there is one.
+    """The model call for the step's next reply; first the router's, if there is one.
 
     Args:
         state: the run.
@@ -55,7 +55,7 @@ def ask(
         attempt: from 1; a later one stays in its round.
         wait: microseconds since the epoch before which it does not start.
         why: why it is asked again, if it is.
-        beside: what is decided at the same time for other steps: it counts for the limits too.
+        beside: events decided at the same time for other steps: they count for the limits too.
     """
     step = state.steps[step_id]
     if step.plan is not None:
@@ -82,10 +82,10 @@ def ask(
 def ask_after_failure(
     state: RunState, step: Step, record: Record, failed: ModelFailed
 ) -> Sequence[Event]:
-    """The next attempt: of the same model after a pause, or of the next one at once."""
+    """The next attempt: of the same model after a pause, or of the next model at once."""
     targets = ring(state.agent, step.task_type, step.rejected)
     place = step.tried % len(targets)
-    if failed.error == "interrupted":  # says nothing about the model: no attempt is used up
+    if failed.error == "interrupted":  # not the model's fault: it does not use up an attempt
         return ask(state, step.id, attempt=step.attempt + 1, why=failed.error)
     if waited(step) and place and failed.error in FALLS_BACK:
         return ask(state, step.id, attempt=step.attempt + 1, why=failed.error)
@@ -101,7 +101,7 @@ def ask_after_failure(
 
 
 def _outlasts(state: RunState, step: Step, failed: ModelFailed, again: "Attempt") -> bool:
-    """Whether the server asks for more than a short pause, or the run has waited already."""
+    """Whether the server asks for more than a short pause, or the run has already waited."""
     if again.wait is None:
         return False
     return waited(step) or (failed.retry_after or 0) > state.agent.model.retry.cap
@@ -123,10 +123,10 @@ def next_attempt(
     place: int,
     targets: Sequence[Target],
 ) -> Attempt | None:
-    """The attempt after one that failed; None when that was the last.
+    """The attempt after a failed one; None after the last one.
 
-    `place`: who is next in the ring of targets. It is 0 when all have been asked: then the first
-    one again, after a pause and only if the failure may pass.
+    `place`: the next target in the ring. It is 0 when all have been asked: then the first one is
+    asked again, after a pause and only if the failure may pass.
     """
     retry, moves_on = state.agent.model.retry, failed.error in FALLS_BACK and place != 0
     if not (failed.retryable or moves_on) or attempt >= max(retry.attempts, len(targets)):
@@ -137,7 +137,7 @@ def next_attempt(
 
 
 def ask_after_refusal(state: RunState, step: Step) -> Sequence[Event] | None:
-    """The next model, asked the same; None when there is none."""
+    """The same request to the next model; None if there is none."""
     targets = ring(state.agent, step.task_type, step.rejected)
     if step.tried % len(targets) == 0:
         return None
@@ -145,7 +145,7 @@ def ask_after_refusal(state: RunState, step: Step) -> Sequence[Event] | None:
 
 
 def budget_neared(state: RunState) -> Sequence[Event]:
-    """Say once that the run's cost has passed the share to warn at."""
+    """Record once that the run's cost has passed the warning threshold."""
     cap, share, spent = state.limits.max_cost, state.agent.budget.warn_at, state.spent
     if cap is None or spent.warned or spent.cost < picodollars(cap * share):
         return []
@@ -157,7 +157,7 @@ def _rendered(state: RunState, step: Step, target: Target, attempt: int) -> Requ
 
 
 def _filled(state: RunState, step: Step, request: Request) -> ContextFilled | None:
-    """Whether the step's context is to be compressed before the model is asked."""
+    """The event that starts compression of the step's context, if it is needed first."""
     threshold = state.agent.memory.compress_at
     tokens = int(request.bound * step.tokens_a_byte * CAUTION)
     if not 0 < threshold < tokens:
@@ -197,7 +197,7 @@ def _request(
 
 
 class CallFields(TypedDict):
-    """What any model call says of whom it asks, and of what is set aside for it."""
+    """The fields of every model call that identify its target and its reservation."""
 
     model: str
     request: str
@@ -213,7 +213,7 @@ class CallFields(TypedDict):
 def call_fields(
     state: RunState, task: str, choice: Choice, request: Request, sent: int, reply: int
 ) -> CallFields:
-    """The fields that every model call has; `sent` and `reply` are its tokens at most."""
+    """The fields that every model call has; `sent` and `reply` are upper bounds in tokens."""
     agent, target = state.agent, choice.target
     price = agent.prices.get(target.model)
     return CallFields(
@@ -227,7 +227,7 @@ def call_fields(
 def over_limit(
     state: RunState, asked: ModelCall, beside: Sequence[Event] = ()
 ) -> LimitReached | StepFailed | None:
-    """The limit that a call would pass, or why that cannot be told."""
+    """The limit that a call would exceed, or why that cannot be determined."""
     limits, spent = state.limits, state.spent
     over = over_share(state.steps[asked.step], asked)
     if over is not None:

@@ -1,7 +1,7 @@
 """An outage that lasts longer than the retries: the run waits, and asks again later. Pure.
 
-The pauses grow from 5 seconds to 5 minutes, each with jitter drawn from the record of the failure,
-so that a thousand runs do not come back at once and a replay finds the same times.
+The pauses grow from 5 seconds to 5 minutes, each with jitter derived from the failure's record,
+so that a thousand runs do not return at once and a replay finds the same times.
 """
 
 from playhead.actors.requests.backoff import jittered
@@ -12,13 +12,13 @@ from playhead.projections.state.run_state import RunState
 from playhead.projections.state.step_state import Step
 
 FIRST, LONGEST = 5.0, 300.0
-"""Seconds of the first pause, and of the longest."""
+"""Seconds of the first pause and of the longest."""
 
 
 def wait_for_model(
     state: RunState, step: Step, record: Record, failed: ModelFailed
 ) -> OutageWaitStarted | None:
-    """The wait after a failure; None for one that will not pass, or that lasts too long."""
+    """The wait after a failure; None for one that will not pass, or that has lasted too long."""
     outage, longest = step.outage, state.limits.max_outage_seconds
     if outage is None or longest == 0:
         return None
@@ -34,12 +34,12 @@ def wait_for_model(
 
 
 def waited(step: Step) -> bool:
-    """Whether the step's model is down, and the run has waited for it before."""
+    """Whether the step's model is down and the run has already waited for it."""
     return step.outage is not None and step.outage.waits > 0
 
 
 def tried(step: Step, record: Record) -> str:
-    """How often, and for how long, a model was asked that did not answer; for people."""
+    """How often, and for how long, an unresponsive model was asked; text for people."""
     outage = step.outage
     if outage is not None and outage.waits:
         seconds = (record.at - outage.since) / 1_000_000

@@ -1,6 +1,6 @@
-"""Model calls beside a step's own, for a summary or for facts: a step's rules for another request.
+"""Model calls besides a step's own, for a summary or for facts: the same rules, another request.
 
-A limit that forbids one is no reason to stop the run: it is said in words.
+A limit that forbids one does not stop the run: the limit is returned as text.
 """
 
 from typing import TypeVar
@@ -24,7 +24,7 @@ from playhead.projections.cost.targets import max_tokens, ring
 from playhead.projections.state.run_state import RunState
 
 SUMMARY, EXTRACTION = "summarization", "data_extraction"
-"""The types of task that their models are chosen by."""
+"""The types of task by which their models are chosen."""
 
 FIRST = Attempt(1, None)
 
@@ -32,7 +32,7 @@ CallT = TypeVar("CallT", bound=ModelCall)
 
 
 def ask_summary(state: RunState, step: str, attempt: Attempt = FIRST) -> SummaryRequested | str:
-    """What asks for the summary of a step's older messages, or the limit that forbids it."""
+    """The request for a summary of a step's older messages, or the limit that forbids it."""
     choice, own = _choose(state, SUMMARY, attempt), state.steps[step]
     request, reply = state.summary_request(own, choice.target), state.agent.memory.summary_tokens
     fields = call_fields(state, SUMMARY, choice, request, request.bound, reply)
@@ -44,7 +44,7 @@ def ask_summary(state: RunState, step: str, attempt: Attempt = FIRST) -> Summary
 def ask_extraction(
     state: RunState, step: str, attempt: Attempt = FIRST
 ) -> ExtractionRequested | str:
-    """What asks what the run has learned, or the limit that forbids it."""
+    """The request for the facts that the run has learned, or the limit that forbids it."""
     choice, own = _choose(state, EXTRACTION, attempt), state.steps[step]
     request, reply = state.extraction_request(choice.target), max_tokens(state.agent, choice.target)
     fields = call_fields(state, EXTRACTION, choice, request, request.bound, reply)
@@ -58,7 +58,7 @@ def ask_extraction(
 def attempt_after(
     state: RunState, record: Record, asked: ModelCall, failed: ModelFailed
 ) -> Attempt | None:
-    """The next attempt; None when it was the last one."""
+    """The next attempt; None after the last one."""
     targets = ring(state.agent, asked.task, 0)
     place = asked.attempt % len(targets)
     return next_attempt(state, record, failed, asked.attempt, place, targets)

@@ -1,4 +1,4 @@
-"""The executor: works on a step by asking the model and wishing the tool calls it asks for."""
+"""The executor: works on a step by asking the model and requesting the tool calls that it wants."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -38,7 +38,7 @@ UNFINISHED = {
     "refusal": "the model refused to answer",
     "model_context_window_exceeded": "the conversation no longer fits the model's context window",
 }
-"""Stop reasons that end a step, each with what people are told."""
+"""Stop reasons that end a step, with their messages."""
 
 
 class Executor(Role):
@@ -58,7 +58,7 @@ class Executor(Role):
     ) | outcomes_of((ModelRequested, RouterAsked, OutputRuleAsked, *ATTEMPTS, ChildStarted))
 
     def decide(self, state: RunState, record: Record) -> Sequence[Event]:
-        """Wish tools, ask the model, or end the step."""
+        """Request tool calls, ask the model, or end the step."""
         match record.event, state.asked(record):
             case ModelAnswered() as answered, ModelRequested(step=step):
                 said = _on_reply(state, state.steps[step], answered)
@@ -107,7 +107,7 @@ def _on_answer(state: RunState, step: Step, answer: str) -> Sequence[Event]:
 
 
 def _on_rule(state: RunState, asked: OutputRuleAsked, answered: RuleAnswered) -> Sequence[Event]:
-    """What the type of the output says of an answer."""
+    """The output type's verdict on an answer."""
     step = state.steps[asked.step]
     if answered.error == "interrupted":
         return [asked]
@@ -121,7 +121,7 @@ def _on_rule(state: RunState, asked: OutputRuleAsked, answered: RuleAnswered) ->
 
 
 def _go_on_all(state: RunState) -> Sequence[Event]:
-    """After the calls of a round: look for loops, then ask again; for each step that is ready."""
+    """After the calls of a round: detect loops, then ask again, for each step that is ready."""
     decided: list[Event] = []
     for step in list(state.ready):
         decided += _go_on(state, step, decided)
@@ -136,7 +136,7 @@ def _go_on(state: RunState, step_id: str, beside: Sequence[Event]) -> Sequence[E
         return [_failed(step, "unresolved", step.problem)]
     if step.purpose == "tool" and state.plan is not None:
         return [call_of_plan(state.plan, step)]
-    if step.outage is not None:  # the round goes on: its calls have been looked at
+    if step.outage is not None:  # the same round continues: its calls were checked before
         return ask(state, step_id, attempt=step.attempt + 1, why="an outage", beside=beside)
     loop = step.loop_guard.loop(step_id, state.agent.loops)
     return ask(state, step_id, beside=beside) if loop is None else [loop]

@@ -1,7 +1,7 @@
-"""The memory role: carries what was said and learned into later runs, and keeps contexts small.
+"""The memory role: carries facts and memories into later runs, and keeps contexts small.
 
-What a run remembers of its session is a pointer in RunStarted; the records that it points at give
-the same context at any time.
+A run refers to its session's past by a pointer in RunStarted; the records that it points to always
+give the same context.
 """
 
 from collections.abc import Sequence
@@ -55,5 +55,5 @@ class MemoryRole(Role):
                 return []
 
     def stopping(self, state: RunState, record: Record) -> Sequence[Event]:
-        """Store all the same: the tool has done it."""
+        """Store even when stopping: the tool has already succeeded."""
         return to_store(state, record)

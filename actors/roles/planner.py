@@ -1,4 +1,4 @@
-"""The planner: chooses how to reach the goal, starts the steps, and alone ends the run."""
+"""The planner: chooses a strategy, starts the steps, and is the only role that ends the run."""
 
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
@@ -45,13 +45,13 @@ from playhead.projections.state.step_state import Stop
 from playhead.tools.validation.answer import misfit
 
 WHOLE_STEP = "main"
-"""Without a plan, one step is the whole goal."""
+"""The name of the only step of a run without a plan."""
 
 PURPOSES: Mapping[Strategy, StepPurpose] = {"react": "react", "direct": "direct"}
 
 
 class Planner(Role):
-    """Turn a goal into steps, and their ends into the run's."""
+    """Turn a goal into steps, and the ends of the steps into the end of the run."""
 
     name: ClassVar[RoleName] = "planner"
     hears: ClassVar[frozenset[Address]] = heard(
@@ -61,10 +61,10 @@ class Planner(Role):
     ) | outcomes_of((
         *MODEL_CALLS, *ATTEMPTS, *RULES, ChildStarted, ForkCheckRequested, RecallRequested,
     ))  # fmt: skip
-    """Any outcome may be the one that a run that is stopping waits for."""
+    """Any outcome may be the last one that a stopping run waits for."""
 
     def decide(self, state: RunState, record: Record) -> Sequence[Event]:
-        """Choose, start, end."""
+        """Choose a strategy, start steps, end the run."""
         if state.answer is not None:
             ended = isinstance(record.event, ExtractionEnded)
             return [_finished(state.answer)] if ended else []
@@ -92,19 +92,19 @@ class Planner(Role):
 
 
 def _finished(reached: AnswerReached) -> RunFinished:
-    """The end that was held back."""
+    """The end that was held back until facts were extracted."""
     return RunFinished(answer=reached.answer, output=reached.output)
 
 
 def _held_back(state: RunState, event: Event) -> Event:
-    """A run with something to learn from has its answer first, and ends when that is done."""
+    """A run that extracts facts records its answer first, and ends when the extraction is done."""
     if isinstance(event, RunFinished) and extraction_due(state):
         return AnswerReached(answer=event.answer, output=event.output)
     return event
 
 
 def _choose(state: RunState) -> Sequence[Event]:
-    """How to go about the goal."""
+    """Choose the strategy for the goal."""
     goal, agent = state.run_started.goal, state.agent
     if agent.strategy == "asked":
         return [StrategyAsked(goal=goal, tools=tuple(tool.name for tool in agent.tools))]
@@ -138,7 +138,7 @@ def _on_rule(
 
 
 def _answered(state: RunState, answered: RuleAnswered) -> Event:
-    """The end of a run whose task is a plain function."""
+    """The end of a run whose task is a user function."""
     if answered.error is not None:
         return RunFailed(reason="function", message=answered.error)
     schema = state.agent.output_schema

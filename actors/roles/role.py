@@ -1,7 +1,7 @@
-"""What a role is: a pure `decide`, and the events that it hears of.
+"""What a role is: a pure `decide`, and the events that it subscribes to.
 
-The four roles decide in one fixed order. What each of them may decide stands in one table, here for
-plain events and in `actors/performing/effects.py` for intents; the turn refuses anything else.
+The four roles decide in one fixed order. What each of them may decide is in one table: here for
+other events, and in `actors/performing/effects.py` for intents; the turn refuses anything else.
 """
 
 from abc import ABC, abstractmethod
@@ -57,17 +57,17 @@ DECIDES: Mapping[type[Event], tuple[RoleName, ...]] = {
     LimitReached: ("executor", "tool"),
     ApprovalRequested: ("planner", "tool"),
 }
-"""Who decides an event that is no intent. A limit is reached by whoever reserves; a person is asked
-about a plan by the planner, about a call by the tool role."""
+"""Which roles may decide an event that is not an intent. Any role that reserves may record a limit;
+the planner asks a person about a plan, and the tool role about a call."""
 
 
 def heard(*kinds: type[Event]) -> frozenset[Address]:
-    """Subscribe to events that are no outcomes."""
+    """Subscribe to events that are not outcomes."""
     return frozenset((kind, None) for kind in kinds)
 
 
 def outcomes_of(intents: Iterable[type[Intent]], *only: type[Outcome]) -> frozenset[Address]:
-    """Subscribe to what these intents led to; `only`: to these outcomes of theirs."""
+    """Subscribe to outcomes of these intents; with `only`, to those kinds of outcomes."""
     return frozenset(
         (outcome, intent)
         for intent in intents
@@ -77,11 +77,11 @@ def outcomes_of(intents: Iterable[type[Intent]], *only: type[Outcome]) -> frozen
 
 
 class Role(ABC):
-    """One of the four: `decide` says what follows from what has happened."""
+    """One of the four roles: `decide` returns what follows from what has happened."""
 
     name: ClassVar[RoleName]
     hears: ClassVar[frozenset[Address]]
-    """What it is shown."""
+    """The events that it sees."""
 
     @abstractmethod
     def decide(self, state: RunState, record: Record) -> Sequence[Event]:
@@ -91,5 +91,5 @@ class Role(ABC):
         """
 
     def stopping(self, state: RunState, record: Record) -> Sequence[Event]:
-        """In place of `decide` once the run is to stop: nothing new may start. Pure as well."""
+        """Replaces `decide` once the run is stopping: nothing new may start. Pure as well."""
         return ()

@@ -1,4 +1,4 @@
-"""The tool role: turns wishes into attempts, or refuses them; starts what was interrupted again."""
+"""The tool role: turns requested calls into attempts or refusals; restarts interrupted attempts."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -39,7 +39,7 @@ STOPPED = "not started: the run is stopping"
 
 
 class ToolRole(Role):
-    """Check a wish, ask a person where that is wanted, start it as often as its class allows."""
+    """Check a requested call, ask a person if needed, start it as often as its class allows."""
 
     name: ClassVar[RoleName] = "tool"
     hears: ClassVar[frozenset[Address]] = (
@@ -57,7 +57,7 @@ class ToolRole(Role):
     )
 
     def decide(self, state: RunState, record: Record) -> Sequence[Event]:
-        """Start, start again, wait for a person, or refuse."""
+        """Start, retry, wait for a person, or refuse."""
         if isinstance(record.event, RunResumed):
             waiting = [call for call in state.calls.values() if call.imported and not call.started]
             return [event for call in waiting for event in _on_imported(state, call)]
@@ -79,14 +79,14 @@ class ToolRole(Role):
                 return []
 
     def stopping(self, state: RunState, record: Record) -> Sequence[Event]:
-        """Refuse what waits; a call that is asked about, when the answer is in."""
+        """Refuse waiting calls; a call with an open question, once its answer is in."""
         calls = state.calls.values()
         waiting = [call for call in calls if call.started is None and not call.asked]
         return [_refused(call, "stopped", STOPPED) for call in waiting]
 
 
 def _waiting_call(state: RunState, record: Record) -> ToolCall | None:
-    """The call that a record is about, if it is still open and not under way."""
+    """The call that a record is about, if it is open and not running."""
     match record.event, state.asked(record):
         case ToolRequested(), _:
             call = state.calls.get(record.seq)
@@ -120,7 +120,7 @@ def _on_requested(state: RunState, call: ToolCall) -> Sequence[Event]:
 def _on_answer(
     state: RunState, call: ToolCall, asked: Intent | None, answered: RuleAnswered | ForkChecked
 ) -> Sequence[Event]:
-    """A person is asked unless the rule says no, or the fork's parent has made the call."""
+    """A person is asked unless the rule says no, or the fork's parent made the same call."""
     if answered.error == "interrupted" and asked is not None:
         return [asked]
     match answered:
@@ -143,7 +143,7 @@ def _on_decision(state: RunState, call: ToolCall, decided: ApprovalDecided) -> S
 
 
 def _on_imported(state: RunState, call: ToolCall) -> Sequence[Event]:
-    """Requested elsewhere: whatever was agreed to there, a person here must."""
+    """Requested elsewhere: approvals given there do not count; a person here must approve."""
     if call.waits is not None or call.approved or call.asked:
         return []
     if call.spec is None:
@@ -173,7 +173,7 @@ def _ask_person(
 
 
 def _again(state: RunState, call: ToolCall, record: Record, failed: ToolFailed) -> Sequence[Event]:
-    """Another attempt: at once after an interruption, else after a while."""
+    """Another attempt: at once after an interruption, otherwise after a pause."""
     if failed.error == "interrupted":
         return _start(state, call)
     retry = call.tool.retry or Retry()
@@ -205,7 +205,7 @@ def _start(state: RunState, call: ToolCall, wait: int | None = None) -> Sequence
 
 
 def _start_child(state: RunState, call: ToolCall, agent: AgentSpec) -> Event:
-    """A run of its own for the call, with a share of what is left for each that wants one."""
+    """A child run for the call, with an equal share of the remaining limits."""
     calls = [c for c in state.calls.values() if c.started is None and c.spec and c.spec.agent]
     parts = 1 + len(calls) + (0 if state.plan is None else state.plan.awaiting_budget)
     share = child_share(state, agent.limits, parts)
@@ -217,9 +217,9 @@ def _start_child(state: RunState, call: ToolCall, agent: AgentSpec) -> Event:
 
 
 def _forks_effect(state: RunState, call: ToolCall) -> bool:
-    """Whether a fork would do a second time in the world what its parent did, and nobody agreed.
+    """Whether a fork would repeat a side effect of its parent without approval.
 
-    What memory performs stays in the fork.
+    Effects of memory tools stay in the fork.
     """
     if state.forked is None or call.approved or call.cleared:
         return False

@@ -1,1 +1,1 @@
-"""Which facts can a log hold, and how are they encoded?"""
+"""Which events can a log hold, and how are they encoded?"""

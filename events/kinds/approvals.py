@@ -1,4 +1,4 @@
-"""Guards: people asked for their approval, rules asked for their answer, loops noticed."""
+"""Guards: approvals by people, answers of rules, detected loops."""
 
 from typing import Literal
 
@@ -8,30 +8,30 @@ from playhead.events.kinds.waits import WaitStarted
 
 
 class ApprovalRequested(WaitStarted):
-    """A call waits for a person. The run goes on without a thread, across restarts."""
+    """A call waits for a person's approval, without a thread and across restarts."""
 
     kind: Literal["approval_requested"] = "approval_requested"
     about: Literal["call", "plan"] = "call"
     call: int
     """The seq of the ToolRequested; for a plan, of its PlanProposed or PlanRevised."""
     binding: str
-    """SHA-256 (hex) over the plan, or over tool, arguments and definition: this is approved, and
-    nothing else."""
+    """SHA-256 (hex) of the plan, or of tool, arguments and definition: the approval applies to
+    exactly this."""
     expires_at: int | None = None
-    """Microseconds since the epoch; the request lapses then."""
+    """Microseconds since the epoch, when the request expires."""
     rule_error: str | None = None
-    """What the tool's approval rule raised: nobody knows whether it would have asked."""
+    """The error of the tool's approval rule: its answer is unknown."""
 
 
 class Decider(Data):
-    """Who gave a verdict, as their process says it: to be read, not a proof of anything."""
+    """Who decided, as reported by their process: information, not proof."""
 
     user: str
     """The name of the account, or its number."""
     process: int
     """The process id, on the machine where it was decided."""
     terminal: str | None = None
-    """The device, such as /dev/pts/3; None where there was none."""
+    """The device, such as /dev/pts/3; None if there was none."""
 
 
 class ApprovalDecided(Event):
@@ -40,20 +40,20 @@ class ApprovalDecided(Event):
     kind: Literal["approval_decided"] = "approval_decided"
     call: int
     binding: str
-    """The binding of the request that was read; another one is not answered by it."""
+    """The binding of the request that was answered; it answers no other request."""
     approved: bool
     reason: str | None = None
-    """Told to the model when denied."""
+    """Shown to the model when denied."""
     arguments: dict[str, Json] | None = None
-    """Other arguments to call it with; None for those asked for."""
+    """Different arguments for the call; None for the requested ones."""
     plan: tuple[PlanStep, ...] | None = None
-    """Other steps to run; None for those asked about."""
+    """Different steps to run; None for the proposed ones."""
     by: Decider | None = None
-    """None only where no process of a person's or program's gave it: in a simulation."""
+    """None only if no person's or program's process made the decision: in a simulation."""
 
 
 class RuleAnswered(Outcome):
-    """What the agent's function said; an error counts as the careful answer."""
+    """The answer of the agent's function; after an error, the cautious answer applies."""
 
     kind: Literal["rule_answered"] = "rule_answered"
     answer: Json = None
@@ -61,13 +61,13 @@ class RuleAnswered(Outcome):
 
 
 class RuleAsked(Intent):
-    """One of the agent's own functions is to be asked."""
+    """One of the agent's own functions is called."""
 
     OUTCOMES = (RuleAnswered,)
 
 
 class ApprovalRuleAsked(RuleAsked):
-    """Must a person approve this call? The call says what it is about."""
+    """Must a person approve this call?"""
 
     kind: Literal["approval_rule_asked"] = "approval_rule_asked"
     call: int
@@ -83,7 +83,7 @@ class RouterAsked(RuleAsked):
 
 
 class OutputRuleAsked(RuleAsked):
-    """Does the output's type accept this answer?"""
+    """Does the output type accept this answer?"""
 
     kind: Literal["output_rule_asked"] = "output_rule_asked"
     step: str
@@ -100,7 +100,7 @@ class StrategyAsked(RuleAsked):
 
 
 class FunctionAsked(RuleAsked):
-    """What is the answer? The agent is a plain function."""
+    """What is the answer? The agent is a user function."""
 
     kind: Literal["function_asked"] = "function_asked"
     goal: str
@@ -110,7 +110,7 @@ RULES = (ApprovalRuleAsked, RouterAsked, OutputRuleAsked, StrategyAsked, Functio
 
 
 class LoopDetected(Event):
-    """The run goes in circles: the model is told, or the run is stopped."""
+    """The run repeats itself: the model is warned, or the run is stopped."""
 
     kind: Literal["loop_detected"] = "loop_detected"
     step: str
@@ -118,4 +118,4 @@ class LoopDetected(Event):
     count: int
     action: Literal["warn", "stop"]
     message: str
-    """As the model reads it."""
+    """The message to the model."""

@@ -1,4 +1,4 @@
-"""Agents as tools: a call that starts a run of its own, and what became of that run."""
+"""Agents as tools: a call that starts a child run, and the outcome of that run."""
 
 from typing import Literal
 
@@ -7,7 +7,7 @@ from playhead.events.spec.agent import Limits, Status
 
 
 class Spending(Data):
-    """What a run used of its limits, its own children included."""
+    """What a run used of its limits, including its children."""
 
     steps: int = 0
     model_calls: int = 0
@@ -16,26 +16,26 @@ class Spending(Data):
     cost: int = 0
     """Picodollars."""
     unpriced: int = 0
-    """Model calls whose price is not known."""
+    """Model calls whose price is unknown."""
 
 
 class ChildFinished(Outcome):
-    """A child's run has ended; what it did not use goes back to this run."""
+    """A child run ended; the unused part of its budget returns to this run."""
 
     kind: Literal["child_finished"] = "child_finished"
     status: Status
     answer: str = ""
     output: Json = None
-    """The answer as the child's output schema has it."""
+    """The answer, in the shape of the child's output schema."""
     reason: str | None = None
-    """Why it did not finish: a word for machines."""
+    """Why it did not finish, as a machine-readable code."""
     message: str | None = None
     spent: Spending = Spending()
     duration_ms: float | None = None
 
 
 class ChildStarted(Intent):
-    """A call of an agent is about to start: a run of that agent, in a stream of its own."""
+    """A call of an agent is about to start: a run of that agent, in its own stream."""
 
     OUTCOMES = (ChildFinished,)
 
@@ -43,6 +43,6 @@ class ChildStarted(Intent):
     call: int
     """The seq of the ToolRequested."""
     run: str
-    """The child: this run and the seq of this record, with a dot between them."""
+    """The child's id: this run's id, a dot, and the seq of this record."""
     limits: Limits
-    """What the child may use: a share of what this run had left, set aside until it has ended."""
+    """The child's limits: a share of what this run had left, reserved until the child ends."""

@@ -1,7 +1,7 @@
-"""The closed list of kinds, and the way from an event to its stored form and back.
+"""The closed list of kinds, and the conversion of events to and from their stored form.
 
-Encoding is strict: an event is stored only if it comes back equal. Decoding upcasts old shapes and
-keeps what it does not know: an `UnknownEvent` can be read, exported and verified, not continued.
+Encoding is strict: an event is stored only if it decodes to an equal one. Decoding upcasts old
+shapes and keeps unknown kinds: an `UnknownEvent` can be read, exported and verified, not continued.
 """
 
 import json
@@ -19,20 +19,20 @@ from playhead.events.kinds.registry import KINDS
 from playhead.events.record import Record, Stored, chained
 
 INLINE = 4096
-"""Payloads up to this many bytes stay in their row; of larger ones the big fields become bodies."""
+"""Payloads up to this many bytes stay in their row; large fields of larger ones become bodies."""
 
 FIELD = 1024
-"""A field of a large payload becomes a body from this many bytes on."""
+"""A field of a large payload becomes a body from this size on, in bytes."""
 
 Fields: TypeAlias = dict[str, Any]
 Upcaster: TypeAlias = Callable[[Fields], Fields]
 
 UPCASTERS: Mapping[tuple[str, int], Upcaster] = {}
-"""(kind, version) -> the fields of that version made into the next one's. None yet."""
+"""(kind, version) -> a function that converts its fields to the next version. None yet."""
 
 
 class UnknownEvent(Event):
-    """A kind that this code does not know or cannot decrypt: kept whole, never decided on."""
+    """A kind that this code does not know or cannot decrypt: kept intact, never decided on."""
 
     kind: str
     version: int
@@ -40,7 +40,7 @@ class UnknownEvent(Event):
 
 
 class Encoded(NamedTuple):
-    """An event's stored payload: inline JSON, which fields were moved, and the moved ones."""
+    """An event's stored payload: inline JSON, the names of the moved fields, and their bodies."""
 
     data: bytes
     fields: str | None
@@ -51,7 +51,7 @@ NO_BODIES: Mapping[str, bytes] = {}
 
 
 def encode(event: Event) -> Encoded:
-    """The payload to store. Raises NotStorable when it would not come back as it went in."""
+    """The payload to store. Raises NotStorable if it would not decode to an equal event."""
     if isinstance(event, UnknownEvent):
         raise NotStorable(event.kind, "this code does not know the kind")
     cls = type(event)
@@ -63,7 +63,7 @@ def encode(event: Event) -> Encoded:
     except (PydanticSerializationError, ValidationError, ValueError, RecursionError) as error:
         raise NotStorable(event.kind, _first_line(error)) from error
     if back != event:
-        raise NotStorable(event.kind, "a value changes on the way through JSON (NaN, infinity?)")
+        raise NotStorable(event.kind, "a value changes when converted to JSON (NaN or infinity?)")
     if len(data) <= INLINE:
         return Encoded(data, None, NO_BODIES)
     return _split(data)
@@ -92,12 +92,12 @@ def _split(data: bytes) -> Encoded:
 
 
 def body_refs(row: Stored) -> dict[str, str]:
-    """Field name -> SHA-256 (hex) of the bodies that the row points at."""
+    """Field name -> SHA-256 (hex) of the bodies that the row refers to."""
     return json.loads(row.bodies) if row.bodies else {}
 
 
 def payload(row: Stored, body: Callable[[str], bytes]) -> bytes:
-    """The whole payload of a row as JSON, moved fields put back in."""
+    """The complete payload of a row as JSON, with the moved fields restored."""
     if row.bodies is None:
         return row.data
     inner = row.data.strip()[1:-1]
@@ -112,7 +112,7 @@ def decode(
     body: Callable[[str], bytes],
     upcasters: Mapping[tuple[str, int], Upcaster] = UPCASTERS,
 ) -> Record:
-    """The record of a row. Raises LogDamaged when the payload does not fit its kind."""
+    """The record of a row. Raises LogDamaged if the payload does not match its kind."""
     (
         position, run, seq, at, actor, origin, cause, held, command, traceparent,
         imported, key_id, kind, version, data, bodies, row_hash,

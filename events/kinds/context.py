@@ -1,4 +1,4 @@
-"""The context of a step: filled, and compressed into a summary."""
+"""A step's context: how it fills up and is compressed into a summary."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ from playhead.events.event import Data, Event
 
 
 class Covered(Data):
-    """Records of one run that a compressed part of the context stands for."""
+    """Records of one run that a compressed part of the context replaces."""
 
     run: str
     first: int
@@ -14,27 +14,27 @@ class Covered(Data):
 
 
 class ContextFilled(Event):
-    """The step's next request would pass the threshold: its older turns are compressed first."""
+    """The step's next request would exceed the threshold: its older turns are compressed first."""
 
     kind: Literal["context_filled"] = "context_filled"
     step: str
     tokens: int
-    """At most so many would have been sent."""
+    """Upper bound of the tokens that would have been sent."""
     threshold: int
 
 
 class ContextCompressed(Event):
-    """Older messages of a step are replaced; the goal and the last turns stand as they were."""
+    """Older messages of a step were replaced; the goal and the last turns are unchanged."""
 
     kind: Literal["context_compressed"] = "context_compressed"
     step: str
     upto: int
-    """The messages before this one are the older ones."""
+    """The messages before this index are the older ones."""
     summary: str | None = None
-    """What stands in their place; None where clearing their big results was enough."""
+    """The replacement; None if clearing the large results was enough."""
     clears: int | None = None
-    """Bytes over which the tool results that stay were cleared; None for none."""
+    """Remaining tool results larger than this many bytes were cleared; None if none were."""
     covers: tuple[Covered, ...]
-    """The records that the summary, or the cleared results, stand for."""
+    """The records that the summary, or the cleared results, replace."""
     error: str | None = None
-    """Why there is no better summary, where the model gave none."""
+    """Why the summary is only a substitute, if the model gave none."""

@@ -6,7 +6,7 @@ from playhead.events.event import Data, Event, Json
 
 
 class AnswerReached(Event):
-    """The run has its answer; before it ends, what it has learned is extracted."""
+    """The run has its answer; before it ends, facts are extracted from it."""
 
     kind: Literal["answer_reached"] = "answer_reached"
     answer: str
@@ -14,32 +14,32 @@ class AnswerReached(Event):
 
 
 class FactLearned(Event):
-    """Something was explicitly said about an entity; a later value supersedes it."""
+    """Something was explicitly stated about an entity; a later value supersedes it."""
 
     kind: Literal["fact_learned"] = "fact_learned"
     schema_name: str
-    """The user's model that it is a field of."""
+    """The name of the user's model that defines this field."""
     entity: str
     field: str
     value: Json = None
     sources: tuple[int, ...]
-    """The records of this run that say it."""
+    """The records of this run that state it."""
     quote: str = ""
-    """The words that say it."""
+    """The words that state it."""
     confidence: float
     namespace: str = ""
-    """The namespace that the run works for: its later runs are told."""
+    """The namespace that the run works for; later runs in it receive the fact."""
     fork: str | None = None
-    """The fork that it stays in until it is promoted."""
+    """The fork that keeps the fact to itself until it is promoted."""
 
 
 class ExtractionEnded(Event):
-    """All that the run has to teach is recorded; it may end."""
+    """All facts from the run are recorded; it may end."""
 
     kind: Literal["extraction_ended"] = "extraction_ended"
     learned: int
     refused: int = 0
-    """What the model gave without a source, or against the schema."""
+    """Facts that the model gave without a source or that violate the schema."""
     error: str | None = None
 
 
@@ -51,23 +51,23 @@ class RecordRef(Data):
 
 
 class FactRetracted(Event):
-    """Somebody took a record back, and with it every fact that derives from it."""
+    """Someone retracted a record, and with it every fact derived from it."""
 
     kind: Literal["fact_retracted"] = "fact_retracted"
     run: str
     seq: int
-    """A fact, or what facts derive from: a tool's result, a message."""
+    """A fact, or a source of facts: a tool's result or a message."""
     reason: str = ""
     facts: tuple[RecordRef, ...] = ()
-    """The facts taken back."""
+    """The retracted facts."""
     influenced: tuple[RecordRef, ...] = ()
     """The replies, calls and answers that had used it."""
     memories: tuple[str, ...] = ()
-    """The memories that were stored from it: they are recalled no more."""
+    """Memories stored from it; they are no longer recalled."""
 
 
 class LearningsPromoted(Event):
-    """What a fork has learned and stored so far counts from here on, as any other run's does."""
+    """What a fork has learned and stored so far becomes visible, like that of any other run."""
 
     kind: Literal["learnings_promoted"] = "learnings_promoted"
     run: str
@@ -83,4 +83,4 @@ class KnownFact(Data):
     value: Json = None
     run: str
     seq: int
-    """Of its FactLearned."""
+    """The seq of its FactLearned."""

@@ -1,4 +1,4 @@
-"""Forks: a run that goes on from a point of another one's past, with something changed."""
+"""Forks: a run that continues from a point in another run's past, with something changed."""
 
 from typing import Literal
 
@@ -7,7 +7,7 @@ from playhead.events.spec.agent import AgentSpec
 
 
 class GivenResult(Data):
-    """What a call is to have given in the fork."""
+    """The result that a call has in the fork, in place of the recorded one."""
 
     call: int
     """The seq of the parent's ToolRequested."""
@@ -15,9 +15,9 @@ class GivenResult(Data):
 
 
 class RunForked(Event):
-    """The first record of a fork's own: where it left its parent, and what is different.
+    """A fork's first own record: where it left its parent, and what is different.
 
-    It is appended held: whoever takes the fork up decides from there.
+    It is appended held: the process that next resumes the fork decides from there.
     """
 
     kind: Literal["run_forked"] = "run_forked"
@@ -25,22 +25,22 @@ class RunForked(Event):
     at: int
     """The last record that the fork shares with its parent."""
     undecided: int | None = None
-    """The record at which it was cut, if what was decided on it is decided anew."""
+    """The record at which it was cut, if the decision on that record is made again."""
     code: str
-    """The version of the code that forked it."""
+    """The version of the code that made the fork."""
     agent: AgentSpec | None = None
-    """The agent from here on; None for the parent's."""
+    """The agent from here on; None for the parent's agent."""
     results: tuple[GivenResult, ...] = ()
     messages: tuple[str, ...] = ()
-    """Said by the user at this point."""
+    """A message that the user adds at this point."""
     live: tuple[str, ...] = ()
     """Tools that are never answered from the parent's records."""
     allow: tuple[str, ...] = ()
-    """Tools with effects that may run without asking a person first."""
+    """Tools with side effects that may run without asking a person first."""
 
 
 class ForkChecked(Outcome):
-    """Whether the parent's records answer the call; if they do not, a person must be asked."""
+    """Whether the parent's records answer the call; if not, a person must be asked."""
 
     kind: Literal["fork_checked"] = "fork_checked"
     recorded: bool = False
@@ -48,7 +48,7 @@ class ForkChecked(Outcome):
 
 
 class ForkCheckRequested(Intent):
-    """Before a fork repeats a call with effects: did its parent make the same one?"""
+    """Before a fork repeats a call with side effects: did its parent make the same call?"""
 
     OUTCOMES = (ForkChecked,)
 

@@ -1,4 +1,4 @@
-"""What happens to the log itself; these lie in the runtime stream."""
+"""Events about the log itself; they are stored in the runtime stream."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ from playhead.events.event import Data, Event
 
 
 class LossAccepted(Event):
-    """Somebody accepted that the log ends before its anchor, and lets it be written again."""
+    """Someone accepted that the log ends before its anchor and allowed writing to it again."""
 
     kind: Literal["loss_accepted"] = "loss_accepted"
     anchored: int
@@ -14,37 +14,37 @@ class LossAccepted(Event):
     found: int
     """The position at which the log ended."""
     running: str
-    """The anchor's running hash (hex): the history that was lost can be recognised by it."""
+    """The anchor's running hash (hex), by which the lost history can be recognised."""
 
 
 class MovedRun(Data):
-    """A run that lies in another file, and where it ended."""
+    """A run that is now in another file, and where it ended."""
 
     run: str
     seq: int
     hash: str
-    """Of its last record (hex)."""
+    """Hash of its last record (hex)."""
 
 
 class RunsMoved(Event):
-    """Ended runs were moved to another file; the first new record of both files says so.
+    """Ended runs were moved to another file; this is the first new record of both files.
 
-    Up to `position` the file has gaps from then on: what it must hold there is said by `kept`, and
-    the running hash goes on from `running`, so that the anchor of before still holds.
+    Up to `position` the file then has gaps: `kept` says which records it must hold there, and the
+    running hash continues from `running`, so that the earlier anchor still holds.
     """
 
     kind: Literal["runs_moved"] = "runs_moved"
     position: int
-    """The end of the log when it was parted: the old anchor's position."""
+    """The end of the log when it was split: the old anchor's position."""
     hash: str
-    """Of the record there (hex), whichever file holds it."""
+    """Hash of the record there (hex), whichever file holds it."""
     running: str
     """The old anchor's running hash (hex)."""
     kept: str
-    """The running hash (hex) over those records up to `position` that this file holds."""
+    """The running hash (hex) over the records up to `position` that this file holds."""
     side: Literal["log", "archive"]
-    """Which of the two this file is."""
+    """Which of the two files this is."""
     other: str
     """The name of the other file."""
     runs: tuple[MovedRun, ...]
-    """The runs that were moved; the archive holds them."""
+    """The runs that were moved, now in the archive."""

@@ -1,4 +1,4 @@
-"""What a run remembers and learns: its context compressed, facts, facts taken back."""
+"""What a run recalls from its namespace's memories, and how they are stored and forgotten."""
 
 from typing import Literal
 
@@ -9,18 +9,18 @@ from playhead.events.kinds.facts import KnownFact
 
 
 class MemoryStored(Event):
-    """A namespace is to remember something, across runs: somebody says so, or a run's tool."""
+    """A memory was stored for a namespace, across runs, by a person, a program or a run's tool."""
 
     kind: Literal["memory_stored"] = "memory_stored"
     id: str
     namespace: str
     text: str
     metadata: dict[str, str] = Field(default_factory=dict)
-    """For filters."""
+    """Used by filters."""
     importance: float = 0.5
     """From 0 to 1."""
     fork: str | None = None
-    """The fork that it stays in until it is promoted."""
+    """The fork that keeps the memory to itself until it is promoted."""
 
 
 class Recalled(Data):
@@ -29,31 +29,31 @@ class Recalled(Data):
     id: str
     text: str
     score: float
-    """Higher is nearer; of that search only."""
+    """Higher means more similar; comparable only within that search."""
     at: int
     """When it was stored: microseconds since the epoch."""
     run: str
     """The stream of its MemoryStored: a run, or memory/NAMESPACE."""
     seq: int
-    """Of its MemoryStored."""
+    """The seq of its MemoryStored."""
 
 
 class MemoryRecalled(Outcome):
-    """What was found. Nothing, or an error, stops no run."""
+    """The result of a search. Finding nothing, or an error, does not stop a run."""
 
     kind: Literal["memory_recalled"] = "memory_recalled"
     memories: tuple[Recalled, ...] = ()
-    """The nearest first."""
+    """Most similar first."""
     facts: tuple[KnownFact, ...] = ()
-    """What runs of the namespace have learned, the newest first."""
+    """Facts learned by runs of the namespace, newest first."""
     position: int = 0
-    """The position in the log that the index had reached."""
+    """The log position that the index had reached."""
     error: str | None = None
     duration_ms: float | None = None
 
 
 class RecallRequested(Intent):
-    """Before its first step the run asks what its namespace remembers of the goal."""
+    """Before its first step the run asks what its namespace remembers about the goal."""
 
     OUTCOMES = (MemoryRecalled,)
 
@@ -64,7 +64,7 @@ class RecallRequested(Intent):
 
 
 class MemoryForgotten(Event):
-    """A memory is not to be recalled any more; it stays in the log."""
+    """A memory is no longer recalled; it stays in the log."""
 
     kind: Literal["memory_forgotten"] = "memory_forgotten"
     id: str
@@ -73,22 +73,22 @@ class MemoryForgotten(Event):
 
 
 class Embedded(Outcome):
-    """The vectors of the memories that were asked for, or why there are none."""
+    """The vectors of the requested memories, or why there are none."""
 
     kind: Literal["embedded"] = "embedded"
     vectors: str = ""
-    """Base64 of little-endian float16 of unit length, one memory after the other, as requested."""
+    """Base64 of little-endian float16 vectors of unit length, in the order requested."""
     error: str | None = None
 
 
 class EmbedRequested(Intent):
-    """Memories of a namespace are given vectors by one embedder; lies in memory/NAMESPACE."""
+    """One embedder computes vectors for memories of a namespace; stored in memory/NAMESPACE."""
 
     OUTCOMES = (Embedded,)
 
     kind: Literal["embed_requested"] = "embed_requested"
     memories: tuple[str, ...]
-    """Their ids, wherever they are stored."""
+    """Their ids, regardless of the stream that holds them."""
     embedder: str
     version: str
     dimensions: int

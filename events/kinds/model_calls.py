@@ -7,7 +7,7 @@ from playhead.events.usage import Usage
 
 
 class ModelAnswered(Outcome):
-    """A whole reply arrived."""
+    """A complete reply arrived."""
 
     COMPACT: ClassVar[bool] = True
 
@@ -18,30 +18,30 @@ class ModelAnswered(Outcome):
     model: str
     request_id: str | None = None
     duration_ms: float
-    """From sending to the last byte, without waiting for a turn to send."""
+    """From sending the request to the last byte, excluding time spent waiting to send."""
 
 
 class ModelFailed(Outcome):
-    """No whole reply: an error, a cut stream, a cancel, an interruption by a crash."""
+    """There was no complete reply: an error, a cut stream, a cancel, an interruption by a crash."""
 
     COMPACT: ClassVar[bool] = True
 
     kind: Literal["model_failed"] = "model_failed"
     error: str
-    """A word for machines: overloaded, rate_limit, timeout, truncated, interrupted, cancelled..."""
+    """A machine-readable code: overloaded, rate_limit, timeout, truncated, interrupted..."""
     message: str
     status: int | None = None
-    """The HTTP status, if one came."""
+    """The HTTP status, if there was one."""
     retryable: bool
     retry_after: float | None = None
-    """Seconds, as the server asked."""
+    """Seconds to wait, as the server asked."""
     duration_ms: float | None = None
     usage: Usage | None = None
-    """What the reply had said of its tokens before it broke off."""
+    """The token counts that arrived before the reply broke off."""
 
     @property
     def unbilled(self) -> bool:
-        """Whether the API took no request, so that nothing is to be paid."""
+        """Whether the API never accepted the request, so that it costs nothing."""
         return self.error in NEVER_SENT or (self.status is not None and self.status >= 400)
 
 
@@ -50,7 +50,7 @@ NEVER_SENT = frozenset({"authentication", "unreachable", "circuit_open", "script
 
 
 class ModelCall(Intent):
-    """The model is asked, for whatever purpose. The prompt is not stored: the log renders it."""
+    """The model is asked, for any purpose. The prompt is not stored; the log renders it."""
 
     COMPACT: ClassVar[bool] = True
 
@@ -58,35 +58,35 @@ class ModelCall(Intent):
 
     step: str
     round: int
-    """From 1 within the step; a retry stays in its round."""
+    """From 1 within the step; a retry belongs to the same round."""
     attempt: int
     """From 1 within the round."""
     model: str
     request: str
     """SHA-256 (hex) of the rendered request."""
     reserved_tokens: int
-    """Upper bound of what the call can use, counted until the outcome says."""
+    """Upper bound of the tokens that the call can use; counted until its outcome is known."""
     reserved_cost: int | None = None
-    """Upper bound of what it can cost, in picodollars; None where the model has no known price."""
+    """Upper bound of its cost, in picodollars; None if the model's price is unknown."""
     task: str = "reasoning"
-    """The type of task: what the model was chosen by."""
+    """The type of task by which the model was chosen."""
     reason: str = ""
-    """Why this model."""
+    """Why this model was chosen."""
     endpoint: str = ""
-    """Where it is asked; empty for the Runtime's own endpoint."""
+    """The endpoint; empty for the Runtime's own."""
     variant: int = 0
-    """Which of the task's targets of this model and endpoint, where several differ in the rest."""
+    """Which of the task's targets with this model and endpoint, if there are several."""
     fallbacks: int = 0
-    """How many others can still be tried: with none left, perform waits where it can."""
+    """How many other targets can still be tried; if none, the performer waits where it can."""
     not_before: int | None = None
-    """Microseconds since the epoch: the backoff of a retry."""
+    """Microseconds since the epoch before which a retry is not sent (backoff)."""
     waited: bool = False
-    """The run has waited for its model: where the endpoint is paused it waits again, and perform
-    does not."""
+    """Whether the run has already waited for its model: if the endpoint is paused, the run waits
+    again, and the performer does not."""
 
     @property
     def opens_round(self) -> bool:
-        """Whether it is a step's next round, and neither a retry nor for another purpose."""
+        """Whether it starts a step's next round: not a retry, and not for another purpose."""
         return False
 
 
@@ -97,18 +97,18 @@ class ModelRequested(ModelCall):
 
     @property
     def opens_round(self) -> bool:
-        """Whether it is a round's first attempt."""
+        """Whether it is the first attempt of a round."""
         return self.attempt == 1
 
 
 class SummaryRequested(ModelCall):
-    """The memory role has the older part of a step's context summarised."""
+    """The memory role asks for a summary of the older part of a step's context."""
 
     kind: Literal["summary_requested"] = "summary_requested"
 
 
 class ExtractionRequested(ModelCall):
-    """The memory role asks what the run has learned."""
+    """The memory role asks which facts the run has learned."""
 
     kind: Literal["extraction_requested"] = "extraction_requested"
 
@@ -117,7 +117,7 @@ MODEL_CALLS = (ModelRequested, SummaryRequested, ExtractionRequested)
 
 
 class BudgetNeared(Event):
-    """What the run has cost, or may cost with the open calls, has passed the share to warn at."""
+    """The run's cost, including what its open calls may cost, passed the warning threshold."""
 
     kind: Literal["budget_neared"] = "budget_neared"
     cost: int

@@ -1,8 +1,8 @@
-"""Plans: the steps that the planner splits a goal into, and what may be said about them.
+"""Plans: the steps into which the planner splits a goal, and what is recorded about them.
 
-A value in `arguments` may refer to the result of another step: a string that is exactly `${id}`, or
-`${id.path[0].x}`, stands for that JSON value itself; within a longer text it is put in as text. In
-a step with `for_each`, `${item}` is the element.
+A value in `arguments` may refer to the result of another step: a string that is exactly `${id}` or
+`${id}` with a path, `${id.path[0].x}`, becomes that JSON value; within a longer text it is inserted
+as text. In a step with `for_each`, `${item}` is the element.
 """
 
 from typing import Literal
@@ -18,12 +18,12 @@ class PlanStep(Data):
     id: str
     description: str
     tool: str
-    """The name of a tool or of an agent, or `reason` (a loop of model and tools of its own), or
-    `synthesize` (the model makes an answer of what the steps before gave)."""
+    """The name of a tool or an agent, or `reason` (a loop of model and tools), or `synthesize` (the
+    model writes an answer from the results of earlier steps)."""
     arguments: dict[str, Json] = Field(default_factory=dict)
     depends_on: tuple[str, ...] = ()
     for_each: str | None = None
-    """A reference to a list: the step is done once for each element."""
+    """A reference to a list: the step runs once for each element."""
 
 
 class PlanProposed(Event):
@@ -31,15 +31,15 @@ class PlanProposed(Event):
 
     kind: Literal["plan_proposed"] = "plan_proposed"
     steps: tuple[PlanStep, ...]
-    """In the order of writing; `depends_on` says the order of running, references included."""
+    """In the order written; `depends_on` gives the execution order, including references."""
 
 
 class PlanRevised(Event):
-    """The planner looked again: what is done stays, these steps take the place of the others."""
+    """The planner revised the plan: finished steps stay, and these steps replace the others."""
 
     kind: Literal["plan_revised"] = "plan_revised"
     steps: tuple[PlanStep, ...]
-    """They may refer to what is done."""
+    """They may refer to finished steps."""
     kept: tuple[str, ...]
-    """The steps that are done, elements of a `for_each` by themselves."""
+    """The finished steps; elements of a `for_each` are listed individually."""
     reason: str

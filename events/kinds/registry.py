@@ -27,7 +27,7 @@ PAGES = (
 
 
 def _events_in(page: object) -> list[type[Event]]:
-    """The page's kinds; what several have in common has no name of its own in the log."""
+    """The module's kinds, without the classes that several kinds share."""
     found = [c for c in vars(page).values() if isinstance(c, type) and issubclass(c, Event)]
     return [c for c in found if isinstance(c.model_fields["kind"].default, str)]
 
@@ -48,7 +48,7 @@ INTENTS: Mapping[str, frozenset[str]] = {
     for kind, cls in KINDS.items()
     if issubclass(cls, Intent)
 }
-"""Intent -> the outcomes that may end it, by the names that rows carry."""
+"""Intent -> the outcomes that may end it, by kind name."""
 
 
 OUTCOMES: frozenset[str] = frozenset(k for k, cls in KINDS.items() if issubclass(cls, Outcome))

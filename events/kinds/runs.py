@@ -1,4 +1,4 @@
-"""What happens to a run as a whole: its start, what people say to it, pauses, stops, its end."""
+"""What happens to a run as a whole: its start, messages, pauses, stops, its end."""
 
 from typing import Literal
 
@@ -10,35 +10,35 @@ from playhead.events.spec.plan import Strategy
 
 
 class RunStarted(Event):
-    """A run was accepted. Holds as data all that deciding and rendering need."""
+    """A run was accepted. Contains as data everything needed for deciding and rendering."""
 
     kind: Literal["run_started"] = "run_started"
     goal: str
     content: tuple[Block, ...] | None = None
-    """Images and documents that belong to the goal, as the API has them."""
+    """Images and documents that belong to the goal, as API content blocks."""
     agent: AgentSpec
     session: str | None = None
     past: Past | None = None
-    """The session's last ended run; only its context is read."""
+    """The session's last ended run, from which only the context is read."""
     parent: Parent | None = None
-    """The call of another run that this one is made for."""
+    """The call of another run that this run serves."""
     code: str
-    """The version of the code that took it up."""
+    """The version of the code that started it."""
     context_format: int = 1
     """How requests are rendered; a released format is frozen."""
     metadata: dict[str, str] = Field(default_factory=dict)
-    """The caller's own words about the run: for filters, and for finding the agent again."""
+    """The caller's own labels for the run, for filters, and for finding the agent again."""
     redacted: bool | None = None
-    """This is a copy without words: it can be read and verified, not decided again."""
+    """This is a redacted copy: it can be read and verified, not replayed."""
 
 
 class MessageReceived(Event):
-    """Somebody said something more to a run that is open."""
+    """Someone sent another message to an open run."""
 
     kind: Literal["message_received"] = "message_received"
     text: str
     content: tuple[Block, ...] | None = None
-    """Images and documents that belong to it, as the API has them."""
+    """Images and documents that belong to it, as API content blocks."""
 
 
 class StrategyChosen(Event):
@@ -50,54 +50,54 @@ class StrategyChosen(Event):
 
 
 class CancelRequested(Event):
-    """Somebody wants the run to end: nothing new starts, open effects are cancelled."""
+    """Someone asked for the run to end: nothing new starts, open effects are cancelled."""
 
     kind: Literal["cancel_requested"] = "cancel_requested"
     reason: str = ""
 
 
 class TimeReached(Event):
-    """A due time that the state holds has come."""
+    """A due time of the state has come."""
 
     kind: Literal["time_reached"] = "time_reached"
     due: Literal["max_seconds", "approval", "wait"]
     call: int | None = None
-    """The call, or the plan, whose approval has lapsed."""
+    """The call, or the plan, whose approval has expired."""
     wait: int | None = None
-    """The seq of the record that began the wait which is over."""
+    """The seq of the record that began the wait that is now over."""
 
 
 class LimitReached(Event):
-    """A limit forbids what would come next: nothing new starts, open effects are awaited."""
+    """A limit forbids the next call: nothing new starts, open effects are awaited."""
 
     kind: Literal["limit_reached"] = "limit_reached"
     limit: str
-    """The field of Limits."""
+    """The name of the field of Limits."""
     maximum: float
     wanted: float
-    """What the total would have become."""
+    """The total that the call would have reached."""
 
 
 class RunPaused(Event):
-    """The run takes no decision until it is resumed; what arrives is held."""
+    """The run decides nothing until it is resumed; arriving records are held."""
 
     kind: Literal["run_paused"] = "run_paused"
     reason: str
     role: str | None = None
-    """The role that raised, if that was why."""
+    """The role that raised, if that was the reason."""
     error: str | None = None
 
 
 class RunResumed(Event):
-    """The run goes on: the held records are decided in order, then this one."""
+    """The run continues: the held records are decided in order, then this one."""
 
     kind: Literal["run_resumed"] = "run_resumed"
     code: str
-    """The version of the code that goes on with it."""
+    """The version of the code that continues it."""
     reason: str = ""
     agent: AgentSpec | None = None
-    """For an imported run the agent here that takes it up; nothing that was agreed to before, and
-    no tool, limit or namespace of the run as it came, counts from here on."""
+    """For an imported run, the local agent that resumes it; earlier approvals, and the imported
+    tools, limits and namespace, do not apply from here on."""
 
 
 class RunFinished(Event):
@@ -106,7 +106,7 @@ class RunFinished(Event):
     kind: Literal["run_finished"] = "run_finished"
     answer: str
     output: Json = None
-    """The answer as the agent's output schema has it; None for text."""
+    """The answer in the shape of the agent's output schema; None for text."""
 
 
 class RunFailed(Event):
@@ -114,7 +114,7 @@ class RunFailed(Event):
 
     kind: Literal["run_failed"] = "run_failed"
     reason: str
-    """A word for machines: a limit's name, model_error, refusal, loop..."""
+    """A machine-readable code: a limit's name, model_error, refusal, loop..."""
     message: str
 
 

@@ -6,8 +6,8 @@ from playhead.events.event import Event, Json
 from playhead.events.spec.agent import Limits
 
 StepPurpose: TypeAlias = Literal["react", "direct", "plan", "tool", "reason", "synthesize"]
-"""react, direct: the whole goal. plan: the model is asked for a plan. The others are steps of one;
-tool: one call of a tool or an agent, and no model."""
+"""react, direct: the whole goal. plan: the model is asked for a plan. The others are steps of a
+plan; tool: one call of a tool or an agent, without a model."""
 
 
 class StepStarted(Event):
@@ -16,16 +16,16 @@ class StepStarted(Event):
     kind: Literal["step_started"] = "step_started"
     step: str
     task: str
-    """What the step is to reach."""
+    """The step's goal."""
     task_type: str | None = None
-    """What its model is chosen by; None for the router's word, or the agent's own type."""
+    """The type by which its model is chosen; None to let the router or the agent's type decide."""
     purpose: StepPurpose = "react"
     attempt: int = 1
-    """From 1; a step of a plan that failed may be tried again."""
+    """From 1; a failed step of a plan may be tried again."""
     limits: Limits | None = None
-    """A share of what the run has left, for this step; None for all of it."""
+    """This step's share of the run's remaining limits; None for all of it."""
     problem: str | None = None
-    """Why it cannot even begin: a reference that leads nowhere."""
+    """Why it cannot begin: a reference that cannot be resolved."""
 
 
 class StepFinished(Event):
@@ -38,7 +38,7 @@ class StepFinished(Event):
 
 
 class StepFailed(Event):
-    """The executor could not go on with a step."""
+    """The executor could not complete a step."""
 
     kind: Literal["step_failed"] = "step_failed"
     step: str
@@ -47,7 +47,7 @@ class StepFailed(Event):
 
 
 class OutputRejected(Event):
-    """The answer does not fit the output schema; the model is told and asked again."""
+    """The answer does not match the output schema; the model is told and asked again."""
 
     kind: Literal["output_rejected"] = "output_rejected"
     step: str

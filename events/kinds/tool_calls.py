@@ -1,7 +1,7 @@
-"""Tool calls: the wish, the intent of each attempt, and what became of it.
+"""Tool calls: the requested call, the intent of each attempt, and the outcome.
 
-A call is (run, seq of its ToolRequested) through all attempts; so is its idempotency key. The cause
-of an outcome is the seq of its ToolStarted.
+A call is identified by (run, seq of its ToolRequested) through all attempts, and so is its
+idempotency key. The cause of an outcome is the seq of its ToolStarted.
 """
 
 from typing import ClassVar, Literal, TypeAlias
@@ -9,11 +9,11 @@ from typing import ClassVar, Literal, TypeAlias
 from playhead.events.event import Block, Event, Intent, Json, Outcome
 
 Refusal: TypeAlias = Literal["unknown_tool", "invalid_arguments", "limit", "stopped", "denied"]
-"""Why a wished call is never started."""
+"""Why a requested call is never started."""
 
 
 class ToolRequested(Event):
-    """The executor wishes a tool call. A wish that never starts ends by ToolRefused."""
+    """The executor requested a tool call. A call that never starts ends with ToolRefused."""
 
     COMPACT: ClassVar[bool] = True
 
@@ -22,7 +22,7 @@ class ToolRequested(Event):
     tool: str
     arguments: dict[str, Json]
     use: str | None = None
-    """The provider's id of the tool_use block; it may repeat across runs, and is no key."""
+    """The provider's id of the tool_use block; it may repeat across runs, so it is not a key."""
 
 
 class ToolSucceeded(Outcome):
@@ -32,46 +32,46 @@ class ToolSucceeded(Outcome):
 
     kind: Literal["tool_succeeded"] = "tool_succeeded"
     result: Json = None
-    """Text, or a JSON value; None for a tool that returns nothing."""
+    """Text or a JSON value; None if the tool returns nothing."""
     content: tuple[Block, ...] | None = None
-    """Content blocks for the model, where the result is more than text (images)."""
+    """Content blocks for the model, if the result is more than text (images)."""
     cached: bool | None = None
     duration_ms: float
     confined: str | None = None
-    """What held its process, where it had one: such as "landlock7+seccomp", "none"."""
+    """What confined its process, if it had one: for example "landlock7+seccomp" or "none"."""
 
 
 class ToolFailed(Outcome):
-    """The tool gave an error that the model can act on."""
+    """The tool returned an error that the model can act on."""
 
     COMPACT: ClassVar[bool] = True
 
     kind: Literal["tool_failed"] = "tool_failed"
     error: str
-    """A word for machines: timeout, interrupted, cancelled, changed, or an exception's name."""
+    """A machine-readable code: timeout, interrupted, cancelled, changed, or an exception's name."""
     message: str
     hint: str | None = None
     retry_after: float | None = None
-    """Seconds after which the same call may work."""
+    """Seconds after which the same call may succeed."""
     retryable: bool | None = None
-    """Whether the same call may work later: with the tool's retry policy it is made again."""
+    """Whether the same call may succeed later; if so, the tool's retry policy applies."""
     duration_ms: float | None = None
     confined: str | None = None
-    """What held its process, where it had one: such as "landlock7+seccomp", "none"."""
+    """What confined its process, if it had one: for example "landlock7+seccomp" or "none"."""
 
 
 class ToolOutcomeUnknown(Outcome):
-    """A `once` call was cut off between start and outcome: it may or may not have happened."""
+    """A `once` call was cut off before its outcome: it may or may not have happened."""
 
     kind: Literal["tool_outcome_unknown"] = "tool_outcome_unknown"
     reason: str
     """interrupted, cancelled, timeout, disconnected (from a server), died (its own process)."""
     confined: str | None = None
-    """What held its process, where it had one: such as "landlock7+seccomp", "none"."""
+    """What confined its process, if it had one: for example "landlock7+seccomp" or "none"."""
 
 
 class AttemptStarted(Intent):
-    """One attempt of a call is about to start, whoever performs it."""
+    """An attempt of a call is about to start, whichever role performs it."""
 
     COMPACT: ClassVar[bool] = True
 
@@ -82,19 +82,19 @@ class AttemptStarted(Intent):
     attempt: int
     """From 1."""
     definition: str
-    """The definition's hash: perform starts no tool that was redefined since."""
+    """Hash of the tool's definition: a tool that was redefined since is not started."""
     not_before: int | None = None
-    """Microseconds since the epoch: the backoff of a retry."""
+    """Microseconds since the epoch before which a retry does not start (backoff)."""
 
 
 class ToolStarted(AttemptStarted):
-    """An attempt of a tool that the tool role performs."""
+    """An attempt of a tool, performed by the tool role."""
 
     kind: Literal["tool_started"] = "tool_started"
 
 
 class MemoryToolStarted(AttemptStarted):
-    """An attempt of a tool that the memory role performs: recall, remember."""
+    """An attempt of a memory tool (recall, remember), performed by the memory role."""
 
     kind: Literal["memory_tool_started"] = "memory_tool_started"
 
@@ -103,7 +103,7 @@ ATTEMPTS = (ToolStarted, MemoryToolStarted)
 
 
 class ToolRefused(Event):
-    """A wish that never starts: bad arguments, no such tool, a limit, a stop, a denial."""
+    """A requested call that never starts: bad arguments, unknown tool, limit, stop, denial."""
 
     kind: Literal["tool_refused"] = "tool_refused"
     call: int
@@ -113,27 +113,27 @@ class ToolRefused(Event):
 
 
 class ToolResolved(Event):
-    """A person found out what became of a call whose outcome was unknown."""
+    """A person determined what happened to a call whose outcome was unknown."""
 
     kind: Literal["tool_resolved"] = "tool_resolved"
     run: str
     call: int
     succeeded: bool
     note: str = ""
-    """What was found, in the person's words."""
+    """The finding, in the person's words."""
 
 
 class ToolPinned(Event):
-    """What a server's tool is, said at its first use or when a person accepts a change.
+    """The definition of a server's tool, recorded at first use or when a person accepts a change.
 
-    It lies in the runtime's stream, as it is about no one run.
+    It is stored in the runtime stream, because it concerns more than one run.
     """
 
     kind: Literal["tool_pinned"] = "tool_pinned"
     server: str
     tool: str
-    """Its name there."""
+    """Its name on the server."""
     definition: str
-    """SHA-256 (hex) over what the server says that it is."""
+    """SHA-256 (hex) of the definition that the server gives."""
     approved: bool = False
-    """Whether a person looked at it; a first use is pinned unseen."""
+    """Whether a person reviewed it; at first use it is pinned unreviewed."""

@@ -1,7 +1,7 @@
-"""Waits: what a run waits for is state, and no open intent, task, thread or loaded run.
+"""Waits: what a run waits for is part of its state, not an intent, task, thread or loaded run.
 
-A wait is named by the seq of its record. It ends by a record from outside that answers it, by
-TimeReached, by RunResumed where waiting longer is only a choice, or by the stop of the run.
+A wait is identified by the seq of its record. It ends with a record from outside that answers it,
+with TimeReached, with RunResumed if waiting longer is optional, or when the run stops.
 """
 
 from typing import ClassVar, Literal
@@ -10,14 +10,14 @@ from playhead.events.event import Event
 
 
 class WaitStarted(Event):
-    """What all waits have in common; each kind says what is waited for, and until when."""
+    """The common part of all waits; each kind says what is awaited, and until when."""
 
     COUNTS: ClassVar[bool] = False
-    """Whether the time counts against `Limits.max_seconds`."""
+    """Whether the time counts towards `Limits.max_seconds`."""
 
 
 class OutageWaitStarted(WaitStarted):
-    """The model is down for longer than the retries last: it is asked again later."""
+    """The model is down for longer than the retries last; it is asked again later."""
 
     kind: Literal["outage_wait_started"] = "outage_wait_started"
     step: str
@@ -25,8 +25,8 @@ class OutageWaitStarted(WaitStarted):
     """The error of the last attempt, as in ModelFailed."""
     message: str
     since: int
-    """When the first of the failures came; microseconds since the epoch, like `until`."""
+    """Time of the first failure; microseconds since the epoch, like `until`."""
     until: int
     """When the model is asked again."""
     tries: int
-    """Attempts that have failed since then."""
+    """Failed attempts since then."""

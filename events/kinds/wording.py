@@ -1,7 +1,7 @@
 """Which fields of a decided event are wording: a sentence for people or the model.
 
-Another wording decides nothing by itself, so a replay of an old log takes the sentence that it
-recorded. That there is one, or none, does decide something, and is compared.
+Different wording does not change a decision, so a replay of an old log uses the recorded sentence.
+Whether there is a sentence at all does matter, and is compared.
 """
 
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ WORDING: Mapping[type[Event], frozenset[str]] = {
 
 
 def same_but_for_wording(recorded: Event, decided: Event) -> bool:
-    """Whether two events of one kind say the same, in other words at most."""
+    """Whether two events of one kind differ at most in wording."""
     if type(recorded) is not type(decided):
         return False
     words = WORDING.get(type(decided), frozenset[str]())

@@ -1,1 +1,1 @@
-"""Where do records live? The contract of a log, its backends, and the files beside it."""
+"""Where are records stored? The contract of a log, its backends, and the files beside it."""

@@ -1,7 +1,7 @@
-"""The anchor: how far the log had come, kept outside of SQLite's files.
+"""The anchor: how far the log had come, stored outside SQLite's files.
 
 A damaged WAL silently drops the newest commits, and an old copy of a log is a valid log. Only
-something outside can tell: a position, and a hash that runs over the hashes of all records to it.
+something outside can detect that: a position, and a running hash over all record hashes up to it.
 """
 
 import json
@@ -18,26 +18,26 @@ from playhead.events.log.private_files import open_private
 
 
 class LogPosition(NamedTuple):
-    """The log up to one position."""
+    """The state of the log at one position."""
 
     position: int = 0
     hash: bytes = b""
     """The hash of the record there."""
     running: bytes = b""
-    """SHA-256 over the running hash before it and the record's hash."""
+    """SHA-256 of the previous running hash and the record's hash."""
 
     def after(self, position: int, record_hash: bytes) -> "LogPosition":
-        """The mark once the next record is in."""
+        """The position after the next record is appended."""
         return LogPosition(position, record_hash, sha256(self.running + record_hash).digest())
 
 
 def anchor_path(log: Path) -> Path:
-    """Where a log's anchor lies."""
+    """The path of a log's anchor."""
     return log.with_name(log.name + ".anchor")
 
 
 def read_anchor(log: Path) -> LogPosition | None:
-    """The mark that was written last, None without one. Raises LogDamaged when unreadable."""
+    """The position written last; None without an anchor. Raises LogDamaged if it is unreadable."""
     path = anchor_path(log)
     try:
         fields = json.loads(path.read_bytes())
@@ -49,12 +49,12 @@ def read_anchor(log: Path) -> LogPosition | None:
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
-        msg = f"{path} is no anchor: {error}"
+        msg = f"{path} is not an anchor: {error}"
         raise LogDamaged(msg) from error
 
 
 def write_anchor(log: Path, mark: LogPosition) -> None:
-    """Replace the anchor and sync it: after a power cut it is this one or the one before."""
+    """Replace the anchor and sync it: a power cut leaves either this one or the previous one."""
     path = anchor_path(log)
     fields = {
         "position": mark.position,
@@ -62,7 +62,7 @@ def write_anchor(log: Path, mark: LogPosition) -> None:
         "running": mark.running.hex(),
     }
     new = path.with_name(path.name + ".new")
-    new.unlink(missing_ok=True)  # of a write that was cut off, or a link
+    new.unlink(missing_ok=True)  # left by an interrupted write, or a link
     with os.fdopen(open_private(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
         file.write(json.dumps(fields).encode())
         file.flush()
@@ -71,17 +71,17 @@ def write_anchor(log: Path, mark: LogPosition) -> None:
 
 
 def last_move(reader: Reader) -> RunsMoved | None:
-    """The latest move of runs out of this log or into it; None when it was never parted.
+    """The latest move of runs out of or into this log; None if it was never split.
 
-    Raises LogDamaged when its record cannot be read.
+    Raises LogDamaged if its record cannot be read.
     """
-    moves = [row for row in reader.read(RUNTIME_STREAM) if row.kind == "runs_moved"]
-    event = decode(moves[-1], reader.body).event if moves else None
+    moved_rows = [row for row in reader.read(RUNTIME_STREAM) if row.kind == "runs_moved"]
+    event = decode(moved_rows[-1], reader.body).event if moved_rows else None
     return event if isinstance(event, RunsMoved) else None
 
 
 def base_of(move: RunsMoved | None) -> LogPosition:
-    """Where the unbroken part of a log begins."""
+    """Where the contiguous part of a log begins."""
     if move is None:
         return LogPosition()
     return LogPosition(move.position, bytes.fromhex(move.hash), bytes.fromhex(move.running))

@@ -1,13 +1,13 @@
-"""Which names belong to a log: its own, and those of the files that lie beside it.
+"""Recognises the file names that belong to a log: its own, and those of the files beside it.
 
-Standard library alone: the supervisor of sandboxed calls imports it.
+Uses the standard library only, because the supervisor of sandboxed calls imports it.
 """
 
 import os
 
 
 def is_beside(log: str, path: str) -> bool:
-    """Whether `path` is a log, or would be one of the files that lie beside it."""
+    """Whether `path` is a log, or would be one of the files beside it."""
     head, tail = os.path.split(log)
     folder, name = os.path.split(path)
     return folder == head and (name == tail or name.startswith((f"{tail}.", f"{tail}-")))

@@ -1,6 +1,6 @@
-"""The contract of a log: append on an expected head, read, follow. Every backend passes one suite.
+"""The contract of a log: append on an expected head, read, follow. One test suite for all backends.
 
-What it does NOT promise: order between runs (positions are the order of commit), anything about
+What it does NOT promise: order between runs (positions are in commit order), anything about
 decoded events (a log never looks inside `data`), or that `submit` has written when it returns.
 """
 
@@ -16,26 +16,26 @@ FORMAT = 1
 """The log format written by this code; a file with a higher one is refused untouched."""
 
 StreamKind: TypeAlias = Literal["run", "session", "memory", "runtime"]
-"""What a stream holds: a run, or what a session, a namespace or the runtime itself has to say."""
+"""What a stream contains: a run, or the records of a session, a namespace or the runtime itself."""
 
 RUNTIME_STREAM = "runtime"
-"""The stream of the runtime itself: what people say about ended runs, accepted losses."""
+"""The runtime's own stream: statements about ended runs, accepted losses."""
 
 
 class Head(NamedTuple):
-    """Where a stream ends: seq 0 and the empty hash before its first record."""
+    """The end of a stream: seq 0 and the empty hash before its first record."""
 
     seq: int = 0
     hash: bytes = GENESIS
 
 
 ANY: Final = Head(-1)
-"""As an append's `expected`: the end of the stream, wherever that is when the log writes. For
-streams that several write; the log gives the rows their seq and their hash."""
+"""As an append's `expected`: the end of the stream at the time of writing. For streams with several
+writers; the log assigns seq and hash to the rows."""
 
 
 class Stream(NamedTuple):
-    """One stream and where it ends."""
+    """One stream and its end."""
 
     id: str
     kind: StreamKind
@@ -50,49 +50,49 @@ class Append(NamedTuple):
 
     run: str
     expected: Head
-    """Where the stream must end, or ANY."""
+    """The expected end of the stream, or ANY."""
     rows: tuple[Stored, ...]
-    """Positions are 0; the log gives them. So are seq and hash where ANY is expected."""
+    """Positions are 0, because the log assigns them; so are seq and hash with ANY."""
     bodies: Mapping[str, bytes] = {}
-    """SHA-256 (hex) -> content; a body that the log has already is kept once."""
+    """SHA-256 (hex) -> content; a body that the log already has is stored once."""
     kind: StreamKind = "run"
     parent: str | None = None
-    """Said by a stream's first append. With `parent_seq` a fork: its first seq is the one after.
-    Without, a child: it names its parent, and has its own records only."""
+    """Set by a stream's first append. With `parent_seq` a fork: its first seq is the next one.
+    Without, it is a child: it names its parent, and has only its own records."""
     parent_seq: int | None = None
     epoch: int = 0
     """The lease under which it was written; one lower than the stream's is refused."""
 
 
 OnAppended: TypeAlias = Callable[[int | Exception], None]
-"""Told once, on the log's thread: the last row's position when durable, or what went wrong."""
+"""Called once, on the log's thread: with the last row's position when durable, or the error."""
 
 
 class Reader(Protocol):
     """What a second process may do: read, never write, never checkpoint."""
 
     def head(self, run: str) -> Head:
-        """Where the run's stream ends."""
+        """The end of the run's stream."""
         ...
 
     def stream(self, run: str) -> Stream | None:
-        """The stream, None when it has no record."""
+        """The stream; None if it has no records."""
         ...
 
     def streams(self, beginning: str = "") -> Iterator[Stream]:
-        """The streams whose ids begin so, oldest first; with "" all of them."""
+        """The streams whose ids begin with `beginning`, oldest first; with "" all of them."""
         ...
 
     def read(self, run: str, after: int = 0, to: int | None = None) -> Iterator[Stored]:
-        """The run's records with after < seq <= to, in order, a fork's past included."""
+        """The run's records with after < seq <= to, in order, including a fork's inherited past."""
         ...
 
     def follow(self, after: int = 0, limit: int | None = None) -> Iterator[Stored]:
-        """Records by position, after that one, up to the end as it is now."""
+        """Records after that position, in position order, up to the current end."""
         ...
 
     def body(self, digest: str) -> bytes:
-        """A body by its SHA-256 (hex). Raises KeyError when it is not there."""
+        """A body by its SHA-256 (hex). Raises KeyError if it is missing."""
         ...
 
     def has_command(self, command: str) -> bool:
@@ -100,28 +100,28 @@ class Reader(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of files and connections. Safe to call twice."""
+        """Release files and connections. Safe to call twice."""
         ...
 
 
 class Log(Reader, Protocol):
-    """A reader that also appends; at most one process has one open."""
+    """A reader that also appends; at most one process has a log open."""
 
     def submit(self, append: Append, done: OnAppended) -> None:
         """Queue an append. Appends of one run are written in the order of submission.
 
-        With `expected=ANY` it goes to the end of its stream, however many others write there.
+        With `expected=ANY` it goes to the end of its stream, even with other writers there.
 
-        `done` gets HeadMoved when the stream's head is not `expected`, LogClosed after close (at
-        once, on the caller's thread), and ValueError for what does not fit: rows that are not
-        dense, a hash, a body that nobody has, a command appended before; nothing is written then.
-        StorageUnavailable means that it cannot be written for now, and may be in the log or not:
-        the same append submitted again gets its position if it is, and is written if it is not.
+        `done` gets HeadMoved if the stream's head is not `expected`, LogClosed after close (at
+        once, on the caller's thread), and ValueError for an invalid append: gaps between the rows,
+        a wrong hash, a missing body, a command appended before; nothing is written then.
+        StorageUnavailable means that it cannot be written at present, and may be in the log or not:
+        submitting the same append again gives its position if it is, and writes it if it is not.
         """
         ...
 
     def submit_together(self, appends: Sequence[Append], done: OnAppended) -> None:
-        """Queue appends that go in with one transaction, or not at all; as `submit` otherwise."""
+        """Queue appends for one transaction: all or none are written; otherwise like `submit`."""
         ...
 
     def close(self) -> None:
@@ -139,13 +139,13 @@ class Tail(NamedTuple):
     epoch: int = 0
 
     def after(self, append: Append) -> "Tail":
-        """The same stream once the append is in."""
+        """The same stream after the append."""
         last = append.rows[-1]
         return self._replace(head=Head(last.seq, last.hash), epoch=append.epoch)
 
 
 def placed(append: Append, tail: Tail) -> Append:
-    """The append as it is written: one on ANY head gets its seqs and hashes now."""
+    """The append as it is written: with ANY, seqs and hashes are assigned now."""
     if append.expected != ANY:
         return append
     rows: list[Stored] = []
@@ -158,7 +158,7 @@ def placed(append: Append, tail: Tail) -> Append:
 
 
 def check_append(append: Append, tail: Tail) -> None:
-    """Raise HeadMoved, ValueError or LogError (an old epoch) when the append does not fit."""
+    """Raise HeadMoved, ValueError or LogError (an old epoch) if the append is invalid."""
     if append.epoch < tail.epoch:
         msg = (
             f"run {append.run} is held under epoch {tail.epoch}; the append of epoch "
@@ -185,15 +185,15 @@ def _check_chain(append: Append) -> None:
             msg = f"run {append.run}: expected seq {seq}, got {row.run} {row.seq}"
             raise ValueError(msg)
         if row.hash != row.computed_hash(previous):
-            msg = f"run {append.run}: the hash of seq {seq} does not fit"
+            msg = f"run {append.run}: the hash of seq {seq} does not match"
             raise ValueError(msg)
         previous = row.hash
 
 
 def wanted_bodies(append: Append) -> set[str]:
-    """The digests that the rows point at and the append does not bring along.
+    """The digests that the rows refer to and the append does not contain.
 
-    Raises ValueError when a body that it does bring is not what its digest says.
+    Raises ValueError if a contained body does not match its digest.
     """
     for digest, content in append.bodies.items():
         if sha256(content).hexdigest() != digest:
@@ -207,10 +207,10 @@ def wanted_bodies(append: Append) -> set[str]:
 
 
 def accept_append(append: Append, tail: Tail | None, log: Reader) -> tuple[Append, Tail]:
-    """All checks of an append: what to write, and where its stream ends once that is written.
+    """All checks of an append: what to write, and where its stream ends afterwards.
 
-    `tail` is where the stream ends now, None before its first record. For backends that write one
-    append at a time. Raises what `done` is to be told: HeadMoved, ValueError or LogError.
+    `tail` is the current end of the stream, None before its first record. For backends that write
+    one append at a time. Raises the error for `done`: HeadMoved, ValueError or LogError.
     """
     tail = tail or _first_tail(append, log)
     append = placed(append, tail)
@@ -229,7 +229,7 @@ def accept_append(append: Append, tail: Tail | None, log: Reader) -> tuple[Appen
 
 
 def _first_tail(append: Append, log: Reader) -> Tail:
-    """Where a stream without a record begins: for a fork, after the record that it points at."""
+    """Where an empty stream begins: for a fork, after the record that it points to."""
     head, parent, seq = Head(), append.parent, append.parent_seq
     if parent is not None and log.stream(parent) is None:
         msg = f"run {append.run}: there is no parent {parent}"

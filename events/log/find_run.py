@@ -1,4 +1,4 @@
-"""Which run is meant: by its id, by the beginning of its id, or by `last`."""
+"""Finds the run that was asked for: by id, by the beginning of an id, or by `last`."""
 
 from playhead.events.errors import UnknownRun
 from playhead.events.log.contract import Reader
@@ -7,13 +7,13 @@ LAST = "last"
 
 
 def find_run(log: Reader, given: str) -> str:
-    """The id of the run that is meant.
+    """The id of the run that was asked for.
 
-    A whole id is looked up, and the beginning of one in the index of streams; only `last` (the run
-    that began last) reads all streams. Runs that another run started count only where nothing else
-    fits.
+    A complete id is looked up, and the beginning of one is searched in the index of streams; only
+    `last` (the most recently started run) reads all streams. Child runs are considered only if
+    nothing else matches.
 
-    Raises UnknownRun when no run fits, or when several do.
+    Raises UnknownRun if no run matches, or if several do.
     """
     stream = log.stream(given)
     if stream is not None and stream.kind == "run":
@@ -26,10 +26,10 @@ def find_run(log: Reader, given: str) -> str:
         return found[-1]
     if found:
         some = ", ".join(found[:3])
-        msg = f"{given!r} is the beginning of several runs ({some}, ...): give more of the id"
+        msg = f"{given!r} is the beginning of several run ids ({some}, ...): give more of the id"
         raise UnknownRun(msg)
     where = getattr(log, "path", "this log")
     if given == LAST:
-        msg = f'there is no run in {where} yet: playhead run "GOAL" starts one'
+        msg = f'there are no runs in {where} yet: playhead run "GOAL" starts one'
         raise UnknownRun(msg)
     raise UnknownRun.named(given, where)

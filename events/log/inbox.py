@@ -1,7 +1,7 @@
 """Commands from other processes: `<log>.inbox`, a small SQLite file beside the log.
 
-Only the owner writes to a log. Everybody else puts a command here; the owner appends it as a record
-from outside and removes it, or answers it when it does not apply any more. A command that was
+Only the owner writes to a log. Other processes put commands here; the owner appends each one as a
+record from outside and removes it, or answers it if it no longer applies. A command that was
 appended but not yet removed is recognised by its id, which is unique in the log.
 """
 
@@ -34,7 +34,7 @@ SPOKEN = frozenset({
     "approval_decided", "cancel_requested", "message_received", "run_paused", "run_resumed",
     "tool_resolved",
 })  # fmt: skip
-"""The kinds that people and programs say to a run from outside; no other is ever appended."""
+"""The kinds that people and programs may send to a run; no other kind is ever appended."""
 
 COMMANDS = {
     "id": str,
@@ -54,16 +54,16 @@ ILL_FORMED = """
     OR length(id) NOT BETWEEN 1 AND 100 OR length(run) > 200 OR length(kind) > 100
     OR length(data) > 4000000
 """
-NOT_OURS = "not a command that Playhead writes: its fields have other types or sizes"
+NOT_OURS = "not a command that Playhead writes: its fields have the wrong types or sizes"
 
 AT_ONCE = 1_000
-"""Commands read with one look; the others come with the next."""
+"""Commands per read; the others follow in the next one."""
 
 SELECT = f"SELECT {', '.join(COMMANDS)} FROM commands"
 
 
 class Command(NamedTuple):
-    """What somebody wants appended to a run."""
+    """An event to append to a run, sent by another process."""
 
     id: str
     run: str
@@ -78,12 +78,12 @@ class Command(NamedTuple):
     answered_at: int | None = None
 
     def event(self) -> Event:
-        """The event to append. Raises NotStorable when it is none that this code knows."""
+        """The event to append. Raises NotStorable if this code does not know it."""
         cls = KINDS.get(self.kind)
         if cls is None or self.version != cls.VERSION:
             raise NotStorable(self.kind, f"version {self.version} of it is not known here")
         if self.kind not in SPOKEN:
-            raise NotStorable(self.kind, "nobody says that to a run from outside")
+            raise NotStorable(self.kind, "a run does not accept it from outside")
         try:
             json.loads(self.data, object_pairs_hook=_without_duplicates)
             event = cls.model_validate_json(self.data)
@@ -106,13 +106,13 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def inbox_path(log: Path | str) -> Path:
-    """Where a log's inbox lies."""
+    """The path of a log's inbox."""
     log = Path(log)
     return log.with_name(log.name + ".inbox")
 
 
 class Inbox:
-    """Open on either side; usable from any thread. The file is made by the first `put`."""
+    """Used by senders and the owner, from any thread. The first `put` creates the file."""
 
     def __init__(self, log: Path | str) -> None:
         self._path = inbox_path(log)
@@ -120,9 +120,9 @@ class Inbox:
         self._connection: sqlite3.Connection | None = None
 
     def put(self, run: str, event: Event, *, command: str | None = None) -> Command:
-        """Leave a command for the owner. Committed, on the disk, when this returns.
+        """Leave a command for the owner. It is committed on disk when this returns.
 
-        Raises NotStorable, as an append would.
+        Raises NotStorable, like an append.
         """
         encoded = encode(event)
         kind, version = stored_kind(type(event))
@@ -137,9 +137,9 @@ class Inbox:
         return put
 
     def waiting(self) -> list[Command]:
-        """The commands without an answer, oldest first, at most AT_ONCE.
+        """The unanswered commands, oldest first, at most AT_ONCE.
 
-        Those that nobody here wrote, by their shape, get their answer at once.
+        Commands that Playhead cannot have written, by their shape, are answered at once.
         """
         waiting = "answered_at IS NULL"
         if self._run(f"{SELECT} WHERE {waiting} AND ({ILL_FORMED}) LIMIT 1"):
@@ -157,14 +157,14 @@ class Inbox:
         return found[0] if found else None
 
     def answer(self, command: str, text: str) -> None:
-        """Say why a command was not appended; it stays for whoever put it."""
+        """Record why a command was not appended; it stays for its sender."""
         now = time.time_ns() // 1000
         self._run(
             "UPDATE commands SET answer = ?, answered_at = ? WHERE id = ?", text, now, command
         )
 
     def remove(self, command: str) -> None:
-        """Forget a command: it was appended, or its answer was read."""
+        """Delete a command: it was appended, or its answer was read."""
         self._run("DELETE FROM commands WHERE id = ?", command)
 
     def close(self) -> None:
@@ -175,7 +175,7 @@ class Inbox:
                 self._connection = None
 
     def _run(self, statement: str, *values: str | int) -> list[Command]:
-        """Nothing, while nobody has put a command yet."""
+        """Returns nothing while no command was ever put."""
         with self._lock:
             if self._connection is None and not self._path.exists():
                 return []
@@ -198,7 +198,7 @@ class Inbox:
                 self._prepare(connection)
             except sqlite3.DatabaseError as error:
                 connection.close()
-                if isinstance(error, sqlite3.OperationalError):  # somebody has it for a moment
+                if isinstance(error, sqlite3.OperationalError):  # another process is using it
                     raise
                 msg = f"{self._path}: {error}: move that file away; what waited in it is lost"
                 raise LogError(msg) from error

@@ -1,7 +1,7 @@
 """The log in memory, for tests and simulation: deterministic, `done` is called within submit.
 
-An append submitted from inside a `done` is written when that `done` has returned, so that a run
-which goes on by itself does not grow the stack.
+An append submitted inside a `done` is written when that `done` has returned, so that a run that
+continues by itself does not grow the stack.
 """
 
 from collections import deque
@@ -21,7 +21,7 @@ from playhead.events.record import Stored
 
 
 class MemoryLog:
-    """A Log that lives as long as its process."""
+    """A Log that exists as long as its process."""
 
     def __init__(self) -> None:
         self._records: list[Stored] = []
@@ -35,11 +35,11 @@ class MemoryLog:
         self._lock = RLock()
 
     def submit(self, append: Append, done: OnAppended) -> None:
-        """Write the append and tell `done`, at once or when the `done` under way returns."""
+        """Write the append and call `done`, at once or when the running `done` returns."""
         self.submit_together((append,), done)
 
     def submit_together(self, appends: Sequence[Append], done: OnAppended) -> None:
-        """Write all of them or none, as `submit` does."""
+        """Write all of them or none, like `submit`."""
         with self._lock:
             self._waiting.append((appends, done))
             if self._draining:
@@ -93,23 +93,23 @@ class MemoryLog:
         return next((row.position for row in reversed(own) if row.hash == wanted), None)
 
     def head(self, run: str) -> Head:
-        """Where the run's stream ends."""
+        """The end of the run's stream."""
         tail = self._tails.get(run)
         return tail.head if tail else Head()
 
     def stream(self, run: str) -> Stream | None:
-        """The stream, None when it has no record."""
+        """The stream; None if it has no records."""
         tail = self._tails.get(run)
         return Stream(run, *tail[:4]) if tail else None
 
     def streams(self, beginning: str = "") -> Iterator[Stream]:
-        """The streams whose ids begin so, oldest first."""
+        """The streams whose ids begin with `beginning`, oldest first."""
         for run, tail in list(self._tails.items()):
             if run.startswith(beginning):
                 yield Stream(run, *tail[:4])
 
     def read(self, run: str, after: int = 0, to: int | None = None) -> Iterator[Stored]:
-        """The run's records with after < seq <= to, a fork's past included."""
+        """The run's records with after < seq <= to, including a fork's inherited past."""
         tail = self._tails.get(run)
         if tail is None:
             return
@@ -120,12 +120,12 @@ class MemoryLog:
         yield from self._own[run][max(after - begin, 0) : max(end - begin, 0)]
 
     def follow(self, after: int = 0, limit: int | None = None) -> Iterator[Stored]:
-        """Records by position, after that one, up to the end as it is now."""
+        """Records after that position, in position order, up to the current end."""
         end = len(self._records) if limit is None else after + limit
         yield from self._records[after:end]
 
     def body(self, digest: str) -> bytes:
-        """A body by its SHA-256 (hex). Raises KeyError when it is not there."""
+        """A body by its SHA-256 (hex). Raises KeyError if it is missing."""
         return self._bodies[digest]
 
     def has_command(self, command: str) -> bool:
@@ -133,5 +133,5 @@ class MemoryLog:
         return command in self._commands
 
     def close(self) -> None:
-        """Refuse appends from now on; reading goes on."""
+        """Refuse appends from now on; reading still works."""
         self._closed = True

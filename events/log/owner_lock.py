@@ -1,7 +1,7 @@
-"""One process owns a log: an OS lock on `<log>.owner`, which also says who it is.
+"""One process owns a log: an OS lock on `<log>.owner`, which also identifies the owner.
 
-The system releases the lock when the process dies, however it dies. The file stays: removing it
-would let two owners lock two files of one name.
+The system releases the lock whenever the process dies. The file stays: removing it would allow two
+owners to lock two files of the same name.
 """
 
 import json
@@ -19,7 +19,7 @@ if sys.platform == "win32":
     import msvcrt
 
     FAR = 1 << 20
-    """A byte beyond the text, so that others can read it while this one is locked."""
+    """A byte beyond the text, so that others can read the text while it is locked."""
 
     def _lock(fd: int) -> None:
         os.lseek(fd, FAR, os.SEEK_SET)
@@ -29,15 +29,15 @@ else:
     import fcntl
 
     def _lock(fd: int) -> None:
-        # flock, not lockf: it also keeps a second log of this very process out.
+        # flock, not lockf: it also excludes a second log in this same process.
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 class OwnerLock:
     """Held from construction to `release`.
 
-    Raises LogOwned, naming the owner, and UsageError where no file can be made.
-    `claim=False` only tries the lock: nobody is told that this process was the owner.
+    Raises LogOwned, naming the owner, and UsageError if the file cannot be created.
+    `claim=False` only tries the lock and does not name this process as the owner.
     """
 
     def __init__(self, log: Path, *, claim: bool = True) -> None:
@@ -68,7 +68,7 @@ class OwnerLock:
             os.register_at_fork(after_in_child=lambda: _release(this()))
 
     def release(self) -> None:
-        """Let go. Safe to call twice."""
+        """Release the lock. Safe to call twice."""
         if self._fd is not None:
             if self._claimed is not None:
                 is_released(self._claimed)
@@ -77,7 +77,7 @@ class OwnerLock:
 
 
 def owner_of(log: Path) -> str | None:
-    """Who owns a log; None when nobody does. Makes no file. Raises OSError where that is hidden."""
+    """The owner of a log; None without one. Creates no file. Raises OSError if unreadable."""
     if not log.with_name(log.name + ".owner").exists():
         return None
     try:

@@ -1,6 +1,6 @@
-"""The files of a log are its owner's alone: mode 0600, and no link leads to them.
+"""Keeps a log's files private to their owner: mode 0600, and never opened through links.
 
-And which logs this process owns, so that its tools can be kept from them.
+It also tracks which logs this process owns, so that tools can be kept away from them.
 """
 
 import os
@@ -19,22 +19,22 @@ _owned: set[Path] = set()
 
 
 def owned_logs() -> list[Path]:
-    """The logs that this process owns now: real paths."""
+    """The logs that this process currently owns, as real paths."""
     return sorted(_owned)
 
 
 def is_owned(path: Path) -> None:
-    """From now on this process owns a log."""
+    """Record that this process owns a log."""
     _owned.add(path.resolve())
 
 
 def is_released(path: Path) -> None:
-    """It owns it no more."""
+    """Record that this process no longer owns the log."""
     _owned.discard(path.resolve())
 
 
 def is_of_a_log(about: os.stat_result) -> bool:
-    """Whether a file is one of a log that this process owns, whatever it is called."""
+    """Whether a file belongs to a log that this process owns, under any name."""
     for log in owned_logs():
         with suppress(OSError), os.scandir(log.parent) as found:
             for entry in found:
@@ -44,7 +44,7 @@ def is_of_a_log(about: os.stat_result) -> bool:
 
 
 def log_around(path: Path) -> Path | None:
-    """A log that this process owns and that a file or folder holds, or is a part of."""
+    """An owned log that a file or folder contains, or is part of."""
     real = path.resolve()
     for log in owned_logs():
         if log.is_relative_to(real) or is_beside(str(log), str(real)):
@@ -53,9 +53,9 @@ def log_around(path: Path) -> Path | None:
 
 
 def make_private(path: Path) -> None:
-    """Have a file that is its owner's alone, made when missing, for SQLite to open afterwards.
+    """Ensure a file with mode 0600, creating it if missing, for SQLite to open afterwards.
 
-    One that is there is not opened: closing it would drop SQLite's locks on it in this process.
+    An existing file is not opened: closing it would drop SQLite's locks on it in this process.
     Raises UsageError for a link.
     """
     _refuse_link(path)
@@ -63,19 +63,19 @@ def make_private(path: Path) -> None:
         return
     try:
         os.mknod(path, stat.S_IFREG | 0o600)
-        if os.geteuid() == 0:  # what root makes (an inbox) is for whose folder it is
+        if os.geteuid() == 0:  # a file that root creates (an inbox) belongs to the folder's owner
             folder = path.parent.stat()
             os.chown(path, folder.st_uid, folder.st_gid)
     except FileExistsError:
         about = path.lstat()
         if about.st_uid == os.geteuid() and about.st_mode & 0o077:
             path.chmod(0o600)
-    except PermissionError:  # macOS makes only named pipes for everybody
+    except PermissionError:  # macOS creates only named pipes with access for everyone
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
 
 
 def open_private(path: Path, flags: int) -> int:
-    """A descriptor of a file with mode 0600, made or tightened. Raises UsageError for a link."""
+    """A descriptor of a file with mode 0600, created or tightened. Raises UsageError for a link."""
     _refuse_link(path)
     fd = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
     if os.name == "posix":
@@ -92,17 +92,17 @@ def _refuse_link(path: Path) -> None:
 
 
 def warn_of_others(folder: Path) -> None:
-    """Say when others can write the folder that a log lies in: they could replace its files."""
+    """Warn if others can write to the log's folder: they could replace its files."""
     if os.name != "posix":
         return
     mode = folder.stat().st_mode
     if mode & stat.S_IWOTH or (mode & stat.S_IWGRP and not _is_own_group(folder.stat().st_gid)):
         how = f"mode {stat.S_IMODE(mode):04o}"
-        log.warning("log.folder_open", folder=str(folder), why=f"others can write it ({how})")
+        log.warning("log.folder_open", folder=str(folder), why=f"others can write to it ({how})")
 
 
 def _is_own_group(group: int) -> bool:
-    """Whether it is the group that many systems make for each user alone."""
+    """Whether it is the private group that many systems create for each user."""
     if sys.platform == "win32":
         return True
     import grp

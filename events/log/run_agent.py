@@ -1,4 +1,4 @@
-"""The agent of a run as its start, or the last fork on the way, recorded it."""
+"""A run's agent, as recorded by its start or by its latest fork."""
 
 from playhead.events.errors import UnknownRun
 from playhead.events.kinds.codec import decode
@@ -9,7 +9,7 @@ from playhead.events.spec.agent import AgentSpec
 
 
 def agent_of(log: Reader, run: str, at: int | None = None) -> AgentSpec:
-    """A run's agent after record `at`, as its start or the last fork on the way recorded it."""
+    """A run's agent after record `at`, as recorded by its start or by its latest fork."""
     stream = log.stream(run)
     while stream is not None and stream.parent is not None and stream.parent_seq is not None:
         first = stream.parent_seq + 1

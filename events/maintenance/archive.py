@@ -1,10 +1,10 @@
-"""Archiving: runs that ended long ago move to a file of their own, and the log gets small again.
+"""Archiving: moves runs that ended long ago to a separate file, so that the log becomes small.
 
-    group what belongs together -> write the archive -> write the log without it -> swap
+    group runs that belong together -> write the archive -> write the log without them -> swap
 
-No row of a log is ever deleted: both files are new, every record keeps its position and its hash,
-and the first new record of both says what was moved. Killed anywhere, this leaves the old log or
-the new one, whole; an archive that was finished before the swap is then a copy.
+Rows of a log are never deleted: both files are new, every record keeps its position and its hash,
+and the first new record of both says what was moved. A crash at any point leaves either the old log
+or the new one, intact; an archive that was finished before the swap is then a mere copy.
 """
 
 import json
@@ -41,30 +41,30 @@ INSERT INTO bodies SELECT * FROM old.bodies WHERE lower(hex(digest)) IN
 
 @dataclass(frozen=True, slots=True)
 class Archived:
-    """What archiving did."""
+    """The result of archiving."""
 
     archive: Path
     runs: int
     records: int
-    """Moved, with the runs."""
+    """Records moved with the runs."""
     freed: int
-    """Bytes that the log's file lost."""
+    """Bytes by which the log's file shrank."""
 
 
 def archive(log: Path, to: Path, before: int, driver: str | Driver = "sqlite3") -> Archived | None:
     """Move what ended before a time (microseconds since the epoch) to the new log `to`.
 
     Runs that belong together (a session, a run and its forks and children) move together, or stay
-    until the last of them has ended. A run that is started in a session that was moved begins
-    without its past. None when there is nothing to move. Raises UsageError when `log` is missing or
-    `to` is there already, LogOwned while the log has an owner, LogDamaged and LogError.
+    until the last of them has ended. A run that is later started in a moved session begins without
+    that session's past. None if there is nothing to move. Raises UsageError if `log` is missing or
+    `to` already exists, LogOwned while the log has an owner, LogDamaged and LogError.
     """
     driver = driver_named(driver) if isinstance(driver, str) else driver
     if to.exists():
-        msg = f"{to} is there already: an archive is a new file, choose another name"
+        msg = f"{to} already exists: an archive is a new file, choose another name"
         raise UsageError(msg)
-    SqliteReader(log, driver).close()  # a missing log is not made
-    SqliteLog(log, driver=driver).close()  # whole, anchored, and its WAL in the file
+    SqliteReader(log, driver).close()  # raises for a missing log instead of creating it
+    SqliteLog(log, driver=driver).close()  # complete, anchored, and the WAL folded in
     owner = OwnerLock(log)
     try:
         fold_wal(log, driver)
@@ -98,11 +98,11 @@ def _part(
     return Archived(to, len(moved), records, size - log.stat().st_size)
 
 
-# What belongs together
+# Grouping
 
 
 def _chosen(log: Path, before: int, driver: Driver) -> tuple[list[str], list[Stream]]:
-    """All streams, and those of the groups in which every run had ended by then."""
+    """All streams, and the streams of groups in which every run had ended by then."""
     reader = SqliteReader(log, driver)
     try:
         streams = list(reader.streams())
@@ -119,7 +119,7 @@ def _chosen(log: Path, before: int, driver: Driver) -> tuple[list[str], list[Str
 
 
 def _kin(reader: SqliteReader, stream: Stream) -> Iterator[str]:
-    """What a stream cannot be parted from: parent, session, and the run it goes on from."""
+    """What a stream must stay with: its parent, its session, and the run it continues."""
     if stream.parent is not None:
         yield stream.parent
     first = next(reader.read(stream.id, 0, 1), None)
@@ -143,7 +143,7 @@ class _Groups:
         self._up: dict[str, str] = {}
 
     def of(self, name: str) -> str:
-        """The name that stands for the group."""
+        """The representative of the name's group."""
         root = name
         while (up := self._up.setdefault(root, root)) != root:
             root = up
@@ -151,7 +151,7 @@ class _Groups:
         return root
 
     def join(self, name: str, *others: str) -> None:
-        """All of them belong together."""
+        """Put all of them in one group."""
         for other in others:
             self._up[self.of(other)] = self.of(name)
 
@@ -163,12 +163,12 @@ def _write(
     log: Path, new: Path, streams: Iterable[str], end: LogPosition, runs: tuple[MovedRun, ...],
     side: tuple[str, str], driver: Driver,
 ) -> int:  # fmt: skip
-    """A new log with those streams of the old one, and the record that says so."""
+    """A new log with those streams of the old one, and the record of the move."""
     discard(new)
     make_private(new)
     connection = driver.connect(new, "rwc")
     try:
-        connection.execute("PRAGMA journal_mode = OFF").fetchall()  # it is no log before it is done
+        connection.execute("PRAGMA journal_mode = OFF").fetchall()  # not a log until it is done
         connection.execute("PRAGMA synchronous = OFF")
         prepare(connection, new)
         records = _copy(connection, log, streams)
@@ -205,7 +205,7 @@ def _copy(connection: DriverConnection, log: Path, streams: Iterable[str]) -> in
 
 
 def _say(log: Path, event: RunsMoved, end: LogPosition, driver: Driver) -> None:
-    """Append the event to the runtime stream of a log that ends at `end`, gaps or not."""
+    """Append the event to the runtime stream of a log that ends at `end`, with or without gaps."""
     store = Store(log, driver, "full")
     try:
         store.catch_up(end)

@@ -1,7 +1,7 @@
-"""Backups: a snapshot of a log, taken while its owner goes on, and the way back.
+"""Backups: a snapshot of a log, taken while its owner keeps writing, and the restore.
 
-A backup is a log like any other, with an anchor of its own; it is verified when it is made, and
-again before it takes a log's place.
+A backup is a log like any other, with its own anchor; it is verified when it is made, and again
+before it replaces a log.
 """
 
 import os
@@ -21,17 +21,17 @@ from playhead.events.maintenance.verify import LogProblem, VerifyReport, verify
 def back_up(log: Path, to: Path, driver: str | Driver = "sqlite3") -> VerifyReport:
     """Copy a log, verify the copy, and anchor it; the log may be written to meanwhile.
 
-    `to` and its anchor appear only when everything is on the disk. Raises UsageError when `to` is
-    there already, LogDamaged when the log is not whole, LogError.
+    `to` and its anchor appear only once everything is on disk. Raises UsageError if `to` already
+    exists, LogDamaged if the log is damaged, LogError.
     """
     driver = driver_named(driver) if isinstance(driver, str) else driver
     if to.exists():
-        msg = f"{to} is there already: a backup replaces nothing, choose another name"
+        msg = f"{to} already exists: a backup does not overwrite files, choose another name"
         raise UsageError(msg)
     if not to.parent.is_dir():
         msg = f"cannot make a backup at {to}: there is no folder {to.parent}"
         raise UsageError(msg)
-    anchor = read_anchor(log)  # before the copy: the copy is never behind it
+    anchor = read_anchor(log)  # before the copy, so that the copy is never behind it
     copy = beside(to, ".partial")
     try:
         report = _copied(log, copy, anchor, driver)
@@ -45,14 +45,14 @@ def back_up(log: Path, to: Path, driver: str | Driver = "sqlite3") -> VerifyRepo
 def restore(
     backup: Path, log: Path, driver: str | Driver = "sqlite3", *, replace: bool = False
 ) -> VerifyReport:
-    """Put a backup in a log's place, once a copy of it is verified to the backup's anchor.
+    """Replace a log with a backup, after verifying a copy of it up to the backup's anchor.
 
-    With `replace` a log that is there is kept as `<log>.replaced`. Whenever this is cut off, the
-    old log or the new one is there, whole. Raises UsageError, LogOwned, LogDamaged, LogError.
+    With `replace`, an existing log is kept as `<log>.replaced`. An interruption at any point leaves
+    either the old log or the new one, intact. Raises UsageError, LogOwned, LogDamaged, LogError.
     """
     driver = driver_named(driver) if isinstance(driver, str) else driver
     if log.exists() and not replace:
-        msg = f"{log} is there already: --replace puts the backup in its place and keeps it aside"
+        msg = f"{log} already exists: --replace restores the backup there and keeps the old log"
         raise UsageError(msg)
     anchor = _anchor_of(backup)
     owner = OwnerLock(log)
@@ -61,7 +61,7 @@ def restore(
         report = _copied(backup, copy, anchor, driver)
         if log.exists():
             _set_aside(log, driver)
-        # Without an anchor both the old log and the new one can be opened.
+        # Without an anchor either the old log or the new one can be opened.
         anchor_path(log).unlink(missing_ok=True)
         put_in_place(copy, log)
         beside(log, ".views").unlink(missing_ok=True)
@@ -73,7 +73,7 @@ def restore(
 
 
 def drill(backup: Path, beside_log: Path, driver: str | Driver = "sqlite3") -> VerifyReport:
-    """Restore a backup for practice: beside the log, verified to its anchor, and removed again."""
+    """A practice restore: beside the log, verified up to its anchor, then removed."""
     driver = driver_named(driver) if isinstance(driver, str) else driver
     copy = beside(beside_log, f".drill-{os.getpid()}")
     try:
@@ -89,8 +89,8 @@ def _anchor_of(backup: Path) -> LogPosition:
     anchor = read_anchor(backup)
     if anchor is None:
         msg = (
-            f"{anchor_path(backup)} is missing: without it nobody can say whether the backup is "
-            "whole; copy it along with the backup"
+            f"{anchor_path(backup)} is missing: without it the backup cannot be checked for "
+            "completeness; copy it along with the backup"
         )
         raise UsageError(msg)
     return anchor
@@ -98,7 +98,7 @@ def _anchor_of(backup: Path) -> LogPosition:
 
 def _copied(log: Path, copy: Path, anchor: LogPosition | None, driver: Driver) -> VerifyReport:
     """A snapshot of the log as a new file, verified."""
-    SqliteReader(log, driver).close()  # a clear error when it is none
+    SqliteReader(log, driver).close()  # gives a clear error if it is not a log
     discard(copy)
     connection = driver.connect(log, "ro")
     try:
@@ -133,18 +133,18 @@ SIDES = ("-wal", "-shm", "-journal")
 
 
 def beside(log: Path, ending: str) -> Path:
-    """A file of that log: its name and `ending`."""
+    """The path of the log with `ending` appended."""
     return log.with_name(log.name + ending)
 
 
 def discard(log: Path) -> None:
-    """Remove a log file that nobody has open, its side files first."""
+    """Remove a log file that no process has open, its side files first."""
     for ending in (*SIDES, ""):
         beside(log, ending).unlink(missing_ok=True)
 
 
 def checked(log: Path, anchor: LogPosition | None, driver: Driver) -> VerifyReport:
-    """Verify a whole log. Raises LogDamaged, naming the first fault; no anchor is no fault here."""
+    """Verify a whole log. Raises LogDamaged, naming the first fault; the anchor may be missing."""
     reader = SqliteReader(log, driver)
     try:
         report = verify(reader, anchor)
@@ -157,11 +157,11 @@ def checked(log: Path, anchor: LogPosition | None, driver: Driver) -> VerifyRepo
 
 
 def _damaged(log: Path, problem: LogProblem) -> LogDamaged:
-    return LogDamaged(f"{log} is not whole: {problem.message}")
+    return LogDamaged(f"{log} is damaged: {problem.message}")
 
 
 def fold_wal(log: Path, driver: Driver) -> None:
-    """Move everything into the database file. Raises LogError while a reader is in the way."""
+    """Move everything into the database file. Raises LogError while a reader prevents it."""
     store = Store(log, driver, "full")
     try:
         if not store.checkpoint("TRUNCATE"):
@@ -172,7 +172,7 @@ def fold_wal(log: Path, driver: Driver) -> None:
 
 
 def sync(path: Path) -> None:
-    """See a file, or a folder's list of names, onto the disk. SQLite must not have it open."""
+    """Flush a file, or a folder's entries, to disk. SQLite must not have it open."""
     if path.is_dir() and os.name != "posix":
         return
     fd = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)

@@ -1,9 +1,9 @@
-"""Runs as a text file: one JSON object a line, to be mailed, read, kept beside tests.
+"""Exports runs as a text file: one JSON object per line, to send, read, or keep with tests.
 
-header | stream, its bodies, its records (for each run, what it rests on first) | end
+header | stream, its bodies, its records (for each run, after those it depends on) | end
 
-The stored bytes travel unchanged. An export carries every run that its pointers reach: what it was
-forked from, what its session said before, its children. The way back is import_run.py.
+Stored bytes are unchanged. An export contains every run that its pointers reach: its fork parents,
+its session's past, its children. Imports are in import_run.py.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,7 +28,7 @@ def export(reader: Reader, run: str) -> Iterator[bytes]:
 
 
 def reach(reader: Reader, run: str) -> list[Stream]:
-    """The run's stream and those that its pointers reach, each after what it rests on."""
+    """The run's stream and all streams that its pointers reach, each after its dependencies."""
     found: dict[str, Stream] = {}
 
     def visit(name: str) -> None:
@@ -92,7 +92,7 @@ def _content(
 
 
 def _record_line(row: Stored) -> bytes:
-    """A record; its event as JSON where that gives the same bytes back, else as text."""
+    """A record; its event as JSON if that restores the same bytes, otherwise as text."""
     fields: dict[str, Any] = {
         "seq": row.seq, "at": row.at, "actor": row.actor, "origin": row.origin,
         "cause": row.cause, "held": row.held, "command": row.command,

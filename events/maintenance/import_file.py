@@ -1,6 +1,6 @@
-"""Reads an export, believing nothing: bounded before anything is read whole, and whole or refused.
+"""Reads an untrusted export: sizes are checked before reading, and it is accepted whole or refused.
 
-What it holds is checked for its shape and its hashes here; what its records say, in import_run.py.
+This module checks its structure and hashes; import_run.py checks what its records say.
 """
 
 import re
@@ -17,23 +17,23 @@ from playhead.events.maintenance.export import FORMAT
 from playhead.events.record import GENESIS, Actor, Origin, Stored
 
 LINE = 32 << 20
-"""Bytes of one line."""
+"""Maximum bytes of one line."""
 
 WHOLE = 512 << 20
-"""Bytes of all lines."""
+"""Maximum bytes of all lines."""
 
 RECORDS = 200_000
 STREAMS = 1_000
 NESTED = 100
-"""Lists and objects within each other, in one line."""
+"""Maximum nesting of lists and objects in one line."""
 
 CHAIN = 100
-"""Forks of forks, children of children, sessions that go on."""
+"""Maximum length of a chain: forks of forks, children of children, sessions."""
 
 NO_BODIES = "its bodies cannot be read"
 NUMBER = (1 << 53) - 1
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}(\.[0-9]{1,9}){0,20}")
-"""Of a run. Streams that are no run have other names: runtime, memory/NAMESPACE."""
+"""Names of runs. Streams that are not runs have other names: runtime, memory/NAMESPACE."""
 
 RESERVED = frozenset({"runtime", "memory", "last"})
 MEMORY = re.compile(r"runtime|memory/[^\x00-\x1f\x7f]{1,200}")
@@ -42,18 +42,18 @@ BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]')
 
 
 class ImportFile(NamedTuple):
-    """An export that was read to its end."""
+    """A completely read export."""
 
     run: str
     redacted: bool
     streams: dict[str, Stream]
-    """By name, each after those that it rests on."""
+    """By name, each after those that it depends on."""
     rows: dict[str, list[Stored]]
     bodies: dict[str, bytes]
 
 
 def bounded_lines(file: BinaryIO) -> Iterator[bytes]:
-    """The lines of a file, none read beyond its bound."""
+    """The lines of a file, each read up to the size limit."""
     while line := file.readline(LINE + 1):
         yield line
 
@@ -65,9 +65,9 @@ def refuse(number: int, why: str) -> NoReturn:
 
 
 def read_export(lines: Iterable[bytes], *, memory: bool = False) -> ImportFile:
-    """Read it to its end. `memory`: streams of memory and of the runtime may be in it.
+    """Read the whole export. `memory`: it may contain memory and runtime streams.
 
-    Raises LogDamaged for one that is not whole, too large or of a wrong shape, and LogTooNew.
+    Raises LogDamaged for one that is incomplete, too large or malformed, and LogTooNew.
     """
     return _Reader(memory).read(lines)
 
@@ -106,7 +106,7 @@ class _Reader:
         return ImportFile(str(run), redacted, self._streams, self._rows, self._bodies)
 
     def _take(self, fields: dict[str, Any], number: int) -> tuple[int, str] | None:
-        """One line; what the last one says."""
+        """One line; for the last one, its content."""
         match fields:
             case {"playhead_export": int(version)} if self._header is None:
                 if version > FORMAT:
@@ -193,7 +193,7 @@ def _refs(row: Stored, number: int) -> set[str]:
         refs = body_refs(row)
     except (ValueError, LogDamaged):
         refuse(number, NO_BODIES)
-    digests = set[object](refs.values())  # as the file has them, whatever they should be
+    digests = set[object](refs.values())  # untrusted: they may be anything
     return {each if isinstance(each, str) else refuse(number, NO_BODIES) for each in digests}
 
 

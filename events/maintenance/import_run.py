@@ -1,7 +1,7 @@
-"""Puts an export's runs into a log, in one transaction, and believes nothing that they say.
+"""Imports an export's runs into a log, in one transaction, without trusting their content.
 
-Each record is marked `imported`, which its hash covers, so the hashes are new. A run that is open
-is parked: nothing of it happens until somebody takes it up by name, with an agent of their own.
+Each record is marked `imported`, which its hash covers, so the hashes are new. An open run is
+parked: it does nothing until someone resumes it by name, with their own agent.
 """
 
 import time
@@ -27,12 +27,12 @@ NOT_IN_RUNS = frozenset({
     "loss_accepted", "runs_moved", "tool_pinned", "memory_stored", "memory_forgotten",
     "fact_retracted", "learnings_promoted", "embed_requested", "embedded",
 })  # fmt: skip
-"""Kinds of the runtime's and of memory's streams."""
+"""Kinds of the runtime and memory streams."""
 
 PARKED = "imported: `playhead resume RUN --agent MODULE:NAME` takes it up"
 
 AHEAD = 86_400_000_000
-"""Microseconds that another machine's clock may be ahead of ours."""
+"""Microseconds by which another machine's clock may be ahead of ours."""
 
 LARGEST = 1 << 62
 
@@ -41,17 +41,17 @@ Check = Callable[[Reader, str], object]
 
 
 class Imported(NamedTuple):
-    """What an import brought."""
+    """The result of an import."""
 
     run: str
     """The run that was exported."""
     runs: tuple[str, ...]
-    """With it, those that it rests on."""
+    """Including those that it depends on."""
     records: int
-    """New in the log; 0 when it had them already."""
+    """Records that are new in the log; 0 if it already had them."""
     redacted: bool
     parked: tuple[str, ...] = ()
-    """Runs that are open: they wait until somebody takes them up by name."""
+    """Open runs: they wait until someone resumes them by name."""
 
 
 def import_run(
@@ -62,17 +62,17 @@ def import_run(
     check: Check | None = None,
     trusted: bool = False,
 ) -> Imported:
-    """Put an export's streams into a log, all of them or nothing.
+    """Import all streams of an export into a log, or none.
 
     Args:
-        log: not to be called on its thread.
+        log: must not be called on the log's thread.
         lines: of the export.
-        with_memory: streams of memory and of the runtime too, which nothing trusts.
-        check: tried on each run before anything is written.
+        with_memory: also import memory and runtime streams; they are not trusted.
+        check: called for each run before anything is written.
         trusted: the file is one's own: nothing is marked or parked, and the hashes stay.
 
-    Raises LogDamaged for an export that is not whole or says what cannot be, UsageError where the
-    log has another stream of a name, and LogTooNew.
+    Raises LogDamaged for an incomplete or inconsistent export, UsageError if the log has another
+    stream of the same name, and LogTooNew.
     """
     file = read_export(lines, memory=with_memory)
     appends = _trusted(file) if trusted else _Marked(file).appends
@@ -101,7 +101,7 @@ def _commit(log: Log, appends: list[Append]) -> None:
 
 
 def _try(appends: list[Append], file: ImportFile, check: Check | None) -> None:
-    """Raise LogDamaged unless it all goes into an empty log, and each run can be folded there."""
+    """Raise LogDamaged unless an empty log accepts everything and each run can be folded there."""
     trial = MemoryLog()
     _commit(trial, appends)
     for name, stream in file.streams.items():
@@ -115,7 +115,7 @@ def _try(appends: list[Append], file: ImportFile, check: Check | None) -> None:
 
 
 def _is_there(log: Log, append: Append, file: ImportFile) -> bool:
-    """Whether the log has the stream, as it was exported or as it was imported before."""
+    """Whether the log has the stream, as exported or as imported before."""
     if log.stream(append.run) is None:
         return False
     last = file.rows[append.run][-1]
@@ -123,7 +123,7 @@ def _is_there(log: Log, append: Append, file: ImportFile) -> bool:
     found = next(log.read(append.run, last.seq - 1, last.seq), None)
     if found is not None and found.hash in (last.hash, ours.hash):
         return True
-    msg = f"the log has another run {append.run}: import into a log of its own (--log FILE)"
+    msg = f"the log has another run {append.run}: import into a separate log (--log FILE)"
     raise UsageError(msg)
 
 
@@ -144,7 +144,7 @@ def _trusted(file: ImportFile) -> list[Append]:
 
 
 def _head(stream: Stream, appends: Mapping[str, Append]) -> Head:
-    """Where a stream begins, given those before it."""
+    """Where a stream begins, given the earlier ones."""
     if stream.parent is None or stream.parent_seq is None:
         return Head(0, GENESIS)
     return Head(stream.parent_seq, _hash_at(appends, stream.parent, stream.parent_seq))
@@ -158,7 +158,7 @@ def _hash_at(appends: Mapping[str, Append], name: str, seq: int) -> bytes:
 
 
 class _Marked:
-    """The streams with each record marked, and a pause at the end of what is open."""
+    """The streams with each record marked, and a pause at the end of open runs."""
 
     def __init__(self, file: ImportFile) -> None:
         self._file = file
@@ -213,7 +213,7 @@ class _Marked:
         return again
 
     def _check(self, stream: Stream, row: Stored, event: Event, first: bool) -> None:
-        """Raise LogDamaged for what no runtime writes there."""
+        """Raise LogDamaged for records that no runtime writes there."""
         if row.kind in NOT_IN_RUNS:
             raise _cannot_be(row, f"{row.kind} does not lie in a run")
         forked = stream.parent_seq is not None
@@ -250,7 +250,7 @@ def _cannot_be(row: Stored, why: str) -> LogDamaged:
 
 
 def _in_bounds(value: object) -> bool:
-    """Whether SQLite can keep each number of an event's own fields; JSON within it is text."""
+    """Whether SQLite can store each number in an event's own fields; JSON inside it is text."""
     match value:
         case int():
             return -LARGEST < value < LARGEST

@@ -1,8 +1,8 @@
-"""A run without its words: what happened, when and how often stays; what was said is gone.
+"""An export with all text removed: what happened, when and how often stays; what was said goes.
 
-What a field may say is judged by its type and its name: a string stays only where it is one of a
-fixed few, or names a part of the machine. Everything else becomes REDACTED. The copy is a log of
-its own, with hashes of its own, and its first record says what it is: it cannot be decided again.
+A field's type and name decide: a string stays only if it is one of a fixed set of values, or names
+a part of the machine. Everything else becomes REDACTED. The copy is a separate log with its own
+hashes, and its first record says that it is redacted: it cannot be replayed.
 """
 
 import re
@@ -27,13 +27,13 @@ NAMES = frozenset({
     "parent", "price_table", "request", "request_id", "run", "running", "step", "task_type",
     "tool", "use",
 })  # fmt: skip
-"""Fields of events that name a part of the machine, never what somebody said."""
+"""Fields of events that name a part of the machine, never something that was said."""
 
 OF_BLOCKS = frozenset({"type", "id", "name", "tool_use_id"})
-"""The same for content blocks."""
+"""The same fields for content blocks."""
 
 WORDS = frozenset({"error", "reason"})
-"""Fields that hold a word for machines, or words for people: a single word stays."""
+"""Fields that hold either a machine-readable code or free text: a single word stays."""
 
 WORD = re.compile(r"[a-z_]{1,40}")
 
@@ -41,7 +41,7 @@ T = TypeVar("T", bound=BaseModel)
 
 
 def redact(model: T) -> T:
-    """The event or value without what was said in it."""
+    """The event or value without anything that was said in it."""
     fields = {
         name: _field(name, getattr(model, name), info.annotation)
         for name, info in type(model).model_fields.items()
@@ -69,7 +69,7 @@ def _field(name: str, value: Any, annotation: Any) -> Any:
 
 
 def _given(value: Any, keep: frozenset[str]) -> Any:
-    """A value that somebody gave: not only its texts are words."""
+    """A value supplied by someone: numbers in it can be confidential too, not only text."""
     match value:
         case dict():
             fields = cast("dict[str, Any]", value)
@@ -92,7 +92,7 @@ def _items(values: object) -> Iterator[Any]:
 
 
 def _is_given(annotation: Any) -> bool:
-    """Whether the values of a dict are JSON, and no part of a spec."""
+    """Whether the values of a dict are arbitrary JSON rather than part of a spec."""
     return _is_json(annotation) or any(map(_is_given, get_args(annotation)))
 
 
@@ -111,12 +111,12 @@ def _is_literal(annotation: Any) -> bool:
 
 
 def _replaced(name: str, value: str) -> str:
-    """Runs of one session stay together."""
+    """The replacement; runs of one session keep a common one."""
     return f"redacted-{sha256(value.encode()).hexdigest()[:8]}" if name == "session" else REDACTED
 
 
 def export_redacted(reader: Reader, run: str) -> Iterator[bytes]:
-    """The lines of an export without words. Raises UnknownRun and LogDamaged."""
+    """The lines of an export with all text removed. Raises UnknownRun and LogDamaged."""
     streams = reach(reader, run)
     copy = MemoryLog()
     for stream in streams:

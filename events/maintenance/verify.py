@@ -1,6 +1,6 @@
-"""Checking a log from its first record to its anchor: what fits, and the first place that does not.
+"""Checks a log from its first record to its anchor and reports the first fault.
 
-Whoever can rewrite both the log and its anchor is out of scope.
+An attacker who can rewrite both the log and its anchor is out of scope.
 """
 
 from collections.abc import Iterator
@@ -23,11 +23,11 @@ LogFault: TypeAlias = Literal[
 ]  # fmt: skip
 
 MANY = 100
-"""After so many problems the search ends."""
+"""The search ends after this many problems."""
 
 
 class LogProblem(NamedTuple):
-    """One thing that is wrong, and where."""
+    """One problem, and where it is."""
 
     fault: LogFault
     message: str
@@ -38,24 +38,24 @@ class LogProblem(NamedTuple):
 
 @dataclass
 class VerifyReport:
-    """What verify found."""
+    """The result of verify."""
 
     records: int = 0
     runs: int = 0
     end: int = 0
     """The last position in the log."""
     anchored: int | None = None
-    """The anchor's position; None without an anchor: then a lost tail cannot be seen."""
+    """The anchor's position; None without an anchor, and then a lost tail cannot be detected."""
     redacted: int = 0
-    """Runs that are redacted copies: their hashes are those of the copy, not of what was said."""
+    """Runs that are redacted copies: their hashes cover the copy, not the original text."""
     problems: list[LogProblem] = field(default_factory=list)
-    """In the order in which they were met; the first is the first bad place."""
+    """In the order found; the first is the first faulty place."""
     mark: LogPosition = field(default=LogPosition(), compare=False)
-    """Where the log ends, as an anchor would say it."""
+    """The end of the log, as an anchor would record it."""
 
     @property
     def ok(self) -> bool:
-        """Everything fits."""
+        """Whether no problem was found."""
         return not self.problems
 
 
@@ -66,7 +66,7 @@ def verify(reader: Reader, anchor: LogPosition | None) -> VerifyReport:
         check = _Check(reader, anchor, report)
         for row in reader.follow():
             if tuple(map(type, row)) not in WELL_FORMED:
-                what = f"the record after position {report.end}: a field is of another type"
+                what = f"the record after position {report.end}: a field has the wrong type"
                 report.problems.append(LogProblem("altered", what, position=report.end + 1))
                 return report
             for problem in check.record(row):
@@ -80,7 +80,7 @@ def verify(reader: Reader, anchor: LogPosition | None) -> VerifyReport:
 
 
 def _well_formed() -> Iterator[tuple[type, ...]]:
-    """Types of a row's fields: a flipped bit may change them, whatever the schema says."""
+    """Types of a row's fields: a flipped bit may change them despite the schema."""
     none: type = type(None)
     number: tuple[type, type] = (int, none)
     text: tuple[type, type] = (str, none)
@@ -106,7 +106,7 @@ class _Check:
         self._move = last_move(reader)
         self._base = base_of(self._move)
         self._parted = self._move is not None
-        """Still before the position up to which the log was parted: gaps are no fault there."""
+        """Before the position up to which the log was split: gaps are allowed there."""
         self._bodies: set[str] = set()
 
     def record(self, row: Stored) -> Iterator[LogProblem]:
@@ -136,7 +136,7 @@ class _Check:
             yield LogProblem("missing", what, row.run, head.seq + 1, row.position)
         elif row.hash != row.computed_hash(head.hash):
             what = f"run {row.run} record {row.seq} (position {row.position}) was altered"
-            yield LogProblem("altered", f"{what}: its hash does not fit", *where)
+            yield LogProblem("altered", f"{what}: its hash does not match", *where)
         self._heads[row.run] = Head(row.seq, row.hash)
         self._counts[row.run] = self._counts.get(row.run, 0) + 1
 
@@ -164,12 +164,12 @@ class _Check:
                 yield LogProblem("altered_body", f"{what} was altered", *where)
 
     def _joined(self) -> Iterator[LogProblem]:
-        """The parted part is over: it must hold what it was left with; go on from its end."""
+        """The end of the split part: check what it must hold, and continue from its end."""
         assert self._move is not None
         if self._mark.running.hex() != self._move.kept:
             what = (
                 f"up to position {self._base.position} the log does not hold the records that it "
-                f"was left with when runs were moved ({self._move.side})"
+                f"kept when runs were moved ({self._move.side})"
             )
             yield LogProblem("missing", what, position=self._base.position)
         self._parted = False
@@ -185,8 +185,8 @@ class _Check:
     def _at_anchor(self, anchor: LogPosition) -> Iterator[LogProblem]:
         if self._mark != anchor and not self._report.problems:
             what = (
-                f"up to position {anchor.position} the log fits together, but it is not the "
-                "history that was anchored: an old copy was put back and written on"
+                f"up to position {anchor.position} the log is consistent, but it is not the "
+                "history that was anchored: an old copy was restored and written to"
             )
             yield LogProblem("other_history", what, position=anchor.position)
 
@@ -200,7 +200,7 @@ class _Check:
             yield from self._lookups()
         anchor, end = self._anchor, self._report.end
         if anchor is None and end:
-            what = "there is no anchor: whether the log has lost its tail cannot be said"
+            what = "there is no anchor: a lost tail of the log cannot be detected"
             yield LogProblem("no_anchor", what, position=end)
         elif anchor is not None and end < anchor.position:
             what = (
@@ -211,11 +211,11 @@ class _Check:
             yield LogProblem("lost_tail", what, position=end + 1)
 
     def _lookups(self) -> Iterator[LogProblem]:
-        """Each run's records are found by its name too: a damaged index hides them in silence."""
+        """Each run's records must also be found by name: a damaged index hides them silently."""
         for run, count in self._counts.items():
             found = sum(row.run == run for row in self._reader.read(run))
             if found != count:
-                what = f"run {run}: it has {count} records, and looking it up finds {found}"
+                what = f"run {run}: it has {count} records, but looking it up finds {found}"
                 yield LogProblem("unreadable", f"{what}: an index of the file is damaged", run)
 
 
@@ -223,4 +223,4 @@ def _is_redacted(row: Stored) -> bool:
     try:
         return bool(from_json(row.data).get("redacted"))
     except ValueError:
-        return False  # it was altered, which its hash says
+        return False  # it was altered, which the hash check reports

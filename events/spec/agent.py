@@ -22,57 +22,57 @@ class ToolSpec(Data):
     """Strict JSON schema of the arguments (an object)."""
     effect: Effect = "once"
     timeout: float = 60.0
-    """Seconds until one attempt is given up."""
+    """Seconds until an attempt times out."""
     probe: bool = False
-    """Whether recovery can ask the tool what became of a call."""
+    """Whether recovery can ask the tool for a call's outcome."""
     approval: Approval | None = None
-    """When a person must agree first; None for never."""
+    """When a person must approve first; None for never."""
     performer: Literal["tool", "memory", "agent"] = "tool"
     agent: "AgentSpec | None" = None
-    """Performed by a run of its own of this agent."""
+    """The agent whose run performs the call."""
     sandbox: SandboxPolicy | None = None
-    """The process of its own that it runs in; None for this process."""
+    """The separate process that it runs in; None for this process."""
     retry: Retry | None = None
-    """How often an attempt that may work later is made again; None for once. Not for `once`."""
+    """How often an attempt that may succeed later is repeated; None for never. Not for `once`."""
     concurrency: int | None = None
-    """Calls at once, over all runs."""
+    """Maximum concurrent calls, over all runs."""
     rate: Rate | None = None
     cache: Cache | None = None
     """For `read` tools."""
     max_chars: int | None = None
-    """Characters of a result that the model sees; None for the context's own bound."""
+    """Characters of a result that the model sees; None for the default limit."""
     when_empty: str | None = None
-    """What to try when the result is empty, told to the model with it."""
+    """Advice to the model when the result is empty."""
     source: str | None = None
-    """Where it comes from, if not from this program: an MCP server's name."""
+    """Its origin, if not this program: an MCP server's name."""
     original: str | None = None
-    """What it is called there, where that is no name for the model API."""
+    """Its name on the server, if that is not a valid name for the model API."""
     definition: str = ""
-    """SHA-256 (hex) over all of the above: what an approval and a recorded intent are bound to."""
+    """SHA-256 (hex) of all of the above, to which approvals and recorded intents are bound."""
 
 
 Status: TypeAlias = Literal["running", "paused", "finished", "failed", "cancelled"]
 
 
 class Limits(Data):
-    """Hard limits of a run; None is no limit. Reserved in the turn that decides the call."""
+    """Hard limits of a run; None means unlimited. Reserved in the turn that decides the call."""
 
     max_steps: int = 25
     """Rounds: a model call and its tools. Every run has this limit: None is refused."""
     max_model_calls: int | None = None
-    """Attempts of model calls, retries included, also those that an outage makes fail."""
+    """Attempts of model calls, including retries and those that fail in an outage."""
     max_tool_calls: int | None = None
     max_tokens: int | None = None
     """Input and output tokens over the run."""
     max_cost: float | None = None
-    """US dollars over the run; every model that may be asked needs a known price then."""
+    """US dollars over the run; requires a known price for every model that may be asked."""
     max_seconds: float | None = None
     """Wall clock from the run's first record. It stands still while the run only waits for a person
     or for a model that is down. Work beside the wait counts (a child's too), and so does a pause.
     """
     max_outage_seconds: float = 6 * 3600.0
-    """How long, from the first failure on, a model that is overloaded, rate limited or out of reach
-    is asked again before its step fails; with 0 it fails once the retries are used up."""
+    """Seconds, from the first failure on, for which a model that is overloaded, rate limited or
+    unreachable is asked again before its step fails; with 0 it fails after the retries."""
 
     @field_validator("max_steps", mode="before")
     @classmethod
@@ -84,26 +84,26 @@ class Limits(Data):
 
 
 class Threshold(Data):
-    """How often until the model is told, and how often until the run is stopped; 0 is never."""
+    """Repeats before the model is warned, and before the run is stopped; 0 means never."""
 
     warn: int
     stop: int
 
 
 class LoopRules(Data):
-    """What counts as going in circles, within one step.
+    """What counts as a loop, within one step.
 
-    All count rounds: the calls of one reply are one round, however many they are.
+    All thresholds count rounds: the calls of one reply are one round, however many there are.
     """
 
     same_answer: Threshold = Threshold(warn=3, stop=5)
-    """Rounds in a row with the same answer to the same call, and nothing new beside it."""
+    """Rounds in a row with the same answer to the same call, and nothing else new."""
     same_failure: Threshold = Threshold(warn=2, stop=4)
-    """Rounds in a row in which the same call failed, and nothing new came beside it."""
+    """Rounds in a row in which the same call failed, and nothing else was new."""
     cycle: Threshold = Threshold(warn=3, stop=5)
-    """The same two to four rounds with the same answers, over and over."""
+    """Repeats of the same two to four rounds with the same answers."""
     no_progress: Threshold = Threshold(warn=8, stop=16)
-    """Rounds in a row that brought nothing new: failures, and answers that were known."""
+    """Rounds in a row that returned nothing new: failures, and known answers."""
 
 
 class ModelSettings(Data):
@@ -113,22 +113,22 @@ class ModelSettings(Data):
     max_tokens: int = 4096
     retry: Retry = Retry()
     extra: dict[str, Json] = Field(default_factory=dict)
-    """Further fields of the request body, verbatim (temperature, metadata...)."""
+    """Additional fields of the request body, verbatim (temperature, metadata...)."""
     thinking: dict[str, Json] | None = None
-    """As the API has it: {"type": "enabled", "budget_tokens": 2000}, {"type": "adaptive"}..."""
+    """In the API's format: {"type": "enabled", "budget_tokens": 2000}, {"type": "adaptive"}..."""
     tool_choice: dict[str, Json] | None = None
-    """As the API has it; a forced one (any, tool) holds for the first request of a step only."""
+    """In the API's format; a forced choice (any, tool) applies only to a step's first request."""
     stop_sequences: tuple[str, ...] = ()
     strict_tools: bool = False
-    """Ask the API to hold calls to their schemas."""
+    """Ask the API to enforce the tools' schemas."""
     server_tools: tuple[Block, ...] = ()
     """Tools that the API performs itself, verbatim."""
     cache: Literal["off", "5m", "1h"] = "5m"
-    """How long the API is asked to keep the prompt."""
+    """How long the API keeps the prompt."""
 
 
 class AgentSpec(Data):
-    """An agent as data: all that deciding and rendering need."""
+    """An agent as data: everything needed for deciding and rendering."""
 
     name: str
     instructions: str
@@ -139,23 +139,23 @@ class AgentSpec(Data):
     output_schema: dict[str, Json] | None = None
     """JSON schema of the answer; None for text."""
     output_rule: bool = False
-    """Whether the answer's type is asked too whether it takes an answer that fits the schema."""
+    """Whether the output type must also accept an answer that matches the schema."""
     task_type: str = "reasoning"
-    """The type of its steps, for routing, where a step does not say."""
+    """The default type of its steps, for routing."""
     routing: dict[str, Route] = Field(default_factory=dict)
-    """Type of task -> who is asked; for any other type it is `model.model`."""
+    """Type of task -> its models; any other type uses `model.model`."""
     fallback: tuple[Target, ...] = ()
     """Asked in turn when `model.model` is overloaded, does not answer, or refuses."""
     router: bool = False
-    """Whether a function of the user's is asked for each step's type."""
+    """Whether a user function is asked for each step's type."""
     prices: dict[str, Price] = Field(default_factory=dict)
-    """Model -> its price when the run started; a model that is missing has no known price."""
+    """Model -> its price when the run started; a missing model has an unknown price."""
     price_table: str = ""
-    """Where the prices came from, and of which version."""
+    """The source of the prices, and its version."""
     budget: Budget = Budget()
     memory: MemoryRules = MemoryRules()
     strategy: Strategy | Literal["auto", "asked"] = "auto"
-    """auto: chosen by stated rules. asked: a function of the user's is asked."""
+    """auto: chosen by stated rules. asked: a user function is asked."""
     plan: PlanRules = PlanRules()
 
 
@@ -163,17 +163,17 @@ ToolSpec.model_rebuild()  # an agent's tool may be an agent
 
 
 class Parent(Data):
-    """The call that a run is the child of."""
+    """The call that started a child run."""
 
     run: str
     seq: int
-    """Of its ChildStarted."""
+    """The seq of its ChildStarted."""
     forks: tuple[str, ...] = ()
-    """The forks that the other run is, or was started by."""
+    """The forks that the parent is, or was started by."""
 
 
 class Past(Data):
-    """The last record of the session's last ended run: only its context is read."""
+    """The last record of the session's last ended run, from which only the context is read."""
 
     run: str
     seq: int

@@ -1,13 +1,13 @@
-"""What models cost, as data: RunStarted records the prices of the models that its run may ask.
+"""Model prices, as data: RunStarted records the prices of the models that its run may use.
 
 Money in events is whole picodollars (10^-12 US dollars). A token costs a whole number of them, so
-sums are exact and a cap is never passed by rounding.
+sums are exact and rounding never exceeds a cap.
 """
 
 from playhead.events.event import Data
 
 PICODOLLARS = 10**12
-"""In a US dollar."""
+"""Per US dollar."""
 
 
 class Rates(Data):
@@ -16,43 +16,43 @@ class Rates(Data):
     input: float
     output: float
     cache_write: float | None = None
-    """Written to the cache for five minutes; None for 1.25 x the input."""
+    """Five-minute cache writes; None for 1.25 x the input rate."""
     cache_write_1h: float | None = None
-    """Written to the cache for an hour; None for 2 x the input."""
+    """One-hour cache writes; None for 2 x the input rate."""
     cache_read: float | None = None
-    """Read from the cache; None for 0.1 x the input."""
+    """Cache reads; None for 0.1 x the input rate."""
     web_search: float = 0.0
-    """US dollars per thousand searches that the API itself makes."""
+    """US dollars per thousand searches made by the API itself."""
 
     @property
     def written(self) -> float:
-        """Writing to the cache for five minutes."""
+        """The rate of five-minute cache writes."""
         return self.input * 1.25 if self.cache_write is None else self.cache_write
 
     @property
     def written_1h(self) -> float:
-        """Writing to the cache for an hour."""
+        """The rate of one-hour cache writes."""
         return self.input * 2 if self.cache_write_1h is None else self.cache_write_1h
 
     @property
     def read(self) -> float:
-        """Reading from the cache."""
+        """The rate of cache reads."""
         return self.input * 0.1 if self.cache_read is None else self.cache_read
 
 
 class Tier(Rates):
-    """Other rates for the whole of a call with more than `above` input tokens."""
+    """Rates for the whole of a call with more than `above` input tokens."""
 
     above: int
 
 
 class Price(Rates):
-    """A model's rates, and those of long requests."""
+    """A model's rates, including those for long requests."""
 
     tiers: tuple[Tier, ...] = ()
-    """By rising `above`; the last one that a call passes holds."""
+    """In increasing order of `above`; the last one that a call exceeds applies."""
 
     def rates(self, input_tokens: int) -> Rates:
-        """The rates of a call with so many input tokens, cached ones included."""
+        """The rates of a call with `input_tokens` input tokens, cached ones included."""
         passed = [tier for tier in self.tiers if input_tokens > tier.above]
         return passed[-1] if passed else self

@@ -1,4 +1,4 @@
-"""Which model is asked for what, as data: the table that RunStarted records."""
+"""Which model handles which task, as data: the table that RunStarted records."""
 
 from typing import Literal
 
@@ -12,27 +12,27 @@ class Target(Data):
 
     model: str
     endpoint: str = ""
-    """A name that the Runtime knows; empty for its own."""
+    """An endpoint name that the Runtime knows; empty for its own."""
     max_tokens: int | None = None
-    """The longest reply; None for the agent's."""
+    """Maximum reply length in tokens; None for the agent's."""
     extra: dict[str, Json] = Field(default_factory=dict)
-    """Further fields of the request for this model alone (thinking, output_config...)."""
+    """Extra request fields for this model only (thinking, output_config...)."""
 
 
 class Route(Data):
-    """Who is asked for one type of task."""
+    """The models for one type of task."""
 
     ladder: tuple[Target, ...]
-    """The first is asked first; each answer that fails its validation goes one up."""
+    """The first is asked first; each answer that fails validation moves on to the next."""
     fallback: tuple[Target, ...] = ()
-    """Asked in turn when the one before is overloaded, does not answer, or refuses."""
+    """Asked in turn when the previous one is overloaded, does not answer, or refuses."""
 
 
 class Budget(Data):
-    """What happens as a run's cost comes near `Limits.max_cost`."""
+    """What happens when a run's cost comes near `Limits.max_cost`."""
 
     warn_at: float = 0.8
     """The share of the cap at which BudgetNeared is recorded; above 1 for never."""
     at_cap: Literal["stop", "cheaper"] = "stop"
-    """Stop the run, or ask the model `cheaper` for as long as that fits."""
+    """Stop the run, or use the `cheaper` model as long as the budget allows."""
     cheaper: Target | None = None

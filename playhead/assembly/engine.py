@@ -1,4 +1,4 @@
-"""Who acts in a runtime: the agents that it knows, and the four roles that play them."""
+"""The agents that a runtime knows, and the four roles that act for them."""
 
 import asyncio
 import time
@@ -28,7 +28,7 @@ from playhead.tools.models.admission import Admission
 
 
 class Assembly:
-    """Agents by name, with the models, tools and threads that perform for them."""
+    """Agents by name, with the models, tools and threads that work for them."""
 
     def __init__(self, models: Models, toolbox: Toolbox, workers: Threads) -> None:
         self.agents: dict[str, Agent[object]] = {}
@@ -37,13 +37,13 @@ class Assembly:
         self.workers = workers
 
     def add(self, agent: Agent[object]) -> bool:
-        """Take an agent in; whether it is new. Raises UsageError for another one of its name."""
+        """Add an agent; returns whether it is new. Raises UsageError if its name is taken."""
         known = self.agents.get(agent.name)
         if known is None:
             self.toolbox.register(agent)
             self.agents[agent.name] = agent
         elif known is not agent and known != agent:
-            msg = f"two different agents are called {agent.name!r}: rename one"
+            msg = f"two different agents are named {agent.name!r}: rename one"
             raise UsageError(msg)
         return known is None
 

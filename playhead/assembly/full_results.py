@@ -1,4 +1,4 @@
-"""Whole results of earlier calls, for a run that reads on in one that was cut for the model."""
+"""Complete results of earlier calls, for a run that reads the rest of a shortened one."""
 
 from collections.abc import Iterator
 
@@ -11,10 +11,10 @@ from playhead.events.log.contract import Reader
 
 
 def whole_result(log: Reader, run: str, key: str) -> Json:
-    """What a call gave; `key` is "run:call".
+    """The result of a call; `key` is "run:call".
 
-    The run may read its own results, and those of the runs that it grew out of: its session's past
-    and the parents of forks. Raises ToolError for anything else.
+    A run may read its own results and those of the runs it continues: its session's past and the
+    parents of forks. Raises ToolError for anything else.
     """
     owner, _, call = key.strip().rpartition(":")
     if call.isdecimal() and owner in _lineage(log, run):

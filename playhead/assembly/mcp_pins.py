@@ -1,6 +1,6 @@
-"""What MCP servers said that their tools are, at first use: another word needs a person's yes.
+"""The recorded definitions of MCP servers' tools: a changed definition needs approval.
 
-The pins lie in the runtime's own stream of the log, one event each; the last one of a tool counts.
+The pins are events in the runtime stream of the log; the last one of a tool counts.
 """
 
 import time
@@ -24,7 +24,7 @@ class Pins:
         self._log = log
 
     def judge(self, server: str, definitions: Mapping[str, str]) -> dict[str, str]:
-        """Why tools (by their names there) are refused; new ones are pinned."""
+        """Why tools (by their names on the server) are refused; new tools are pinned."""
         known = {tool: pin.definition for tool, pin in pins_of(self._log, server).items()}
         for tool, definition in definitions.items():
             if tool not in known:
@@ -36,18 +36,18 @@ class Pins:
         }
 
     def accepted(self, server: str, tool: str, definition: str) -> bool:
-        """Whether a person has looked at exactly this definition and accepted it."""
+        """Whether a person reviewed exactly this definition and accepted it."""
         pin = pins_of(self._log, server).get(tool)
         return pin is not None and pin.approved and pin.definition == definition
 
     def pin(self, server: str, tool: str, definition: str, *, approved: bool = False) -> None:
-        """Say what the tool is from now on."""
+        """Record the tool's definition from now on."""
         event = ToolPinned(server=server, tool=tool, definition=definition, approved=approved)
         append_event(self._log, event, time.time_ns() // 1000)
 
 
 def pins_of(log: Reader, server: str) -> dict[str, ToolPinned]:
-    """Tool -> its last pin, of one server."""
+    """Tool -> its latest pin, for one server."""
     found = dict[str, ToolPinned]()
     for row in log.read(RUNTIME_STREAM):
         if row.kind == "tool_pinned" and not row.imported:

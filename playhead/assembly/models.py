@@ -1,4 +1,4 @@
-"""Which model answers an agent's requests: its own, the runtime's, the API, or the local one."""
+"""Chooses the model that answers an agent's requests: its own, the runtime's, the API, or local."""
 
 import os
 from collections.abc import Mapping
@@ -24,13 +24,13 @@ program_log = ProgramLogger("playhead.model")
 NO_KEY = "no API key and no base URL: set ANTHROPIC_API_KEY, or give base_url"
 
 FREE = Price(input=0, output=0)
-"""What the local model costs."""
+"""The local model is free."""
 
 KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
 
 
 class Models:
-    """Makes models when they are first needed, and closes those it made."""
+    """Creates models when first needed, and closes those that it created."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Models:
         self._endpoints: Mapping[str, Model | str] = given
 
     def of(self, agent: Agent[object]) -> Model:
-        """What answers the agent. Raises ModelError when there is nothing to ask."""
+        """The model that answers the agent. Raises ModelError if there is none."""
         if not isinstance(agent.model, str):
             return agent.model
         if self._given is not None:
@@ -58,12 +58,12 @@ class Models:
         return self._made
 
     def at(self, endpoint: str) -> Model | None:
-        """What answers at a named endpoint; None for an unknown name."""
+        """The model at a named endpoint; None for an unknown name."""
         given = self._endpoints.get(endpoint)
         return self._made_endpoints[endpoint] if isinstance(given, str) else given
 
     def check(self, agent: Agent[object], spec: AgentSpec) -> AgentSpec:
-        """The agent as it will run here. Raises UsageError for an endpoint that nobody knows."""
+        """The agent as it will run here. Raises UsageError for an unknown endpoint."""
         unknown = sorted({t.endpoint for t in all_targets(spec)} - {"", *self._endpoints})
         if unknown:
             msg = (
@@ -81,7 +81,7 @@ class Models:
         return isinstance(agent.model, str) and self._given is None and not self._has_api()
 
     async def close(self) -> None:
-        """Close what was made here."""
+        """Close the models created here."""
         for made in (self._made, *self._made_endpoints.values()):
             if made is not None:
                 await made.close()
@@ -101,7 +101,7 @@ class Models:
 
 
 def endpoint_model(where: str) -> Model:
-    """The model at an endpoint in words: a URL, bedrock:REGION, or vertex:PROJECT/REGION.
+    """The model at an endpoint: a URL, bedrock:REGION, or vertex:PROJECT/REGION.
 
     Credentials are those that the SDK finds. Raises UsageError.
     """

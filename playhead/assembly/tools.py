@@ -1,7 +1,7 @@
-"""The tools of a runtime's agents: found by name when a call is performed.
+"""The tools of a runtime's agents, found by name when a call is performed.
 
-MCP servers are connected when the first agent that has them is registered, and closed with the
-runtime. What they say that their tools are is pinned (playhead/assembly/mcp_pins.py).
+MCP servers are connected when the first agent that uses them is registered, and closed with the
+runtime. The tool definitions that they give are pinned (playhead/assembly/mcp_pins.py).
 """
 
 from collections.abc import Callable, Sequence
@@ -46,10 +46,10 @@ class Toolbox:
         self._servers: list[McpServer] = []
 
     def register(self, agent: Agent[Any]) -> None:
-        """Take up the agent's tools.
+        """Add the agent's tools.
 
-        Raises UsageError for two of one name, for a server that cannot be reached, and for a tool
-        that works on a folder with the log in it.
+        Raises UsageError for two tools with one name, for an unreachable server, and for a tool
+        whose folder contains the log.
         """
         for server in servers_of(agent):
             if server not in self._servers:
@@ -64,7 +64,7 @@ class Toolbox:
         _advise(agent.name, tools)
 
     def tool(self, agent: str, name: str) -> AnyTool | None:
-        """The code of an agent's tool; None when there is none of that name."""
+        """The code of an agent's tool; None if there is no tool of that name."""
         return self._tools[agent].get(name)
 
     def close(self) -> None:
@@ -74,14 +74,14 @@ class Toolbox:
         self._servers.clear()
 
     def _refresh(self) -> None:
-        """A server has other tools than before (called on its thread)."""
+        """A server's tools have changed (called on the server's thread)."""
         for agent in list(self._agents.values()):
             keep_apart(agent, self._pins)
             self._tools[agent.name] = by_name(agent.all_tools)
 
 
 def _keep_from_logs(tool: AnyTool) -> None:
-    """Raises UsageError for a tool whose file or folder is a log of this process, or holds one."""
+    """Raise UsageError for a tool whose file or folder is, or contains, a log of this process."""
     given = tool.subprocess
     places = [tool.reaches] if tool.reaches else []
     if given is not None:
@@ -90,14 +90,14 @@ def _keep_from_logs(tool: AnyTool) -> None:
         log = log_around(place)
         if log is not None:
             msg = (
-                f"tool {tool.spec.name} works on {place}, where the log {log} lies: keep the log "
-                "in a folder of its own, or give the tool another folder"
+                f"tool {tool.spec.name} works on {place}, which contains the log {log}: put the "
+                "log in a separate folder, or give the tool another folder"
             )
             raise UsageError(msg)
 
 
 def _advise(agent: str, tools: Sequence[AnyTool]) -> None:
-    """Log what the lint finds. Advice is never in the way of a start, even where it fails."""
+    """Log the lint's findings. Advice never prevents a start, even if the lint fails."""
     try:
         findings = lint(tools)
     except Exception as error:
@@ -119,9 +119,9 @@ def servers_of(agent: Agent[Any]) -> list[McpServer]:
 
 
 def keep_apart(agent: Agent[Any], pins: Pins) -> None:
-    """Refuse tools of servers that bear another's name, or speak of others' and were not accepted.
+    """Refuse server tools with taken names, and unaccepted ones that mention others' tools.
 
-    What the agent has itself holds before what servers bring, and those in their order.
+    The agent's own tools take precedence over those of servers, and servers over later servers.
     """
     servers = servers_of(agent)
     own = {tool.spec.name for tool in every([t for t in agent.functions if t not in servers])}
@@ -153,7 +153,7 @@ def _shadowing(
 
 
 def connected(agent: Agent[Any], judge: Judge | None = None) -> Callable[[], None]:
-    """Connect an agent's servers outside of a runtime; the function returned closes them."""
+    """Connect an agent's servers outside a runtime; the returned function closes them."""
     servers = servers_of(agent)
 
     def close() -> None:
@@ -170,20 +170,20 @@ def connected(agent: Agent[Any], judge: Judge | None = None) -> Callable[[], Non
 
 
 class Changed(NamedTuple):
-    """A server's tool that waits for a person: it is not what was pinned, or speaks of others."""
+    """A server's tool that needs review: it differs from its pin, or names another's tools."""
 
     server: str
     tool: str
     definition: str
-    """Of what it is now."""
+    """Hash of its current definition."""
     description: str
-    """What the server says now."""
+    """Its current definition, as the server gives it."""
     why: str
-    """It is refused for this."""
+    """Why it is refused."""
 
 
 def changed_tools(agent: Agent[Any], pins: Pins) -> list[Changed]:
-    """Connect the agent's servers and say which of their tools are refused until accepted."""
+    """Connect the agent's servers and list their tools that are refused until accepted."""
     close = connected(agent, pins.judge)
     try:
         keep_apart(agent, pins)

@@ -1,1 +1,1 @@
-"""How is an agent written down?"""
+"""How is an agent defined?"""

@@ -1,4 +1,4 @@
-"""An agent as its author writes it; `spec` is the agent as a run records it."""
+"""An agent as its author defines it; `spec` is the agent as a run records it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -44,7 +44,7 @@ from playhead.projections.cost.targets import all_targets, unbounded, unpriced
 from playhead.tools.groups import AnyTools, Toolset, chosen, every
 from playhead.tools.tool import AnyTool
 
-UNBOUNDED = "what they read counts as input of the same call, and nobody can say before how much"
+UNBOUNDED = "what they read counts as input of the same call, and its size is not known in advance"
 
 StrategyName: TypeAlias = Strategy | Literal["auto"]
 
@@ -59,60 +59,60 @@ class Agent(Generic[Out]):
     """
 
     name: str
-    """Known to the Runtime by it: a run is taken up again only by the agent of the same name."""
+    """Its name in the Runtime: a run is only resumed by the agent of the same name."""
     instructions: str = ""
     """The system prompt."""
     model: str | Model = DEFAULT_MODEL
-    """A model's name, or what answers requests itself (`playhead.testing.ScriptedModel`)."""
+    """A model's name, or a Model object (such as `playhead.testing.ScriptedModel`)."""
     description: str = ""
-    """What it is good for: told to agents that have it as a tool."""
+    """What it is good for; shown to agents that have it as a tool."""
     tools: Sequence["AnyTool | Toolset | Agent[Any]"] = ()
-    """Tools, groups of them, MCP servers; an agent is called with a task, in a run of its own."""
+    """Tools, groups, MCP servers and agents; an agent is called with a task, as its own run."""
     strategy: StrategyName | StrategyRule = "auto"
-    """How it goes about a goal: "auto" (by stated rules), "direct", "react", "plan", "function", or
-    a function that says which."""
+    """How it approaches a goal: "auto" (by stated rules), "direct", "react", "plan", "function", or
+    a function that chooses."""
     plan: PlanRules = field(default_factory=PlanRules)
-    """What its plans may be, and whether a person reviews them."""
+    """Limits on its plans, and whether a person reviews them."""
     function: Task | None = None
-    """The whole task as a plain function of the goal: no model is asked."""
+    """A user function that does the whole task, from goal to answer: no model is asked."""
     output: type[Out] | None = None
     """A type that Pydantic can validate; None for text."""
     limits: Limits = field(default_factory=Limits)
     loops: LoopRules = field(default_factory=LoopRules)
-    """From how many repeats on the model is told, and the run is stopped."""
+    """The number of repeats after which the model is warned, and after which the run stops."""
     max_tokens: int = 4096
-    """The longest reply, in tokens."""
+    """Maximum length of a reply, in tokens."""
     retry: Retry = field(default_factory=Retry)
     extra: Mapping[str, Json] = field(default_factory=dict[str, Json])
-    """Further fields of each request, verbatim (temperature, metadata...)."""
+    """Additional fields of each request, verbatim (temperature, metadata...)."""
     thinking: Mapping[str, Json] | None = None
-    """As the API has it: {"type": "enabled", "budget_tokens": 2000}, {"type": "adaptive"}..."""
+    """In the API's format: {"type": "enabled", "budget_tokens": 2000}, {"type": "adaptive"}..."""
     tool_choice: Mapping[str, Json] | None = None
-    """As the API has it; a forced one holds for the first request of a step only."""
+    """In the API's format; a forced choice applies only to the first request of a step."""
     stop_sequences: Sequence[str] = ()
     strict_tools: bool = False
-    """Ask the API to hold tool calls to their schemas."""
+    """Ask the API to enforce the tools' schemas."""
     server_tools: Sequence[Block] = ()
     """Tools that the API performs itself (web search...), verbatim."""
     cache: Literal["off", "5m", "1h"] = "5m"
-    """How long the API is asked to keep the prompt; writing it costs 1.25 or 2 x, reading 0.1 x."""
+    """How long the API caches the prompt; writing costs 1.25 or 2 x the input, reading 0.1 x."""
     task_type: str = "reasoning"
-    """The type of what it is asked, by which the model is chosen."""
+    """The type of its tasks, by which the model is chosen."""
     routing: Routes | None = None
-    """Type of task -> model, or a ladder of models; over the default table where `model` is the
-    default one, alone where it is not. A type that is not in it goes to `model`."""
+    """Type of task -> model, or a ladder of models; merged over the default table if `model` is the
+    default one, otherwise used alone. A type without an entry uses `model`."""
     fallback: Sequence[Goal] = ()
-    """Asked in turn when the first is overloaded, does not answer, or refuses."""
+    """Asked in turn when the first model is overloaded, does not answer, or refuses."""
     router: Callable[[str], str] | None = None
-    """Given what a step is to reach, says the type of the task; asked once a step, recorded."""
+    """Receives a step's goal and returns the type of the task; asked once per step, recorded."""
     budget: Budget = field(default_factory=Budget)
-    """What happens as the cost comes near `limits.max_cost`."""
+    """What happens when the cost comes near `limits.max_cost`."""
     memory: MemoryRules = field(default_factory=MemoryRules)
-    """When older turns are compressed; whose memory is read, and how much is told at the start."""
+    """When older turns are compressed, whose memory is read, and how much is recalled."""
     facts: type[BaseModel] | None = None
-    """What is worth knowing: what is explicitly said of its fields is learned after the answer."""
+    """A Pydantic model of the facts to learn: they are extracted after the answer."""
     prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
-    """Model -> its price, where the price table does not know it or you pay another."""
+    """Model -> price, if the price table does not know the model or you pay a different price."""
 
     def __post_init__(self) -> None:
         name = cast("object", self.name)
@@ -123,7 +123,7 @@ class Agent(Generic[Out]):
         names = [tool.spec.name for tool in self.all_tools]
         names += [agent.name for agent in self.agents]
         if len(set(names)) < len(names):
-            msg = f"agent {self.name!r}: a tool and an agent have one name: rename one"
+            msg = f"agent {self.name!r}: a tool and an agent have the same name: rename one"
             raise UsageError(msg)
         check_tool_names(self.name, names)
         recorded_strategy(self.name, self.strategy, self.function)
@@ -160,23 +160,23 @@ class Agent(Generic[Out]):
 
     @property
     def model_name(self) -> str:
-        """The model as requests name it."""
+        """The model's name in requests."""
         return self.model if isinstance(self.model, str) else getattr(self.model, "name", "custom")
 
     @property
     def all_tools(self) -> list[AnyTool]:
-        """Its tools, those of groups and connected servers included."""
+        """Its tools, including those of groups and connected servers."""
         return every(self.functions)
 
     @property
     def functions(self) -> AnyTools:
-        """Its tools that are no agents; groups and servers as they were given."""
+        """Its tools that are not agents; groups and servers as they were given."""
         return [tool for tool in self.tools if not isinstance(tool, Agent)]
 
     def spec(self, only: Iterable[str] | None = None, namespace: str | None = None) -> AgentSpec:
         """The agent as data: what RunStarted records, with all its tools or only those chosen.
 
-        Raises UsageError for a money limit with a model whose price is not known.
+        Raises UsageError for a cost limit with a model whose price is unknown.
         """
         spec = AgentSpec(
             name=self.name,
@@ -233,13 +233,13 @@ class Agent(Generic[Out]):
     def _priced(self, spec: AgentSpec) -> AgentSpec:
         models = {target.model for target in all_targets(spec)}
         if not isinstance(self.model, str):
-            models.discard(self.model_name)  # it is no name that a price table could know
+            models.discard(self.model_name)  # a Model object's name is not in any price table
         prices, table = prices_for(sorted(models), self.prices)
         spec = spec.model_copy(update={"prices": prices, "price_table": table})
         if self.limits.max_cost is not None and (unknown := unpriced(spec)):
             msg = (
                 f"agent {self.name!r} has max_cost and may ask {', '.join(unknown)}, whose price "
-                "is not known: give it prices={model: Price(...)}, or drop max_cost"
+                "is unknown: add prices={model: Price(...)}, or remove max_cost"
             )
             raise UsageError(msg)
         bounded = self.limits.max_cost is not None or self.limits.max_tokens is not None
@@ -255,7 +255,7 @@ class Agent(Generic[Out]):
         return TypeAdapter(self.output).validate_python(output)
 
     def check_output(self, output: Json) -> None:
-        """Raise pydantic.ValidationError for an answer that the output type does not take."""
+        """Raise pydantic.ValidationError for an answer that the output type does not accept."""
         self.read_output("", output)
 
     def _schema(self) -> dict[str, Json] | None:
@@ -265,11 +265,11 @@ class Agent(Generic[Out]):
 
 
 def check_namespace(spec: AgentSpec) -> None:
-    """Raise UsageError for a run that could remember, but not for whom."""
+    """Raise UsageError for a run that uses memory but has no namespace."""
     own = [tool.name for tool in spec.tools if tool.performer == "memory"]
     if own and not spec.memory.namespace:
         msg = (
-            f"agent {spec.name!r} has {' and '.join(own)}: say whose memory that is, by "
+            f"agent {spec.name!r} has {' and '.join(own)}: name the memory's namespace with "
             "run(..., namespace=...) or MemoryRules(namespace=...)"
         )
         raise UsageError(msg)
@@ -277,5 +277,5 @@ def check_namespace(spec: AgentSpec) -> None:
 
 def _check_marks(server_tools: Sequence[Block]) -> None:
     if any("cache_control" in tool for tool in server_tools):
-        msg = "server_tools carry cache_control: leave it out, Agent(cache=...) sets it"
+        msg = "server_tools contain cache_control: leave it out, Agent(cache=...) sets it"
         raise UsageError(msg)

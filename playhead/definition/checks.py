@@ -1,4 +1,4 @@
-"""Settings by which no run could go well, refused when they are written and not in mid-run."""
+"""Validates settings when an agent is defined, instead of failing in the middle of a run."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -16,15 +16,15 @@ LEAST = {
     "max_steps": 1, "concurrency": 1, "proposals": 1, "for_each_items": 1, "step_retries": 0,
     "replans": 0,
 }  # fmt: skip
-"""What a field of PlanRules must be at least."""
+"""The minimum of each field of PlanRules."""
 
 
 Kind: TypeAlias = tuple[type | tuple[type, ...], str]
-"""The types that a field may have, and in words what to give."""
+"""The types that a field accepts, and their description for messages."""
 
 
 def check_types(agent: object, name: str, kinds: Mapping[str, Kind]) -> None:
-    """Raise UsageError for a field that holds something else than what it is for, such as None."""
+    """Raise UsageError for a field of the wrong type, such as None."""
     for field, (types, words) in kinds.items():
         value = getattr(agent, field)
         if not isinstance(value, types):
@@ -34,7 +34,7 @@ def check_types(agent: object, name: str, kinds: Mapping[str, Kind]) -> None:
 
 
 def check_tool_names(name: str, names: Iterable[str]) -> None:
-    """Raise UsageError for a tool that a plan could not tell from a step without a tool."""
+    """Raise UsageError for a tool name that plans use for steps without a tool."""
     for taken in OWN:
         if taken in names:
             msg = f"agent {name!r}: a step of a plan may be {taken!r}: give its tool another name"
@@ -42,7 +42,7 @@ def check_tool_names(name: str, names: Iterable[str]) -> None:
 
 
 def check_plan_rules(name: str, rules: PlanRules) -> None:
-    """Raise UsageError for rules by which no plan could run."""
+    """Raise UsageError for rules under which no plan could run."""
     for field, least in LEAST.items():
         if getattr(rules, field) < least:
             msg = f"agent {name!r}: PlanRules({field}=...) must be {least} or more"
@@ -53,16 +53,16 @@ def check_plan_rules(name: str, rules: PlanRules) -> None:
 
 
 def check_money(name: str, limits: Limits, budget: Budget, prices: Mapping[str, Price]) -> None:
-    """Raise UsageError for limits and prices that bound nothing, and a budget that says two things.
+    """Raise UsageError for limits and prices that limit nothing, and for a contradictory budget.
 
-    A cap that is no number, or a price below zero, would let a run spend what it likes.
+    A cap that is not a number, or a price below zero, would allow unlimited spending.
     """
     for field, value in limits:
         if value is not None and not 0 <= value < math.inf:
-            msg = f"agent {name!r}: Limits({field}={value!r}) must be a number from 0 on"
+            msg = f"agent {name!r}: Limits({field}={value!r}) must be a number of at least 0"
             raise UsageError(msg)
     if (budget.at_cap == "cheaper") != (budget.cheaper is not None):
-        msg = f'agent {name!r}: Budget(at_cap="cheaper") and cheaper= go together'
+        msg = f'agent {name!r}: Budget(at_cap="cheaper") and cheaper= must be used together'
         raise UsageError(msg)
     if not budget.warn_at > 0:
         msg = f"agent {name!r}: Budget(warn_at={budget.warn_at!r}) must be above 0"
@@ -73,24 +73,24 @@ def check_money(name: str, limits: Limits, budget: Budget, prices: Mapping[str, 
 
 
 def check_request(name: str, max_tokens: int, cache: str) -> None:
-    """Raise UsageError for settings that the API would refuse in every request."""
+    """Raise UsageError for settings that the API would reject in every request."""
     if max_tokens < 1:
         msg = f"agent {name!r}: max_tokens={max_tokens!r} must be 1 or more"
         raise UsageError(msg)
     if cache not in ("off", "5m", "1h"):
-        msg = f"agent {name!r}: cache={cache!r} is none of off, 5m, 1h"
+        msg = f"agent {name!r}: cache={cache!r} must be off, 5m or 1h"
         raise UsageError(msg)
 
 
 def _check_rates(where: str, rates: Rates) -> None:
     for field, value in rates:
         if isinstance(value, float) and not 0 <= value < math.inf:
-            msg = f"{where}: {field}={value!r} must be dollars from 0 on"
+            msg = f"{where}: {field}={value!r} must be at least 0 dollars"
             raise UsageError(msg)
 
 
 def check_rules(rules: MemoryRules) -> None:
-    """Raise UsageError for thresholds that cannot be kept."""
+    """Raise UsageError for thresholds that cannot be met."""
     least = {
         "keep_turns": 1, "compress_at": 500, "clear_over": 200, "summary_tokens": 16, "recall": 0,
     }  # fmt: skip

@@ -1,7 +1,7 @@
-"""What models cost, from a library that is kept up to date, with the user's own prices over it.
+"""Model prices from a maintained library; the user's own prices take precedence.
 
-Looked up when a run starts and recorded with it. A model that the library does not know has no
-price: it is shown as unknown, and a run with a money limit does not start with it.
+Looked up when a run starts and recorded with it. A model that the library does not know has an
+unknown price: it is shown as unknown, and a run with a cost limit does not start with it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,13 +20,13 @@ FIELDS = (
     ("cache_write_1h", "cache_write_1h_mtok"), ("cache_read", "cache_read_mtok"),
     ("web_search", "web_searches_kcount"),
 )  # fmt: skip
-"""Ours, and the library's name for it."""
+"""Our name of each rate, and the library's."""
 
 
 def prices_for(
     models: Iterable[str], own: Mapping[str, Price], on: datetime | None = None
 ) -> tuple[dict[str, Price], str]:
-    """The known prices of these models on a day (today), and the name of the table."""
+    """The known prices of these models on a date (default: today), and the name of the table."""
     day = (on or datetime.now(UTC)).replace(minute=0, second=0, microsecond=0)
     wanted = [model for model in models if model not in own]
     found = {model: price for model in wanted if (price := _looked_up(model, day)) is not None}
@@ -49,7 +49,7 @@ def _looked_up(model: str, on: datetime) -> Price | None:
 
 
 def _ours(price: Any) -> Price | None:
-    """The library's price as ours; what it leaves out costs as plain input, never nothing."""
+    """The library's price as ours; a missing rate costs as much as plain input, never nothing."""
     found = {ours: getattr(price, theirs, None) for ours, theirs in FIELDS}
     if found["input"] is None or found["output"] is None:
         return None
@@ -69,7 +69,7 @@ def _rates(found: Mapping[str, Any], above: int) -> dict[str, float]:
 
 
 def _at(price: Any, above: int) -> float | None:
-    """One rate for calls of more than so many input tokens."""
+    """One rate for calls of more than `above` input tokens."""
     if price is None or isinstance(price, Decimal | int | float):
         return None if price is None else float(price)
     passed = [tier.price for tier in price.tiers if tier.start <= above and above > 0]

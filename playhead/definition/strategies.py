@@ -1,4 +1,4 @@
-"""How an agent goes about its goal, as its author writes it; and agents that are tools."""
+"""An agent's strategy, as its author defines it; and agents as tools."""
 
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias, get_args
@@ -9,16 +9,16 @@ from playhead.events.spec.plan import Strategy
 from playhead.tools.tool import NAME, pinned
 
 StrategyRule: TypeAlias = Callable[[str, list[str]], Any]
-"""Given the goal and the names of the tools, says "direct", "react", "plan" or "function"."""
+"""Receives the goal and the tools' names; returns "direct", "react", "plan" or "function"."""
 
 Task: TypeAlias = Callable[[str], Any]
-"""Given the goal, gives the answer: a run of it calls no model."""
+"""Receives the goal and returns the answer: its run calls no model."""
 
 StrategyChoice: TypeAlias = Literal["auto", "asked"] | Strategy
 
 
 def recorded_strategy(name: str, strategy: object, function: Task | None) -> StrategyChoice:
-    """The strategy as a run records it. Raises UsageError for one that there is not."""
+    """The strategy as a run records it. Raises UsageError for an unknown one."""
     if callable(strategy):
         return "asked"
     if strategy == "auto":
@@ -30,15 +30,15 @@ def recorded_strategy(name: str, strategy: object, function: Task | None) -> Str
         if strategy == known:
             return known  # type: ignore[no-any-return]
     known = ", ".join(("auto", *get_args(Strategy)))
-    msg = f"agent {name!r}: strategy={strategy!r} is none of {known}, and no function"
+    msg = f"agent {name!r}: strategy={strategy!r} must be one of {known}, or a function"
     raise UsageError(msg)
 
 
 def agent_as_tool(agent: AgentSpec, description: str) -> ToolSpec:
-    """The agent as another one sees it. Raises UsageError for a name that no tool may have."""
+    """The agent as another one sees it. Raises UsageError if its name is not valid for a tool."""
     if not NAME.fullmatch(agent.name):
         msg = (
-            f"agent {agent.name!r} is to be a tool: its name must have 1 to 64 of a-z, A-Z, 0-9, "
+            f"agent {agent.name!r} is used as a tool: its name must have 1 to 64 of a-z, A-Z, 0-9, "
             "_ and -"
         )
         raise UsageError(msg)

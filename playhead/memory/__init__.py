@@ -1,1 +1,1 @@
-"""How does a program reach facts and memories?"""
+"""How does a program access facts and memories?"""

@@ -1,4 +1,4 @@
-"""What a log's runs have learned, and how something is taken back with all that derives from it."""
+"""The facts that a log's runs have learned, and the retraction of records with all they led to."""
 
 import os
 import threading
@@ -19,19 +19,19 @@ from playhead.projections.memory.facts import Facts
 from playhead.projections.stored.view import Views, views_path
 
 NAMESPACE = "default"
-"""Where what people take back is said: the stream memory/default."""
+"""The stream that records people's retractions: memory/default."""
 
 _folding = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class Retraction:
-    """What was taken back, and what had used it."""
+    """What was retracted, and what had used it."""
 
     facts: list[RecordRef]
     influenced: list[Influenced]
     memories: list[str]
-    """The memories stored from it: they are recalled no more."""
+    """The memories stored from it; they are no longer recalled."""
 
     @property
     def runs(self) -> list[str]:
@@ -41,7 +41,7 @@ class Retraction:
 
 @contextmanager
 def facts_view(log: Reader) -> Generator[Views]:
-    """The stored facts, caught up; in memory where there is no file, or it cannot be written."""
+    """The stored facts, up to date; in memory if there is no file or it is not writable."""
     found = getattr(log, "path", None)
     path = Path(found) if found is not None else None
     with _folding:
@@ -56,7 +56,7 @@ def facts_view(log: Reader) -> Generator[Views]:
 
 
 def retract(log: Log, run: str, seq: int, reason: str = "") -> Retraction:
-    """Take back a record: a fact, a memory, or what they derive from. Raises UsageError."""
+    """Retract a record: a fact, a memory, or a source of either. Raises UsageError."""
     touched = influence(log, run, seq)
     itself = Influenced(run, seq, decode(next(log.read(run, seq - 1, seq)), log.body).event)
     gone = [t for t in (itself, *touched) if isinstance(t.event, FactLearned | MemoryStored)]
@@ -72,9 +72,9 @@ def retract(log: Log, run: str, seq: int, reason: str = "") -> Retraction:
 
 
 def promote(log: Log, run: str, reason: str = "") -> None:
-    """Let what a fork has learned and stored count for everybody. Raises UsageError."""
+    """Make everything that a fork has learned and stored visible. Raises UsageError."""
     stream = log.stream(run)
     if stream is None or stream.parent_seq is None:
-        msg = f"run {run} is not a fork: what it has learned counts already"
+        msg = f"run {run} is not a fork: what it has learned is visible already"
         raise UsageError(msg)
     append_event(log, LearningsPromoted(run=run, reason=reason), time.time_ns() // 1000)

@@ -1,6 +1,6 @@
-"""The memories of a log, searched without writing to it: by words, and by recorded vectors.
+"""Searches a log's memories without writing to the log: by words, and by recorded vectors.
 
-Programs search with `recall`; runs with `memories` and `all`, which give what a run records.
+Programs search with `recall`; runs with `memories` and `all`, whose results the run records.
 """
 
 import base64
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from playhead.projections.memory.vectors import Vectors  # needs numpy
 
 KEPT = 64
-"""So many namespaces' vectors stay in memory, those used last."""
+"""Maximum number of namespaces whose vectors stay in memory; least recently used ones go first."""
 
 FACTS = 20
-"""A run that starts is told at most this many facts, the newest."""
+"""A starting run receives at most this many facts, the newest ones."""
 
 BY_RANK = Ranking()
 
@@ -43,20 +43,20 @@ logger = ProgramLogger("playhead.memory")
 
 
 class WithoutVector(NamedTuple):
-    """The memories of a namespace that have no vector yet."""
+    """The memories of a namespace that do not have a vector yet."""
 
     memories: list[tuple[str, str]]
     """Id and text."""
     cut_off: list[int]
-    """Intents to make vectors that were interrupted: their seqs in the namespace's stream."""
+    """Interrupted intents to compute vectors: their seqs in the namespace's stream."""
     reached: int
-    """The position in the log up to which this holds."""
+    """The log position up to which this is valid."""
 
 
 class MemoryIndex:
-    """The memories of a log, searched; for any thread. Nothing is opened before the first search.
+    """Searches a log's memories, from any thread. Nothing is opened before the first search.
 
-    The index is stored beside the log; in memory where there is no file, or it cannot be written.
+    The index is stored beside the log; in memory if there is no file or it is not writable.
     """
 
     def __init__(
@@ -66,13 +66,13 @@ class MemoryIndex:
         redact: Callable[[str], str] = str,
         before_search: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Prepare.
+        """Prepare the index; nothing is opened.
 
         Args:
-            log: where the memories are.
-            embedder: makes searches by meaning possible; without one, words alone count.
+            log: the log that holds the memories.
+            embedder: enables search by meaning; without one, only words are compared.
             redact: applied to every query.
-            before_search: told the namespace before each search by meaning.
+            before_search: called with the namespace before each search by meaning.
         """
         self._reader = log
         self._embedder = embedder
@@ -80,7 +80,7 @@ class MemoryIndex:
         self._before_search = before_search
         self._views: Views | None = None
         self.reached = 0
-        """The position in the log up to which the last search saw everything."""
+        """The log position up to which the last search was complete."""
         self._vectors: dict[str, Vectors] = {}
         self._schema = 0
         self._lock = threading.Lock()
@@ -96,11 +96,11 @@ class MemoryIndex:
         since: int | None = None,
         until: int | None = None,
     ) -> list[MemoryHit]:
-        """The memories of a namespace that are nearest to the query, the best first.
+        """The memories of a namespace that are most similar to the query, best first.
 
-        What a fork keeps to itself is left out, but for these forks. Times are in microseconds
-        since the epoch. An embedder that fails is told to the program's log, and the words alone
-        count. May block on the embedder.
+        Memories that a fork keeps to itself are excluded, except for `forks`. Times are in
+        microseconds since the epoch. An embedder failure is logged, and the search uses words only.
+        May block on the embedder.
         """
         query = self._redact(query)
         vector = self._vector_of(query) if ranking.meaning > 0 else None
@@ -115,7 +115,7 @@ class MemoryIndex:
     def memories(
         self, scope: Scope, query: str, limit: int, metadata: Mapping[str, str] | None = None
     ) -> MemoryRecalled:
-        """What a run is told: the memories of its namespace that are nearest to the query."""
+        """The memories of a run's namespace that are most similar to the query."""
         found = self.recall(query, scope.namespace, limit, metadata, scope.forks)
         recalled = [
             Recalled(id=m.id, text=m.text, score=m.score, at=m.at, run=m.run, seq=m.seq)
@@ -124,7 +124,7 @@ class MemoryIndex:
         return MemoryRecalled(memories=tuple(recalled), position=self.reached)
 
     def all(self, scope: Scope, query: str, limit: int) -> MemoryRecalled:
-        """What a run is told as it starts: memories, and facts that its namespace has learned."""
+        """What a run receives at its start: memories, and facts that its namespace has learned."""
         found = self.memories(scope, query, limit)
         with facts_view(self._reader) as views:
             known = find_facts(
@@ -138,7 +138,7 @@ class MemoryIndex:
         return found.model_copy(update={"facts": tuple(facts)})
 
     def without_vector(self, namespace: str, after: int) -> WithoutVector:
-        """What this embedder has still to be given, of what was stored after a position."""
+        """The memories stored after a position that still need a vector from this embedder."""
         assert self._embedder is not None
         with self._lock:
             connection = self._caught_up().connection
@@ -148,7 +148,7 @@ class MemoryIndex:
             return WithoutVector(due.fetchall(), [seq for (seq,) in cut_off], self.reached)
 
     def namespace_of(self, memory: str) -> str | None:
-        """The namespace that remembers it; None when none does."""
+        """The namespace that holds the memory; None if none does."""
         with self._lock:
             query = "SELECT namespace FROM recall WHERE id = ?"
             found = self._caught_up().connection.execute(query, [memory]).fetchone()
@@ -174,7 +174,7 @@ class MemoryIndex:
     def _nearest(
         self, namespace: str, vector: bytes, depth: int, among: list[int] | None
     ) -> SearchResult:
-        """What is nearest by meaning. Under the lock."""
+        """The most similar memories by meaning. Called with the lock held."""
         from playhead.projections.memory.vectors import Vectors
 
         assert self._embedder is not None
@@ -193,14 +193,14 @@ class MemoryIndex:
         return embedder_key(embedder.name, embedder.version, embedder.dimensions)
 
     def _caught_up(self) -> Views:
-        """The view, as far as the log goes. Under the lock."""
+        """The view, up to the end of the log. Called with the lock held."""
         if self._views is None:
             path = getattr(self._reader, "path", None)
             stored = isinstance(path, Path) and os.access(path.parent, os.W_OK)
             where = views_path(path) if isinstance(path, Path) and stored else ":memory:"
             self._views = Views(self._reader, where, [Recall()])
         self.reached = self._views.catch_up()
-        # Another process with other code may have made the tables anew: they count from 1 again.
+        # Another process with other code may have recreated the tables: they count from 1 again.
         (schema,) = self._views.connection.execute("PRAGMA schema_version").fetchone()
         if schema != self._schema:
             self._schema = schema

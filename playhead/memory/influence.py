@@ -1,7 +1,7 @@
-"""What had used a record, over all runs of a log: in its run, and wherever it was carried on to.
+"""What had used a record, over all runs of a log: in its own run, and in runs that it reached.
 
-From run to run it goes by the session, by forks, from a run to those that it started and back, and
-by what the runs of a namespace are told of it. Runs are looked at again until nothing is added.
+It spreads between runs through sessions, forks, child runs and their parents, and the facts and
+memories that runs of a namespace receive. Runs are examined again until nothing is added.
 """
 
 from collections import defaultdict
@@ -32,18 +32,18 @@ class Influenced:
 
 @dataclass(frozen=True, slots=True)
 class _Began:
-    """A run, and what ties it to others."""
+    """A run, and its links to other runs."""
 
     run: str
     before: frozenset[str]
-    """The runs that it goes on from, or was started by."""
+    """The runs that it continues, or that started it."""
     namespace: str
 
 
 def influence(log: Reader, run: str, seq: int) -> list[Influenced]:
-    """What had used a record, run by run in the order in which they began.
+    """What had used a record, run by run, in the order in which the runs began.
 
-    Raises UsageError for a record that there is not.
+    Raises UsageError if the record does not exist.
     """
     if not 1 <= seq <= log.head(run).seq:
         msg = f"run {run} has the records 1 to {log.head(run).seq}: there is no record {seq}"
@@ -67,22 +67,22 @@ def influence(log: Reader, run: str, seq: int) -> list[Influenced]:
 
 @dataclass(slots=True)
 class _Spreading:
-    """What is known to be influenced so far."""
+    """The influenced records found so far."""
 
     log: Reader
     marks: set[Mark]
     reached: set[str]
-    """Runs with something marked."""
+    """Runs with a marked record."""
     namespaces: set[str] = field(default_factory=set[str])
-    """Where something marked is known or remembered."""
+    """Namespaces that hold a marked fact or memory."""
     found: dict[str, dict[int, Influenced]] = field(default_factory=dict)
     looked: dict[str, int] = field(default_factory=dict[str, int])
-    """Run -> how much was marked when it was last looked at."""
+    """Run -> how much was marked when it was last examined."""
 
     def look_at(self, each: _Began, near: Set[str]) -> None:
-        """Spread through a run, if something of what is marked may have come to it."""
-        told = bool(each.namespace) and each.namespace in self.namespaces
-        tied = each.run in self.reached or bool(near & self.reached) or told
+        """Spread through a run, if something marked may have reached it."""
+        received = bool(each.namespace) and each.namespace in self.namespaces
+        tied = each.run in self.reached or bool(near & self.reached) or received
         if not tied or self.looked.get(each.run) == len(self.marks):
             return
         for record in _spread(self.log, each.run, self.marks):
@@ -93,7 +93,7 @@ class _Spreading:
         self.looked[each.run] = len(self.marks)
 
     def note(self, event: Event) -> None:
-        """Remember whose runs may be told of it."""
+        """Remember the namespaces whose runs may receive it."""
         if isinstance(event, FactLearned | MemoryStored):
             self.namespaces.add(event.namespace)
 
@@ -109,7 +109,7 @@ def _runs(log: Reader) -> Iterator[_Began]:
 
 
 def _spread(log: Reader, run: str, marks: set[Mark]) -> Iterator[Record]:
-    """The run's own records that are influenced; not those that a fork shares with its parent."""
+    """The run's own influenced records; not those that a fork shares with its parent."""
     state = RunState(run, load_state(log, run, 0).past)
     records = (decode(row, log.body) for row in log.read(run))
     return (record for record in spread(state, records, marks) if record.run == run)

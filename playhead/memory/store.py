@@ -1,11 +1,11 @@
-"""`runtime.memory`: what a log has learned and is told to remember, across its runs.
+"""`runtime.memory`: the facts and memories of a log, across its runs.
 
 Memories and their vectors are records in the stream memory/NAMESPACE:
 
     MemoryStored + EmbedRequested (one append) -> the embedder -> Embedded
 
-What has no vector yet gets one at the next recall: what a run stored, what an embedder failed at,
-everything once the embedder is another.
+A memory without a vector gets one at the next recall: memories stored by runs, those for which the
+embedder failed, and all of them after a change of the embedder.
 """
 
 import secrets
@@ -27,23 +27,23 @@ from playhead.projections.memory.search import MemoryHit, Ranking
 from playhead.tools.models.embedders import Embedder, EmbedError, unit_vectors
 
 TOGETHER = 256
-"""Memories of one append, and texts of one call of the embedder."""
+"""Maximum memories per append, and texts per call of the embedder."""
 
 T = TypeVar("T")
 
 
 class NewMemory(NamedTuple):
-    """Something to remember."""
+    """A memory to store."""
 
     text: str
     metadata: Mapping[str, str] = {}
-    """For filters."""
+    """Used by filters."""
     importance: float = 0.5
     """From 0 to 1."""
 
 
 class Memory:
-    """The facts and the memories of a log that this process owns; for any thread."""
+    """The facts and memories of a log that this process owns; usable from any thread."""
 
     def __init__(
         self,
@@ -52,13 +52,13 @@ class Memory:
         redact: Callable[[str], str] = str,
         check: Callable[[], None] = lambda: None,
     ) -> None:
-        """`check` raises where a call may not be made (any of them may block)."""
+        """`check` raises if a call is not allowed (any of them may block)."""
         self._check = check
         self._log = log
         self._embedder = embedder
         self._redact = redact
         self.index = MemoryIndex(log, embedder, redact, self._embed_missing)
-        """Searches, for the runs too."""
+        """The search, which runs use too."""
         self._checked: dict[str, int] = {}
         self._embedding: dict[str, threading.Lock] = {}
 
@@ -70,14 +70,14 @@ class Memory:
         metadata: Mapping[str, str] | None = None,
         importance: float = 0.5,
     ) -> str:
-        """Have a namespace (a user, a customer, a project) remember a text; the memory's id.
+        """Store a text in a namespace (a user, a customer, a project); the memory's id.
 
         `metadata` is for filters, `importance` is from 0 to 1. Raises UsageError.
         """
         return self.remember_all([NewMemory(text, metadata or {}, importance)], namespace)[0]
 
     def remember_all(self, memories: Iterable[NewMemory | str], namespace: str) -> list[str]:
-        """Remember many texts at once, thousands a second; their ids, in order.
+        """Store many texts at once, thousands per second; their ids, in order.
 
         Raises UsageError before any is stored.
         """
@@ -113,8 +113,8 @@ class Memory:
     ) -> list[MemoryHit]:
         """The memories of one namespace that share words or meaning with the query, best first.
 
-        `metadata` must be theirs; they were stored from `since` on and before `until` (microseconds
-        since the epoch); `ranking` says what counts how much.
+        Only memories that match `metadata` and were stored from `since` on and before `until`
+        (microseconds since the epoch); `ranking` weights the parts of the score.
         """
         self._check()
         return self.index.recall(
@@ -122,7 +122,7 @@ class Memory:
         )
 
     def forget(self, memory: str, reason: str = "") -> None:
-        """Recall a memory no more; it stays in the log. Raises UsageError."""
+        """Stop recalling a memory; it stays in the log. Raises UsageError."""
         self._check()
         namespace = self.index.namespace_of(memory)
         if namespace is None:
@@ -132,24 +132,24 @@ class Memory:
         append_event(self._log, event, _now(), namespace=namespace)
 
     def facts(self, entity: str | None = None, as_of: int | None = None) -> list[Fact]:
-        """What the runs have learned of an entity, or of all: now, or at a position of the log."""
+        """The facts learned about an entity, or about all: now, or at a log position."""
         self._check()
         with facts_view(self._log) as views:
             return find_facts(views.connection, entity, as_of)
 
     def retract(self, run: str, seq: int, reason: str = "") -> Retraction:
-        """Take back a record (a tool's result, a fact, a memory) and what derives from it.
+        """Retract a record (a tool's result, a fact, a memory) and everything derived from it.
 
-        That is every fact and every memory that was stored by somebody who had seen it. What had
-        used it is in the answer. Raises UsageError for a record that does not exist.
+        That includes every fact and memory stored after the record had been seen. The result lists
+        what had used it. Raises UsageError for a record that does not exist.
         """
         self._check()
         return retract(self._log, run, seq, reason)
 
     def promote(self, run: str, reason: str = "") -> None:
-        """Let what a fork has learned and stored so far count, as any other run's does.
+        """Make what a fork has learned and stored so far visible, like that of any other run.
 
-        Until then it stays in the fork, and in the runs that the fork started. Raises UsageError
+        Until then it stays in the fork and in the runs that the fork started. Raises UsageError
         for a run that is not a fork.
         """
         self._check()
@@ -160,11 +160,11 @@ class Memory:
         self.index.close()
 
     def _embedding_of(self, namespace: str) -> threading.Lock:
-        """Held while vectors are made: an intent that is open without it was interrupted."""
+        """Held while vectors are computed: an intent that is open without it was interrupted."""
         return self._embedding.setdefault(namespace, threading.Lock())
 
     def _embed_missing(self, namespace: str) -> None:
-        """Give vectors to those memories that have none by this embedder."""
+        """Compute vectors for the memories that have none from this embedder."""
         with self._embedding_of(namespace):
             after = self._checked.get(namespace, 0)
             due, cut_off, reached = self.index.without_vector(namespace, after)
@@ -181,7 +181,7 @@ class Memory:
         texts: Sequence[tuple[str, str]],
         stored: Sequence[MemoryStored] = (),
     ) -> bool:
-        """Store, and have vectors made of (id, text); whether they were."""
+        """Store, and compute vectors of (id, text); returns whether that succeeded."""
         said = [Statement(each) for each in stored]
         if self._embedder is None:
             append_all(self._log, said, _now(), namespace=namespace)

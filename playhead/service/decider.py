@@ -1,4 +1,4 @@
-"""Who decides here: what this process can say of itself."""
+"""Who decides here: what this process knows about itself."""
 
 import getpass
 import os
@@ -13,7 +13,7 @@ def this_process() -> Decider:
 
 
 def _user() -> str:
-    """By the number of the account: the environment may say any name."""
+    """By the account's number, because the environment may contain any name."""
     try:
         import pwd
 

@@ -1,4 +1,4 @@
-"""Serves the inbox: commands that other processes left become records, or get their answer."""
+"""Serves the inbox: commands left by other processes become records, or are answered."""
 
 import sqlite3
 import threading
@@ -12,16 +12,16 @@ from playhead.events.log.inbox import Command, Inbox, inbox_path
 from playhead.events.logger import ProgramLogger
 
 SECONDS = 0.2
-"""How often the desk looks whether the inbox has changed."""
+"""How often to check whether the inbox has changed."""
 
 TICK = 1_000_000_000
-"""Nanoseconds; no file system that is in use has a coarser clock, but for FAT."""
+"""Nanoseconds; only FAT has a coarser clock."""
 
 program_log = ProgramLogger("playhead.inbox")
 
 
 class InboxWorker:
-    """One thread that looks at a log's inbox. A look costs one stat while nothing comes."""
+    """A thread that checks a log's inbox. A check costs one stat while nothing arrives."""
 
     def __init__(self, path: Path, log: Log, tell: Callable[[Command], None]) -> None:
         self._log = log
@@ -36,24 +36,24 @@ class InboxWorker:
         self._thread.start()
 
     def serve(self) -> None:
-        """Take all commands that wait, oldest first."""
+        """Process all waiting commands, oldest first."""
         for command in self._inbox.waiting():
             if not self._log.has_command(command.id):
                 try:
                     self._tell(command)
-                except StorageUnavailable:  # it waits here, as it did
+                except StorageUnavailable:  # it keeps waiting here
                     raise
                 except PlayheadError as error:
                     self._inbox.answer(command.id, str(error))
                     continue
-                except Exception as error:  # one that breaks us does not hold up the others
+                except Exception as error:  # a command that fails here does not hold up the others
                     program_log.exception("inbox.command.failed", command=command.id)
                     self._inbox.answer(command.id, f"it could not be taken: {error!r}"[:500])
                     continue
             self._inbox.remove(command.id)
 
     def close(self) -> None:
-        """Stop looking; what still comes waits for the next owner."""
+        """Stop checking; later commands wait for the next owner."""
         self._stop.set()
         self._thread.join()
         self._inbox.close()
@@ -67,7 +67,7 @@ class InboxWorker:
                 program_log.exception("inbox.failed", path=str(self._path))
 
     def _look(self) -> None:
-        """Serve what is new; where the storage fails, everything is looked at again next time."""
+        """Process new commands; if the storage fails, all of them are tried again next time."""
         try:
             if self._changed():
                 self.serve()
@@ -85,6 +85,6 @@ class InboxWorker:
             return False
         now = (found.st_mtime_ns, found.st_size)
         changed = now != self._seen
-        # Two writes may fall into one tick of the file system's clock: look again until it is past.
+        # Two writes may fall into one tick of the file system's clock: check until it is past.
         self._seen = now if time.time_ns() - found.st_mtime_ns > TICK else None
         return changed

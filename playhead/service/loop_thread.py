@@ -1,8 +1,8 @@
-"""One thread with one event loop: where the engine lives inside somebody else's program.
+"""One thread with one event loop, on which the engine runs inside a host program.
 
-Every call from outside crosses to the loop here, so here it is refused when nobody could answer it:
-after `close`, in a forked process (which has no such thread), and on the loop itself, where waiting
-would wait for itself.
+All calls from outside pass through here to the loop. A call is refused here if nothing could answer
+it: after `close`, in a forked process (which does not have the thread), and on the loop itself,
+where waiting would deadlock.
 """
 
 import asyncio
@@ -44,15 +44,15 @@ class LoopThread:
             raise RuntimeClosed
 
     def check_may_wait(self) -> None:
-        """Raise CalledOnLoop on the loop's own thread, and what `check` raises."""
+        """Raise CalledOnLoop on the loop's own thread, and the errors of `check`."""
         self.check()
         if threading.current_thread() is self._thread:
             raise CalledOnLoop
 
     def call(self, function: Callable[[], T]) -> T:
-        """Run a function on the loop and wait for what it returns or raises; on the loop, at once.
+        """Run a function on the loop and wait for its result; on the loop itself, call it directly.
 
-        Raises what `check` raises.
+        Raises the function's errors and those of `check`.
         """
         self.check()
         if threading.current_thread() is self._thread:
@@ -69,12 +69,12 @@ class LoopThread:
         return answer.result()
 
     def wait_for(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Run a coroutine function on the loop and wait for it. Raises as `check_may_wait` does."""
+        """Run a coroutine function on the loop and wait for it. Raises like `check_may_wait`."""
         self.check_may_wait()
         return asyncio.run_coroutine_threadsafe(work(), self.loop).result()
 
     def close(self) -> None:
-        """Do what was asked before, then end the loop and the thread."""
+        """Finish earlier calls, then end the loop and the thread."""
         with self._lock:
             self._closed = True
             self.loop.call_soon_threadsafe(self.loop.stop)
@@ -82,7 +82,7 @@ class LoopThread:
         self.loop.close()
 
     def _post(self, run: Callable[[], None]) -> None:
-        with self._lock:  # what is posted comes before the loop's end, or not at all
+        with self._lock:  # a posted call comes before the loop's end, or not at all
             if self._closed:
                 raise RuntimeClosed
             self.loop.call_soon_threadsafe(run)

@@ -1,7 +1,7 @@
-"""Redaction: strings are changed before an event is made, so model, log and spans see the same.
+"""Redaction: strings are changed before an event is created, so model, log and spans agree.
 
-Keys of a known form are hidden unless a program says otherwise. What else is secret a program says
-by pattern, by the name of a field, or by a function.
+Keys of known formats are masked by default. A program specifies other secrets by pattern, by field
+name, or by a function.
 """
 
 import re
@@ -17,14 +17,14 @@ from playhead.events.key_formats import KEY_FORMATS, KeyFormat, hide_keys, marke
 HIDDEN = "[redacted]"
 
 SIGNED = frozenset({"signature", "encrypted_content", "data"})
-"""Fields of content blocks that are bytes of the API's own: a changed one is refused."""
+"""Fields of content blocks whose bytes belong to the API, which rejects changed ones."""
 
 
 class Redactor:
-    r"""Says what an event may not hold. Called with a text, it gives the text to be kept.
+    r"""Masks what an event must not contain. Called with a text, it returns the text to keep.
 
-    Redactor(patterns=[r"customer-\d+"], fields=["password"])    # and keys of a known form
-    Redactor(formats=())                                          # nothing is hidden
+    Redactor(patterns=[r"customer-\d+"], fields=["password"])    # and keys of known formats
+    Redactor(formats=())                                          # nothing is masked
     """
 
     def __init__(
@@ -35,16 +35,16 @@ class Redactor:
         change: Callable[[str], str] | None = None,
         formats: Sequence[KeyFormat] = KEY_FORMATS,
     ) -> None:
-        """Prepare.
+        """Compile the patterns.
 
         Args:
-            patterns: what they find is replaced by `[redacted]`.
+            patterns: each match is replaced by `[redacted]`.
             fields: names of fields whose whole value is replaced, in arguments, results and
-                anywhere else in an event; upper and lower case are the same.
+                anywhere else in an event, ignoring case.
             change: any other change of a text.
-            formats: the forms of keys that are known.
+            formats: the key formats to recognise.
 
-        Raises re.error for a pattern that is none.
+        Raises re.error for an invalid pattern.
         """
         self._patterns = [re.compile(pattern) for pattern in patterns]
         self._fields = frozenset(name.casefold() for name in fields)
@@ -61,15 +61,15 @@ class Redactor:
         return text if self._change is None else self._change(text)
 
     def event(self, event: Event) -> Event:
-        """The event without secrets: the same object where there is none.
+        """The event without secrets: the same object if there are none.
 
-        Raises NotStorable when that cannot be made, since the event may not be kept as it is.
+        Raises NotStorable if that fails, because the event must not be kept unredacted.
         """
         if not self._always and not self._worth_looking(event):
             return event
         try:
             return self._changed(event)
-        except BaseException as error:  # whatever `change` raises, or gives back
+        except BaseException as error:  # `change` may raise or return anything
             raise NotStorable(event.kind, f"redact failed: {_raised(error)}") from error
 
     def _changed(self, event: Event) -> Event:
@@ -78,7 +78,7 @@ class Redactor:
         return event if changed == fields else type(event).model_validate(changed)
 
     def _worth_looking(self, event: Event) -> bool:
-        """Says no of most events, at the cost of a few searches."""
+        """A cheap search that rules out most events."""
         try:
             data = event.__pydantic_serializer__.to_json(event)
         except ValueError:  # the log will refuse it
@@ -108,11 +108,11 @@ class Redactor:
             for name, inner in fields.items()
         }
         if fields.get("type") == "thinking" and changed != fields:
-            return {"type": "text", "text": HIDDEN}  # its signature would not fit any more
+            return {"type": "text", "text": HIDDEN}  # its signature would no longer match
         return changed
 
     def _hide_all(self, value: Any) -> Any:
-        """Each text and number in a value hidden; its shape stays, so that it still fits."""
+        """Mask each text and number in a value; its shape stays, so that it still validates."""
         match value:
             case dict():
                 fields = cast("dict[str, Any]", value)
@@ -126,13 +126,13 @@ class Redactor:
 
 
 def _raised(error: BaseException) -> str:
-    """The exception and its place, without its words: they may quote what must not be kept."""
+    """The exception and its location, without its message, which may quote a secret."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
 
 
 def redactor_of(redact: Callable[[str], str] | None) -> Redactor:
-    """What a runtime was given as a redactor: nothing given hides keys of a known form."""
+    """The redactor of a runtime: by default, keys of known formats are masked."""
     if isinstance(redact, Redactor):
         return redact
     return Redactor(change=redact)

@@ -1,4 +1,4 @@
-"""Starting runs, speaking to them and hearing from them, by their ids: `runtime.runs`."""
+"""Starts runs, sends commands to them and listens to them, by id: `runtime.runs`."""
 
 import json
 import secrets
@@ -46,7 +46,7 @@ T = TypeVar("T", bound=Record | TextChunk)
 class RunControl:
     """The runs of one log, while an engine drives them. Its methods may be called from any thread.
 
-    `run` is a whole id everywhere; `find` gives it.
+    `run` is always a complete id; `find` gives it.
     """
 
     def __init__(
@@ -69,12 +69,12 @@ class RunControl:
         self._closed = False
 
     def find(self, given: str) -> str:
-        """The id that is meant by an id, its beginning, or `last`. Raises UnknownRun."""
+        """The id for an id, its beginning, or `last`. Raises UnknownRun."""
         self._thread.check()
         return find_run(self._log, given)
 
     def start(self, started: RunStarted, most: int, traceparent: str | None) -> str:
-        """Begin a run, at most as the `most`-th that is open; its id. It is in the log then.
+        """Start a run, if fewer than `most` are open; its id. It is in the log when this returns.
 
         Raises AdmissionRefused, SessionBusy, NotStorable and StorageUnavailable.
         """
@@ -92,10 +92,10 @@ class RunControl:
         return run
 
     def take_up(self, run: str) -> None:
-        """Go on with a run where the log ends; one that only waits is not even loaded."""
+        """Continue a run from the end of the log; one that only waits is not even loaded."""
         self.check_open()
         waits = self._waits.as_last_read(run)
-        # What came since then is held, and `may_rest` sees it.
+        # Records since then are held, and `may_rest` sees them.
         if waits and not any(wait.counts for wait in waits) and may_rest(self._log.read(run)):
             times = [(wait.until, wait.over) for wait in waits if wait.until is not None]
             due = min(times, key=lambda time: time[0], default=None)
@@ -104,10 +104,10 @@ class RunControl:
             self._on_loop(partial(take_up, self._engine, run))
 
     def tell(self, run: str, event: Event, *, command: str | None = None) -> None:
-        """Append something that somebody outside says.
+        """Append an event from outside.
 
-        Raises UsageError when it cannot apply, StorageUnavailable when the log could not be written
-        for too long: it is not recorded later then, unless the last failed try had written it.
+        Raises UsageError if it does not apply, StorageUnavailable if the log could not be written
+        for too long: it is then not recorded later, unless the last failed try had written it.
         """
         self.check_may_wait()
         trigger, committed = _trigger(event, command=command)
@@ -115,12 +115,12 @@ class RunControl:
         committed.result()
 
     def resume(self, run: str) -> None:
-        """Go on with a run that is paused, or that this process has let go.
+        """Continue a run that is paused, or that this process has dropped.
 
         One that waits for its model asks at once.
 
-        An imported run is taken up with the agent of its name that is known here, and nothing that
-        was agreed to elsewhere counts. Raises UsageError where there is no such agent.
+        An imported run is resumed with the local agent of the same name, and earlier approvals do
+        not count. Raises UsageError if there is no such agent.
         """
         if run in self._engine.let_go:
             self.take_up(run)
@@ -147,27 +147,27 @@ class RunControl:
     def waits(
         self, run: str | None = None, about: About | None = None, limit: int | None = None
     ) -> list[OpenWait]:
-        """What open runs wait for, oldest run first.
+        """The waits of open runs, oldest run first.
 
-        `run`: of one run. `about`: "call" or "plan", which a person decides on, or "model", which
-        is down. `limit`: at most so many.
+        `run`: of one run. `about`: "call" or "plan", decided by a person, or "model", which is
+        down. `limit`: the maximum number.
         """
         self.check_open()
         return self._waits.waits(run, about, limit)
 
     def approvals(self, run: str | None = None) -> list[OpenApproval]:
-        """What waits for a person: of one run, or of all that are open."""
+        """The open approvals of one run, or of all open runs."""
         self._thread.check()
         self.check_open()
         return self._waits.approvals(run)
 
     def edited_plan(self, run: str, steps: Sequence[Mapping[str, Json]]) -> tuple[PlanStep, ...]:
-        """Other steps for a plan under review, checked and completed. Raises UsageError."""
+        """Changed steps for a plan under review, checked and completed. Raises UsageError."""
         text = json.dumps({"steps": [dict(step) for step in steps]})
         return self._thread.call(lambda: edited_plan(text, self._engine.state(run)))
 
     def resolve(self, run: str, call: int, *, succeeded: bool, note: str = "") -> None:
-        """Say what became of a call whose outcome is unknown: in its run, or after its end."""
+        """Record what happened to a call with an unknown outcome: in its run, or after its end."""
         self._resolve(run, ToolResolved(run=run, call=call, succeeded=succeeded, note=note))
 
     def _resolve(self, run: str, event: ToolResolved, command: str | None = None) -> None:
@@ -179,7 +179,7 @@ class RunControl:
             self.tell(run, event, command=command)
 
     def serve(self, command: Command) -> None:
-        """Do what another process asked for."""
+        """Execute a command from another process."""
         run, event = self.find(command.run), command.event()
         if isinstance(event, RunResumed) and self._parked(run):
             msg = f"run {run} was imported: the process that has its agent takes it up, by name"
@@ -198,9 +198,9 @@ class RunControl:
         return self._thread.call(lambda: self._engine.status(run))
 
     def outcome(self, run: str) -> Future[RunEnd]:
-        """What a run gave, once it has ended; RunNotFinished when that is no answer.
+        """The result of a run, once it has ended; RunNotFinished if there is no answer.
 
-        Cancelling the future ends the waiting; the run goes on.
+        Cancelling the future ends the waiting; the run continues.
         """
         self._thread.check()
         waiting = PendingResult(run, self._records)
@@ -209,7 +209,7 @@ class RunControl:
         return waiting.answer
 
     def listen(self, run: str, *kinds: type[T]) -> Listening[T]:
-        """Records, text or both, in the order in which they come, from the first record on."""
+        """Records, text or both, in the order in which they arrive, from the first record on."""
         self._thread.check()
         records = partial(self._records, run)
         return Listening(self._thread, self._subscriptions, run, records, *kinds)
@@ -221,18 +221,18 @@ class RunControl:
             raise RuntimeClosed
 
     def check_may_wait(self) -> None:
-        """Raise CalledOnLoop where the call would wait for itself, and what `check_open` raises."""
+        """Raise CalledOnLoop if the call would deadlock, and the errors of `check_open`."""
         self.check_open()
         self._thread.check_may_wait()
 
     def settle(self, seconds: float) -> None:
-        """Refuse what comes from now on; let effects under way end, and write everything."""
+        """Refuse new calls; let open effects end, and write everything."""
         self._closed = True
         self._thread.wait_for(partial(self._settle, seconds))
         self._waits.close()
 
     def _on_loop(self, work: Callable[[], None]) -> None:
-        """Do something that the engine must still be open for, as seen on the loop."""
+        """Run something on the loop, unless the engine is closing by then."""
 
         def unless_closing() -> None:
             self.check_open()
@@ -242,7 +242,7 @@ class RunControl:
 
     async def _settle(self, seconds: float) -> None:
         self._engine.draining = True
-        writes = await self._engine.quiet()  # what these turns let out is settled too
+        writes = await self._engine.quiet()  # effects started by these turns are settled too
         await self._engine.effects.settle(seconds)
         if writes:
             await self._engine.quiet()
@@ -253,14 +253,14 @@ class RunControl:
 
 
 def new_run_id() -> str:
-    """The day, and chance: enough for any log."""
+    """The date and random characters: unique enough for any log."""
     return f"{time.strftime('%y%m%d', time.gmtime())}-{secrets.token_hex(4)}"
 
 
 def _trigger(
     event: Event, traceparent: str | None = None, *, command: str | None = None
 ) -> tuple[Trigger, Future[None]]:
-    """What somebody outside says, and the future that ends once it is committed, or is not."""
+    """An outside event, and the future that ends once it is committed or refused."""
     committed: Future[None] = Future()
     trigger = Trigger(
         event, "user", "outside", traceparent=traceparent, command=command,

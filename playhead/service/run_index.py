@@ -1,7 +1,7 @@
-"""Which runs there are: the open ones, and how each session ended last.
+"""Which runs exist: the open ones, and how each session last ended.
 
-In memory is what this process has seen; the stored list of runs knows what was before it. So
-neither opening a log nor starting a run gets slower with the runs that have ended.
+Runs that this process has seen are in memory; earlier ones are in the stored list of runs. So
+neither opening a log nor starting a run gets slower with the number of ended runs.
 """
 
 import threading
@@ -25,7 +25,7 @@ KEPT_CONTEXTS = 64
 
 @dataclass(slots=True)
 class Indexed:
-    """One run: whose it is, and how it ended."""
+    """One run: its agent and session, and how it ended."""
 
     run: str
     agent: str
@@ -33,13 +33,13 @@ class Indexed:
     ended: Head | None = None
     """Its last record, once it has ended."""
     before: "Indexed | None" = None
-    """The run of the session before this one."""
+    """The previous run of the session."""
     child: bool = False
-    """Another run started it: it needs no room of its own."""
+    """Whether another run started it: it does not count as an open run."""
 
 
 class RunIndex:
-    """Read when the log is opened, then kept up; safe from any thread. `close` it."""
+    """Loaded when the log is opened, then kept up to date; safe from any thread. `close` it."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
@@ -48,9 +48,9 @@ class RunIndex:
         self._roots = 0
         """Open runs that no other run started."""
         self._last: dict[str, Indexed] = {}
-        """The last run of each session that this process has met."""
+        """The last run of each session that this process has seen."""
         self._contexts: OrderedDict[str, tuple[str, Context | None]] = OrderedDict()
-        """Session -> its last run and the context with which that ended."""
+        """Session -> its last run and the context at its end."""
         self._views = Views.of(log, [RunList()])
         try:
             for row in open_runs(self._views.connection):
@@ -60,12 +60,12 @@ class RunIndex:
             raise
 
     def close(self) -> None:
-        """Let go of the stored list of runs."""
+        """Release the stored list of runs."""
         with self._lock:
             self._views.close()
 
     def admit(self, run: str, agent: str, session: str | None, most: int) -> Past | None:
-        """Make room for a run; the end of its session's last run, if there is one.
+        """Admit a run; returns the end of its session's last run, if there is one.
 
         Raises AdmissionRefused beyond `most` open runs, SessionBusy while the session has one.
         """
@@ -82,7 +82,7 @@ class RunIndex:
         return Past(run=last.run, seq=last.ended.seq, hash=last.ended.hash.hex())
 
     def _last_of(self, session: str) -> Indexed | None:
-        """The last run of a session: this process has seen it begin, or the stored list has it."""
+        """The last run of a session, from this process's memory or from the stored list."""
         if session not in self._last:
             for row in find_runs(self._views.connection, session=session, limit=1):
                 # Open runs are all in memory.
@@ -91,7 +91,7 @@ class RunIndex:
         return self._last.get(session)
 
     def context(self, session: str | None, past: Past | None) -> Context | None:
-        """What a session's next run starts from: kept since the last one ended, or read."""
+        """The context for a session's next run: kept since the last one ended, or read."""
         if session is not None and past is not None:
             with self._lock:
                 run, kept = self._contexts.get(session, ("", None))
@@ -100,7 +100,7 @@ class RunIndex:
         return load_session(self._log, past)
 
     def add(self, run: str, agent: str) -> None:
-        """A run that was begun without being admitted: a fork."""
+        """Add a run that was started without being admitted: a fork."""
         with self._lock:
             self._put(Indexed(run, agent, None))
 
@@ -109,7 +109,7 @@ class RunIndex:
         try:
             if self._log.stream(run) is not None:
                 return
-        except LogError:  # if it begins all the same, `committed` sees it
+        except LogError:  # if it begins after all, `committed` sees it
             pass
         with self._lock:
             entry = self._take_out(run)
@@ -121,7 +121,7 @@ class RunIndex:
                 self._last[entry.session] = entry.before
 
     def committed(self, state: RunState, records: Sequence[Record]) -> None:
-        """An engine's watcher: see runs end, and children begin."""
+        """An engine's watcher: sees runs end, and children begin."""
         if records[0].seq == 1 and state.run_started.parent is not None:
             with self._lock:
                 self._put(Indexed(state.run, state.agent.name, None, child=True))
@@ -149,7 +149,7 @@ class RunIndex:
         return [entry.run for entry in entries if agent is None or entry.agent == agent]
 
     def parked(self, agents: Sequence[str]) -> list[Indexed]:
-        """Open runs of other agents than these: nobody here can go on with them."""
+        """Open runs of agents other than these: nothing here can continue them."""
         with self._lock:
             return [entry for entry in self._open.values() if entry.agent not in agents]
 

@@ -1,4 +1,4 @@
-"""Who listens to a run: records as they are committed, and text as it streams in."""
+"""Delivers a run's records as they are committed, and its text as it streams in."""
 
 import asyncio
 import queue
@@ -21,26 +21,26 @@ program_log = ProgramLogger("playhead.subscriptions")
 
 
 class TextChunk(NamedTuple):
-    """A piece of a reply as it streams in. No event: the log has the reply when it is whole."""
+    """A piece of a reply as it streams in. Not an event: the log has the complete reply."""
 
     request: int
     """The seq of the ModelRequested that it answers."""
     text: str
     discarded: bool = False
-    """The attempt failed: forget what it had streamed."""
+    """Whether the attempt failed: discard its streamed text."""
 
 
 LOOK = 0.5
-"""Seconds of a wait: Python sees signals between two."""
+"""Seconds per wait: Python handles signals in between."""
 
 Item: TypeAlias = Record | TextChunk | Exception | None
-"""An exception: the run waits for the storage, or was let go. None: the runtime is closing."""
+"""An exception: the run waits for the storage, or was dropped. None: the runtime is closing."""
 
 Deliver: TypeAlias = Callable[[Item], None]
 
 
 class Subscriptions:
-    """Hands each run's items to whoever subscribed. Items come on the loop, in order."""
+    """Delivers each run's items to its subscribers. Items arrive on the loop, in order."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -48,7 +48,7 @@ class Subscriptions:
         self._subscribers: dict[str, list[Deliver]] = {}
 
     def subscribe(self, run: str, deliver: Deliver) -> Callable[[], None]:
-        """From now on `deliver` gets the run's items; the function returned ends that."""
+        """From now on `deliver` gets the run's items; the returned function unsubscribes."""
         with self._lock:
             closed = self._closed
             self._subscribers.setdefault(run, []).append(deliver)
@@ -75,17 +75,17 @@ class Subscriptions:
                 self._subscribers.pop(state.run, None)
 
     def text(self, run: str, request: int, text: str) -> None:
-        """A piece of text came in; an empty one says that the attempt failed."""
+        """A piece of text arrived; an empty one means that the attempt failed."""
         for deliver in self._of(run):
             _hand(deliver, TextChunk(request, text, discarded=not text))
 
     def warned(self, run: str, error: Exception) -> None:
-        """The run waits for the storage, or this process has let it go: nobody waits on."""
+        """The run waits for the storage, or this process dropped it: waiting callers are told."""
         for deliver in self._of(run):
             deliver(error)
 
     def close(self) -> None:
-        """Tell everybody that nothing more comes."""
+        """Tell all subscribers that no more items follow."""
         with self._lock:
             self._closed = True
             everyone = [d for delivers in self._subscribers.values() for d in delivers]
@@ -100,7 +100,7 @@ class Subscriptions:
 
 
 def _hand(deliver: Deliver, item: Item) -> None:
-    """Whoever cannot take an item (its loop has ended, its callback raised) harms no one else."""
+    """A subscriber that fails (its loop has ended, its callback raised) harms no other."""
     try:
         deliver(item)
     except BaseException:
@@ -111,11 +111,11 @@ T = TypeVar("T", bound=Record | TextChunk)
 
 
 class Listening(Generic[T]):
-    """Items of one run to loop over, with `for` or with `async for`; it ends when the run ends.
+    """The items of one run, for `for` or `async for`; ends when the run ends.
 
-    Raises StorageUnavailable when the run has waited for the storage too long (it goes on by itself
-    when the storage works, and can be listened to again), and LogError when this process may not
-    write the run any more.
+    Raises StorageUnavailable if the run has waited for the storage too long (it continues by itself
+    when the storage works, and can be listened to again), and LogError if this process may no
+    longer write the run.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class Listening(Generic[T]):
         self._recorded = recorded
 
     def __iter__(self) -> Iterator[T]:
-        """Listens from now on, whenever the first item is asked for."""
+        """Listens from the moment when the first item is requested."""
         self._thread.check_may_wait()
         items: queue.SimpleQueue[Item] = queue.SimpleQueue()
         return self._items(items, self._subscriptions.subscribe(self._run, items.put))
@@ -148,7 +148,7 @@ class Listening(Generic[T]):
             while not sieve.ended:
                 try:
                     yield from sieve.take(items.get(timeout=LOOK))
-                except queue.Empty:  # a Ctrl-C that came just before the wait is heard here
+                except queue.Empty:  # a Ctrl-C that came just before the wait is handled here
                     continue
         finally:
             unsubscribe()
@@ -175,7 +175,7 @@ class Listening(Generic[T]):
 
 
 class _Sieve(Generic[T]):
-    """Lets each record through once, whether it was read or heard, and sees the end."""
+    """Passes each record once, whether it was read or delivered, and detects the end."""
 
     def __init__(self, kinds: tuple[type[T], ...]) -> None:
         self.ended = False
@@ -197,11 +197,11 @@ class _Sieve(Generic[T]):
 
 
 Records: TypeAlias = Callable[[str, int], Iterator[Record]]
-"""(run, seq) -> its records after that one, as far as they are in the log."""
+"""(run, seq) -> its records after that one, up to the end of the log."""
 
 
 class RunEnd(NamedTuple):
-    """What a run gave that has reached its goal."""
+    """The result of a run that has reached its goal."""
 
     answer: str
     output: Json
@@ -212,10 +212,10 @@ class PendingResult:
     """One caller who waits for one run."""
 
     def __init__(self, run: str, records: Records) -> None:
-        """Read what is in the log already: on the caller's thread, for it may be much."""
+        """Read what is already in the log, on the caller's thread, because it may be a lot."""
         self.answer: Future[RunEnd] = Future()
-        """RunNotFinished when the run has no answer, LogError when the log cannot be written.
-        Whoever waits no longer cancels it."""
+        """RunNotFinished if the run has no answer, LogError if the log cannot be written.
+        Cancelled by a caller who stops waiting."""
         self._run = run
         self._records = records
         self._metrics = RunMetrics()
@@ -227,7 +227,7 @@ class PendingResult:
         settled: Callable[[str], Event | None],
         let_go: Mapping[str, Exception],
     ) -> None:
-        """Listen from now on. Called on the loop: no turn is told between reading and listening."""
+        """Listen from now on. Called on the loop, so no turn is missed after reading."""
         self._catch_up()
         unsubscribe = subscriptions.subscribe(self._run, self._hear)
         self.answer.add_done_callback(lambda _: unsubscribe())

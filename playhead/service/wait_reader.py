@@ -1,4 +1,4 @@
-"""What the runs of a log wait for, read from the stored list and never from loaded runs."""
+"""The waits of a log's runs, read from the stored list and never from loaded runs."""
 
 import threading
 
@@ -11,7 +11,7 @@ from playhead.projections.stored.wait_list import OpenWait, WaitList, find_waits
 
 
 class WaitReader:
-    """The waits of one log, read up to its end at each look; safe from any thread."""
+    """The waits of one log, read up to its end at each query; safe from any thread."""
 
     def __init__(self, reader: Reader) -> None:
         self._lock = threading.Lock()
@@ -20,18 +20,18 @@ class WaitReader:
     def waits(
         self, run: str | None = None, about: About | None = None, limit: int | None = None
     ) -> list[OpenWait]:
-        """The open waits: of one run or of all, about one thing or any, by age of their runs."""
+        """The open waits of one run or all, about one subject or any, by age of their runs."""
         with self._lock:
             self._views.catch_up()
             return find_waits(self._views.connection, run=run, about=about, limit=limit)
 
     def as_last_read(self, run: str) -> list[Wait]:
-        """The waits of a run without looking for what was appended since: for very many runs."""
+        """The waits of a run without reading newer records; for queries over very many runs."""
         with self._lock:
             return [each.wait for each in find_waits(self._views.connection, run=run)]
 
     def approvals(self, run: str | None = None) -> list[OpenApproval]:
-        """What waits for a person."""
+        """The open approvals."""
         return [approval_of(each) for each in self.waits(run) if each.wait.call is not None]
 
     def close(self) -> None:
@@ -41,7 +41,7 @@ class WaitReader:
 
 
 def approval_of(asked: OpenWait) -> OpenApproval:
-    """A wait for a person as who decides needs to see it."""
+    """A wait for a person, as that person needs to see it."""
     wait = asked.wait
     return OpenApproval(
         asked.run, wait.call or 0, asked.tool, asked.arguments, asked.effect, wait.binding or "",

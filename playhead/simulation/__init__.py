@@ -1,4 +1,4 @@
-"""How do agents fare through crashes and faults? A seeded simulation of whole processes.
+"""How do agents behave under crashes and faults? A seeded simulation of whole processes.
 
     from playhead.simulation import simulate
 

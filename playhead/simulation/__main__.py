@@ -1,4 +1,4 @@
-"""`python -m playhead.simulation`: simulate the crowd of agents from the command line."""
+"""`python -m playhead.simulation`: simulate the sample agents from the command line."""
 
 import argparse
 import sys
@@ -8,15 +8,15 @@ from playhead.simulation.simulate import simulate
 
 
 def main() -> int:
-    """Simulate, print the report, and exit with 1 when a promise was broken."""
+    """Simulate, print the report, and exit with 1 if a promise was broken."""
     parser = argparse.ArgumentParser(prog="python -m playhead.simulation", description=__doc__)
     parser.add_argument("--seeds", type=int, default=1000)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--log", choices=("memory", "sqlite"), default="memory")
     parser.add_argument("--mode", choices=("safety", "liveness"), default="safety")
     parser.add_argument("--faults", default=",".join(KINDS))
-    parser.add_argument("--most", type=int, default=5, help="failing seeds to look for")
-    parser.add_argument("--trace", action="store_true", help="print the whole trace of one seed")
+    parser.add_argument("--most", type=int, default=5, help="stop after this many failing seeds")
+    parser.add_argument("--trace", action="store_true", help="print the complete trace of one seed")
     given = parser.parse_args()
     report = simulate(
         None, given.seeds, first=given.first, log=given.log, mode=given.mode,

@@ -1,4 +1,4 @@
-"""The pytest marker `simulate`: a test that returns an agent, and is run through a thousand lives.
+"""The pytest marker `simulate`: a test returns an agent, which is run in a thousand simulations.
 
     pytest_plugins = ["playhead.simulation.pytest_marker"]        # in conftest.py
 
@@ -6,8 +6,8 @@
     def test_the_refund_agent() -> Agent:
         return Agent(name="refunds", tools=[refund])
 
-The test is called once for each life, so that nothing is shared between them. The marker takes what
-`playhead.simulation.simulate` takes; without a mode, half of the lives test liveness.
+The test is called once for each simulated run, so that they share nothing. The marker takes the
+arguments of `playhead.simulation.simulate`; without a mode, half of the runs test liveness.
 """
 
 import inspect
@@ -20,17 +20,17 @@ from playhead.simulation.simulate import simulate
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Register the marker."""
     config.addinivalue_line(
         "markers",
         "simulate(seeds=1000, first=0, log='memory', faults=..., mode=...): the test returns an "
-        "agent; run it through that many simulated lives",
+        "agent; run it in that many simulations",
     )
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Simulate instead of calling, where the test is marked."""
+    """Simulate instead of calling, if the test is marked."""
     marker = pyfuncitem.get_closest_marker("simulate")
     if marker is None:
         return None

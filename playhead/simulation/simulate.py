@@ -1,4 +1,4 @@
-"""`simulate`: many lives of an agent, each from its seed, each checked against every invariant."""
+"""`simulate`: many simulated runs of an agent, one per seed, checked against every invariant."""
 
 import time
 from collections import Counter
@@ -20,7 +20,7 @@ class SimulationFailed(PlayheadError):
 
 @dataclass
 class SimulationReport:
-    """What a simulation found."""
+    """The result of a simulation."""
 
     seeds: int = 0
     runs: int = 0
@@ -28,17 +28,17 @@ class SimulationReport:
     processes: int = 0
     seconds: float = 0.0
     crashes: Counter[str] = field(default_factory=Counter[str])
-    """Crash point -> processes that died there."""
+    """Crash point -> number of processes that died there."""
     failed: list[tuple[SimulationRun, str]] = field(default_factory=list[tuple[SimulationRun, str]])
-    """The lives that broke a promise, each with the command that repeats it."""
+    """The simulated runs that broke a promise, each with the command that repeats it."""
 
     @property
     def ok(self) -> bool:
-        """Whether every promise was kept in every life."""
+        """Whether every promise was kept in every simulated run."""
         return not self.failed
 
     def add(self, simulation_run: SimulationRun) -> None:
-        """Count one life."""
+        """Count one simulated run."""
         self.seeds += 1
         self.runs += simulation_run.runs
         self.records += simulation_run.records
@@ -56,7 +56,7 @@ class SimulationReport:
         )
 
     def told(self, simulation_run: SimulationRun, again: str) -> str:
-        """One failing life in words: how to repeat it, what was broken, its last steps."""
+        """One failing simulated run as text: how to repeat it, what was broken, its last steps."""
         broken = [
             f"  {violation.invariant}: {violation.what}"
             for violation in simulation_run.violations[:5]
@@ -65,7 +65,7 @@ class SimulationReport:
         return "\n".join([f"seed {simulation_run.seed}; to repeat it: {again}", *broken, *lines])
 
     def check(self) -> "SimulationReport":
-        """Itself. Raises SimulationFailed when a promise was broken."""
+        """Returns the report. Raises SimulationFailed if a promise was broken."""
         if not self.ok:
             raise SimulationFailed(str(self))
         return self
@@ -82,23 +82,23 @@ def simulate(
     most: int = 5,
     trace: bool = False,
 ) -> SimulationReport:
-    """Run an agent through `seeds` lives full of faults, and check every promise after each.
+    """Run an agent in `seeds` simulations full of faults, and check every promise after each.
 
-    Its tools and its scripted model run for real, on a virtual clock; sockets, threads and
-    processes are errors. A `model` that is only a name is replaced by one that acts by chance.
+    Its tools and its scripted model really run, on a virtual clock; sockets, threads and
+    processes are errors. A `model` that is only a name is replaced by a random model.
 
     Args:
-        agent: what to simulate; a function that makes a fresh one for each seed if it keeps
-            anything between runs; None for a crowd of agents that use everything.
-        seeds: how many lives.
+        agent: the agent to simulate; a function that makes a new one for each seed if it keeps
+            state between runs; None for sample agents that use every feature.
+        seeds: the number of simulated runs.
         first: the first seed.
         log: "memory", or "sqlite" for real files.
         faults: which kinds: crash, model, tool, log, clock, people, deploy, role, outage.
-        mode: "safety" ends anywhere; "liveness" lets the faults stop, and then all must end.
-        most: failing seeds after which it stops looking for more.
-        trace: keep each life's trace.
+        mode: "safety" may end anywhere; in "liveness" the faults stop, and then all runs must end.
+        most: stop after this many failing seeds.
+        trace: keep each simulated run's trace.
 
-    Raises UsageError. What it finds is in the report: `simulate(agent).check()` raises for it.
+    Raises UsageError. Violations are in the report: `simulate(agent).check()` raises for them.
     """
     unsupported = set(faults) - {*KINDS, SCARCELY}
     if unsupported:

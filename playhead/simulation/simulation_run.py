@@ -1,4 +1,4 @@
-"""One simulated life: a seed, a log, some runs, and the processes that carry them."""
+"""One simulated run: a seed, a log, some agent runs, and the processes that execute them."""
 
 import asyncio
 import shutil
@@ -20,7 +20,7 @@ from playhead.events.log.memory import MemoryLog
 from playhead.events.log.sqlite.log import SqliteLog
 from playhead.simulation.actors.people import People
 from playhead.simulation.actors.random_model import RandomModel
-from playhead.simulation.actors.sample_agents import agents as crowd
+from playhead.simulation.actors.sample_agents import agents as sample_agents
 from playhead.simulation.faults.ground_truth import GroundTruth, Violation
 from playhead.simulation.faults.mix import CALM, Mix, draw
 from playhead.simulation.invariants.check import check_all, check_process
@@ -35,28 +35,28 @@ SimulationMode: TypeAlias = Literal["safety", "liveness"]
 Storage: TypeAlias = Literal["memory", "sqlite"]
 
 ROUNDS = 60
-"""How often people answer what idle runs wait for, until a life without faults counts as stuck."""
+"""How often people answer waiting runs before a simulated run without faults counts as stuck."""
 
 
 @dataclass(frozen=True)
 class SimulationRun:
-    """What one seed gave."""
+    """The result of one seed."""
 
     seed: int
     trace: str
     """SHA-256 (hex) over everything that happened, in order."""
     violations: tuple[Violation, ...]
     crashes: Mapping[str, int]
-    """Crash point -> processes that died there."""
+    """Crash point -> number of processes that died there."""
     runs: int
     records: int
     processes: int
     lines: tuple[str, ...] = ()
-    """The trace in words, when it was asked for."""
+    """The trace as text, if requested."""
 
 
 class Disk:
-    """Where the log is while processes come and go."""
+    """Where the log is kept while processes start and die."""
 
     def __init__(self, storage: Storage) -> None:
         self._memory = MemoryLog() if storage == "memory" else None
@@ -77,8 +77,8 @@ class Disk:
         assert self._folder is not None
         return self._folder / str(self._copies) / "log.db"
 
-    def let_go(self, *, died: bool) -> None:
-        """The process is gone: with `died`, its files are what a SIGKILL would have left."""
+    def release(self, *, died: bool) -> None:
+        """The process ended: with `died`, its files are what a SIGKILL would have left."""
         if self._log is None or self._folder is None:
             return
         catch_up(self._log, self._folder / "views")
@@ -93,23 +93,23 @@ class Disk:
         self._log = None
 
     def anchor(self) -> LogPosition | None:
-        """What the anchor of the file says; None for a log in memory, or while there is none."""
+        """The content of the file's anchor; None for a log in memory, or while there is none."""
         return None if self._log is None else read_anchor(self._path)
 
     def wrong_views(self) -> list[str]:
-        """Tables of the stored views, kept all the time, that a fresh fold contradicts."""
+        """Tables of the continuously maintained stored views that a fresh fold contradicts."""
         if self._log is None or self._folder is None:
             return []
         return differences(self._log, self._folder / "views")
 
     def make(self) -> "Disk":
-        """Make the folder."""
+        """Create the folder."""
         if self._folder is not None:
             self._path.parent.mkdir(exist_ok=True)
         return self
 
     def remove(self) -> None:
-        """Take everything away."""
+        """Delete everything."""
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -122,47 +122,47 @@ def live(
     factory: AgentFactory | None = None, *, tracing: bool = False,
     goals: Callable[[int], str] = "goal {}: a b c".format,
 ) -> SimulationRun:  # fmt: skip
-    """Live one life and check everything about it."""
+    """Execute one simulated run and check everything about it."""
     random = Random(seed)
     ledger = GroundTruth(tracing=tracing)
     mix = draw(random, kinds)
-    found = crowd(random, mix) if factory is None else [factory()]
+    found = sample_agents(random, mix) if factory is None else [factory()]
     roles = {agent.name: agent for one in found for agent in (*one.agents, one)}
     disk = Disk(storage).make()
     try:
         with capture_logs() as said:
             _remember(disk, random)
-            story = _Story(random, mix, ledger, disk, roles, People(random, goals))
-            story.tell(mode)
+            processes = _Processes(random, mix, ledger, disk, roles, People(random, goals))
+            processes.run(mode)
             _listen(said, ledger)
             log = disk.open()
             evidence = Evidence(log, ledger, mode == "liveness", disk.anchor())
             check_all(evidence, random)
             for name in disk.wrong_views():
-                ledger.violated("views_are_folds", f"the table {name} is not what the log gives")
-            disk.let_go(died=False)
+                ledger.violated("views_are_folds", f"the table {name} differs from the log")
+            disk.release(died=False)
     finally:
         disk.remove()
     return SimulationRun(
         seed, ledger.trace.hexdigest(), tuple(ledger.broken), dict(ledger.crashes),
-        len(evidence.records), sum(map(len, evidence.records.values())), story.number,
+        len(evidence.records), sum(map(len, evidence.records.values())), processes.number,
         tuple(ledger.lines),
     )  # fmt: skip
 
 
 def _remember(disk: Disk, random: Random) -> None:
-    """Some worlds begin with something that people had them remember."""
+    """Some simulated runs begin with a stored memory."""
     namespace, many = random.choice(("acme", "globex")), random.choice((0, 0, 1, 4))
     log = disk.open()
     for n in range(many):
         text = f"a goal: {'b c ' * (1 + n * 40)}"
         event = MemoryStored(id=f"memory-{n}", namespace=namespace, text=text)
         append_event(log, event, EPOCH, namespace=namespace)
-    disk.let_go(died=False)
+    disk.release(died=False)
 
 
 BUGS = frozenset({"engine.bug", "watcher.raised", "effect.raised"})
-"""What the engine says to the program's log when code of ours has raised."""
+"""The engine's log message when our own code has raised."""
 
 
 def _listen(said: Sequence[Mapping[str, Any]], ledger: GroundTruth) -> None:
@@ -173,8 +173,8 @@ def _listen(said: Sequence[Mapping[str, Any]], ledger: GroundTruth) -> None:
             ledger.violated("no_internal_error", f"{entry['event']}: {raised}")
 
 
-class _Story:
-    """The processes of a life, one after the other."""
+class _Processes:
+    """The processes of a simulated run, one after the other."""
 
     def __init__(
         self, random: Random, mix: Mix, ledger: GroundTruth, disk: Disk,
@@ -187,16 +187,16 @@ class _Story:
         self.roles = roles
         self.people = people
         self.number = 0
-        self.had_side_effects = False
+        self.answered = False
         self.elapsed = 0.0
         self.models: dict[str, Model] = {"": RandomModel(random, mix.model_odd)}
         for agent in roles.values():
             schemas = {tool.spec.name: tool.spec.input_schema for tool in agent.all_tools}
-            by_chance = RandomModel(random, mix.model_odd, tools=schemas)
-            self.models[agent.name] = by_chance if isinstance(agent.model, str) else agent.model
+            random_model = RandomModel(random, mix.model_odd, tools=schemas)
+            self.models[agent.name] = random_model if isinstance(agent.model, str) else agent.model
 
-    def tell(self, mode: SimulationMode) -> None:
-        """Live through the processes with faults, then, for liveness, one without."""
+    def run(self, mode: SimulationMode) -> None:
+        """Run the processes with faults; then, for liveness, one without."""
         for _ in range(self.mix.processes):
             self.ledger.note("process", self.number)
             stops = self.mix.stop if self.number < self.mix.processes - 1 else 0.0
@@ -208,7 +208,7 @@ class _Story:
             self._process(replace(CALM, model_odd=0.0), None)
 
     def _process(self, mix: Mix, until: float | None) -> bool:
-        """One process; whether it left nothing to do."""
+        """Run one process; returns whether it left nothing to do."""
         self.people.meanwhile(mix)
         process = Process(
             self.number, self.disk.open(), self.roles, self.models, self.random, mix, self.ledger,
@@ -231,18 +231,18 @@ class _Story:
         process.bury()
         asyncio.set_event_loop(None)
         self.elapsed = process.elapsed + self.random.random() * 5
-        self.disk.let_go(died=end == "died")
+        self.disk.release(died=end == "died")
         return done
 
     def _answer(self, process: Process, end: str) -> str:
         for _ in range(ROUNDS):
             if end != "idle":
                 break
-            self.had_side_effects = False
+            self.answered = False
             end = process.run(lambda: self._calm_down(process))
-            if not self.had_side_effects:
+            if not self.answered:
                 break
         return end
 
     def _calm_down(self, process: Process) -> None:
-        self.had_side_effects = self.people.calm_down(process)
+        self.answered = self.people.calm_down(process)

@@ -1,11 +1,11 @@
-"""What are agents and logs tested with? Doubles, recorded runs, and the log contract.
+"""How are agents and logs tested? Doubles, recorded runs, and the log contract.
 
     from playhead.testing import RecordedRun, ScriptedModel, call
     from playhead.testing.log_contract import LogContract
 
-`ScriptedModel` says what its script says. `RecordedRun` is a run that happened, to be asserted
-about and forked; the pytest plugin makes cases of them. `LogContract` is what every log backend
-passes. `playhead.simulation` lives through an agent a thousand times while processes die.
+`ScriptedModel` follows a script. `RecordedRun` is a run that happened, for assertions and forks;
+the pytest plugin turns recorded runs into test cases. `LogContract` is the test suite for log
+backends. `playhead.simulation` runs an agent a thousand times while processes die.
 """
 
 from types import ModuleType

@@ -9,7 +9,7 @@ from playhead.events.log.contract import Append, Head, Log, StreamKind
 from playhead.events.record import Record, Stored
 
 BEGIN = 1_700_000_000_000_000
-"""Microseconds since the epoch: when the first record of every run here happens."""
+"""Microseconds since the epoch: the time of every run's first record here."""
 
 NOWHERE = Head()
 
@@ -46,17 +46,17 @@ def append_of(
 
 
 def write(log: Log, append: Append) -> int:
-    """Append and wait; the last row's position. Raises what `done` was told."""
-    told: SimpleQueue[int | Exception] = SimpleQueue()
-    log.submit(append, told.put)
-    outcome = told.get()
+    """Append and wait; the position of the last row. Raises the exception given to `done`."""
+    outcomes: SimpleQueue[int | Exception] = SimpleQueue()
+    log.submit(append, outcomes.put)
+    outcome = outcomes.get()
     if isinstance(outcome, Exception):
         raise outcome
     return outcome
 
 
 def say(log: Log, run: str, *texts: str) -> int:
-    """Append texts to a run where it ends."""
+    """Append texts at the end of a run."""
     return write(log, append_of(run, *said(*texts), after=log.head(run)))
 
 

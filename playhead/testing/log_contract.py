@@ -1,4 +1,4 @@
-"""What every log promises, as a suite: a backend inherits `LogContract` and gives a fixture `log`.
+"""What every log promises, as tests: a backend inherits `LogContract` and has a `log` fixture.
 
     from playhead.testing.log_contract import LogContract
 
@@ -8,7 +8,7 @@
             with MyLog(tmp_path / "a.log") as log:
                 yield log
 
-Each test gets an empty log of its own. Plain pytest runs it; nothing else is needed.
+Each test gets its own empty log. It runs on plain pytest.
 """
 
 import threading
@@ -30,7 +30,7 @@ __all__ = ["LogContract"]
 
 
 def texts(log: Log, run: str, after: int = 0, to: int | None = None) -> list[str]:
-    """What was said in a run."""
+    """The texts recorded in a run."""
     records = [decode(row, log.body) for row in log.read(run, after, to)]
     return [r.event.text for r in records if isinstance(r.event, MessageReceived)]
 
@@ -61,7 +61,7 @@ class LogContract:
 
     @pytest.fixture
     def log(self) -> Any:
-        """An empty log, closed after the test: to be given by the backend's class."""
+        """An empty log, closed after the test: to be overridden by the backend's test class."""
         raise NotImplementedError
 
     def test_an_empty_log_has_no_streams_no_records_and_every_run_at_its_beginning(
@@ -136,11 +136,11 @@ class LogContract:
             write(log, append_of("a", *said("2"), after=Head(1, b"another")))
 
     def test_of_two_appends_on_one_head_the_first_wins(self, log: Log) -> None:
-        told: SimpleQueue[int | Exception] = SimpleQueue()
-        log.submit(append_of("a", *said("first")), told.put)
-        log.submit(append_of("a", *said("second")), told.put)
-        assert told.get() == 1
-        assert isinstance(told.get(), HeadMoved)
+        reported: SimpleQueue[int | Exception] = SimpleQueue()
+        log.submit(append_of("a", *said("first")), reported.put)
+        log.submit(append_of("a", *said("second")), reported.put)
+        assert reported.get() == 1
+        assert isinstance(reported.get(), HeadMoved)
         assert texts(log, "a") == ["first"]
 
     @pytest.mark.parametrize(
@@ -156,11 +156,11 @@ class LogContract:
     def test_rows_that_do_not_fit_are_refused_whole_and_only_for_their_run(
         self, log: Log, spoil: Callable[[Append], Append]
     ) -> None:
-        told: SimpleQueue[int | Exception] = SimpleQueue()
-        log.submit(append_of("before", *said("fine")), told.put)
-        log.submit(spoil(append_of("a", *said("1", "2"))), told.put)
-        log.submit(append_of("after", *said("fine")), told.put)
-        outcomes = [told.get() for _ in range(3)]
+        reported: SimpleQueue[int | Exception] = SimpleQueue()
+        log.submit(append_of("before", *said("fine")), reported.put)
+        log.submit(spoil(append_of("a", *said("1", "2"))), reported.put)
+        log.submit(append_of("after", *said("fine")), reported.put)
+        outcomes = [reported.get() for _ in range(3)]
         assert isinstance(outcomes[1], ValueError)
         assert (outcomes[0], outcomes[2]) == (1, 2)
         assert log.stream("a") is None
@@ -197,10 +197,10 @@ class LogContract:
         assert log.stream("b") is None
 
     def test_two_submissions_of_one_command_at_once_append_it_once(self, log: Log) -> None:
-        told: SimpleQueue[int | Exception] = SimpleQueue()
+        reported: SimpleQueue[int | Exception] = SimpleQueue()
         for run in "ab":
-            log.submit(append_of(run, *said("1"), command="c1"), told.put)
-        outcomes = [told.get(), told.get()]
+            log.submit(append_of(run, *said("1"), command="c1"), reported.put)
+        outcomes = [reported.get(), reported.get()]
         assert [type(o) for o in outcomes] == [int, ValueError]
 
     def test_a_stream_keeps_its_kind_and_where_it_ends(self, log: Log) -> None:
@@ -224,7 +224,7 @@ class LogContract:
         assert texts(log, "a") == ["1", "2"]
         assert [row.hash for row in log.read("a")] == [
             row.hash for row in append_of("a", *said("1", "2")).rows
-        ]  # who wrote it is not part of it
+        ]  # the writer is not part of it
 
     def test_a_fork_reads_its_parents_records_through_the_pointer(self, log: Log) -> None:
         say(log, "a", "1", "2", "3", "4")
@@ -269,16 +269,16 @@ class LogContract:
         assert (found.parent, found.parent_seq, found.head.seq) == ("a", None, 1)
 
     def test_appends_of_one_run_are_written_in_the_order_of_submission(self, log: Log) -> None:
-        told: SimpleQueue[int | Exception] = SimpleQueue()
+        reported: SimpleQueue[int | Exception] = SimpleQueue()
         head = Head()
         for number in range(200):
             append = append_of("a", *said(str(number)), after=head)
             head = Head(append.rows[-1].seq, append.rows[-1].hash)
-            log.submit(append, told.put)
-        assert [told.get() for _ in range(200)] == list(range(1, 201))
+            log.submit(append, reported.put)
+        assert [reported.get() for _ in range(200)] == list(range(1, 201))
         assert texts(log, "a") == list(map(str, range(200)))
 
-    def test_what_done_was_told_can_be_read_by_whoever_is_told(self, log: Log) -> None:
+    def test_what_done_reports_can_already_be_read(self, log: Log) -> None:
         seen: SimpleQueue[list[str]] = SimpleQueue()
         log.submit(append_of("a", *said("1")), lambda _: seen.put(texts(log, "a")))
         assert seen.get() == ["1"]
@@ -326,7 +326,7 @@ class LogContract:
             assert [row.hash for row in log.read(run, after)] == hashes[after:]
             assert [row.hash for row in everything if row.run == run] == hashes
 
-    # Streams that several write: the log itself appends at their end
+    # Streams with several writers: the log itself appends at their end
 
     def test_an_append_on_any_head_goes_to_the_end_of_its_stream_and_is_sealed_there(
         self, log: Log
@@ -357,14 +357,14 @@ class LogContract:
         assert texts(log, "a") == ["1"]
 
     def test_of_32_writers_at_once_on_one_stream_nothing_is_lost(self, log: Log) -> None:
-        told: SimpleQueue[int | Exception] = SimpleQueue()
+        reported: SimpleQueue[int | Exception] = SimpleQueue()
         together = threading.Barrier(32)
 
         def writer(number: int) -> None:
             together.wait()
             for count in range(10):
                 append = append_of("shared", *said(f"{number}.{count}", "-"), after=ANY)
-                told.put(write(log, append))
+                reported.put(write(log, append))
 
         threads = [
             threading.Thread(target=writer, args=(number,), daemon=True) for number in range(32)
@@ -373,7 +373,7 @@ class LogContract:
             thread.start()
         for thread in threads:
             thread.join()
-        positions = [told.get() for _ in range(320)]
+        positions = [reported.get() for _ in range(320)]
         assert sorted(map(str, positions)) == sorted(str(n) for n in range(2, 641, 2))
         found = texts(log, "shared")
         assert sorted(found[::2]) == sorted(f"{n}.{c}" for n in range(32) for c in range(10))

@@ -1,14 +1,14 @@
-"""Recorded runs as pytest cases: a marker names a file or a folder, a fixture gives the run.
+"""Recorded runs as pytest cases: a marker names a file or a folder, a fixture returns the run.
 
     @pytest.mark.playhead("runs/refund.jsonl")
     def test_it_looks_before_it_pays(playhead_run):
         playhead_run.assert_called("find_order", before="refund")
 
-Each case begins with a replay: the installed code must decide as it was recorded. With
+Each case begins with a replay: the installed code must decide as recorded. With
 `--playhead-update` the goals are run again with the marker's `agent`, and the files rewritten.
 
-Whoever has Playhead installed imports this module in every pytest run, so the rest of Playhead is
-imported only when the fixture is used.
+With Playhead installed, every pytest run imports this module, so the rest of Playhead is imported
+only when the fixture is used.
 """
 
 from pathlib import Path
@@ -37,23 +37,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Register the marker."""
     config.addinivalue_line("markers", MARKER)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A case for each file that the marker means."""
+    """One case for each file that the marker names."""
     marker = metafunc.definition.get_closest_marker("playhead")
     if marker is None or "playhead_run" not in metafunc.fixturenames:
         return
     if not marker.args:
-        pytest.fail("pytest.mark.playhead wants the path of a recorded run, or of a folder")
+        pytest.fail("pytest.mark.playhead needs the path of a recorded run, or of a folder of them")
     paths = _files(Path(metafunc.definition.path).parent, str(marker.args[0]))
     metafunc.parametrize("playhead_run", paths, ids=[path.stem for path in paths], indirect=True)
 
 
 def _files(folder: Path, given: str) -> list[Path]:
-    """What the marker names, seen from the test's own folder."""
+    """The files that the marker names, relative to the test's own folder."""
     path = folder / given
     if path.is_file():
         return [path]
@@ -71,7 +71,7 @@ def playhead_run(request: pytest.FixtureRequest) -> "RecordedRun":
 
     marker = request.node.get_closest_marker("playhead")
     if marker is None:
-        pytest.fail('the fixture playhead_run wants @pytest.mark.playhead("path/of/run.jsonl")')
+        pytest.fail('the fixture playhead_run needs @pytest.mark.playhead("path/of/run.jsonl")')
     path: Path = request.param
     try:
         run = RecordedRun.load(path)
@@ -87,14 +87,14 @@ def playhead_run(request: pytest.FixtureRequest) -> "RecordedRun":
 
 
 HINT = (
-    "the code acts differently now: if that is meant, record it again "
+    "the code acts differently now: if that is intended, record it again "
     "(@pytest.mark.playhead(..., agent=...) and pytest --playhead-update)"
 )
 
 
 def _recorded_again(run: "RecordedRun", path: Path, agent: "Agent[object] | None") -> "RecordedRun":
     if agent is None:
-        pytest.fail(f"{path}: --playhead-update wants the marker's agent=...", pytrace=False)
+        pytest.fail(f"{path}: --playhead-update needs the marker's agent=...", pytrace=False)
     again = run.again(agent)
     again.save(path)
     return again

@@ -1,4 +1,4 @@
-"""A recorded run in a test: loaded from its export, replayed, asked about what it did, forked.
+"""A recorded run in a test: loaded from its export, replayed, inspected, forked.
 
 run = RecordedRun.load("runs/refund.jsonl")
 run.assert_replays()
@@ -44,7 +44,7 @@ class Called(NamedTuple):
     """One tool call of a run."""
 
     seq: int
-    """Of its ToolRequested: what `Instead(results={seq: ...})` names."""
+    """The seq of its ToolRequested: the key in `Instead(results={seq: ...})`."""
     tool: str
     arguments: dict[str, Json]
     succeeded: bool
@@ -52,7 +52,7 @@ class Called(NamedTuple):
 
 
 class RecordedRun:
-    """One run and the log that it is in. Its asserts raise AssertionError, with what was so."""
+    """One run and its log. Its asserts raise AssertionError and say what happened instead."""
 
     def __init__(self, log: MemoryLog, run: str) -> None:
         self.log = log
@@ -67,7 +67,7 @@ class RecordedRun:
             return cls(log, import_run(log, lines, trusted=True).run)
 
     def save(self, path: Path | str) -> None:
-        """Write it as `playhead export` does; the file is there whole, or not at all."""
+        """Write it like `playhead export`; the file appears complete, or not at all."""
         path = Path(path)
         part = path.with_name(f"{path.name}.part")
         part.write_bytes(b"".join(export(self.log, self.id)))
@@ -84,13 +84,13 @@ class RecordedRun:
 
     @property
     def answer(self) -> str | None:
-        """Its answer; None when it did not finish."""
+        """Its answer; None if it did not finish."""
         event = self.records[-1].event
         return event.answer if isinstance(event, RunFinished) else None
 
     @property
     def calls(self) -> list[Called]:
-        """Its tool calls, in the order of wishing."""
+        """Its tool calls, in the order requested."""
         found: dict[int, Called] = {}
         attempts: dict[int, int] = {}
         for record in self.records:
@@ -128,7 +128,7 @@ class RecordedRun:
     def assert_called(
         self, tool: str, *, before: str | None = None, times: int | None = None, **arguments: Json
     ) -> None:
-        """The tool was called with these arguments, its first time before the other tool's."""
+        """The tool was called with these arguments, first before the other tool's first call."""
         calls = [
             call for call in self.calls
             if call.tool == tool and arguments.items() <= call.arguments.items()
@@ -142,18 +142,18 @@ class RecordedRun:
             _fail(f"expected {wanted} before {before}; {self._did()}")
 
     def assert_never_called(self, tool: str) -> None:
-        """No call of the tool was even wished."""
+        """No call of the tool was even requested."""
         if any(call.tool == tool for call in self.calls):
             _fail(f"expected no call of {tool}; {self._did()}")
 
     def assert_steps(self, *, at_most: int) -> None:
-        """It took no more rounds than that."""
+        """It took at most that many rounds."""
         steps = self.metrics.steps
         if steps > at_most:
             _fail(f"expected at most {at_most} steps, it took {steps}")
 
     def assert_answer(self, pattern: str) -> None:
-        """It finished, and the regular expression is found in its answer."""
+        """It finished, and the regular expression matches in its answer."""
         if self.answer is None or re.search(pattern, self.answer) is None:
             last = self.records[-1].event
             told = self.answer if self.answer is not None else f"(none: {last.kind})"
@@ -162,10 +162,10 @@ class RecordedRun:
     # What if
 
     def fork(self, at: int | None = None, instead: Instead = NOTHING) -> "RecordedRun":
-        """Go on from record `at` with something changed, to the end.
+        """Continue from record `at` with a change, to the end.
 
-        What is recorded answers as long as it is asked the same; after that it is live: give the
-        agent a scripted model (`Instead(agent=...)`). Raises UsageError.
+        Recorded outcomes answer equal calls; after the first different call everything is live:
+        give the agent a scripted model (`Instead(agent=...)`). Raises UsageError.
         """
         with Runtime(self.log, only_runs=()) as runtime:
             made = runtime.fork(self.id, at, instead)
@@ -173,9 +173,9 @@ class RecordedRun:
         return RecordedRun(self.log, made.id)
 
     def again(self, agent: Agent[object]) -> "RecordedRun":
-        """The same goal once more, everything live. Raises UsageError for a run of a session."""
+        """Run the same goal again, live. Raises UsageError for a run of a session."""
         if self.started.past is not None:
-            msg = f"run {self.id} goes on from a session's past: record it again by hand"
+            msg = f"run {self.id} continues a session's past: record it again by hand"
             raise UsageError(msg)
         log = MemoryLog()
         with Runtime(log) as runtime:
@@ -192,7 +192,7 @@ class RecordedRun:
 
 
 def _await_end(run: Run[object]) -> None:
-    """Follow a run to its end. Nobody is there to approve anything, so that is a mistake."""
+    """Follow a run to its end. No one can approve anything here, so a request is an error."""
     for record in run.events():
         event = record.event
         if isinstance(event, RunPaused) and record.run == run.id:

@@ -1,4 +1,4 @@
-"""Doubles to test agents with: a model that says what the script says, and costs next to nothing.
+"""Test doubles for agents: a model that follows a script, and costs next to nothing.
 
 ScriptedModel([call("add", a=1, b=2), "It is 3."])                # in order
 ScriptedModel([[call("add", a=1, b=2), call("add", a=3, b=4)], "3 and 7."])    # two at once
@@ -18,7 +18,7 @@ from playhead.events.model_api import OnText, Reply, Request
 from playhead.events.usage import Usage
 
 BYTES_A_TOKEN = 4
-"""Roughly what a token of English is; the usage of a scripted reply is counted so."""
+"""Roughly the length of an English token, used for the usage of scripted replies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,25 +30,25 @@ class Call:
 
 
 def call(tool: str, arguments: dict[str, Json] | None = None, /, **more: Json) -> Call:
-    """The model calls a tool; its arguments as a dict, by name, or both."""
+    """A tool call by the model; its arguments as a dict, by name, or both."""
     return Call(tool, {**(arguments or {}), **more})
 
 
 Part: TypeAlias = str | Call | Block | BaseException
-"""Text, a tool call, a content block as it is, or a fault that breaks the reply off there."""
+"""Text, a tool call, a literal content block, or a fault that breaks the reply off there."""
 
 Scripted: TypeAlias = Part | Sequence[Part] | Reply
 """One reply. Its stop_reason is tool_use if it calls a tool, else end_turn."""
 
 Script: TypeAlias = Callable[[dict[str, Any]], Scripted | Awaitable[Scripted]]
-"""From the request's body to the reply; an async one may wait for what its test wants to see."""
+"""Maps the request's body to the reply; an async one may wait for what its test needs to see."""
 
 
 class ScriptedModel:
     """A Model that follows a script: replies in order, or a function of each request.
 
-    `latency` is in seconds and is slept with `sleep`, so that a virtual clock can own it. A script
-    that has ended fails the call with a ModelError `script_ended`.
+    `latency` is in seconds and uses `sleep`, so that a virtual clock can control it. At the end of
+    the script, a call fails with the ModelError `script_ended`.
     """
 
     def __init__(
@@ -59,14 +59,14 @@ class ScriptedModel:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.requests: list[Request] = []
-        """What was asked, in order; `.body` is the request as a dict."""
+        """The requests so far, in order; `.body` is the request as a dict."""
         self.closed = False
         self._script = script
         self._latency = latency
         self._sleep = sleep
 
     async def reply(self, request: Request, on_text: OnText) -> Reply:
-        """The next reply of the script. Raises the fault that the script holds there."""
+        """The next reply of the script. Raises the fault, if the script has one there."""
         self.requests.append(request)
         turn = len(self.requests) - 1
         if self._latency:
@@ -79,11 +79,11 @@ class ScriptedModel:
             return self._script(request.body)
         if turn < len(self._script):
             return self._script[turn]
-        message = f"the script has {len(self._script)} replies, and one more was asked for"
+        message = f"the script has {len(self._script)} replies, and another one was requested"
         raise ModelError(error="script_ended", message=message)
 
     async def close(self) -> None:
-        """Remember that it was closed."""
+        """Record that it was closed."""
         self.closed = True
 
 
@@ -105,7 +105,7 @@ def _play(said: Scripted, request: Request, on_text: OnText) -> Reply:
 
 
 def _block(part: str | Call | Block, request: Request, index: int) -> Block:
-    """The id of a call derives from its request: the same run gives the same ids."""
+    """A call's id derives from its request: the same run gives the same ids."""
     match part:
         case str():
             return {"type": "text", "text": part}

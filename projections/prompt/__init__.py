@@ -1,1 +1,1 @@
-"""What is the model sent?"""
+"""What is sent to the model?"""

@@ -1,10 +1,10 @@
-"""Compression: which messages of a context are old, what stands in their place, how it is asked.
+"""Compression: which messages of a context are old, what replaces them, and the summary request.
 
     [goal] [summary] [last rounds, verbatim] ...
 
-A round is a reply and its results; a context is cut before a reply only, so a tool_use is never
-parted from its result. Big results are cleared first; where that is not enough, everything before
-the cut becomes a summary, which a later compression takes in like any other message.
+A round is a reply and its results; a context is only cut before a reply, so a tool_use is never
+separated from its result. Large results are cleared first; if that is not enough, everything
+before the cut becomes a summary, which a later compression treats like any other message.
 """
 
 import json
@@ -24,10 +24,10 @@ from playhead.projections.prompt.token_bound import OVERHEAD
 from playhead.projections.prompt.tool_result import READ_RESULT
 
 BYTES_A_TOKEN = 3
-"""What is reckoned with until the API has counted a request of the step."""
+"""The assumption before the API has counted a request of the step."""
 
 SHOWN = 2000
-"""Characters of a block that whoever summarises is shown."""
+"""Characters of a block that the summarising model sees."""
 
 SYSTEM = (
     "You compress the older part of an agent's conversation so that it can go on without it. Keep "
@@ -40,27 +40,27 @@ LOST = "(The older part of this conversation was dropped: {error}.)"
 
 
 class ContextPiece(NamedTuple):
-    """What is known of a message of the context."""
+    """What is known about a message of the context."""
 
     role: str
-    weight: int
-    """Tokens that it has at most."""
+    bound: int
+    """Upper bound of its tokens."""
     run: str
     sources: tuple[int, ...]
     """The record that each of its blocks comes from."""
     keys: tuple[str, ...] = ()
-    """What `read_result` finds its results by; they are its first blocks."""
+    """The keys of its results for `read_result`; the results are its first blocks."""
 
 
 class CompressionPlan(NamedTuple):
-    """How a context is to be compressed."""
+    """How to compress a context."""
 
     upto: int
-    """The messages before this one are the older ones."""
+    """The messages before this index are the older ones."""
     summarises: bool
-    """Whether a summary takes their place; otherwise their big results are cleared."""
+    """Whether a summary replaces them; otherwise their large results are cleared."""
     clears: int | None
-    """Bytes over which results are cleared: the older ones', or, beside a summary, the rest's."""
+    """Clear results larger than this many bytes: older ones or, with a summary, the others."""
     covers: tuple[Covered, ...]
 
 
@@ -71,22 +71,22 @@ def plan(
     tokens: int,
     rules: MemoryRules,
 ) -> CompressionPlan | None:
-    """How to get a request of so many tokens well below the threshold; None where nothing would.
+    """How to get a request of `tokens` well below the threshold; None if nothing would.
 
-    `fixed` are the messages that stay in any case: the goal's.
+    `fixed` is the number of messages that always stay: the goal's.
     """
     found = cut(pieces, fixed, tokens, rules)
     if found is None:
         return None
-    upto, per_weight, left = found
+    upto, per_bound, left = found
     limit = rules.compress_at
     older = [n for n in range(upto) if n not in fixed]
     small = {n: cleared(messages[n], pieces[n], rules.clear_over) for n in older}
     saved = sum(len(messages[n]) - len(small[n]) for n in older)
-    if tokens - saved * per_weight <= limit * 0.6:
+    if tokens - saved * per_bound <= limit * 0.6:
         changed = [n for n in older if small[n] is not messages[n]]
         return CompressionPlan(upto, False, rules.clear_over, covered(pieces[n] for n in changed))
-    tight = left * per_weight > limit / 2
+    tight = left * per_bound > limit / 2
     covers = covered(pieces[n] for n in older)
     return CompressionPlan(upto, True, rules.clear_over if tight else None, covers)
 
@@ -94,22 +94,22 @@ def plan(
 def cut(
     pieces: Sequence[ContextPiece], fixed: Sequence[int], tokens: int, rules: MemoryRules
 ) -> tuple[int, float, int] | None:
-    """Where to cut, tokens a unit of weight, and the weight of what is left; None: not worth it."""
+    """Where to cut, tokens per byte of bound, and the bound of the rest; None: not worth it."""
     starts = [
         n for n, p in enumerate(pieces) if p.role == "assistant" and n and _is_user(pieces, n)
     ]
-    total = sum(piece.weight for piece in pieces)
-    per_weight = min(1.0, tokens / max(1, total))
+    total = sum(piece.bound for piece in pieces)
+    per_bound = min(1.0, tokens / max(1, total))
     limit = rules.compress_at
     best: tuple[int, float, int] | None = None
     for keep in range(min(rules.keep_turns, len(starts)), 0, -1):
         upto = starts[-keep]
         older = [pieces[n] for n in range(upto) if n not in fixed]
-        gone = sum(piece.weight for piece in older)
-        if gone * per_weight < limit / 10 or not any(p.role == "assistant" for p in older):
-            continue  # at least a round must go: an old summary alone would come back for ever
-        best = (upto, per_weight, total - gone)
-        if best[2] * per_weight <= limit / 2:
+        gone = sum(piece.bound for piece in older)
+        if gone * per_bound < limit / 10 or not any(p.role == "assistant" for p in older):
+            continue  # at least one round must go: an old summary alone would be replaced forever
+        best = (upto, per_bound, total - gone)
+        if best[2] * per_bound <= limit / 2:
             break
     return best
 
@@ -127,7 +127,7 @@ def covered(pieces: Iterator[ContextPiece]) -> tuple[Covered, ...]:
 
 
 def cleared(message: bytes, piece: ContextPiece, over: int) -> bytes:
-    """The message with a note in place of each tool result of more bytes."""
+    """The message with a note in place of each tool result that is larger."""
     if len(message) <= over or b'"tool_result"' not in message:
         return message
     body = json.loads(message)
@@ -141,9 +141,9 @@ def cleared(message: bytes, piece: ContextPiece, over: int) -> bytes:
 
 
 def summary_block(summary: str) -> Block:
-    """The summary as it stands in the context. What it covers the record says, not the text.
+    """The summary as it appears in the context; the records that it covers are not in the text.
 
-    A run's id and record numbers differ in a fork: its requests would never be its parent's again.
+    Run ids and record numbers differ in a fork, so its requests would never equal its parent's.
     """
     return {"type": "text", "text": f"<summary>\n{summary}\n</summary>"}
 
@@ -151,16 +151,16 @@ def summary_block(summary: str) -> Block:
 def summary_request(
     agent: AgentSpec, target: Target, messages: Sequence[bytes], goal: str
 ) -> Request:
-    """What asks for the summary of these messages."""
-    told = "\n\n".join(_told(json.loads(message)) for message in messages)
-    text = f"<goal>\n{goal}\n</goal>\n\n<conversation>\n{told}\n</conversation>\n\nSummarise it."
+    """The request for a summary of these messages."""
+    said = "\n\n".join(_message_text(json.loads(message)) for message in messages)
+    text = f"<goal>\n{goal}\n</goal>\n\n<conversation>\n{said}\n</conversation>\n\nSummarise it."
     return side_request(agent, target, SYSTEM, text, agent.memory.summary_tokens)
 
 
 def side_request(
     agent: AgentSpec, target: Target, system: str, text: str, longest: int, **fields: Any
 ) -> Request:
-    """A request of one message, with no tools, beside a step's own."""
+    """A request of one message, without tools, besides a step's own."""
     more = {**agent.model.extra, **target.extra}
     for name in ("thinking", "output_config"):
         more.pop(name, None)
@@ -172,12 +172,12 @@ def side_request(
     return Request(content, (), 0, tail, digest, target.model, target.endpoint, bound)
 
 
-def _told(message: dict[str, Any]) -> str:
+def _message_text(message: dict[str, Any]) -> str:
     return "\n".join(block_text(message["role"], block) for block in message["content"])
 
 
 def block_text(role: str, block: dict[str, Any]) -> str:
-    """A block in words, long ones cut."""
+    """A block as text, shortened if long."""
     match block.get("type"):
         case "text":
             return f"[{role}] {_short(block['text'], 8 * SHOWN)}"

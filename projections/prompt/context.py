@@ -1,18 +1,18 @@
-"""The context: one step's messages, kept ready to be sent.
+"""The context: one step's messages, kept ready to send.
 
 Format 1. The stable part is a list of messages as JSON that only grows, with a running hash, so a
-longer request shares the shorter one's bytes. What changes every turn (the goal, restated) stands
-at the end of the last message only. What is known and remembered of earlier work stands in the
-first message in front of the goal, and stays there whatever is compressed. At every moment the
-request is valid for the Messages API: each tool_use is followed by its tool_result, made up where
-there is none.
+longer request shares the shorter one's bytes. What changes every turn (the restated goal) is only
+at the end of the last message. Facts and memories from earlier work are in the first message,
+before the goal, and stay there through every compression. At every moment the request is valid for
+the Messages API: each tool_use is followed by its tool_result, with a substitute if there is none
+yet.
 
-For the prompt cache, the last stable block carries a mark, and so does the one that was the last in
-the request before: the first is written, the second is found again, however many blocks came since.
-The marks move; what they stand on does not change, and the API compares it without them.
+For the prompt cache, the last stable block carries a mark, and so does the block that was last in
+the previous request: the first is written, the second is found again, however many blocks came
+since. The marks move, but the marked blocks do not change, and the API ignores marks in comparison.
 
-Of each block the record is known that it comes from. Older messages may be replaced as
-ContextCompressed says; then the stable part begins anew, and it grows again from there.
+Each block's source record is known. Older messages may be replaced as ContextCompressed says; then
+the stable part starts over and grows again from there.
 """
 
 from collections.abc import Iterable, Sequence
@@ -37,14 +37,14 @@ from playhead.projections.prompt.compression import (
     summary_request,
 )
 from playhead.projections.prompt.head import RequestHead
-from playhead.projections.prompt.token_bound import OVERHEAD, weight
+from playhead.projections.prompt.token_bound import OVERHEAD, token_upper_bound
 from playhead.projections.prompt.tool_result import SHOWN, RenderedResult, result_block
 
 CONTEXT_FORMAT = 1
-"""A released format is frozen; a change is a new format beside it."""
+"""A released format is frozen; a change becomes a new format beside it."""
 
 GOAL_CHARS = 1000
-"""A longer goal is cut where it is restated; its full text is in the first message."""
+"""A longer goal is shortened where it is restated; its full text is in the first message."""
 
 EMPTY_REPLY = "Your last reply was empty. Answer the goal, or call a tool."
 
@@ -55,8 +55,8 @@ class Context:
     """The messages of one step, folded from its records."""
 
     __slots__ = (
-        "_awaited", "_before", "_digest", "_goal", "_goal_index", "_last_role", "_next",
-        "_reminder", "_request", "_said", "_sent", "_weight", "head", "messages", "pieces", "run",
+        "_awaited", "_before", "_bound", "_digest", "_goal", "_goal_index", "_last_role", "_next",
+        "_reminder", "_request", "_said", "_sent", "head", "messages", "pieces", "run",
     )  # fmt: skip
 
     def __init__(
@@ -70,32 +70,32 @@ class Context:
         run: str = "",
         seq: int = 0,
     ) -> None:
-        """Start with the past's messages, if any, and the goal as the user's.
+        """Start with the past's messages, if any, and the goal as a user message.
 
         Args:
-            head: what stands before the messages, from `render_head`.
-            goal: what is to be reached; the first message, restated in later requests.
-            past: the context with which the session's last run ended.
+            head: what precedes the messages, from `render_head`.
+            goal: the first message, restated in later requests.
+            past: the context at the end of the session's last run.
             content: images and documents that belong to the goal.
-            recalled: what is told of earlier work, in front of the goal; each with its record.
-            run: the run that it is of.
-            seq: the record that says the goal.
+            recalled: facts and memories, before the goal; each with its record.
+            run: the run that it belongs to.
+            seq: the record that contains the goal.
         """
         self.head = head
         self.run = run
         self.messages: list[bytes] = []
-        """Stable messages as JSON; only ever added to, until they are compressed."""
+        """Stable messages as JSON; only ever appended to, until they are compressed."""
         self.pieces: list[ContextPiece] = []
-        """What is known of each of them."""
-        self._weight = 0
+        """What is known about each of them."""
+        self._bound = 0
         self._digest = sha256()
         self._before = self._digest
         self._goal = goal
         self._reminder = b"," + to_json(_reminder(goal))
         self._next: tuple[bytes, ContextPiece] | Literal["unmade"] | None = None
-        """What `pending` gave, until something is added to it."""
+        """The result of `pending`, until something is added to it."""
         self._request: tuple[RequestHead, str, Request] | None = None
-        """What `request` gave, until anything changes."""
+        """The result of `request`, until anything changes."""
         self._said: list[tuple[Block, int]] = []
         self._awaited: list[_Awaited] = []
         self._last_role = ""
@@ -109,7 +109,7 @@ class Context:
         self._goal_index = len(self.messages) - 1
 
     def assistant(self, content: Iterable[Block], seq: int = 0) -> None:
-        """The model's reply, without what the API would refuse back."""
+        """The model's reply, without blocks that the API would reject when sent back."""
         self._absorb()
         blocks = sent_back(content)
         if blocks:
@@ -121,14 +121,14 @@ class Context:
         self._next, self._request = "unmade", None
 
     def user(self, text: str, content: Iterable[Block] = (), seq: int = 0) -> None:
-        """Something the user, or the runtime on its behalf, says; it goes out with what is next."""
+        """A statement by or on behalf of the user; sent with the next request."""
         self._said += [(_unmarked(block), seq) for block in content]
         if text.strip():
             self._said.append((_text(text), seq))
         self._next, self._request = "unmade", None
 
     def requested(self, call: int, event: ToolRequested) -> None:
-        """The wish for one of the last reply's tool_use blocks."""
+        """The call requested by one of the last reply's tool_use blocks."""
         for awaited in self._awaited:
             if awaited.call is None and awaited.use == event.use:
                 awaited.call = call
@@ -137,7 +137,7 @@ class Context:
     def resulted(
         self, call: int, outcome: Event, seq: int = 0, shown: RenderedResult = SHOWN
     ) -> None:
-        """What became of a call."""
+        """The outcome of a call."""
         for awaited in self._awaited:
             if awaited.call == call:
                 awaited.block = result_block(awaited.use, outcome, shown)
@@ -145,9 +145,9 @@ class Context:
         self._next, self._request = "unmade", None
 
     def request(self, model: str, head: RequestHead | None = None) -> Request:
-        """The request as it would be sent now. Costs what was added since the last one.
+        """The request as it would be sent now. Costs only what was added since the last one.
 
-        `head` is that of the model, where it is not the one that the context began with.
+        `head` is the model's head, if it is not the one that the context began with.
         """
         head = head or self.head
         made = self._request
@@ -156,11 +156,11 @@ class Context:
         return made[2]
 
     def bound(self, head: RequestHead) -> int:
-        """Tokens that the request as it would be sent now has at most, behind such a head."""
+        """Upper bound of the tokens of the current request with this head."""
         pending = self.pending()
         count = len(self.messages) - (pending is None)
         ends_in_user = pending is not None or self._last_role == "user"
-        own = self._weight + (0 if pending is None else pending[1].weight)
+        own = self._bound + (0 if pending is None else pending[1].bound)
         if ends_in_user and count > self._goal_index:
             own += len(self._reminder)
         return len(head.content) + own + OVERHEAD
@@ -183,15 +183,15 @@ class Context:
         )  # fmt: skip
 
     def _marked_before(self, count: int, mark: bytes) -> tuple[int, bytes] | None:
-        """The message that was the last one in the request before, marked again."""
+        """The last message of the previous request, marked again."""
         before, last = self._sent
         index = last if last < count else before if before < count else -1
         return (index, _marked(self.messages[index], mark)) if mark and index >= 0 else None
 
     def settle(self) -> None:
-        """What was pending is stable from now on: a request went out with it.
+        """Make pending messages stable: a request that contains them was sent.
 
-        Rendered again that request is the same, so the one that was decided on is kept for sending.
+        That request renders the same afterwards, so the one already decided on is kept for sending.
         """
         made = self._request
         self._absorb()
@@ -216,7 +216,7 @@ class Context:
         return kept if pending is None else [*kept, pending]
 
     def pending(self) -> tuple[bytes, ContextPiece] | None:
-        """What the next request will add as the user's: results, and what was said."""
+        """What the next request adds as a user message: results, and statements."""
         if self._next == "unmade":
             self._next = self._pending()
         return self._next
@@ -231,21 +231,21 @@ class Context:
             return None
         message = _message("user", blocks)
         return message, ContextPiece(
-            "user", weight(blocks, message), self.run, tuple(seqs),
+            "user", token_upper_bound(blocks, message), self.run, tuple(seqs),
             tuple([awaited.key for awaited in self._awaited]),
         )  # fmt: skip
 
     def plan(self, tokens: int, rules: MemoryRules) -> CompressionPlan | None:
-        """How a request of so many tokens would be compressed; None where it cannot be."""
+        """How a request of `tokens` would be compressed; None if it cannot be."""
         return plan(self.messages, self.pieces, (self._goal_index,), tokens, rules)
 
     def summary_request(self, agent: AgentSpec, target: Target, upto: int) -> Request:
-        """What asks for a summary of the messages before that one, but for the goal."""
+        """The request for a summary of the messages before `upto`, without the goal."""
         older = [m for n, m in enumerate(self.messages[:upto]) if n != self._goal_index]
         return summary_request(agent, target, older, self._goal)
 
     def compress(self, event: ContextCompressed, seq: int) -> None:
-        """Replace the older messages. The goal goes to the front once it is among them."""
+        """Replace the older messages. The goal moves to the front if it is among them."""
         kept = list(zip(self.messages, self.pieces, strict=True))
         older, rest = kept[: event.upto], kept[event.upto :]
         goal = kept[self._goal_index]
@@ -257,12 +257,15 @@ class Context:
         if event.summary is not None:
             block = summary_block(event.summary)
             message = _message("user", [block])
-            said = (message, ContextPiece("user", weight([block], message), self.run, (seq,)))
+            said = (
+                message,
+                ContextPiece("user", token_upper_bound([block], message), self.run, (seq,)),
+            )
             older = [goal, said] if self._goal_index < event.upto else [said]
         self._begin_anew([*older, *rest], goal[0])
 
     def _begin_anew(self, kept: Sequence[tuple[bytes, ContextPiece]], goal: bytes) -> None:
-        self.messages, self.pieces, self._weight = [], [], 0
+        self.messages, self.pieces, self._bound = [], [], 0
         self._digest = self._before = sha256()
         self._sent, self._request = (-1, -1), None
         for message, piece in kept:
@@ -272,20 +275,22 @@ class Context:
 
     def _push(self, role: str, blocks: list[Block], seqs: Sequence[int]) -> None:
         message = _message(role, blocks)
-        self._add(message, ContextPiece(role, weight(blocks, message), self.run, tuple(seqs)))
+        self._add(
+            message, ContextPiece(role, token_upper_bound(blocks, message), self.run, tuple(seqs))
+        )
         self._last_role = role
 
     def _add(self, message: bytes, piece: ContextPiece) -> None:
         self.messages.append(message)
         self.pieces.append(piece)
-        self._weight += piece.weight
+        self._bound += piece.bound
         self._before = self._digest.copy()
         self._digest.update(message)
         self._request = None
 
 
 class _Awaited:
-    """A tool_use of the last reply, and its result once there is one."""
+    """A tool_use of the last reply, and its result once it exists."""
 
     __slots__ = ("block", "call", "key", "seq", "use")
 
@@ -293,9 +298,9 @@ class _Awaited:
         self.use = use
         self.key = ""
         self.seq = seq
-        """The record of its result; until then, of the reply that asks for it."""
+        """The record of its result; until then, the record of the reply that requested it."""
         self.call: int | None = None
-        """The seq of its ToolRequested, once there is one."""
+        """The seq of its ToolRequested, once it exists."""
         self.block: Block | None = None
 
     def result(self) -> Block:
@@ -317,7 +322,7 @@ def _reminder(goal: str) -> Block:
 
 
 def sent_back(reply: Iterable[Block]) -> list[Block]:
-    """A reply's blocks but for blank text and thinking at its end: the API answers 400 to both."""
+    """A reply's blocks without blank text and final thinking: the API answers 400 to both."""
     blocks = [b for b in reply if b.get("type") != "text" or str(b.get("text", "")).strip()]
     while blocks and blocks[-1].get("type") in ("thinking", "redacted_thinking"):
         blocks.pop()
@@ -329,12 +334,12 @@ def _text(text: str) -> Block:
 
 
 def _unmarked(block: Block) -> Block:
-    """Marks of the prompt cache are set here and nowhere else: the API takes four of them."""
+    """Prompt cache marks are set only here: the API accepts at most four."""
     return {key: value for key, value in block.items() if key != "cache_control"}
 
 
 def _marked(message: bytes, mark: bytes) -> bytes:
-    """The message with a mark in its last block; it ends with that block's brace and `]}`."""
+    """The message with a mark in its last block, which ends with the block's brace and `]}`."""
     return message[:-3] + mark + b"}]}" if mark else message
 
 
@@ -343,4 +348,4 @@ def _cleared(kept: tuple[bytes, ContextPiece], over: int) -> tuple[bytes, Contex
     smaller = cleared(message, piece, over)
     if smaller is message:
         return kept
-    return smaller, piece._replace(weight=max(1, piece.weight - len(message) + len(smaller)))
+    return smaller, piece._replace(bound=max(1, piece.bound - len(message) + len(smaller)))

@@ -1,4 +1,4 @@
-"""Extraction: how a run is asked what it has learned, and which records may be named as sources."""
+"""Extraction: how a run is asked for the facts it learned, and which records may be sources."""
 
 import json
 from collections.abc import Iterator
@@ -42,11 +42,11 @@ REPLY: dict[str, Json] = {
         }
     },
 }
-"""What the reply must be."""
+"""The schema of the reply."""
 
 
 def sayings(run: str, contexts: Iterator[Context]) -> dict[int, list[str]]:
-    """What was said in a run, by the record that says it."""
+    """The texts of a run, by the record that contains them."""
     said: dict[int, list[str]] = {}
     for context in contexts:
         for message, piece in context.closed():
@@ -61,7 +61,7 @@ def sayings(run: str, contexts: Iterator[Context]) -> dict[int, list[str]]:
 def extraction_request(
     agent: AgentSpec, target: Target, facts: FactSchema, said: dict[int, list[str]], answer: str
 ) -> Request:
-    """What asks for the facts."""
+    """The request for the facts."""
     records = "\n".join(f"record {seq}: {text}" for seq, texts in said.items() for text in texts)
     whom = f"They are all about {facts.entity!r}." if facts.entity else "Name the entity of each."
     schema = to_json(facts.json_schema).decode()

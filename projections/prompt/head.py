@@ -1,7 +1,7 @@
 """The head of a request: the model, its settings, tools and instructions, before any message.
 
-Format 1. It is the same bytes for every request to the same target, but for a forced tool_choice,
-which holds for a step's first request only: it would be called again and again.
+Format 1. Its bytes are the same for every request to the same target, except for a forced
+tool_choice, which applies to a step's first request only: the tool would be called repeatedly.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ MARKS: Mapping[str, dict[str, Json]] = {
     "5m": {"type": "ephemeral"},
     "1h": {"type": "ephemeral", "ttl": "1h"},
 }
-"""What the API is told where the prompt cache has a breakpoint, by how long it is to be kept."""
+"""The API's cache_control at each prompt cache breakpoint, by how long the entry is kept."""
 
 FORMATS = frozenset({
     "date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid",
@@ -28,10 +28,10 @@ KEPT = frozenset({
     "type", "enum", "const", "title", "description", "properties", "required", "items", "$ref",
     "$defs", "anyOf", "allOf", "additionalProperties", "default",
 })  # fmt: skip
-"""Keywords that the API takes in a schema that it enforces itself."""
+"""Schema keywords that the API accepts in schemas that it enforces."""
 
 
-SAID_OTHERWISE = ("oneOf", "discriminator")
+NOT_DESCRIBED = ("oneOf", "discriminator")
 
 
 class RequestHead(NamedTuple):
@@ -42,7 +42,7 @@ class RequestHead(NamedTuple):
     digest: bytes
     endpoint: str = ""
     mark: bytes = b""
-    """What a marked block of a message carries, as JSON behind its last field; empty for none."""
+    """The JSON that marks a message block, after the block's last field; empty for none."""
 
 
 def render_head(
@@ -50,7 +50,7 @@ def render_head(
 ) -> RequestHead:
     """The head of the agent's requests to a target, its own model by default.
 
-    `first`: of a step's first request.
+    `first`: for a step's first request.
     """
     if not isinstance(target, Target):
         target = Target(model=target or agent.model.model)
@@ -83,14 +83,14 @@ def _tools(agent: AgentSpec, mark: dict[str, Json] | None) -> list[dict[str, Any
 
 
 def _tool(tool: ToolSpec, *, strict: bool) -> dict[str, Any]:
-    told: dict[str, Any] = {"name": tool.name, "description": tool.description}
+    described: dict[str, Any] = {"name": tool.name, "description": tool.description}
     if strict and not is_open(tool.input_schema):
-        return {**told, "input_schema": enforceable(tool.input_schema), "strict": True}
-    return {**told, "input_schema": tool.input_schema}
+        return {**described, "input_schema": enforceable(tool.input_schema), "strict": True}
+    return {**described, "input_schema": tool.input_schema}
 
 
 def _instructions(agent: AgentSpec) -> str:
-    """With the output schema, where the API cannot hold the model to it."""
+    """Includes the output schema if the API cannot enforce it."""
     if agent.output_schema is None or not is_open(agent.output_schema):
         return agent.instructions
     schema = to_json(agent.output_schema).decode()
@@ -114,7 +114,7 @@ def _settings(agent: AgentSpec, first: bool) -> dict[str, object]:
 
 
 def is_open(schema: Json) -> bool:
-    """Whether somewhere in the schema any key is allowed, which the API cannot enforce."""
+    """Whether any part of the schema allows arbitrary keys, which the API cannot enforce."""
     if isinstance(schema, list):
         return any(map(is_open, schema))
     if not isinstance(schema, dict):
@@ -124,24 +124,24 @@ def is_open(schema: Json) -> bool:
 
 
 def enforceable(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A JSON schema as the API enforces it: what it cannot hold the model to becomes description.
+    """The schema in the form that the API enforces; other constraints become descriptions.
 
-    It asks for closed objects and takes no bounds on numbers, lengths and counts; those are held
-    when the answer or the call is checked.
+    The API requires closed objects and accepts no bounds on numbers, lengths and counts; these are
+    checked with the answer or the call.
     """
     kept = {key: _inside(key, value) for key, value in schema.items() if key in KEPT}
-    told = {key: value for key, value in schema.items() if key not in (*KEPT, *SAID_OTHERWISE)}
+    other = {key: value for key, value in schema.items() if key not in (*KEPT, *NOT_DESCRIBED)}
     if "oneOf" in schema:
         kept["anyOf"] = _inside("anyOf", schema["oneOf"])
-    if told.get("format") in FORMATS:
-        kept["format"] = told.pop("format")
-    if told.get("minItems") in (0, 1):
-        kept["minItems"] = told.pop("minItems")
+    if other.get("format") in FORMATS:
+        kept["format"] = other.pop("format")
+    if other.get("minItems") in (0, 1):
+        kept["minItems"] = other.pop("minItems")
     if kept.get("type") == "object":
         kept.setdefault("properties", {})
         kept["additionalProperties"] = False
-    if told:
-        words = "{" + ", ".join(f"{key}: {value}" for key, value in told.items()) + "}"
+    if other:
+        words = "{" + ", ".join(f"{key}: {value}" for key, value in other.items()) + "}"
         kept["description"] = "\n\n".join(filter(None, (kept.get("description"), words)))
     return kept
 

@@ -1,7 +1,7 @@
-"""How many tokens a message has at most, known without a tokenizer: a token is at least one byte.
+"""Upper bounds of a message's tokens, without a tokenizer: a token is at least one byte.
 
-What is not text is counted by its kind: an image by the most that the API takes for one, a document
-that is not plain text, or that lies elsewhere, as if it filled the model's whole window.
+Content that is not text is counted by kind: an image by the API's maximum for one; a document that
+is not plain text, or is stored elsewhere, as the model's whole window.
 """
 
 from collections.abc import Iterable
@@ -9,17 +9,17 @@ from collections.abc import Iterable
 from playhead.events.event import Block, Json
 
 OVERHEAD = 1000
-"""Tokens that the API adds by itself: how to use tools, how to keep to a schema."""
+"""Tokens that the API itself adds: for tool use and for output schemas."""
 
 IMAGE = 8000
 """More than any image counts for."""
 
 WINDOW = 1_000_000
-"""The most that any request can hold."""
+"""The maximum of any request."""
 
 
-def weight(blocks: Iterable[Block], message: bytes) -> int:
-    """At least the tokens of a message that is made of these blocks."""
+def token_upper_bound(blocks: Iterable[Block], message: bytes) -> int:
+    """Upper bound of the tokens of a message made of these blocks."""
     return len(message) + sum(map(_beyond_text, blocks))
 
 

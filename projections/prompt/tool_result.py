@@ -1,7 +1,7 @@
-"""How the outcome of a tool call reads to the model: one tool_result block, never empty.
+"""How the outcome of a tool call is shown to the model: one tool_result block, never empty.
 
-A large result is cut for the model; the log keeps the whole, and `read_result` reads on. An empty
-one says so, and what to try: to a model, nothing looks like success.
+A large result is shortened for the model; the log keeps all of it, and `read_result` reads more.
+An empty result is described as such, with a hint: a model takes silence for success.
 """
 
 from collections.abc import Sequence
@@ -20,10 +20,10 @@ from playhead.events.kinds.tool_calls import (
 from playhead.events.spec.agent import ToolSpec
 
 RESULT_CHARS = 50_000
-"""Characters of a result that the model sees, where its tool does not say."""
+"""Characters of a result that the model sees, unless its tool sets another number."""
 
 READ_RESULT = "read_result"
-"""The tool that reads on in a result that was cut."""
+"""The tool that reads more of a shortened result."""
 
 NO_RESULT = "(the tool returned nothing)"
 
@@ -40,28 +40,28 @@ UNKNOWN = (
 
 
 class RenderedResult(NamedTuple):
-    """How a call's result is to be shown."""
+    """How to show a call's result."""
 
     key: str = ""
-    """What `read_result` finds it by."""
+    """Its key for `read_result`."""
     spec: ToolSpec | None = None
     reads_on: bool = False
     """Whether the agent has `read_result`."""
 
 
 SHOWN = RenderedResult()
-"""As a call of an unknown tool."""
+"""For a call of an unknown tool."""
 
 
 def result_text(result: Json) -> str:
-    """A tool's result as the model reads it: text as it is, anything else as compact JSON."""
+    """A tool's result as the model reads it: text unchanged, anything else as compact JSON."""
     if isinstance(result, str):
         return result if result.strip() else NO_RESULT
     return to_json(result).decode()
 
 
 def content_text(content: Sequence[Block]) -> str:
-    """Content blocks for people: texts as they are, of all else what it is."""
+    """Content blocks for people: the text, and a description of all other content."""
     return "\n".join(str(block.get("text") or _sign(block)) for block in content)
 
 
@@ -73,7 +73,7 @@ def _sign(block: Block) -> str:
 
 
 def result_block(use: str, outcome: Event, shown: RenderedResult = SHOWN) -> Block:
-    """The tool_result block for what became of a call."""
+    """The tool_result block for a call's outcome."""
     match outcome:
         case ToolSucceeded(content=content) if content:
             return _block(use, list(content), failed=False)
@@ -111,7 +111,7 @@ def _result(result: Json, shown: RenderedResult) -> str:
 
 
 def _holds_nothing(result: Json) -> bool:
-    """An object with lists, all of them empty."""
+    """An object whose lists are all empty."""
     lists = [v for v in result.values() if isinstance(v, list)] if isinstance(result, dict) else []
     return bool(lists) and not any(lists)
 

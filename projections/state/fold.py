@@ -1,6 +1,6 @@
-"""How each kind of event changes the state of its run: in place, O(1) a record.
+"""How each kind of event changes the state of its run: in place, in O(1) per record.
 
-The folds lie on pages by subject; this is their table.
+The folds are in modules by subject; this is their table.
 """
 
 from playhead.events.event import Event, Intent, Outcome
@@ -40,11 +40,11 @@ def _recalled(
 
 
 def fold(state: RunState, record: Record) -> None:
-    """Take in the run's next record."""
+    """Fold the run's next record into the state."""
     event = record.event
     if state.waits:
         _stand_still(state, record)
-    state.run = record.run  # in a fork's past its parent's
+    state.run = record.run  # in a fork's inherited past, its parent's
     state.head = Head(record.seq, record.hash)
     state.at = record.at
     if record.held:
@@ -63,7 +63,7 @@ def fold(state: RunState, record: Record) -> None:
 
 
 def _stand_still(state: RunState, record: Record) -> None:
-    """The clock of a run that only waits stands still; a fork's clock stood still anyway."""
+    """The clock of a run that only waits is stopped; a fork's clock was stopped anyway."""
     if state.only_waits and not isinstance(record.event, RunForked):
         state.waited += record.at - state.at
 
@@ -96,7 +96,7 @@ def _fold_outcome(state: RunState, record: Record, event: Outcome) -> None:
 
 
 def _nothing(*_: object) -> None:
-    """The kind changes nothing that a decision looks at."""
+    """The kind changes nothing that decisions depend on."""
 
 
 UNSEEN: tuple[type[Event], ...] = (
@@ -107,7 +107,7 @@ UNSEEN: tuple[type[Event], ...] = (
 FOLDS: dict[type[Event], FoldFunction] = {
     **RUNS, **STEPS, **MODELS, **CALLS, **dict.fromkeys(UNSEEN, _nothing),
 }  # fmt: skip
-"""An intent needs none: that it is open is all that some of them change."""
+"""Intents need no fold of their own: being open is all that some of them change."""
 
 OUTCOME_FOLDS: dict[type[Outcome], FoldOutcome] = {
     **MODEL_OUTCOMES, **CALL_OUTCOMES, MemoryRecalled: _recalled, Embedded: _nothing,

@@ -1,4 +1,4 @@
-"""How a run begins, is spoken to, stops, pauses, is forked and ends."""
+"""How a run begins, receives messages, stops, pauses, is forked and ends."""
 
 from playhead.events.event import Event
 from playhead.events.kinds import forks, runs
@@ -50,7 +50,7 @@ def _limit_reached(state: RunState, _: Record, event: runs.LimitReached) -> None
 
 
 def _run_paused(state: RunState, _: Record, event: runs.RunPaused) -> None:
-    if state.paused is None or state.paused.role is None:  # a pause hides no bug of a role
+    if state.paused is None or state.paused.role is None:  # a pause must not hide a role's bug
         state.paused = event
 
 
@@ -69,17 +69,17 @@ def _run_resumed(state: RunState, record: Record, event: runs.RunResumed) -> Non
 def _run_forked(state: RunState, record: Record, event: forks.RunForked) -> None:
     state.code, state.forked, state.paused, state.interrupted = event.code, event, None, 0
     if state.last is not None:
-        state.first_at += record.at - state.last.at  # the time in between was not the run's
+        state.first_at += record.at - state.last.at  # the time in between does not count
         if event.undecided == state.last.seq:
             state.held.insert(len(state.held) - record.held, state.last)
     for step in state.steps.values():
         step.context.run = record.run
-        step.outage = step.outage and Outage(record.at, 0)  # that was the parent's time
+        step.outage = step.outage and Outage(record.at, 0)  # the earlier time was the parent's
     if event.agent is not None:
         _go_on_with(state, record, event.agent)
     state.forks = (*state.forks, record.run)
     for call in state.calls.values():
-        call.approved = False  # that was for the parent's call
+        call.approved = False  # the approval was for the parent's call
         call.scope = state.scope
     if event.messages and not state.steps:
         state.said.append(record)
@@ -88,7 +88,7 @@ def _run_forked(state: RunState, record: Record, event: forks.RunForked) -> None
 
 
 def _go_on_with(state: RunState, record: Record, agent: AgentSpec) -> None:
-    """Another agent from here; in an imported run nothing agreed to elsewhere counts any more."""
+    """Another agent from here on; in an imported run, earlier approvals no longer count."""
     _other_agent(state, agent)
     if not state.parked:
         return

@@ -1,4 +1,4 @@
-"""How steps and plans begin and end, and how their contexts are kept short."""
+"""How steps and plans begin and end, and how their contexts are compressed."""
 
 from playhead.events.event import Event
 from playhead.events.kinds import approvals, context, facts, forks, plans, runs, steps

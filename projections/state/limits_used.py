@@ -9,7 +9,7 @@ from playhead.projections.cost.pricing import picodollars
 
 @dataclass(slots=True)
 class Spent:
-    """What the limits count, reservations included."""
+    """The used amounts that the limits apply to, including reservations."""
 
     steps: int = 0
     """Rounds."""
@@ -19,15 +19,15 @@ class Spent:
     cost: int = 0
     """Picodollars."""
     unpriced: int = 0
-    """Model calls that ended and whose price is not known."""
+    """Model calls that ended and whose price is unknown."""
     reserved: dict[int, int] = field(default_factory=dict)
-    """Open model call -> tokens set aside for it."""
+    """Open model call -> tokens reserved for it."""
     reserved_cost: dict[int, int] = field(default_factory=dict)
-    """Open model call -> picodollars set aside for it."""
+    """Open model call -> picodollars reserved for it."""
     children: dict[int, Limits] = field(default_factory=dict[int, Limits])
-    """Open child -> what was set aside for it."""
+    """Open child -> the amounts reserved for it."""
     warned: bool = False
-    """BudgetNeared was recorded."""
+    """Whether BudgetNeared was recorded."""
 
     @property
     def steps_at_most(self) -> int:
@@ -58,7 +58,7 @@ class Spent:
 
     @property
     def total(self) -> Spending:
-        """What was used, for whoever it was used for."""
+        """The amounts used, by the run itself and by its children."""
         return Spending(
             steps=self.steps, model_calls=self.model_calls, tool_calls=self.tool_calls,
             tokens=self.tokens, cost=self.cost, unpriced=self.unpriced,

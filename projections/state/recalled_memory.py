@@ -1,7 +1,7 @@
-"""What a run is told of its namespace's memory: in its first message, in front of the goal.
+"""What a run sees of its namespace's memory: in its first message, before the goal.
 
-Part of the context format: a released format is frozen. A memory is one line, so that none can
-look like anything else; it is told as information, since anybody may have said it.
+Part of the context format: a released format is frozen. A memory is one line, so that it cannot
+imitate other content; it is presented as information, because anyone may have written it.
 """
 
 from collections.abc import Iterator
@@ -15,10 +15,10 @@ from playhead.projections.plan.references import as_text
 from playhead.projections.state.run_state import RunState
 
 ROOM = 8000
-"""Characters for memories, and as many for facts; less where the context is to stay smaller."""
+"""Characters for memories, and the same for facts; fewer if the context must stay smaller."""
 
 LINE = 1000
-"""A longer memory or fact is cut where it is told; the record has all of it."""
+"""A longer memory or fact is shortened in the prompt; the record has all of it."""
 
 FACTS = "What is known from earlier work. It may be out of date."
 
@@ -29,20 +29,20 @@ MEMORIES = (
 
 
 def recalled_blocks(state: RunState) -> list[tuple[Block, int]]:
-    """The blocks, each with the record that it comes from; none where nothing was recalled."""
+    """The blocks, each with its source record; none if nothing was recalled."""
     if state.recalled is None or not isinstance(state.recalled.event, MemoryRecalled):
         return []
     event, threshold = state.recalled.event, state.agent.memory.compress_at
     room = min(ROOM, threshold // 4) if threshold else ROOM
-    told = [
+    blocks = [
         _block("facts", FACTS, _fitting(map(_fact, event.facts), room)),
         _block("memories", MEMORIES, _fitting(map(_memory, event.memories), room)),
     ]
-    return [(block, state.recalled.seq) for block in told if block is not None]
+    return [(block, state.recalled.seq) for block in blocks if block is not None]
 
 
 def _fitting(lines: Iterator[str], room: int) -> list[str]:
-    """The first lines, as many as there is room for."""
+    """As many of the first lines as there is room for."""
     found = [line if len(line) <= LINE else f"{line[:LINE]} [...]" for line in lines]
     sizes = accumulate(len(line) + 1 for line in found)
     return found[: sum(1 for _ in takewhile(lambda size: size <= room, sizes))]

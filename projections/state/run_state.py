@@ -1,7 +1,7 @@
-"""The state of one run: all that a decision may look at.
+"""The state of one run: everything that a decision may look at.
 
-Nothing here decides or changes anything: `fold` takes in the records, the roles decide, and this
-says what is so.
+Nothing here decides or changes anything: `fold` adds the records, the roles decide, and this class
+answers questions about the state.
 """
 
 from collections.abc import Callable
@@ -29,16 +29,16 @@ from playhead.projections.state.step_state import Step, Stop, ToolCall
 from playhead.projections.state.waits import Wait
 
 SILENT = ("tool", "plan")
-"""Purposes of steps that are no part of what was said."""
+"""Purposes of steps that are not part of the conversation."""
 
 
 @dataclass(slots=True)
 class RunState:
-    """One run as its records so far have it. `fold` is the only thing that changes it."""
+    """One run, according to its records so far. Only `fold` changes it."""
 
     run: str
     past: Context | None = None
-    """The context with which the session's last run ended."""
+    """The context at the end of the session's last run."""
     head: Head = field(default_factory=Head)
     at: int = 0
     first_at: int = 0
@@ -50,51 +50,51 @@ class RunState:
     forks: tuple[str, ...] = ()
     """The forks that it is, or was started by."""
     waits: dict[int, Wait] = field(default_factory=dict[int, Wait])
-    """What it waits for, by the seq of the record that began the wait."""
+    """Its open waits, by the seq of the record that began each."""
     waited: int = 0
-    """Microseconds in which it only waited: they do not count against max_seconds."""
+    """Microseconds in which it only waited: they do not count towards max_seconds."""
     answered: bool = False
-    """A model has answered it."""
+    """Whether a model has answered it."""
     recalled: Record | None = None
-    """What its namespace remembered before its first step; None until that is known."""
+    """The memories recalled before its first step; None until they are known."""
     last: Record | None = None
     """The last record that opened a turn."""
     paused: runs.RunPaused | None = None
     parked: bool = False
-    """It was imported, and nobody here has taken it up by name."""
+    """Whether it was imported and no one here has resumed it by name."""
     stop: Stop | None = None
     ending: Event | None = None
     traceparent: str | None = None
     """The trace context of the run's caller."""
     plan: Plan | None = None
-    """Once the strategy is to plan."""
+    """The plan, if the strategy is to plan."""
     said: list[Record] = field(default_factory=list[Record])
-    """What people said before the first step, and to a run with a plan: steps that start later hear
-    it too."""
+    """Messages before the first step, and to a run with a plan: steps that start later receive them
+    too."""
     steps: dict[str, Step] = field(default_factory=dict[str, Step])
     calls: dict[int, ToolCall] = field(default_factory=dict[int, ToolCall])
-    """Calls that have not ended, by the seq of their wish."""
+    """Calls that have not ended, by the seq of their ToolRequested."""
     open: dict[int, Record] = field(default_factory=dict[int, Record])
     """Intents without an outcome, by seq."""
     ended: dict[int, Record] = field(default_factory=dict[int, Record])
     """Intents whose outcome is being decided on, by the seq of the outcome."""
     closed: dict[int, ToolCall] = field(default_factory=dict[int, ToolCall])
-    """Calls whose end is being decided on, by the seq of their wish."""
+    """Calls whose end is being decided on, by the seq of their ToolRequested."""
     ready: dict[str, None] = field(default_factory=dict[str, None])
-    """Steps whose calls have all ended and that the model has not heard of it yet."""
+    """Steps whose calls have all ended but whose model has not been asked again yet."""
     spent: Spent = field(default_factory=Spent)
     held: list[Record] = field(default_factory=list[Record])
-    """Records that the next RunResumed decides."""
+    """Held records, which the next RunResumed decides."""
     interrupted: int = 0
-    """Interruptions of the process since something last succeeded."""
+    """Interruptions of the process since the last success."""
     last_interruption: int = 0
-    """The seq of the record that counted as the last one."""
+    """The seq of the record that was last counted as an interruption."""
     code: str = ""
-    """The version of the code that last took the run up."""
+    """The version of the code that last resumed the run."""
     answer: facts.AnswerReached | None = None
-    """The run's answer, while what it learned is extracted."""
+    """The run's answer, while facts are being extracted."""
     unsupported: str | None = None
-    """A kind in this run that the code does not know: it cannot be continued."""
+    """A kind in this run that the code does not know: the run cannot be continued."""
 
     @property
     def run_started(self) -> runs.RunStarted:
@@ -111,36 +111,36 @@ class RunState:
 
     @property
     def status(self) -> Status:
-        """What became of the run so far."""
+        """The status of the run so far."""
         if self.ending is not None:
             return ENDINGS[self.ending.kind]
         return "running" if self.paused is None else "paused"
 
     @property
     def may_start(self) -> bool:
-        """Whether anything new may be decided: neither stopped nor ended."""
+        """Whether anything new may be decided: the run is not stopping and has not ended."""
         return self.stop is None and self.ending is None
 
     @property
     def scope(self) -> Scope:
-        """What the run may recall, and where what it learns goes."""
+        """What the run may recall, and where its facts are stored."""
         return Scope(self.agent.memory.namespace, self.forks)
 
     @property
     def at_rest(self) -> bool:
-        """Whether nothing is under way: no open effect, no wish that waits."""
+        """Whether nothing is running: no open effect, no requested call that waits."""
         return not self.open and not self.calls
 
     @property
     def only_waits(self) -> bool:
-        """Whether nothing is under way but waits that do not count against max_seconds."""
+        """Whether everything it has open are waits that do not count towards max_seconds."""
         if not self.waits or self.open:
             return False
         return not any(wait.counts for wait in self.waits.values())
 
     @property
     def due(self) -> tuple[int, runs.TimeReached] | None:
-        """The next due time (microseconds since the epoch) and what is to be said then."""
+        """The next due time (microseconds since the epoch) and the event to record then."""
         times = [(w.until, w.over) for w in self.waits.values() if w.until is not None]
         if self.limits.max_seconds is not None and self.stop is None and not self.only_waits:
             end = self.first_at + self.waited + int(self.limits.max_seconds * 1_000_000)
@@ -149,12 +149,12 @@ class RunState:
 
     @property
     def conversation(self) -> Context | None:
-        """What the session's next run starts from: the last step's messages."""
+        """The context for the session's next run: the last step's messages."""
         talks = (s.context for s in reversed(self.steps.values()) if s.purpose not in SILENT)
         return next(talks, self.past)
 
     def head_of(self, step: Step, target: Target, *, first: bool) -> RequestHead:
-        """What stands before the step's messages; `first`: in the step's first round."""
+        """The head of the step's requests; `first`: in the step's first round."""
         own = repr(target.extra) if target.extra else ""
         key = (target.model, target.endpoint, target.max_tokens, own, first)
         head = step.heads.get(key)
@@ -163,11 +163,11 @@ class RunState:
         return head
 
     def request(self, step: Step, target: Target, *, first: bool) -> Request:
-        """What would be sent to the target now."""
+        """The request that would be sent to the target now."""
         return step.context.request(target.model, self.head_of(step, target, first=first))
 
     def request_of(self, asked: model_calls.ModelCall) -> Request:
-        """What an open model call sends; for a step's, what its decision has rendered is kept."""
+        """The request of an open model call; for a step's, the one rendered for the decision."""
         step, target = self.steps[asked.step], target_of(self.agent, asked)
         match asked:
             case model_calls.SummaryRequested():
@@ -178,12 +178,12 @@ class RunState:
                 return self.request(step, target, first=asked.round == 1)
 
     def summary_request(self, step: Step, target: Target) -> Request:
-        """What asks for a summary of the older part of a step's context, which is full."""
+        """The request for a summary of the older part of a step's full context."""
         upto = 0 if step.plan is None else step.plan.upto
         return step.context.summary_request(self.agent, target, upto)
 
     def extraction_request(self, target: Target) -> Request:
-        """What asks for what the run has learned. Raises ValueError where nothing is extracted."""
+        """The request for the facts of the run. Raises ValueError if it extracts none."""
         schema = self.agent.memory.facts
         if schema is None:
             msg = f"{self.agent.name} extracts no facts"
@@ -192,22 +192,22 @@ class RunState:
         return extraction_request(self.agent, target, schema, self.sayings(), answer)
 
     def sayings(self) -> dict[int, list[str]]:
-        """What was said in the run, by the record that says it; not what it remembered before."""
+        """The texts of the run, by the record that contains them; without recalled memories."""
         said = sayings(self.run, (step.context for step in self.steps.values()))
         if self.recalled is not None:
             said.pop(self.recalled.seq, None)
         return said
 
     def asked(self, record: Record) -> Intent | None:
-        """The intent that a record has ended; None for anything but an outcome being decided on."""
+        """The intent that a record has ended; None unless it is an outcome being decided on."""
         ended = self.ended.get(record.seq)
         return ended.event if ended is not None and isinstance(ended.event, Intent) else None
 
     def retries(self, started: tool_calls.AttemptStarted, failed: tool_calls.ToolFailed) -> bool:
-        """Whether a failed attempt is followed by another.
+        """Whether a failed attempt is repeated.
 
-        One that was interrupted is, and by the tool's retry policy one that may work later; never
-        one of a `once` tool.
+        An interrupted one is, and one that may succeed later according to the tool's retry policy;
+        never one of a `once` tool.
         """
         spec = self.calls[started.call].spec if started.call in self.calls else None
         if spec is None or spec.effect == "once" or not self.may_start:
@@ -229,7 +229,7 @@ class RunState:
         return agent_of(self.agent, purpose, final=final is not None and final.id == step)
 
     def hear(self, seq: int, text: str, content: tuple[Block, ...] = ()) -> None:
-        """Tell every step under way what somebody said in a record."""
+        """Add a message to every open step."""
         for step in self.steps.values():
             step.context.user(text, content, seq)
             step.unread = True
@@ -244,7 +244,7 @@ def tool_of(agent: AgentSpec, name: str) -> ToolSpec | None:
 
 
 FoldFunction: TypeAlias = Callable[[RunState, Record, Any], None]
-"""Takes one kind of event into the state."""
+"""Folds one kind of event into the state."""
 
 FoldOutcome: TypeAlias = Callable[[RunState, Record, Any, Any, int], None]
-"""Takes an outcome into the state: its record and event, the intent that it ends and its seq."""
+"""Folds an outcome into the state: its record and event, the intent that it ends and its seq."""

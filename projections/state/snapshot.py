@@ -1,6 +1,6 @@
-"""A run's state as plain data: to be shown at any record, and compared with the one before.
+"""A run's state as plain data: shown at any record, and compared with the state before it.
 
-It is made from whatever the state holds, so a field that is added to the state shows up here.
+It is made from all fields of the state, so a new field appears here automatically.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,18 +20,18 @@ Plain: TypeAlias = Any
 """None, bool, int, float, str, list of Plain, dict of str to Plain."""
 
 LEFT_OUT = frozenset({"run", "head", "past", "heads", "requests", "ended", "last", "started"})
-"""What follows from the rest, or is the same all along."""
+"""Fields that follow from others or never change."""
 
 
 AWAITED = "(awaited)"
-"""In place of a result that a call has not given yet."""
+"""Placeholder for a result that a call has not given yet."""
 
 
 class Change(NamedTuple):
     """One value that differs between two states."""
 
     path: str
-    """Dotted."""
+    """Dotted path."""
     before: Plain
     after: Plain
 
@@ -81,7 +81,7 @@ def _composed(value: object) -> Plain:
 
 
 def messages(context: Context) -> list[Plain]:
-    """The conversation as the model would read it now, but for results that are still to come."""
+    """The conversation as the model would read it now, with a placeholder for missing results."""
     said: list[Plain] = [from_json(message) for message, _ in context.closed()]
     for block in said[-1]["content"] if said else ():
         if block.get("content") == NOT_RUN:
@@ -90,7 +90,7 @@ def messages(context: Context) -> list[Plain]:
 
 
 def changes(before: Plain, after: Plain, path: str = "") -> Iterator[Change]:
-    """What differs between two snapshots, in the order of their fields; lists by their ends."""
+    """The differences between two snapshots, in field order; lists are compared at their ends."""
     if isinstance(before, dict) and isinstance(after, dict):
         old, new = cast("dict[str, Plain]", before), cast("dict[str, Plain]", after)
         for name in dict.fromkeys([*old, *new]):

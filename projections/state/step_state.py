@@ -1,4 +1,4 @@
-"""What a run has under way: a step and its conversation, a tool call, and a stop.
+"""What a run has open: a step and its conversation, a tool call, and a stop.
 
 Plain data that the folds change and the decisions read.
 """
@@ -18,7 +18,7 @@ from playhead.projections.state.calls.loop_guard import LoopGuard
 
 @dataclass(slots=True)
 class Stop:
-    """Why nothing new may start any more."""
+    """Why nothing new may start."""
 
     kind: Literal["cancelled", "failed"]
     reason: str
@@ -29,36 +29,36 @@ class Stop:
 
 @dataclass(slots=True)
 class ToolCall:
-    """A tool call from its wish on; forgotten when it has ended."""
+    """A requested tool call; removed when it has ended."""
 
     seq: int
     run: str
-    """Whose call it is: the run that wished it, for a fork's past the parent. It names the key."""
+    """The run that requested it (in a fork's inherited past, the parent). It is part of the key."""
     requested: tool_calls.ToolRequested
     spec: ToolSpec | None
     """None for a tool that the agent does not have."""
     arguments: dict[str, Json]
-    """What it is called with: as wished, or as the person who approved it changed them."""
+    """Its arguments: as requested, or as changed by the person who approved it."""
     attempts: int = 0
     waits: approvals.ApprovalRequested | None = None
     """The open request for approval."""
     lapsed: bool = False
-    """Nobody answered the request in time; it is refused as soon as the run decides again."""
+    """Whether the request has expired; the call is refused as soon as the run decides again."""
     asked: bool = False
-    """Whether a rule of the user's is being asked about it."""
+    """Whether a user-defined rule is being asked about it."""
     approved: bool = False
     cleared: bool = False
-    """In a fork: its next attempt needs no person, its parent's records answer it."""
+    """In a fork: its next attempt needs no approval, because the parent's records answer it."""
     imported: bool = False
-    """It was requested elsewhere: a person here must agree before it starts, whatever its tool."""
+    """It was requested elsewhere: a person here must approve it, whatever its tool."""
     started: int | None = None
-    """The seq of the attempt under way."""
+    """The seq of the open attempt."""
     scope: Scope = NO_MEMORY
-    """What of the run's memory it may reach."""
+    """The part of memory that it may access."""
 
     @property
     def tool(self) -> ToolSpec:
-        """The tool that is called. Raises ValueError for one that the agent does not have."""
+        """The tool that is called. Raises ValueError if the agent does not have it."""
         if self.spec is None:
             msg = f"call {self.seq} is for {self.requested.tool!r}, which the agent does not have"
             raise ValueError(msg)
@@ -70,63 +70,63 @@ class Outage:
     """A step's model does not answer."""
 
     since: int
-    """When the first failure came; microseconds since the epoch."""
+    """Time of the first failure; microseconds since the epoch."""
     tries: int
-    """Attempts that have failed."""
+    """Number of failed attempts."""
     waits: int = 0
     """How often the run has waited because of it."""
 
 
 @dataclass(slots=True)
 class Step:
-    """A step under way, and the conversation that it holds with the model."""
+    """An open step, and its conversation with the model."""
 
     id: str
     context: Context
     agent: AgentSpec
-    """As it works on this step: its instructions, tools and form of answer."""
+    """The agent for this step: its instructions, tools and answer format."""
     task: str = ""
-    """What it is to reach."""
+    """The step's goal."""
     purpose: steps.StepPurpose = "react"
     limits: Limits | None = None
-    """Its share; None for all that the run has left."""
+    """Its share of the limits; None for all that the run has left."""
     problem: str | None = None
-    """Why it cannot even begin."""
+    """Why it cannot begin."""
     outcome: Event | None = None
-    """What became of the last call."""
+    """The outcome of the last call."""
     model_calls: int = 0
     tool_calls: int = 0
     tokens: int = 0
     round: int = 0
     attempt: int = 0
-    """Attempts of the model call of this round."""
+    """Attempts of this round's model call."""
     calls: int = 0
     """Tool calls that have not ended."""
     unread: bool = False
-    """Somebody said something that no request carried yet."""
+    """Whether there is a message that no request has contained yet."""
     loop_guard: LoopGuard = field(default_factory=LoopGuard)
-    """The rounds of calls so far, as the loop guard looks at them."""
+    """The rounds of calls so far, for the loop guard."""
     rejected: int = 0
-    """Answers in a row that did not fit the output schema."""
+    """Answers in a row that did not match the output schema."""
     empty: int = 0
     """Empty replies in a row."""
     sent: tuple[bytes, int] = (b"", 0)
-    """The last request: its head, and the tokens that it has at most."""
+    """The last request: its head, and the upper bound of its tokens."""
     used: tuple[bytes, int, int] | None = None
-    """The last answered request: its head, its input tokens, and what they were bounded by."""
+    """The last answered request: its head, its input tokens, and their upper bound."""
     tokens_a_byte: float = 1 / BYTES_A_TOKEN
-    """What the API has counted for what was sent, at most so many bytes."""
+    """Tokens per byte, from the API's counts for what was sent; at first an assumption."""
     plan: CompressionPlan | None = None
-    """How its context is to be compressed before the model is asked again."""
+    """How to compress its context before the model is asked again."""
     said: str = ""
     """The text of the last reply."""
     task_type: str = ""
-    """What its model is chosen by; empty until that is known."""
+    """The task type by which its model is chosen; empty until it is known."""
     why: str = ""
     """Where the type came from, if not from the step or the agent."""
     tried: int = 0
-    """How many of those who can be asked have failed in this round."""
+    """How many of the possible targets have failed in this round."""
     outage: Outage | None = None
-    """Since the last reply, failures that may pass."""
+    """Failures since the last reply that may pass."""
     heads: dict[tuple[object, ...], RequestHead] = field(default_factory=dict)
     """By everything that differs between targets, and whether it is the first request."""

@@ -1,7 +1,7 @@
-"""What a run waits for: one fold for how every wait starts and ends.
+"""The open waits of a run: one fold for how every wait starts and ends.
 
-It needs nothing but the run's records, so the state, the stored list of waits and the commands that
-read one run all use it.
+It needs only the run's records, so the state, the stored list of waits and commands that read one
+run all use it.
 """
 
 from collections.abc import Callable
@@ -14,37 +14,37 @@ from playhead.events.kinds.registry import ENDINGS
 from playhead.events.record import Record
 
 About: TypeAlias = Literal["call", "plan", "model"]
-"""Who is waited for: a person, because of a call or a plan; or a model that is down."""
+"""What is waited for: a person, for a call or a plan; or a model that is down."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """One wait that has not ended."""
+    """One open wait."""
 
     seq: int
-    """Of the record that began it; it names the wait."""
+    """The seq of the record that began it, which identifies the wait."""
     about: About
     since: int
     """Microseconds since the epoch, like `until`."""
     until: int | None
-    """When it ends by itself: an approval lapses, the model is asked again."""
+    """When it ends by itself: an approval expires, or the model is asked again."""
     call: int | None = None
     """The call, or the plan, that a person is asked about."""
     step: str | None = None
     """The step whose model is down."""
     binding: str | None = None
-    """What an approval must carry."""
+    """The hash that an approval must carry."""
     error: str | None = None
-    """Why: the model's last error, or what the approval rule raised."""
+    """The reason: the model's last error, or the error of the approval rule."""
     message: str | None = None
     tries: int = 0
-    """Attempts that have failed so far."""
+    """Number of failed attempts so far."""
     counts: bool = False
-    """Whether the time counts against max_seconds."""
+    """Whether the time counts towards max_seconds."""
 
     @property
     def over(self) -> runs.TimeReached:
-        """What is said when `until` has come."""
+        """The event to record at `until`."""
         if self.about == "model":
             return runs.TimeReached(due="wait", wait=self.seq)
         return runs.TimeReached(due="approval", call=self.call)
@@ -58,7 +58,7 @@ class Wait:
                 return call == self.call
             case runs.TimeReached(due="wait", wait=wait):
                 return wait == self.seq
-            case runs.RunResumed(agent=agent):  # with an agent: what was imported counts no more
+            case runs.RunResumed(agent=agent):  # with an agent: earlier approvals do not count
                 return not record.held and (self.about == "model" or agent is not None)
             case event:
                 return _stops(event)
@@ -73,7 +73,7 @@ ENDS: frozenset[type[Event]] = frozenset({
 
 
 def fold_waits(open_waits: dict[int, Wait], record: Record) -> list[Wait]:
-    """Take in a run's next record; the waits that it ends."""
+    """Fold a run's next record; returns the waits that it ends."""
     event = record.event
     if isinstance(event, waits.WaitStarted):
         open_waits[record.seq] = _started(record, event)
@@ -102,7 +102,7 @@ def _started(record: Record, event: waits.WaitStarted) -> Wait:
 
 
 def _stops(event: Event) -> bool:
-    """Whether the run stops or ends: then it waits for nothing any more."""
+    """Whether the run stops or ends: then its waits are over."""
     match event:
         case runs.CancelRequested() | runs.LimitReached() | runs.TimeReached(due="max_seconds"):
             return True
@@ -113,7 +113,7 @@ def _stops(event: Event) -> bool:
 
 
 def wait_text(wait: Wait, local: Callable[[int], str]) -> str:
-    """A wait in words; `local` writes a time."""
+    """A wait as text; `local` formats a time."""
     since = f"since {local(wait.since)}"
     if wait.about == "model":
         again = "" if wait.until is None else f", tries again at {local(wait.until)}"

@@ -22,7 +22,7 @@ Kind: TypeAlias = Literal["internal", "client", "consumer"]
 NANO = 1000
 """Nanoseconds in a record's microsecond."""
 
-TOLD: Mapping[str, tuple[str, ...]] = {
+SHOWN: Mapping[str, tuple[str, ...]] = {
     "limit_reached": ("limit", "maximum", "wanted"),
     "budget_neared": ("cost", "maximum"),
     "loop_detected": ("pattern", "count", "action"),
@@ -95,14 +95,14 @@ def error_of(event: Event) -> tuple[str | None, str | None]:
             return (None, None) if error is None else ("_OTHER", str(error))
 
 
-def told_of(decided: Sequence[Event], at: int) -> list[SpanEvent]:
+def span_events(decided: Sequence[Event], at: int) -> list[SpanEvent]:
     """What was decided, as far as it is worth a span event, at nanoseconds since the epoch."""
-    told: list[SpanEvent] = []
+    events: list[SpanEvent] = []
     for event in decided:
-        if event.kind in TOLD:
-            shown: Attributes = {f"playhead.{n}": getattr(event, n) for n in TOLD[event.kind]}
-            told.append(SpanEvent(f"playhead.{event.kind}", at, shown))
+        if event.kind in SHOWN:
+            shown: Attributes = {f"playhead.{n}": getattr(event, n) for n in SHOWN[event.kind]}
+            events.append(SpanEvent(f"playhead.{event.kind}", at, shown))
         elif isinstance(event, ModelCall | AttemptStarted) and event.attempt > 1:
             again: Attributes = {semconv.ATTEMPT: event.attempt}
-            told.append(SpanEvent(semconv.RETRY, at, again))
-    return told
+            events.append(SpanEvent(semconv.RETRY, at, again))
+    return events

@@ -35,7 +35,7 @@ from playhead.projections.tracing.span import (
     Attributes,
     SpanData,
     error_of,
-    told_of,
+    span_events,
 )
 
 Handlers: TypeAlias = Mapping[Address, Sequence[str]]
@@ -159,7 +159,7 @@ class Trace:
                 spans.append(
                     SpanData(
                         name, "consumer", span, parent, at, at, attributes,
-                        events=told_of(events, at) if events else (),
+                        events=span_events(events, at) if events else (),
                         links=() if link is None else (link,),
                     )
                 )  # fmt: skip

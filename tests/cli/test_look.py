@@ -93,7 +93,7 @@ def test_a_run_is_named_by_its_id_its_beginning_or_last(playhead: Playhead) -> N
 def test_an_ambiguous_or_unknown_run_is_a_mistake_of_one_line(playhead: Playhead) -> None:
     day = run(playhead, "adder")[:6]
     run(playhead, "adder")
-    for given, words in ((day, "several runs"), ("nothing", "`playhead runs`"), ("", "no run")):
+    for given, words in ((day, "several run ids"), ("nothing", "`playhead runs`"), ("", "no run")):
         said = playhead("show", given)
         assert (said.code, said.out) == (2, "")
         (line,) = said.err.splitlines()

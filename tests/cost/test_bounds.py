@@ -18,9 +18,9 @@ from playhead import (
 
 
 def test_at_the_cap_the_run_stops_unless_the_policy_says_cheaper() -> None:
-    with pytest.raises(UsageError, match="cheaper= go together"):
+    with pytest.raises(UsageError, match="cheaper= must be used together"):
         Agent(name="a", budget=Budget(cheaper=Target(model="cheap")))
-    with pytest.raises(UsageError, match="cheaper= go together"):
+    with pytest.raises(UsageError, match="cheaper= must be used together"):
         Agent(name="a", budget=Budget(at_cap="cheaper"))
 
 
@@ -34,7 +34,7 @@ def test_at_the_cap_the_run_stops_unless_the_policy_says_cheaper() -> None:
         ({"prices": {"m": Price(input=1, output=float("inf"))}}, "output=inf"),
         ({"budget": Budget(warn_at=0)}, "warn_at"),
         ({"max_tokens": 0}, "max_tokens=0"),
-        ({"cache": "2h"}, "cache='2h' is none of off, 5m, 1h"),
+        ({"cache": "2h"}, "cache='2h' must be off, 5m or 1h"),
         ({"plan": PlanRules(replans=-1)}, "replans"),
     ],
 )

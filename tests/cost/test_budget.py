@@ -230,7 +230,7 @@ def test_the_warning_comes_once_when_the_share_is_passed() -> None:
 def test_a_money_limit_with_an_unknown_price_does_not_start() -> None:
     agent = Agent(name="a", model="nobody-knows", limits=Limits(max_cost=1.0))
     with runtime(agent, model=ScriptedModel([])) as (made, log):
-        with pytest.raises(UsageError, match="nobody-knows, whose price is not known"):
+        with pytest.raises(UsageError, match="nobody-knows, whose price is unknown"):
             made.start(agent, "go")
         assert list(log.follow()) == []
 

@@ -237,7 +237,7 @@ def test_an_endpoint_that_nobody_knows_is_refused_before_anything_is_logged() ->
 
 
 def test_a_type_of_task_with_nobody_to_ask_is_a_mistake_of_the_author() -> None:
-    with pytest.raises(UsageError, match="names no model"):
+    with pytest.raises(UsageError, match="has no model"):
         Agent(name="a", routing={"law": []}).spec()
 
 

@@ -46,7 +46,7 @@ def test_a_beginning_means_the_one_run_that_nobody_else_started(given: str, run:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ("ab", "beginning of several runs (abc, abd, ...)"),
+        ("ab", "beginning of several run ids (abc, abd, ...)"),
         ("memory/a", "there is no run 'memory/a' in this log"),
         ("", "there is no run ''"),
         ("nobody", "`playhead runs` lists them"),

@@ -127,7 +127,7 @@ def test_no_kind_that_a_role_or_the_world_says_comes_through_the_inbox(
     forge(path, kind=kind, version=KINDS[kind].VERSION)
     inbox = Inbox(path)
     (command,) = inbox.waiting()
-    with pytest.raises(Exception, match="nobody says that to a run"):
+    with pytest.raises(Exception, match="does not accept it from outside"):
         command.event()
     inbox.close()
 

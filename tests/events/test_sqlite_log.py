@@ -201,7 +201,7 @@ def test_a_file_of_another_program_is_refused_and_left_untouched(path: Path, dri
     text = path.with_name("notes.txt")
     text.write_text("dear diary, " * 100)
     before = contents(path.parent)
-    for other, why in ((path, "another program"), (text, "nor any SQLite file")):
+    for other, why in ((path, "another program"), (text, "not a SQLite file")):
         for opened in (SqliteLog, SqliteReader):
             with pytest.raises(LogError, match=why):
                 opened(other, driver=driver)

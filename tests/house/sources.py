@@ -1,4 +1,4 @@
-"""Playhead's own source files, read once for the tests of the house rules."""
+"""Playhead's own source files, read once for the house tests."""
 
 import ast
 import subprocess
@@ -20,7 +20,7 @@ class Module:
 
     @property
     def room(self) -> str:
-        """The room it lies in, or "playhead" for the face."""
+        """The top-level package that it belongs to, or "playhead" for the rest."""
         parts = self.name.split(".")
         return parts[1] if len(parts) > 1 and parts[1] in ROOMS else "playhead"
 
@@ -36,7 +36,7 @@ def modules() -> dict[str, Module]:
 
 
 def imported_names(node: ast.AST) -> list[str]:
-    """The dotted names that an import statement reaches for; none for any other node."""
+    """The dotted names that an import statement imports; none for any other node."""
     match node:
         case ast.Import(names=names):
             return [alias.name for alias in names]
@@ -48,9 +48,9 @@ def imported_names(node: ast.AST) -> list[str]:
 
 @cache
 def paths() -> tuple[str, ...]:
-    """The files that git holds or would take, below the root, without links.
+    """The files that git tracks or would add, relative to the root, without links.
 
-    In an sdist, which is no checkout, those that it came with.
+    In an sdist, which is not a git checkout: the files that it contains.
     """
     manifest = ROOT / "playhead.egg-info" / "SOURCES.txt"
     if (ROOT / "PKG-INFO").exists() and not (ROOT / ".git").exists():
@@ -67,12 +67,12 @@ def paths() -> tuple[str, ...]:
 
 
 def texts() -> dict[str, str]:
-    """The text of each of those files that is text, by its path below the root."""
+    """The content of every text file, by its path relative to the root."""
     return {name: text for name in paths() if (text := _text(ROOT / name)) is not None}
 
 
 def _files(top: Path) -> list[Path]:
-    # rglob follows no link, so the face does not yield the rooms a second time.
+    # rglob does not follow links, so playhead/ does not yield the linked packages a second time.
     return [path for path in sorted(top.rglob("*.py")) if "__pycache__" not in path.parts]
 
 

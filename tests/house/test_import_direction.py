@@ -17,7 +17,7 @@ BELOW = {
 
 
 def wrong_imports(module: Module) -> list[str]:
-    """Each import that leaves the module's room for one that is not below it."""
+    """Each import of a package that is not below the module's own."""
     allowed = BELOW[module.room] | {module.room, None}
     return [
         f"{module.path}:{getattr(node, 'lineno', 0)} imports {name}"
@@ -28,7 +28,7 @@ def wrong_imports(module: Module) -> list[str]:
 
 
 def _room_of(name: str) -> str | None:
-    """The room that an imported name lies in; the face for the rest of playhead."""
+    """The package that an imported name belongs to; "playhead" for the rest of playhead."""
     match name.split("."):
         case ["playhead", str() as room, *_] if room in ROOMS:
             return room
@@ -39,7 +39,7 @@ def _room_of(name: str) -> str | None:
 
 
 def first_circle(graph: dict[str, set[str]]) -> list[str] | None:
-    """The modules of one circle of imports, the first one again at the end; None without any."""
+    """The modules of one import cycle, with the first repeated at the end; None without any."""
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -48,7 +48,7 @@ def first_circle(graph: dict[str, set[str]]) -> list[str] | None:
 
 
 def _imports_of(module: Module) -> set[str]:
-    """The package's modules that a module imports; `from a import b` is a.b where that is one."""
+    """The package's modules that a module imports; `from a import b` is a.b if that is a module."""
     names = {name for node in ast.walk(module.tree) for name in imported_names(node)}
     known = modules()
     reached = {name if name in known else name.rpartition(".")[0] for name in names}

@@ -1,4 +1,4 @@
-"""Nothing in the repository names a machine, a registry's host, or cheats in a test."""
+"""No file in the repository names a machine or a registry's host, and no test cheats."""
 
 import ast
 import re
@@ -39,7 +39,7 @@ def test_no_file_names_a_registry_host_or_a_folder_of_one_machine(name: str) -> 
 def test_no_test_sleeps(name: str) -> None:
     calls = [n for n in ast.walk(ast.parse(TEXTS[name])) if isinstance(n, ast.Call)]
     sleeps = [n for n in calls if ast.unparse(n.func) in SLEEPS]
-    # asyncio.sleep(0) waits for no time: it lets the others on the loop go first.
+    # asyncio.sleep(0) does not wait: it only lets other tasks of the loop run first.
     assert [n.lineno for n in sleeps if ast.unparse(n) != "asyncio.sleep(0)"] == []
 
 

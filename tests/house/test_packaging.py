@@ -1,4 +1,4 @@
-"""What `pip install` gives: one import package, the same from the wheel and the sdist."""
+"""What `pip install` installs: one import package, identical from the wheel and the sdist."""
 
 import ast
 import os
@@ -27,7 +27,7 @@ COMES_WITH = {
     "pydantic-core": "pydantic",
     "typing-extensions": "pydantic",
 }
-"""Distributions whose version another one pins or speaks in its API, so that we name only that."""
+"""Distributions that another one pins or exposes in its API, so we declare only the other one."""
 
 
 def _run(*command: str, cwd: Path, env: Mapping[str, str] | None = None) -> str:
@@ -50,7 +50,7 @@ def _unpacked(sdist: Path, folder: Path) -> Path:
 
 
 def _package(wheel: Path) -> dict[str, bytes]:
-    """The files of a wheel but for its metadata."""
+    """The files of a wheel, without its metadata."""
     with zipfile.ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if ".dist-info/" not in name]
         return {name: archive.read(name) for name in names}
@@ -62,7 +62,7 @@ def _pyproject() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What git holds, alone in a folder, so that a build leaves nothing behind."""
+    """A folder with only the files that git tracks, so that a build leaves nothing behind."""
     top = tmp_path_factory.mktemp("checkout")
     for name in paths():
         (top / name).parent.mkdir(parents=True, exist_ok=True)
@@ -184,7 +184,7 @@ def _name(requirement: object) -> str:
 
 
 def _declared() -> set[str]:
-    """The distributions that pyproject.toml names, and those that come with them for certain."""
+    """The distributions that pyproject.toml declares, and those that they always require."""
     project = _pyproject()["project"]
     groups = (project["dependencies"], *project["optional-dependencies"].values())
     named = {_name(line) for group in groups for line in group}

@@ -1,4 +1,4 @@
-"""The public modules: what they export is written down, documented, and all that documents use."""
+"""The public modules: their exports are listed and documented, and documents use nothing else."""
 
 import ast
 import re
@@ -34,15 +34,15 @@ IN_THE_HOUSE = re.compile(r"# \S+/\S+\.py\n")
 
 
 def exported(name: str) -> dict[str, Any]:
-    """A public module's names and what they stand for."""
+    """A public module's names and their values."""
     module: ModuleType = import_module(name)
     return {each: getattr(module, each) for each in module.__all__}
 
 
 def shown_programs() -> Iterator[tuple[str, str]]:
-    """Every example and every Python block of the documents: where it stands, and its text.
+    """Every example and every Python block in the documents: its location and its text.
 
-    A block that begins with the path of a file in the house is part of the house.
+    A block that begins with the path of one of our own files is internal code.
     """
     documents = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *(ROOT / "docs").rglob("*.md")]
     for path in sorted(documents):
@@ -54,7 +54,7 @@ def shown_programs() -> Iterator[tuple[str, str]]:
 
 
 def private_imports(program: str) -> list[str]:
-    """What a program imports from Playhead that is not public."""
+    """The names that a program imports from Playhead that are not public."""
     names = {f"{module}.{name}" for module in PUBLIC for name in exported(module)} | {*PUBLIC}
     return [
         name
@@ -83,17 +83,17 @@ def test_every_public_name_is_exported_once_and_documented(module: str) -> None:
 
 
 def documented(name: str, value: Any) -> bool:
-    """Whether a class or a function has a docstring, a tool a description, the rest a text."""
+    """Whether a class or function has a docstring, a tool a description, others a text."""
     if isinstance(value, type) or isfunction(value):
         said = value.__doc__ or ""
-        return bool(said) and not said.startswith(f"{name}(")  # a dataclass documents itself so
+        return bool(said) and not said.startswith(f"{name}(")  # a dataclass's generated docstring
     if isinstance(value, Tool):
         return bool(value.spec.description)
     return name == "__version__" or name in described()
 
 
 def described() -> set[str]:
-    """The names on the top level of modules that a text follows."""
+    """The top-level names of modules that are followed by a docstring."""
     found = set[str]()
     for module in modules().values():
         body = module.tree.body
@@ -119,7 +119,7 @@ def test_every_event_and_every_exception_has_a_public_home() -> None:
 
 
 def _below(cls: type[BaseException]) -> Iterator[type[BaseException]]:
-    """The class and all below it that Playhead defines for a program to catch."""
+    """The class and all its subclasses that Playhead defines for programs to catch."""
     yield cls
     for each in cls.__subclasses__():
         if each.__module__.startswith("playhead."):

@@ -1,8 +1,8 @@
-"""Projections and the deciding half of the roles read no clock, chance, environment or network.
+"""Projections and deciding code of the roles read no clock, randomness, environment or network.
 
-Held by reading the source: each name used outside `async def perform*` is traced to what it was
-imported from. A module of actors/ is a role if it defines `decide`; the modules of actors/ whose
-names a role uses while deciding are held to the same. Type annotations do not count.
+Checked in the source: each name used outside `async def perform*` is traced to its import. A module
+of actors/ is a role if it defines `decide`; the modules of actors/ that a role uses while deciding
+are checked too. Type annotations do not count.
 """
 
 import ast
@@ -30,7 +30,7 @@ PURE_OF_IMPURE = (
     "threading.Lock",
     "asyncio.Semaphore",
 )
-"""What an impure module holds that reads nothing: types, and locks, which read no world."""
+"""Names in impure modules that read nothing: types, and locks, which do not read the world."""
 
 
 def impure_uses(module: Module) -> list[str]:
@@ -73,14 +73,14 @@ def _imports(module: Module) -> dict[str, str]:
 
 
 def _assigned(module: Module) -> set[str]:
-    """The names that the module itself binds, so that a local `id` is not the builtin."""
+    """The names that the module itself binds, so that a local `id` is not taken for the builtin."""
     nodes = list(ast.walk(module.tree))
     stores = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     return stores | {n.arg for n in nodes if isinstance(n, ast.arg)}
 
 
 def _deciding(node: ast.AST) -> Iterator[ast.AST]:
-    """The nodes below, without the perform functions, annotations and inside of a dotted name."""
+    """The nodes below, without perform functions, annotations and parts of dotted names."""
     unread = {id(getattr(node, field, None)) for field in ("annotation", "returns")}
     for child in ast.iter_child_nodes(node):
         if id(child) in unread or _is_perform(child):
@@ -109,7 +109,7 @@ def _is_role(module: Module) -> bool:
 
 
 def pure_modules() -> dict[str, Module]:
-    """The projections, the roles, and what of actors/ the roles use while they decide."""
+    """The projections, the roles, and the parts of actors/ that roles use while deciding."""
     known = modules()
     found = {name: m for name, m in known.items() if m.room == "projections"}
     waiting = [m for m in known.values() if m.room == "actors" and _is_role(m)]

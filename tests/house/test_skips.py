@@ -1,4 +1,4 @@
-"""In CI a skip fails, but for the one that is named; elsewhere it stays a skip."""
+"""In CI a skipped test fails, except for one named skip; elsewhere it stays a skip."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ AN_XFAIL = "import pytest\n@pytest.mark.xfail(reason={reason!r})\ndef test_x(): 
 
 
 def closing_line(folder: Path, source: str, reason: str, ci: str) -> str:
-    """The last line of a pytest run, under our conftest, over one file of that source."""
+    """The last line of a pytest run, with our conftest, on one file with that source."""
     (folder / "test_one.py").write_text(source.format(reason=reason))
     command = (sys.executable, "-m", "pytest", "-p", "tests.conftest", "-p", "no:cacheprovider")
     variables = os.environ | {"CI": ci, "PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": ""}

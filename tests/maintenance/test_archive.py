@@ -230,7 +230,7 @@ def test_the_list_of_runs_forgets_what_was_moved(path: Path) -> None:
 
 
 def test_an_archive_replaces_nothing_and_needs_a_log_without_an_owner(path: Path) -> None:
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="already exists"):
         archive(path, path, LATER)
     process = child("log = SqliteLog(path)\nprint('owned', flush=True)\ninput()", path)
     try:

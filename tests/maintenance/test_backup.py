@@ -102,7 +102,7 @@ def test_a_log_that_is_not_whole_is_not_backed_up(log: Path, tmp_path: Path) -> 
 
 def test_a_backup_replaces_nothing(log: Path, tmp_path: Path) -> None:
     (tmp_path / "backup.db").write_text("precious")
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="already exists"):
         back_up(log, tmp_path / "backup.db")
     assert (tmp_path / "backup.db").read_text() == "precious"
 

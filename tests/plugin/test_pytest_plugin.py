@@ -143,7 +143,7 @@ def test_it(playhead_run):
     ("case", "words"),
     [
         ('@pytest.mark.playhead("nowhere")\ndef test_it(playhead_run): ...', "no recorded run at"),
-        ("@pytest.mark.playhead\ndef test_it(playhead_run): ...", "wants the path"),
+        ("@pytest.mark.playhead\ndef test_it(playhead_run): ...", "needs the path"),
         ("def test_it(playhead_run): ...", "wants @pytest.mark.playhead"),
         ('@pytest.mark.playhead("test_it.py")\ndef test_it(playhead_run): ...', "is it an export"),
     ],

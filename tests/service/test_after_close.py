@@ -77,7 +77,7 @@ CALLS: dict[str, Callable[[Ended], object]] = {
 
 @pytest.mark.parametrize("name", CALLS)
 def test_every_call_after_close_says_that_the_runtime_is_closed(name: str) -> None:
-    with pytest.raises(RuntimeClosed, match="make another Runtime over its log"):
+    with pytest.raises(RuntimeClosed, match="create another Runtime over its log"):
         CALLS[name](ended())
 
 

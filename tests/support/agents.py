@@ -1,4 +1,4 @@
-"""Tools and agents that the tests of the actors share."""
+"""Tools and agents shared by the tests of the actors."""
 
 from collections.abc import Generator
 from contextlib import contextmanager

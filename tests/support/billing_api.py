@@ -1,4 +1,4 @@
-"""The stub of the Messages API with a meter: usage counted from the requests that it really got."""
+"""A stub of the Messages API with a meter: usage is computed from the requests it received."""
 
 import json
 import threading
@@ -13,7 +13,7 @@ Script: TypeAlias = Callable[[dict[str, Any]], Sequence[Block]]
 
 
 class Meter:
-    """A policy of MessagesApi: follows the script, counts as the API would, keeps the account."""
+    """A policy for MessagesApi: follows the script, counts like the API, and keeps account."""
 
     def __init__(self, script: Script, least: int = 1024) -> None:
         self._script = script
@@ -21,7 +21,7 @@ class Meter:
         self._lock = threading.Lock()
         self.bodies: list[dict[str, Any]] = []
         self.usages: list[dict[str, Any]] = []
-        """Of each request, in order: the API's fields, output_tokens too."""
+        """For each request, in order: the API's usage fields, including output_tokens."""
 
     def __call__(self, content: bytes) -> Answer:
         body = json.loads(content)

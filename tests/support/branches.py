@@ -1,8 +1,8 @@
-"""A run with parallel branches against a world that charges as much as it may, with crashes.
+"""A run with parallel branches against a provider that charges as much as it may, with crashes.
 
-The roles are the real ones but for a planner that starts all branches at once. The world counts
-tokens as unfavourably as a tokenizer can, charges calls whose reply never arrived, and keeps its
-own account, of which no role knows.
+The roles are the real ones, except for a planner that starts all branches at once. The provider
+counts tokens as unfavourably as a tokenizer can, charges for calls whose reply never arrived, and
+keeps its own account, which the roles cannot see.
 """
 
 import json
@@ -34,12 +34,12 @@ from playhead.projections.state.run_state import RunState
 from tests.support.prompt_cache import blocks, unmarked
 
 LOST = ("timeout", "connection", "truncated", "interrupted", "cancelled")
-"""The request was sent, its reply never came whole: it may have been charged in full."""
+"""The request was sent and its complete reply never came: it may have been charged in full."""
 
 REFUSED = (("overloaded", 529), ("rate_limit", 429), ("server_error", 500))
 
 HIDDEN = 700
-"""Tokens that the API adds by itself for tools."""
+"""Tokens that the API itself adds for tools."""
 
 
 class Branching(Planner):
@@ -66,11 +66,11 @@ class World:
         self.random = random
         self.charged = 0
         self.at_risk: dict[int, int] = {}
-        """Open call -> the most that it can come to cost."""
+        """Open call -> its maximum cost."""
         self.sent = 0
 
     def send(self, seq: int, asked: ModelCall, request: Request) -> None:
-        """A request goes out: what it may cost is at risk from now on."""
+        """A request is sent: from now on its possible cost is at risk."""
         price = self.agent.prices[asked.model]
         longest = max_tokens(self.agent, target_of(self.agent, asked))
         tokens = self.tokens(request)
@@ -79,11 +79,11 @@ class World:
         self.sent += 1
 
     def tokens(self, request: Request) -> int:
-        """A count that is the same for the same block, and nowhere above one token a byte."""
+        """A count that is always the same for the same block, and at most one token per byte."""
         return HIDDEN + sum(_tokens(where, block) for where, block in blocks(request.body))
 
     def usage(self, request: Request, longest: int) -> Usage:
-        """How the provider splits the tokens: anything from all read to all written."""
+        """How the provider splits the tokens: from all cache reads to all cache writes."""
         tokens, cache = self.tokens(request), self.agent.model.cache
         written = 0 if cache == "off" else self.random.choice((0, tokens // 2, tokens))
         read = 0 if cache == "off" else self.random.choice((0, tokens - written))
@@ -94,7 +94,7 @@ class World:
         )  # fmt: skip
 
     def charge(self, seq: int, cost: int) -> None:
-        """What a call has really cost."""
+        """The actual cost of a call."""
         assert cost <= self.at_risk.pop(seq)
         self.charged += cost
 
@@ -119,7 +119,7 @@ def price_of(agent: AgentSpec, model: str) -> Price:
 
 
 class Life:
-    """A run from its start to its end, through crashes; `records` is its log."""
+    """A run from start to end, through crashes; `records` is its log."""
 
     def __init__(self, agent: AgentSpec, random: Random) -> None:
         self.world = World(agent, random)
@@ -129,7 +129,7 @@ class Life:
         self.interrupted: set[int] = set()
 
     def turn(self, event: Event, cause: int | None = None) -> None:
-        """One turn, and what it lets out into the world."""
+        """One turn, and the effects that it starts."""
         origin: Origin = "outside" if cause is None else "effect"
         trigger = Trigger(event, "user", origin, cause)
         new = Turn(self.state, trigger, len(self.records)).settle(roles())
@@ -140,14 +140,14 @@ class Life:
                 self.world.send(record.seq, record.event, request)
 
     def crash(self) -> None:
-        """The process dies: what it knew is folded again, open calls are interrupted."""
+        """The process dies: its state is folded again, and open calls are interrupted."""
         self.state = RunState("run")
         for record in self.records:
             fold(self.state, record)
         self.interrupted = set(self.state.open)
 
     def step(self) -> None:
-        """One open effect ends, in any order and any way."""
+        """One open effect ends, in any order and in any way."""
         seq = self.random.choice(sorted(self.state.open))
         intent = self.state.open[seq].event
         if isinstance(intent, ModelCall):

@@ -1,4 +1,4 @@
-"""The Messages API over real HTTP on a free local port, with every fault that it can have.
+"""The Messages API over real HTTP on a free local port, with injectable faults.
 
     with MessagesApi([message(text("Hello"))]) as api:
         AnthropicModel(base_url=api.url)
@@ -21,7 +21,7 @@ Block: TypeAlias = dict[str, Json]
 EVENT_STREAM = {"content-type": "text/event-stream; charset=utf-8"}
 JSON = {"content-type": "application/json"}
 PIECE = 7
-"""Characters per delta: so that names, escapes and emoji are torn in two."""
+"""Characters per delta, chosen so that names, escapes and emoji are split."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class Answer:
     status: int = 200
     headers: dict[str, str] = field(default_factory=lambda: dict(EVENT_STREAM))
     cut: int | None = None
-    """Only so many bytes of the body are sent, then the connection is closed..."""
+    """Only this many bytes of the body are sent, then the connection is closed..."""
     abrupt: bool = False
-    """...in the middle of a chunk, instead of as if that were all."""
+    """...in the middle of a chunk, instead of as if the body were complete."""
     wait: float = 0.0
     """Seconds before anything is sent."""
     hang: bool = False
-    """Nothing more is sent, and nothing is closed, until the server stops."""
+    """Nothing more is sent, and the connection stays open, until the server stops."""
 
 
 Policy: TypeAlias = Callable[[bytes], Answer]
@@ -56,7 +56,7 @@ def text(words: str) -> Block:
 
 
 def call(tool: str, arguments: dict[str, Json] | str, use: str = "toolu_1") -> Block:
-    """A tool call; arguments given as text are sent as they are, whole JSON or not."""
+    """A tool call; arguments given as text are sent unchanged, whether valid JSON or not."""
     return {"type": "tool_use", "id": use, "name": tool, "input": arguments}
 
 
@@ -132,7 +132,7 @@ def failure(
     headers: dict[str, str] | None = None,
     details: dict[str, Json] | None = None,
 ) -> Answer:
-    """An HTTP error; without an error type its body is text, as a proxy's would be."""
+    """An HTTP error; without an error type its body is text, like a proxy's."""
     told = {"type": error, "message": said, **({"details": details} if details else {})}
     body = json.dumps({"type": "error", "error": told}) if error else said
     kind = JSON if error else {"content-type": "text/plain"}
@@ -140,7 +140,7 @@ def failure(
 
 
 def counting(steps: int, wait: float = 0.0) -> Policy:
-    """Calls add(a=k, b=1) until `steps` results came back, then answers. Keeps no state."""
+    """Calls add(a=k, b=1) until there are `steps` results, then answers. Keeps no state."""
 
     def answer(body: bytes) -> Answer:
         k = body.count(b'"tool_result"')
@@ -155,16 +155,16 @@ def counting(steps: int, wait: float = 0.0) -> Policy:
 
 
 class MessagesApi:
-    """The server, on a thread of its own while it is open."""
+    """The server, on its own thread while it is open."""
 
     def __init__(self, answers: Sequence[Answer] | Policy, port: int = 0) -> None:
         self.bodies: list[bytes] = []
-        """What was asked, as it came over the wire."""
+        """The requests, as they arrived over the wire."""
         self.headers: list[dict[str, str]] = []
         self.connections = 0
-        """Connections opened, over all."""
+        """Connections opened in total."""
         self.dropped = threading.Event()
-        """A client went away before it had its whole answer."""
+        """Whether a client disconnected before it had received its whole answer."""
         self._policy = answers if callable(answers) else _in_order(answers)
         self._port = port
         self._loop = asyncio.new_event_loop()
@@ -174,7 +174,7 @@ class MessagesApi:
 
     @property
     def requests(self) -> list[dict[str, Json]]:
-        """What was asked, as JSON."""
+        """The requests as JSON."""
         return [json.loads(body) for body in self.bodies]
 
     @property
@@ -222,7 +222,7 @@ class MessagesApi:
             writer.close()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """One request and its answer; whether the connection stays open."""
+        """One request and its answer; returns whether the connection stays open."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         headers = {
             k.lower(): v for k, _, v in (line.partition(": ") for line in head.split("\r\n"))
@@ -244,13 +244,13 @@ class MessagesApi:
     ) -> bool:
         part = answer.body[: answer.cut]
         if answer.abrupt or answer.hang:
-            chunk = f"{len(answer.body) + 1:x}\r\n".encode()  # promises more than it brings
+            chunk = f"{len(answer.body) + 1:x}\r\n".encode()  # announces more than it sends
             writer.write(_head(answer, "transfer-encoding: chunked") + chunk + part)
         else:
             writer.write(_head(answer, "connection: close") + part)
         await writer.drain()
         if answer.hang:
-            await reader.read()  # returns when the client goes away
+            await reader.read()  # returns when the client disconnects
             self.dropped.set()
         return False
 

@@ -1,4 +1,4 @@
-"""Models that plan as a test says, and tools whose results can be computed."""
+"""Models that propose a test's plans, and tools whose results can be computed."""
 
 import asyncio
 import json
@@ -13,11 +13,11 @@ from playhead.testing import ScriptedModel
 Steps = Sequence[Mapping[str, Any]]
 
 entered: list[tuple[str, str, Any]] = []
-"""(key of the call, name, given) of each time that `work` was entered."""
+"""(key of the call, name, given) of each call of `work`."""
 
 
 def result_of(name: str, given: Json, items: int) -> Json:
-    """What `work` gives."""
+    """The result of `work`."""
     nested: list[Json] = [{"v": f"{name}.{n}", "n": n} for n in range(items)]
     return {"name": name, "items": nested, "given": given, "deep": {"list": [[1, 2], name]}}
 
@@ -41,7 +41,7 @@ async def work(
 
 
 def step(id: str, **more: Any) -> dict[str, Any]:  # noqa: A002
-    """A step that works, unless it says otherwise."""
+    """A step that works, unless specified otherwise."""
     name = id + "/${item.v}" if "for_each" in more else id
     given = {"name": name, **more.pop("arguments", {})}
     fields = {"id": id, "description": f"do {id}", "tool": "work", "arguments": given}
@@ -51,24 +51,24 @@ def step(id: str, **more: Any) -> dict[str, Any]:  # noqa: A002
 
 
 def is_planning(body: Mapping[str, Any]) -> bool:
-    """Whether the model is asked for a plan."""
+    """Whether the request asks for a plan."""
     return "You split a goal" in json.dumps(body.get("system", ""))
 
 
 def text_of(body: Mapping[str, Any]) -> str:
-    """Everything that was said, as text."""
+    """The text of the whole request."""
     return json.dumps(body["messages"], ensure_ascii=False)
 
 
 def task_of(body: Mapping[str, Any]) -> str:
-    """What the step is to reach: the last words of its first message."""
+    """The step's goal: the last words of its first message."""
     return str(body["messages"][0]["content"][-1]["text"])
 
 
 def planner(
     *plans: Steps | str, otherwise: Callable[[Mapping[str, Any]], Any] | None = None
 ) -> ScriptedModel:
-    """Proposes the plans in order (the last one again and again); else answers `done`."""
+    """Proposes the plans in order (the last one repeatedly); otherwise answers `done`."""
     asked = [0]
 
     def reply(body: Mapping[str, Any]) -> Any:
@@ -82,7 +82,7 @@ def planner(
 
 
 def agent_of(*plans: Steps | str, tools: Sequence[Any] = (work,), **more: Any) -> Agent[Any]:
-    """An agent that plans so."""
+    """An agent that proposes these plans."""
     otherwise = more.pop("otherwise", None)
     rules = PlanRules(**more.pop("rules", {}))
     model = planner(*plans, otherwise=otherwise)
@@ -90,7 +90,7 @@ def agent_of(*plans: Steps | str, tools: Sequence[Any] = (work,), **more: Any) -
 
 
 def requests_of(agent: Agent[Any]) -> list[Request]:
-    """What the agent's scripted model was asked."""
+    """The requests received by the agent's scripted model."""
     assert isinstance(agent.model, ScriptedModel)
     return agent.model.requests
 

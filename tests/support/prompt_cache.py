@@ -1,8 +1,9 @@
-"""What the Messages API counts for a request, by its published rules of prompt caching.
+"""The Messages API's token counts for a request, by its published rules of prompt caching.
 
-Blocks in the order tools, system, messages. A marked block writes an entry for the prefix that ends
-with it; a request finds the longest entry at, or up to 20 blocks before, one of its marks. Prefixes
-are compared without marks. Below the least length nothing is kept. A token is taken as four bytes.
+Blocks are in the order tools, system, messages. A marked block writes an entry for the prefix that
+ends with it; a request finds the longest entry at, or up to 20 blocks before, one of its marks.
+Prefixes are compared without marks. Shorter prefixes than the minimum are not kept. A token counts
+as four bytes.
 """
 
 import json
@@ -42,7 +43,7 @@ class PromptCache:
         self._entries: set[bytes] = set()
 
     def usage(self, body: dict[str, Any]) -> dict[str, Any]:
-        """The usage of the request's input, its entries kept."""
+        """The usage of the request's input; stores its entries."""
         prefixes = list(_prefixes(body))
         marked = [n for n, (_, block) in enumerate(blocks(body)) if "cache_control" in block]
         assert len(marked) <= MOST_MARKS, f"{len(marked)} marks: the API takes {MOST_MARKS}"

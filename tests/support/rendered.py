@@ -1,4 +1,4 @@
-"""Requests as the context renders them, for tests that need one without a run."""
+"""Requests as the context renders them, for tests that need a request without a run."""
 
 import json
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from playhead.events.model_api import Request
 
 
 def request_of(*turns: str | list[dict[str, Any]], **fields: Any) -> Request:
-    """A request whose messages are these turns, the user's and the assistant's in alternation."""
+    """A request whose messages are these turns, alternating between user and assistant."""
     roles = ("user", "assistant")
     messages = [{"role": roles[i % 2], "content": turn} for i, turn in enumerate(turns)]
     return request_with(messages, **fields)

@@ -30,7 +30,7 @@ RUN = "run"
 
 
 class Play:
-    """One process over a log. `go` serves it until nothing is left to do, or until it dies."""
+    """One process over a log. `go` runs it until nothing is left to do, or until it dies."""
 
     def __init__(self, agent: Agent[Any], log: MemoryLog | None = None, began: float = 0.0) -> None:
         self.agent = agent
@@ -57,18 +57,18 @@ class Play:
         return EPOCH + round((self._began + self.loop.time()) * 1_000_000)
 
     def start(self, goal: str = "g") -> "Play":
-        """Start the run, and serve it."""
+        """Start the run, and run the process."""
         trigger = Trigger(
             RunStarted(goal=goal, agent=self.agent.spec(), code=VERSION), "user", "outside"
         )
         return self.go(lambda: self.engine.start(RUN, trigger, None))
 
     def take_up(self) -> "Play":
-        """Take up what a process before left open, and serve it."""
+        """Resume what an earlier process left open, and run the process."""
         return self.go(lambda: take_up(self.engine, RUN))
 
     def say(self, event: Event) -> "Play":
-        """Somebody says something to the run; raises what it is answered with."""
+        """Send an event to the run from outside; raises the error that answers it."""
         told: list[Exception | None] = []
         self.go(
             lambda: self.engine.arrive(RUN, Trigger(event, "user", "outside", told=told.append))
@@ -78,13 +78,13 @@ class Play:
         return self
 
     def at(self, seconds: float, event: Event) -> "Play":
-        """Somebody says something later, while `go` serves."""
+        """Send an event from outside later, while `go` runs."""
         trigger = Trigger(event, "user", "outside")
         self.loop.call_later(seconds, lambda: self.engine.arrive(RUN, trigger))
         return self
 
     def go(self, begin: Callable[[], object]) -> "Play":
-        """Serve until idle."""
+        """Run until idle."""
         self.loop.call_soon(begin)
         self.loop.run_until_idle()
         return self
@@ -94,7 +94,7 @@ class Play:
             self.bury()
 
     def bury(self) -> None:
-        """End what is under way where it stands, without a word."""
+        """End open effects where they are, without outcomes."""
         for task in asyncio.all_tasks(self.loop):
             setattr(task, "_log_destroy_pending", False)  # noqa: B010 - asyncio has no word for it
             coroutine = task.get_coro()
@@ -109,7 +109,7 @@ class Play:
 
     @property
     def seconds(self) -> float:
-        """How long the run took, by its records."""
+        """The duration of the run, from its records."""
         return (self.records[-1].at - self.records[0].at) / 1_000_000
 
     def _count(self, *_: object) -> None:
@@ -144,4 +144,4 @@ def of_kind(found: list[Record], cls: type[Event]) -> list[Any]:
 
 
 def _unheard(*_: object) -> None:
-    """Streamed text is nobody's here."""
+    """Ignores streamed text."""

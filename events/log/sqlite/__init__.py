@@ -1,1 +1,1 @@
-"""How does a log live in one SQLite file?"""
+"""How is a log stored in one SQLite file?"""

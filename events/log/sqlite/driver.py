@@ -1,7 +1,7 @@
-"""One tiny connection protocol, served by the standard library's sqlite3 and by apsw.
+"""A minimal connection protocol, implemented by the standard library's sqlite3 and by apsw.
 
-apsw carries its own, newer SQLite and lets a test put a failing file system under it. A file is
-opened through ONE driver in a process: two copies of SQLite would drop each other's POSIX locks.
+apsw has its own, newer SQLite, and tests can put a failing file system under it. A file is opened
+through ONE driver in a process: two copies of SQLite would drop each other's POSIX locks.
 """
 
 import sqlite3
@@ -16,14 +16,14 @@ OpenMode: TypeAlias = Literal["ro", "rw", "rwc"]
 """As in SQLite's URIs: read only, read and write, the same and created if missing."""
 
 BUSY_MS = 5_000
-"""How long a connection waits for a foreign program that holds the file."""
+"""How long a connection waits for another program that locks the file."""
 
 PASSING = frozenset({5, 6, 7, 8, 10, 13, 14, 15})
-"""SQLite's result codes for what may be over at the next try: BUSY, LOCKED, NOMEM, READONLY, IOERR,
+"""SQLite's result codes for errors that may pass: BUSY, LOCKED, NOMEM, READONLY, IOERR,
 FULL, CANTOPEN, PROTOCOL."""
 
 CORRUPT, NOT_A_DATABASE = 11, 26
-"""SQLite's result codes for a file that is damaged, and for one that is none of its own."""
+"""SQLite's result codes for a damaged file, and for a file that is not a SQLite database."""
 
 
 class Cursor(Protocol):
@@ -34,12 +34,12 @@ class Cursor(Protocol):
         ...
 
     def fetchall(self) -> list[Any]:
-        """The rows that are left."""
+        """The remaining rows."""
         ...
 
 
 class DriverConnection(Protocol):
-    """What the log needs of a connection: autocommit, statements, close."""
+    """The operations that the log needs: autocommit, statements, close."""
 
     def execute(self, sql: str, parameters: Sequence[Value] = (), /) -> Cursor:
         """Run one statement."""
@@ -50,7 +50,7 @@ class DriverConnection(Protocol):
         ...
 
     def close(self) -> None:
-        """Close; what was not committed is rolled back."""
+        """Close; uncommitted changes are rolled back."""
         ...
 
 
@@ -59,17 +59,17 @@ class Driver(Protocol):
 
     @property
     def name(self) -> str:
-        """How users choose it."""
+        """The name by which users choose it."""
         ...
 
     @property
     def sqlite_version(self) -> str:
-        """Of the SQLite that it carries."""
+        """The version of its SQLite."""
         ...
 
     @property
     def error(self) -> type[Exception]:
-        """The base class of what its calls raise."""
+        """The base class of its exceptions."""
         ...
 
     def connect(self, path: Path, mode: OpenMode, *, immutable: bool = False) -> DriverConnection:
@@ -77,7 +77,7 @@ class Driver(Protocol):
         ...
 
     def code(self, error: Exception) -> int:
-        """SQLite's primary result code, 0 when the error has none."""
+        """SQLite's primary result code, 0 if the error has none."""
         ...
 
 
@@ -94,17 +94,17 @@ class Sqlite3Driver:
             _uri(path, mode, immutable, None),
             timeout=BUSY_MS / 1000,
             isolation_level=None,
-            check_same_thread=False,  # one thread at a time; the reader's pool sees to that
+            check_same_thread=False,  # one thread at a time; the reader's pool ensures that
             uri=True,
         )
 
     def code(self, error: Exception) -> int:
-        """SQLite's primary result code, 0 when the error has none."""
+        """SQLite's primary result code, 0 if the error has none."""
         return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 class ApswDriver:
-    """apsw (the extra `playhead[apsw]`), on the VFS named, by default SQLite's own."""
+    """apsw (the extra `playhead[apsw]`), on the named VFS, by default SQLite's own."""
 
     name = "apsw"
 
@@ -118,7 +118,7 @@ class ApswDriver:
         self._vfs = vfs
         self.error: type[Exception] = apsw.Error
         self._codes = {type(apsw.exception_for(code)): code for code in PASSING}
-        """For errors that a file system written in Python raises: they carry no code."""
+        """For errors raised by a file system written in Python: they have no code."""
         self.sqlite_version = apsw.sqlite_lib_version()
 
     def connect(self, path: Path, mode: OpenMode, *, immutable: bool = False) -> DriverConnection:
@@ -136,7 +136,7 @@ class ApswDriver:
         return connection
 
     def code(self, error: Exception) -> int:
-        """SQLite's primary result code, 0 when the error has none."""
+        """SQLite's primary result code, 0 if the error has none."""
         return (getattr(error, "result", 0) & 0xFF) or self._codes.get(type(error), 0)
 
 

@@ -1,4 +1,4 @@
-"""The log in a SQLite file: how it is opened, who owns it, how it is closed."""
+"""The log in a SQLite file: how it is opened, owned and closed."""
 
 import os
 import time
@@ -27,8 +27,8 @@ __all__ = ["SqliteLog", "SqliteReader"]
 class SqliteLog(SqliteReader):
     """A Log in one file, owned by this process until `close`.
 
-    `durability`: "full" loses nothing acknowledged in a power cut, "normal" may lose the newest.
-    `driver`: "sqlite3", "apsw", or a Driver. `accept_loss`: go on although the log ends before its
+    `durability`: "full" loses no acknowledged record in a power cut, "normal" may lose the newest.
+    `driver`: "sqlite3", "apsw", or a Driver. `accept_loss`: continue if the log ends before its
     anchor, and record that in the runtime stream.
 
     Raises LogOwned, LogTooNew, LogBehindAnchor, LogDamaged, LogError, UsageError.
@@ -77,15 +77,15 @@ class SqliteLog(SqliteReader):
 
     @property
     def commits(self) -> int:
-        """Transactions so far: fewer than appends when many wait at once."""
+        """Transactions so far: fewer than appends if many wait at once."""
         return self._writer.commits
 
     def submit(self, append: Append, done: OnAppended) -> None:
-        """Queue an append; `done` is told on the log's thread."""
+        """Queue an append; `done` is called on the log's thread."""
         self.submit_together((append,), done)
 
     def submit_together(self, appends: Sequence[Append], done: OnAppended) -> None:
-        """Queue appends that go in with one transaction, or not at all."""
+        """Queue appends that are committed in one transaction, or not at all."""
         try:
             self._check_usable()
         except PlayheadError as error:
@@ -94,7 +94,7 @@ class SqliteLog(SqliteReader):
             self._writer.submit(appends, done)
 
     def close(self) -> None:
-        """Write what was submitted, anchor, checkpoint, and let go of the file."""
+        """Write what was submitted, anchor, checkpoint, and release the file."""
         if os.getpid() == self._process:
             self._writer.close()
 
@@ -113,7 +113,7 @@ class SqliteLog(SqliteReader):
 def _open_store(
     path: Path, driver: Driver, durability: Durability, accept_loss: bool
 ) -> tuple[Store, int]:
-    """The store, and the position that the anchor's file holds."""
+    """The store, and the position in the anchor's file."""
     mark = read_anchor(path)
     base, fault = _examine(path, driver, mark or LogPosition())
     if fault is not None and not accept_loss:
@@ -126,7 +126,7 @@ def _open_store(
         else:
             store.catch_up(base if mark is None or mark.position < base.position else mark)
         if mark != store.mark:
-            # A crash came before its anchor: what its WAL holds is synced before it is anchored.
+            # A crash came before its anchor: sync the content of its WAL before anchoring it.
             store.checkpoint("PASSIVE")
     except BaseException:
         store.disconnect()
@@ -137,10 +137,10 @@ def _open_store(
 def _examine(
     path: Path, driver: Driver, mark: LogPosition
 ) -> tuple[LogPosition, LogDamaged | None]:
-    """Where the unbroken part begins, and how the log contradicts its anchor.
+    """Where the contiguous part begins, and how the log contradicts its anchor.
 
-    Reads a few rows only (`verify` reads them all), and read-only, before anything opens the file
-    for writing: a damaged WAL is evidence.
+    Reads only a few rows (`verify` reads all), and read-only, before anything opens the file for
+    writing: a damaged WAL is evidence.
     """
     if found_format(driver, path) == 0:
         lost = LogBehindAnchor(str(path), mark.position, 0) if mark.position else None
@@ -162,9 +162,9 @@ def _fault(reader: SqliteReader, base: LogPosition, mark: LogPosition) -> LogDam
     row = next(reader.follow(mark.position - 1, 1), None)
     if row is None or row.hash != mark.hash:
         return LogDamaged(
-            f"{reader.path} holds another record at position {mark.position} than its anchor: an "
-            "old copy was put back and written on; `playhead verify` tells more, and with "
-            "--accept-loss records the loss and lets it be written again"
+            f"{reader.path} has a different record at position {mark.position} than its anchor: an "
+            "old copy was restored and written to; `playhead verify` says more, and with "
+            "--accept-loss records the loss and allows writing again"
         )
     return None
 

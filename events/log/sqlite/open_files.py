@@ -1,7 +1,7 @@
-"""Notices that a log's files were deleted, moved, replaced or overwritten while they are open.
+"""Detects that a log's open files were deleted, moved, replaced or overwritten.
 
-SQLite goes on writing into a file that no path leads to any more; whatever is acknowledged then is
-gone with the process. Looked at by `stat` alone: opening SQLite's files would drop its locks.
+SQLite keeps writing to a file that no longer has a path, and everything acknowledged from then on
+is lost when the process ends. Checks use `stat` only: opening the files would drop SQLite's locks.
 """
 
 import os
@@ -14,20 +14,20 @@ SIDES = ("-wal", "-shm")
 
 
 class Seen(NamedTuple):
-    """The database file as it was last found."""
+    """The database file as last seen."""
 
     device: int
     inode: int
     size: int
     changed: int
-    """Nanoseconds: the time of its last modification."""
+    """Time of its last modification, in nanoseconds."""
 
 
 class OpenFiles:
     """The files of a log that this process owns. `path` must be absolute.
 
-    The database file stays the same for as long as the log is open, and never shrinks. Its side
-    files are SQLite's: new ones may be there each time that a connection is made.
+    The database file stays the same while the log is open, and never shrinks. Its side files are
+    managed by SQLite, which may create new ones whenever a connection is made.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,17 +44,17 @@ class OpenFiles:
         self._sides = {end: (side.st_dev, side.st_ino) for end, side in found.items() if side}
 
     def disconnected(self) -> None:
-        """SQLite may delete its side files now."""
+        """SQLite may now delete its side files."""
         self._sides = {}
 
     def written(self) -> None:
-        """What the database file is now was written by this process."""
+        """The current content of the database file was written by this process."""
         found = _stat(self._path)
         if found is not None:
             self._main = _seen(found)
 
     def touched(self) -> bool:
-        """Whether anybody else has modified the database file since `written`."""
+        """Whether another process has modified the database file since `written`."""
         found = _stat(self._path)
         return found is None or self._main is None or _seen(found) != self._main
 
@@ -77,7 +77,7 @@ class OpenFiles:
                 self.lose(self._side(ending), "was deleted or replaced")
 
     def lose(self, path: Path, what: str) -> NoReturn:
-        """Raise LogLost, now and at every later look: what comes after it cannot be trusted."""
+        """Raise LogLost, now and at every later check: later results cannot be trusted."""
         self._lost = path, what
         raise LogLost(str(path), what)
 

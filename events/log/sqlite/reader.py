@@ -1,6 +1,6 @@
-"""Reading a log file, from any thread and from any process: no writing, no checkpoint.
+"""Reads a log file, from any thread and any process, without writing or checkpointing.
 
-A long read is many short ones, so that it keeps no snapshot and the owner's WAL can start anew.
+A long read is split into many short ones, so it holds no snapshot and the owner's WAL can restart.
 """
 
 import os
@@ -42,13 +42,13 @@ STREAMS = (
 )
 NO_END = (1 << 63) - 1
 LAST_CHARACTER = "\U0010ffff"
-"""Of Unicode: no id has it."""
+"""The last Unicode character: no id contains it."""
 
 
 class SqliteReader:
-    """A Reader of a log file; any number of them, in any process, while the owner writes.
+    """A Reader of a log file; any number may exist, in any process, while the owner writes.
 
-    Raises UsageError when there is no such file, LogTooNew and LogError for what it cannot read.
+    Raises UsageError if the file does not exist, LogTooNew and LogError if it cannot be read.
     """
 
     def __init__(self, path: Path | str, driver: str | Driver = "sqlite3") -> None:
@@ -58,10 +58,10 @@ class SqliteReader:
             msg = f"there is no log at {self.path}: check --log or $PLAYHEAD_LOG"
             raise UsageError(msg)
         if found_format(self.driver, self.path) == 0:
-            msg = f"{self.path} is no Playhead log (it is empty)"
+            msg = f"{self.path} is not a Playhead log (it is empty)"
             raise LogError(msg)
         self._idle: list[tuple[int, DriverConnection]] = []
-        """Connections, each with the file's number when it was opened."""
+        """Connections, each with the inode number of the file when it was opened."""
         self._closed = False
         self._process = os.getpid()
 
@@ -85,7 +85,7 @@ class SqliteReader:
         return rows
 
     def _connection(self) -> tuple[int, DriverConnection]:
-        """An idle connection to the file that the path names now: archiving puts another there."""
+        """An idle connection to the file now at the path: archiving puts a new file there."""
         now = self._number()
         while self._idle:
             number, connection = self._idle.pop()
@@ -96,7 +96,7 @@ class SqliteReader:
         return now, self.driver.connect(self.path, "ro")
 
     def _number(self) -> int:
-        """The number of the file. Raises LogLost when there is none any more."""
+        """The inode number of the file. Raises LogLost if it no longer exists."""
         try:
             return self.path.stat().st_ino
         except FileNotFoundError as error:
@@ -107,15 +107,15 @@ class SqliteReader:
             msg = f"{self.path} is closed"
             raise LogClosed(msg)
         if os.getpid() != self._process:
-            # SQLite's locks do not follow a fork; not even closing is safe there.
+            # SQLite's locks do not survive a fork; even closing is unsafe there.
             msg = (
-                f"{self.path} was opened before this process was forked off: open it after the "
+                f"{self.path} was opened before this process was forked: open it after the "
                 "fork, or spawn the process"
             )
             raise LogClosed(msg)
 
     def head(self, run: str) -> Head:
-        """Where the run's stream ends."""
+        """The end of the run's stream."""
         rows = self._rows(
             "SELECT seq, hash FROM records WHERE stream = (SELECT id FROM streams WHERE name = ?)"
             " ORDER BY seq DESC LIMIT 1",
@@ -124,16 +124,14 @@ class SqliteReader:
         return Head(*rows[0]) if rows else Head()
 
     def stream(self, run: str) -> Stream | None:
-        """The stream, None when it has no record."""
+        """The stream; None if it has no records."""
         rows = self._rows(f"{STREAMS} WHERE s.name = ?", run)
         return _stream(rows[0]) if rows else None
 
     def streams(self, beginning: str = "") -> Iterator[Stream]:
-        """The streams whose ids begin so, oldest first."""
+        """The streams whose ids begin with `beginning`, oldest first."""
         where, names = "s.id > ? ORDER BY s.id", list[str]()
-        if (
-            beginning
-        ):  # the + keeps SQLite from walking through all of them in the order of their id
+        if beginning:  # the + keeps SQLite from scanning all of them in id order
             where = "s.name >= ? AND s.name < ? AND +s.id > ? ORDER BY +s.id"
             names = [beginning, beginning + LAST_CHARACTER]
         after = 0
@@ -142,7 +140,7 @@ class SqliteReader:
             after = rows[-1][0]
 
     def read(self, run: str, after: int = 0, to: int | None = None) -> Iterator[Stored]:
-        """The run's records with after < seq <= to, a fork's past included."""
+        """The run's records with after < seq <= to, including a fork's inherited past."""
         for stream, name, low, high in self._segments(run, after, NO_END if to is None else to):
             last = low
             while rows := self._rows(
@@ -154,7 +152,7 @@ class SqliteReader:
                 last = rows[-1][2]
 
     def _segments(self, run: str, low: int, high: int) -> list[tuple[int, str, int, int]]:
-        """(stream, its name, after, to) of a run and of the ancestors it was forked from."""
+        """(stream, its name, after, to) for a run and the ancestors it was forked from."""
         segments: list[tuple[int, str, int, int]] = []
         query = "SELECT id, name, parent, parent_seq FROM streams WHERE "
         rows = self._rows(query + "name = ?", run)
@@ -169,7 +167,7 @@ class SqliteReader:
         return segments[::-1]
 
     def follow(self, after: int = 0, limit: int | None = None) -> Iterator[Stored]:
-        """Records by position, after that one, up to the end as it is now."""
+        """Records after that position, in position order, up to the current end."""
         end = self.end()
         left = NO_END if limit is None else limit
         while left > 0 and (rows := self._rows(OF_LOG, after, end, min(left, CHUNK))):
@@ -182,7 +180,7 @@ class SqliteReader:
         return int(self._rows("SELECT coalesce(max(position), 0) FROM records")[0][0])
 
     def body(self, digest: str) -> bytes:
-        """A body by its SHA-256 (hex). Raises KeyError when it is not there."""
+        """A body by its SHA-256 (hex). Raises KeyError if it is missing."""
         try:
             key = bytes.fromhex(digest)
         except ValueError:
@@ -198,11 +196,11 @@ class SqliteReader:
         return bool(self._rows("SELECT 1 FROM records WHERE command = ?", command))
 
     def close(self) -> None:
-        """Close the connections that are idle; one in use is closed when its read ends."""
+        """Close idle connections; one in use is closed when its read ends."""
         self._closed = True
         if os.getpid() == self._process:
             while self._idle:
-                with suppress(self.driver.error):  # SQLite tries to tidy up, which it may not here
+                with suppress(self.driver.error):  # SQLite tries to clean up, which fails here
                     self._idle.pop()[1].close()
 
 

@@ -1,6 +1,6 @@
-"""The tables of a log file, how an older file becomes a newer one, and what file it is at all.
+"""The tables of a log file, its migrations, and the check that a file is a log.
 
-Plain SQL on purpose: it must run on every driver, and a released step never changes again.
+Plain SQL on purpose: it must run on every driver, and a released migration never changes.
 """
 
 from pathlib import Path
@@ -33,8 +33,8 @@ FORMAT_1 = (
         parent INTEGER REFERENCES streams (id),
         parent_seq INTEGER
     ) STRICT""",
-    # An integer for the stream and no index but the one that is needed keep a row small. The epoch
-    # of a stream is that of its last record: a row of streams is never updated.
+    # An integer for the stream and only one index keep rows small. A stream's epoch is that of its
+    # last record: rows of streams are never updated.
     """
     CREATE TABLE records (
         position INTEGER PRIMARY KEY,
@@ -67,7 +67,7 @@ FORMAT_1 = (
     *_unchangeable("streams"),
     *_unchangeable("records"),
     *_unchangeable("bodies"),
-    # For people with a SQLite shell: the log with its names and its JSON readable.
+    # For people using a SQLite shell: the log with readable names and JSON.
     """
     CREATE VIEW log AS
         SELECT position, name AS run, seq, datetime(at / 1000000, 'unixepoch') AS at, actor, origin,
@@ -76,24 +76,24 @@ FORMAT_1 = (
 )
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (FORMAT_1,)
-"""MIGRATIONS[n] makes format n + 1 out of format n."""
+"""MIGRATIONS[n] converts format n to format n + 1."""
 
 
 def checked_path(path: Path | str) -> Path:
-    """The path, absolute from now on, whatever becomes of the working folder.
+    """The absolute path, independent of later changes of the working directory.
 
-    Raises UsageError for what can be no log: a folder, a device, a name that no file can have.
+    Raises UsageError for a path that cannot be a log: a folder, a device, an invalid name.
     """
     try:
         full = Path(path).absolute()
         if "\0" in str(full):
-            msg = f"{str(path)!r} cannot be the name of a log: it contains a zero byte"
+            msg = f"{str(path)!r} cannot be the name of a log: it contains a null byte"
             raise UsageError(msg)
         if full.is_dir():
             msg = f"{path or '.'} is a folder: name a file in it as the log"
             raise UsageError(msg)
         if full.exists() and not full.is_file():
-            msg = f"{path} is a device or a pipe, and a log needs a regular file"
+            msg = f"{path} is a device or a pipe; a log must be a regular file"
             raise UsageError(msg)
     except (OSError, ValueError) as error:
         msg = f"{str(path)!r} cannot be the name of a log: {getattr(error, 'strerror', 0) or error}"
@@ -102,15 +102,15 @@ def checked_path(path: Path | str) -> Path:
 
 
 def found_format(driver: Driver, path: Path, *, roll_back: bool = False) -> int:
-    """The log format of the file at `path`, 0 when it is missing or empty; nothing is touched.
+    """The log format of the file at `path`, 0 if it is missing or empty; nothing is modified.
 
-    With `roll_back`, by the owner: what a power cut has torn while the file was made is undone.
+    With `roll_back` (owner only), a creation that was torn by a power cut is undone.
 
-    Raises LogTooNew for a newer format and LogError for a file that is no log.
+    Raises LogTooNew for a newer format and LogError for a file that is not a log.
     """
     if not path.exists():
         return 0
-    # Without a WAL nobody has it open: read it as immutable, so that not even a -shm appears.
+    # Without a WAL no process has it open: read it as immutable, so that no -shm file appears.
     wal = path.with_name(path.name + "-wal")
     torn = roll_back and path.with_name(path.name + "-journal").exists()
     mode: OpenMode = "rw" if torn else "ro"
@@ -119,7 +119,7 @@ def found_format(driver: Driver, path: Path, *, roll_back: bool = False) -> int:
         return check_format(connection, path)
     except driver.error as error:
         if driver.code(error) == NOT_A_DATABASE:
-            msg = f"{path} is no Playhead log, nor any SQLite file"
+            msg = f"{path} is not a Playhead log and not a SQLite file"
             raise LogError(msg) from error
         msg = f"{path} cannot be read: {error}"
         raise LogDamaged(msg) from error
@@ -128,12 +128,12 @@ def found_format(driver: Driver, path: Path, *, roll_back: bool = False) -> int:
 
 
 def check_format(connection: DriverConnection, path: Path) -> int:
-    """As found_format, on an open connection."""
+    """Like found_format, on an open connection."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if application != APPLICATION and (tables or version):
-        msg = f"{path} is a SQLite file of another program, no Playhead log"
+        msg = f"{path} is another program's SQLite file, not a Playhead log"
         raise LogError(msg)
     if version > FORMAT:
         raise LogTooNew(str(path), version, FORMAT)
@@ -141,7 +141,7 @@ def check_format(connection: DriverConnection, path: Path) -> int:
 
 
 def prepare(connection: DriverConnection, path: Path) -> None:
-    """Make the tables, or bring an older file up to this format, in one transaction."""
+    """Create the tables, or migrate an older file to this format, in one transaction."""
     if check_format(connection, path) == FORMAT:
         return
     connection.execute("BEGIN IMMEDIATE")

@@ -1,8 +1,8 @@
 """The writing connection of a log file: one transaction for a group of appends.
 
-It knows neither threads nor callbacks (writer.py); `admit` says what may be appended. What it
-remembers moves after COMMIT; after an error it is good for nothing but `disconnect`, then
-`reopen_if_needed`.
+It handles neither threads nor callbacks (writer.py); `admit` checks what may be appended. Its
+cached state changes after COMMIT; after an error only `disconnect`, then `reopen_if_needed`, may
+be called.
 """
 
 from collections.abc import Sequence
@@ -36,20 +36,20 @@ WAL_PAGES = 1000
 """Pages after which a commit also checkpoints, on this same connection."""
 
 WAL_BYTES = 16 << 20
-"""A WAL that grew beyond this under a long reader is cut back when it starts anew."""
+"""A WAL that grew beyond this under a long reader is truncated when it restarts."""
 
 CHECKPOINT_MS = 1000
-"""How long a checkpoint waits for a foreign reader."""
+"""How long a checkpoint waits for another program's reader."""
 
 PLACES = ", ".join("?" * 18)
 
 
 @dataclass
 class Batch:
-    """Appends that passed their checks and go in together."""
+    """Appends that passed their checks and are committed together."""
 
     mark: LogPosition
-    """The end of the log once they are in."""
+    """The end of the log after the batch."""
     first_stream: int
     """The number for the next new stream."""
     tails: dict[str, tuple[int, Tail]] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class Batch:
 
 
 class Store:
-    """The one connection that writes and checkpoints."""
+    """The only connection that writes and checkpoints."""
 
     def __init__(self, path: Path, driver: Driver, durability: Durability) -> None:
         self._path = path
@@ -101,7 +101,7 @@ class Store:
     @property
     def _open(self) -> DriverConnection:
         if self._connection is None:
-            msg = f"{self._path} could not be opened again; the next append tries it"
+            msg = f"{self._path} could not be reopened; the next append tries again"
             raise LogError(msg)
         return self._connection
 
@@ -109,14 +109,14 @@ class Store:
         return self._open.execute(query, values).fetchone()
 
     def damaged(self, error: Exception) -> bool:
-        """Whether the error says that the file is no longer a whole database."""
+        """Whether the error means that the file is no longer an intact database."""
         return self._driver.code(error) in (CORRUPT, NOT_A_DATABASE)
 
     def passing(self, error: Exception) -> bool:
-        """Whether the error is one of the storage, and may be gone at the next try."""
+        """Whether the error is one of the storage, and may pass."""
         return isinstance(error, self._driver.error) and self._driver.code(error) in PASSING
 
-    # What is there
+    # Reading
 
     def end(self) -> int:
         """The last position in the file."""
@@ -128,7 +128,7 @@ class Store:
         return row[0] if row else None
 
     def known(self, run: str) -> tuple[int, Tail] | None:
-        """A stream's number and end; None when it has no record. Remembered once looked up."""
+        """A stream's number and end; None if it has no records. Cached after the first lookup."""
         found = self._tails.get(run)
         return found if found is not None else self._look_up(run)
 
@@ -146,7 +146,7 @@ class Store:
         return self._tails[run]
 
     def hash_in_line(self, stream: int, seq: int) -> bytes | None:
-        """The hash at `seq` of a stream or, before its own first record, of its ancestors."""
+        """The hash at `seq` of a stream or, before its first own record, of its ancestors."""
         while True:
             parent, parent_seq = self._row(
                 "SELECT parent, parent_seq FROM streams WHERE id = ?", stream
@@ -162,11 +162,11 @@ class Store:
         return self._row("SELECT 1 FROM records WHERE command = ?", command) is not None
 
     def has_body(self, digest: str) -> bool:
-        """Whether the body is there."""
+        """Whether the log has the body."""
         return self._row("SELECT 1 FROM bodies WHERE digest = ?", bytes.fromhex(digest)) is not None
 
     def landed(self, append: Append) -> int | None:
-        """The position of the append's last row when the file holds it, else None."""
+        """The position of the append's last row if the file contains it, else None."""
         if not append.rows:
             return None
         last = append.rows[-1]
@@ -185,9 +185,9 @@ class Store:
         return Batch(self.mark, self._streams + 1)
 
     def commit(self, batch: Batch) -> None:
-        """Write the batch. After an exception it may or may not be in: disconnect, reopen, look.
+        """Write the batch. After an exception it may or may not be in: disconnect, reopen, check.
 
-        Raises LogLost where the log's files are not those that were opened: it is not in then.
+        Raises LogLost if the log's files are not those that were opened; it is not in then.
         """
         connection = self._open
         self.check_files()
@@ -210,14 +210,14 @@ class Store:
             del self._tails[next(iter(self._tails))]
 
     def check_files(self) -> None:
-        """Raise LogLost when the files are not this log's any more: looked at before each write."""
+        """Raise LogLost if the files are no longer this log's; checked before each write."""
         self.files.check()
         if self.files.touched():
             self._check_content()
             self.files.written()
 
     def _check_content(self) -> None:
-        """Somebody has modified the file, or only touched it: SQLite looks, from outside."""
+        """The file was modified or only touched: check with SQLite, on another connection."""
         try:
             other = self._driver.connect(self._path, "ro")
             try:
@@ -235,7 +235,7 @@ class Store:
             self.files.lose(self._path, "was overwritten")
 
     def catch_up(self, mark: LogPosition) -> None:
-        """Take `mark` as right, and run on from it to the end of the file."""
+        """Trust `mark`, and compute the state from there to the end of the file."""
         query = "SELECT position, hash FROM records WHERE position > ? ORDER BY position LIMIT 9999"
         while rows := self._open.execute(query, (mark.position,)).fetchall():
             for position, record_hash in rows:
@@ -243,7 +243,7 @@ class Store:
         self.mark = mark
 
     def checkpoint(self, mode: Literal["PASSIVE", "TRUNCATE"]) -> bool:
-        """Move the WAL into the database file; whether all of it went."""
+        """Move the WAL into the database file; returns whether all of it was moved."""
         self._row(f"PRAGMA busy_timeout = {CHECKPOINT_MS}")
         busy, frames, moved = self._row(f"PRAGMA wal_checkpoint({mode})")
         self._row(f"PRAGMA busy_timeout = {BUSY_MS}")
@@ -251,32 +251,32 @@ class Store:
         return bool(not busy and frames == moved)
 
     def reopen_if_needed(self) -> None:
-        """After `disconnect`: open the file anew; what it holds then is made durable."""
+        """After `disconnect`: open the file again; its content then becomes durable."""
         if self._connection is not None:
             return
         self._connection = self._connect("rw")
-        # After a failed sync the pages of the WAL may be on no disk, though they can be read.
+        # After a failed sync the WAL's pages may not be on disk, although they can be read.
         self.checkpoint("PASSIVE")
         if self.hash_at(self.mark.position) != (self.mark.hash or None):
             where = f"position {self.mark.position}"
-            msg = f"{self._path} has lost what was acknowledged up to {where}"
+            msg = f"{self._path} has lost records acknowledged up to {where}"
             raise LogDamaged(msg)
         self.catch_up(self.mark)
 
     def disconnect(self) -> None:
-        """Close the connection; what was not committed is rolled back."""
+        """Close the connection; uncommitted changes are rolled back."""
         self._tails.clear()
         self.files.disconnected()
         connection, self._connection = self._connection, None
         if connection is not None:
-            with suppress(self._driver.error):  # it is given up, whatever it says
+            with suppress(self._driver.error):  # it is abandoned, whatever the error
                 connection.close()
 
 
 def admit_together(store: Store, batch: Batch, appends: Sequence[Append]) -> list[Append]:
-    """Put all of the appends into the batch, or none; as they were put there.
+    """Add all appends to the batch, or none; returns them as added.
 
-    Raises as `admit` does.
+    Raises like `admit`.
     """
     if len(appends) == 1:
         return [admit(store, batch, appends[0])]
@@ -290,9 +290,9 @@ def admit_together(store: Store, batch: Batch, appends: Sequence[Append]) -> lis
 
 
 def admit(store: Store, batch: Batch, append: Append) -> Append:
-    """Put the append at the batch's end; as it was put there, its seqs and hashes given.
+    """Add the append to the batch; returns it as added, with its seqs and hashes.
 
-    Raises HeadMoved, ValueError or LogError; the batch is then as it was.
+    Raises HeadMoved, ValueError or LogError; the batch is then unchanged.
     """
     found = batch.tails.get(append.run) or store.known(append.run)
     stream, tail = found or _fresh(store, batch, append)
@@ -318,7 +318,7 @@ def admit(store: Store, batch: Batch, append: Append) -> Append:
 
 
 def _fresh(store: Store, batch: Batch, append: Append) -> tuple[int, Tail]:
-    """The number and the end of a stream that has no record yet: for a fork, in its parent."""
+    """The number and the end of a stream without records; for a fork, the end is in its parent."""
     head = Head()
     if append.parent is not None and append.parent_seq is not None:
         parent = _number(store, batch, append.parent)
@@ -332,7 +332,7 @@ def _fresh(store: Store, batch: Batch, append: Append) -> tuple[int, Tail]:
 
 
 def _hash_in_line(store: Store, batch: Batch, stream: int, seq: int) -> bytes | None:
-    """As the store's, where the batch may hold the stream or its ancestors."""
+    """Like the store's, if the batch may contain the stream or its ancestors."""
     fresh = {number: (parent, begin) for number, _, _, parent, begin in batch.streams}
     while stream in fresh:
         parent, begin = fresh[stream]

@@ -1,9 +1,9 @@
-"""The thread that writes: it takes all appends that wait, commits them together, then tells.
+"""The writer thread: takes all waiting appends, commits them together, then reports.
 
     wait for appends -> admit each -> one transaction -> tell each -> now and then: the anchor
 
-An append at fault fails alone. When a commit ends in doubt, the file is opened anew and asked what
-it holds, and only what is missing is written again: nothing twice, nothing lost.
+An invalid append fails alone. If the result of a commit is in doubt, the file is reopened and
+checked, and only what is missing is written again: nothing twice, nothing lost.
 """
 
 import time
@@ -27,13 +27,13 @@ from playhead.events.log.sqlite.store import Durability, Store, admit_together
 from playhead.events.logger import ProgramLogger
 
 TOGETHER = 512
-"""At most so many appends go into one transaction."""
+"""Maximum number of appends in one transaction."""
 
 logger = ProgramLogger("playhead.log")
 
 
 class Writer:
-    """Owns the store from its start to `close`; everything but `submit` happens on its thread."""
+    """Owns the store from its start to `close`; everything but `submit` runs on its thread."""
 
     def __init__(
         self,
@@ -59,12 +59,12 @@ class Writer:
         self._anchor_due = 0.0
         self._in_doubt = False
         self.commits = 0
-        """Transactions so far, for those who measure."""
+        """Transactions so far, for measurements."""
         self._thread = Thread(target=self._work, name=f"playhead-log-{path.name}", daemon=True)
         self._thread.start()
 
     def submit(self, appends: Sequence[Append], done: OnAppended) -> None:
-        """Queue appends that belong together; once closed, `done` is told so at once."""
+        """Queue appends that belong together; once closed, `done` gets LogClosed at once."""
         with self._lock:
             if not self._closed:
                 self._queue.put((appends, done))
@@ -72,7 +72,7 @@ class Writer:
         done(LogClosed(f"{self._path} is closed"))
 
     def close(self) -> None:
-        """Write what was submitted, then let go of the file. Returns when that has happened."""
+        """Write what was submitted, then release the file. Returns when that has happened."""
         with self._lock:
             if not self._closed:
                 self._closed = True
@@ -90,7 +90,7 @@ class Writer:
             self._finish()
 
     def _next(self) -> list[tuple[Sequence[Append], OnAppended]] | None:
-        """All appends that wait, at least one; none when the anchor is due; None after the last."""
+        """All waiting appends, at least one; none when the anchor is due; None after the last."""
         try:
             first = self._queue.get(timeout=self._until_anchor())
         except Empty:
@@ -138,7 +138,7 @@ class Writer:
     def _settle_all(
         self, waiting: list[tuple[Sequence[Append], OnAppended]], tried: Mapping[int, Append]
     ) -> None:
-        """Once one of them cannot be written for now, the others are only looked for."""
+        """Once one of them cannot be written at present, the others are only looked for."""
         tries: tuple[bool, ...] = (True, True, False)
         for number, (appends, done) in enumerate(waiting):
             outcome = self._settle(appends, tried.get(number), tries)
@@ -151,8 +151,8 @@ class Writer:
     ) -> int | Exception:
         """One submission of a batch in doubt: found in the file, written now, or refused.
 
-        `tried`: its last append, as it was put into the batch. `tries`: for each look at the file,
-        whether it may be written if it is not there.
+        `tried`: its last append, as it was added to the batch. `tries`: for each look at the file,
+        whether it may be written if it is missing.
         """
         trouble: Exception | None = None
         for may_write in tries:
@@ -179,7 +179,7 @@ class Writer:
         return self._refusal(appends[-1].run, trouble)
 
     def _refusal(self, run: str, trouble: Exception | None) -> LogError:
-        """What an append that was not written is told: whether it may be tried again."""
+        """The error for an append that was not written: it says whether to try again."""
         if isinstance(trouble, LogError):
             return trouble
         if trouble is None or isinstance(trouble, OSError) or self._store.passing(trouble):
@@ -190,7 +190,7 @@ class Writer:
     def _tell(self, done: OnAppended, outcome: int | Exception) -> None:
         try:
             done(outcome)
-        except BaseException:  # whatever a listener does, the others are told and the log goes on
+        except BaseException:  # a listener's error harms neither the others nor the log
             logger.exception("log.listener.failed", path=str(self._path))
 
     # The anchor
@@ -201,7 +201,7 @@ class Writer:
         return max(0.0, self._anchor_due - time.monotonic())
 
     def _drop_anchor(self) -> None:
-        """Anchor what is on the disk, at most once in `anchor_seconds`."""
+        """Anchor what is on disk, at most once per `anchor_seconds`."""
         until = self._until_anchor()
         if until is None or until > 0:
             return
@@ -213,7 +213,7 @@ class Writer:
             logger.warning("log.anchor.failed", path=str(self._path), error=repr(error))
 
     def _anchor(self) -> None:
-        """Also where the file is gone, for the next opening to see; not for one in its place."""
+        """Also if the file is gone, for the next opening to detect; not if it was replaced."""
         try:
             self._store.files.check()
         except LogLost:
@@ -223,7 +223,7 @@ class Writer:
         self._anchored = self._store.mark.position
 
     def _finish(self) -> None:
-        # Readers first: SQLite tidies up behind the last connection, and only a writing one can.
+        # Readers first: SQLite cleans up behind the last connection, and only a writing one can.
         self._before_release()
         moved = False
         try:

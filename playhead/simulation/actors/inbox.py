@@ -1,4 +1,4 @@
-"""The inbox of a simulated life: in memory, older than any process, served as the real one.
+"""The inbox of a simulated run: in memory, surviving every process, served like the real one.
 
 The real file is exercised by the tests of real kills (tests/crash).
 """
@@ -14,7 +14,7 @@ LOOK_AGAIN = 1.0
 
 
 class QueuedCommand(NamedTuple):
-    """A command that its sender left."""
+    """A command left by its sender."""
 
     id: str
     run: str
@@ -36,7 +36,7 @@ class SimulatedInbox:
         self._commands[command] = QueuedCommand(command, run, event)
 
     def serve(self, process: Process) -> None:
-        """What the owner does with all that waits: append it, or drop what it has already."""
+        """Process all waiting commands like the owner: append each, or drop it if present."""
         for command in list(self._commands.values()):
             if process.log.has_command(command.id):
                 process.ledger.told.add(command.id)

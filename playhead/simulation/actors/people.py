@@ -1,4 +1,4 @@
-"""The people around a simulated run: they start it, interrupt, approve, deny, come too late."""
+"""The people around a simulated run: they start it, interrupt, approve, deny, and come too late."""
 
 from collections.abc import Callable
 from random import Random
@@ -29,7 +29,7 @@ MOST_RUNS = 3
 
 
 class People:
-    """Everybody outside, over all processes of a life."""
+    """All people outside, over all processes of a simulated run."""
 
     def __init__(self, random: Random, goals: Callable[[int], str]) -> None:
         self._random = random
@@ -38,11 +38,11 @@ class People:
         self._wanted = random.choice((1, 1, 2, MOST_RUNS))
         self.runs: list[str] = []
         self._seen: list[tuple[str, OpenApproval]] = []
-        """(run, what somebody was asked there)."""
+        """(run, a request for approval there)."""
         self.inbox = SimulatedInbox()
 
     def plan(self, process: Process) -> None:
-        """Draw what people will do while this process lives."""
+        """Choose at random what people will do while this process lives."""
         loop, random = process.loop, self._random
         while len(self.runs) < self._wanted and (not self.runs or random.random() < 0.7):
             run = f"run-{len(self.runs) + 1}"
@@ -56,13 +56,13 @@ class People:
             loop.call_later(random.expovariate(0.08), self._look_at_approvals, process)
 
     def meanwhile(self, mix: Mix) -> None:
-        """No process lives: what people say waits in the inbox for the next one."""
+        """No process is running: commands wait in the inbox for the next one."""
         for run in self.runs:
             if self._random.random() < mix.people / 6:
                 self.inbox.put(run, self._word())
 
     def start(self, process: Process, run: str) -> None:
-        """Start a run, in a session if there is one that is free."""
+        """Start a run, in a session if one is free."""
         random = self._random
         agent = random.choice(list(process.agents.values()))
         session = "talk" if self._sessions else None
@@ -92,7 +92,7 @@ class People:
         process.engine.start(run, trigger, process.index.context(session, past))
 
     def at_rest(self, process: Process) -> bool:
-        """Whether every run that people wanted has ended."""
+        """Whether every run that people started has ended."""
         return len(self.runs) == self._wanted and not process.index.open_runs()
 
     def _known(self, process: Process) -> list[str]:
@@ -124,7 +124,7 @@ class People:
         self.inbox.serve(process)
 
     def _repeat_outcome(self, process: Process, run: str) -> None:
-        """An effect's outcome comes a second time, or long after its run has ended."""
+        """An effect's outcome arrives a second time, or long after its run has ended."""
         records = list(process.log.read(run))
         found = [row for row in records if row.origin == "effect"]
         if found:
@@ -145,7 +145,7 @@ class People:
                 process.engine.arrive(run, Trigger(late, row.actor, "effect", row.seq))
 
     def _approve_late(self, process: Process, run: str) -> None:
-        """Somebody agrees to what was asked a while ago."""
+        """Someone approves a request from a while ago."""
         seen = [asked for where, asked in self._seen if where == run]
         if seen:
             asked = self._random.choice(seen)
@@ -164,7 +164,7 @@ class People:
                 self.decide(process, state)
 
     def decide(self, process: Process, state: RunState) -> bool:
-        """Approve or deny one call or plan that waits; now and then what was not asked about."""
+        """Approve or deny one waiting call or plan; occasionally something not requested."""
         random, waiting = self._random, open_approvals(state)
         if not waiting or not process.alive:
             return False
@@ -185,13 +185,13 @@ class People:
         return True
 
     def calm_down(self, process: Process) -> bool:
-        """Answer whatever an idle run waits for; False when there is nothing left to answer."""
+        """Answer what an idle run waits for; False if there is nothing left to answer."""
         had_side_effects = False
         for run in filter(process.log.stream, process.index.open_runs()):
             state = process.engine.state(run)
             broken = state.paused is not None and state.paused.role is not None
             if state.stop is not None and not broken:
-                continue  # a run that is to stop does so by itself, unless a role raised
+                continue  # a stopping run ends by itself, unless a role raised
             if state.paused is not None:
                 process.tell(run, RunResumed(code=VERSION, reason="go on"))
                 had_side_effects = True

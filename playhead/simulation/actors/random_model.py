@@ -1,6 +1,6 @@
-"""A model that acts by chance: it calls the tools that it is told of, mostly as their schemas ask.
+"""A model that acts at random: it calls the tools it is given, mostly as their schemas require.
 
-It stands in for the real model of an agent whose `model` is a name, and asks more of the runtime
+It replaces the real model of an agent whose `model` is a name, and exercises the runtime harder
 than a real one: odd stop reasons, empty replies, unknown tools, wrong arguments, many calls.
 """
 
@@ -15,7 +15,7 @@ from playhead.events.model_api import OnText, Reply, Request
 from playhead.events.usage import Usage
 
 DEEP = 6
-"""Levels of a schema after which values stay small."""
+"""Depth in a schema from which on values stay small."""
 
 
 RECORD = re.compile(r"^record (\d+): ", re.MULTILINE)
@@ -23,7 +23,7 @@ MARK = re.compile(rb',?"cache_control":\{[^}]*\}')
 
 
 class RandomModel:
-    """A Model without a script: the same random source, the same replies."""
+    """A Model without a script: the same random source gives the same replies."""
 
     name = "chance"
 
@@ -35,27 +35,27 @@ class RandomModel:
         tools: Mapping[str, dict[str, Json]] | None = None,
         density: float | None = None,
     ) -> None:
-        """Draw how it will be.
+        """Choose its behaviour.
 
-        `odd`: how often it does what is unusual. `tools`: name -> schema, for plans: a request for
-        one has the tools in words only. `density`: tokens a byte; None for any.
+        `odd`: the probability of something unusual. `tools`: name -> schema, for plans, because
+        a plan request describes tools only in text. `density`: tokens per byte; None: random.
         """
         self._random = random
         self._tools = tools or {}
         self._odd = odd
         self._density = density or random.choice((1.0, 0.25, 0.05))
-        """A real tokenizer gives the same prefix the same count each time."""
+        """A real tokenizer always gives the same prefix the same count."""
         self._patience = patience
-        """Rounds after which it mostly answers."""
+        """The number of rounds after which it usually answers."""
 
     async def reply(self, request: Request, on_text: OnText) -> Reply:
-        """A whole reply: an answer or some calls."""
+        """A complete reply: an answer or some calls."""
         body = request.body
         content, reason = self._say(body, request.hash)
         for block in content:
             if block["type"] == "text":
                 on_text(str(block["text"]))
-        # At most a token a byte of what is said; marks for the cache and commas are not said.
+        # At most one token per byte of content; cache marks and commas are not content.
         said = MARK.sub(b"", request.content)
         most, size = int(body["max_tokens"]), len(said) - len(body["messages"])
         usage = self._used(int(size * self._density), request.content)
@@ -65,7 +65,7 @@ class RandomModel:
         return Reply(tuple(content), reason, usage, request.model)
 
     def _used(self, tokens: int, sent: bytes) -> Usage:
-        """The input, some of it read from the cache and some written, where that was asked for."""
+        """The input tokens, some as cache reads and writes if the request asks for caching."""
         if b"cache_control" not in sent:
             return Usage(input_tokens=tokens)
         read = self._random.choice((0, tokens // 2))
@@ -77,7 +77,7 @@ class RandomModel:
         )  # fmt: skip
 
     async def close(self) -> None:
-        """Nothing was opened."""
+        """Does nothing: no resources are open."""
 
     def _say(self, body: dict[str, Any], request: str) -> tuple[list[Block], str]:
         random = self._random
@@ -127,7 +127,7 @@ class RandomModel:
         return json.dumps(sample(schema, self._random))
 
     def _facts(self, said: str) -> str:
-        """What it has learned, mostly from records that there are."""
+        """Extracted facts, mostly from records that exist."""
         random = self._random
         schema = json.loads(said.partition("\n")[2].partition("\n")[0])
         known = [int(seq) for seq in RECORD.findall(said)] or [1]
@@ -142,7 +142,7 @@ class RandomModel:
         return json.dumps({"facts": facts})
 
     def _plan(self, schema: dict[str, Any]) -> list[Json]:
-        """A few steps, each perhaps behind one before it; now and then a plan that cannot be."""
+        """A few steps, some depending on earlier ones; occasionally an invalid plan."""
         names: list[str] = schema["properties"]["steps"]["items"]["properties"]["tool"]["enum"]
         ids = [f"s{n}" for n in range(self._random.randint(1, 5))]
         return [self._step(ids[: n + 1], self._random.choice(names)) for n in range(len(ids))]
@@ -168,7 +168,7 @@ def _text(text: str) -> Block:
 
 
 def sample(schema: dict[str, Any], random: Random) -> Any:
-    """A value that fits a JSON schema as tools write them; where it is too clever, one that may."""
+    """A value that matches a tool's JSON schema; for complicated schemas, one that may match."""
     return _sample(schema, schema.get("$defs", {}), random, 0)
 
 

@@ -1,4 +1,4 @@
-"""The agents that are simulated when none is given: every tool, every limit, every way to work."""
+"""The agents to simulate when none is given: every tool, every limit, every strategy."""
 
 from dataclasses import replace
 from random import Random
@@ -21,24 +21,24 @@ from playhead.tools.tool import AnyTool
 
 
 class Weather(BaseModel):
-    """An answer with a shape."""
+    """An answer with a schema."""
 
     city: Literal["Hue", "Oslo"]
     degrees: int
 
 
 class Animal(BaseModel):
-    """What is worth learning."""
+    """A fact worth learning."""
 
     kind: str
     legs: int
 
 
 DOUBTFUL: tuple[AnyTool, ...] = (pay, pay_now, fire, transfer)
-"""Tools that may be cut off for good, or wait for people: some agents have little else."""
+"""Tools that may end with an unknown outcome or wait for people; some agents have little else."""
 
 SMALL = MemoryRules(compress_at=700, keep_turns=2, clear_over=300, summary_tokens=50)
-"""So small a context that it is compressed every few rounds."""
+"""A context so small that it is compressed every few rounds."""
 
 IMPATIENT = LoopRules(
     same_answer=Threshold(warn=1, stop=2), same_failure=Threshold(warn=1, stop=2),
@@ -56,7 +56,7 @@ ELSEWHERE = Target(model="small", endpoint="elsewhere", max_tokens=60)
 
 
 def agents(random: Random, mix: Mix) -> list[Agent[object]]:
-    """One or two agents of one life; the first may have another one among its tools."""
+    """One or two agents for a simulated run; the first may have the other among its tools."""
     first = _agent("agent-0", random, mix)
     if random.random() < 0.4:
         helper = replace(_agent("helper", random, mix), description="Helps.")
@@ -99,22 +99,22 @@ def _agent(name: str, random: Random, mix: Mix) -> Agent[object]:
 
 
 def _strategy(random: Random) -> dict[str, Any]:
-    def by_chance(goal: str, tools: list[str]) -> str:
+    def at_random(goal: str, tools: list[str]) -> str:
         return random.choice(("react", "plan", "direct", "function"))
 
     def count_words(goal: str) -> int:
         return len(goal.split())
 
-    strategy = random.choice(("auto", "react", "react", "plan", "plan", "direct", by_chance))
+    strategy = random.choice(("auto", "react", "react", "plan", "plan", "direct", at_random))
     return {"strategy": strategy, "function": count_words if random.random() < 0.1 else None}
 
 
 def _routing(random: Random) -> dict[str, Any]:
-    """Who is asked: mostly one model; else a table with a ladder, fallbacks, a router, a budget."""
+    """Usually one model; otherwise a table with a ladder, fallbacks, a router and a budget."""
     if random.random() < 0.5:
         return {}
 
-    def by_chance(goal: str) -> str:
+    def at_random(goal: str) -> str:
         return random.choice(("reasoning", "data_extraction", "writing"))
 
     table = {"reasoning": ["small", SHORT, "large"], "summarization": "small"}
@@ -122,16 +122,16 @@ def _routing(random: Random) -> dict[str, Any]:
     return {
         "routing": random.choice((None, table)),
         "fallback": random.choice(((), (SHORT, "large"), (ELSEWHERE, "large"))),
-        "router": random.choice((None, by_chance)),
+        "router": random.choice((None, at_random)),
         "budget": random.choice((Budget(), Budget(warn_at=0.3, at_cap="cheaper", cheaper=cheaper))),
     }
 
 
 def _memory(random: Random) -> MemoryRules:
-    """Of nobody, of somebody, or of somebody else; told of it at the start or not."""
+    """For no namespace, one, or another; recalled at the start or not."""
     rules = random.choice((MemoryRules(), SMALL))
-    namespace, told = random.choice(("", "acme", "acme", "globex")), random.choice((0, 2, 5))
-    return rules.model_copy(update={"namespace": namespace, "recall": told})
+    namespace, recall = random.choice(("", "acme", "acme", "globex")), random.choice((0, 2, 5))
+    return rules.model_copy(update={"namespace": namespace, "recall": recall})
 
 
 def _limits(random: Random) -> Limits:

@@ -1,10 +1,10 @@
-"""The tools of the simulated crowd: every class of effect, approval and policy."""
+"""The tools of the sample agents: every class of effect, approval and policy."""
 
 from typing import Literal
 
 from playhead.events.event import Json
 from playhead.events.spec.tool import Rate, Retry
-from playhead.simulation.faults.tools_and_models import world_knows
+from playhead.simulation.faults.tools_and_models import ask_the_world
 from playhead.tools.builtin.memory import recall, remember
 from playhead.tools.tool import AnyTool, tool
 
@@ -29,7 +29,7 @@ def count(upto: int = 3) -> list[int]:
 
 @tool(effect="read")
 def odd_result(kind: Literal["nan", "bytes", "surrogate", "deep"]) -> Json:
-    """Give something that JSON cannot carry."""
+    """Give a result that JSON cannot represent."""
     if kind == "deep":
         nest: Json = []
         for _ in range(300):
@@ -40,13 +40,13 @@ def odd_result(kind: Literal["nan", "bytes", "surrogate", "deep"]) -> Json:
 
 @tool(effect="read", timeout=5, cache=30.0, retry=3)
 async def remembered(n: Literal[1, 2]) -> str:
-    """Look up what does not change for a while."""
+    """Look up something that does not change for a while."""
     return f"page {n}"
 
 
 @tool(effect="read", timeout=5, concurrency=1, rate=Rate(calls=2, seconds=3.0))
 async def scarce() -> str:
-    """Ask somebody who can serve one at a time."""
+    """Ask someone who can serve one caller at a time."""
     return "served"
 
 
@@ -56,7 +56,7 @@ async def put(amount: int) -> str:
     return f"put {amount}"
 
 
-@tool(effect="keyed", timeout=8, probe=world_knows)
+@tool(effect="keyed", timeout=8, probe=ask_the_world)
 async def put_findable(amount: int) -> str:
     """Put something away where it can be found again."""
     return f"put {amount}"
@@ -74,7 +74,7 @@ def pay_now(amount: int) -> str:
     return f"paid {amount}"
 
 
-@tool(effect="once", timeout=8, probe=world_knows)
+@tool(effect="once", timeout=8, probe=ask_the_world)
 async def pay_findable(amount: int) -> str:
     """Pay with a receipt."""
     return f"paid {amount}"

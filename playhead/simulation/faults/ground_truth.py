@@ -1,7 +1,7 @@
-"""The ledger: what really happened in a simulated world, whatever any process remembers of it.
+"""The ledger: what really happened in a simulated world, independent of any process's memory.
 
-It outlives every process. The invariants compare it with the log; what can only be seen while it
-happens (an effect before its intent's commit, say) is written into `broken` at once.
+It outlives every process. The invariants compare it with the log; violations that are only visible
+as they happen (an effect before its intent's commit, say) go into `broken` at once.
 """
 
 from collections import Counter
@@ -21,14 +21,14 @@ from playhead.tools.context import ToolContext
 
 
 class Violation(NamedTuple):
-    """A promise that was not kept."""
+    """A broken promise."""
 
     invariant: str
     what: str
 
 
 class Start(NamedTuple):
-    """A tool's code was entered."""
+    """A start of a tool's code."""
 
     run: str
     call: int
@@ -48,9 +48,9 @@ class ModelCallSeen:
     model: str
     process: int
     reply: Reply | None = None
-    """The whole reply that went back; None when none did."""
+    """The complete reply that was returned; None if there was none."""
     used: Usage | None = None
-    """What the provider counts, for a reply that nobody got too."""
+    """The provider's count, including replies that never arrived."""
 
 
 @dataclass
@@ -62,26 +62,26 @@ class GroundTruth:
     answered: dict[tuple[str, int], list[Any]] = field(default_factory=dict)
     """(key, attempt) -> what the tool's code returned."""
     effects: Counter[str] = field(default_factory=Counter[str])
-    """Key -> how often the tool's code ran to its end."""
+    """Key -> how often the tool's code completed."""
     found: dict[str, list[Any]] = field(default_factory=dict)
-    """Key -> what its probe said."""
+    """Key -> its probe's answer."""
     asked: list[ModelCallSeen] = field(default_factory=list[ModelCallSeen])
     intents: set[tuple[str, int]] = field(default_factory=set[tuple[str, int]])
     """Committed model intents."""
     committed: dict[str, list[bytes]] = field(default_factory=dict)
     """Run -> the hashes of its committed records, in order."""
     acknowledged: dict[str, int] = field(default_factory=dict[str, int])
-    """Run -> the last seq that somebody was told of."""
+    """Run -> the last seq that was acknowledged to someone."""
     told: set[str] = field(default_factory=set[str])
-    """Commands whose sender heard that they are in the log."""
+    """Commands acknowledged to their sender."""
     withdrawn: set[str] = field(default_factory=set[str])
-    """Commands, and runs to be started, whose sender heard that they are not recorded later."""
+    """Commands and run starts whose sender was told that they will not be recorded later."""
     cut_off: bool = False
-    """Whether anything could cut an effect off: a process ended, or a run may not be written."""
+    """Whether anything could have cut an effect off: a process ended, or a run was dropped."""
     crashes: Counter[str] = field(default_factory=Counter[str])
-    """Crash point -> processes that died there."""
+    """Crash point -> number of processes that died there."""
     lines: list[str] = field(default_factory=list[str])
-    """The trace, where one is kept."""
+    """The trace, if one is kept."""
     tracing: bool = False
     trace: Any = field(default_factory=sha256)
 
@@ -93,7 +93,7 @@ class GroundTruth:
             self.lines.append(line[1:-1])
 
     def violated(self, invariant: str, what: str) -> None:
-        """Write down a broken promise."""
+        """Record a broken promise."""
         self.broken.append(Violation(invariant, what))
 
     def commit(self, append: Append, *, late: bool = False) -> None:
@@ -102,7 +102,7 @@ class GroundTruth:
         if append.rows[-1].hash in hashes:  # it only seemed to fail, and was submitted again
             return
         if late:
-            what = f"{append.run} {append.expected.seq + 1} was withdrawn, and is written"
+            what = f"{append.run} {append.expected.seq + 1} was withdrawn, and was written"
             self.violated("withdrawn_is_not_recorded", what)
         for row in append.rows:
             hashes.append(row.hash)
@@ -113,12 +113,12 @@ class GroundTruth:
                 self.lines.append(f"  {row.run} {row.seq} {row.kind} {row.data.decode()[:110]}")
 
     def is_withdrawn(self, append: Append) -> bool:
-        """Whether somebody brought it, and has heard that it is not recorded later."""
+        """Whether its sender was told that it will not be recorded later."""
         begins = append.expected.seq == 0 and append.run in self.withdrawn
         return begins or any(row.command in self.withdrawn for row in append.rows)
 
     def acknowledge(self, append: Append) -> None:
-        """Somebody was told that an append is in the log."""
+        """Someone was told that an append is in the log."""
         self.acknowledged[append.run] = append.rows[-1].seq
 
     def ask(self, run: str, seq: int, model: str, process: int) -> ModelCallSeen:
@@ -131,7 +131,7 @@ class GroundTruth:
         return asked
 
     def start(self, context: ToolContext, tool: str, effect: Effect, process: int) -> None:
-        """A tool's code is entered."""
+        """A tool's code starts."""
         start = Start(
             context.run, context.call, context.attempt, context.key, tool, effect, process
         )
@@ -139,14 +139,14 @@ class GroundTruth:
         self.note("start", *start)
 
     def answer(self, context: ToolContext, result: object) -> None:
-        """A tool's code has run to its end."""
+        """A tool's code has completed."""
         self.effects[context.key] += 1
         self.answered.setdefault((context.key, context.attempt), []).append(result)
 
     def billed(self, run: str) -> Iterator[tuple[str, Usage]]:
         """What the provider counts for a run and its children: each call's model and tokens.
 
-        Those whose replies a crash or a fault swallowed are among them.
+        This includes calls whose replies were lost in a crash or a fault.
         """
         for asked in self.asked:
             mine = asked.run == run or asked.run.startswith(f"{run}.")

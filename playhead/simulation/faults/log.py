@@ -1,4 +1,4 @@
-"""A log between the engine and the real one: it fails, hesitates, and dies with its process."""
+"""A log between the engine and the real one: it fails, delays, and dies with its process."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
@@ -13,11 +13,11 @@ from playhead.simulation.faults.mix import Mix
 from playhead.simulation.faults.role import Alive
 
 LONGEST_FULL = 60.0
-"""Seconds for which a disk stays full at most: several times what an engine lets people wait."""
+"""Maximum seconds for which a disk stays full: several times an engine's waiting limit."""
 
 
 class FaultyLog:
-    """A Log over another one. Appends that wait are written together, after the disk's delay."""
+    """A Log that wraps another one; writes waiting appends together, after the disk's delay."""
 
     def __init__(
         self, log: Log, process: Alive, loop: asyncio.AbstractEventLoop, random: Random, mix: Mix,
@@ -34,12 +34,12 @@ class FaultyLog:
         """Last hashes of appends that were submitted after they had been withdrawn."""
         self._full_from = self._full_until = 0.0
         self.refused: set[str] = set()
-        """Runs of which an append was refused for good."""
+        """Runs with a permanently refused append."""
         self._quick = random.random() < 0.5
-        """As a log's own thread may be: written and told before `submit` has returned."""
+        """Like a log with its own thread: it may write and report before `submit` has returned."""
 
     def submit(self, append: Append, done: OnAppended) -> None:
-        """Queue an append; the whole queue is written when the disk gets to it."""
+        """Queue an append; the whole queue is written when the disk is ready."""
         self._waiting.append((append, done))
         if self._ledger.is_withdrawn(append):
             self._late.add(append.rows[-1].hash)
@@ -55,7 +55,7 @@ class FaultyLog:
             )
 
     def submit_together(self, appends: Sequence[Append], done: OnAppended) -> None:
-        """As the log beneath: imports are not part of a simulation."""
+        """Like the wrapped log: imports are not part of a simulation."""
         self.under.submit_together(appends, done)
 
     def _flush(self) -> None:
@@ -117,39 +117,39 @@ class FaultyLog:
         return self._full_from <= begin and end <= self._full_until
 
     def head(self, run: str) -> Head:
-        """As the log beneath."""
+        """Like the wrapped log."""
         return self.under.head(run)
 
     def stream(self, run: str) -> Stream | None:
-        """As the log beneath."""
+        """Like the wrapped log."""
         return self.under.stream(run)
 
     def streams(self, beginning: str = "") -> Iterator[Stream]:
-        """As the log beneath."""
+        """Like the wrapped log."""
         return self.under.streams(beginning)
 
     def read(self, run: str, after: int = 0, to: int | None = None) -> Iterator[Stored]:
-        """As the log beneath."""
+        """Like the wrapped log."""
         return self.under.read(run, after, to)
 
     def follow(self, after: int = 0, limit: int | None = None) -> Iterator[Stored]:
-        """As the log beneath."""
+        """Like the wrapped log."""
         return self.under.follow(after, limit)
 
     def body(self, digest: str) -> bytes:
-        """As the log beneath."""
+        """Like the wrapped log."""
         return self.under.body(digest)
 
     def has_command(self, command: str) -> bool:
-        """As the log beneath."""
+        """Like the wrapped log."""
         return self.under.has_command(command)
 
     def close(self) -> None:
-        """Nothing: who opened the log beneath closes it."""
+        """Does nothing: the wrapped log is closed by its opener."""
 
 
 def write(log: Log, appends: Sequence[Append]) -> list[int | Exception]:
-    """Submit appends and wait for what became of each, whatever thread the log writes on."""
+    """Submit appends and wait for the outcome of each, whichever thread the log writes on."""
     told: SimpleQueue[tuple[int, int | Exception]] = SimpleQueue()
 
     def teller(number: int) -> Callable[[int | Exception], None]:

@@ -1,4 +1,4 @@
-"""What simulated runs recall: the real index over the log beneath, with failures and deaths."""
+"""Memory search in simulated runs: the real index over the log, with faults and crashes."""
 
 from collections.abc import Callable, Mapping
 from random import Random
@@ -11,7 +11,7 @@ from playhead.simulation.faults.role import Alive
 
 
 class FaultyMemory:
-    """Searches as a runtime does, or fails; its process may die before and after."""
+    """Searches like a runtime, or fails; its process may die before or after."""
 
     def __init__(self, memory: MemoryIndex, process: Alive, random: Random, mix: Mix) -> None:
         self._memory = memory

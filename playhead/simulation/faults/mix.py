@@ -1,8 +1,8 @@
-"""What may go wrong in a simulated life, and how often: one mix of faults is drawn per seed.
+"""What may go wrong in a simulated run, and how often: one mix of faults is drawn per seed.
 
-A crash point is `phase:place:kind`: when, between which two steps, and of what kind was the record
-or the effect at hand. Where a process dies is drawn evenly over the places, and half of the time a
-kind with it, so that the rare ones are hit as often as the common ones.
+A crash point is `phase:place:kind`: when, between which two steps, and at which kind of record or
+effect. The place of death is drawn evenly, and half of the time a kind with it, so that rare kinds
+are hit as often as common ones.
 """
 
 from collections.abc import Collection, Mapping
@@ -19,7 +19,7 @@ TRIGGERS = (
 """Kinds of records that open a turn."""
 
 CALLS = ("step", "summary", "extraction")
-"""What the model is asked for."""
+"""The purposes of model calls."""
 EFFECTS = ("read", "keyed", "once")
 RECALLS = ("start", "call")
 """Before the first step, or as a tool."""
@@ -34,15 +34,15 @@ PLACES: Mapping[str, tuple[str, ...]] = {
     "recall.before": RECALLS, "recall.after": RECALLS,
     "probe.before": ("keyed", "once"), "probe.after": ("keyed", "once"),
 }  # fmt: skip
-"""turn: before a role decides; none decides on a pause. append.before, committed (nobody knows of
-it yet), told. before, in and after an effect; in: it has happened, the code that did it has not
+"""turn: before a role decides; no role decides on a pause. append.before, committed (not yet
+announced), told. before, in and after an effect; in: it has happened, but its code has not
 returned."""
 
 SETTLED = ("model_answered", "model_failed", "tool_succeeded", "tool_failed", "rule_answered")
-"""Outcomes that come while a process settles: a child stands still too, and a timeout is longer."""
+"""Outcomes that arrive while a process settles: children are stopped, timeouts last longer."""
 
 LATER = ("approval_decided", "run_started")
-"""What people hardly ever do in the first moment of a process."""
+"""What people rarely do at the start of a process."""
 
 PHASES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "running": {place: PLACES[place] for place in PLACES if not place.startswith("probe")},
@@ -55,8 +55,8 @@ PHASES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         **{"model.after": ("step",), "tool.in": EFFECTS, "tool.after": EFFECTS},
     },
 }
-"""Where a process may die in each phase. What arrives during a shutdown is held, so that no role
-is visited then, and only effects that are under way come to their end."""
+"""Where a process may die in each phase. Events that arrive during a shutdown are held, so that no
+role is visited then, and only open effects come to their end."""
 
 CRASH_POINTS: tuple[str, ...] = tuple(
     f"{phase}:{place}:{kind}"
@@ -66,21 +66,21 @@ CRASH_POINTS: tuple[str, ...] = tuple(
 )
 
 SELDOM = ("tool.", "rule.", "probe.", "recall.")
-"""Places that few lives come to: many plans name some of them, so that enough die there."""
+"""Places that few simulated runs reach: many plans name some of them, so that enough die there."""
 
 USUAL: Mapping[str, Collection[str]] = {
     "running": ("run_started", "model_answered", "decided", "step"),
     "recovery": ("run_resumed", "model_failed"),
     "shutdown": ("model_answered",),
 }
-"""Kinds that many lives come to; most plans look for the others only."""
+"""Kinds that many simulated runs reach; most plans look only for the others."""
 
 SCARCE = frozenset({
     "tool_outcome_unknown", "child_finished", "approval_decided", "time_reached", "summary",
     "extraction", "output", "function",
 })  # fmt: skip
-"""Kinds that hardly any process lives to see, if others kill it first: some plans look for these
-only.
+"""Kinds that few processes live to see unless nothing else kills them: some plans target only
+these.
 """
 
 
@@ -112,46 +112,46 @@ def draw_plan(random: Random, mix: "Mix", *, first: bool, stops: bool) -> dict[s
 
 
 KINDS = ("crash", "model", "tool", "log", "clock", "people", "deploy", "role", "outage")
-"""What `faults=` may name."""
+"""The names that `faults=` accepts."""
 
 SCARCELY = "scarce"
-"""May be named too: every process is to die, and only where others hardly ever do."""
+"""Also accepted: every process must die, and only at rarely reached points."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """How likely each fault is, from 0 to 1, in one simulated life."""
+    """The probability of each fault, from 0 to 1, in one simulated run."""
 
     processes: int = 1
     """Processes that may die or be stopped before the last one."""
     crash: float = 0.0
     stop: float = 0.0
-    """That a process which does not crash is shut down in mid-work."""
+    """That a process which does not crash is shut down while working."""
     model_error: float = 0.0
     model_slow: float = 0.0
     model_odd: float = 0.0
-    """Unusual but whole replies."""
+    """Unusual but complete replies."""
     tool_error: float = 0.0
     tool_hang: float = 0.0
     tool_odd: float = 0.0
     append_lost: float = 0.0
-    """An append is refused for good and is not in the log: the process may not write the run."""
+    """An append is permanently refused and is not in the log: the process may not write the run."""
     append_doubt: float = 0.0
-    """An append is reported as refused for good and is in the log."""
+    """An append is reported as permanently refused and is in the log."""
     storage_fault: float = 0.0
-    """An append fails for now and is not in the log."""
+    """An append fails temporarily and is not in the log."""
     storage_doubt: float = 0.0
-    """An append is reported as failed for now and is in the log."""
+    """An append is reported as failing temporarily and is in the log."""
     append_slow: float = 0.0
     disk_full: float = 0.0
     """That the disk is full for a while from now on, times twenty."""
     clock_jump: float = 0.0
     people: float = 0.0
-    """How much people interfere: commands a process, times six."""
+    """How much people interfere: commands per process, times six."""
     deploy: float = 0.0
     """That a process has lost a tool."""
     scarce: bool = False
-    """Processes die only at places where others hardly ever do."""
+    """Processes die only at rarely reached points."""
     role_error: float = 0.0
     """That a role raises, at each visit."""
     outages: Outages = ()
@@ -163,7 +163,7 @@ CALM = Mix()
 
 
 def draw(random: Random, kinds: Collection[str]) -> Mix:
-    """A mix for one life: each kind of fault is absent from some lives and heavy in others."""
+    """A mix for one run: each kind of fault is absent from some runs and frequent in others."""
 
     def some(kind: str, most: float) -> float:
         return most * random.random() ** 2 if kind in kinds and random.random() < 0.7 else 0.0
@@ -177,7 +177,7 @@ def draw(random: Random, kinds: Collection[str]) -> Mix:
         outages=draw_outages(random) if "outage" in kinds and random.random() < 0.3 else (),
         storage_fault=some("log", 0.3), storage_doubt=some("log", 0.2),
     )  # fmt: skip
-    if "log" in kinds and random.random() < 0.1:  # whatever the storage does, the process lives on
+    if "log" in kinds and random.random() < 0.1:  # the process survives every storage fault
         return replace(mix, append_lost=0.0, append_doubt=0.0, disk_full=random.random())
     if "crash" not in kinds or random.random() < 0.15:
         return mix

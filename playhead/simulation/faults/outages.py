@@ -1,4 +1,4 @@
-"""Model outages that last longer than any retries: times in which no request is answered."""
+"""Model outages that outlast all retries: periods in which no request is answered."""
 
 from random import Random
 from typing import TypeAlias
@@ -23,7 +23,7 @@ def draw_outages(random: Random) -> Outages:
 
 
 def outage(outages: Outages, now: float, random: Random) -> ModelError | None:
-    """How a request fails that is made during one; None for any other."""
+    """The error of a request made during an outage; None for any other."""
     if not any(begin <= now < end for begin, end in outages):
         return None
     error, status = random.choice(ERRORS)

@@ -1,4 +1,4 @@
-"""A role that is watched and may have a bug: now and then its `decide` raises."""
+"""A role under observation that may have a bug: occasionally its `decide` raises."""
 
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
@@ -15,15 +15,15 @@ from playhead.projections.state.run_state import RunState
 
 
 class Alive(Protocol):
-    """The process that something belongs to."""
+    """The process that something runs in."""
 
     def reach(self, place: str, kind: str) -> None:
-        """A place where it may die. Raises ProcessDied."""
+        """A point where the process may die. Raises ProcessDied."""
         ...
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the world began."""
+        """Seconds since the simulated world began."""
         ...
 
 
@@ -35,7 +35,7 @@ Decide: TypeAlias = Callable[[RunState, Record], Sequence[Event]]
 
 
 class FaultyRole(Role):
-    """A Role over another one."""
+    """A Role that wraps another one."""
 
     def __init__(self, role: Role, process: Alive, random: Random, error: float) -> None:
         self.name = role.name  # type: ignore[misc]
@@ -46,11 +46,11 @@ class FaultyRole(Role):
         self._error = error
 
     def decide(self, state: RunState, record: Record) -> Sequence[Event]:
-        """As the role beneath, or raise: half of the time after it has decided."""
+        """Like the wrapped role, or raise; half of the time after it has decided."""
         return self._stumble(self._role.decide, state, record)
 
     def stopping(self, state: RunState, record: Record) -> Sequence[Event]:
-        """As the role beneath, or raise."""
+        """Like the wrapped role, or raise."""
         return self._stumble(self._role.stopping, state, record)
 
     def _stumble(self, decide: Decide, state: RunState, record: Record) -> Sequence[Event]:
@@ -68,9 +68,9 @@ class FaultyRole(Role):
 
 
 class WatchedPerformer(Performer):
-    """A Performer whose models and tools know for which intent they are reached."""
+    """A Performer that tells models and tools which intent they are called for."""
 
     async def perform(self, row: AnyEffect, work: Work[Any, Any]) -> Outcome:
-        """As it is."""
+        """Like the base class."""
         PERFORMED.set(work.intent)
         return await super().perform(row, work)

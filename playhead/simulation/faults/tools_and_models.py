@@ -1,7 +1,7 @@
 """The simulated world: the agent's own model and tools, with faults before, in and after each call.
 
-The code of tools and models runs for real, on the virtual loop. What is simulated is everything
-around it: time, failures, and the death of the process that called it.
+The code of tools and models really runs, on the virtual loop. Everything around it is simulated:
+time, failures, and the death of the calling process.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from playhead.tools.options import Done, Found, NotDone
 from playhead.tools.tool import AnyTool, Tool
 
 CONTEXT = "__context__"
-"""The keyword by which a wrapped tool gets its context, whether it asked for one or not."""
+"""The keyword by which a wrapped tool receives its context, even if its function takes none."""
 
 FAULTS = (
     ("overloaded", True, 529, None), ("rate_limit", True, 429, 3.0), ("timeout", True, None, None),
@@ -42,16 +42,16 @@ FAULTS = (
 ASKED_FOR: Mapping[type[Event], str] = {
     ModelRequested: "step", SummaryRequested: "summary", ExtractionRequested: "extraction",
 }  # fmt: skip
-"""What the model is asked for, as the crash points name it."""
+"""The purpose of the model call, as named in crash points."""
 
 
-def world_knows(key: str) -> Found:
-    """A probe that asks the simulated world itself what became of a call."""
+def ask_the_world(key: str) -> Found:
+    """A probe that asks the simulated world itself for a call's outcome."""
     raise NotImplementedError(key)
 
 
 class FaultyModel:
-    """A Model over another one."""
+    """A Model that wraps another one."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class FaultyModel:
         self._ledger = ledger
 
     async def reply(self, request: Request, on_text: OnText) -> Reply:
-        """Ask the model beneath, if nothing happens on the way there or back."""
+        """Ask the wrapped model, unless a fault happens before or after."""
         intent = PERFORMED.get()
         kind = ASKED_FOR[type(intent.event)]
         self._process.reach("model.before", kind)
@@ -95,7 +95,7 @@ class FaultyModel:
         return reply
 
     async def close(self) -> None:
-        """Close the model beneath."""
+        """Close the wrapped model."""
         await self._model.close()
 
     async def _fail(self, asked: ModelCallSeen, request: Request, on_text: OnText) -> NoReturn:
@@ -112,7 +112,7 @@ class FaultyModel:
 
 
 class FaultyTools:
-    """Makes the tools that one process sees out of the agent's."""
+    """Wraps the agent's tools for one process."""
 
     def __init__(
         self, process: Alive, number: int, random: Random, mix: Mix, ledger: GroundTruth
@@ -124,7 +124,7 @@ class FaultyTools:
         self._ledger = ledger
 
     def wrap(self, tool: AnyTool) -> AnyTool:
-        """The same tool as everybody sees it, its code watched and made to fail."""
+        """The same tool, with its code observed and made to fail."""
         signature = replace(tool.signature, context=CONTEXT)
         call = self._async_call(tool) if tool.signature.awaits else self._call(tool)
         call.__name__ = call.__qualname__ = tool.spec.name
@@ -195,7 +195,7 @@ class FaultyTools:
             if self._random.random() < self._mix.tool_odd:
                 msg = "simulated: the probe fails"
                 raise RuntimeError(msg)
-            found = self._world_knows(key) if tool.probe is world_knows else _asked(tool, key)
+            found = self._ask_the_world(key) if tool.probe is ask_the_world else _asked(tool, key)
             found = await found if isinstance(found, Awaitable) else found
             self._ledger.found.setdefault(key, []).append(found)
             self._process.reach("probe.after", tool.spec.effect)
@@ -203,14 +203,14 @@ class FaultyTools:
 
         return probe
 
-    def _world_knows(self, key: str) -> Found:
+    def _ask_the_world(self, key: str) -> Found:
         if self._random.random() < self._mix.tool_odd:
             return None
         answers = [a for (k, _), found in self._ledger.answered.items() if k == key for a in found]
         return Done(answers[-1]) if answers else NotDone()
 
     def rule(self, kind: str, rule: Callable[..., Any]) -> Callable[..., Any]:
-        """A function of the user's that is asked about something; a type cannot wait."""
+        """A user function that is asked a question; an output type must answer at once."""
 
         def before() -> None:
             self._process.reach("rule.before", kind)
@@ -236,7 +236,7 @@ class FaultyTools:
 
 
 def _own(tool: AnyTool, context: ToolContext, arguments: dict[str, Any]) -> dict[str, Any]:
-    """The arguments as the tool's own code wants them."""
+    """The arguments as the tool's own function takes them."""
     name = tool.signature.context
     return arguments if name is None else {**arguments, name: context}
 

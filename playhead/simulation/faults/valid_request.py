@@ -1,4 +1,4 @@
-"""What the Messages API asks of a request, as far as a crash or a bug could break it."""
+"""What the Messages API requires of a request, as far as a crash or a bug could violate it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,12 +7,12 @@ BLOCKS = ("text", "tool_use", "tool_result", "thinking", "redacted_thinking", "i
 
 
 def invalid_request(body: dict[str, Any]) -> str | None:
-    """The first reason for which the API would refuse the request, or None."""
+    """The first reason for which the API would reject the request, or None."""
     messages: list[dict[str, Any]] = body.get("messages", [])
     if not messages:
-        return "it has no message"
+        return "it has no messages"
     if messages[0]["role"] != "user":
-        return "it does not begin with the user"
+        return "the first message is not the user's"
     awaited: Sequence[str] = ()
     for number, message in enumerate(messages):
         content = message["content"]
@@ -21,7 +21,7 @@ def invalid_request(body: dict[str, Any]) -> str | None:
             return f"message {number}: {wrong}"
         awaited = [b["id"] for b in content if b.get("type") == "tool_use"]
         if len(set(awaited)) != len(awaited):
-            return f"message {number}: two tool_use blocks of one id"
+            return f"message {number}: two tool_use blocks have the same id"
     return f"the calls {list(awaited)} have no results" if awaited else None
 
 
@@ -54,5 +54,5 @@ def _wrong_results(role: str, content: list[dict[str, Any]], awaited: Sequence[s
         return f"the calls {list(awaited)} are answered by results {results}"
     first_other = next((n for n, b in enumerate(content) if b["type"] != "tool_result"), None)
     if first_other is not None and first_other < len(results):
-        return "a tool_result stands behind another block"
+        return "a tool_result follows another kind of block"
     return None

@@ -1,4 +1,4 @@
-"""All that must be true of every simulated life, and how it is checked."""
+"""Everything that must hold in every simulated run, and how it is checked."""
 
 from random import Random
 
@@ -18,7 +18,7 @@ INVARIANTS = LOG_PROMISES + EFFECT_PROMISES + DECISION_PROMISES + BUDGET_PROMISE
 
 
 def check_all(evidence: Evidence, random: Random) -> None:
-    """Check every invariant; what is broken goes into the ledger."""
+    """Check every invariant; violations go into the ledger."""
     for invariant in INVARIANTS:
         try:
             for what in invariant(evidence):
@@ -28,7 +28,7 @@ def check_all(evidence: Evidence, random: Random) -> None:
 
 
 def check_process(process: Process, end: str) -> None:
-    """What can only be seen in a process: its folded states, and how its mailboxes filled."""
+    """What is only visible in a process: its folded states, and the size of its mailboxes."""
     if process.dispatcher.over is not None:
         more = f"{process.dispatcher.over} messages waited, more than one for each run"
         process.ledger.violated("bounded_inboxes", more)
@@ -36,7 +36,7 @@ def check_process(process: Process, end: str) -> None:
     if end != "idle":
         return
     for what in sorted(process.untold):
-        process.ledger.violated("everybody_is_told", f"{what}: whoever said it waits for ever")
+        process.ledger.violated("everybody_is_told", f"{what}: its sender waits forever")
     for run in filter(process.log.stream, process.index.open_runs()):
         live = fingerprint(process.engine.state(run))
         folded = fingerprint(load_state(process.log, run))
@@ -46,7 +46,7 @@ def check_process(process: Process, end: str) -> None:
 
 
 def _check_let_go(process: Process) -> None:
-    """A run is let go when the log refuses it, or a child of it, for good; never for less."""
+    """A run is dropped if the log permanently refuses it or a child of it; never for less."""
     for run in process.engine.let_go:
         refused = process.log.refused
         if not any(each == run or each.startswith(f"{run}.") for each in refused):
@@ -54,7 +54,7 @@ def _check_let_go(process: Process) -> None:
 
 
 def _check_idle(process: Process, state: RunState) -> None:
-    """A run with nothing under way has ended, is paused, or waits for a person or a child."""
+    """An idle run has ended, is paused, or waits for a person or a child."""
     broken = state.paused is not None and state.paused.role is not None
     waits = state.paused is not None or bool(open_approvals(state))
     parent = any(intent.event.kind == "child_started" for intent in state.open.values())

@@ -1,6 +1,6 @@
-"""What is promised of decisions: wishes, rounds, pauses, approvals, and what the model is told.
+"""Promises about decisions: requested calls, rounds, pauses, approvals, and what the model is told.
 
-Each function is one promise: it yields a line for each place where it was broken.
+Each function is one promise: it yields a line for each violation.
 """
 
 from collections.abc import Iterator
@@ -35,11 +35,11 @@ from playhead.simulation.faults.valid_request import invalid_request
 from playhead.simulation.invariants.evidence import Evidence, Promise, spec_of
 
 WHOLE = ("tool_use", "end_turn", "stop_sequence")
-"""Stop reasons of replies that say all they meant to say."""
+"""Stop reasons of complete replies."""
 
 
-def one_wish_per_use(e: Evidence) -> Iterator[str]:
-    """Each tool_use of a whole reply is wished once at most, and nothing else is wished."""
+def one_request_per_tool_use(e: Evidence) -> Iterator[str]:
+    """Each tool_use of a complete reply is requested at most once, and nothing else is."""
     for run, records in e.records.items():
         for reply in records:
             if not isinstance(reply.event, ModelAnswered):
@@ -51,11 +51,11 @@ def one_wish_per_use(e: Evidence) -> Iterator[str]:
                 if r.cause == reply.seq and isinstance(r.event, ToolRequested)
             ]
             if requested_call and requested_call != asked:
-                yield f"{run} {reply.seq}: asked for {asked}, wished {requested_call}"
+                yield f"{run} {reply.seq}: asked for {asked}, requested {requested_call}"
 
 
-def wishes_come_from_replies(e: Evidence) -> Iterator[str]:
-    """Only a whole reply leads to a wish, or a step of a plan that is a call."""
+def requests_come_from_replies(e: Evidence) -> Iterator[str]:
+    """Calls are only requested by a complete reply, or by a plan's step that is a call."""
     for records in e.records.values():
         for record in records:
             if isinstance(record.event, ToolRequested):
@@ -63,17 +63,17 @@ def wishes_come_from_replies(e: Evidence) -> Iterator[str]:
                 whole = isinstance(cause, ModelAnswered) and cause.stop_reason in WHOLE
                 planned = record.event.use is None and record.event.step in _planned(records)
                 if not whole and not planned:
-                    yield f"{record.run} {record.seq} was wished by {cause.kind}"
+                    yield f"{record.run} {record.seq} was requested by {cause.kind}"
 
 
 def _planned(records: list[Record]) -> set[str]:
-    """The steps that a plan made of one call each."""
+    """The plan steps that are one call each."""
     events = (record.event for record in records)
     return {e.step for e in events if isinstance(e, StepStarted) and e.purpose == "tool"}
 
 
 def paired_calls(e: Evidence) -> Iterator[str]:
-    """In an ended run every wish has been refused or has come to its last outcome."""
+    """In an ended run every requested call was refused or has its last outcome."""
     for run, records in e.records.items():
         if not records or records[-1].event.kind not in ENDINGS:
             continue
@@ -89,7 +89,7 @@ def paired_calls(e: Evidence) -> Iterator[str]:
 
 
 def nothing_is_decided_in_a_pause(e: Evidence) -> Iterator[str]:
-    """A paused run decides nothing, unless it is to end."""
+    """A paused run decides nothing, unless it must end."""
     for run, records in e.records.items():
         paused = False
         for record in records:
@@ -125,7 +125,7 @@ def a_round_waits_for_its_calls(e: Evidence) -> Iterator[str]:
 
 
 def _ended_call(records: list[Record], outcome: Record) -> int:
-    """The call that an outcome brings to its end, 0 where it does not."""
+    """The call that an outcome ends; 0 if it ends none."""
     intent = records[(outcome.cause or 1) - 1].event
     if isinstance(intent, ChildStarted):
         return intent.call
@@ -144,7 +144,7 @@ def _tried_again(records: list[Record], outcome: Record) -> bool:
 
 
 def no_start_without_approval(e: Evidence) -> Iterator[str]:
-    """A call that wants a person's approval starts only with one, for what was shown, in time."""
+    """A call that needs approval starts only with one, given in time for exactly what was shown."""
     for run, records in e.records.items():
         asked: dict[int, ApprovalRequested] = {}
         given: set[int] = set()
@@ -165,14 +165,14 @@ def _note_approval(record: Record, asked: dict[int, ApprovalRequested], given: s
             if call in asked and asked[call].binding == binding:
                 given.add(call)
         case TimeReached(due="approval", call=int(call)) if call not in given:
-            # It has lapsed: an approval that comes after it counts for nothing.
+            # It has expired: a later approval does not count.
             asked[call] = asked[call].model_copy(update={"binding": "lapsed"})
         case _:
             pass
 
 
 def valid_request_at_every_prefix(e: Evidence) -> Iterator[str]:
-    """After each record, the request that would be sent is one that the API takes."""
+    """After each record, the request that would be sent is valid for the API."""
     for run, records in e.records.items():
         state = _begin(e, run)
         for record in records:
@@ -189,7 +189,7 @@ def _begin(e: Evidence, run: str) -> RunState:
 
 
 def the_model_is_told_the_truth(e: Evidence) -> Iterator[str]:
-    """A request says of each call what became of it: its result, or that there is none."""
+    """A request states the outcome of each call: its result, or that there is none."""
     for run, records in e.records.items():
         state = _begin(e, run)
         became: dict[tuple[str, str], bool] = {}
@@ -226,7 +226,7 @@ def _results(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def no_plan_without_its_review(e: Evidence) -> Iterator[str]:
-    """Where a person wants to see plans, no step of one starts before it was approved."""
+    """If plans are reviewed, no step of a plan starts before the plan is approved."""
     for run, records in e.records.items():
         first = records[0].event
         approved = not isinstance(first, RunStarted) or first.agent.plan.review != "always"
@@ -242,7 +242,7 @@ def no_plan_without_its_review(e: Evidence) -> Iterator[str]:
 
 
 def no_pause_hides_a_bug(e: Evidence) -> Iterator[str]:
-    """A run that a role's bug has paused says so until it goes on, whoever pauses it besides."""
+    """A run paused by a role's bug reports that until it continues, even if it is paused again."""
     for run, records in e.records.items():
         raised: int | None = None
         for record in records:
@@ -261,7 +261,8 @@ def no_pause_hides_a_bug(e: Evidence) -> Iterator[str]:
 
 
 DECISION_PROMISES: tuple[Promise, ...] = (
-    one_wish_per_use, wishes_come_from_replies, paired_calls, nothing_is_decided_in_a_pause,
+    one_request_per_tool_use, requests_come_from_replies, paired_calls,
+    nothing_is_decided_in_a_pause,
     a_round_waits_for_its_calls, no_pause_hides_a_bug, no_start_without_approval,
     no_plan_without_its_review, valid_request_at_every_prefix, the_model_is_told_the_truth,
 )  # fmt: skip

@@ -1,6 +1,6 @@
-"""What is promised of effects: of tools and model calls, held against what really happened.
+"""Promises about effects: tools and model calls, compared with what really happened.
 
-Each function is one promise: it yields a line for each place where it was broken.
+Each function is one promise: it yields a line for each violation.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ from playhead.tools.result import ResultRefused, to_result
 
 
 def intent_before_effect(e: Evidence) -> Iterator[str]:
-    """No tool's code was entered without a committed intent for that very attempt."""
+    """No tool's code started without a committed intent for that very attempt."""
     for run, records in e.records.items():
         requested_call = {
             (r.event.call, r.event.attempt) for r in records if isinstance(r.event, AttemptStarted)
@@ -32,7 +32,7 @@ def intent_before_effect(e: Evidence) -> Iterator[str]:
 
 
 def started_once_per_attempt(e: Evidence) -> Iterator[str]:
-    """An attempt enters its tool's code once at most."""
+    """An attempt starts its tool's code at most once."""
     entered = Counter((s.run, s.call, s.attempt) for s in e.ledger.starts)
     yield from (f"{attempt} was entered {n} times" for attempt, n in entered.items() if n > 1)
 
@@ -45,7 +45,7 @@ def once_at_most_once(e: Evidence) -> Iterator[str]:
 
 
 def one_key_per_call(e: Evidence) -> Iterator[str]:
-    """All attempts of a call carry one key, and no other call carries it."""
+    """All attempts of a call have one key, and no other call has it."""
     owner: dict[str, tuple[str, int]] = {}
     for call, starts in e.starts.items():
         keys = {start.key for start in starts}
@@ -57,7 +57,7 @@ def one_key_per_call(e: Evidence) -> Iterator[str]:
 
 
 def no_phantom_success(e: Evidence) -> Iterator[str]:
-    """A success in the log is one that the tool's code, or its probe, or the model really gave."""
+    """Every success in the log was really returned by the tool's code, its probe, or the model."""
     replies = {(a.run, a.seq): a.reply for a in e.ledger.asked}
     for records in e.records.values():
         for record in records:
@@ -110,7 +110,7 @@ def doubt_is_explicit(e: Evidence) -> Iterator[str]:
 
 
 def effects_have_their_record(e: Evidence) -> Iterator[str]:
-    """What a tool did is in the log of an ended run: as done, as failed, or as unknown."""
+    """What a tool did is in the log of an ended run: as done, failed, or unknown."""
     for run, call in e.starts:
         records = e.records.get(run, [])
         if records and records[-1].event.kind in ENDINGS and not _calls_end(records, call):
@@ -126,13 +126,13 @@ def _calls_end(records: list[Record], call: int) -> bool:
 
 
 CUT_OFF = ("interrupted", "cancelled", "unstorable")
-"""Errors of attempts that may have been a request, or none."""
+"""Errors of attempts that may or may not have sent a request."""
 
 
 def attempts_logged_are_requests_made(e: Evidence) -> Iterator[str]:
-    """An attempt that the model answered or failed was one request, and none was more.
+    """An attempt with a reply or failure from the model was exactly one request.
 
-    What a resting endpoint refused (circuit_open) was none.
+    A call that an open circuit breaker refused (circuit_open) was none.
     """
     made = Counter((a.run, a.seq) for a in e.ledger.asked)
     yield from (f"{attempt} was sent {n} times" for attempt, n in made.items() if n > 1)
@@ -144,13 +144,13 @@ def attempts_logged_are_requests_made(e: Evidence) -> Iterator[str]:
             )
             rested = isinstance(record.event, ModelFailed) and record.event.error == "circuit_open"
             if reached and not made[run, record.cause or 0]:
-                yield f"{run} {record.seq}: no request was made for it"
+                yield f"{run} {record.seq}: it never sent a request"
             if rested and made[run, record.cause or 0]:
-                yield f"{run} {record.seq}: its endpoint rested, and a request was made"
+                yield f"{run} {record.seq}: its circuit breaker was open, and a request was sent"
 
 
 def interrupted_means_cut_off(e: Evidence) -> Iterator[str]:
-    """While every process lives on, no outcome is lost, whatever the storage does meanwhile."""
+    """While every process lives, no outcome is lost, whatever happens to the storage."""
     if e.ledger.cut_off:
         return
     for record in e.all():

@@ -1,4 +1,4 @@
-"""What a simulated life leaves behind: the log, decoded once, and the ledger of what happened."""
+"""What a simulated run leaves behind: the decoded log, and the ledger of what really happened."""
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
@@ -17,12 +17,12 @@ from playhead.simulation.faults.ground_truth import GroundTruth, Start
 
 
 class Evidence:
-    """A life after its end."""
+    """A simulated run after its end."""
 
     def __init__(
         self, log: Reader, ledger: GroundTruth, liveness: bool, anchor: LogPosition | None = None
     ) -> None:
-        """`anchor`: of a log that is a file."""
+        """`anchor`: that of a log in a file."""
         self.log = log
         self.anchor = anchor
         self.ledger = ledger
@@ -35,7 +35,7 @@ class Evidence:
 
     @cached_property
     def starts(self) -> Mapping[tuple[str, int], list[Start]]:
-        """(run, call) -> how its tool's code was entered."""
+        """(run, call) -> the starts of its tool's code."""
         found: dict[tuple[str, int], list[Start]] = {}
         for start in self.ledger.starts:
             found.setdefault((start.run, start.call), []).append(start)
@@ -56,4 +56,4 @@ def spec_of(records: list[Record], call: int) -> ToolSpec:
 
 
 Promise: TypeAlias = Callable[[Evidence], Iterator[str]]
-"""What must be true: a line for each place where it is not."""
+"""A property that must hold; it yields one line for each violation."""

@@ -1,6 +1,6 @@
-"""What is promised of limits: no record of a run, or of its children, goes beyond what it may use.
+"""Promises about limits: no record of a run, or of its children, exceeds what the run may use.
 
-Each function is one promise: it yields a line for each place where it was broken.
+Each function is one promise: it yields a line for each violation.
 """
 
 from collections import Counter
@@ -21,7 +21,7 @@ LIMITS = ("max_steps", "max_model_calls", "max_tool_calls", "max_tokens", "max_c
 
 
 def spent_within_caps(e: Evidence) -> Iterator[str]:
-    """At every record a run and its children have used, and set aside, no more than it may."""
+    """At every record, a run and its children have used and reserved no more than allowed."""
     caps: dict[str, dict[str, int]] = {}
     agents: dict[str, AgentSpec] = {}
     spent: dict[str, Counter[str]] = {}
@@ -41,7 +41,7 @@ def spent_within_caps(e: Evidence) -> Iterator[str]:
 
 
 def reserved_is_enough(e: Evidence) -> Iterator[str]:
-    """No call uses, or costs, more than was set aside for it when it was decided."""
+    """No call uses, or costs, more than was reserved for it when it was decided."""
     for run, records in e.records.items():
         first = records[0].event
         assert isinstance(first, RunStarted)
@@ -57,7 +57,7 @@ def reserved_is_enough(e: Evidence) -> Iterator[str]:
 
 
 def the_bill_is_within_caps(e: Evidence) -> Iterator[str]:
-    """What the provider counts, for replies too that nobody got, is within every run's limits."""
+    """The provider's count, including replies that never arrived, is within every run's limits."""
     for run, records in e.records.items():
         first = records[0].event
         assert isinstance(first, RunStarted)
@@ -72,14 +72,14 @@ def the_bill_is_within_caps(e: Evidence) -> Iterator[str]:
 
 
 def _caps(agent: AgentSpec) -> dict[str, int]:
-    """The limits that there are; money in picodollars."""
+    """The limits that are set; money in picodollars."""
     found = {name: getattr(agent.limits, name) for name in LIMITS}
     unit = {"max_cost": PICODOLLARS}
     return {name: int(cap * unit.get(name, 1)) for name, cap in found.items() if cap is not None}
 
 
 def _lineage(run: str) -> list[str]:
-    """The run and those that it is a child of: a child's id is its parent's, a dot and a seq."""
+    """The run and its ancestors: a child's id is its parent's, a dot and a seq."""
     parts = run.split(".")
     return [".".join(parts[:n]) for n in range(1, len(parts) + 1)]
 
@@ -87,7 +87,7 @@ def _lineage(run: str) -> list[str]:
 def _used(
     record: Record, agent: AgentSpec, open_calls: dict[tuple[str, int], ModelCall]
 ) -> Counter[str]:
-    """What a record adds; an outcome takes away what was set aside and not needed."""
+    """The amounts that a record adds; an outcome releases the unused part of the reservation."""
     match record.event:
         case ModelCall() as asked:
             open_calls[record.run, record.seq] = asked

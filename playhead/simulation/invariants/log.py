@@ -1,6 +1,6 @@
-"""What is promised of the log, whatever became of the processes that wrote it.
+"""Promises about the log, whatever happened to the processes that wrote it.
 
-Each function is one promise: it yields a line for each place where it was broken.
+Each function is one promise: it yields a line for each violation.
 """
 
 from collections import Counter
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from playhead.events.record import Record
 
 MOST_RECORDS = 3000
-"""Of one run; more is a spin."""
+"""Maximum number of records of one run; more means that it spins."""
 
 
 def dense_seqs(e: Evidence) -> Iterator[str]:
-    """A run's records are numbered from 1 without a gap, and time never goes back."""
+    """A run's records are numbered from 1 without gaps, and time never decreases."""
     for run, records in e.records.items():
         if [r.seq for r in records] != list(range(1, len(records) + 1)):
             yield f"{run}: {[r.seq for r in records]}"
@@ -31,14 +31,14 @@ def dense_seqs(e: Evidence) -> Iterator[str]:
 
 
 def chain_and_anchor(e: Evidence) -> Iterator[str]:
-    """Every hash fits, and the anchor of a file."""
+    """Every hash matches, and so does a file's anchor."""
     for problem in verify(e.log, e.anchor).problems:
         if problem.fault != "no_anchor" or e.anchor is not None:
             yield problem.message
 
 
 def survivors_are_a_prefix(e: Evidence) -> Iterator[str]:
-    """What was committed is there, in the order of its commit, and nothing else."""
+    """All committed records are there, in commit order, and nothing else."""
     for run, hashes in e.ledger.committed.items():
         found = [r.hash for r in e.records.get(run, [])]
         if found != hashes:
@@ -46,7 +46,7 @@ def survivors_are_a_prefix(e: Evidence) -> Iterator[str]:
 
 
 def acknowledged_means_present(e: Evidence) -> Iterator[str]:
-    """Whatever somebody was told of is in the log."""
+    """Everything that was acknowledged is in the log."""
     for run, seq in e.ledger.acknowledged.items():
         if len(e.records.get(run, [])) < seq:
             yield f"{run}: {seq} was acknowledged"
@@ -81,14 +81,14 @@ def nothing_after_the_end(e: Evidence) -> Iterator[str]:
 
 
 def no_spin(e: Evidence) -> Iterator[str]:
-    """No run writes without end."""
+    """No run writes endlessly."""
     for run, records in e.records.items():
         if len(records) > MOST_RECORDS:
             yield f"{run} has {len(records)} records"
 
 
 def a_due_time_is_reached_once(e: Evidence) -> Iterator[str]:
-    """The same due time of the same call is said once."""
+    """The same due time of the same call is recorded once."""
     for run, records in e.records.items():
         reached = Counter(
             (r.event.due, r.event.call, r.event.wait)
@@ -99,7 +99,7 @@ def a_due_time_is_reached_once(e: Evidence) -> Iterator[str]:
 
 
 def everything_ends(e: Evidence) -> Iterator[str]:
-    """Once the faults have stopped, every run comes to its end."""
+    """Once the faults have stopped, every run ends."""
     if e.liveness:
         for run, records in e.records.items():
             if records and records[-1].event.kind not in ENDINGS:
@@ -107,7 +107,7 @@ def everything_ends(e: Evidence) -> Iterator[str]:
 
 
 def replay_gives_the_same_records(e: Evidence) -> Iterator[str]:
-    """The same turns, decided again from the log alone, are the same records."""
+    """Deciding the same turns again from the log alone gives the same records."""
     for run in e.records:
         found = replay(e.log, run).divergence
         if found is not None:
@@ -115,7 +115,7 @@ def replay_gives_the_same_records(e: Evidence) -> Iterator[str]:
 
 
 def sessions_take_turns(e: Evidence) -> Iterator[str]:
-    """A session has one open run at a time, and each goes on from the last one's end."""
+    """A session has one open run at a time, and each run continues where the last one ended."""
     open_run: dict[str, str] = {}
     last: dict[str, Record] = {}
     for record in sorted(e.all(), key=lambda r: r.position):
@@ -134,7 +134,7 @@ def sessions_take_turns(e: Evidence) -> Iterator[str]:
 
 
 def no_internal_error(e: Evidence) -> Iterator[str]:
-    """What goes wrong in the world has a word of its own; an internal error is a bug of ours."""
+    """Failures in the simulated world have their own error codes; an internal error is our bug."""
     for record in e.all():
         if getattr(record.event, "error", None) == "internal_error":
             yield f"{record.run} {record.seq}: {getattr(record.event, 'message', '')}"

@@ -1,10 +1,10 @@
-"""What of a run's state must be the same, whether it was kept in memory or folded anew."""
+"""The part of a run's state that must be the same in memory and after a fresh fold."""
 
 from playhead.projections.state.run_state import RunState
 
 
 def fingerprint(state: RunState) -> str:
-    """All that later decisions can depend on, as text."""
+    """Everything that later decisions can depend on, as text."""
     steps = [
         (
             step.id, step.round, step.attempt, step.calls, step.unread, step.rejected, step.empty,

@@ -1,4 +1,4 @@
-"""Stored views over a life: kept across its processes, and in the end held against a fresh fold."""
+"""Stored views in a simulated run: kept across processes, then compared with a fresh fold."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,14 +14,14 @@ from playhead.projections.stored.wait_list import WaitList
 
 
 def catch_up(reader: Reader, path: Path) -> None:
-    """Fold what the log has into the views of a file."""
+    """Fold the log's records into the views of a file."""
     views = Views(reader, path, _views(reader))
     views.catch_up()
     views.close()
 
 
 def differences(reader: Reader, path: Path) -> list[str]:
-    """The tables of a file that are not what a fresh fold of the log gives."""
+    """The tables of a file that differ from a fresh fold of the log."""
     kept = Views(reader, path, _views(reader))
     fresh = Views(reader, ":memory:", _views(reader))
     try:
@@ -39,9 +39,9 @@ def _views(reader: Reader) -> Sequence[View]:
 
 
 def _tables(views: Views) -> dict[str, list[Any]]:
-    # What FTS5 keeps in tables of its own depends on when it was written, not only on what.
+    # The content of FTS5's own tables depends on when they were written, not only on the data.
     query = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type != 'shadow'"
-    query += " AND name NOT LIKE 'sqlite_%'"  # where things lie in a file is no content
+    query += " AND name NOT LIKE 'sqlite_%'"  # these describe the file's layout, not its content
     listed = views.connection.execute(query)
     names = [name for (name,) in listed.fetchall()]
     return {

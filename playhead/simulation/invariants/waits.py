@@ -1,6 +1,6 @@
-"""What is promised of waits: an outage strands nobody, and every wait is in the list.
+"""Promises about waits: runs survive outages, and every wait is in the list.
 
-Each function is one promise: it yields a line for each place where it was broken.
+Each function is one promise: it yields a line for each violation.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from playhead.simulation.invariants.evidence import Evidence, Promise
 
 
 def an_outage_fails_no_step_before_its_time(e: Evidence) -> Iterator[str]:
-    """A step fails by a model that is down only when it was asked for as long as the limit says."""
+    """A step fails because its model is down only after asking for as long as the limit says."""
     for run in e.records:
         limit = load_state(e.log, run).limits.max_outage_seconds * 1_000_000
         first: dict[str, int] = {}
@@ -35,7 +35,7 @@ def an_outage_fails_no_step_before_its_time(e: Evidence) -> Iterator[str]:
 
 
 def a_wait_is_in_the_list_as_long_as_it_lasts(e: Evidence) -> Iterator[str]:
-    """The stored list of waits has those of each run's state, and no others."""
+    """The stored list of waits contains exactly those of each run's state."""
     with Views.of(e.log, [RunList(), WaitList(e.log)]) as views:
         listed = find_waits(views.connection)
     for run in e.records:
@@ -46,7 +46,7 @@ def a_wait_is_in_the_list_as_long_as_it_lasts(e: Evidence) -> Iterator[str]:
 
 
 def nothing_is_open_in_an_outage(e: Evidence) -> Iterator[str]:
-    """A step that waits for its model has no request of its own under way."""
+    """A step that waits for its model has no open request."""
     for run, records in e.records.items():
         asked: dict[int, str] = {}
         for record in records:

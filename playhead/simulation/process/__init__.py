@@ -1,1 +1,1 @@
-"""How does one simulated process live on a virtual clock?"""
+"""How does one simulated process run on a virtual clock?"""

@@ -1,6 +1,6 @@
 """One simulated process: the real engine and roles on a virtual loop, until it dies or is stopped.
 
-Nothing of it outlives its end but what it wrote to the log and did to the world.
+Only what it wrote to the log and did to the world outlives it.
 """
 
 import asyncio
@@ -46,22 +46,22 @@ EPOCH = 1_700_000_000_000_000
 """The simulated world begins at this time, in microseconds since the Unix epoch."""
 
 MOST = 30_000
-"""Places reached by one process; more is a spin."""
+"""Maximum places reached by one process; more means that it spins."""
 
 PATIENCE = 31.0
-"""Seconds within which everybody is told, even if an engine has just told the others: three times
-its `storage_seconds`."""
+"""Seconds within which everyone is told, even if an engine has just told others: three times its
+`storage_seconds`."""
 
 MOST_WARNINGS = 1_000
-"""Times that runs of one process may be said to wait for the storage; no fault lasts that long."""
+"""How often runs of one process may report waiting for the storage; no fault lasts that long."""
 
 
 class ProcessDied(BaseException):
-    """The process is no more: no code of it may go on."""
+    """The process is dead: none of its code may continue."""
 
 
 class Process:
-    """One incarnation. `run` serves it to its end."""
+    """One process. `run` runs it to its end."""
 
     def __init__(
         self,
@@ -75,10 +75,10 @@ class Process:
         start: float,
         until: float | None = None,
     ) -> None:
-        """Args as they are called.
+        """Store the arguments.
 
-        `models`: agent -> its model; "" -> whoever answers at named endpoints. `until`: when it is
-        to be shut down, in its own seconds.
+        `models`: agent -> its model; "" -> the model of named endpoints. `until`: the time of its
+        shutdown, in its own seconds.
         """
         self._until = until
         self.number = number
@@ -96,8 +96,8 @@ class Process:
         self._reached = 0
         self._said = 0
         self.untold: dict[str, float] = {}
-        """Commands, and runs to be started, whose sender has not heard what became of them, and
-        since when, by the loop's clock."""
+        """Commands and run starts whose sender has not been told the outcome, and since when, by
+        the loop's clock."""
         self._recovering: set[tuple[str, int]] = set()
         self._plan = draw_plan(random, mix, first=number == 0, stops=until is not None)
         self._errors: list[str] = []
@@ -185,7 +185,7 @@ class Process:
         return self._start + self.loop.time()
 
     def reach(self, place: str, kind: str) -> None:
-        """A place where the process may die. Raises ProcessDied, also when it is dead already."""
+        """A place where the process may die. Raises ProcessDied, also if it is already dead."""
         if not self.alive:
             raise ProcessDied
         self._reached += 1
@@ -208,7 +208,7 @@ class Process:
         raise ProcessDied
 
     def take_up(self) -> None:
-        """Take up the open runs, as a Runtime does when it is given its agents."""
+        """Resume the open runs, like a Runtime that is given its agents."""
         for agent in self.agents:
             for run in self.index.open_runs(agent):
                 state = self.engine.state(run)
@@ -231,7 +231,7 @@ class Process:
             self._die("waits for ever")
 
     def run(self, begin: Callable[[], None]) -> str:
-        """Serve until nothing is left to do (idle), it died, or it was shut down (stopped)."""
+        """Run until nothing is left to do (idle), it died, or it was shut down (stopped)."""
         self.loop.call_soon(begin)
         if self._until is not None:
             self.loop.call_later(self._until, lambda: self.loop.create_task(self._shut_down()))
@@ -239,7 +239,7 @@ class Process:
             with SEAL.closed() as reached:
                 self.loop.run_until_idle()
             for event in reached:
-                self.ledger.violated("sealed", f"the agent reached for the real world: {event}")
+                self.ledger.violated("sealed", f"the agent tried to use the real world: {event}")
         except SystemExit as error:
             self.ledger.violated("no unhandled error", f"the process was ended by {error!r}")
         end = "idle" if self.loop.idle else "stopped" if self.alive else "died"
@@ -261,7 +261,7 @@ class Process:
         self, run: str, event: Event, told: Callable[[Exception | None], None] | None = None,
         *, command: str | None = None,
     ) -> None:  # fmt: skip
-        """Something that somebody outside says to a run; what does not apply is refused."""
+        """An event from outside for a run; one that does not apply is refused."""
         self._said += 1
         command = command or f"said-{self.number}-{self._said}"
         self.waits(command)
@@ -280,12 +280,12 @@ class Process:
             hear(error)
 
     def waits(self, what: str) -> None:
-        """Somebody says something, or starts a run, and waits for what becomes of it."""
+        """Someone sends a command or starts a run, and waits for the outcome."""
         self.untold[what] = self.loop.time()
         self.ledger.withdrawn.discard(what)
 
     def heard(self, what: str, error: Exception | None) -> None:
-        """They have heard of it."""
+        """They were told the outcome."""
         since, now = self.untold.pop(what, self.loop.time()), self.loop.time()
         if now - since > PATIENCE and self.log.was_full(since, since + PATIENCE):
             self.ledger.violated("told_in_time", f"{what} was told after {now - since:.0f} s")
@@ -304,7 +304,7 @@ class Process:
         self.ledger.violated("no unhandled error", f"{context.get('message')}: {error!r}")
 
     def bury(self) -> None:
-        """End its coroutines where they stand, so that no garbage collector decides when."""
+        """End its coroutines where they are, so that no garbage collector decides when."""
         self.alive = False
         for task in asyncio.all_tasks(self.loop):
             task._log_destroy_pending = False  # type: ignore[attr-defined]
@@ -317,4 +317,4 @@ class Process:
 
 
 def _unheard(run: str, request: int, text: str) -> None:
-    """Nobody listens to the text as it streams in."""
+    """Ignores the text as it streams in."""

@@ -1,4 +1,4 @@
-"""The seeded scheduler: of the mailboxes that wait, any one may be served next."""
+"""The seeded scheduler: any of the waiting mailboxes may be served next."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,25 +6,25 @@ from random import Random
 
 
 class SeededDispatcher:
-    """In the place of `LoopDispatcher`: one message a slot, drawn from those that wait.
+    """Replaces `LoopDispatcher`: one message per slot, chosen at random from those that wait.
 
-    A mailbox is served in its own order, so every order drawn here is one that threads could give.
+    A mailbox is served in its own order, so threads could produce every order chosen here.
     """
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, random: Random, most: Callable[[], int]
     ) -> None:
-        """`most`: as many messages may wait now."""
+        """`most`: the maximum number of messages that may wait."""
         self._loop = loop
         self._random = random
         self._waiting: list[Callable[[], None]] = []
         self._asked = False
         self._most = most
         self.over: int | None = None
-        """Messages that waited when they were too many; None when they never were."""
+        """The number of waiting messages once it exceeded the maximum; None if it never did."""
 
     def __call__(self, serve: Callable[[], None]) -> None:
-        """Serve some time soon. Called on the loop."""
+        """Serve at some later time. Called on the loop."""
         self._waiting.append(serve)
         if len(self._waiting) > self._most():
             self.over = len(self._waiting)

@@ -1,7 +1,7 @@
-"""An event loop whose time is virtual: a timer is reached the moment nothing else is left to do.
+"""An event loop on virtual time: the clock jumps to the next timer when nothing else is ready.
 
-One callback an iteration, in the order of asking; the same program gives the same order each time.
-There is no selector behind it: real sockets, threads and processes are errors (see `sealed`).
+One callback per iteration, in FIFO order; the same program always gives the same order. There is
+no selector behind it: real sockets, threads and processes are errors (see `sealed`).
 """
 
 import asyncio
@@ -16,15 +16,15 @@ FORBIDDEN = frozenset({
     "socket.__new__", "socket.connect", "socket.bind", "socket.getaddrinfo",
     "subprocess.Popen", "os.fork", "os.forkpty", "os.exec", "os.posix_spawn", "os.system",
 })  # fmt: skip
-"""Audit events of Python that reach beyond the simulation."""
+"""Python audit events that reach outside the simulation."""
 
 
 class RealWorld(RuntimeError):
-    """Something in the simulation reached for a real socket, thread or process."""
+    """Something in the simulation tried to use a real socket, thread or process."""
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """An asyncio loop on a virtual clock that begins at 0 seconds."""
+    """An asyncio loop on a virtual clock that starts at 0 seconds."""
 
     _ready: Any
     _scheduled: Any
@@ -35,10 +35,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self.steps = 0
         """Callbacks served so far."""
         self.idle = False
-        """Whether it stopped because nothing was left to do."""
+        """Whether it stopped because there was nothing left to do."""
 
     def time(self) -> float:
-        """Virtual seconds since the loop was made."""
+        """Virtual seconds since the loop was created."""
         return self._virtual
 
     def run_until_idle(self) -> None:
@@ -70,18 +70,18 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Cancelled timers leave the heap when their time comes."""
 
     def _write_to_self(self) -> None:
-        """Nobody sleeps in a selector, so nobody needs waking."""
+        """Does nothing: no thread waits in a selector."""
 
     def run_in_executor(  # type: ignore[override]  # it never returns a future
         self, executor: Any, func: Callable[..., Any], *args: Any
     ) -> NoReturn:
         """Raise RealWorld: there are no threads here."""
-        msg = f"{getattr(func, '__qualname__', func)} wants a thread: a simulation has none"
+        msg = f"{getattr(func, '__qualname__', func)} needs a thread: a simulation has none"
         raise RealWorld(msg)
 
 
 class Seal:
-    """What a tool or a model may not do while a simulation calls it."""
+    """Blocks real input and output while a simulation calls a tool or a model."""
 
     def __init__(self) -> None:
         self._thread: int | None = None
@@ -90,10 +90,10 @@ class Seal:
 
     @contextmanager
     def closed(self) -> Generator[list[str]]:
-        """Within, on this thread, sockets and processes raise RealWorld, and are listed."""
+        """Inside, on this thread, sockets and processes raise RealWorld, and are listed."""
         if not self._hooked:
             self._hooked = True
-            sys.addaudithook(self._audit)  # it cannot be taken away again, so it looks at _thread
+            sys.addaudithook(self._audit)  # it cannot be removed again, so it checks _thread
         before = self._thread, self._reached
         self._thread, self._reached = threading.get_ident(), []
         try:
@@ -104,9 +104,9 @@ class Seal:
     def _audit(self, event: str, _: tuple[Any, ...]) -> None:
         if event in FORBIDDEN and self._thread == threading.get_ident():
             self._reached.append(event)
-            msg = f"the simulated agent reached for the real world ({event})"
+            msg = f"the simulated agent tried to use the real world ({event})"
             raise RealWorld(msg)
 
 
 SEAL = Seal()
-"""One for the process: an audit hook is for ever."""
+"""One per process, because an audit hook cannot be removed."""

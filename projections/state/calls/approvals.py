@@ -1,4 +1,4 @@
-"""What waits for a person, as a person needs to see it."""
+"""Open approvals, as a person needs to see them."""
 
 from typing import Literal, NamedTuple
 
@@ -8,7 +8,7 @@ from playhead.projections.state.run_state import RunState
 
 
 class OpenApproval(NamedTuple):
-    """One call, or one plan, that starts only if somebody agrees."""
+    """One call, or one plan, that starts only if a person agrees."""
 
     run: str
     call: int
@@ -17,15 +17,15 @@ class OpenApproval(NamedTuple):
     arguments: dict[str, Json]
     effect: str
     binding: str
-    """What a decision must carry: the hash of exactly this."""
+    """The hash that a decision must carry, of exactly this request."""
     goal: str
     expires_at: int | None
     """Microseconds since the epoch."""
     about: Literal["call", "plan"] = "call"
     plan: tuple[PlanStep, ...] = ()
-    """The steps, where a plan is to be reviewed; `call` is the seq of the record that holds it."""
+    """The steps of a plan under review; `call` is the seq of the record that contains it."""
     rule_error: str | None = None
-    """What the tool's approval rule raised: nobody knows whether it would have asked."""
+    """The error of the tool's approval rule: its answer is unknown."""
 
 
 def open_approvals(state: RunState) -> list[OpenApproval]:

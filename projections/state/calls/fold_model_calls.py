@@ -23,7 +23,7 @@ from playhead.projections.state.step_state import Outage
 
 
 def _asked(state: RunState, record: Record, event: ModelCall) -> None:
-    """Set aside what any model call may use."""
+    """Reserve what the model call may use."""
     state.spent.model_calls += 1
     state.spent.steps += event.opens_round
     state.steps[event.step].model_calls += 1
@@ -59,7 +59,7 @@ def _model_answered(
     step.tokens_a_byte = max(0.01, min(1.0, event.usage.input_total / max(1, bound)))
     if event.stop_reason == "refusal":
         step.tried += 1
-        return  # the API wants a refusal left out of the conversation
+        return  # the API requires that a refusal is left out of the conversation
     step.empty = 0 if sent_back(event.content) else step.empty + 1
     step.said = text_of(event.content)
     step.context.assistant(event.content, record.seq)
@@ -79,7 +79,7 @@ def _model_failed(
 
 
 def _outage(state: RunState, before: Outage | None, failed: ModelFailed, at: int) -> Outage | None:
-    """A failure may begin an outage; any that may pass continues one."""
+    """A failure may begin an outage; any failure that may pass continues one."""
     if not failed.retryable:
         return None
     if before is not None:
@@ -91,7 +91,7 @@ def _outage(state: RunState, before: Outage | None, failed: ModelFailed, at: int
 
 def _outage_wait_started(state: RunState, _: Record, event: OutageWaitStarted) -> None:
     step = state.steps[event.step]
-    state.interrupted = 0  # the process has lived to see a whole attempt
+    state.interrupted = 0  # the process survived a whole attempt
     if step.outage is not None:
         step.outage = replace(step.outage, waits=step.outage.waits + 1)
 
@@ -99,7 +99,7 @@ def _outage_wait_started(state: RunState, _: Record, event: OutageWaitStarted) -
 def _model_ended(
     state: RunState, asked: ModelCall, intent: int, event: ModelAnswered | ModelFailed
 ) -> None:
-    """Count what it used; where that is not known, all that was set aside for it."""
+    """Count what it used; if that is unknown, everything that was reserved for it."""
     spent = state.spent
     tokens, reserved = spent.reserved.pop(intent, 0), spent.reserved_cost.pop(intent, None)
     price = state.agent.prices.get(asked.model)

@@ -1,4 +1,4 @@
-"""How a tool call, or an agent called as one, is wished, approved, started and ended."""
+"""How a tool call, or a call of an agent, is requested, approved, started and ended."""
 
 from pydantic_core import to_json
 

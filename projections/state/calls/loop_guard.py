@@ -1,8 +1,8 @@
-"""The loop guard: a step's rounds of calls and their answers, and the patterns of going in circles.
+"""The loop guard: a step's rounds of calls and answers, and the patterns of a loop.
 
-A round is everything that one reply of the model asked for: the model has read no result before the
-round has ended, so however many calls it holds, it counts once. Counts are kept as rounds end, so
-that asking costs nothing and grows with nothing but the window.
+A round is everything that one reply of the model requested: the model reads no result before the
+round has ended, so a round counts once, however many calls it has. Counts are updated as rounds
+end, so reading them is cheap; only the window takes memory.
 """
 
 from collections import deque
@@ -19,10 +19,10 @@ from playhead.events.kinds.tool_calls import ToolFailed, ToolRefused, ToolSuccee
 from playhead.events.spec.agent import LoopRules, Threshold
 
 PERIODS = (2, 3, 4)
-"""Lengths of the cycles that are looked for."""
+"""Cycle lengths to detect."""
 
 WINDOW = 64
-"""Rounds that are looked back on; the known answers are kept beside it."""
+"""How many past rounds are kept; the known answers are kept separately."""
 
 
 Pattern: TypeAlias = Literal["same_failure", "same_answer", "cycle", "no_progress"]
@@ -59,7 +59,7 @@ class PastRound(NamedTuple):
     all: frozenset[bytes]
     """Hashes of call and answer, failures included."""
     new: bool
-    """Whether any of them brought something that was not known."""
+    """Whether any of them returned something new."""
 
 
 class LoopGuard:
@@ -70,21 +70,21 @@ class LoopGuard:
     def __init__(self) -> None:
         self._rounds: deque[PastRound] = deque(maxlen=WINDOW)
         self._open: list[tuple[str, bytes, bytes, bool]] = []
-        """Of the round under way: tool, call, answer, whether it failed."""
+        """The current round: tool, call, answer, whether it failed."""
         self._known: set[bytes] = set()
         self._stale = 0
         self.told: dict[str, int] = {}
-        """Pattern -> the count at which it was last spoken of."""
+        """Pattern -> the count at which it was last reported."""
 
     def add(self, tool: str, arguments: dict[str, Json], outcome: Event) -> None:
-        """A call has ended."""
+        """Record the end of a call."""
         digest = sha256(to_json([tool, sorted(arguments.items())]))
         call = digest.digest()
         digest.update(_said(outcome))
         self._open.append((tool, call, digest.digest(), not _went_well(outcome)))
 
     def end_round(self) -> None:
-        """The last call of a round has ended."""
+        """Record the end of a round's last call."""
         ended, self._open = self._open, []
         answers = {answer: tool for tool, _, answer, failed in ended if not failed}
         past = PastRound(
@@ -100,7 +100,7 @@ class LoopGuard:
             self.told = {p: count for p, count in self.told.items() if self.count(p) >= count}
 
     def count(self, pattern: str) -> int:
-        """How many rounds in a row have shown the pattern by now."""
+        """How many of the last rounds in a row show the pattern."""
         match pattern:
             case "same_failure":
                 return self._same(_failures)[0]
@@ -112,7 +112,7 @@ class LoopGuard:
                 return self._stale
 
     def loop(self, step: str, rules: LoopRules) -> LoopDetected | None:
-        """What to say about the rounds now, if anything: each stage of a loop once."""
+        """The loop to report now, if any: each stage is reported once."""
         found: LoopDetected | None = None
         for pattern in PATTERNS:
             threshold: Threshold = getattr(rules, pattern)
@@ -131,9 +131,9 @@ class LoopGuard:
         return found
 
     def _same(self, picked: Callable[[PastRound], Mapping[bytes, str]]) -> tuple[int, str]:
-        """For how many rounds one and the same has come, and the tool; only the first was new.
+        """For how many rounds the same item has appeared, and its tool; only the first was new.
 
-        A call that repeats beside others that get on is no loop.
+        A call that repeats alongside others that make progress is not a loop.
         """
         rounds = reversed(self._rounds)
         newest = next(rounds, None)
@@ -148,7 +148,7 @@ class LoopGuard:
         return count, next(iter(left.values()))
 
     def _cycles(self, period: int) -> int:
-        """How often the last `period` rounds have come in a row; 0 or 1 is no repeat."""
+        """How often the last `period` rounds were repeated in a row; 0 or 1 means no repeat."""
         rounds, end = self._rounds, len(self._rounds) - 1
         newest = {rounds[end - n].all for n in range(min(period, end + 1))}
         if len(newest) == 1:
@@ -168,7 +168,7 @@ def _answers(past: PastRound) -> Mapping[bytes, str]:
 
 
 def _said(outcome: Event) -> bytes:
-    """What of an outcome counts as its answer: not how long it took."""
+    """The part of an outcome that counts as its answer: its duration does not."""
     match outcome:
         case ToolSucceeded(result=result, content=content):
             return to_json([result, content])
