@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
 
+from playhead.events.codec import decode, seal
 from playhead.events.errors import UsageError
 from playhead.events.event import Event
-from playhead.events.kinds.codec import decode, seal
 from playhead.events.kinds.tool_calls import AttemptStarted, ToolOutcomeUnknown
 from playhead.events.log.contract import ANY, RUNTIME_STREAM, Append, Log, Reader, StreamKind
 from playhead.events.record import GENESIS, Actor, Origin, Record, Stored

@@ -8,15 +8,15 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
+from playhead.events.codec import decode, seal
 from playhead.events.errors import RedactedRun, UnknownRun, UsageError
 from playhead.events.kinds.child_runs import ChildStarted
-from playhead.events.kinds.codec import decode, seal
 from playhead.events.kinds.forks import RunForked
-from playhead.events.kinds.registry import ENDINGS, OUTCOMES
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.kinds.tool_calls import AttemptStarted
 from playhead.events.log.contract import Append, Head, Log, Reader
 from playhead.events.record import Record, Stored
+from playhead.events.registry import ENDINGS, OUTCOMES
 from playhead.events.version import VERSION
 
 NEAR = 32

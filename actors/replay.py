@@ -16,14 +16,14 @@ from playhead.actors.roles.memory import MemoryRole
 from playhead.actors.roles.planner import Planner
 from playhead.actors.roles.role import Role, RoleName
 from playhead.actors.roles.tool import ToolRole
+from playhead.events.codec import UnknownEvent, decode
 from playhead.events.errors import LogDamaged, RedactedRun, UsageError
 from playhead.events.event import Event
-from playhead.events.kinds.codec import UnknownEvent, decode
 from playhead.events.kinds.forks import RunForked
 from playhead.events.kinds.runs import RunStarted
-from playhead.events.kinds.wording import same_but_for_wording
 from playhead.events.log.contract import Reader
 from playhead.events.record import GENESIS, Record
+from playhead.events.wording import same_but_for_wording
 from playhead.projections.state.run_state import RunState
 
 

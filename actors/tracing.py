@@ -11,9 +11,9 @@ from typing import Protocol
 from playhead.actors.engine.load_state import load_session
 from playhead.actors.replay import pure_roles
 from playhead.actors.roles.role import ORDER
+from playhead.events.codec import decode
 from playhead.events.errors import UnknownRun, UsageError
 from playhead.events.event import Address
-from playhead.events.kinds.codec import decode
 from playhead.events.kinds.model_calls import ModelCall
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.log.contract import Reader

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from playhead.actors.replay import ReplayReport, replay
-from playhead.events.kinds.codec import decode
+from playhead.events.codec import decode
 from playhead.events.log.contract import (
     ANY,
     Append,

@@ -9,6 +9,7 @@
 An event is data: a frozen Pydantic model, and `event.kind` is its name in the log.
 """
 
+from playhead.events.codec import UnknownEvent
 from playhead.events.event import Block, Event, Json
 from playhead.events.kinds.approvals import (
     ApprovalDecided,
@@ -23,7 +24,6 @@ from playhead.events.kinds.approvals import (
     StrategyAsked,
 )
 from playhead.events.kinds.child_runs import ChildFinished, ChildStarted, Spending
-from playhead.events.kinds.codec import UnknownEvent
 from playhead.events.kinds.context import ContextCompressed, ContextFilled, Covered
 from playhead.events.kinds.facts import (
     AnswerReached,

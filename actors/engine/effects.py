@@ -11,10 +11,10 @@ from playhead.events.errors import NotStorable
 from playhead.events.event import Outcome
 from playhead.events.kinds.child_runs import ChildStarted
 from playhead.events.kinds.model_calls import ModelCall
-from playhead.events.kinds.registry import kind_of
 from playhead.events.kinds.tool_calls import AttemptStarted
 from playhead.events.logger import ProgramLogger
 from playhead.events.record import Record
+from playhead.events.registry import kind_of
 from playhead.projections.state.run_state import RunState
 
 program_log = ProgramLogger("playhead.effects")

@@ -19,6 +19,7 @@ from playhead.actors.engine.parent_outcomes import ParentOutcomes
 from playhead.actors.engine.preconditions import unmet_precondition
 from playhead.actors.engine.turn import Trigger, Turn
 from playhead.actors.roles.role import Role, RoleName
+from playhead.events.codec import decode
 from playhead.events.errors import (
     HeadMoved,
     LogError,
@@ -27,12 +28,11 @@ from playhead.events.errors import (
     StorageUnavailable,
 )
 from playhead.events.event import Event
-from playhead.events.kinds.codec import decode
-from playhead.events.kinds.registry import ENDINGS
 from playhead.events.kinds.runs import CancelRequested, RunPaused, RunResumed, TimeReached
 from playhead.events.log.contract import Log
 from playhead.events.logger import ProgramLogger
 from playhead.events.record import Record
+from playhead.events.registry import ENDINGS
 from playhead.events.spec.agent import Status
 from playhead.projections.prompt.context import Context
 from playhead.projections.state.run_state import RunState

@@ -2,8 +2,8 @@
 
 from itertools import islice
 
+from playhead.events.codec import decode
 from playhead.events.errors import LogDamaged, UnknownRun
-from playhead.events.kinds.codec import decode
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.log.contract import Reader
 from playhead.events.record import Stored

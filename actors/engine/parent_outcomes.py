@@ -12,10 +12,10 @@ from typing import TypeAlias, TypeGuard
 
 from pydantic_core import to_json
 
+from playhead.events.codec import decode
 from playhead.events.event import Event, Intent, Json, Outcome
 from playhead.events.kinds.approvals import ApprovalDecided, ApprovalRuleAsked, RuleAnswered
 from playhead.events.kinds.child_runs import ChildFinished, ChildStarted
-from playhead.events.kinds.codec import decode
 from playhead.events.kinds.forks import ForkChecked, ForkCheckRequested, RunForked
 from playhead.events.kinds.memory import MemoryRecalled
 from playhead.events.kinds.model_calls import ModelCall, ModelFailed

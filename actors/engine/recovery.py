@@ -11,9 +11,9 @@ from pydantic_core import from_json
 from playhead.actors.engine.engine import Engine
 from playhead.actors.engine.turn import Trigger
 from playhead.events.errors import UsageError
-from playhead.events.kinds.registry import INTENTS, KINDS, OUTCOMES
 from playhead.events.kinds.runs import RunPaused, RunResumed
 from playhead.events.record import Stored
+from playhead.events.registry import INTENTS, KINDS, OUTCOMES
 from playhead.events.spec.agent import AgentSpec
 from playhead.events.version import VERSION
 from playhead.projections.prompt.context import CONTEXT_FORMAT

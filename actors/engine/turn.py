@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from playhead.actors.performing.effects import DECIDERS
 from playhead.actors.roles.role import ORDER, Role, RoleName
+from playhead.events.codec import seal
 from playhead.events.event import Event, Intent
-from playhead.events.kinds.codec import seal
 from playhead.events.kinds.runs import RunResumed, RunStarted
 from playhead.events.log.contract import Append
 from playhead.events.record import Origin, Record, Stored

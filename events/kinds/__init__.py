@@ -1,1 +1,1 @@
-"""Which events can a log hold, and how are they encoded?"""
+"""Which events can a log hold? One file a subject."""

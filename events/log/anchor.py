@@ -10,8 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
+from playhead.events.codec import decode
 from playhead.events.errors import LogDamaged
-from playhead.events.kinds.codec import decode
 from playhead.events.kinds.logs import RunsMoved
 from playhead.events.log.contract import RUNTIME_STREAM, Reader
 from playhead.events.log.private_files import open_private

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
 
+from playhead.events.codec import body_refs
 from playhead.events.errors import HeadMoved, LogError
-from playhead.events.kinds.codec import body_refs
 from playhead.events.record import GENESIS, Stored
 
 FORMAT = 1

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
+from playhead.events.codec import encode, stored_kind
 from playhead.events.errors import LogError, LogTooNew, NotStorable
 from playhead.events.event import Event
 from playhead.events.kinds.approvals import ApprovalDecided
-from playhead.events.kinds.codec import encode, stored_kind
-from playhead.events.kinds.registry import KINDS
 from playhead.events.kinds.runs import RunResumed
 from playhead.events.log.private_files import make_private
 from playhead.events.log.sqlite.driver import BUSY_MS
+from playhead.events.registry import KINDS
 
 if TYPE_CHECKING:
     from sqlite_utils.db import Table

@@ -1,7 +1,7 @@
 """A run's agent, as recorded by its start or by its latest fork."""
 
+from playhead.events.codec import decode
 from playhead.events.errors import UnknownRun
-from playhead.events.kinds.codec import decode
 from playhead.events.kinds.forks import RunForked
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.log.contract import Reader

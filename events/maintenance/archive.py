@@ -13,10 +13,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from playhead.events.codec import decode, seal
 from playhead.events.errors import UsageError
-from playhead.events.kinds.codec import decode, seal
 from playhead.events.kinds.logs import MovedRun, RunsMoved
-from playhead.events.kinds.registry import ENDINGS
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.log.anchor import LogPosition, write_anchor
 from playhead.events.log.contract import ANY, RUNTIME_STREAM, Append, Stream
@@ -29,6 +28,7 @@ from playhead.events.log.sqlite.schema import prepare
 from playhead.events.log.sqlite.store import Store, admit
 from playhead.events.maintenance.backup import beside, checked, discard, fold_wal, put_in_place
 from playhead.events.record import GENESIS, Record, Stored
+from playhead.events.registry import ENDINGS
 
 COPY = """
 INSERT INTO streams SELECT * FROM old.streams WHERE id IN (SELECT id FROM chosen) ORDER BY id;

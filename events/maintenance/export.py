@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
+from playhead.events.codec import body_refs, decode
 from playhead.events.errors import UnknownRun
-from playhead.events.kinds.codec import body_refs, decode
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.log.contract import Reader, Stream
 from playhead.events.record import Stored

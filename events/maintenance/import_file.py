@@ -10,8 +10,8 @@ from typing import Any, BinaryIO, NamedTuple, NoReturn, cast, get_args
 
 from pydantic_core import from_json, to_json
 
+from playhead.events.codec import body_refs
 from playhead.events.errors import LogDamaged, LogTooNew
-from playhead.events.kinds.codec import body_refs
 from playhead.events.log.contract import Head, Stream
 from playhead.events.maintenance.export import FORMAT
 from playhead.events.record import GENESIS, Actor, Origin, Stored

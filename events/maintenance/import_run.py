@@ -11,17 +11,17 @@ from typing import NamedTuple, cast
 
 from pydantic import BaseModel
 
+from playhead.events.codec import body_refs, decode, seal
 from playhead.events.errors import LogDamaged, PlayheadError, UsageError
 from playhead.events.event import Event
 from playhead.events.kinds.child_runs import ChildStarted
-from playhead.events.kinds.codec import body_refs, decode, seal
 from playhead.events.kinds.forks import RunForked
-from playhead.events.kinds.registry import ENDINGS
 from playhead.events.kinds.runs import RunPaused, RunStarted
 from playhead.events.log.contract import Append, Head, Log, Reader, Stream
 from playhead.events.log.memory import MemoryLog
 from playhead.events.maintenance.import_file import TRACE, ImportFile, read_export
 from playhead.events.record import GENESIS, Record, Stored
+from playhead.events.registry import ENDINGS
 
 NOT_IN_RUNS = frozenset({
     "loss_accepted", "runs_moved", "tool_pinned", "memory_stored", "memory_forgotten",

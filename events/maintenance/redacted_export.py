@@ -12,8 +12,8 @@ from typing import Any, Literal, TypeVar, cast, get_args, get_origin
 
 from pydantic import BaseModel, JsonValue
 
+from playhead.events.codec import decode, seal
 from playhead.events.event import Event
-from playhead.events.kinds.codec import decode, seal
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.log.contract import Append, Head, Reader
 from playhead.events.log.memory import MemoryLog

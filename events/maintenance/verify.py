@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from pydantic_core import from_json
 
+from playhead.events.codec import body_refs
 from playhead.events.errors import LogError
-from playhead.events.kinds.codec import body_refs
 from playhead.events.log.anchor import LogPosition, base_of, last_move
 from playhead.events.log.contract import Head, Reader
 from playhead.events.record import Stored

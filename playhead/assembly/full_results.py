@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from playhead.events.codec import decode
 from playhead.events.errors import ToolError
 from playhead.events.event import Json
-from playhead.events.kinds.codec import decode
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.kinds.tool_calls import AttemptStarted, ToolSucceeded
 from playhead.events.log.contract import Reader

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 
 from playhead.actors.append import append_event
-from playhead.events.kinds.codec import decode
+from playhead.events.codec import decode
 from playhead.events.kinds.tool_calls import ToolPinned
 from playhead.events.log.contract import RUNTIME_STREAM, Log, Reader
 

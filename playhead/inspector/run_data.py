@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, cast
 
 from playhead.actors.engine.load_state import load_session
+from playhead.events.codec import decode
 from playhead.events.event import Event
-from playhead.events.kinds.codec import decode
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.log.contract import Reader
 from playhead.events.record import Record

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from playhead.actors.append import append_event
+from playhead.events.codec import decode
 from playhead.events.errors import UsageError
-from playhead.events.kinds.codec import decode
 from playhead.events.kinds.facts import FactLearned, FactRetracted, LearningsPromoted, RecordRef
 from playhead.events.kinds.memory import MemoryStored
 from playhead.events.log.contract import Log, Reader

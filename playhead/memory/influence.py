@@ -9,9 +9,9 @@ from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 
 from playhead.actors.engine.load_state import load_state
+from playhead.events.codec import decode
 from playhead.events.errors import UsageError
 from playhead.events.event import Event
-from playhead.events.kinds.codec import decode
 from playhead.events.kinds.facts import FactLearned
 from playhead.events.kinds.memory import MemoryStored
 from playhead.events.kinds.runs import RunStarted

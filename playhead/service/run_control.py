@@ -13,17 +13,17 @@ from playhead.actors.engine.engine import Engine
 from playhead.actors.engine.recovery import may_rest, take_up, take_up_imported
 from playhead.actors.engine.turn import Trigger
 from playhead.actors.planning.validate import edited_plan
+from playhead.events.codec import decode
 from playhead.events.errors import RuntimeClosed, UsageError
 from playhead.events.event import Event, Json
-from playhead.events.kinds.codec import decode
 from playhead.events.kinds.plans import PlanStep
-from playhead.events.kinds.registry import ENDINGS
 from playhead.events.kinds.runs import RunResumed, RunStarted
 from playhead.events.kinds.tool_calls import ToolResolved
 from playhead.events.log.contract import Log
 from playhead.events.log.find_run import find_run
 from playhead.events.log.inbox import Command
 from playhead.events.record import Record
+from playhead.events.registry import ENDINGS
 from playhead.events.spec.agent import AgentSpec, Status
 from playhead.events.version import VERSION
 from playhead.projections.state.calls.approvals import OpenApproval

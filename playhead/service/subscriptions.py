@@ -9,10 +9,10 @@ from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from playhead.events.errors import RunNotFinished, RuntimeClosed
 from playhead.events.event import Event, Json
-from playhead.events.kinds.registry import ENDINGS
 from playhead.events.kinds.runs import RunFinished
 from playhead.events.logger import ProgramLogger
 from playhead.events.record import Record
+from playhead.events.registry import ENDINGS
 from playhead.projections.metrics.run_metrics import RunMetrics
 from playhead.projections.state.run_state import RunState
 from playhead.service.loop_thread import LoopThread

@@ -9,11 +9,10 @@ import sys
 from collections.abc import Sequence
 from typing import Any, cast
 
+from playhead.events.codec import decode
 from playhead.events.errors import UsageError
 from playhead.events.event import Event
-from playhead.events.kinds.codec import decode
 from playhead.events.kinds.model_calls import ModelAnswered, ModelCall, ModelFailed
-from playhead.events.kinds.registry import OUTCOMES
 from playhead.events.kinds.tool_calls import (
     AttemptStarted,
     ToolFailed,
@@ -24,6 +23,7 @@ from playhead.events.kinds.tool_calls import (
 from playhead.events.log.contract import Reader
 from playhead.events.logger import configured_structlog
 from playhead.events.record import Record
+from playhead.events.registry import OUTCOMES
 from playhead.events.usage import text_of
 from playhead.projections.prompt.tool_result import result_text
 from playhead.projections.state.run_state import RunState

@@ -7,7 +7,7 @@ tells its listeners about each record (with the metrics before it), each turn, a
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, ParamSpec, Protocol
 
-from playhead.events.kinds.codec import decode
+from playhead.events.codec import decode
 from playhead.events.log.contract import Reader
 from playhead.events.logger import ProgramLogger
 from playhead.events.record import Record

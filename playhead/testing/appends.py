@@ -2,8 +2,8 @@
 
 from queue import SimpleQueue
 
+from playhead.events.codec import seal
 from playhead.events.event import Event
-from playhead.events.kinds.codec import seal
 from playhead.events.kinds.runs import MessageReceived
 from playhead.events.log.contract import Append, Head, Log, StreamKind
 from playhead.events.record import Record, Stored

@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
+from playhead.events.codec import decode
 from playhead.events.errors import HeadMoved, LogClosed, LogError
-from playhead.events.kinds.codec import decode
 from playhead.events.kinds.runs import MessageReceived
 from playhead.events.kinds.tool_calls import ToolSucceeded
 from playhead.events.log.contract import ANY, Append, Head, Log

@@ -14,11 +14,10 @@ from pydantic_core import to_json
 
 from playhead.actors.replay import Divergence, replay
 from playhead.definition.agent import Agent
+from playhead.events.codec import decode
 from playhead.events.errors import UsageError
 from playhead.events.event import Json
 from playhead.events.kinds.approvals import ApprovalRequested
-from playhead.events.kinds.codec import decode
-from playhead.events.kinds.registry import OUTCOMES
 from playhead.events.kinds.runs import RunFinished, RunPaused, RunStarted
 from playhead.events.kinds.tool_calls import (
     AttemptStarted,
@@ -29,6 +28,7 @@ from playhead.events.kinds.tool_calls import (
 from playhead.events.log.memory import MemoryLog
 from playhead.events.maintenance.export import export
 from playhead.events.maintenance.import_run import import_run
+from playhead.events.registry import OUTCOMES
 from playhead.forking import NOTHING, Instead
 from playhead.projections.metrics.run_metrics import RunMetrics
 from playhead.run import Run

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from playhead.events.kinds.registry import ENDINGS
 from playhead.events.record import Record
+from playhead.events.registry import ENDINGS
 from playhead.events.spec.agent import Threshold
 from playhead.events.spec.prices import PICODOLLARS
 from playhead.projections.metrics.run_metrics import RunMetrics

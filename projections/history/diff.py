@@ -11,8 +11,8 @@ from itertools import groupby
 from typing import NamedTuple
 
 from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed
-from playhead.events.kinds.registry import ENDINGS
 from playhead.events.record import Record
+from playhead.events.registry import ENDINGS
 from playhead.projections.history.timeline import TimelineEntry, timeline
 from playhead.projections.metrics.run_metrics import RunMetrics
 

@@ -14,10 +14,10 @@ from playhead.events.kinds.context import ContextCompressed
 from playhead.events.kinds.facts import FactLearned
 from playhead.events.kinds.memory import MemoryRecalled
 from playhead.events.kinds.model_calls import ModelCall, ModelRequested
-from playhead.events.kinds.registry import ENDINGS, OUTCOMES
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.kinds.tool_calls import AttemptStarted, MemoryToolStarted, ToolSucceeded
 from playhead.events.record import Record
+from playhead.events.registry import ENDINGS, OUTCOMES
 from playhead.projections.state.fold import fold
 from playhead.projections.state.run_state import RunState
 

@@ -13,11 +13,11 @@ from typing import Literal, TypeAlias
 from playhead.events.event import Event
 from playhead.events.kinds.approvals import ApprovalRequested
 from playhead.events.kinds.model_calls import ModelAnswered
-from playhead.events.kinds.registry import ENDINGS, OUTCOMES
 from playhead.events.kinds.runs import RunPaused
 from playhead.events.kinds.steps import StepStarted
 from playhead.events.kinds.tool_calls import AttemptStarted, ToolRequested
 from playhead.events.record import Record
+from playhead.events.registry import ENDINGS, OUTCOMES
 from playhead.events.usage import text_of
 from playhead.projections.history.timeline import timeline
 from playhead.projections.tracing.span import error_of

@@ -14,8 +14,8 @@ from pydantic import Field
 from playhead.events.event import Event
 from playhead.events.kinds import approvals, child_runs, forks, runs, tool_calls
 from playhead.events.kinds.model_calls import ModelAnswered, ModelCall, ModelFailed
-from playhead.events.kinds.registry import ENDINGS, INTENTS, OUTCOMES
 from playhead.events.record import Record
+from playhead.events.registry import ENDINGS, INTENTS, OUTCOMES
 from playhead.events.spec.agent import AgentSpec
 from playhead.events.spec.prices import PICODOLLARS
 from playhead.events.usage import Usage

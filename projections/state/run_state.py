@@ -10,11 +10,11 @@ from typing import Any, TypeAlias
 
 from playhead.events.event import Block, Event, Intent
 from playhead.events.kinds import facts, forks, model_calls, runs, tool_calls
-from playhead.events.kinds.registry import ENDINGS
 from playhead.events.kinds.steps import StepPurpose
 from playhead.events.log.contract import Head
 from playhead.events.model_api import Request
 from playhead.events.record import Record
+from playhead.events.registry import ENDINGS
 from playhead.events.spec.agent import AgentSpec, Limits, Status, ToolSpec
 from playhead.events.spec.memory import Scope
 from playhead.events.spec.routing import Target

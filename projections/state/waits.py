@@ -10,8 +10,8 @@ from typing import Literal, TypeAlias
 
 from playhead.events.event import Event
 from playhead.events.kinds import approvals, runs, tool_calls, waits
-from playhead.events.kinds.registry import ENDINGS
 from playhead.events.record import Record
+from playhead.events.registry import ENDINGS
 
 About: TypeAlias = Literal["call", "plan", "model"]
 """What is waited for: a person, for a call or a plan; or a model that is down."""

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from playhead.events.kinds.forks import RunForked
 from playhead.events.kinds.logs import RunsMoved
-from playhead.events.kinds.registry import ENDINGS
 from playhead.events.kinds.runs import RunCancelled, RunFailed, RunPaused, RunResumed, RunStarted
 from playhead.events.record import Record
+from playhead.events.registry import ENDINGS
 
 if TYPE_CHECKING:
     from sqlite_utils import Database

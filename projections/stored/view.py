@@ -13,8 +13,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
+from playhead.events.codec import decode
 from playhead.events.errors import LogError
-from playhead.events.kinds.codec import decode
 from playhead.events.log.contract import Reader
 from playhead.events.log.private_files import make_private
 from playhead.events.record import GENESIS, Record

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
+from playhead.events.codec import decode
 from playhead.events.event import Event, Json
 from playhead.events.kinds.approvals import ApprovalDecided, ApprovalRequested
-from playhead.events.kinds.codec import decode
 from playhead.events.kinds.forks import RunForked
 from playhead.events.kinds.logs import RunsMoved
 from playhead.events.kinds.plans import PlanProposed, PlanRevised, PlanStep
-from playhead.events.kinds.registry import kind_of
 from playhead.events.kinds.tool_calls import ToolRequested
 from playhead.events.kinds.waits import OutageWaitStarted
 from playhead.events.log.contract import Reader
 from playhead.events.log.run_agent import agent_of
 from playhead.events.record import Record
+from playhead.events.registry import kind_of
 from playhead.projections.state.waits import ENDS, About, Wait, fold_waits
 
 if TYPE_CHECKING:

@@ -17,7 +17,6 @@ from playhead.events.event import Address, Event, Intent, Outcome
 from playhead.events.kinds.approvals import ApprovalDecided
 from playhead.events.kinds.forks import RunForked
 from playhead.events.kinds.model_calls import ModelAnswered, ModelCall
-from playhead.events.kinds.registry import ENDINGS
 from playhead.events.kinds.runs import RunFinished, RunPaused, RunStarted
 from playhead.events.kinds.steps import StepFailed, StepFinished, StepStarted
 from playhead.events.kinds.tool_calls import (
@@ -27,6 +26,7 @@ from playhead.events.kinds.tool_calls import (
 )
 from playhead.events.model_api import Request
 from playhead.events.record import Record
+from playhead.events.registry import ENDINGS
 from playhead.projections.tracing import content, semconv
 from playhead.projections.tracing.call_spans import EffectSpan, EffectSpans, RequestedCallSpan
 from playhead.projections.tracing.ids import TraceOrigin, origin_of, span_id

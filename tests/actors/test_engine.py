@@ -24,12 +24,12 @@ from playhead.events.kinds.approvals import ApprovalRequested
 from playhead.events.kinds.facts import ExtractionEnded
 from playhead.events.kinds.memory import EmbedRequested
 from playhead.events.kinds.model_calls import MODEL_CALLS, ExtractionRequested, SummaryRequested
-from playhead.events.kinds.registry import ENDINGS, INTENTS, KINDS, OUTCOMES
 from playhead.events.kinds.runs import CancelRequested, LimitReached, RunFinished, RunPaused
 from playhead.events.kinds.steps import StepFinished, StepStarted
 from playhead.events.kinds.tool_calls import MemoryToolStarted
 from playhead.events.log.memory import MemoryLog
 from playhead.events.record import Record
+from playhead.events.registry import ENDINGS, INTENTS, KINDS, OUTCOMES
 from playhead.projections.state.fold import fold
 from playhead.projections.state.run_state import RunState
 from playhead.testing import ScriptedModel, call

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from playhead import Agent, RunNotFinished, Runtime, tool
-from playhead.events.kinds.codec import body_refs
+from playhead.events.codec import body_refs
 from playhead.events.kinds.model_calls import ModelRequested
 from playhead.events.kinds.runs import MessageReceived, RunPaused, RunResumed
 from playhead.events.kinds.tool_calls import (

@@ -20,7 +20,7 @@ from playhead import (
     StorageUnavailable,
     tool,
 )
-from playhead.events.kinds.codec import decode
+from playhead.events.codec import decode
 from playhead.events.kinds.runs import CancelRequested
 from playhead.events.log.contract import Append, OnAppended
 from playhead.events.log.inbox import Inbox

@@ -10,7 +10,7 @@ import threading
 import time
 from pathlib import Path
 
-from playhead.events.kinds.codec import seal
+from playhead.events.codec import seal
 from playhead.events.kinds.tool_calls import ToolSucceeded
 from playhead.events.log.contract import Append, Head
 from playhead.events.log.sqlite.log import SqliteLog

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import to_json
 
 from playhead import Agent, Limits, Runtime, Telemetry, tool
-from playhead.events.kinds.codec import decode
+from playhead.events.codec import decode
 from playhead.events.log.sqlite.log import SqliteReader
 from playhead.events.model_api import Model
 from playhead.events.record import Record

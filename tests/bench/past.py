@@ -19,7 +19,7 @@ from queue import SimpleQueue
 from playhead.actors.engine.load_state import load_state
 from playhead.actors.fork import cut_at, fork_run
 from playhead.actors.replay import replay
-from playhead.events.kinds.codec import decode
+from playhead.events.codec import decode
 from playhead.events.log.anchor import read_anchor
 from playhead.events.log.sqlite.log import SqliteLog, SqliteReader
 from playhead.events.maintenance.verify import verify

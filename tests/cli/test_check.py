@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
-from playhead.events.kinds.codec import decode, seal
+from playhead.events.codec import decode, seal
 from playhead.events.kinds.runs import StrategyChosen
 from playhead.events.log.contract import Append, Head
 from playhead.events.log.sqlite.log import SqliteLog, SqliteReader

@@ -27,7 +27,7 @@ from random import Random
 from typing import Any
 
 from playhead import Agent, Runtime, StorageUnavailable, tool
-from playhead.events.kinds.codec import decode
+from playhead.events.codec import decode
 from playhead.events.log.anchor import read_anchor
 from playhead.events.maintenance.verify import verify
 from playhead.logs import LogReader

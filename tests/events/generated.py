@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, JsonValue
 
 from playhead.events.event import Event
-from playhead.events.kinds.registry import KINDS
+from playhead.events.registry import KINDS
 from playhead.events.spec.agent import AgentSpec, ToolSpec
 
 texts = st.text(st.characters(codec="utf-8"), max_size=40)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from playhead.events.codec import decode
 from playhead.events.errors import LogBehindAnchor, LogDamaged
-from playhead.events.kinds.codec import decode
 from playhead.events.kinds.logs import LossAccepted
 from playhead.events.log.anchor import LogPosition, anchor_path, read_anchor, write_anchor
 from playhead.events.log.contract import RUNTIME_STREAM

@@ -2,7 +2,7 @@
 
 import json
 
-from playhead.events.kinds.registry import KINDS
+from playhead.events.registry import KINDS
 from playhead.events.usage import Usage
 
 MODEL_CALL: dict[str, object] = {

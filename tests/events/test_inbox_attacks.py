@@ -11,9 +11,9 @@ import pytest
 from playhead import Agent, Runtime, tool
 from playhead.events.errors import LogError, RunNotFinished
 from playhead.events.kinds.approvals import ApprovalDecided, Decider
-from playhead.events.kinds.registry import KINDS
 from playhead.events.log.inbox import SPOKEN, Inbox, inbox_path
 from playhead.events.log.sqlite.log import SqliteLog
+from playhead.events.registry import KINDS
 from playhead.run import Run
 from playhead.service.decider import this_process
 from playhead.testing import ScriptedModel, call

@@ -9,9 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from playhead.events.errors import LogDamaged, NotStorable
-from playhead.events.event import Event
-from playhead.events.kinds.codec import (
+from playhead.events.codec import (
     INLINE,
     NO_BODIES,
     UnknownEvent,
@@ -22,13 +20,15 @@ from playhead.events.kinds.codec import (
     payload,
     seal,
 )
-from playhead.events.kinds.registry import ENDINGS, INTENTS, KINDS, OUTCOMES
+from playhead.events.errors import LogDamaged, NotStorable
+from playhead.events.event import Event
 from playhead.events.kinds.runs import MessageReceived
 from playhead.events.kinds.tool_calls import ToolRequested, ToolSucceeded
 from playhead.events.log.contract import Head
 from playhead.events.log.memory import MemoryLog
 from playhead.events.maintenance.verify import verify
 from playhead.events.record import Record, Stored
+from playhead.events.registry import ENDINGS, INTENTS, KINDS, OUTCOMES
 from playhead.testing.appends import append_of, say, write
 from tests.events.generated import events, integers, jsons, texts
 

@@ -10,8 +10,7 @@ import pytest
 from playhead import Runtime
 from playhead.actors.engine.load_state import load_state
 from playhead.actors.replay import replay
-from playhead.events.kinds.codec import UnknownEvent, decode
-from playhead.events.kinds.registry import ENDINGS, KINDS
+from playhead.events.codec import UnknownEvent, decode
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.log.anchor import anchor_path, read_anchor
 from playhead.events.log.memory import MemoryLog
@@ -19,6 +18,7 @@ from playhead.events.log.sqlite.reader import SqliteReader
 from playhead.events.maintenance.export import export
 from playhead.events.maintenance.import_run import import_run
 from playhead.events.maintenance.verify import verify
+from playhead.events.registry import ENDINGS, KINDS
 from tests.cli.conftest import Playhead, folder, playhead
 from tests.golden.agents import KILLED
 from tests.golden.make import FOLDER, MADE

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from playhead import PlayheadError, Tool
-from playhead.events.kinds.registry import KINDS
+from playhead.events.registry import KINDS
 from tests.house.sources import ROOT, imported_names, modules
 
 PUBLIC = (

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from playhead import Runtime
-from playhead.events.kinds.codec import decode
+from playhead.events.codec import decode
 from playhead.events.kinds.facts import FactLearned
 from playhead.events.kinds.memory import MemoryForgotten
 from playhead.events.kinds.runs import MessageReceived, RunStarted

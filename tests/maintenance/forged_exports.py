@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from pydantic_core import to_json
 
 from playhead import Agent, Runtime, tool
+from playhead.events.codec import decode, seal
 from playhead.events.event import Event
-from playhead.events.kinds.codec import decode, seal
 from playhead.events.log.contract import Append, Head
 from playhead.events.log.memory import MemoryLog
 from playhead.events.log.sqlite.log import SqliteLog

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from playhead.events.codec import decode
 from playhead.events.errors import LogBehindAnchor, LogOwned, UsageError
-from playhead.events.kinds.codec import decode
 from playhead.events.kinds.logs import RunsMoved
 from playhead.events.kinds.runs import MessageReceived, RunFinished, RunStarted
 from playhead.events.log.anchor import read_anchor

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from playhead.events.codec import decode, seal
 from playhead.events.errors import LogDamaged, LogTooNew, UnknownRun, UsageError
 from playhead.events.event import Block, Event
-from playhead.events.kinds.codec import decode, seal
 from playhead.events.kinds.model_calls import ModelAnswered
 from playhead.events.kinds.runs import MessageReceived, RunStarted
 from playhead.events.kinds.tool_calls import ToolRequested, ToolSucceeded

@@ -16,11 +16,11 @@ from playhead import Runtime, tool
 from playhead.actors.engine.load_state import load_state
 from playhead.assembly.mcp_pins import Pins
 from playhead.cli import main
+from playhead.events.codec import decode
 from playhead.events.errors import PlayheadError, UsageError
 from playhead.events.kinds import facts, forks, logs, memory, runs, tool_calls
 from playhead.events.kinds.approvals import ApprovalDecided
 from playhead.events.kinds.child_runs import ChildStarted
-from playhead.events.kinds.codec import decode
 from playhead.events.kinds.model_calls import ModelAnswered
 from playhead.events.log.sqlite.log import SqliteLog
 from playhead.events.maintenance import import_file

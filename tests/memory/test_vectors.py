@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from playhead import Redactor, Runtime
 from playhead.actors.append import append_event
+from playhead.events.codec import decode
 from playhead.events.errors import UsageError
-from playhead.events.kinds.codec import decode
 from playhead.events.kinds.memory import Embedded, EmbedRequested, MemoryStored
 from playhead.events.log.contract import Reader
 from playhead.events.log.memory import MemoryLog

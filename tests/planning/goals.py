@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from playhead.actors.planning.strategy import choose
-from playhead.events.kinds.codec import decode
+from playhead.events.codec import decode
 from playhead.events.kinds.runs import RunStarted, StrategyChosen
 from playhead.events.log.sqlite.reader import SqliteReader
 from playhead.events.spec.agent import AgentSpec, ModelSettings, ToolSpec

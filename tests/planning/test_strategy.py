@@ -9,7 +9,7 @@ from playhead import Agent, PlanRules, RunNotFinished, UsageError, tool
 from playhead.actors.planning.strategy import choose, count_tasks, parallel_work
 from playhead.events.kinds.approvals import FunctionAsked, RuleAsked
 from playhead.events.kinds.runs import StrategyChosen
-from playhead.events.kinds.wording import same_but_for_wording
+from playhead.events.wording import same_but_for_wording
 from playhead.testing import ScriptedModel
 from tests.planning.goals import goals, in_session, planned
 from tests.support.agents import add, kinds, records, runtime

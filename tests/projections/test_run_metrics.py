@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from playhead.events.codec import decode
 from playhead.events.event import Event
 from playhead.events.kinds.approvals import ApprovalDecided, ApprovalRequested, LoopDetected
-from playhead.events.kinds.codec import decode
 from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed, ModelRequested
 from playhead.events.kinds.runs import (
     LimitReached,

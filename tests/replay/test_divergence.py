@@ -16,9 +16,9 @@ from playhead.events.kinds.approvals import LoopDetected
 from playhead.events.kinds.model_calls import ModelRequested
 from playhead.events.kinds.runs import RunFinished
 from playhead.events.kinds.tool_calls import ToolRefused, ToolStarted
-from playhead.events.kinds.wording import WORDING
 from playhead.events.log.memory import MemoryLog
 from playhead.events.record import Record
+from playhead.events.wording import WORDING
 from playhead.projections.state.run_state import RunState
 from playhead.testing import ScriptedModel, call
 from tests.support.agents import add, records, runtime

@@ -9,16 +9,16 @@ from playhead import Agent, Limits, RunNotFinished, Runtime, tool
 from playhead.actors.engine.parent_outcomes import ParentRun
 from playhead.actors.fork import cut_at, fork_run
 from playhead.actors.replay import replay
+from playhead.events.codec import body_refs
 from playhead.events.errors import ModelError, UnknownRun, UsageError
 from playhead.events.event import Event
-from playhead.events.kinds.codec import body_refs
 from playhead.events.kinds.forks import RunForked
-from playhead.events.kinds.registry import INTENTS
 from playhead.events.kinds.runs import RunFinished
 from playhead.events.kinds.tool_calls import ToolSucceeded
 from playhead.events.log.contract import Append, Head
 from playhead.events.log.memory import MemoryLog
 from playhead.events.record import Stored
+from playhead.events.registry import INTENTS
 from playhead.forking import Instead
 from playhead.run import Run
 from playhead.testing import ScriptedModel, call

@@ -5,8 +5,8 @@ from random import Random
 
 from playhead.actors.engine.turn import Trigger
 from playhead.definition.agent import Agent
+from playhead.events.codec import decode
 from playhead.events.event import Event
-from playhead.events.kinds.codec import decode
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.log.contract import Log
 from playhead.events.log.memory import MemoryLog

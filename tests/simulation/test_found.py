@@ -8,11 +8,11 @@ import pytest
 from playhead import Agent, Limits, Runtime, tool
 from playhead.actors.engine.load_state import load_state
 from playhead.actors.replay import replay
+from playhead.events.codec import decode
 from playhead.events.errors import LogError, SessionBusy
 from playhead.events.event import Json
 from playhead.events.kinds.approvals import ApprovalDecided
 from playhead.events.kinds.child_runs import ChildFinished
-from playhead.events.kinds.codec import decode
 from playhead.events.kinds.model_calls import ModelFailed, SummaryRequested
 from playhead.events.kinds.runs import CancelRequested, RunPaused, RunResumed, RunStarted
 from playhead.events.log.contract import Append, OnAppended

@@ -4,7 +4,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from playhead import Agent, Runtime, tool
-from playhead.events.kinds.codec import decode
+from playhead.events.codec import decode
 from playhead.events.log.contract import Reader
 from playhead.events.log.memory import MemoryLog
 from playhead.events.record import Record

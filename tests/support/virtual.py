@@ -15,8 +15,8 @@ from playhead.actors.roles.memory import MemoryRole
 from playhead.actors.roles.planner import Planner
 from playhead.actors.roles.tool import ToolRole
 from playhead.definition.agent import Agent
+from playhead.events.codec import decode
 from playhead.events.event import Event
-from playhead.events.kinds.codec import decode
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.log.memory import MemoryLog
 from playhead.events.record import Record

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel
 from structlog.testing import capture_logs
 
+from playhead.events.codec import encode
 from playhead.events.errors import ToolError
-from playhead.events.kinds.codec import encode
 from playhead.events.kinds.tool_calls import ToolFailed, ToolSucceeded
 from playhead.tools.calls.call import call_tool
 from playhead.tools.context import ToolContext

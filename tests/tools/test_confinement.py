@@ -158,7 +158,7 @@ def pay(amount: int) -> str:
 
 APPROVE = """
 from playhead.events.kinds.approvals import ApprovalDecided
-from playhead.events.kinds.codec import decode
+from playhead.events.codec import decode
 from playhead.events.log.inbox import Inbox
 from playhead.events.log.sqlite.reader import SqliteReader
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from playhead.events.codec import seal
 from playhead.events.errors import LogBehindAnchor, LogDamaged, PlayheadError, UsageError
-from playhead.events.kinds.codec import seal
 from playhead.events.kinds.logs import LossAccepted
 from playhead.events.log.anchor import LogPosition, base_of, last_move, read_anchor, write_anchor
 from playhead.events.log.contract import ANY, RUNTIME_STREAM, Append, OnAppended

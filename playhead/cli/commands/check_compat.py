@@ -11,8 +11,8 @@ from playhead.cli.shared.log import reading, run_list
 from playhead.cli.shared.options import JsonOption, LogFile
 from playhead.cli.shared.output import columns, count, out, plain, say_json
 from playhead.events.errors import LogError, PlayheadError, RedactedRun
-from playhead.events.kinds.registry import ENDINGS
 from playhead.events.log.contract import Reader
+from playhead.events.registry import ENDINGS
 from playhead.events.version import VERSION
 from playhead.projections.stored.run_list import RunRow, find_runs
 

@@ -13,9 +13,9 @@ from playhead.cli.shared.log import find, reading, run_list
 from playhead.cli.shared.options import JsonOption, LogFile, parse_time
 from playhead.cli.shared.output import columns, count, out, plain, say_json
 from playhead.definition.prices import prices_for
+from playhead.events.codec import decode
 from playhead.events.errors import UsageError
 from playhead.events.kinds.child_runs import ChildStarted
-from playhead.events.kinds.codec import decode
 from playhead.events.log.sqlite.reader import SqliteReader
 from playhead.events.spec.prices import PICODOLLARS, Price
 from playhead.projections.cost.ledger import Bill, By, Ledger, Line, bill, grouped, repriced

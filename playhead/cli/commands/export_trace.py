@@ -9,8 +9,8 @@ from playhead.cli.shared import exit_codes
 from playhead.cli.shared.log import find, reading, run_list
 from playhead.cli.shared.options import JsonOption, LogFile, parse_time
 from playhead.cli.shared.output import count, err, out, say_json
+from playhead.events.codec import decode
 from playhead.events.errors import UsageError
-from playhead.events.kinds.codec import decode
 from playhead.events.log.contract import Reader
 from playhead.events.log.sqlite.reader import SqliteReader
 from playhead.projections.stored.run_list import find_runs

@@ -10,8 +10,8 @@ from playhead.actors.engine.load_state import load_state
 from playhead.cli.shared import exit_codes
 from playhead.cli.shared.output import facts, out, plain, say_json, styled
 from playhead.cli.shared.run_format import cut
+from playhead.events.codec import decode
 from playhead.events.errors import UsageError
-from playhead.events.kinds.codec import decode
 from playhead.events.log.contract import Reader
 from playhead.events.record import Record
 from playhead.events.spec.prices import PICODOLLARS

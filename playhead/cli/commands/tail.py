@@ -13,11 +13,11 @@ from playhead.cli.shared.log import find, reading
 from playhead.cli.shared.options import LogFile
 from playhead.cli.shared.output import out
 from playhead.cli.shared.run_format import entry_row
-from playhead.events.kinds.codec import decode
-from playhead.events.kinds.registry import ENDINGS
+from playhead.events.codec import decode
 from playhead.events.log.contract import Reader
 from playhead.events.log.sqlite.reader import SqliteReader
 from playhead.events.record import Record
+from playhead.events.registry import ENDINGS
 from playhead.projections.history.timeline import timeline
 
 SECONDS = 0.2

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playhead.events.kinds.codec import decode
+from playhead.events.codec import decode
 from playhead.events.log.contract import Reader
 from playhead.events.log.find_run import find_run
 from playhead.events.log.owner_lock import owner_of

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from playhead.events.errors import LogDamaged
 from playhead.events.event import Event
 from playhead.events.kinds.forks import RunForked
-from playhead.events.kinds.registry import ENDINGS, INTENTS, OUTCOMES
 from playhead.events.kinds.runs import RunFinished, RunPaused, RunStarted
 from playhead.events.record import Record
+from playhead.events.registry import ENDINGS, INTENTS, OUTCOMES
 from playhead.events.spec.agent import AgentSpec, Status
 from playhead.events.usage import Usage
 from playhead.projections.history.timeline import TimelineEntry, timeline

@@ -4,12 +4,11 @@ from collections.abc import Callable
 from random import Random
 
 from playhead.actors.engine.turn import Trigger
+from playhead.events.codec import decode
 from playhead.events.errors import PlayheadError
 from playhead.events.event import Event, Json
 from playhead.events.kinds.approvals import ApprovalDecided
-from playhead.events.kinds.codec import decode
 from playhead.events.kinds.model_calls import ModelCall, ModelFailed
-from playhead.events.kinds.registry import KINDS
 from playhead.events.kinds.runs import (
     CancelRequested,
     MessageReceived,
@@ -18,6 +17,7 @@ from playhead.events.kinds.runs import (
     RunStarted,
 )
 from playhead.events.kinds.tool_calls import AttemptStarted, ToolFailed
+from playhead.events.registry import KINDS
 from playhead.events.version import VERSION
 from playhead.projections.state.calls.approvals import OpenApproval, open_approvals
 from playhead.projections.state.run_state import RunState

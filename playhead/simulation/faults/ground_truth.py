@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from playhead.events.event import Block
 from playhead.events.kinds.model_calls import ModelCall
-from playhead.events.kinds.registry import KINDS
 from playhead.events.log.contract import Append
 from playhead.events.model_api import Reply
+from playhead.events.registry import KINDS
 from playhead.events.spec.tool import Effect
 from playhead.events.usage import Usage
 from playhead.tools.context import ToolContext

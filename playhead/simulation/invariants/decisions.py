@@ -12,7 +12,6 @@ from playhead.events.kinds.approvals import ApprovalDecided, ApprovalRequested, 
 from playhead.events.kinds.child_runs import ChildFinished, ChildStarted
 from playhead.events.kinds.forks import ForkChecked
 from playhead.events.kinds.model_calls import ModelAnswered, ModelRequested
-from playhead.events.kinds.registry import ENDINGS, OUTCOMES
 from playhead.events.kinds.runs import (
     CancelRequested,
     RunPaused,
@@ -28,6 +27,7 @@ from playhead.events.kinds.tool_calls import (
     ToolSucceeded,
 )
 from playhead.events.record import Record
+from playhead.events.registry import ENDINGS, OUTCOMES
 from playhead.projections.state.fold import fold
 from playhead.projections.state.run_state import RunState
 from playhead.simulation.faults.ground_truth import uses

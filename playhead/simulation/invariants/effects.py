@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Iterator
 
 from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed
-from playhead.events.kinds.registry import ENDINGS, OUTCOMES
 from playhead.events.kinds.tool_calls import (
     AttemptStarted,
     ToolFailed,
     ToolSucceeded,
 )
 from playhead.events.record import Record
+from playhead.events.registry import ENDINGS, OUTCOMES
 from playhead.simulation.invariants.evidence import Evidence, Promise, spec_of
 from playhead.tools.options import Done, NotDone
 from playhead.tools.result import ResultRefused, to_result

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import TypeAlias
 
-from playhead.events.kinds.codec import decode
+from playhead.events.codec import decode
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.kinds.tool_calls import (
     ToolRequested,

@@ -9,9 +9,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from playhead.actors.replay import replay
-from playhead.events.kinds.registry import ENDINGS, INTENTS, OUTCOMES
 from playhead.events.kinds.runs import RunStarted, TimeReached
 from playhead.events.maintenance.verify import verify
+from playhead.events.registry import ENDINGS, INTENTS, OUTCOMES
 from playhead.simulation.invariants.evidence import Evidence, Promise
 
 if TYPE_CHECKING:

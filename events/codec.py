@@ -15,8 +15,8 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from playhead.events.errors import LogDamaged, NotStorable
 from playhead.events.event import Event, Json
-from playhead.events.kinds.registry import KINDS
 from playhead.events.record import Record, Stored, chained
+from playhead.events.registry import KINDS
 
 INLINE = 4096
 """Payloads up to this many bytes stay in their row; large fields of larger ones become bodies."""
