@@ -1,1 +1,1 @@
-"""How does a turn run? The actor and its mailbox, effects, recovery, and children."""
+"""How does a turn run? Actor, mailbox, effects, recovery, children, and what answers a fork."""

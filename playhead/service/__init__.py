@@ -1,1 +1,1 @@
-"""What runs beside the engine? The loop thread, subscriptions, the inbox worker."""
+"""What runs beside the engine? Its thread, the list of runs, listeners, inbox, redaction."""

@@ -12,7 +12,7 @@ from playhead.projections.state.step_state import Outage, Stop
 
 
 def _run_started(state: RunState, record: Record, event: runs.RunStarted) -> None:
-    state.started = event
+    state.started, state.agent = event, event.agent
     state.first_at = record.at
     state.traceparent = record.traceparent
     state.code = event.code
@@ -107,6 +107,7 @@ def _go_on_with(state: RunState, record: Record, agent: AgentSpec) -> None:
 
 def _other_agent(state: RunState, agent: AgentSpec) -> None:
     state.started = state.run_started.model_copy(update={"agent": agent})
+    state.agent = agent
     for step in state.steps.values():
         step.agent = state.agent_for(step.id, step.purpose)
         step.context.head = render_head(step.agent)

@@ -43,6 +43,8 @@ class RunState:
     at: int = 0
     first_at: int = 0
     started: runs.RunStarted | None = None
+    agent: AgentSpec = field(init=False)
+    """The agent as the run recorded it; set by its first record."""
     forked: forks.RunForked | None = None
     """Where this run left its parent, if it is a fork."""
     forks: tuple[str, ...] = ()
@@ -93,11 +95,6 @@ class RunState:
     """The run's answer, while facts are being extracted."""
     unsupported: str | None = None
     """A kind in this run that the code does not know: the run cannot be continued."""
-
-    @property
-    def agent(self) -> AgentSpec:
-        """The agent as the run recorded it."""
-        return self.run_started.agent
 
     @property
     def run_started(self) -> runs.RunStarted:
