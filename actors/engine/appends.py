@@ -1,7 +1,7 @@
-"""Turns on their way into the log: submitted, and submitted again while the storage fails.
+"""Turns to be written to the log: submitted, and resubmitted while the storage fails.
 
-A turn is kept until the log has taken it or has refused it for good. Whoever waits for it is told
-within a bound; the turn itself is not dropped for that. Called on the loop.
+A turn is kept until the log has accepted or permanently refused it. Those who wait are told within
+a time limit; the turn itself is still kept then. Called on the loop.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from playhead.events.logger import ProgramLogger
 
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 5.0
-"""Seconds between two tries of a turn: twice as long each time, from the first to the longest."""
+"""Seconds between two tries of a turn, doubled each time from the first to the longest."""
 
 A_MOMENT = 0.001
 """Seconds; clocks and sums of times are not exact."""
@@ -25,7 +25,7 @@ program_log = ProgramLogger("playhead.engine")
 
 
 class Pending:
-    """One turn that is not in the log yet, as far as is known."""
+    """One turn that is not known to be in the log yet."""
 
     __slots__ = ("hangs", "pause", "retry", "told", "trouble", "turn", "withdrawn")
 
@@ -37,22 +37,22 @@ class Pending:
         self.retry: asyncio.TimerHandle | None = None
         """Its next try; None while the log has it."""
         self.hangs = False
-        """The log had not answered when the bound passed; it is given as long again."""
+        """Whether the log had not answered at the time limit; it is given the same time again."""
         self.trouble: StorageUnavailable | None = None
-        """What the last try met."""
+        """The error of the last try."""
         self.withdrawn = False
-        """Whoever brought it was told that it was withdrawn: it is not to be written any more."""
+        """Whether its sender was told that it was withdrawn: it must not be written any more."""
 
 
 class Committer(Protocol):
-    """Who hears what became of a turn."""
+    """Is told the outcome of each turn."""
 
     def acknowledged(self, turn: Turn, position: int) -> None:
         """The turn is in the log; its last record is at that position."""
         ...
 
     def refused(self, turn: Turn, error: Exception) -> None:
-        """The log will not take it, now or later."""
+        """The log permanently refuses it."""
         ...
 
     def dropped(self, turn: Turn) -> None:
@@ -60,17 +60,17 @@ class Committer(Protocol):
         ...
 
     def overdue(self, pending: Pending) -> None:
-        """The turn has waited for the storage for longer than the bound, once more."""
+        """The turn has waited for the storage for another time limit."""
         ...
 
 
 class Appends:
-    """The turns of all runs that are on their way into the log."""
+    """The turns of all runs that are being written."""
 
     def __init__(
         self, log: Log, loop: asyncio.AbstractEventLoop, committer: Committer, bound: float
     ) -> None:
-        """`bound`: seconds after which, again and again, those who wait are told."""
+        """`bound`: seconds after which, repeatedly, those who wait are told."""
         self.bound = bound
         self._log = log
         self._loop = loop
@@ -79,23 +79,23 @@ class Appends:
         self._answers: deque[tuple[Pending, int | Exception]] = deque()
         self._look: asyncio.TimerHandle | None = None
         self._served: asyncio.Future[None] | None = None
-        """Who waits in `answered` looks again when it is done."""
+        """Set when the log answers; wakes those who wait in `answered`."""
 
     def submit(self, turn: Turn) -> None:
-        """Have a turn written."""
+        """Submit a turn for writing."""
         pending = self._pending[turn] = Pending(turn, self._loop.time())
         if self._look is None:
             self._look = self._loop.call_later(self.bound + A_MOMENT, self._look_around)
         self._submit(pending)
 
     async def answered(self, seconds: float) -> bool:
-        """Wait for the log's next answers; False when none comes in that time."""
+        """Wait for the log's next answers; False if none arrives in that time."""
         self._served = self._loop.create_future()
         served, _ = await asyncio.wait([self._served], timeout=max(0.0, seconds))
         return bool(served)
 
     def stop(self) -> list[Turn]:
-        """Try nothing any more; the turns that were not written."""
+        """Stop trying; returns the turns that were not written."""
         for pending in self._pending.values():
             if pending.retry is not None:
                 pending.retry.cancel()
@@ -110,7 +110,7 @@ class Appends:
         self._log.submit(pending.turn.append, partial(self._answered, pending))
 
     def _answered(self, pending: Pending, answer: int | Exception) -> None:
-        """On the log's thread: one wake-up of the loop serves all that was committed together."""
+        """On the log's thread: one wake-up of the loop handles everything committed together."""
         self._answers.append((pending, answer))
         if len(self._answers) == 1:
             self._loop.call_soon_threadsafe(self._serve)
@@ -156,7 +156,7 @@ class Appends:
             self._submit(pending)
 
     def _withdraw(self, pending: Pending) -> None:
-        """Drop a withdrawn turn; one that the failed try has written all the same is kept."""
+        """Drop a withdrawn turn; one that the failed try has written after all is kept."""
         turn = pending.turn
         try:
             if self._log.head(turn.state.run) == turn.state.head:
@@ -170,7 +170,7 @@ class Appends:
             self._wake()
 
     def forget(self, turn: Turn) -> None:
-        """The turn's run is let go: whatever the log still answers is nobody's."""
+        """The turn's run is dropped: later answers of the log are ignored."""
         pending = self._pending.pop(turn, None)
         if pending is not None and pending.retry is not None:
             pending.retry.cancel()
@@ -179,7 +179,7 @@ class Appends:
             self._look = None
 
     def _look_around(self) -> None:
-        """Tell of the turns that have waited too long; look again while any is under way."""
+        """Report the turns that have waited too long; check again while any is open."""
         now = self._loop.time()
         for pending in list(self._pending.values()):
             if pending.told + self.bound > now:

@@ -185,10 +185,10 @@ def _wrong_step(step: PlanStep, agent: AgentSpec, ids: set[str], done: set[str])
     bases = ids | done | {_whole(name) for name in done}
     for other in step.depends_on:
         if other not in bases:
-            yield f"it depends on {other}, which is no step of it (for a plain ${{ write $${{)"
+            yield f"it depends on {other}, which is not a step of it (for a plain ${{ write $${{)"
     for text in unreadable([step.description, step.arguments]):
         yield (
-            f"{text} is no reference: write ${{id}}, with .name and [0] behind the id for a part "
+            f"{text} is not a reference: write ${{id}}, with .name and [0] after the id for a part "
             "of the result (for a plain ${ write $${)"
         )
     if step.for_each is not None and only_reference(step.for_each) is None:

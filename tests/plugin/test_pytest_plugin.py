@@ -144,7 +144,7 @@ def test_it(playhead_run):
     [
         ('@pytest.mark.playhead("nowhere")\ndef test_it(playhead_run): ...', "no recorded run at"),
         ("@pytest.mark.playhead\ndef test_it(playhead_run): ...", "needs the path"),
-        ("def test_it(playhead_run): ...", "wants @pytest.mark.playhead"),
+        ("def test_it(playhead_run): ...", "needs @pytest.mark.playhead"),
         ('@pytest.mark.playhead("test_it.py")\ndef test_it(playhead_run): ...', "is it an export"),
     ],
 )
