@@ -203,6 +203,11 @@ class Engine:
     def _next(self, run: str, stage: Stage) -> None:
         while stage.turn is None and stage.waiting:
             trigger = stage.waiting.popleft()
+            if trigger.command is not None and self.log.has_command(trigger.command):
+                # Whoever brought it was told that the storage failed, and brings it once more.
+                if trigger.told is not None:
+                    trigger.told(None)
+                continue
             refusal = unmet_precondition(stage.state, trigger)
             if refusal is None:
                 self._open(stage, trigger)
