@@ -3,8 +3,7 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from playhead.events.errors import UnknownRun
 from playhead.events.log.contract import Reader, Stream
@@ -17,6 +16,9 @@ from playhead.projections.metrics.view import RunMetricsView, find_run_metrics
 from playhead.projections.stored.run_list import RunList, RunRow, find_runs
 from playhead.projections.stored.view import Views
 from playhead.projections.stored.wait_list import OpenWait, WaitList, find_waits
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KEPT = 8
 """Runs in memory."""

@@ -65,12 +65,9 @@ def runs(
         found = find_runs(views.connection, status="failed" if failed else None, since=from_)
     found = [row for row in found if children or agent is not None or not row.child]
     found = [row for row in found if agent in (None, row.agent) and not (is_open and row.ended_at)]
-    running = (
-        status_now("running", log_path(log))
-        if any(row.status == "running" for row in found)
-        else ""
-    )
-    found = [row._replace(status=running) if row.status == "running" else row for row in found]
+    if any(row.status == "running" for row in found):
+        now = status_now("running", log_path(log))
+        found = [row._replace(status=now) if row.status == "running" else row for row in found]
     if json:
         say_json([row._asdict() for row in found[:limit]])
         return exit_codes.OK
