@@ -16,6 +16,9 @@ from playhead.events.kinds.logs import RunsMoved
 from playhead.events.log.contract import RUNTIME_STREAM, Reader
 from playhead.events.log.private_files import open_private
 
+LARGEST = 4096
+"""Bytes that are read of an anchor; one of ours is far smaller."""
+
 
 class LogPosition(NamedTuple):
     """The log up to one position."""
@@ -40,7 +43,8 @@ def read_anchor(log: Path) -> LogPosition | None:
     """The mark that was written last, None without one. Raises LogDamaged when unreadable."""
     path = anchor_path(log)
     try:
-        fields = json.loads(path.read_bytes())
+        with path.open("rb") as file:
+            fields = json.loads(file.read(LARGEST))
         return LogPosition(
             int(fields["position"]),
             bytes.fromhex(fields["hash"]),
@@ -48,7 +52,7 @@ def read_anchor(log: Path) -> LogPosition | None:
         )
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         msg = f"{path} is no anchor: {error}"
         raise LogDamaged(msg) from error
 
