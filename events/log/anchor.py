@@ -16,6 +16,9 @@ from playhead.events.kinds.logs import RunsMoved
 from playhead.events.log.contract import RUNTIME_STREAM, Reader
 from playhead.events.log.private_files import open_private
 
+LARGEST = 4096
+"""Bytes that are read of an anchor; one of ours is far smaller."""
+
 
 class LogPosition(NamedTuple):
     """The state of the log at one position."""
@@ -40,7 +43,8 @@ def read_anchor(log: Path) -> LogPosition | None:
     """The position written last; None without an anchor. Raises LogDamaged if it is unreadable."""
     path = anchor_path(log)
     try:
-        fields = json.loads(path.read_bytes())
+        with path.open("rb") as file:
+            fields = json.loads(file.read(LARGEST))
         return LogPosition(
             int(fields["position"]),
             bytes.fromhex(fields["hash"]),
@@ -48,7 +52,7 @@ def read_anchor(log: Path) -> LogPosition | None:
         )
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         msg = f"{path} is not an anchor: {error}"
         raise LogDamaged(msg) from error
 

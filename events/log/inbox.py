@@ -111,6 +111,14 @@ def inbox_path(log: Path | str) -> Path:
     return log.with_name(log.name + ".inbox")
 
 
+def _which(path: Path) -> tuple[int, int] | None:
+    try:
+        about = path.stat()
+    except FileNotFoundError:
+        return None
+    return about.st_dev, about.st_ino
+
+
 class Inbox:
     """Used by senders and the owner, from any thread. The first `put` creates the file."""
 
@@ -118,6 +126,8 @@ class Inbox:
         self._path = inbox_path(log)
         self._lock = RLock()
         self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+        """Which file the connection has open."""
 
     def put(self, run: str, event: Event, *, command: str | None = None) -> Command:
         """Leave a command for the owner. It is committed on disk when this returns.
@@ -177,12 +187,14 @@ class Inbox:
     def _run(self, statement: str, *values: str | int) -> list[Command]:
         """Returns nothing while no command was ever put."""
         with self._lock:
-            if self._connection is None and not self._path.exists():
+            if _which(self._path) is None:
                 return []
             rows = self._open(create=False).execute(statement, values).fetchall()
             return [Command(*row) for row in rows]
 
     def _open(self, *, create: bool) -> sqlite3.Connection:
+        if self._connection is not None and _which(self._path) != self._file:
+            self.close()  # deleted or replaced: what is put from now on lies elsewhere
         if self._connection is None:
             if create:
                 make_private(self._path)
@@ -195,6 +207,7 @@ class Inbox:
             )
             try:
                 connection.execute("PRAGMA synchronous = full")
+                self._file = _which(self._path)
                 self._prepare(connection)
             except sqlite3.DatabaseError as error:
                 connection.close()

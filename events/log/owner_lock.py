@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import sys
+import time
 import weakref
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,23 +22,40 @@ if sys.platform == "win32":
     FAR = 1 << 20
     """A byte beyond the text, so that others can read the text while it is locked."""
 
-    def _lock(fd: int) -> None:
+    def _lock(fd: int, *, shared: bool) -> None:
         os.lseek(fd, FAR, os.SEEK_SET)
         msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
 
 else:
     import fcntl
 
-    def _lock(fd: int) -> None:
+    def _lock(fd: int, *, shared: bool) -> None:
         # flock, not lockf: it also excludes a second log in this same process.
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+
+
+LOOKED_AT = 0.25
+"""Seconds for which a lock is tried again that may only be looked at (`owner_of`)."""
+
+
+def _lock_soon(fd: int) -> None:
+    until = time.monotonic() + LOOKED_AT
+    while True:
+        try:
+            return _lock(fd, shared=False)
+        except OSError:
+            if time.monotonic() > until:
+                raise
+        time.sleep(0.01)
 
 
 class OwnerLock:
     """Held from construction to `release`.
 
     Raises LogOwned, naming the owner, and UsageError if the file cannot be created.
-    `claim=False` only tries the lock and does not name this process as the owner.
+    `claim=False` only tries the lock, beside others that do, and does not name this process as the
+    owner. Such a try is over in a moment, so a process that wants to own the log tries again for
+    `LOOKED_AT`.
     """
 
     def __init__(self, log: Path, *, claim: bool = True) -> None:
@@ -50,7 +68,7 @@ class OwnerLock:
             msg = f"cannot write {path}: {error.strerror}: choose another place for the log"
             raise UsageError(msg) from error
         try:
-            _lock(self._fd)
+            _lock_soon(self._fd) if claim else _lock(self._fd, shared=True)
         except OSError as error:
             owner = _who(os.pread(self._fd, 4096, 0) if hasattr(os, "pread") else path.read_bytes())
             self.release()
@@ -77,7 +95,10 @@ class OwnerLock:
 
 
 def owner_of(log: Path) -> str | None:
-    """The owner of a log; None without one. Creates no file. Raises OSError if unreadable."""
+    """The owner of a log; None without one. Creates no file.
+
+    Raises OSError or UsageError if that cannot be told.
+    """
     if not log.with_name(log.name + ".owner").exists():
         return None
     try:
@@ -86,6 +107,19 @@ def owner_of(log: Path) -> str | None:
         return owned.owner
     lock.release()
     return None
+
+
+def status_now(status: str, log: Path) -> str:
+    """A run's status: `open` for one that is not ended while no process has the log.
+
+    Where that cannot be told, the run counts as running.
+    """
+    if status != "running":
+        return status
+    try:
+        return "open" if owner_of(log) is None else status
+    except (OSError, UsageError):
+        return status
 
 
 def _release(lock: OwnerLock | None) -> None:

@@ -3,6 +3,7 @@
 It also tracks which logs this process owns, so that tools can be kept away from them.
 """
 
+import errno
 import os
 import stat
 import sys
@@ -80,6 +81,9 @@ def open_private(path: Path, flags: int) -> int:
     fd = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
     if os.name == "posix":
         about = os.fstat(fd)
+        if not stat.S_ISREG(about.st_mode):
+            os.close(fd)
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
         if about.st_uid == os.geteuid() and about.st_mode & 0o077:
             os.fchmod(fd, 0o600)
     return fd

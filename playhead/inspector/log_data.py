@@ -3,10 +3,11 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from playhead.events.errors import UnknownRun
 from playhead.events.log.contract import Reader, Stream
+from playhead.events.log.owner_lock import status_now
 from playhead.inspector.run_data import Reading
 from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule
 from playhead.projections.metrics.indicators import Indicator, by_agent, indicators
@@ -15,6 +16,9 @@ from playhead.projections.metrics.view import RunMetricsView, find_run_metrics
 from playhead.projections.stored.run_list import RunList, RunRow, find_runs
 from playhead.projections.stored.view import Views
 from playhead.projections.stored.wait_list import OpenWait, WaitList, find_waits
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KEPT = 8
 """Runs in memory."""
@@ -35,7 +39,8 @@ class Library:
         self.reader = reader
         self._lock = threading.Lock()
         self._readings: OrderedDict[str, Reading] = OrderedDict()
-        self.name: str = getattr(getattr(reader, "path", None), "name", "memory")
+        self._path: Path | None = getattr(reader, "path", None)
+        self.name = "memory" if self._path is None else self._path.name
         self._views = Views.of(reader, [RunList(), RunMetricsView(), WaitList(reader)])
 
     def runs(
@@ -48,10 +53,17 @@ class Library:
             rows = find_runs(connection, status=status, beginning=beginning, limit=limit)
             metrics = {m.run: m for m in find_run_metrics(connection)}
             waits = _by_run(find_waits(connection))
+        if any(row.status == "running" for row in rows):
+            now = self.status_now("running")
+            rows = [row._replace(status=now) if row.status == "running" else row for row in rows]
         return [
             Listed(row, metrics.get(row.run) or RunMetrics(run=row.run), waits.get(row.run, ()))
             for row in rows
         ]
+
+    def status_now(self, status: str) -> str:
+        """A run's status: `open` for one that is not ended while no process has the log."""
+        return status if self._path is None else status_now(status, self._path)
 
     def waits(self, run: str | None = None) -> list[OpenWait]:
         """What open runs wait for, oldest run first."""

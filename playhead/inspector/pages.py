@@ -324,6 +324,7 @@ class Pages:
         return {
             "run": reading, "tab": tab, "above": above, "below": below, "begin": begin, "end": end,
             "total": len(reading.rows), "approvals": reading.approvals(),
+            "status": self._library.status_now(reading.metrics.status or "running"),
             "waits": [each.wait for each in self._library.waits(reading.run)],
             "allowed": self._tell is not None,
         }  # fmt: skip

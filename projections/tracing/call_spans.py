@@ -10,7 +10,12 @@ from playhead.events.kinds.model_calls import (
     ModelFailed,
     ModelRequested,
 )
-from playhead.events.kinds.tool_calls import AttemptStarted, ToolSucceeded
+from playhead.events.kinds.tool_calls import (
+    AttemptStarted,
+    ToolFailed,
+    ToolOutcomeUnknown,
+    ToolSucceeded,
+)
 from playhead.events.record import Record
 from playhead.events.usage import Usage
 from playhead.projections.tracing import content, semconv
@@ -123,6 +128,15 @@ class EffectSpans(NamedTuple):
             semconv.TOOL_CALL: requested.use,
             semconv.ATTEMPT: started.attempt,
         }
+        match outcome:
+            case (
+                ToolSucceeded(confined=str(by))
+                | ToolFailed(confined=str(by))
+                | ToolOutcomeUnknown(confined=str(by))
+            ):
+                attributes[semconv.CONFINED] = by
+            case _:
+                pass
         if requested.arguments is not None:
             attributes[semconv.TOOL_ARGUMENTS] = content.plain(requested.arguments)
         if isinstance(outcome, ToolSucceeded) and self.content:

@@ -7,6 +7,7 @@ from typing import Any
 from starlette.testclient import TestClient
 
 from playhead import Agent, ModelError, Retry, Runtime
+from playhead.events.log.owner_lock import OwnerLock
 from playhead.events.log.sqlite.reader import SqliteReader
 from playhead.inspector.log_data import Library
 from playhead.inspector.pages import Pages
@@ -53,6 +54,19 @@ def test_a_run_that_waits_for_its_model_is_listed_explained_and_resumed(
     assert playhead("waits").out == "no run waits for anything\n"
 
 
+def test_a_run_that_nobody_has_is_open_and_where_that_cannot_be_told_it_is_running(
+    playhead: Playhead, folder: Path
+) -> None:
+    waits_for_its_model(folder)
+    for command in ("runs", "show"):
+        args = ("last",) if command == "show" else ()
+        assert "open" in playhead(command, *args).out
+    (folder / "playhead.db.owner").unlink()
+    (folder / "playhead.db.owner").mkdir()  # as a file without permission would, for root too
+    (row,) = json.loads(playhead("runs", "--json").out)
+    assert row["status"] == "running"
+
+
 def test_the_inspector_says_in_its_lists_and_on_the_runs_page_what_is_waited_for(
     folder: Path,
 ) -> None:
@@ -63,6 +77,11 @@ def test_the_inspector_says_in_its_lists_and_on_the_runs_page_what_is_waited_for
     try:
         for page in ("/", "/approvals", f"/runs/{run}"):
             assert "waits for the model since" in client.get(page).text, page
+            assert page == "/approvals" or 'status open">open<' in client.get(page).text, page
+        lock = OwnerLock(folder / "playhead.db")  # as a Runtime has it
+        for page in ("/", f"/runs/{run}"):
+            assert 'status running">running<' in client.get(page).text, page
+        lock.release()
     finally:
         library.close()
         reader.close()

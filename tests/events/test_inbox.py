@@ -26,6 +26,16 @@ print(inbox.put("a", MessageReceived(text=arguments[0])).id)
 """
 
 
+def test_a_command_in_a_new_inbox_reaches_an_owner_who_had_the_old_one_open(path: Path) -> None:
+    asker, owner = Inbox(path), Inbox(path)
+    asker.put("a", CancelRequested(reason="old"))
+    assert len(owner.waiting()) == 1
+    inbox_path(path).unlink()
+    assert owner.waiting() == []
+    asker.put("b", CancelRequested(reason="new"))
+    assert [command.run for command in owner.waiting()] == ["b"]
+
+
 def test_a_command_put_by_another_process_reaches_the_owner(path: Path) -> None:
     with SqliteLog(path) as log:
         inbox = Inbox(path)

@@ -1,14 +1,17 @@
 """A log and all that lies beside it are its owner's alone, and no link leads to them."""
 
 import os
+import re
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
-from playhead import Agent, Runtime, UsageError
+from playhead import Agent, LogDamaged, Runtime, UsageError
 from playhead.events.kinds.runs import CancelRequested
+from playhead.events.log.anchor import read_anchor
 from playhead.events.log.inbox import Inbox
 from playhead.events.log.sqlite.log import SqliteLog
 from playhead.testing import ScriptedModel
@@ -45,6 +48,26 @@ def test_a_link_in_the_place_of_a_file_of_the_log_is_not_followed(
     with pytest.raises(UsageError, match="is a link"):
         SqliteLog(tmp_path / "a.db").close()
     assert not elsewhere.exists()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+@pytest.mark.parametrize("name", ["a.db-wal", "a.db-shm", "a.db.anchor", "a.db.owner"])
+def test_a_pipe_or_a_folder_in_the_place_of_a_file_of_the_log_is_named_at_once(
+    tmp_path: Path, name: str, make: Callable[[Path], None]
+) -> None:
+    SqliteLog(tmp_path / "a.db").close()
+    (tmp_path / name).unlink(missing_ok=True)
+    make(tmp_path / name)
+    with pytest.raises(UsageError, match=re.escape(name)):
+        SqliteLog(tmp_path / "a.db").close()
+
+
+@pytest.mark.parametrize("text", [b"[" * 100_000, b"\0" * 100_000])
+def test_an_anchor_that_is_none_is_not_read_whole(tmp_path: Path, text: bytes) -> None:
+    SqliteLog(tmp_path / "a.db").close()
+    (tmp_path / "a.db.anchor").write_bytes(text)
+    with pytest.raises(LogDamaged, match="is no anchor"):
+        read_anchor(tmp_path / "a.db")
 
 
 def test_a_link_in_the_place_of_the_next_anchor_is_replaced(tmp_path: Path) -> None:

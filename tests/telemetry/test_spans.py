@@ -120,6 +120,22 @@ def requested(story: Story, call: int) -> tuple[int, int]:
     )
 
 
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        ToolSucceeded(result=1, duration_ms=1.0, confined="landlock7+seccomp"),
+        ToolFailed(error="timeout", message="too late", confined="landlock7+seccomp"),
+        ToolOutcomeUnknown(reason="died", confined="landlock7+seccomp"),
+    ],
+)
+def test_a_calls_span_says_what_held_its_process(outcome: Event) -> None:
+    story, call = asked()
+    _, started = requested(story, story.opens(ANSWER, call))
+    story.opens(outcome, started)
+    span = one(story.spans(), "execute_tool t")
+    assert span.attributes["playhead.confined"] == "landlock7+seccomp"
+
+
 def test_an_effect_hangs_on_the_look_that_decided_it() -> None:
     story, call = asked()
     story.opens(ANSWER, call)

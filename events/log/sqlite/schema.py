@@ -95,6 +95,11 @@ def checked_path(path: Path | str) -> Path:
         if full.exists() and not full.is_file():
             msg = f"{path} is a device or a pipe; a log must be a regular file"
             raise UsageError(msg)
+        for tail in ("-wal", "-shm", ".anchor"):  # a pipe in their place would be waited for
+            beside = full.with_name(full.name + tail)
+            if beside.exists() and not beside.is_file():
+                msg = f"{beside} is not a regular file: move it away"
+                raise UsageError(msg)
     except (OSError, ValueError) as error:
         msg = f"{str(path)!r} cannot be the name of a log: {getattr(error, 'strerror', 0) or error}"
         raise UsageError(msg) from error

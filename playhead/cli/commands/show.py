@@ -10,7 +10,7 @@ from rich.text import Text
 
 from playhead.cli.commands.show_at import show_at
 from playhead.cli.shared import exit_codes
-from playhead.cli.shared.log import find, log_option, reading, records, run_list, status_now
+from playhead.cli.shared.log import find, log_option, log_path, reading, records, run_list
 from playhead.cli.shared.options import JsonOption, LogFile, RunId, parse_time
 from playhead.cli.shared.output import (
     columns,
@@ -25,6 +25,7 @@ from playhead.cli.shared.output import (
 from playhead.cli.shared.run_format import entry_row, totals, who_and_why
 from playhead.cli.shared.run_summary import RunSummary, read_summary
 from playhead.events.errors import UsageError
+from playhead.events.log.owner_lock import status_now
 from playhead.events.record import Record
 from playhead.projections.metrics.formatting import duration_text
 from playhead.projections.state.waits import wait_text
@@ -64,8 +65,9 @@ def runs(
         found = find_runs(views.connection, status="failed" if failed else None, since=from_)
     found = [row for row in found if children or agent is not None or not row.child]
     found = [row for row in found if agent in (None, row.agent) and not (is_open and row.ended_at)]
-    running = status_now("running", log) if any(row.status == "running" for row in found) else ""
-    found = [row._replace(status=running) if row.status == "running" else row for row in found]
+    if any(row.status == "running" for row in found):
+        now = status_now("running", log_path(log))
+        found = [row._replace(status=now) if row.status == "running" else row for row in found]
     if json:
         say_json([row._asdict() for row in found[:limit]])
         return exit_codes.OK
@@ -118,7 +120,7 @@ def show(
         if at is not None:
             return show_at(reader, run, at, json=json, full=full)
         summary = read_summary(run, records(reader, run))
-    status = status_now(summary.status, log)
+    status = status_now(summary.status, log_path(log))
     if json:
         say_json(_document(summary, thoughts, all_records) | {"status": status})
         return exit_codes.OK

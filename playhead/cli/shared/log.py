@@ -9,7 +9,6 @@ from pathlib import Path
 from playhead.events.codec import decode
 from playhead.events.log.contract import Reader
 from playhead.events.log.find_run import find_run
-from playhead.events.log.owner_lock import owner_of
 from playhead.events.log.sqlite.reader import SqliteReader
 from playhead.events.record import Record
 from playhead.projections.stored.run_list import RunList
@@ -29,19 +28,6 @@ def log_option(log: Path | None) -> str:
     """The option that a suggested command needs to use the same log."""
     named = log is not None and "PLAYHEAD_LOG" not in os.environ
     return f" --log {shlex.quote(str(log))}" if named else ""
-
-
-def status_now(status: str, log: Path | None) -> str:
-    """A run's status: `open` for one that is not ended while no process has the log.
-
-    Where that cannot be told, the run counts as running.
-    """
-    if status != "running":
-        return status
-    try:
-        return "open" if owner_of(log_path(log)) is None else status
-    except OSError:
-        return status
 
 
 @contextmanager
