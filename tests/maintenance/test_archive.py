@@ -186,7 +186,7 @@ def test_a_record_missing_from_either_file_is_found(path: Path, file: str) -> No
     )
     (problem,) = checked(path.with_name(file)).problems
     assert problem.fault == "missing"
-    assert "does not hold the records that it was left with" in problem.message
+    assert "does not hold the records that it kept" in problem.message
 
 
 def test_a_log_behind_its_anchor_is_still_refused_after_archiving(path: Path) -> None:

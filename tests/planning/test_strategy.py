@@ -119,7 +119,7 @@ def test_an_agent_may_say_it_itself() -> None:
     play = Play(agent).start("for each of five, in parallel")
     assert of_kind(play.records, StrategyChosen)[0].strategy == "direct"
     assert "tools" not in agent.model.requests[0].body  # type: ignore[union-attr]
-    with pytest.raises(UsageError, match="none of auto, direct"):
+    with pytest.raises(UsageError, match="must be one of auto, direct"):
         Agent(name="a", strategy="wander")  # type: ignore[arg-type]
 
 

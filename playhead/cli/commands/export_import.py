@@ -59,10 +59,11 @@ def import_(
     log: LogFile = None,
     json: JsonOption = False,
 ) -> int:
-    """Put an exported run into a log, marked as imported: all of the file or nothing.
+    """Put an exported run into a log, marked as imported.
 
-    A run that is open waits until `playhead resume RUN --agent MODULE:NAME` takes it up, with that
-    agent's tools and limits. What was approved elsewhere needs approval here.
+    All of the file goes in, or nothing. A run that is open waits until `playhead resume RUN --agent
+    MODULE:NAME` takes it up, with that agent's tools and limits. What was approved elsewhere
+    needs approval here.
     """
     with file.open("rb") as opened, SqliteLog(log_path(log)) as owned:
         lines = bounded_lines(opened)
