@@ -207,7 +207,7 @@ class RunMetrics(StatsPart):
             return  # another kind of effect, or one from before a fork
         stats: CallStats
         match event:
-            case ModelAnswered() | ModelFailed():
+            case ModelAnswered() | ModelFailed() if intent in self.asked:
                 stats = self.model(name)
                 stats.errors += isinstance(event, ModelFailed)
                 stats.add(self._charge(record, event, name, self.asked.pop(intent)))

@@ -66,7 +66,7 @@ def test_a_pipe_or_a_folder_in_the_place_of_a_file_of_the_log_is_named_at_once(
 def test_an_anchor_that_is_none_is_not_read_whole(tmp_path: Path, text: bytes) -> None:
     SqliteLog(tmp_path / "a.db").close()
     (tmp_path / "a.db.anchor").write_bytes(text)
-    with pytest.raises(LogDamaged, match="is no anchor"):
+    with pytest.raises(LogDamaged, match="is not an anchor"):
         read_anchor(tmp_path / "a.db")
 
 
