@@ -93,6 +93,7 @@ def _go_on_with(state: RunState, record: Record, agent: AgentSpec) -> None:
     if not state.parked:
         return
     state.parked = False
+    state.waits.clear()
     state.first_at, state.spent = record.at, Spent()
     if state.forked is not None and state.forked is not record.event:
         state.forked = state.forked.model_copy(update={"allow": ()})

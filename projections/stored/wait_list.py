@@ -83,11 +83,19 @@ class WaitList:
         match record.event:
             case RunForked(parent=parent, at=at):
                 _carry_over(connection, parent, record.run, at)
+                self._drop_imported(connection, record.run)
             case RunsMoved(side="log", runs=moved):
                 gone = [(found.run,) for found in moved]
                 connection.executemany("DELETE FROM waits WHERE run = ?", gone)
             case _:
                 self._fold(connection, record)
+
+    def _drop_imported(self, connection: sqlite3.Connection, run: str) -> None:
+        """What an imported run waited for elsewhere is asked about anew in a fork of it."""
+        for seq in _open_waits(connection, run):
+            row = next(self._reader.read(run, seq - 1, seq), None)
+            if row is not None and row.imported:
+                connection.execute("DELETE FROM waits WHERE run = ? AND seq = ?", [run, seq])
 
     def _fold(self, connection: sqlite3.Connection, record: Record) -> None:
         open_waits = _open_waits(connection, record.run)
@@ -108,7 +116,9 @@ class WaitList:
             match decode(row, self._reader.body).event if row.kind in ASKED_ABOUT else None:
                 case ToolRequested(tool=tool, arguments=wished) if row.seq == wait.call:
                     arguments, effect = to_json(wished), self._effect(run, tool)
-                case ApprovalDecided(call=call, arguments=dict(changed)) if call == wait.call:
+                case ApprovalDecided(call=call, arguments=dict(changed)) if (
+                    call == wait.call and not row.imported  # elsewhere: it counts for nothing here
+                ):
                     arguments = to_json(changed)
                 case PlanProposed(steps=steps) | PlanRevised(steps=steps) if row.seq == wait.call:
                     tool, effect, plan = "plan", "read", PLAN.dump_json(steps)
