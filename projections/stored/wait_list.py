@@ -114,8 +114,9 @@ class WaitList:
         tool, effect, arguments, plan = "", "", b"{}", b"[]"
         for row in self._reader.read(run, wait.call - 1, wait.seq) if wait.call else ():
             match decode(row, self._reader.body).event if row.kind in ASKED_ABOUT else None:
-                case ToolRequested(tool=tool, arguments=wished) if row.seq == wait.call:
-                    arguments, effect = to_json(wished), self._effect(run, tool)
+                case ToolRequested() as asked if row.seq == wait.call:
+                    tool, arguments = asked.tool, to_json(asked.arguments)
+                    effect = self._effect(run, tool)
                 case ApprovalDecided(call=call, arguments=dict(changed)) if (
                     call == wait.call and not row.imported  # elsewhere: it counts for nothing here
                 ):

@@ -167,3 +167,24 @@ def test_what_was_approved_waits_no_more() -> None:
         waiting = [(each.run, each.call) for each in runtime.runs.approvals()]
         assert (first.run, first.call) not in waiting
         assert (second.run, second.call) in waiting
+
+
+@tool(effect="read")
+def look(place: str) -> str:
+    """Look at a place.
+
+    Args:
+        place: where.
+    """
+    return place
+
+
+def test_a_person_is_shown_the_call_that_waits_and_not_one_beside_it() -> None:
+    both = [Call("pay", {"amount": 1}), Call("look", {"place": "here"})]
+    agent = Agent(name="both", model=ScriptedModel([both, "ok"]), tools=[pay, look])
+    with Runtime(MemoryLog(), [agent]) as runtime:
+        run = runtime.start(agent, "go")
+        next(r for r in run.events() if r.event.kind == "tool_succeeded")
+        (waiting,) = run.approvals()
+        assert (waiting.tool, waiting.arguments) == ("pay", {"amount": 1})
+        run.cancel()

@@ -157,7 +157,7 @@ def pay(amount: int) -> str:
 
 
 APPROVE = """
-from playhead.events.kinds.approvals import ApprovalDecided
+from playhead.events.kinds.approvals import ApprovalDecided, Decider
 from playhead.events.codec import decode
 from playhead.events.log.inbox import Inbox
 from playhead.events.log.sqlite.reader import SqliteReader
@@ -168,7 +168,8 @@ while asked is None:
         if row.kind == "approval_requested":
             asked = row
 event = decode(asked, reader.body).event
-verdict = ApprovalDecided(call=event.call, binding=event.binding, approved=True)
+by = Decider(user="ada", process=1)
+verdict = ApprovalDecided(call=event.call, binding=event.binding, approved=True, by=by)
 Inbox({log!r}).put(asked.run, verdict)
 """
 
