@@ -216,7 +216,7 @@ def _one_process(
 def _look(folder: Path, acknowledged: dict[str, int], commands: list[str]) -> list[str]:
     reader = SqliteReader(folder / "log.db")
     try:
-        ledger = GroundTruth(acknowledged=acknowledged)
+        ledger = GroundTruth(acknowledged=acknowledged, cut_off=True)  # each process is killed
         _read_world(folder / "world", ledger, reader)
         evidence = Evidence(reader, ledger, liveness=True)
         wrong = [
