@@ -148,11 +148,6 @@ class RunIndex:
             entries = list(self._open.values())
         return [entry.run for entry in entries if agent is None or entry.agent == agent]
 
-    def parked(self, agents: Sequence[str]) -> list[Indexed]:
-        """Open runs of agents other than these: nothing here can continue them."""
-        with self._lock:
-            return [entry for entry in self._open.values() if entry.agent not in agents]
-
     def _put(self, entry: Indexed) -> None:
         if entry.run not in self._open:
             self._open[entry.run] = entry
