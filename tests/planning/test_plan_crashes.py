@@ -108,3 +108,13 @@ def test_a_plan_that_crashes_after_every_append_still_ends() -> None:
     starts = Counter((e.call, e.attempt) for e in of_kind(play.records, ToolStarted))
     assert max(starts.values()) == 1
     assert [s.step for s in of_kind(play.records, StepStarted)].count("last") == 1
+
+
+def test_a_dead_process_writes_nothing_when_its_coroutines_are_collected() -> None:
+    for crash in range(1, WHOLE.appends):
+        play = Play(the_agent())
+        play.dies_after = crash
+        play.start()
+        written = [records(play.log, stream.id) for stream in play.log.streams()]
+        play.bury()
+        assert [records(play.log, s.id) for s in play.log.streams()] == written, crash

@@ -67,6 +67,8 @@ class Attempt:
         self.began = self.monotonic()
         try:
             return self._succeeded(await self.tool.function(**self._keywords()))
+        except GeneratorExit:  # collected after its loop's end: nobody waits for an answer
+            raise
         except BaseException as error:  # a tool must not end its loop
             return self._failed(error)
 
