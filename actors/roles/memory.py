@@ -13,6 +13,7 @@ from playhead.actors.roles.role import Role, RoleName, heard, outcomes_of
 from playhead.events.event import Address, Event
 from playhead.events.kinds.context import ContextFilled
 from playhead.events.kinds.facts import AnswerReached
+from playhead.events.kinds.guardrails import GuardrailDecided
 from playhead.events.kinds.memory import MemoryRecalled, RecallRequested
 from playhead.events.kinds.model_calls import (
     ExtractionRequested,
@@ -31,7 +32,7 @@ class MemoryRole(Role):
 
     name: ClassVar[RoleName] = "memory"
     hears: ClassVar[frozenset[Address]] = (
-        heard(RunStarted, ContextFilled, AnswerReached)
+        heard(RunStarted, ContextFilled, AnswerReached, GuardrailDecided)
         | outcomes_of((SummaryRequested, ExtractionRequested, RecallRequested))
         | outcomes_of((MemoryToolStarted,), ToolSucceeded)
     )
@@ -39,8 +40,12 @@ class MemoryRole(Role):
     def decide(self, state: RunState, record: Record) -> Sequence[Event]:
         """Recall before the first step; store; compress; learn."""
         match record.event, state.asked(record):
+            case RunStarted(), _ if state.goal_released:
+                return []  # the verdict on the goal is in this turn, and comes after this record
             case ((RunStarted() | MemoryRecalled()), _):
                 return ask_recall(state)
+            case GuardrailDecided(), _:
+                return ask_recall(state) if state.goal_released == record.seq else []
             case ToolSucceeded(), _:
                 return to_store(state, record)
             case ContextFilled() as filled, _:

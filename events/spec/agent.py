@@ -6,6 +6,7 @@ from pydantic import Field, field_validator
 
 from playhead.events.errors import UsageError
 from playhead.events.event import Block, Data, Json
+from playhead.events.spec.guardrails import GuardrailSpec
 from playhead.events.spec.memory import MemoryRules
 from playhead.events.spec.plan import PlanRules, Strategy
 from playhead.events.spec.prices import Price
@@ -157,6 +158,8 @@ class AgentSpec(Data):
     strategy: Strategy | Literal["auto", "asked"] = "auto"
     """auto: chosen by stated rules. asked: a user function is asked."""
     plan: PlanRules = PlanRules()
+    guardrails: tuple[GuardrailSpec, ...] = ()
+    """In the order in which they judge."""
 
 
 ToolSpec.model_rebuild()  # an agent's tool may be an agent

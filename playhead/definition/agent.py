@@ -16,6 +16,7 @@ from playhead.definition.checks import (
     check_tool_names,
     check_types,
 )
+from playhead.definition.guardrails import Guardrail, check_guardrails
 from playhead.definition.prices import prices_for
 from playhead.definition.routing import (
     DEFAULT_MODEL,
@@ -111,6 +112,8 @@ class Agent(Generic[Out]):
     """When older turns are compressed, whose memory is read, and how much is recalled."""
     facts: type[BaseModel] | None = None
     """A Pydantic model of the facts to learn: they are extracted after the answer."""
+    guardrails: Sequence[Guardrail] = ()
+    """Judge the input, tools' results and the answer, in this order."""
     prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
     """Model -> price, if the price table does not know the model or you pay a different price."""
 
@@ -132,6 +135,7 @@ class Agent(Generic[Out]):
         check_request(self.name, self.max_tokens, self.cache)
         check_rules(self.memory)
         _check_marks(self.server_tools)
+        check_guardrails(self.name, self.guardrails, function=self.function is not None)
 
     def _check_types(self) -> None:
         mapping = (Mapping, "a dict")
@@ -140,7 +144,7 @@ class Agent(Generic[Out]):
             "instructions": (str, "a text"), "description": (str, "a text"),
             "task_type": (str, "a text"), "max_tokens": (int, "a number"),
             "tools": sequence, "stop_sequences": sequence, "server_tools": sequence,
-            "fallback": sequence, "extra": mapping, "prices": mapping,
+            "fallback": sequence, "guardrails": sequence, "extra": mapping, "prices": mapping,
             "plan": (PlanRules, "PlanRules(...)"), "limits": (Limits, "Limits(...)"),
             "loops": (LoopRules, "LoopRules(...)"), "retry": (Retry, "Retry(...)"),
             "budget": (Budget, "Budget(...)"), "memory": (MemoryRules, "MemoryRules(...)"),
@@ -195,6 +199,7 @@ class Agent(Generic[Out]):
             memory=self._memory(namespace),
             strategy=recorded_strategy(self.name, self.strategy, self.function),
             plan=self.plan,
+            guardrails=tuple(guardrail.spec() for guardrail in self.guardrails),
         )
         return self._priced(spec)
 
@@ -247,6 +252,10 @@ class Agent(Generic[Out]):
             msg = f"agent {self.name!r}: server_tools with max_cost or max_tokens: {UNBOUNDED}"
             raise UsageError(msg)
         return spec
+
+    def guardrail(self, name: str) -> Callable[[str], Any] | None:
+        """The function of the guardrail with that name."""
+        return next((each.check for each in self.guardrails if each.name == name), None)
 
     def read_output(self, answer: str, output: Json) -> Out:
         """The answer as the agent's output type. Raises pydantic.ValidationError."""
