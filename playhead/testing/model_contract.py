@@ -14,7 +14,7 @@
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeAlias, TypeVar
 
@@ -216,7 +216,7 @@ class ClosedAfter:
 class _Silent:
     """A model that nobody may ask."""
 
-    async def reply(self, _: Request, __: object) -> Reply:
+    async def reply(self, request: Request, on_text: OnText) -> Reply:
         message = "a replay asked a model"
         raise ModelError(error="asked", message=message)
 
@@ -307,13 +307,13 @@ class HttpModelContract(ModelContract):
         statuses = list(range(400, 600))
         left = iter(statuses)
 
-        async def scenario(model: Model) -> Iterator[ModelError]:
-            found = []
+        async def scenario(model: Model) -> list[ModelError]:
+            found: list[ModelError] = []
             for _ in statuses:
                 with pytest.raises(ModelError) as raised:
                     await model.reply(request(), lambda _: None)
                 found.append(raised.value)
-            return iter(found)
+            return found
 
         def policy(_: bytes) -> Answer:
             return Answer(b"<html>the server's\nreason</html>", next(left), HTML)

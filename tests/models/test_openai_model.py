@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -44,7 +45,9 @@ from tests.support.rendered import request_of
 
 APIS: list[Api] = ["chat", "responses"]
 STREAMS: dict[str, Callable[[Reply], bytes]] = {"chat": chat_stream, "responses": responses_stream}
-BODIES = {"chat": lambda body: chat_body(body, official=True), "responses": responses_body}
+BODIES: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+    "chat": partial(chat_body, official=True), "responses": responses_body,
+}  # fmt: skip
 REFUSED: dict[str, Callable[[dict[str, Any]], str | None]] = {
     "chat": refused_chat, "responses": refused_responses,
 }  # fmt: skip
@@ -273,7 +276,12 @@ def test_reasoning_comes_back_encrypted_and_goes_back_as_it_came() -> None:
 
 
 def test_an_item_that_nobody_knows_is_kept_and_goes_back() -> None:
-    search = {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {}}
+    search: dict[str, Any] = {
+        "type": "web_search_call",
+        "id": "ws_1",
+        "status": "completed",
+        "action": {},
+    }
     reply = reply_of(block("found"))
     items = [search, item_of(block("found"), 1)]
     found = ask("responses", named(item_events(reply, items)))
@@ -396,13 +404,13 @@ def test_a_refusal_is_told_as_one_with_its_words(api: Api) -> None:
     (500, {"code": 500, "type": "server_error"}, "server_error", True),
     (503, {"code": 503, "type": "unavailable_error"}, "overloaded", True),
 ])  # fmt: skip
-@pytest.mark.parametrize("shape", [
-    lambda told: {"error": told}, lambda told: [{"error": told}], lambda told: told,
-])  # fmt: skip
+@pytest.mark.parametrize("shape", ["inside", "listed", "bare"])
 def test_errors_are_named_in_every_shape_that_servers_give_them(
-    status: int, told: Any, error: str, retryable: bool, shape: Callable[[Any], Any]
+    status: int, told: Any, error: str, retryable: bool, shape: str
 ) -> None:
-    body = json.dumps(shape({"message": "because", **told})).encode()
+    said = {"message": "because", **told}
+    shapes: dict[str, Any] = {"inside": {"error": said}, "listed": [{"error": said}], "bare": said}
+    body = json.dumps(shapes[shape]).encode()
     with StubServer([Answer(body, status, JSON)]) as server, pytest.raises(ModelError) as raised:
         run(
             OpenAIModel(server.url, key="MY_KEY"),

@@ -110,7 +110,7 @@ def item_of(block: Json, number: int) -> Json:
     status = {"status": "completed"}
     match block["type"]:
         case "text":
-            part = {"type": "output_text", "text": block["text"], "annotations": []}
+            part: Json = {"type": "output_text", "text": block["text"], "annotations": []}
             return {"type": "message", "id": f"msg_{number}", "role": "assistant", **status,
                     "content": [part]}  # fmt: skip
         case "thinking":
@@ -152,7 +152,7 @@ def responses_events(reply: Reply) -> Iterator[Json]:
 
 def item_events(reply: Reply, items: Sequence[Json]) -> Iterator[Json]:
     whole, number = response(reply, *items), iter(range(100_000))
-    begun = {**whole, "status": "in_progress", "output": [], "usage": None}
+    begun: Json = {**whole, "status": "in_progress", "output": [], "usage": None}
 
     def event(kind: str, **fields: Any) -> Json:
         return {"type": kind, "sequence_number": next(number), **fields}
@@ -163,7 +163,7 @@ def item_events(reply: Reply, items: Sequence[Json]) -> Iterator[Json]:
         yield event("response.output_item.added", output_index=n, item={**item, **_empty(item)})
         if item["type"] == "message":
             for piece in pieces(item["content"][0].get("text", "")):
-                where = {**at, "content_index": 0, "logprobs": []}
+                where: Json = {**at, "content_index": 0, "logprobs": []}
                 yield event("response.output_text.delta", delta=piece, **where)
         elif item["type"] == "function_call":
             for piece in pieces(item["arguments"]):

@@ -14,7 +14,7 @@ from playhead.events.model_api import Request
 from playhead.tools.models.errors import malformed
 from playhead.tools.models.openai.errors import refused
 from playhead.tools.models.openai.usage import chat_usage
-from playhead.tools.models.openai.words import Json
+from playhead.tools.models.openai.words import Json, inside
 from playhead.tools.models.stream import Assembler, StreamEvent, read_event
 
 REASONING = ("reasoning_content", "reasoning")
@@ -111,7 +111,7 @@ class ChatStream:
         self._written += len(text.encode("utf-8", "replace"))
 
     def _call(self, call: Json) -> Iterator[StreamEvent]:
-        function, given = call.get("function") or {}, call.get("id")
+        function, given = inside(call, "function"), call.get("id")
         number = call.get("index") or 0
         known = self._calls.get(number)
         if known is None or (function.get("name") and (not given or given != known[0])):

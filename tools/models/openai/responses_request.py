@@ -15,6 +15,7 @@ from playhead.tools.models.openai.words import (
     cannot,
     data_url,
     effort_of,
+    inside,
     is_strict,
     own_part,
     own_tools,
@@ -65,7 +66,7 @@ def responses_body(body: Mapping[str, Any]) -> Json:
 def _reasoning(body: Mapping[str, Any]) -> Json:
     effort = effort_of(body)
     found: Json = {} if effort is None else {"effort": effort}
-    if (body.get("thinking") or {}).get("type") in ("enabled", "adaptive"):
+    if inside(body, "thinking").get("type") in ("enabled", "adaptive"):
         found["summary"] = "auto"
     return found
 
@@ -162,6 +163,6 @@ def _item(block: Json) -> Json | None:
         return None
     if "id" not in own:
         return {"type": "message", "role": "assistant", "content": text}
-    part = {"type": "output_text", "annotations": [], **(own.get("part") or {}), "text": text}
+    part: Json = {"type": "output_text", "annotations": [], **inside(own, "part"), "text": text}
     kept = {key: value for key, value in own.items() if key != "part"}
     return {"type": "message", "role": "assistant", **kept, "content": [part]}

@@ -13,7 +13,7 @@ from playhead.events.model_api import Request
 from playhead.tools.models.errors import malformed
 from playhead.tools.models.openai.errors import refused
 from playhead.tools.models.openai.usage import responses_usage
-from playhead.tools.models.openai.words import Json
+from playhead.tools.models.openai.words import Json, inside
 from playhead.tools.models.stream import Assembler, StreamEvent, read_event
 from playhead.tools.result import clean_text
 
@@ -111,7 +111,7 @@ def _estimate(response: Json, request: Request) -> Json:
 
 def _stop(response: Json, items: Sequence[Json], blocks: Sequence[Json]) -> str:
     if response.get("status") == "incomplete":
-        why = str((response.get("incomplete_details") or {}).get("reason"))
+        why = str(inside(response, "incomplete_details").get("reason"))
         return CUT.get(why, why)
     parts = [p for item in items if item["type"] == "message" for p in item["content"]]
     if any(part["type"] == "refusal" for part in parts):
@@ -146,7 +146,7 @@ def blocks_of_item(item: Json) -> Iterator[Json]:
         case "function_call":
             kept = _without(item, "type", "call_id", "name", "arguments")
             use = NOT_IN_ID.sub("_", item["call_id"])
-            call = {"type": "tool_use", "id": use, "name": item["name"], "input": {}}
+            call: Json = {"type": "tool_use", "id": use, "name": item["name"], "input": {}}
             yield {**call, "openai": kept, "arguments": item["arguments"]}
         case _:
             yield {"type": "openai_item", "openai": dict(item)}
@@ -156,8 +156,8 @@ def _text_block(item: Json, part: Mapping[str, Any]) -> Json:
     refusal = part["type"] == "refusal"
     text = part["refusal"] if refusal else part["text"]
     kept = _without(item, "type", "role", "content")
-    inside = {} if refusal else _without(part, "type", "text")
-    more = {key: value for key, value in inside.items() if value}
+    rest = {} if refusal else _without(part, "type", "text")
+    more = {key: value for key, value in rest.items() if value}
     return {"type": "text", "text": text, "openai": {**kept, "part": more} if more else kept}
 
 

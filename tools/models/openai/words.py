@@ -25,6 +25,11 @@ def cannot(what: str, remedy: str) -> ModelError:
     return ModelError("invalid_request", f"{what} cannot be said in this protocol: {remedy}")
 
 
+def inside(fields: Mapping[str, Any], name: str) -> Json:
+    """An object in a field; empty where there is none."""
+    return cast("Json", fields.get(name) or {})
+
+
 def system_text(system: object) -> str:
     """The instructions, given as text or as text blocks."""
     if isinstance(system, str):
@@ -86,15 +91,15 @@ def data_url(block: Mapping[str, Any]) -> str:
 
 def own_part(block: Mapping[str, Any]) -> Json:
     """What the block keeps for OpenAI's protocols."""
-    return cast("Json", block.get("openai") or {})
+    return inside(block, "openai")
 
 
 def effort_of(body: Mapping[str, Any]) -> str | None:
     """How much the model should reason: `output_config.effort`, or else by the thinking budget."""
-    told = (body.get("output_config") or {}).get("effort")
+    told = inside(body, "output_config").get("effort")
     if told is not None:
         return EFFORTS.get(told, str(told))
-    match body.get("thinking") or {}:
+    match inside(body, "thinking"):
         case {"type": "disabled"}:
             return "none"
         case {"type": "enabled", "budget_tokens": int(budget)}:
@@ -105,8 +110,8 @@ def effort_of(body: Mapping[str, Any]) -> str | None:
 
 def schema_of(body: Mapping[str, Any]) -> Json | None:
     """The JSON schema that the answer must follow."""
-    found: Json | None = ((body.get("output_config") or {}).get("format") or {}).get("schema")
-    return found
+    schema: Json | None = inside(inside(body, "output_config"), "format").get("schema")
+    return schema
 
 
 def own_tools(body: Mapping[str, Any], *, responses: bool) -> tuple[list[Json], list[Json]]:
@@ -149,9 +154,8 @@ def is_strict(schema: object) -> bool:
 def _keywords_fit(schema: Json) -> bool:
     if STRICT_REFUSES & schema.keys():
         return False
-    inside = (schema.get(key) for key in ("items", "anyOf"))
-    named = (schema.get("$defs") or {}).values()
-    return all(map(is_strict, inside)) and all(map(is_strict, named))
+    more = (schema.get(key) for key in ("items", "anyOf"))
+    return all(map(is_strict, (*more, *inside(schema, "$defs").values())))
 
 
 def without_marks(block: Block) -> Block:
