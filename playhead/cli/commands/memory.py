@@ -10,7 +10,8 @@ from playhead.cli.shared.options import JsonOption, LogFile, RunId
 from playhead.cli.shared.output import columns, local_time, one_line, out, plain, say_json
 from playhead.events.errors import UsageError
 from playhead.memory.index import MemoryIndex
-from playhead.projections.memory.search import MemoryHit, Ranking
+from playhead.projections.memory.hits import MemoryHit
+from playhead.projections.memory.search import Ranking
 from playhead.runtime import Runtime
 from playhead.service.redaction import redactor_of
 from playhead.tools.context import from_environment
