@@ -45,7 +45,7 @@ FACTS = 20
 
 DEFAULT = Ranking()
 
-LEAST_SHARE = 0.15
+LEAST_SHARE = 0.25
 """A memory with less of the query's words than this, by their weight, is near by meaning only."""
 
 ROOM = 2000

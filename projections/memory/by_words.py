@@ -32,6 +32,9 @@ was we were what when where which while who whom whose why will with would you y
 COMMON = 0.2
 """What a common word counts beside another: it may decide between memories, not find them first."""
 
+FEW = 50
+"""A namespace of fewer memories counts as one of so many: in three, no word is common or rare."""
+
 K1, B = 1.2, 0.75
 
 MOST = K1 + 1
@@ -104,7 +107,8 @@ class Words:
             [self._space, text, self._as_of],
         ).fetchone()
         memories = 0 if found is None else int(found[0])
-        rarity = math.log(1 + (self._memories - memories + 0.5) / (memories + 0.5))
+        others = max(self._memories, FEW) - memories
+        rarity = math.log(1 + (others + 0.5) / (memories + 0.5))
         return Term(rarity * (COMMON if text in common_terms() else 1), text, memories)
 
     def _scores_in(self, term: Term, allowed: Allowed | None) -> SearchResult:

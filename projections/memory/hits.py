@@ -60,7 +60,7 @@ class MemoryHit(NamedTuple):
     occurrences: tuple[Occurrence, ...] = ()
     """All that say the same, newest first, this one too."""
     share: float = 0.0
-    """How much of the query's words it has, by their weight: from 0 to 1."""
+    """How much of the query's words it has, by their weight: 1 if it says all of them."""
 
 
 def said_alike(

@@ -16,7 +16,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from playhead.projections.memory.by_words import SearchResult, Words
+from playhead.projections.memory.by_words import MOST, SearchResult, Words
 from playhead.projections.memory.filter import Filter, Visible, space_of, visible
 from playhead.projections.memory.hits import MemoryHit, ScorePart, said_alike, together
 from playhead.projections.memory.supersession import Said, places
@@ -127,7 +127,9 @@ def _scored(
         score = sum(counts[name] * part.score for name, part in parts.items())
         score *= 1 - ranking.recency * (1 - 0.5 ** ((newest - at) / DAY / ranking.half_life))
         score *= 1 - ranking.importance * (1 - importance)
-        share = parts["words"].score / words.best if "words" in parts else 0.0
+        share = (
+            min(1.0, MOST * parts["words"].score / (words.best or 1)) if "words" in parts else 0.0
+        )
         scored.append(Scored(score, position, same, share, parts))
     return scored
 

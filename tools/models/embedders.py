@@ -66,11 +66,11 @@ class Quality(NamedTuple):
     least: float
 
 
-CAUTIOUS = Quality(weight=0.25, least=0.45)
+CAUTIOUS = Quality(weight=0.25, least=0.25)
 """For an embedder that does not say: right for word vectors, safe for better ones."""
 
 
-SENTENCES = Quality(weight=0.6, least=0.35)
+SENTENCES = Quality(weight=0.5, least=0.3)
 """For models that were trained on sentences, such as all-MiniLM-L6-v2."""
 
 
