@@ -4,6 +4,7 @@ from playhead.actors.replay import Divergence, ReplayReport
 from playhead.definition.agent import Agent
 from playhead.events.errors import (
     AdmissionRefused,
+    AnswerRefused,
     CalledOnLoop,
     HeadMoved,
     InheritedByFork,
@@ -35,7 +36,7 @@ from playhead.events.spec.memory import FactSchema, MemoryRules
 from playhead.events.spec.plan import PlanRules
 from playhead.events.spec.prices import Price, Tier
 from playhead.events.spec.routing import Budget, Route, Target
-from playhead.events.spec.tool import Cache, Rate, Retry
+from playhead.events.spec.tool import Cache, Deferral, Rate, Retry
 from playhead.events.usage import Usage
 from playhead.events.version import VERSION as __version__  # noqa: N811 - the usual name
 from playhead.forking import Instead
@@ -56,7 +57,7 @@ from playhead.service.subscriptions import TextChunk
 from playhead.settings import Capacity, RunOptions, Telemetry
 from playhead.telemetry.alerts import Alert, Alerts
 from playhead.tools.content import Document, Image
-from playhead.tools.context import Depends, OutcomeUnknown, Secret, ToolContext
+from playhead.tools.context import CallDeferred, Depends, OutcomeUnknown, Secret, ToolContext
 from playhead.tools.groups import group
 from playhead.tools.mcp.server import mcp
 from playhead.tools.models.embedders import Embedder, EmbedError, EndpointEmbedder
@@ -71,11 +72,14 @@ __all__ = [
     "Alert",
     "AlertRule",
     "Alerts",
+    "AnswerRefused",
     "BreakerRule",
     "Budget",
     "Cache",
+    "CallDeferred",
     "CalledOnLoop",
     "Capacity",
+    "Deferral",
     "Depends",
     "Divergence",
     "Document",

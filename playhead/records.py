@@ -72,7 +72,9 @@ from playhead.events.kinds.runs import (
 from playhead.events.kinds.steps import OutputRejected, StepFailed, StepFinished, StepStarted
 from playhead.events.kinds.tool_calls import (
     AttemptStarted,
+    CallAnswered,
     MemoryToolStarted,
+    ToolDeferred,
     ToolFailed,
     ToolOutcomeUnknown,
     ToolPinned,
@@ -82,13 +84,14 @@ from playhead.events.kinds.tool_calls import (
     ToolStarted,
     ToolSucceeded,
 )
-from playhead.events.kinds.waits import OutageWaitStarted, WaitStarted
+from playhead.events.kinds.waits import AnswerAwaited, OutageWaitStarted, WaitStarted
 from playhead.events.record import Actor, Origin, Record
 from playhead.events.spec.agent import AgentSpec, ToolSpec
 
 __all__ = [
     "Actor",
     "AgentSpec",
+    "AnswerAwaited",
     "AnswerReached",
     "ApprovalDecided",
     "ApprovalRequested",
@@ -96,6 +99,7 @@ __all__ = [
     "AttemptStarted",
     "Block",
     "BudgetNeared",
+    "CallAnswered",
     "CancelRequested",
     "ChildFinished",
     "ChildStarted",
@@ -160,6 +164,7 @@ __all__ = [
     "StrategyChosen",
     "SummaryRequested",
     "TimeReached",
+    "ToolDeferred",
     "ToolFailed",
     "ToolOutcomeUnknown",
     "ToolPinned",

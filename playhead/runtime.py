@@ -293,6 +293,17 @@ class Runtime:
         read = known.read_output if known is not None else _as_text
         return Run(self.runs, run, read)  # type: ignore[arg-type]
 
+    def complete(self, run: str, call: int, result: Json = None) -> None:
+        """Give the answer of a deferred call, from anywhere in the program: a webhook, a queue.
+
+        Raises AnswerRefused, whose `reason` says why, and UnknownRun; see `RunControl.complete`.
+        """
+        self.runs.complete(run, call, result)
+
+    def fail(self, run: str, call: int, message: str, hint: str | None = None) -> None:
+        """Say that what a deferred call began has failed; the model reads it. As `complete`."""
+        self.runs.fail(run, call, message, hint)
+
     def replay(self, run: str, to: int | None = None) -> ReplayReport:
         """Decide a run's turns again and compare; uses no network, tools or user code."""
         self.runs.check_open()

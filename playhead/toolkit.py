@@ -12,6 +12,7 @@ from playhead.tools.builtin.fetch import fetch_tool
 from playhead.tools.builtin.files import file_tools
 from playhead.tools.builtin.knowledge_base import search_kb_tool
 from playhead.tools.builtin.memory import memory_tools, recall, remember
+from playhead.tools.builtin.wait import wait
 from playhead.tools.builtin.web_search import Hit, SearchProvider, SearxNG, search_web_tool
 from playhead.tools.lint.lint import Finding, lint
 from playhead.tools.read_result import read_result
@@ -35,4 +36,5 @@ __all__ = [
     "remember",
     "search_kb_tool",
     "search_web_tool",
+    "wait",
 ]

@@ -23,7 +23,13 @@ from playhead.events.kinds.context import ContextCompressed
 from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed, ModelRequested
 from playhead.events.kinds.runs import LimitReached, MessageReceived, RunResumed, TimeReached
 from playhead.events.kinds.steps import OutputRejected, StepFailed, StepFinished, StepStarted
-from playhead.events.kinds.tool_calls import ATTEMPTS, ToolRefused, ToolRequested, ToolResolved
+from playhead.events.kinds.tool_calls import (
+    ATTEMPTS,
+    CallAnswered,
+    ToolRefused,
+    ToolRequested,
+    ToolResolved,
+)
 from playhead.events.record import Record
 from playhead.events.usage import text_of
 from playhead.projections.state.run_state import RunState
@@ -55,6 +61,7 @@ class Executor(Role):
         ToolResolved,
         ContextCompressed,
         ToolRefused,
+        CallAnswered,
     ) | outcomes_of((ModelRequested, RouterAsked, OutputRuleAsked, *ATTEMPTS, ChildStarted))
 
     def decide(self, state: RunState, record: Record) -> Sequence[Event]:

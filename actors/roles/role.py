@@ -24,7 +24,7 @@ from playhead.events.kinds.runs import (
 )
 from playhead.events.kinds.steps import OutputRejected, StepFailed, StepFinished, StepStarted
 from playhead.events.kinds.tool_calls import ToolRefused, ToolRequested
-from playhead.events.kinds.waits import OutageWaitStarted
+from playhead.events.kinds.waits import AnswerAwaited, OutageWaitStarted
 from playhead.events.record import Record
 from playhead.projections.state.run_state import RunState
 
@@ -49,6 +49,7 @@ DECIDES: Mapping[type[Event], tuple[RoleName, ...]] = {
     ContextFilled: ("executor",),
     BudgetNeared: ("executor",),
     ToolRefused: ("tool",),
+    AnswerAwaited: ("tool",),
     ContextCompressed: ("memory",),
     FactLearned: ("memory",),
     ExtractionEnded: ("memory",),

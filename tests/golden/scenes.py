@@ -14,6 +14,7 @@ from pydantic import BaseModel, field_validator
 from playhead import (
     Agent,
     Budget,
+    CallDeferred,
     Limits,
     MemoryRules,
     PlanRules,
@@ -31,6 +32,7 @@ from playhead.events.errors import ModelError
 from playhead.events.record import Record
 from playhead.forking import Instead
 from playhead.testing import ScriptedModel, call
+from playhead.toolkit import wait
 from tests.golden.agents import add, fail, hang, note, pay
 from tests.memory.long_runs import reader, turn_page
 from tests.memory.remembering import assistant
@@ -167,6 +169,27 @@ def approval_lapsed(runtime: Runtime) -> None:
         return "done"
 
     play(runtime, scripted("approval_lapsed", call("soon"), "Too late.", tools=[soon]))
+
+
+def deferred(runtime: Runtime) -> None:
+    def ask(who: str) -> int:
+        """Ask somebody.
+
+        Args:
+            who: a name.
+        """
+        raise CallDeferred(f"ask {who}", expires=3600)
+
+    asks = [call("ask", who="ann"), call("ask", who="bob"), call("wait", seconds=0.01)]
+    agent = scripted("deferred", asks, "One of three.", tools=[tool(ask), wait])
+    run = runtime.start(agent, "Ask both.")
+    until(run, "answer_awaited", 3)
+    for waiting in runtime.runs.waits(run.id, "answer"):
+        if waiting.arguments == {"who": "ann"}:
+            run.complete(waiting.wait.call or 0, 3)
+        else:
+            run.fail(waiting.wait.call or 0, "bob is away", hint="ask ann")
+    ended(run)
 
 
 def approval_rule(runtime: Runtime) -> None:
@@ -343,7 +366,7 @@ def mcp_tools(runtime: Runtime) -> None:
 
 SCENES: tuple[Callable[[Runtime], None], ...] = (
     plain, tools, model_retry, outage, plan, plan_around_a_failure, plan_reviewed, children,
-    approvals,
+    approvals, deferred,
     approval_lapsed, approval_rule, strategies, router_and_output_rule, loop, limits, budget,
     cancelled, paused, session, compression, memory, facts, fork, mcp_tools,
 )  # fmt: skip

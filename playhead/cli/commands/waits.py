@@ -1,5 +1,6 @@
-"""`waits`: what the open runs of a log wait for, a person or a model that is down."""
+"""`waits`: what the open runs of a log wait for: a person, an answer, a time, a model."""
 
+from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
 
@@ -7,15 +8,26 @@ from playhead.cli.shared import exit_codes
 from playhead.cli.shared.log import log_option, reading
 from playhead.cli.shared.options import JsonOption, LogFile
 from playhead.cli.shared.output import facts, local_time, out, say_json
-from playhead.projections.state.waits import wait_text
+from playhead.projections.history.timeline import call_text
+from playhead.projections.state.waits import About, wait_text
 from playhead.projections.stored.wait_list import OpenWait
 from playhead.service.wait_reader import WaitReader
+
+SAY: Mapping[About, str] = {
+    "call": "approve {} {}",
+    "plan": "approve {} {}",
+    "answer": "complete {} {} RESULT",
+    "time": "complete {} {} RESULT",
+    "model": "resume {}",
+}
+"""What ends a wait at once, from its run and call."""
 
 
 def waits(log: LogFile = None, json: JsonOption = False) -> int:
     """List what open runs wait for.
 
-    A person (`playhead approvals` says what about), or a model that is down.
+    A person (`playhead approvals` says what about), the answer of a deferred call, a time, or a
+    model that is down.
     """
     with reading(log) as reader, closing(WaitReader(reader)) as waiting:
         found = waiting.waits()
@@ -24,11 +36,12 @@ def waits(log: LogFile = None, json: JsonOption = False) -> int:
         return exit_codes.OK
     for each in found:
         call = each.wait.call
-        named = f"resume {each.run}" if call is None else f"approve {each.run} {call}"
+        asks = [("asks", f"{each.tool}({call_text(each.arguments)})")] if call and each.tool else []
         out.print(facts([
             ("run", f"{each.run}: {each.goal}"),
             ("it", wait_text(each.wait, local_time)),
-            ("say", f"playhead {named}{log_option(log)}"),
+            *asks,
+            ("say", f"playhead {SAY[each.wait.about].format(each.run, call)}{log_option(log)}"),
         ]))  # fmt: skip
         out.line()
     if not found:
