@@ -12,6 +12,7 @@ from playhead.events.kinds.model_calls import (
 )
 from playhead.events.kinds.tool_calls import (
     AttemptStarted,
+    ToolDeferred,
     ToolFailed,
     ToolOutcomeUnknown,
     ToolSucceeded,
@@ -133,6 +134,7 @@ class EffectSpans(NamedTuple):
                 ToolSucceeded(confined=str(by))
                 | ToolFailed(confined=str(by))
                 | ToolOutcomeUnknown(confined=str(by))
+                | ToolDeferred(confined=str(by))
             ):
                 attributes[semconv.CONFINED] = by
             case _:
