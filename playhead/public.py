@@ -60,11 +60,31 @@ from playhead.scheduling.schedule_list import Schedule
 from playhead.service.quotas import Quota
 from playhead.service.redaction import Redactor
 from playhead.service.run_control import RunControl
-from playhead.service.subscriptions import TextChunk
+from playhead.service.subscriptions import TextChunk, ToolProgress
+from playhead.service.updates import (
+    ApprovalUpdate,
+    EndUpdate,
+    MessageUpdate,
+    OutputUpdate,
+    RunUpdate,
+    StepUpdate,
+    TextDiscarded,
+    TextUpdate,
+    ToolUpdate,
+    Update,
+    to_sse,
+)
 from playhead.settings import Capacity, RunOptions, Telemetry
 from playhead.telemetry.alerts import Alert, Alerts
 from playhead.tools.content import Document, Image, SearchResult, ToolReference
-from playhead.tools.context import CallDeferred, Depends, OutcomeUnknown, Secret, ToolContext
+from playhead.tools.context import (
+    CallDeferred,
+    Depends,
+    OutcomeUnknown,
+    RunContext,
+    Secret,
+    ToolContext,
+)
 from playhead.tools.groups import group
 from playhead.tools.mcp.server import mcp
 from playhead.tools.models.anthropic import AnthropicModel
@@ -83,6 +103,7 @@ __all__ = [
     "Alerts",
     "AnswerRefused",
     "AnthropicModel",
+    "ApprovalUpdate",
     "BreakerRule",
     "Budget",
     "Cache",
@@ -95,6 +116,7 @@ __all__ = [
     "Document",
     "EmbedError",
     "Embedder",
+    "EndUpdate",
     "EndpointEmbedder",
     "Fact",
     "FactSchema",
@@ -116,6 +138,7 @@ __all__ = [
     "MemoryHit",
     "MemoryPage",
     "MemoryRules",
+    "MessageUpdate",
     "Model",
     "ModelError",
     "ModelSettings",
@@ -128,6 +151,7 @@ __all__ = [
     "OpenApproval",
     "OpenWait",
     "OutcomeUnknown",
+    "OutputUpdate",
     "PlanRules",
     "PlayheadError",
     "Price",
@@ -146,11 +170,13 @@ __all__ = [
     "Retry",
     "Route",
     "Run",
+    "RunContext",
     "RunControl",
     "RunMetrics",
     "RunNotFinished",
     "RunOptions",
     "RunTakenOver",
+    "RunUpdate",
     "Runtime",
     "RuntimeClosed",
     "Schedule",
@@ -158,19 +184,25 @@ __all__ = [
     "Secret",
     "ServerUnreachable",
     "SessionBusy",
+    "StepUpdate",
     "StorageUnavailable",
     "Subprocess",
     "Target",
     "Telemetry",
     "TextChunk",
+    "TextDiscarded",
+    "TextUpdate",
     "Threshold",
     "Tier",
     "Tool",
     "ToolContext",
     "ToolError",
     "ToolOptions",
+    "ToolProgress",
     "ToolReference",
+    "ToolUpdate",
     "UnknownRun",
+    "Update",
     "Usage",
     "UsageError",
     "Verdict",
@@ -178,5 +210,6 @@ __all__ = [
     "__version__",
     "group",
     "mcp",
+    "to_sse",
     "tool",
 ]
