@@ -162,7 +162,11 @@ class Agent(Generic[Out]):
         }  # fmt: skip
         check_types(self, self.name, kinds)
         if not isinstance(self.instructions, str) and not callable(self.instructions):
-            msg = f"agent {self.name!r}: instructions must be a text, or a function of a RunContext"
+            shown = "instructions=None" if self.instructions is None else "instructions"
+            msg = (
+                f"agent {self.name!r}: {shown} must be a text, or a function of a RunContext, or "
+                "be left out for the default"
+            )
             raise UsageError(msg)
         if not isinstance(self.model, str) and not callable(getattr(self.model, "reply", None)):
             msg = (
