@@ -43,7 +43,7 @@ DOUBTFUL: tuple[AnyTool, ...] = (pay, pay_now, fire, transfer)
 SMALL = MemoryRules(compress_at=700, keep_turns=2, clear_over=300, summary_tokens=50)
 """A context so small that it is compressed every few rounds."""
 
-PLACES: tuple[Place, ...] = ("input", "result", "answer")
+PLACES: tuple[Place, ...] = ("result", "answer")
 CERTAIN: tuple[VerdictName, ...] = ("block", "replace")
 
 IMPATIENT = LoopRules(
@@ -110,6 +110,7 @@ def _agent(name: str, random: Random, mix: Mix) -> Agent[object]:
 def _guardrails(random: Random, *, answers: bool) -> list[Guardrail]:
     """A few agents have some, given as data; a function's answer is not judged.
 
+    Input is not judged here: a reply and a message that both came in a pause may be acted on twice.
     Functions are not drawn: a run that fails for another reason while one of them is still being
     asked ends with that question open.
     """
@@ -117,7 +118,7 @@ def _guardrails(random: Random, *, answers: bool) -> list[Guardrail]:
         return []
     return [
         Guardrail(name=f"{on}-{n}", on=on, words=("e",), verdict=verdict, text="judged")
-        for n, on in enumerate(random.choices(PLACES if answers else PLACES[:2], k=3))
+        for n, on in enumerate(random.choices(PLACES if answers else PLACES[:1], k=3))
         for verdict in random.sample(CERTAIN, 1)
     ]
 
