@@ -3,6 +3,7 @@
 # Times are not waited for.
 # pyright: reportPrivateUsage=false
 
+import asyncio
 import sys
 import tempfile
 import threading
@@ -311,6 +312,21 @@ def guardrails(runtime: Runtime) -> None:
     play(runtime, scripted("guardrail_blocks", "Never.", guardrails=rules), "A goal that is long.!")
 
 
+def failing(runtime: Runtime) -> None:
+    """It fails while a guardrail's function is asked."""
+
+    async def never(_: str) -> Verdict:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    def nobody(_: RunContext) -> str:
+        msg = "nobody is known"
+        raise LookupError(msg)
+
+    rule = Guardrail(name="slow", on="input", check=never, beside=True)
+    play(runtime, scripted("failing", "Never.", instructions=nobody, guardrails=[rule]))
+
+
 def loop(runtime: Runtime) -> None:
     play(
         runtime,
@@ -442,7 +458,7 @@ def mcp_tools(runtime: Runtime) -> None:
 SCENES: tuple[Callable[[Runtime], None], ...] = (
     plain, tools, instructions, spoken, model_retry, outage, plan, plan_around_a_failure,
     plan_reviewed, children,
-    approvals, guardrails, deferred, schedules, notices,
+    approvals, guardrails, failing, deferred, schedules, notices,
     approval_lapsed, approval_rule, strategies, router_and_output_rule, loop, limits, budget,
     cancelled, paused, session, compression, memory, facts, fork, mcp_tools,
 )  # fmt: skip
