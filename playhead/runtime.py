@@ -148,7 +148,7 @@ class Runtime:
         self._models = Models(model, base_url, endpoints)
         self._telemetry = Reporting(telemetry)
         chosen = chosen_embedder(embedder, secrets)
-        redactor = redactor_of(redact)
+        redactor = self._redactor = redactor_of(redact)
         self._own_log = log is None or isinstance(log, str | Path)
         self._log: Log = (
             SqliteLog(log or default_log(), durability)
@@ -387,7 +387,7 @@ class Runtime:
         run = run_of(key)
         with lock_of(run):
             if self._log.stream(run) is not None:
-                check_same(self._log, run, key, started)
+                check_same(self._log, run, key, self._redactor.event(started))
                 return self.attach(run, own)
             if self.runs.was_moved(run):
                 msg = f"idempotency_key {key!r}: its run {run} has ended and was archived"
@@ -439,11 +439,14 @@ class Runtime:
             name: sets the schedule of that name anew; by default its settings name it.
             missed: what is done about times at which no process was there: "skip", "latest" (the
                 last of them is caught up) or "all".
-            options: of each run, as in `start`.
+            options: of each run, as in `start`, but for `idempotency_key`.
 
         Raises UsageError.
         """
         self.runs.check_may_wait()
+        if options.get("idempotency_key") is not None:
+            msg = "a schedule has no idempotency_key: each of its times is one run by itself"
+            raise UsageError(msg)
         self.register(agent)
         wanted = ScheduleSet(
             schedule=name or "", cron=cron, timezone=timezone, agent=agent.name, goal=goal,
