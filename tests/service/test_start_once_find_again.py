@@ -246,7 +246,10 @@ def test_so_are_those_of_a_message() -> None:
 
 
 def test_a_goal_with_something_that_is_masked_is_the_same_goal_again() -> None:
-    with runtime(redact=lambda text: text.replace("4111", "[card]")) as (made, _):
+    def mask(text: str) -> str:
+        return text.replace("4111", "[card]")
+
+    with runtime(redact=mask) as (made, _):
         first = made.start(AGENT, "Charge 4111.", idempotency_key="order-1")
         assert made.start(AGENT, "Charge 4111.", idempotency_key="order-1").id == first.id
         with pytest.raises(UsageError, match="another goal"):
