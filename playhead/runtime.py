@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
@@ -52,7 +52,7 @@ from playhead.projections.stored.run_list import RunRow
 from playhead.run import Result, Run
 from playhead.scheduling.schedule_list import Schedule
 from playhead.scheduling.scheduler import Scheduler, schedule_id
-from playhead.service.idempotency import check_same, lock_of, run_of
+from playhead.service.idempotency import check_same, check_same_fork, lock_of, run_of
 from playhead.service.inbox_worker import InboxWorker
 from playhead.service.loop_thread import LoopThread
 from playhead.service.quotas import quotas_of
@@ -69,6 +69,7 @@ from playhead.tools.models.admission import Admission
 from playhead.tools.models.embedders import Embedder, chosen_embedder
 
 if TYPE_CHECKING:
+    from playhead.evals.evaluation_log import EvaluationLog
     from playhead.inspector.server import Inspector
 
 DEFAULT_LOG = "playhead.db"
@@ -512,11 +513,19 @@ class Runtime:
         self.runs.check_open()
         return replay(self._log, self.runs.find(run), to=to)
 
-    def fork(self, run: str, at: int | None = None, instead: Instead = NOTHING) -> Run[object]:
+    def fork(
+        self,
+        run: str,
+        at: int | None = None,
+        instead: Instead = NOTHING,
+        *,
+        idempotency_key: str | None = None,
+    ) -> Run[object]:
         """A new run that shares a run's past up to record `at`, and continues with a change.
 
         Recorded outcomes answer equal calls; after the first different call everything is live.
         Tools with side effects ask for approval first, unless `instead.allow` names them.
+        `idempotency_key`: the same key gives the same fork, as in `start`.
 
         Raises UnknownRun, and UsageError if it cannot be cut there or its agent is not known here.
         """
@@ -529,11 +538,23 @@ class Runtime:
             raise UsageError(msg)
         if instead.agent is None and next(self._log.read(run, 0, 1)).imported:
             instead = replace(instead, agent=known)  # the imported agent spec is ignored
-        fork = begin_fork(self._log, run, at, instead)
-        self.runs.index.add(fork, known.name)
-        self._bind(fork, known)
-        self.runs.take_up(fork)
+        fork = new_run_id() if idempotency_key is None else run_of(idempotency_key)
+        with lock_of(fork):
+            if self._log.stream(fork) is not None:
+                check_same_fork(self._log, run, fork, idempotency_key or "")
+                return self.attach(fork, known)
+            begin_fork(self._log, run, at, instead, fork)
+            self.runs.index.add(fork, known.name)
+            self._bind(fork, known)
+            self.runs.take_up(fork)
         return Run(self.runs, fork, known.read_output)
+
+    @cached_property
+    def evaluations(self) -> "EvaluationLog":
+        """The evaluations in its log: `playhead.evals.evaluate` writes them."""
+        from playhead.evals.evaluation_log import EvaluationLog
+
+        return EvaluationLog(self._log, self._redactor.event)
 
     def _named(self, run: str, name: str) -> Agent[object] | None:
         return self._assembly.agents.named(name, partial(self._definition, run))

@@ -19,6 +19,7 @@ from playhead.cli.commands import (
     cost,
     diff,
     doctor,
+    evaluate,
     export_import,
     export_trace,
     facts,
@@ -86,6 +87,9 @@ memories.command("list")(memory.list_)
 for about_memories in (memory.add, memory.search, memory.export, memory.promote, facts.forget):
     memories.command()(about_memories)
 app.add_typer(memories, name="memory")
+app.command("eval")(evaluate.eval_)
+app.command()(evaluate.evals)
+app.command("eval-tests")(evaluate.eval_tests)
 app.command("lint-tools")(tools.lint_tools)
 app.command("approve-tools")(tools.approve_tools)
 app.command("import")(export_import.import_)
