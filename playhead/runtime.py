@@ -16,7 +16,7 @@ from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, Unpack, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self, Unpack, cast
 
 from playhead.actors.engine.engine import Watcher
 from playhead.actors.replay import ReplayReport, replay
@@ -82,6 +82,18 @@ def default_log() -> Path:
     return Path(os.environ.get("PLAYHEAD_LOG") or DEFAULT_LOG)
 
 
+class Evaluator(Protocol):
+    """Judges runs as they end."""
+
+    def begin(self, runtime: "Runtime", judged: Callable[..., None]) -> None:
+        """The runtime is open; `judged` is told of each verdict: the agent, the run, passed=."""
+        ...
+
+    def close(self) -> None:
+        """The runtime closes."""
+        ...
+
+
 class Runtime:
     """Runs agents, every step an event in the log. Use it as a context manager, or `close` it.
 
@@ -113,6 +125,7 @@ class Runtime:
         storage_seconds: float = 10.0,
         only_runs: Container[str] | None = None,
         notify: Notify | None = None,
+        evaluators: Sequence[Evaluator] = (),
     ) -> None:
         """Open the log, resume the open runs of these agents, and be ready.
 
@@ -142,6 +155,7 @@ class Runtime:
             only_runs: resume only these of the open runs, and start none by schedules; None for
                 all.
             notify: who is told that a run waits for a person, and when.
+            evaluators: judge runs as they end: `playhead.evals.Sampled`, each for a share of them.
 
         Raises LogOwned, LogTooNew, LogDamaged and UsageError (ServerUnreachable when no agent is
         left).
@@ -161,6 +175,7 @@ class Runtime:
         self._storage_seconds = storage_seconds
         self._only_runs = only_runs
         self._closed = False
+        self._evaluators: list[Evaluator] = []
         self._inspectors: list[Inspector] = []
         with ExitStack() as undo:  # a failure here leaves no lock and no thread behind
             if self._own_log:
@@ -184,6 +199,9 @@ class Runtime:
                 self._scheduler.begin()
             if self._notifier is not None:
                 self._notifier.begin()
+            for evaluator in evaluators:
+                self._evaluators.append(evaluator)
+                evaluator.begin(self, self._telemetry.judged)
         except BaseException:
             self.close()
             raise
@@ -606,6 +624,8 @@ class Runtime:
                 inspector.close()
             if self._inbox_worker is not None:
                 self._inbox_worker.close()
+            for evaluator in self._evaluators:
+                evaluator.close()
             self._scheduler.close()
             if self._notifier is not None:
                 self._notifier.close()

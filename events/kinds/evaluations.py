@@ -74,7 +74,8 @@ class TrialEnded(Event):
     runs: tuple[str, ...]
     """Its run; those of each turn, if a simulated user spoke."""
     status: str
-    """Of the last run: finished, failed, cancelled; or waiting: nobody answered."""
+    """Of the last run: finished, failed, cancelled; waiting: nobody answered; or budget: its share
+    of the evaluation's budget was too small, so that it says nothing and counts only as cost."""
     passed: bool
     """Whether it finished, and every evaluator passed it."""
     scores: tuple[Score, ...]
@@ -109,7 +110,8 @@ class RunJudged(Event):
     run: str
     agent: str
     status: str
-    scores: tuple[Score, ...]
+    score: Score
     passed: bool
+    """Whether it finished, and the evaluator passed it."""
     judged_for: int | None = None
     """Picodollars that judges took; None if a price is not known."""

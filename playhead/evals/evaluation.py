@@ -7,8 +7,10 @@ import contextvars
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -16,14 +18,15 @@ from playhead.definition.agent import Agent
 from playhead.evals.case import Case, Trial
 from playhead.evals.dataset import Dataset
 from playhead.evals.evaluation_log import STREAMS, evaluation_records, evaluation_report
-from playhead.evals.evaluators import Given
-from playhead.evals.purse import BudgetSpent, Purse
+from playhead.evals.evaluators import AnyEvaluator, Given
+from playhead.evals.purse import BudgetSpent, Purse, Share
 from playhead.evals.trials import Approvals, Spent, Trying, dollars
 from playhead.events.errors import UsageError
 from playhead.events.event import Json
 from playhead.events.kinds.evaluations import (
     EvaluationEnded,
     EvaluationStarted,
+    Score,
     TrialEnded,
     Variant,
 )
@@ -101,47 +104,70 @@ def evaluate(
         ),
         repeats=repeats, evaluators=tuple(specs.values()), max_cost=max_cost,
     )  # fmt: skip
-    done, spent = _begin(runtime, evaluation, started)
-    trying = Trying(runtime, evaluation, approvals, user)
-    purse = Purse(max_cost, spent, concurrency)
-    cases = {case.id: case for case in dataset.cases}
+    done, starved, spent = _begin(runtime, evaluation, started)
+    under_way = _Evaluation(
+        runtime, evaluation, variants, {case.id: case for case in dataset.cases}, judged,
+        Trying(runtime, evaluation, approvals, user), Purse(max_cost, spent, concurrency), starved,
+        on_trial,
+    )  # fmt: skip
     to_do = [
         key
-        for number, case, variant in product(range(1, repeats + 1), cases, variants)
+        for number, case, variant in product(range(1, repeats + 1), judged, variants)
         if (key := Key(variant, case, number)) not in done
     ]
-    stopped = threading.Event()
-
-    def attempt(key: Key) -> None:
-        if stopped.is_set():
-            return
-        try:
-            share = purse.take()
-        except BudgetSpent:
-            stopped.set()
-            return
-        took = Spent()
-        try:
-            trial = trying.trial(
-                key.variant, variants[key.variant], cases[key.case], key.trial, share, took
-            )
-            name = f"{key.variant}/{key.case}/{key.trial}"
-            scores = trying.score(judged[key.case], trial, name, share, took)
-            if share.starved:  # it says nothing about the agent
-                stopped.set()
-                return
-            ended = _ended(key, trial, scores, took)
-            runtime.evaluations.append(evaluation, ended)
-        finally:
-            purse.give_back(share)
-        if on_trial is not None:
-            on_trial(ended)
-
-    _all(attempt, to_do, concurrency, stopped)
-    if to_do or not done:
-        ended = EvaluationEnded(reason="budget" if stopped.is_set() else "finished")
+    _all(under_way.attempt, to_do, concurrency, under_way.stopped)
+    if to_do:
+        spent_all = under_way.stopped.is_set()
+        ended = EvaluationEnded(reason="budget" if spent_all else "finished")
         runtime.evaluations.append(evaluation, ended)
     return evaluation_report(runtime.evaluations.log, evaluation)
+
+
+@dataclass
+class _Evaluation:
+    """An evaluation while it is under way; `attempt` is called from many threads."""
+
+    runtime: Runtime
+    id: str
+    variants: Mapping[str, Agent[Any] | None]
+    cases: Mapping[str, Case]
+    judged: Mapping[str, Sequence[AnyEvaluator]]
+    trying: Trying
+    purse: Purse
+    starved: Counter[Key]
+    """How often the budget was too small for a trial."""
+    on_trial: Callable[[TrialEnded], None] | None
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def attempt(self, key: Key) -> None:
+        """Make a trial, unless the budget is spent; with a larger share if one was too small."""
+        while not self.stopped.is_set():
+            try:
+                share = self.purse.take()
+            except BudgetSpent:
+                self.stopped.set()
+                return
+            try:
+                ended = self._tried(key, share)
+            finally:
+                self.purse.give_back(share)
+            if not share.starved:
+                if self.on_trial is not None:
+                    self.on_trial(ended)
+                return
+            self.starved[key] += 1
+            if share.last:
+                self.stopped.set()
+
+    def _tried(self, key: Key, share: Share) -> TrialEnded:
+        took = Spent()
+        place = f"{key.variant}/{key.case}/{key.trial}{'+' * self.starved[key]}"
+        agent, case = self.variants[key.variant], self.cases[key.case]
+        trial = self.trying.trial(agent, case, place, key._asdict(), share, took)
+        scores = self.trying.score(self.judged[key.case], trial, place, share, took)
+        ended = _ended(key, trial, scores, took, starved=share.starved)
+        self.runtime.evaluations.append(self.id, ended)
+        return ended
 
 
 def new_evaluation_id() -> str:
@@ -198,24 +224,31 @@ def _check_recorded(case: Case, repeats: int) -> None:
         raise UsageError(msg)
 
 
-def _begin(runtime: Runtime, evaluation: str, started: EvaluationStarted) -> tuple[set[Key], float]:
-    """The trials that are in the log, and what they cost; the first record if there is none."""
+def _begin(
+    runtime: Runtime, evaluation: str, started: EvaluationStarted
+) -> tuple[set[Key], Counter[Key], float]:
+    """The trials that were made, those for which the budget was too small, and their cost."""
     log = runtime.evaluations.log
     if log.stream(f"{STREAMS}{evaluation}") is None:
         runtime.evaluations.append(evaluation, started)
-        return set(), 0.0
+        return set(), Counter(), 0.0
     done: set[Key] = set()
+    starved: Counter[Key] = Counter()
     spent = 0
     for record in evaluation_records(log, evaluation):
         match record.event:
             case EvaluationStarted() as before:
                 _check_same(evaluation, before, started)
             case TrialEnded() as trial:
-                done.add(Key(trial.variant, trial.case, trial.trial))
+                key = Key(trial.variant, trial.case, trial.trial)
+                if trial.status == "budget":
+                    starved[key] += 1
+                else:
+                    done.add(key)
                 spent += (trial.cost or 0) + (trial.judged_for or 0)
             case _:
                 pass
-    return done, dollars(spent) or 0.0
+    return done, starved, dollars(spent) or 0.0
 
 
 def _check_same(evaluation: str, before: EvaluationStarted, now: EvaluationStarted) -> None:
@@ -226,12 +259,14 @@ def _check_same(evaluation: str, before: EvaluationStarted, now: EvaluationStart
             raise UsageError(msg)
 
 
-def _ended(key: Key, trial: Trial, scores: Sequence[Any], took: Spent) -> TrialEnded:
-    case: Case = trial.case
+def _ended(
+    key: Key, trial: Trial, scores: Sequence[Score], took: Spent, *, starved: bool
+) -> TrialEnded:
+    case = trial.case
     finished = trial.status == "finished"
     return TrialEnded(
         variant=key.variant, case=key.case, trial=key.trial,
-        runs=tuple(run.id for run in trial.runs), status=trial.status,
+        runs=tuple(run.id for run in trial.runs), status="budget" if starved else trial.status,
         passed=finished and all(score.passed for score in scores), scores=tuple(scores),
         expected=case.expected, labels=dict(case.labels), reason=trial.reason, cost=trial.cost,
         judged_for=took.cost, tokens=trial.tokens, steps=trial.steps,

@@ -8,7 +8,7 @@ to 1: 1 passes), a text (why it failed), or a Score.
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Protocol, TypeAlias, cast
 
@@ -388,6 +388,8 @@ CLASSES: Mapping[str, Callable[..., Evaluator]] = {
     for each in (Exact, Contains, Regex, JsonSchema, Numeric, Called, MaxCost, MaxSeconds, MaxSteps)
 }
 
+MADE: Mapping[str, Callable[..., AnyEvaluator]] = {**CLASSES, "judge": Judge}
+
 
 def evaluator_of(given: Given) -> AnyEvaluator:
     """An evaluator from what was given. Raises UsageError for what is none.
@@ -414,25 +416,20 @@ def _from_data(given: dict[str, Any]) -> AnyEvaluator:
     if len(given) != 1:
         msg = f'an evaluator is one name and its settings, as {{"contains": "Bonn"}}: {given}'
         raise UsageError(msg)
-    (kind, settings), *_ = given.items()
-    if kind == "judge":
-        if isinstance(settings, dict):
-            return Judge(**cast("dict[str, Any]", settings))
-        return Judge(str(settings or ""))
-    if kind not in CLASSES:
-        close = nearest(kind, [*CLASSES, "judge"])
+    ((kind, settings),) = given.items()
+    made = MADE.get(kind)
+    if made is None:
+        close = nearest(kind, MADE)
         msg = f"there is no evaluator {kind!r}" + (f": {close}?" if close else "")
-        msg += f" (there are {', '.join([*CLASSES, 'judge'])})"
+        msg += f" (there are {', '.join(MADE)})"
         raise UsageError(msg)
-    made = CLASSES[kind]
-    if isinstance(settings, list):
-        settings = tuple(cast("Iterable[Any]", settings))
     try:
         if settings is None:
             return made()
         if isinstance(settings, dict) and kind != "json_schema":
             return made(**cast("dict[str, Any]", settings))
-        return made(settings)
+        several = isinstance(settings, list)
+        return made(tuple(cast("list[object]", settings)) if several else settings)
     except TypeError as error:
         msg = f"evaluator {kind}: {str(error).replace('__init__() ', '')}"
         raise UsageError(msg) from error

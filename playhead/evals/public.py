@@ -17,6 +17,7 @@ from playhead.evals.evaluators import (
     Numeric,
     Regex,
 )
+from playhead.evals.online import Sampled
 from playhead.evals.regression import assert_passes
 from playhead.events.kinds.evaluations import Score, TrialEnded
 from playhead.projections.evaluation.report import Comparison, Report, VariantReport
@@ -40,6 +41,7 @@ __all__ = [
     "Numeric",
     "Regex",
     "Report",
+    "Sampled",
     "Score",
     "Trial",
     "TrialEnded",

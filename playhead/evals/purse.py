@@ -5,14 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from playhead.definition.agent import Agent
-from playhead.events.errors import UsageError
 from playhead.events.spec.prices import PICODOLLARS
 from playhead.testing.recorded_run import RecordedRun
 
 LIMIT = "max_cost"
 
 
-class BudgetSpent(UsageError):
+class BudgetSpent(Exception):
     """Nothing is left of an evaluation's budget."""
 
 
@@ -24,6 +23,8 @@ class Share:
     """US dollars; None without a budget."""
     used: float | None = 0.0
     """None once the price of a call was not known."""
+    last: bool = False
+    """Whether it is all that was free."""
     starved: bool = False
     """Whether a run of it failed because the share was too small."""
 
@@ -53,29 +54,36 @@ class Purse:
     """US dollars for everything that an evaluation runs. Safe from any thread."""
 
     def __init__(self, dollars: float | None, spent: float, shares: int) -> None:
-        """`shares`: how many take from it at once, at most."""
+        """`shares`: how many trials take from it at once, at most."""
         self._free = None if dollars is None else dollars - spent
         self._shares = shares
         self._taken = 0
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
 
     def take(self) -> Share:
-        """A share. Raises BudgetSpent if none is left."""
-        with self._lock:
-            if self._free is None:
-                return Share(None)
-            part = self._free / max(1, self._shares - self._taken)
+        """An equal part of what is free, as soon as a share is. Raises BudgetSpent if none is."""
+        if self._free is None:
+            return Share(None)
+        with self._changed:
+            self._changed.wait_for(lambda: self._taken < self._shares)
+            part = self._free / (self._shares - self._taken)
             if part <= 0:
                 raise BudgetSpent
             self._free -= part
             self._taken += 1
-            return Share(part)
+            return Share(part, last=self._shares == 1)
 
     def give_back(self, share: Share) -> None:
-        """Return what was not spent; where a price is not known, nothing."""
-        with self._lock:
-            if share.dollars is None or self._free is None:
-                return
+        """Return what was not spent, or nothing where a price is not known.
+
+        After a share that was too small there are half as many, which are larger.
+        """
+        if share.dollars is None or self._free is None:
+            return
+        with self._changed:
             used = share.dollars if share.used is None else share.used
             self._free += max(0.0, share.dollars - used)
             self._taken -= 1
+            if share.starved:
+                self._shares = max(1, min(self._shares, self._taken + 1) // 2)
+            self._changed.notify_all()

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from pprint import pformat
 
@@ -89,16 +90,30 @@ def write_tests(
         tests.append(
             TEST.format(
                 file=path.name, agent=name, name=_word(case), expected=pformat(trial.expected),
-                evaluators=pformat(evaluators, width=70),
+                evaluators=_written(evaluators),
             )
         )  # fmt: skip
-    names = ", ".join(["assert_passes", *sorted(used)])
+    names = ", ".join(sorted({"assert_passes", *used}))
     imports = [f"from {module} import {name}"] if module else []
     imports.append(f"from playhead.evals import {names}")
     file = folder / f"test_{_word(evaluation)}.py"
     head = HEAD.format(evaluation=evaluation, file=file, imports="\n".join(imports))
     file.write_text(head + "\n\n".join(tests), "utf-8")
     return [*written, file]
+
+
+def _written(evaluators: Sequence[AnyEvaluator]) -> str:
+    """As Python, with the settings that are not the default."""
+    return f"[{', '.join(map(_call, evaluators))}]"
+
+
+def _call(evaluator: AnyEvaluator) -> str:
+    given = [
+        f"{each.name}={getattr(evaluator, each.name)!r}"
+        for each in fields(evaluator)  # type: ignore[arg-type]
+        if getattr(evaluator, each.name) not in (each.default, None, {})
+    ]
+    return f"{type(evaluator).__name__}({', '.join(given)})"
 
 
 def _word(text: str) -> str:

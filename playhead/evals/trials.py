@@ -5,7 +5,7 @@ cut off goes on with the same runs, and nothing is paid twice.
 """
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, Unpack
 
@@ -83,23 +83,27 @@ class Trying:
 
     def trial(
         self,
-        variant: str,
         agent: AnyAgent | None,
         case: Case,
-        number: int,
+        place: str,
+        labels: Mapping[str, object],
         share: Share,
         spent: Spent,
     ) -> Trial:
-        """Try a case once, within its share of the budget."""
+        """Try a case once, within its share of the budget.
+
+        `place`: unique in the evaluation; the keys of its runs begin so. `labels`: recorded with
+        them.
+        """
         if agent is None:
             assert case.run is not None
             run = self._recorded(case.run)
             status = run.metrics.status
             return Trial(case, (run,), status, _why(run))
-        key = f"{self._evaluation}/{variant}/{case.id}/{number}"
-        labels = {
-            **case.metadata, "evaluation": self._evaluation, "variant": variant, "case": case.id,
-            "trial": str(number),
+        key = f"{self._evaluation}/{place}"
+        metadata = {
+            **case.metadata, "evaluation": self._evaluation,
+            **{name: str(value) for name, value in labels.items()},
         }  # fmt: skip
         world = case.set_up(case) if case.set_up is not None else None
         try:
@@ -112,9 +116,9 @@ class Trying:
                 fork = self._runtime.fork(case.run, case.at, instead, idempotency_key=key)
                 runs = [self._ended(fork, agent, share)]
             elif case.user is not None:
-                runs = self._conversation(agent, case, key, labels, share, spent)
+                runs = self._conversation(agent, case, key, metadata, share, spent)
             else:
-                runs = [self._run(agent, case.text(), share, key, metadata=labels)]
+                runs = [self._run(agent, case.text(), share, key, metadata=metadata)]
             last = runs[-1]
             return Trial(case, tuple(each.run for each in runs), last.status, last.reason, world)
         finally:

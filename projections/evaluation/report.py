@@ -119,13 +119,16 @@ def report(evaluation: str, records: Iterable[Record]) -> Report:
     at = 0
     ended: str | None = None
     trials: dict[tuple[str, str, int], TrialEnded] = {}
+    costs: list[int | None] = []
     for record in records:
         match record.event:
             case EvaluationStarted() as event:
                 started, at = event, record.at
             case TrialEnded() as trial:
-                trials.setdefault((trial.variant, trial.case, trial.trial), trial)
+                costs.append(_together(trial.cost, trial.judged_for))
                 ended = None
+                if trial.status != "budget":
+                    trials[trial.variant, trial.case, trial.trial] = trial
             case EvaluationEnded(reason=reason):
                 ended = reason
             case _:
@@ -147,7 +150,6 @@ def report(evaluation: str, records: Iterable[Record]) -> Report:
         for other in others
         if {t.case for t in by_variant[first]} & {t.case for t in by_variant[other]}
     )
-    costs = [_together(trial.cost, trial.judged_for) for trial in trials.values()]
     return Report(
         evaluation, started.dataset, at, ended, started.repeats, len(started.cases), variants,
         comparisons, _dollars(costs),

@@ -22,7 +22,7 @@ from playhead.evals.evaluation_log import (
     evaluations,
     find_evaluation,
 )
-from playhead.evals.evaluators import Given, Judge
+from playhead.evals.evaluators import Given, Judge, evaluator_of
 from playhead.evals.judged_again import cases_tried, judge_again
 from playhead.evals.regression import write_tests
 from playhead.evals.trials import Approvals
@@ -130,7 +130,7 @@ def eval_(
         msg = f"--approvals {approvals}: write stop, approve or deny"
         raise UsageError(msg)
     variants, options = _variants(agent, against or (), set_ or (), strategy)
-    judges: list[Given] = [_given(each) for each in evaluator or ()]
+    judges: list[Given] = [evaluator_of(_given(each)) for each in evaluator or ()]
     if judge is not None:
         judges.append(Judge(judge, model=judge_model))
     with Runtime(log_path(log), base_url=base_url, only_runs=()) as runtime:

@@ -1,10 +1,13 @@
 """An evaluation's report for a terminal, for programs, and as JUnit XML."""
 
+import json
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 from xml.etree import ElementTree as ET
+
+from pydantic_core import to_json
 
 from playhead.cli.shared.output import columns, count, facts, out, plain
 from playhead.events.kinds.evaluations import TrialEnded
@@ -126,19 +129,17 @@ def _signed(figure: Interval, unit: str, digits: int) -> str:
 
 def document(report: Report) -> dict[str, Any]:
     """The report for programs."""
-    as_dict: dict[str, Any] = _plain(report)
-    return as_dict
+    found: dict[str, Any] = json.loads(to_json(_named(report)))
+    return found
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, TrialEnded):
-        return value.model_dump(mode="json")
-    if hasattr(value, "_asdict"):
-        return {name: _plain(each) for name, each in value._asdict().items()}
+def _named(value: object) -> Any:
+    """Named tuples as objects, also inside one another."""
+    as_dict: Callable[[], dict[str, object]] | None = getattr(value, "_asdict", None)
+    if as_dict is not None:
+        return {name: _named(each) for name, each in as_dict().items()}
     if isinstance(value, tuple):
-        return [_plain(each) for each in cast("tuple[Any, ...]", value)]
-    if isinstance(value, dict):
-        return {**value}
+        return [_named(each) for each in cast("tuple[object, ...]", value)]
     return value
 
 
