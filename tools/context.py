@@ -47,6 +47,26 @@ class OutcomeUnknown(Exception):
     """
 
 
+class InputRequired(Exception):
+    """A tool cannot go on before a person has answered: the call goes on with the answers."""
+
+    def __init__(self, questions: Mapping[str, Json], state: str | None) -> None:
+        self.questions = dict(questions)
+        """By key: a `message`, and the `requestedSchema` of the answer or a `url` to visit."""
+        self.state = state
+        """Given back to the tool, with the answers."""
+        super().__init__("input is required")
+
+
+@dataclass(frozen=True, slots=True)
+class InputGiven:
+    """What a person answered to an InputRequired, for the attempt that goes on."""
+
+    state: str | None
+    responses: Mapping[str, Json]
+    """By key: an `action` (accept, decline, cancel), and the `content` of an accepted answer."""
+
+
 def from_environment(name: str) -> str | None:
     """The default source of secrets: the environment variable of that name."""
     return os.environ.get(name)
@@ -65,6 +85,8 @@ class ToolContext:
     results: Results | None = field(default=None, repr=False)
     memories: SearchMemories | None = field(default=None, repr=False)
     """Searches the memories of the run's namespace; None if it has none."""
+    input: InputGiven | None = field(default=None, repr=False)
+    """The answers that this attempt goes on with."""
     _given_up: threading.Event = field(default_factory=threading.Event, repr=False)
 
     @property

@@ -47,6 +47,11 @@ def die() -> str:
     os._exit(1)
 
 
+@server.tool(description="Take effect.")
+def once() -> str:
+    return "done"
+
+
 @server.tool(description="Fail.", annotations=READ)
 def fail() -> str:
     msg = "no such thing"

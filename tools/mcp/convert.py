@@ -1,33 +1,32 @@
-"""Converts an MCP server's tools and results to ours: specs, signatures, results.
+"""Converts an MCP server's tools to ours: specs and signatures.
 
 The server is not trusted: its schemas are checked like any other, its annotations are hints that
 the caller can overrule, and its definitions are hashed so that a change is noticed.
 """
 
 import re
-from base64 import b64decode
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import BaseModel
 
-from playhead.events.errors import ToolError, UsageError
+from playhead.events.errors import UsageError
 from playhead.events.event import Json
 from playhead.events.spec.agent import ToolSpec
-from playhead.events.spec.tool import Approval, Effect, Retry
-from playhead.tools.content import Image
+from playhead.events.spec.tool import Effect, Retry
 from playhead.tools.context import ToolContext
+from playhead.tools.options import NeedsApproval
 from playhead.tools.signature import Signature
-from playhead.tools.tool import AnyTool, Tool, canonical, pinned
+from playhead.tools.tool import AnyTool, Tool, canonical, pinned, with_approval
 from playhead.tools.validation.arguments import tool_schema_fault
 
 if TYPE_CHECKING:
     from mcp import types
 
-McpCall: TypeAlias = Callable[[str, dict[str, Json], ToolContext], Awaitable[object]]
-"""(the tool's name on the server, arguments, context) -> the result as our tools return it."""
+McpCall: TypeAlias = Callable[["types.Tool", dict[str, Json], ToolContext], Awaitable[object]]
+"""(the tool as it was listed, arguments, context) -> the result as our tools return it."""
 
 UNNAMEABLE = re.compile(r"[^a-zA-Z0-9_-]+")
 
@@ -35,9 +34,6 @@ LONGEST = 64
 
 AGAIN = Retry(attempts=3)
 """For calls that may be repeated, when the connection is lost."""
-
-TEXT = 2_000
-"""Characters of an error that the model sees."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +46,15 @@ class Adoption:
     timeout: float = 60.0
     effects: Mapping[str, Effect] = field(default_factory=dict[str, Effect])
     """By the tool's name on the server; overrules the server's hints."""
-    approval: Approval | None = None
+    approval: bool | Mapping[str, NeedsApproval] = False
+    """For all tools, or by the tool's name on the server ("*": all others)."""
     max_chars: int | None = None
+
+    def needs_approval(self, name: str) -> NeedsApproval:
+        """The approval rule of a tool, by its name on the server."""
+        if isinstance(self.approval, bool):
+            return self.approval
+        return self.approval.get(name, self.approval.get("*", False))
 
 
 def definition_of(listed: "types.Tool") -> str:
@@ -81,17 +84,18 @@ def to_tool(
         effect=effect,
         timeout=how.timeout,
         retry=None if effect == "once" else AGAIN,
-        approval=how.approval,
         max_chars=how.max_chars,
         source=how.server,
         original=listed.name if listed.name != name else None,
     )
 
     async def perform(arguments: dict[str, Json], context: ToolContext) -> object:
-        return await call(listed.name, arguments, context)
+        return await call(listed, arguments, context)
 
     perform.__name__ = perform.__qualname__ = name
-    return Tool(perform, pinned(spec), raw_signature(spec), transient=(ConnectionError,))
+    made = Tool(perform, pinned(spec), raw_signature(spec), transient=(ConnectionError,))
+    needs = how.needs_approval(listed.name)
+    return made if needs is False else with_approval(made, needs, None)
 
 
 def api_name(wanted: str, taken: Sequence[str] = ()) -> str:
@@ -127,30 +131,3 @@ def _effect(listed: "types.Tool") -> Effect:
     if hints is not None and hints.read_only_hint:
         return "read"
     return "keyed" if hints is not None and hints.idempotent_hint else "once"
-
-
-def to_result(result: "types.CallToolResult") -> object:
-    """The server's answer as our tools would return it. Raises ToolError for its errors."""
-    texts = [_text(block) for block in result.content]
-    if result.is_error:
-        message = "\n".join(text for text in texts if text)[:TEXT]
-        raise ToolError(message or "the server reported a failure without a reason")
-    if result.structured_content is not None:
-        return result.structured_content
-    parts: list[object] = [
-        Image(b64decode(block.data), block.mime_type) if block.type == "image" else text
-        for block, text in zip(result.content, texts, strict=True)
-    ]
-    return parts if any(isinstance(each, Image) for each in parts) else "\n".join(texts)
-
-
-def _text(block: Any) -> str:
-    match block.type:
-        case "text":
-            return str(block.text)
-        case "resource":
-            return str(getattr(block.resource, "text", f"(binary: {block.resource.uri})"))
-        case "resource_link":
-            return f"({block.name}: {block.uri})"
-        case _:
-            return f"({block.type})"
