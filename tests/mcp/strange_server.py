@@ -2,6 +2,7 @@
 
 import json
 import sys
+from typing import Any
 
 TOOLS = [
     {"name": "broken", "description": "Is not there.", "inputSchema": "nothing"},
@@ -12,7 +13,7 @@ TOOLS = [
     },
 ]
 CONTENT = [{"type": "text", "text": "before"}, {"type": "video", "data": "AAAA"}]
-ANSWERS = {
+ANSWERS: dict[str, Any] = {
     "initialize": {
         "protocolVersion": "2025-11-25",
         "capabilities": {"tools": {}},

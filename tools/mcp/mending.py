@@ -92,7 +92,7 @@ class Incoming:
             if fault is None:
                 kept.append(each)
                 continue
-            name = each.get("name") if isinstance(each, dict) else None
+            name = _field(each, "name")
             named = name if isinstance(name, str) else f"number {place + 1} of its list"
             self.left_out[named] = f"its definition is malformed: {fault}"
         return {**result, "tools": kept}
@@ -100,7 +100,7 @@ class Incoming:
     def _content(self, result: dict[str, Any]) -> dict[str, Any]:
         if self._fault("tools/call", result, CallToolResult, result) is None:
             return result
-        alone = {"content": [], "resultType": "complete"}
+        alone: dict[str, Any] = {"content": [], "resultType": "complete"}
         blocks = [
             each if self._fault("tools/call", whole, CallToolResult, whole) is None else _told(each)
             for each in cast("list[Any]", result["content"])
@@ -110,8 +110,10 @@ class Incoming:
 
 
 def _told(block: Any) -> dict[str, str]:
-    kind = block.get("type") if isinstance(block, dict) else type(block).__name__
-    return {
-        "type": "text",
-        "text": f"(content of type {kind!r} that cannot be shown: {block!s:.{SHOWN}})",
-    }
+    kind = _field(block, "type")
+    text = f"(content of type {kind!r} that cannot be shown: {str(block)[:SHOWN]})"
+    return {"type": "text", "text": text}
+
+
+def _field(part: object, name: str) -> object:
+    return cast("dict[str, object]", part).get(name) if isinstance(part, dict) else None

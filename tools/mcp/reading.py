@@ -79,10 +79,20 @@ def reading_tools(use: Use, how: Adoption, server: str) -> list[AnyTool]:
         ]
 
     prefix = api_name(how.prefix or server).strip("_")
+    timeout, chars = how.timeout, how.max_chars
     return [
-        tool(function, name=f"{prefix}_{function.__name__}"[:64], effect="read",
-             timeout=how.timeout, max_chars=how.max_chars)
-        for function in (list_resources, read_resource, list_prompts)
+        tool(
+            list_resources, name=f"{prefix}_list_resources"[:64], effect="read", timeout=timeout,
+            max_chars=chars,
+        ),
+        tool(
+            read_resource, name=f"{prefix}_read_resource"[:64], effect="read", timeout=timeout,
+            max_chars=chars,
+        ),
+        tool(
+            list_prompts, name=f"{prefix}_list_prompts"[:64], effect="read", timeout=timeout,
+            max_chars=chars,
+        ),
     ]  # fmt: skip
 
 
