@@ -5,7 +5,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from playhead.tools.lint.lint import lint
 from playhead.tools.mcp.convert import api_name
 from playhead.tools.mcp.server import McpServer, mcp
 from playhead.tools.tool import AnyTool
+from tests.mcp.served import until
 from tests.tools.calls import call, failure_of, result_of
 
 SERVER = Path(__file__).with_name("our_server.py")
@@ -109,8 +109,7 @@ def test_a_server_that_died_between_calls_is_started_anew_before_the_next(
     """No call is in doubt because of it: the end of the process is noticed at once."""
     [process] = [p for p in Path("/proc").glob("[0-9]*/cmdline") if str(words).encode() in _read(p)]
     os.kill(int(process.parent.name), signal.SIGKILL)
-    while process.exists() and _read(process):
-        time.sleep(0.01)
+    until(lambda: not _read(process))
     assert call(named(server, "once")).kind == "tool_succeeded"
 
 
