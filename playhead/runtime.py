@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from playhead.actors.engine.engine import Watcher
 from playhead.actors.replay import ReplayReport, replay
@@ -51,6 +51,8 @@ from playhead.tools.models.admission import Admission
 from playhead.tools.models.embedders import Embedder, chosen_embedder
 
 if TYPE_CHECKING:
+    from mcp.server import MCPServer
+
     from playhead.inspector.server import Inspector
 
 DEFAULT_LOG = "playhead.db"
@@ -177,6 +179,7 @@ class Runtime:
         )
         self._engine.warned.append(subscriptions.warned)
         self.runs = RunControl(self._log, index, thread, self._engine, subscriptions, self._spec_of)
+        self._assembly.toolbox.lapse = self.runs.lapse
         self._engine.watchers += [
             index.committed,
             *self._telemetry.watchers(self._log),
@@ -340,6 +343,25 @@ class Runtime:
         inspector = Inspector(self._log, tell=tell, host=host, port=port, rules=rules)
         self._inspectors.append(inspector)
         return inspector.start()
+
+    def mcp_server(self, agents: Sequence[Agent[Any]] = ()) -> "MCPServer":
+        """This log, and these agents, for MCP clients: a server of the official SDK.
+
+        Its tools read the log, if that is a file: list_runs, show, why, causes, context, cost,
+        diff, verify, replay. Each agent is a tool too, whose call is a run. What waits for a person
+        is shown and cannot be granted there. `.run()` serves it over stdio;
+        `.streamable_http_app()` is an ASGI app, which needs your authentication in front of it.
+
+        Raises UsageError if the extra `mcp` is not installed.
+        """
+        self.runs.check_open()
+        try:
+            from playhead.mcp_server.server import make_server
+        except ImportError as error:
+            msg = "MCP needs the extra `mcp`: pip install 'playhead[mcp]'"
+            raise UsageError(msg) from error
+        path = self._log.path.resolve() if isinstance(self._log, SqliteLog) else None
+        return make_server(path, self, agents)
 
     def close(self) -> None:
         """Let open effects end (`drain_seconds`), write everything, release the log.

@@ -4,7 +4,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from playhead.events.event import Json
 from playhead.events.kinds.memory import MemoryRecalled
@@ -50,11 +50,18 @@ class OutcomeUnknown(Exception):
 class InputRequired(Exception):
     """A tool cannot go on before a person has answered: the call goes on with the answers."""
 
-    def __init__(self, questions: Mapping[str, Json], state: str | None) -> None:
+    def __init__(
+        self,
+        questions: Mapping[str, Json],
+        state: str | None,
+        bound: Literal["session"] | None = None,
+    ) -> None:
         self.questions = dict(questions)
         """By key: a `message`, and the `requestedSchema` of the answer or a `url` to visit."""
         self.state = state
         """Given back to the tool, with the answers."""
+        self.bound: Literal["session"] | None = bound
+        """Set if the answer comes too late once the tool's session is over."""
         super().__init__("input is required")
 
 

@@ -6,6 +6,7 @@ from playhead.events.errors import PlayheadError, UsageError
 from playhead.events.kinds.approvals import ApprovalDecided, ApprovalRequested
 from playhead.events.kinds.runs import MessageReceived, TimeReached
 from playhead.projections.state.run_state import RunState
+from playhead.tools.calls.input import answer_fault
 
 
 def unmet_precondition(state: RunState, trigger: Trigger) -> PlayheadError | None:
@@ -56,6 +57,10 @@ def _wrong_approval(state: RunState, decided: ApprovalDecided) -> PlayheadError 
             f"{waits.about} {decided.call} of run {state.run} is not what was approved: its "
             "arguments or its tool's definition differ; look at it again (`playhead approvals`)"
         )
+    if waits.about == "input":
+        fault = answer_fault(waits.questions or {}, decided)
+        msg = f"call {decided.call} of run {state.run} asks for something else: {fault}"
+        return None if fault is None else UsageError(msg)
     if waits.about == "call":
         return _no_call_has(decided.plan is not None, "steps")
     return _no_plan_has(decided.arguments is not None) or _wrong_plan(state, decided)

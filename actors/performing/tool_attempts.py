@@ -9,16 +9,18 @@ from playhead.events.kinds.child_runs import ChildFinished, ChildStarted
 from playhead.events.kinds.tool_calls import (
     AttemptStarted,
     ToolFailed,
+    ToolInputRequired,
     ToolOutcomeUnknown,
     ToolSucceeded,
 )
 from playhead.projections.state.run_state import RunState
 from playhead.projections.state.step_state import ToolCall
 from playhead.tools.calls.call import given_up, probe_call
+from playhead.tools.calls.input import input_given
 from playhead.tools.context import ToolContext
 from playhead.tools.tool import AnyTool
 
-AttemptOutcome: TypeAlias = ToolSucceeded | ToolFailed | ToolOutcomeUnknown
+AttemptOutcome: TypeAlias = ToolSucceeded | ToolFailed | ToolOutcomeUnknown | ToolInputRequired
 
 
 def call_of(state: RunState, event: AttemptStarted | ChildStarted | ApprovalRuleAsked) -> ToolCall:
@@ -87,8 +89,9 @@ def _context(services: Services, work: Work[AttemptStarted, ToolCall]) -> ToolCo
     memories = None
     if recollect is not None and call.scope.namespace:
         memories = partial(recollect.memories, call.scope)
+    given = None if call.required is None else input_given(call.required, call.answer)
     return ToolContext(
-        call.run, call.seq, work.event.attempt, services.secrets, services.results, memories
+        call.run, call.seq, work.event.attempt, services.secrets, services.results, memories, given
     )
 
 

@@ -22,6 +22,7 @@ from playhead.cli.commands import (
     export_trace,
     facts,
     fork,
+    mcp_serve,
     memory,
     metrics,
     plan,
@@ -82,6 +83,7 @@ memories = typer.Typer(help="Memory that lasts across runs.", rich_markup_mode=N
 for about_memories in (memory.add, memory.search, memory.promote, facts.forget):
     memories.command()(about_memories)
 app.add_typer(memories, name="memory")
+app.command("mcp-serve")(mcp_serve.mcp_serve)
 app.command("lint-tools")(tools.lint_tools)
 app.command("approve-tools")(tools.approve_tools)
 app.command("import")(export_import.import_)

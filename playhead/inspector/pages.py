@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pydantic import TypeAdapter, ValidationError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -21,7 +22,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from playhead.events.errors import UnknownRun, UsageError
-from playhead.events.event import Event
+from playhead.events.event import Event, Json
 from playhead.events.kinds.approvals import ApprovalDecided
 from playhead.events.log.inbox import Inbox
 from playhead.inspector.charts import run_chart
@@ -40,6 +41,8 @@ from playhead.service.decider import this_process
 from playhead.service.redaction import Redactor
 from playhead.service.wait_reader import approval_of
 
+ANSWER = TypeAdapter(dict[str, Json])
+
 PATIENCE = 5.0
 """Seconds to wait for the owner of the log."""
 
@@ -57,6 +60,17 @@ def verdict(call: int, binding: str, *, approved: bool, reason: str) -> Approval
     return ApprovalDecided(
         call=call, binding=binding, approved=approved, reason=reason or None, by=this_process()
     )
+
+
+def _answer(text: str) -> dict[str, Json] | None:
+    """What a person typed as the answer to a tool. Raises UsageError."""
+    if not text.strip():
+        return None
+    try:
+        return ANSWER.validate_json(text)
+    except ValidationError as error:
+        msg = f"the answer is not a JSON object: {text[:200]}"
+        raise UsageError(msg) from error
 
 
 def through_inbox(path: Path) -> Tell:
@@ -254,6 +268,7 @@ class Pages:
             reason=str(form.get("reason", "")),
         )  # fmt: skip
         try:
+            event = event.model_copy(update={"arguments": _answer(str(form.get("answer", "")))})
             await run_in_threadpool(self._tell, run, event)
         except UsageError as error:
             return self._page(

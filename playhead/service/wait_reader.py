@@ -45,5 +45,6 @@ def approval_of(asked: OpenWait) -> OpenApproval:
     wait = asked.wait
     return OpenApproval(
         asked.run, wait.call or 0, asked.tool, asked.arguments, asked.effect, wait.binding or "",
-        asked.goal, wait.until, "plan" if wait.about == "plan" else "call", asked.plan, wait.error,
+        asked.goal, wait.until, "call" if wait.about == "model" else wait.about, asked.plan,
+        wait.error, asked.questions,
     )  # fmt: skip

@@ -35,7 +35,11 @@ def _cancel_requested(state: RunState, _: Record, event: runs.CancelRequested) -
 
 def _time_reached(state: RunState, _: Record, event: runs.TimeReached) -> None:
     if event.due == "approval" and event.call in state.calls:
-        state.calls[event.call].lapsed = True
+        call = state.calls[event.call]
+        if call.waits is not None and call.waits.about == "input":
+            call.waits = None  # the call goes on, without an answer
+        else:
+            call.lapsed = True
     elif event.due == "approval" and state.plan is not None:
         state.plan.lapsed = True
     elif state.stop is None and event.due == "max_seconds":

@@ -53,6 +53,10 @@ class ToolCall:
     """It was requested elsewhere: a person here must approve it, whatever its tool."""
     started: int | None = None
     """The seq of the open attempt."""
+    required: tool_calls.ToolInputRequired | None = None
+    """What its tool asked last."""
+    answer: approvals.ApprovalDecided | None = None
+    """What a person answered to that; None while nobody has, and if nobody did in time."""
     scope: Scope = NO_MEMORY
     """The part of memory that it may access."""
 

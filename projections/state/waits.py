@@ -13,8 +13,8 @@ from playhead.events.kinds import approvals, runs, tool_calls, waits
 from playhead.events.record import Record
 from playhead.events.registry import ENDINGS
 
-About: TypeAlias = Literal["call", "plan", "model"]
-"""What is waited for: a person, for a call or a plan; or a model that is down."""
+About: TypeAlias = Literal["call", "plan", "input", "model"]
+"""What is waited for: a person, for a call, a plan or what a tool asks; or a model that is down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,8 @@ class Wait:
     """Number of failed attempts so far."""
     counts: bool = False
     """Whether the time counts towards max_seconds."""
+    bound: str | None = None
+    """It ends with this: `session`, of the server that asks."""
 
     @property
     def over(self) -> runs.TimeReached:
@@ -90,7 +92,7 @@ def _started(record: Record, event: waits.WaitStarted) -> Wait:
         case approvals.ApprovalRequested(about=about, call=call):
             return Wait(
                 record.seq, about, record.at, event.expires_at, call, binding=event.binding,
-                error=event.rule_error,
+                error=event.rule_error, bound=event.bound,
             )  # fmt: skip
         case waits.OutageWaitStarted():
             return Wait(

@@ -21,8 +21,13 @@ from mcp.types import (
     AudioContent,
     BlobResourceContents,
     CallToolResult,
+    ElicitRequest,
+    ElicitRequestFormParams,
+    ElicitResult,
     EmbeddedResource,
     ImageContent,
+    InputRequests,
+    InputRequiredResult,
     TextContent,
     TextResourceContents,
     ToolAnnotations,
@@ -107,9 +112,18 @@ class Name(BaseModel):
 
 
 @server.tool(description="Greet who is named when asked.", annotations=READ)
-async def greet(context: Context) -> str:
-    answer = await context.elicit("Who is there?", Name)
-    return f"hello {answer.data.name}" if answer.action == "accept" else answer.action
+async def greet(context: Context) -> str | InputRequiredResult:
+    if OLD:
+        answer = await context.elicit("Who is there?", Name)
+        return f"hello {answer.data.name}" if answer.action == "accept" else answer.action
+    said = (context.input_responses or {}).get("who")
+    if not isinstance(said, ElicitResult):
+        form = ElicitRequestFormParams(
+            message="Who is there?", requested_schema=Name.model_json_schema()
+        )
+        asked: InputRequests = {"who": ElicitRequest(params=form)}
+        return InputRequiredResult(input_requests=asked, request_state="first")
+    return f"hello {(said.content or {})['name']}" if said.action == "accept" else said.action
 
 
 def guarded(app: Any) -> Any:

@@ -32,7 +32,9 @@ from playhead.tools.validation.arguments import check
 
 Outcome: TypeAlias = Answer
 
-ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="kind")])
+ANSWER: TypeAdapter[ToolSucceeded | ToolFailed | ToolOutcomeUnknown] = TypeAdapter(
+    Annotated[ToolSucceeded | ToolFailed | ToolOutcomeUnknown, Field(discriminator="kind")]
+)
 
 CACHED = 1024
 """Results kept; the least recently used are dropped first."""

@@ -15,17 +15,22 @@ from pydantic_core import to_json
 
 from playhead.events.errors import ToolError
 from playhead.events.event import Json
-from playhead.events.kinds.tool_calls import ToolFailed, ToolOutcomeUnknown, ToolSucceeded
+from playhead.events.kinds.tool_calls import (
+    ToolFailed,
+    ToolInputRequired,
+    ToolOutcomeUnknown,
+    ToolSucceeded,
+)
 from playhead.events.logger import ProgramLogger
 from playhead.tools.content import to_content
-from playhead.tools.context import Depends, OutcomeUnknown, ToolContext
+from playhead.tools.context import Depends, InputRequired, OutcomeUnknown, ToolContext
 from playhead.tools.execution.secrets import SecretMask, SecretMissing
 from playhead.tools.result import ResultRefused, clean_text, first_problems, to_result
 from playhead.tools.tool import AnyTool
 
 log = ProgramLogger("playhead.tool")
 
-Answer: TypeAlias = ToolSucceeded | ToolFailed | ToolOutcomeUnknown
+Answer: TypeAlias = ToolSucceeded | ToolFailed | ToolOutcomeUnknown | ToolInputRequired
 Monotonic: TypeAlias = Callable[[], float]
 """Seconds since some fixed moment; called from several threads."""
 
@@ -127,6 +132,11 @@ class Attempt:
     def _failed(self, error: BaseException) -> Answer:
         if isinstance(error, OutcomeUnknown) and self.tool.spec.effect == "once":
             return ToolOutcomeUnknown(reason="disconnected")
+        if isinstance(error, InputRequired):
+            took = milliseconds(self.began, self.monotonic)
+            return ToolInputRequired(
+                questions=error.questions, state=error.state, bound=error.bound, duration_ms=took
+            )
         failed = self._explained(error)
         if isinstance(error, (*self.tool.transient, OutcomeUnknown)):
             failed = failed.model_copy(update={"retryable": True})

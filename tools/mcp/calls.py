@@ -12,7 +12,7 @@ from pydantic import Discriminator, Tag, TypeAdapter, ValidationError
 from playhead.events.errors import ToolError
 from playhead.events.event import Json
 from playhead.tools.context import ToolContext
-from playhead.tools.mcp.questions import Answer, Questions
+from playhead.tools.mcp.questions import Answer, Lapse, Questions
 from playhead.tools.result import ResultRefused, first_problems
 
 RUNS = 10_000
@@ -42,11 +42,10 @@ class ToolChanged(ToolError):
 class Calls:
     """The calls of one server's tools. Used on its connection's loop."""
 
-    def __init__(self, server: str, told: Told) -> None:
-        """`told` hears the progress of calls."""
-        self._server = server
+    def __init__(self, told: Told, lapse: Lapse | None) -> None:
+        """`told` hears the progress of calls; `lapse`: see Questions."""
         self._told = told
-        self._questions = Questions()
+        self._questions = Questions(lapse)
         self._first = OrderedDict[str, asyncio.Task[None]]()
         self.list_again: Callable[[Client], Awaitable[None]]
         self.elicit = self._questions.elicit
@@ -86,7 +85,7 @@ class Calls:
                 raise ToolChanged(listed.name)
             return await _sent(client, request, progress)
 
-        return await self._questions.ask(client, send, context.input)
+        return await self._questions.ask(client, send, context)
 
     async def _listed_for(self, client: Client, run: str) -> None:
         """List the tools again before a run's first call; its other calls wait for that."""

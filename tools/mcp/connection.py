@@ -176,6 +176,7 @@ class McpConnection:
         return Client(
             self._transport(),
             message_handler=self._heard,
+            elicitation_callback=self._asked,
             client_info=types.Implementation(name="playhead", version=VERSION),
             cache=None,
         )

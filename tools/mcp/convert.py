@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import BaseModel
 
-from playhead.events.errors import UsageError
+from playhead.events.errors import ToolError, UsageError
 from playhead.events.event import Json
 from playhead.events.spec.agent import ToolSpec
 from playhead.events.spec.tool import Effect, Retry
-from playhead.tools.context import ToolContext
+from playhead.tools.context import OutcomeUnknown, ToolContext
 from playhead.tools.options import NeedsApproval
 from playhead.tools.signature import Signature
 from playhead.tools.tool import AnyTool, Tool, canonical, pinned, with_approval
@@ -57,6 +57,16 @@ class Adoption:
         return self.approval.get(name, self.approval.get("*", False))
 
 
+class SessionOver(ToolError):
+    """The session went with its question: the call has failed, and a `once` call is in doubt."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the server's session ended before its question was answered",
+            hint="Call it again if it is still needed: it will ask again.",
+        )
+
+
 def definition_of(listed: "types.Tool") -> str:
     """SHA-256 (hex) of the server's definition of the tool."""
     parts = {"name", "title", "description", "input_schema", "output_schema", "annotations"}
@@ -90,7 +100,12 @@ def to_tool(
     )
 
     async def perform(arguments: dict[str, Json], context: ToolContext) -> object:
-        return await call(listed, arguments, context)
+        try:
+            return await call(listed, arguments, context)
+        except SessionOver as error:
+            if effect != "once":
+                raise
+            raise OutcomeUnknown(str(error)) from error
 
     perform.__name__ = perform.__qualname__ = name
     made = Tool(perform, pinned(spec), raw_signature(spec), transient=(ConnectionError,))

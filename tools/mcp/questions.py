@@ -14,7 +14,8 @@ from mcp import Client, types
 from mcp.types import ElicitRequest, ElicitRequestParams, ElicitResult, InputRequiredResult
 
 from playhead.events.errors import ToolError
-from playhead.tools.context import InputGiven, InputRequired
+from playhead.tools.context import InputGiven, InputRequired, ToolContext
+from playhead.tools.mcp.convert import SessionOver
 
 ROUNDS = 10
 """Times that one attempt of a call is made again for a server that asks nothing."""
@@ -24,6 +25,8 @@ PARKED = "session:"
 
 PARKED_AT_ONCE = 1_000
 
+Lapse = Callable[[str, int], None]
+
 Answer = types.CallToolResult | InputRequiredResult
 Send = Callable[[dict[str, Any] | None, str | None], Awaitable[Answer]]
 """Make the call, with the answers and the state of an earlier round."""
@@ -32,8 +35,9 @@ Send = Callable[[dict[str, Any] | None, str | None], Awaitable[Answer]]
 class OpenCall:
     """A call that a server works on, and the question that it waits for."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, context: ToolContext) -> None:
         self.client = client
+        self.context = context
         self.task: asyncio.Task[Answer] | None = None
         self.question: ElicitRequestParams | None = None
         self.answer: asyncio.Future[ElicitResult] | None = None
@@ -46,7 +50,9 @@ CALL: ContextVar[OpenCall | None] = ContextVar("CALL", default=None)
 class Questions:
     """The open calls of one connection. Used on its loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, lapse: Lapse | None) -> None:
+        """`lapse` is called with (run, call) when the session of a parked call is over."""
+        self._lapse = lapse
         self._open: list[OpenCall] = []
         self._parked: dict[str, OpenCall] = {}
 
@@ -68,14 +74,13 @@ class Questions:
         finally:
             call.answer = call.question = None
 
-    async def ask(
-        self, client: Client, send: Send, given: InputGiven | None
-    ) -> types.CallToolResult:
+    async def ask(self, client: Client, send: Send, context: ToolContext) -> types.CallToolResult:
         """Make a call, or go on with it. Raises InputRequired when a person must answer first."""
+        given = context.input
         if given is not None and given.state is not None and given.state.startswith(PARKED):
-            return await self._await(self._answered(client, given))
+            return await self._await(self._answered(client, given, context))
         answers = None if given is None else dict(given.responses)
-        call = OpenCall(client)
+        call = OpenCall(client, context)
         CALL.set(call)
         state = None if given is None else given.state
         call.task = asyncio.create_task(_rounds(send, answers, state))
@@ -83,12 +88,13 @@ class Questions:
         self._open.append(call)
         return await self._await(call)
 
-    def _answered(self, client: Client, given: InputGiven) -> OpenCall:
+    def _answered(self, client: Client, given: InputGiven, context: ToolContext) -> OpenCall:
         call = self._parked.pop(given.state or "", None)
         if call is None or call.client is not client or call.answer is None:
             raise SessionOver
         [answer] = given.responses.values()
         call.asked.clear()
+        call.context = context
         self._open.append(call)
         call.answer.set_result(ElicitResult.model_validate(answer))
         return call
@@ -123,19 +129,17 @@ class Questions:
             if oldest.task is not None:
                 oldest.task.cancel()
         self._parked[state] = call
+        assert call.task is not None
+        call.task.add_done_callback(lambda _: self._over(state))
         assert call.question is not None
         request = ElicitRequest(params=call.question)
-        raise InputRequired({"question": _as_json(request)}, state)
+        raise InputRequired({"question": _as_json(request)}, state, bound="session")
 
-
-class SessionOver(ToolError):
-    """The session went with its question: the call has failed, and a `once` call is in doubt."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "the server's session ended before its question was answered",
-            hint="Call it again if it is still needed: it will ask again.",
-        )
+    def _over(self, state: str) -> None:
+        """A parked call has ended by itself: nobody can answer its question any more."""
+        call = self._parked.pop(state, None)
+        if call is not None and self._lapse is not None:
+            self._lapse(call.context.run, call.context.call)
 
 
 async def _rounds(send: Send, answers: dict[str, Any] | None, state: str | None) -> Answer:

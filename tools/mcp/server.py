@@ -34,6 +34,9 @@ log = ProgramLogger("playhead.mcp")
 Judge: TypeAlias = Callable[[str, Mapping[str, str]], Mapping[str, str]]
 """(server, tool -> definition) -> tool -> why it is refused; all others are accepted."""
 
+Lapse: TypeAlias = Callable[[str, int], None]
+"""(run, call): the server's question in that call can be answered no more."""
+
 CONNECTING = 30.0
 """Seconds, by default, for a server to start and answer the first time."""
 
@@ -163,16 +166,18 @@ class McpServer:
         judge: Judge | None = None,
         changed: Callable[[], None] | None = None,
         secrets: Secrets = from_environment,
+        lapse: Lapse | None = None,
     ) -> None:
         """Start or reach the server and list its tools; does nothing if it is connected.
 
-        `changed` is called when its tools have changed. Raises ServerUnreachable if it is required
+        `changed` is called when its tools have changed, `lapse` when a question that it asks ends
+        with its session. Raises ServerUnreachable if it is required
         and cannot be reached, and UsageError if a secret or the extra `mcp` is missing.
         """
         if self._connection is not None:
             return
         self._judge, self._changed = judge or _accept, changed or _nothing
-        self._connection = self._open(secrets)
+        self._connection = self._open(secrets, lapse)
         try:
             self._connection.wait(self._connecting)
         except ConnectionError as error:
@@ -183,7 +188,7 @@ class McpServer:
             msg = f"the MCP server {self.name} ({self._words[0]}) cannot be reached: {error}"
             raise ServerUnreachable(msg) from error
 
-    def _open(self, secrets: Secrets) -> "McpConnection":
+    def _open(self, secrets: Secrets, lapse: Lapse | None) -> "McpConnection":
         try:
             from playhead.tools.mcp.calls import Calls
             from playhead.tools.mcp.connection import McpConnection
@@ -201,7 +206,7 @@ class McpServer:
             return stdio(self._words, given, hide_log=self._hide == "log")
 
         given()  # a missing secret is told at once
-        self._calls = calls = Calls(self.name, self._told)
+        self._calls = calls = Calls(self._told, lapse)
         connection = McpConnection(
             self.name, transport, self._arrived, elicit=calls.elicit, connecting=self._connecting
         )
