@@ -88,7 +88,9 @@ def _container(given: object, name: str) -> object:
     """The container of earlier replies; a settings' own container, by id, takes precedence."""
     if isinstance(given, str):
         return given
-    return {"id": name, **given} if isinstance(given, dict) else name
+    if isinstance(given, dict):
+        return {"id": name, **cast("dict[str, Json]", given)}
+    return name
 
 
 def _tools(agent: AgentSpec, mark: dict[str, Json] | None) -> list[dict[str, Any]]:

@@ -65,14 +65,16 @@ passes = st.lists(
 @st.composite
 def usages(draw: st.DrawFn) -> dict[str, Any]:
     """What the API may report: its totals cover the passes of the models that reply."""
-    listed = [
+    listed: list[dict[str, Any]] = [
         {"type": kind, **({} if model is None else {"model": model}), **used}
         for kind, model, used in draw(passes)
     ]
-    replied = [each for each in listed if "message" in each["type"] and "adv" not in each["type"]]
-    usage = draw(counts())
+    replied: list[dict[str, Any]] = [
+        each for each in listed if "message" in each["type"] and "adv" not in each["type"]
+    ]
+    usage: dict[str, Any] = draw(counts())
     if replied:
-        usage = {n: sum(p[n] for p in replied) for n in usage if n != "cache_creation"}
+        usage = {n: sum(p[n] for p in replied) for n in tokens(0, 0)}
         details = [p.get("cache_creation", {}) for p in replied]
         hours = sum(each.get("ephemeral_1h_input_tokens", 0) for each in details)
         usage["cache_creation"] = {"ephemeral_1h_input_tokens": hours}

@@ -54,7 +54,8 @@ def ran(
 ) -> tuple[list[dict[str, Any]], list[list[Record]]]:
     """The requests that a strict server received, and the records of each run."""
     answers = iter([r if isinstance(r, Answer) else Answer(sse(r.events)) for r in replies])
-    log, runs = MemoryLog(), []
+    log = MemoryLog()
+    runs: list[list[Record]] = []
     with (
         MessagesApi(strict(lambda _: next(answers))) as api,
         Runtime(log, base_url=api.url) as runtime,
@@ -175,9 +176,7 @@ def test_the_passes_behind_a_reply_are_in_its_usage() -> None:
     assert usage.rates == ("us",)
 
 
-@pytest.mark.parametrize(
-    ("body", "why"),
-    [
+REFUSED_BY_THE_API: list[tuple[dict[str, Any], str]] = [
         ({"bogus": 1}, "bogus"),
         ({"messages": [{"role": "assistant", "content": [SAID]}]}, "the user role"),
         ({"messages": [{"role": "user", "content": [{**SAID, "x": 1}]}]}, "x"),
@@ -197,8 +196,10 @@ def test_the_passes_behind_a_reply_are_in_its_usage() -> None:
             ]}]},
             "do not answer",
         ),
-    ],
-)  # fmt: skip
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "why"), REFUSED_BY_THE_API)
 def test_the_strict_stub_refuses_what_the_api_refuses(body: dict[str, Any], why: str) -> None:
     fine = {
         "model": "m", "max_tokens": 1, "stream": True,

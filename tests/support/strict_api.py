@@ -12,7 +12,7 @@ import pkgutil
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
-from typing import Any, Union, get_args
+from typing import Any, Union, cast, get_args
 
 import anthropic.types.beta
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -57,12 +57,13 @@ def refused(body: Mapping[str, Any]) -> str | None:
 
 def _read(value: object) -> None:
     """Pydantic checks what is declared as an Iterable only when it is read."""
+    inner: Iterable[object] = ()
     if isinstance(value, Mapping):
-        for each in value.values():
-            _read(each)
+        inner = cast("Mapping[str, object]", value).values()
     elif isinstance(value, Iterable) and not isinstance(value, str | bytes):
-        for each in value:
-            _read(each)
+        inner = cast("Iterable[object]", value)
+    for each in inner:
+        _read(each)
 
 
 def _misplaced(messages: list[Block]) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The Messages API's usage as ours; what Usage has no field for is kept apart."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
@@ -84,7 +84,8 @@ def _unplaced(told: Mapping[str, Any]) -> dict[str, Any]:
     left: dict[str, Any] = {}
     for name, value in told.items():
         if name in DETAILS and isinstance(value, Mapping):
-            more = {k: v for k, v in value.items() if k not in (*DETAILS[name], *IMPLIED) and v}
+            group = cast("Mapping[str, Any]", value)
+            more = {k: v for k, v in group.items() if k not in (*DETAILS[name], *IMPLIED) and v}
             left |= {name: more} if more else {}
         elif name not in TAKEN or (name == "iterations" and not all(map(_is_known, value))):
             left[name] = value
