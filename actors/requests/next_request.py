@@ -217,12 +217,11 @@ def call_fields(
 ) -> CallFields:
     """The fields that every model call has; `sent` and `reply` are upper bounds in tokens."""
     agent, target = state.agent, choice.target
+    cache, rates = agent.model.cache, special_rates(agent, target)
     price = agent.prices.get(target.model)
     return CallFields(
         model=target.model, request=request.hash, reserved_tokens=sent + reply,
-        reserved_cost=None
-        if price is None
-        else most(price, sent, reply, agent.model.cache, special_rates(agent, target)),
+        reserved_cost=None if price is None else most(price, sent, reply, cache, rates),
         task=task, reason=choice.reason, endpoint=target.endpoint,
         variant=variant(agent, task, target), fallbacks=choice.fallbacks,
     )  # fmt: skip
