@@ -4,33 +4,46 @@ The server is not trusted: its schemas are checked like any other, its annotatio
 the caller can overrule, and its definitions are hashed so that a change is noticed.
 """
 
+<<<<<<< HEAD
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+=======
+from base64 import b64decode
+from collections.abc import Awaitable, Callable, Mapping
+>>>>>>> refs/heads/main
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeAlias
 
+<<<<<<< HEAD
 from pydantic import BaseModel
 
 from playhead.events.errors import UsageError
+=======
+from playhead.events.errors import ToolError, UsageError
+>>>>>>> refs/heads/main
 from playhead.events.event import Json
 from playhead.events.spec.agent import ToolSpec
 from playhead.events.spec.tool import Effect, Retry
 from playhead.tools.context import ToolContext
+<<<<<<< HEAD
 from playhead.tools.options import NeedsApproval
 from playhead.tools.signature import Signature
 from playhead.tools.tool import AnyTool, Tool, canonical, pinned, with_approval
 from playhead.tools.validation.arguments import tool_schema_fault
+=======
+from playhead.tools.definition.given_schema import raw_signature
+from playhead.tools.definition.names import api_name
+from playhead.tools.tool import AnyTool, Tool, canonical, pinned
+from playhead.tools.validation.dialects import WHOLE
+from playhead.tools.validation.schemas import SchemaFault, text_fault, tool_schema
+>>>>>>> refs/heads/main
 
 if TYPE_CHECKING:
     from mcp import types
 
 McpCall: TypeAlias = Callable[["types.Tool", dict[str, Json], ToolContext], Awaitable[object]]
 """(the tool as it was listed, arguments, context) -> the result as our tools return it."""
-
-UNNAMEABLE = re.compile(r"[^a-zA-Z0-9_-]+")
-
-LONGEST = 64
 
 AGAIN = Retry(attempts=3)
 """For calls that may be repeated, when the connection is lost."""
@@ -64,23 +77,27 @@ def definition_of(listed: "types.Tool") -> str:
     return sha256(canonical(said)).hexdigest()
 
 
-def to_tool(
-    listed: "types.Tool", how: Adoption, call: McpCall, taken: Sequence[str] = ()
-) -> AnyTool:
-    """A server's tool as one of ours; `taken` are the names of its other tools.
+def to_tool(listed: "types.Tool", how: Adoption, call: McpCall) -> AnyTool:
+    """A server's tool as one of ours.
 
-    Raises UsageError for a schema that no call could meet or that the model API refuses.
+    Its schema is said in draft 2020-12, and one that the model API would refuse at its root becomes
+    the schema of one argument. Raises UsageError for a schema that no call could meet.
     """
-    name = api_name(how.prefix + listed.name, taken)
+    name = api_name(how.prefix + listed.name)
     effect = how.effects.get(listed.name) or _effect(listed)
-    schema: dict[str, Json] = {k: v for k, v in listed.input_schema.items() if k != "$schema"}
-    if (fault := tool_schema_fault(schema)) is not None:
+    description = listed.description or listed.title or listed.name
+    try:
+        schema, nested = tool_schema(listed.input_schema, reshape=True)
+    except SchemaFault as fault:
         msg = f"tool {listed.name}: {fault}"
+        raise UsageError(msg) from fault
+    if (wrong := text_fault("its description", description)) is not None:
+        msg = f"tool {listed.name}: {wrong}"
         raise UsageError(msg)
     spec = ToolSpec(
         name=name,
-        description=listed.description or listed.title or listed.name,
-        input_schema={"type": "object", **schema},
+        description=description,
+        input_schema=schema,
         effect=effect,
         timeout=how.timeout,
         retry=None if effect == "once" else AGAIN,
@@ -89,6 +106,7 @@ def to_tool(
         original=listed.name if listed.name != name else None,
     )
 
+<<<<<<< HEAD
     async def perform(arguments: dict[str, Json], context: ToolContext) -> object:
         return await call(listed, arguments, context)
 
@@ -123,6 +141,14 @@ def raw_signature(spec: ToolSpec) -> Signature:
         schema=spec.input_schema,
         description=spec.description,
         raw="arguments",
+=======
+    async def perform(arguments: dict[str, Any], context: ToolContext) -> object:
+        return await call(listed.name, arguments[WHOLE] if nested else arguments, context)
+
+    perform.__name__ = perform.__qualname__ = name
+    return Tool(
+        perform, pinned(spec), raw_signature(schema, description), transient=(ConnectionError,)
+>>>>>>> refs/heads/main
     )
 
 
