@@ -176,7 +176,7 @@ def own(schema: Any) -> AnyTool:
 
 
 def served(schema: dict[str, Any]) -> AnyTool:
-    async def answer(name: str, arguments: Any, context: ToolContext) -> object:
+    async def answer(asked: types.Tool, arguments: Any, context: ToolContext) -> object:
         return {"took": arguments}
 
     listed = types.Tool.model_construct(name="take", description="Take.", input_schema=schema)

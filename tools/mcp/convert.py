@@ -4,40 +4,22 @@ The server is not trusted: its schemas are checked like any other, its annotatio
 the caller can overrule, and its definitions are hashed so that a change is noticed.
 """
 
-<<<<<<< HEAD
-import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-=======
-from base64 import b64decode
 from collections.abc import Awaitable, Callable, Mapping
->>>>>>> refs/heads/main
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, TypeAlias
-
-<<<<<<< HEAD
-from pydantic import BaseModel
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from playhead.events.errors import UsageError
-=======
-from playhead.events.errors import ToolError, UsageError
->>>>>>> refs/heads/main
 from playhead.events.event import Json
 from playhead.events.spec.agent import ToolSpec
 from playhead.events.spec.tool import Effect, Retry
 from playhead.tools.context import ToolContext
-<<<<<<< HEAD
-from playhead.tools.options import NeedsApproval
-from playhead.tools.signature import Signature
-from playhead.tools.tool import AnyTool, Tool, canonical, pinned, with_approval
-from playhead.tools.validation.arguments import tool_schema_fault
-=======
 from playhead.tools.definition.given_schema import raw_signature
 from playhead.tools.definition.names import api_name
-from playhead.tools.tool import AnyTool, Tool, canonical, pinned
+from playhead.tools.options import NeedsApproval
+from playhead.tools.tool import AnyTool, Tool, canonical, pinned, with_approval
 from playhead.tools.validation.dialects import WHOLE
 from playhead.tools.validation.schemas import SchemaFault, text_fault, tool_schema
->>>>>>> refs/heads/main
 
 if TYPE_CHECKING:
     from mcp import types
@@ -106,50 +88,14 @@ def to_tool(listed: "types.Tool", how: Adoption, call: McpCall) -> AnyTool:
         original=listed.name if listed.name != name else None,
     )
 
-<<<<<<< HEAD
-    async def perform(arguments: dict[str, Json], context: ToolContext) -> object:
-        return await call(listed, arguments, context)
+    async def perform(arguments: dict[str, Any], context: ToolContext) -> object:
+        return await call(listed, arguments[WHOLE] if nested else arguments, context)
 
     perform.__name__ = perform.__qualname__ = name
-    made = Tool(perform, pinned(spec), raw_signature(spec), transient=(ConnectionError,))
+    signature = raw_signature(schema, description)
+    made = Tool(perform, pinned(spec), signature, transient=(ConnectionError,))
     needs = how.needs_approval(listed.name)
     return made if needs is False else with_approval(made, needs, None)
-
-
-def api_name(wanted: str, taken: Sequence[str] = ()) -> str:
-    """A name that the model API accepts; always the same for the same `wanted`."""
-    name = UNNAMEABLE.sub("_", wanted).strip("_")[:LONGEST] or "tool"
-    if name == wanted and name not in taken:
-        return name
-    if name in taken or len(wanted) > LONGEST:
-        digest = sha256(wanted.encode()).hexdigest()[:6]
-        name = f"{name[: LONGEST - 7]}_{digest}"
-    return name
-
-
-def raw_signature(spec: ToolSpec) -> Signature:
-    """The signature of a function that takes the arguments as they came."""
-    return Signature(
-        arguments=BaseModel,
-        fields={},
-        required=frozenset(),
-        context="context",
-        given={},
-        result=None,
-        shows_content=True,
-        awaits=True,
-        schema=spec.input_schema,
-        description=spec.description,
-        raw="arguments",
-=======
-    async def perform(arguments: dict[str, Any], context: ToolContext) -> object:
-        return await call(listed.name, arguments[WHOLE] if nested else arguments, context)
-
-    perform.__name__ = perform.__qualname__ = name
-    return Tool(
-        perform, pinned(spec), raw_signature(schema, description), transient=(ConnectionError,)
->>>>>>> refs/heads/main
-    )
 
 
 def _effect(listed: "types.Tool") -> Effect:

@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 from playhead.events.errors import ServerUnreachable, ToolError, UsageError
 from playhead.events.event import Json
 from playhead.events.logger import ProgramLogger
-<<<<<<< HEAD
 from playhead.events.spec.tool import Effect
 from playhead.tools.context import (
     InputRequired,
@@ -23,13 +22,6 @@ from playhead.tools.mcp.reading import reading_tools
 from playhead.tools.mcp.results import to_result
 from playhead.tools.options import NeedsApproval
 from playhead.tools.tool import AnyTool
-=======
-from playhead.events.spec.tool import Approval, Effect
-from playhead.tools.context import OutcomeUnknown, Secret, Secrets, ToolContext, from_environment
-from playhead.tools.definition.names import api_name
-from playhead.tools.mcp.convert import Adoption, definition_of, to_result, to_tool
-from playhead.tools.tool import AnyTool, tool
->>>>>>> refs/heads/main
 
 if TYPE_CHECKING:
     from mcp import Client, types
@@ -247,12 +239,7 @@ class McpServer:
         refused |= self._judge(self.name, definitions)
         made = list[AnyTool]()
         for name, each in self.listed.items():
-<<<<<<< HEAD
             if name not in refused:
-                taken = [one.spec.name for one in made]
-=======
-            if name not in self.refused:
->>>>>>> refs/heads/main
                 try:
                     made.append(to_tool(each, self._how, self._call))
                 except UsageError as error:
