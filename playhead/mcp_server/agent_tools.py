@@ -19,7 +19,7 @@ from playhead.events.errors import PlayheadError, RunNotFinished
 from playhead.events.kinds.approvals import ApprovalRequested
 from playhead.projections.history.timeline import timeline
 from playhead.run import Run
-from playhead.tools.mcp.convert import api_name
+from playhead.tools.definition.names import api_name
 
 if TYPE_CHECKING:
     from playhead.runtime import Runtime
@@ -47,14 +47,11 @@ class RunResult(BaseModel):
 
 def add_agent_tools(server: MCPServer, runtime: "Runtime", agents: list[Agent[Any]]) -> None:
     """Add a tool for each agent. Raises UsageError for an agent that cannot run here."""
-    taken = list[str]()
     for agent in agents:
         runtime.register(agent)
-        name = api_name(agent.name, taken)
-        taken.append(name)
         server.add_tool(
             _calls(runtime, agent),
-            name=name,
+            name=api_name(agent.name),
             description=agent.description or f"Give a task to the agent {agent.name}.",
             annotations=ACTS,
         )

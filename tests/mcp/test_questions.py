@@ -13,6 +13,7 @@ from playhead.events.kinds.tool_calls import ToolFailed, ToolInputRequired, Tool
 from playhead.projections.state.calls.approvals import OpenApproval
 from playhead.testing import ScriptedModel
 from playhead.testing import call as requested
+from playhead.testing.scripted_model import Scripted
 from playhead.tools.mcp.server import McpServer
 from tests.mcp.served import Served, served, until
 from tests.mcp.test_http_server import BOTH
@@ -27,7 +28,10 @@ def there(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Served]:
 
 
 def greeter(given: McpServer) -> Agent[str]:
-    return Agent(name=AGENT, model=ScriptedModel([requested("greet"), "ok"]), tools=[given])
+    def reply(body: dict[str, Any]) -> Scripted:
+        return requested("greet") if len(body["messages"]) == 1 else "ok"
+
+    return Agent(name=AGENT, model=ScriptedModel(reply), tools=[given])
 
 
 def asked(run: Run[Any]) -> OpenApproval:

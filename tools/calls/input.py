@@ -9,7 +9,8 @@ from playhead.events.kinds.tool_calls import ToolInputRequired
 from playhead.events.spec.agent import ToolSpec
 from playhead.tools.context import InputGiven
 from playhead.tools.tool import canonical, pinned
-from playhead.tools.validation.arguments import check, schema_fault
+from playhead.tools.validation.arguments import check
+from playhead.tools.validation.schemas import schema_fault
 
 Fields = dict[str, Json]
 

@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from playhead.tools.mcp.convert import Adoption, api_name
+from playhead.tools.definition.names import api_name
+from playhead.tools.mcp.convert import Adoption
 from playhead.tools.mcp.results import shown_resource
 from playhead.tools.tool import AnyTool, tool
 

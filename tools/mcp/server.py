@@ -245,9 +245,8 @@ class McpServer:
         made = list[AnyTool]()
         for name, each in self.listed.items():
             if name not in refused:
-                taken = [one.spec.name for one in made]
                 try:
-                    made.append(to_tool(each, self._how, self._call, taken))
+                    made.append(to_tool(each, self._how, self._call))
                 except UsageError as error:
                     refused[name] = str(error)
         for name, why in refused.items():
