@@ -107,9 +107,9 @@ def test_a_server_that_died_between_calls_is_started_anew_before_the_next(
     server: McpServer, words: Path
 ) -> None:
     """No call is in doubt because of it: the end of the process is noticed at once."""
-    [process] = [p for p in Path("/proc").glob("[0-9]*/cmdline") if str(words).encode() in _read(p)]
+    [process] = processes_of(words)
     os.kill(int(process.parent.name), signal.SIGKILL)
-    until(lambda: not _read(process))
+    until(lambda: [p for p in processes_of(words) if p != process] != [])
     assert call(named(server, "once")).kind == "tool_succeeded"
 
 
@@ -335,6 +335,11 @@ def test_the_server_ends_with_the_runtime(words: Path) -> None:
     with Runtime(words.with_name("log.db"), [agent]) as made:
         made.run(agent, "go")
     assert not [p for p in Path("/proc").glob("[0-9]*/cmdline") if str(words).encode() in _read(p)]
+
+
+def processes_of(words: Path) -> list[Path]:
+    found = Path("/proc").glob("[0-9]*/cmdline")
+    return [p for p in found if str(words).encode() in _read(p)]
 
 
 def _read(path: Path) -> bytes:
