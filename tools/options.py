@@ -105,6 +105,19 @@ class ToolOptions(TypedDict, total=False):
     """Characters of a result that the model sees. The log keeps the whole (`read_result`)."""
     when_empty: str | None
     """What the model is told to try when the result is empty."""
+    type: str | None
+    """A versioned type of the API ("bash_20250124"): the API tells the model what the tool does,
+    and the function performs it. Its name is the API's."""
+    strict: bool | None
+    """Whether the API enforces its schema; the agent's `strict_tools` by default."""
+    defer_loading: bool
+    """Whether the model is told of it only when a tool search has found it."""
+    cache_mark: bool
+    """Put the prompt cache's mark on this tool instead of the agent's last one."""
+    input_examples: Sequence[Mapping[str, Json]]
+    """Arguments of example calls, shown to the model; each must fit the schema."""
+    extra: Mapping[str, Json]
+    """Additional fields of its definition in requests, verbatim."""
 
 
 TRANSIENT: tuple[type[BaseException], ...] = (ConnectionError, TimeoutError)

@@ -24,6 +24,7 @@ from playhead.events.errors import UsageError
 from playhead.events.event import Json
 from playhead.events.spec.agent import ToolSpec
 from playhead.events.spec.tool import Approval, Effect
+from playhead.tools.api_fields import api_name, check_request, request_fields
 from playhead.tools.options import (
     TRANSIENT,
     ApprovalRule,
@@ -162,7 +163,9 @@ def _make(function: Callable[..., Any], options: ToolOptions) -> AnyTool:
         msg = f"a tool is made from a function or a bound method, not from {function!r}"
         raise UsageError(msg)
     given = options.get("name")
-    name = function.__name__ if given is None else given
+    kind = options.get("type")
+    own = function.__name__ if kind is None else api_name(kind)
+    name = own if given is None else given
     if not NAME.fullmatch(name):
         msg = f"tool {name!r}: a name has 1 to 64 of a-z, A-Z, 0-9, _ and -: set another with name="
         raise UsageError(msg)
@@ -170,7 +173,8 @@ def _make(function: Callable[..., Any], options: ToolOptions) -> AnyTool:
     if effect not in get_args(Effect):
         msg = f"tool {name}: effect={effect!r} must be one of {', '.join(get_args(Effect))}"
         raise UsageError(msg)
-    signature = read_signature(function, name, options.get("description"))
+    described = None if kind is None else f"The API's tool {kind}."
+    signature = read_signature(function, name, options.get("description") or described)
     if (fault := tool_schema_fault(signature.schema)) is not None:
         msg = f"tool {name}: {fault}"
         raise UsageError(msg)
@@ -179,14 +183,18 @@ def _make(function: Callable[..., Any], options: ToolOptions) -> AnyTool:
         description=signature.description,
         input_schema=signature.schema,
         effect=effect,
+        type=kind,
+        request=request_fields(name, options),
         **policy(name, options),
     )
+    spec = pinned(spec)
+    check_request(spec)
     subprocess = as_subprocess(options.get("subprocess", False))
     if subprocess is not None:
         _check_importable(function, name)
     return Tool(
         function,
-        pinned(spec),
+        spec,
         signature,
         options.get("probe"),
         subprocess=subprocess,
