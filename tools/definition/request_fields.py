@@ -25,7 +25,7 @@ OWN = ("name", "type", "description", "input_schema", "cache_control")
 """Fields that other options set."""
 
 
-def api_name(kind: str) -> str:
+def name_of_type(kind: str) -> str:
     """The name of a tool of the API. Raises UsageError for a type that no function can perform."""
     found = TYPE.fullmatch(kind)
     if found is None or found["tool"] not in NAMES:
