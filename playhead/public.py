@@ -50,16 +50,19 @@ from playhead.projections.state.waits import Wait
 from playhead.projections.stored.wait_list import OpenWait
 from playhead.run import Result, Run
 from playhead.runtime import Runtime
+from playhead.service.quotas import Quota
 from playhead.service.redaction import Redactor
 from playhead.service.run_control import RunControl
 from playhead.service.subscriptions import TextChunk
 from playhead.settings import Capacity, RunOptions, Telemetry
 from playhead.telemetry.alerts import Alert, Alerts
-from playhead.tools.content import Document, Image
+from playhead.tools.content import Document, Image, SearchResult, ToolReference
 from playhead.tools.context import Depends, OutcomeUnknown, Secret, ToolContext
 from playhead.tools.groups import group
 from playhead.tools.mcp.server import mcp
+from playhead.tools.models.anthropic import AnthropicModel
 from playhead.tools.models.embedders import Embedder, EmbedError, EndpointEmbedder
+from playhead.tools.models.openai.model import OpenAIModel
 from playhead.tools.models.rate_limit import BreakerRule, RateLimit
 from playhead.tools.options import Subprocess, ToolOptions
 from playhead.tools.tool import Tool, tool
@@ -71,6 +74,7 @@ __all__ = [
     "Alert",
     "AlertRule",
     "Alerts",
+    "AnthropicModel",
     "BreakerRule",
     "Budget",
     "Cache",
@@ -106,12 +110,14 @@ __all__ = [
     "NewMemory",
     "NotStorable",
     "OnText",
+    "OpenAIModel",
     "OpenApproval",
     "OpenWait",
     "OutcomeUnknown",
     "PlanRules",
     "PlayheadError",
     "Price",
+    "Quota",
     "Ranking",
     "Rate",
     "RateLimit",
@@ -133,6 +139,7 @@ __all__ = [
     "RunTakenOver",
     "Runtime",
     "RuntimeClosed",
+    "SearchResult",
     "Secret",
     "ServerUnreachable",
     "SessionBusy",
@@ -147,6 +154,7 @@ __all__ = [
     "ToolContext",
     "ToolError",
     "ToolOptions",
+    "ToolReference",
     "UnknownRun",
     "Usage",
     "UsageError",

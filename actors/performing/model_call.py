@@ -34,6 +34,7 @@ async def perform_model_call(
     asked, intent, began = work.event, work.intent, None
     patient, tokens = asked.fallbacks == 0 and not asked.waited, asked.reserved_tokens
     try:
+        await services.admission.within_quotas(intent.run, intent.seq)
         async with services.admission.turn(
             intent.run, asked.endpoint, asked.model, tokens, patient=patient
         ) as call:
@@ -66,7 +67,7 @@ async def _ask(services: Services, work: Work[ModelCall, Request]) -> Reply:
             services.on_text(intent.run, intent.seq, text)
 
     endpoint = request.endpoint
-    model = services.endpoint(endpoint) if endpoint else services.model(work.agent)
+    model = services.endpoint(endpoint) if endpoint else services.model(work.agent, request.model)
     if model is None:
         message = f"this Runtime knows no endpoint {endpoint!r}: give it endpoints="
         raise ModelError(error="unreachable", message=message)
