@@ -50,12 +50,13 @@ from playhead.projections.state.waits import Wait
 from playhead.projections.stored.wait_list import OpenWait
 from playhead.run import Result, Run
 from playhead.runtime import Runtime
+from playhead.service.quotas import Quota
 from playhead.service.redaction import Redactor
 from playhead.service.run_control import RunControl
 from playhead.service.subscriptions import TextChunk
 from playhead.settings import Capacity, RunOptions, Telemetry
 from playhead.telemetry.alerts import Alert, Alerts
-from playhead.tools.content import Document, Image
+from playhead.tools.content import Document, Image, SearchResult, ToolReference
 from playhead.tools.context import Depends, OutcomeUnknown, Secret, ToolContext
 from playhead.tools.groups import group
 from playhead.tools.mcp.server import mcp
@@ -116,6 +117,7 @@ __all__ = [
     "PlanRules",
     "PlayheadError",
     "Price",
+    "Quota",
     "Ranking",
     "Rate",
     "RateLimit",
@@ -137,6 +139,7 @@ __all__ = [
     "RunTakenOver",
     "Runtime",
     "RuntimeClosed",
+    "SearchResult",
     "Secret",
     "ServerUnreachable",
     "SessionBusy",
@@ -151,6 +154,7 @@ __all__ = [
     "ToolContext",
     "ToolError",
     "ToolOptions",
+    "ToolReference",
     "UnknownRun",
     "Usage",
     "UsageError",
