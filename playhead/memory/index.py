@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from playhead.events.kinds.facts import KnownFact
 from playhead.events.kinds.memory import MemoryRecalled, Recalled
@@ -172,6 +172,16 @@ class MemoryIndex:
         with self._lock:
             return listed(self._caught_up().connection, where, limit, after)
 
+    def export(self, namespace: str) -> Iterator[dict[str, Any]]:
+        """All that a namespace remembers, oldest first, as plain values for JSON."""
+        found, after = list[MemoryHit](), None
+        while True:
+            memories, _, after = self.page(Filter(namespace), 1000, after)
+            found += memories
+            if after is None:
+                break
+        yield from map(_exported, reversed(found))
+
     def namespaces(self) -> dict[str, int]:
         """Each namespace that remembers something, and how many memories it has."""
         with self._lock:
@@ -286,6 +296,15 @@ def _recalled(memory: MemoryHit) -> Recalled:
         seq=memory.seq, said_at=None if memory.at == memory.stored_at else memory.at,
         said_by=memory.by, times=len(memory.occurrences), superseded=bool(memory.superseded_by),
     )  # fmt: skip
+
+
+def _exported(memory: MemoryHit) -> dict[str, Any]:
+    return {
+        "id": memory.id, "text": memory.text, "metadata": dict(memory.metadata),
+        "importance": memory.importance, "at": memory.at, "by": memory.by,
+        "superseded_by": memory.superseded_by, "stored_at": memory.stored_at,
+        "source": f"{memory.run}:{memory.seq}",
+    }  # fmt: skip
 
 
 def _fitting(memories: Sequence[Recalled], limit: int, tokens: int) -> Iterator[Recalled]:

@@ -198,13 +198,7 @@ class Memory:
         Each holds what `NewMemory` takes, its id, and the record that it comes from.
         """
         self._check()
-        page, after = list[MemoryHit](), None
-        while True:
-            memories, _, after = self.index.page(Filter(namespace), 1000, after)
-            page += memories
-            if after is None:
-                break
-        yield from (_plain(memory) for memory in reversed(page))
+        yield from self.index.export(namespace)
 
     def forget(self, memory: str, reason: str = "") -> None:
         """Stop recalling a memory; it stays in the log. Raises UsageError."""
@@ -336,15 +330,6 @@ def _microseconds(at: int | datetime | None) -> int | None:
         msg = f"at={at!r} has no time zone: say datetime(..., tzinfo=UTC), or another one"
         raise UsageError(msg)
     return round(at.timestamp() * 1_000_000)
-
-
-def _plain(memory: MemoryHit) -> dict[str, Any]:
-    return {
-        "id": memory.id, "text": memory.text, "metadata": dict(memory.metadata),
-        "importance": memory.importance, "at": memory.at, "by": memory.by,
-        "superseded_by": memory.superseded_by, "stored_at": memory.stored_at,
-        "source": f"{memory.run}:{memory.seq}",
-    }  # fmt: skip
 
 
 def _chunks(items: Sequence[T]) -> Iterator[list[T]]:

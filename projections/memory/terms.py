@@ -57,14 +57,14 @@ def wording(text: str) -> str:
     """
     words = unicodedata.normalize("NFKC", text).casefold().split()
     bare = (word.strip(MARKS) for word in words)
-    return " ".join(word for word in bare if word and word not in ARTICLES) or text
+    return " ".join(word for word in bare if word and word not in ARTICLES) or text.strip()
 
 
 def fold(text: str) -> str:
     """The text without what a writer may leave out: case, accents, width."""
     if text.isascii():
         return text.lower()
-    apart = unicodedata.normalize("NFKD", text.casefold())
+    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     return unicodedata.normalize("NFC", ACCENTS.sub("", apart))
 
 

@@ -5,17 +5,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from playhead import Runtime
 from playhead.events.log.memory import MemoryLog
-from playhead.projections.stored.view import views_path
+from playhead.projections.stored.view import Views, views_path
 from tests.memory.embedders import Counting
 
 WORDS = ("invoice", "puppy", "car", "van", "the", "ocean", "fee", "Straße", "東京", "книга")
 texts = st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map(" ".join)
-few = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+few = settings(max_examples=30, deadline=None)
 
 
 def asked(runtime: Runtime, query: str, namespace: str, **more: Any) -> list[tuple[object, ...]]:
@@ -143,8 +143,7 @@ def test_asking_in_one_namespace_reads_nothing_of_anothers(tmp_path: Path) -> No
             runtime.memory.remember_all([f"invoice {n % 7} of the puppy" for n in range(100)], "us")
             runtime.memory.remember_all(["invoice of the puppy"] * neighbours, "them")
             runtime.memory.recall("puppy invoice", "us")
-            views = runtime.memory.index._views
-            assert views is not None
+            views: Views = getattr(runtime.memory.index, "_views")  # noqa: B009 - it is private
             steps = 0
 
             def step() -> int:
