@@ -117,11 +117,14 @@ async def _said(log: Path, name: str, words: tuple[str, ...], options: dict[str,
         if value is not None and value is not False
     ]
     line = [sys.executable, "-m", "playhead", name, "--json", f"--log={log}", *given, "--", *words]
-    with anyio.move_on_after(PATIENCE) as within:
-        done = await anyio.run_process(line, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, check=False)
-    if within.cancelled_caught:
+    try:
+        with anyio.fail_after(PATIENCE):
+            done = await anyio.run_process(
+                line, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, check=False
+            )
+    except TimeoutError as error:
         msg = f"no answer within {PATIENCE:g} s"
-        raise ToolError(msg)
+        raise ToolError(msg) from error
     said = done.stdout.decode("utf-8", "replace").strip()
     if not said:
         raise ToolError(done.stderr.decode("utf-8", "replace").strip() or f"exit {done.returncode}")

@@ -49,7 +49,9 @@ def test_an_agent_is_a_tool_whose_result_has_the_run_and_whose_progress_is_told(
 ) -> None:
     told = list[str]()
 
-    async def progress(_: float, __: float | None, message: str | None) -> None:
+    async def progress(progress: float, total: float | None, message: str | None) -> None:
+        assert progress > 0
+        assert total is None
         told.append(message or "")
 
     agent = Agent(name="helper", model=ScriptedModel(["It is 42."]))
