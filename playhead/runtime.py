@@ -366,7 +366,13 @@ class Runtime:
             msg = "MCP needs the extra `mcp`: pip install 'playhead[mcp]'"
             raise UsageError(msg) from error
         path = self._log.path.resolve() if isinstance(self._log, SqliteLog) else None
-        return make_server(path, self, agents)
+        for agent in agents:
+            self.register(agent)
+
+        def begin(agent: Agent[Any], task: str, session: str | None) -> Run[Any]:
+            return self.start(agent, task, session=session)
+
+        return make_server(path, begin, agents)
 
     def close(self) -> None:
         """Let open effects end (`drain_seconds`), write everything, release the log.

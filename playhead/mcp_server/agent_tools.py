@@ -5,7 +5,8 @@ approves what it does.
 """
 
 import contextlib
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
 
 import anyio
 from anyio.to_thread import run_sync
@@ -21,8 +22,8 @@ from playhead.projections.history.timeline import timeline
 from playhead.run import Run
 from playhead.tools.definition.names import api_name
 
-if TYPE_CHECKING:
-    from playhead.runtime import Runtime
+Start = Callable[[Agent[Any], str, str | None], Run[Any]]
+"""(agent, task, session) -> its run, in the log."""
 
 SHOWN = 200
 """Characters of a progress message."""
@@ -45,19 +46,18 @@ class RunResult(BaseModel):
     """What must be approved before it goes on; not over MCP."""
 
 
-def add_agent_tools(server: MCPServer, runtime: "Runtime", agents: list[Agent[Any]]) -> None:
-    """Add a tool for each agent. Raises UsageError for an agent that cannot run here."""
+def add_agent_tools(server: MCPServer, start: Start, agents: Sequence[Agent[Any]]) -> None:
+    """Add a tool for each agent."""
     for agent in agents:
-        runtime.register(agent)
         server.add_tool(
-            _calls(runtime, agent),
+            _calls(start, agent),
             name=api_name(agent.name),
             description=agent.description or f"Give a task to the agent {agent.name}.",
             annotations=ACTS,
         )
 
 
-def _calls(runtime: "Runtime", agent: Agent[Any]) -> Any:
+def _calls(start: Start, agent: Agent[Any]) -> Any:
     async def call(
         context: Context,
         task: Annotated[str, Field(description="What to do, with all that it needs to know.")],
@@ -69,7 +69,7 @@ def _calls(runtime: "Runtime", agent: Agent[Any]) -> Any:
             Field(gt=0, description="Answer after so long at the latest; the run goes on."),
         ] = None,
     ) -> RunResult:
-        run = await run_sync(lambda: runtime.start(agent, task, session=session))
+        run = await run_sync(start, agent, task, session)
         try:
             with anyio.move_on_after(wait_seconds):
                 return await _followed(run, context)

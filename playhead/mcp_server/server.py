@@ -2,17 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mcp.server import MCPServer
 
 from playhead.definition.agent import Agent
 from playhead.events.version import VERSION
-from playhead.mcp_server.agent_tools import add_agent_tools
+from playhead.mcp_server.agent_tools import Start, add_agent_tools
 from playhead.mcp_server.log_tools import add_log_tools
-
-if TYPE_CHECKING:
-    from playhead.runtime import Runtime
 
 READING = (
     "The log of runs of LLM agents. Begin with list_runs; `why` says what went wrong in a run, "
@@ -22,7 +19,7 @@ ACTING = " Agents are tools too: a call is a run, and its result has the run's i
 
 
 def make_server(
-    log: Path | None, runtime: "Runtime | None" = None, agents: Sequence[Agent[Any]] = ()
+    log: Path | None, start: Start | None = None, agents: Sequence[Agent[Any]] = ()
 ) -> MCPServer:
     """The server: the tools that read `log`, if it is a file, and one for each agent."""
     server = MCPServer(
@@ -33,6 +30,6 @@ def make_server(
     )
     if log is not None:
         add_log_tools(server, log)
-    if runtime is not None:
-        add_agent_tools(server, runtime, list(agents))
+    if start is not None:
+        add_agent_tools(server, start, agents)
     return server

@@ -342,7 +342,7 @@ def test_the_callers_own_schema_is_left_as_it_was_and_later_changes_do_not_reach
 
 def test_a_servers_tools_have_the_same_names_in_whatever_order_it_lists_them() -> None:
     async def answer(asked: types.Tool, arguments: Any, context: ToolContext) -> object:
-        return {"asked": name}
+        return {"asked": asked.name}
 
     def adopted(names: list[str]) -> dict[str, str]:
         made = [

@@ -63,12 +63,12 @@ def mcp_serve(
     chosen = [load(each) for each in agent or ()]
     token = (token_of(token_file) or secrets.token_urlsafe(24)) if http else ""
     with ExitStack() as stack:
-        runtime = None
         if act:
-            runtime = stack.enter_context(Runtime(log_path(log), base_url=base_url, only_runs=()))
+            runtime = Runtime(log_path(log), base_url=base_url, only_runs=())
+            server = stack.enter_context(runtime).mcp_server(chosen)
         else:
             stack.enter_context(reading(log))  # a log that is not there is told at once
-        server = make_server(log_path(log).resolve(), runtime, chosen)
+            server = make_server(log_path(log).resolve())
         if http:
             err.print(f"http://{host}:{port}/mcp, header Authorization: Bearer {token}")
             serve_http(server, host, port, token)
