@@ -29,14 +29,12 @@ WIRE: TypeAdapter[Answer] = TypeAdapter(
 Told = Callable[[str, float, float | None, str | None], None]
 
 
-class ToolChanged(ToolError):
-    """The definition is not the one that the run was given: nothing was done."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            f"{name} is not what it was when this run began: it was changed or taken away",
-            hint="Nothing was done. Go on without it; a new run gets the new definition.",
-        )
+def _changed(name: str) -> ToolError:
+    """The definition is not the one that the run was given."""
+    return ToolError(
+        f"{name} is not what it was when this run began: it was changed or taken away",
+        hint="Nothing was done. Go on without it; a new run gets the new definition.",
+    )
 
 
 class Calls:
@@ -59,10 +57,10 @@ class Calls:
         context: ToolContext,
         unchanged: Callable[[types.Tool], bool],
     ) -> types.CallToolResult:
-        """Call a tool. Raises ToolChanged if the server has another one of that name by now."""
+        """Call a tool. Raises ToolError if the server has another one of that name by now."""
         await self._listed_for(client, context.run)
         if not unchanged(listed):
-            raise ToolChanged(listed.name)
+            raise _changed(listed.name)
 
         async def progress(done: float, total: float | None, message: str | None) -> None:
             self._told(listed.name, done, total, message)
@@ -82,7 +80,7 @@ class Calls:
                     raise
             await self.list_again(client)  # the protocol's remedy: our list was too old
             if not unchanged(listed):
-                raise ToolChanged(listed.name)
+                raise _changed(listed.name)
             return await _sent(client, request, progress)
 
         return await self._questions.ask(client, send, context)

@@ -15,7 +15,6 @@ from mcp import Client, MCPError, types
 from mcp.client.session import ClientRequestContext
 from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
 
-from playhead.events.errors import ToolError
 from playhead.events.logger import ProgramLogger
 from playhead.events.version import VERSION
 from playhead.tools.context import OutcomeUnknown
@@ -36,12 +35,8 @@ Elicit = Callable[[types.ElicitRequestParams], Awaitable[types.ElicitResult | ty
 """Answers a server's question in the middle of a call."""
 
 
-class Unreachable(ToolError, ConnectionError):
+class Unreachable(ConnectionError):
     """The server cannot be reached, or refuses us: nothing was done."""
-
-    def __init__(self, message: str) -> None:
-        hint = "Nothing was done, and the arguments are not the reason. Go on without it."
-        super().__init__(message, hint=hint)
 
 
 class McpConnection:

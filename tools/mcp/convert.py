@@ -52,14 +52,11 @@ class Adoption:
         return self.approval.get(name, self.approval.get("*", False))
 
 
-class SessionOver(ToolError):
+class SessionOver(Exception):
     """The session went with its question: the call has failed, and a `once` call is in doubt."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "the server's session ended before its question was answered",
-            hint="Call it again if it is still needed: it will ask again.",
-        )
+        super().__init__("the server's session ended before its question was answered")
 
 
 def definition_of(listed: "types.Tool") -> str:
@@ -102,9 +99,10 @@ def to_tool(listed: "types.Tool", how: Adoption, call: McpCall) -> AnyTool:
         try:
             return await call(listed, arguments[WHOLE] if nested else arguments, context)
         except SessionOver as error:
-            if effect != "once":
-                raise
-            raise OutcomeUnknown(str(error)) from error
+            if effect == "once":
+                raise OutcomeUnknown(str(error)) from error
+            hint = "Call it again if it is still needed: it will ask again."
+            raise ToolError(str(error), hint=hint) from error
 
     perform.__name__ = perform.__qualname__ = name
     signature = raw_signature(schema, description)

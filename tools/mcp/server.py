@@ -37,6 +37,9 @@ Judge: TypeAlias = Callable[[str, Mapping[str, str]], Mapping[str, str]]
 Lapse: TypeAlias = Callable[[str, int], None]
 """(run, call): the server's question in that call can be answered no more."""
 
+AGAIN_AFTER = 1.0
+"""Seconds after which a call of a server that was away may work."""
+
 CONNECTING = 30.0
 """Seconds, by default, for a server to start and answer the first time."""
 
@@ -302,8 +305,11 @@ class McpServer:
             raise ConnectionError(msg)
         try:
             return await self._connection.use(work, self._how.timeout / 2)
-        except (ToolError, ConnectionError, OutcomeUnknown, InputRequired):
+        except (ToolError, OutcomeUnknown, InputRequired):
             raise
+        except ConnectionError as error:
+            hint = "Nothing was done, and the arguments are not the reason. Go on without it."
+            raise ToolError(str(error), hint=hint, retry_after=AGAIN_AFTER) from error
         except Exception as error:
             code = getattr(getattr(error, "error", None), "code", None)
             if code is None:
