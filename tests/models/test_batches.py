@@ -170,6 +170,9 @@ class Batches:
 
     def __init__(self) -> None:
         self.now: Any = lambda: 0.0
+        self.hours = 1.0
+        self.down = 0.0, 0.0
+        """From when until when it cannot be reached."""
         self.made: dict[str, tuple[str, float]] = {}
         """By the request's id: its batch, and when that ends."""
 
@@ -180,11 +183,13 @@ class Batches:
         pass
 
     async def reply_in_batch(self, request: Request, job: BatchJob) -> Reply:
+        if self.down[0] <= self.now() < self.down[1]:
+            raise ModelError(error="connection", message="lost", retryable=True)
         known = dict(self.made.values())
         if job.batch:
             return self._answer(job.batch, known[job.batch])
         if job.id not in self.made:
-            self.made[job.id] = f"b{len(self.made)}", self.now() + 3600
+            self.made[job.id] = f"b{len(self.made)}", self.now() + self.hours * 3600
         return self._answer(*self.made[job.id])
 
     def _answer(self, batch: str, ends: float) -> Reply:
@@ -235,4 +240,15 @@ def test_a_fork_of_a_run_that_waits_for_a_batch_asks_about_the_same_batch() -> N
     forked = life.process()
     forked.go(lambda: take_up(forked.engine, "fork"))
     assert [row.kind for row in life.log.read("fork")][-1] == "run_finished"
+    assert len(life.batches.made) == 1
+
+
+def test_an_endpoint_that_fails_hours_after_a_batch_was_made_is_still_asked_about_it() -> None:
+    """The hours for which the batch was not ended are no hours of an outage."""
+    life = Waiter()
+    life.batches.hours = 10.0
+    life.batches.down = 8 * 3600.0, 9 * 3600.0
+    play = life.process().start()
+    assert isinstance(play.records[-1].event, RunFinished)
+    assert "connection" in [r.event.error for r in play.records if isinstance(r.event, ModelFailed)]
     assert len(life.batches.made) == 1

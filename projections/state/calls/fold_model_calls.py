@@ -97,8 +97,9 @@ def _outage(state: RunState, before: Outage | None, failed: ModelFailed, at: int
     """A failure may begin an outage; any failure that may pass continues one."""
     if not failed.retryable:
         return None
-    if before is not None:
-        return replace(before, tries=before.tries + 1)
+    if before is not None:  # what is known to pass does not use up the time that an outage has
+        since = at if failed.error in PASSES else before.since
+        return replace(before, since=since, tries=before.tries + 1)
     reached = state.answered or state.past is not None or state.run_started.parent is not None
     down = failed.error in OUTAGES | PASSES or (reached and failed.error in UNREACHED)
     return Outage(at, 1) if down else None
