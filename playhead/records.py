@@ -43,6 +43,7 @@ from playhead.events.kinds.memory import (
     MemoryForgotten,
     MemoryRecalled,
     MemoryStored,
+    NamespaceForgotten,
     Recalled,
     RecallRequested,
 )
@@ -130,6 +131,7 @@ __all__ = [
     "ModelFailed",
     "ModelRequested",
     "MovedRun",
+    "NamespaceForgotten",
     "Origin",
     "OutageWaitStarted",
     "OutputRejected",
