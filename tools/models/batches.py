@@ -8,7 +8,7 @@ crash), the batches made since are looked through for its id first.
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, TypeAlias, cast
 
 from pydantic_core import to_json
 
@@ -17,8 +17,8 @@ from playhead.events.model_api import BatchJob, Reply, Request
 from playhead.tools.models.errors import malformed, refused
 from playhead.tools.models.stream import Assembler
 
-if TYPE_CHECKING:
-    from playhead.tools.models.anthropic import AnyClient
+Client: TypeAlias = Any
+"""One of the SDK's clients."""
 
 PATH = "/v1/messages/batches"
 
@@ -26,7 +26,7 @@ PAUSE = 60.0
 """Seconds after which a batch is asked about again."""
 
 
-async def reply_in_batch(client: "AnyClient", request: Request, job: BatchJob) -> Reply:
+async def reply_in_batch(client: Client, request: Request, job: BatchJob) -> Reply:
     """The reply to a request that a batch holds, or is given now. Raises ModelError."""
     batch = job.batch
     if not batch and job.since is not None:
@@ -73,7 +73,7 @@ def _reply(result: Mapping[str, Any]) -> Reply:
             raise ModelError(error=f"batch_{kind}", message=message, status=400)
 
 
-async def _holding(client: "AnyClient", job: BatchJob, since: int) -> str:
+async def _holding(client: Client, job: BatchJob, since: int) -> str:
     """The batch that holds the request; empty if none does.
 
     What a batch holds is known once it has ended. Raises batch_pending for one that may hold it.
@@ -89,7 +89,7 @@ async def _holding(client: "AnyClient", job: BatchJob, since: int) -> str:
     return ""
 
 
-async def _made_since(client: "AnyClient", since: int) -> AsyncIterator[dict[str, Any]]:
+async def _made_since(client: Client, since: int) -> AsyncIterator[dict[str, Any]]:
     """The batches of one request that were made since, newest first."""
     page = ""
     while True:
@@ -104,20 +104,20 @@ async def _made_since(client: "AnyClient", since: int) -> AsyncIterator[dict[str
         page = f"&after_id={found['last_id']}"
 
 
-async def _holds(client: "AnyClient", batch: str, job: str) -> bool:
+async def _holds(client: Client, batch: str, job: str) -> bool:
     return any([answered["custom_id"] == job async for answered in _results(client, batch)])
 
 
-async def _post(client: "AnyClient", body: Mapping[str, Any]) -> dict[str, Any]:
+async def _post(client: Client, body: Mapping[str, Any]) -> dict[str, Any]:
     made = await client.post(PATH, cast_to=object, body=body, options={"max_retries": 0})
     return cast("dict[str, Any]", made)
 
 
-async def _get(client: "AnyClient", path: str) -> dict[str, Any]:
+async def _get(client: Client, path: str) -> dict[str, Any]:
     return cast("dict[str, Any]", await client.get(path, cast_to=object))
 
 
-async def _results(client: "AnyClient", batch: str) -> AsyncIterator[dict[str, Any]]:
+async def _results(client: Client, batch: str) -> AsyncIterator[dict[str, Any]]:
     jsonl: Any = import_module("anthropic._decoders.jsonl")
     kind = jsonl.AsyncJSONLDecoder[object]
     decoder: Any = await client.get(f"{PATH}/{batch}/results", cast_to=kind, stream=True)
