@@ -40,12 +40,8 @@ class MemoryRole(Role):
     def decide(self, state: RunState, record: Record) -> Sequence[Event]:
         """Recall before the first step; store; compress; learn."""
         match record.event, state.asked(record):
-            case RunStarted(), _ if state.goal_released:
-                return []  # the verdict on the goal is in this turn, and comes after this record
-            case ((RunStarted() | MemoryRecalled()), _):
-                return ask_recall(state)
-            case GuardrailDecided(), _:
-                return ask_recall(state) if state.goal_released == record.seq else []
+            case ((RunStarted() | GuardrailDecided() | MemoryRecalled()), _):
+                return _recall(state, record)
             case ToolSucceeded(), _:
                 return to_store(state, record)
             case ContextFilled() as filled, _:
@@ -62,3 +58,11 @@ class MemoryRole(Role):
     def stopping(self, state: RunState, record: Record) -> Sequence[Event]:
         """Store even when stopping: the tool has already succeeded."""
         return to_store(state, record)
+
+
+def _recall(state: RunState, record: Record) -> Sequence[Event]:
+    """Recall at the start; where guardrails judge the goal, at the verdict that releases it."""
+    released = state.goal_released
+    late = isinstance(record.event, RunStarted) and released  # the verdict is in the same turn
+    early = isinstance(record.event, GuardrailDecided) and released != record.seq
+    return [] if late or early else ask_recall(state)

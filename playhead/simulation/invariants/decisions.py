@@ -237,7 +237,7 @@ def _withhold(
 
 
 def nothing_is_done_before_a_verdict(e: Evidence) -> Iterator[str]:
-    """No reply's call is requested while input is judged, and no run finishes with an unjudged answer."""
+    """No reply's call is requested while input is judged; no unjudged answer finishes a run."""
     for run, records in e.records.items():
         state = _begin(e, run)
         judged: dict[int, set[str]] = {}
