@@ -47,7 +47,8 @@ def mail(number: int) -> str:
 
 
 def agent(*replies: Any, **more: Any) -> Agent[Any]:
-    return Agent(name="a", model=ScriptedModel(list(replies)), **{"tools": [mail], **more})
+    given: dict[str, Any] = {"tools": [mail], **more}
+    return Agent(name="a", model=ScriptedModel(list(replies)), **given)
 
 
 def ran(made: Agent[Any], goal: str = "Go.") -> Play:
@@ -75,7 +76,11 @@ def words(text: str, *found: str) -> Verdict:
     return Verdict.block("no") if any(f in text for f in found) else Verdict.allow()
 
 
-@pytest.mark.parametrize("check", [lambda t: words(t, "bomb"), None], ids=["function", "data"])
+def no_bomb(text: str) -> Verdict:
+    return words(text, "bomb")
+
+
+@pytest.mark.parametrize("check", [no_bomb, None], ids=["function", "data"])
 def test_a_blocked_goal_fails_the_run_with_the_message_and_no_model_is_asked(check: Any) -> None:
     rule = (
         Guardrail(name="g", on="input", check=check)
@@ -102,7 +107,7 @@ def test_a_replaced_goal_is_all_that_the_model_the_plan_and_the_search_for_memor
 
 
 def test_text_in_a_goals_documents_is_judged_too() -> None:
-    document = {
+    document: Any = {
         "type": "document",
         "source": {"type": "text", "media_type": "text/plain", "data": "a bomb"},
     }
@@ -159,7 +164,7 @@ def test_a_guardrail_for_one_tool_leaves_the_results_of_others_alone() -> None:
 
 
 def test_a_judged_result_is_what_a_step_of_a_plan_gives_on() -> None:
-    plan = [{"id": "m", "tool": "mail", "description": "read", "arguments": {"number": 1}},
+    plan: Any = [{"id": "m", "tool": "mail", "description": "read", "arguments": {"number": 1}},
             {"id": "s", "tool": "synthesize", "description": "say ${m}"}]  # fmt: skip
     rule = Guardrail(name="g", on="result", words=["previous"], verdict="replace", text="[cut]")
     made = Agent(name="p", model=planner(plan), strategy="plan", tools=[mail], guardrails=[rule])
@@ -242,7 +247,7 @@ async def raises_later(_: str) -> Verdict:
 
 
 @pytest.mark.parametrize("on", ["input", "result", "answer"])
-@pytest.mark.parametrize("check", [raises, raises_later, lambda _: None, lambda _: "fine", len])
+@pytest.mark.parametrize("check", [raises, raises_later, print, str.upper, len])
 def test_a_guardrail_without_a_usable_verdict_blocks_and_says_so(on: Any, check: Any) -> None:
     made = agent(
         call("mail", number=1), "Never.", guardrails=[Guardrail(name="g", on=on, check=check)]

@@ -74,7 +74,7 @@ def backtest(
         tried = [] if judge is None else [judge.on(records(reader, run)) for run in runs]
         verdicts = [try_on(records(reader, run), trial) for run in runs]
         bill = bills(reader, runs, prices, routing or ()) if prices or routing else None
-    wrong = any(each.wrong for each in (*verdicts, *tried))
+    wrong = any(v.wrong for v in verdicts) or any(trial.wrong for trial in tried)
     if json:
         bills_ = {} if bill is None else _bill_document(*bill)
         guardrails = {} if judge is None else guardrail_document(tried)

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from playhead.definition.agent import Agent
 from playhead.definition.guardrails import Guardrail
 from playhead.events.spec.agent import Limits, LoopRules, Threshold
-from playhead.events.spec.guardrails import Place, Verdict
+from playhead.events.spec.guardrails import Place, Verdict, VerdictName
 from playhead.events.spec.memory import MemoryRules
 from playhead.events.spec.plan import PlanRules
 from playhead.events.spec.prices import Price, Tier
@@ -43,6 +43,9 @@ SMALL = MemoryRules(compress_at=700, keep_turns=2, clear_over=300, summary_token
 """A context so small that it is compressed every few rounds."""
 
 PLACES: tuple[Place, ...] = ("input", "result", "answer")
+VERDICTS: tuple[VerdictName, ...] = (
+    "allow", "allow", "allow", "ask_again", "block", "replace",
+)  # fmt: skip
 
 IMPATIENT = LoopRules(
     same_answer=Threshold(warn=1, stop=2), same_failure=Threshold(warn=1, stop=2),
@@ -110,7 +113,7 @@ def _guardrails(random: Random, *, answers: bool) -> list[Guardrail]:
         return []
 
     def at_random(text: str) -> Verdict:
-        verdict = random.choice(("allow", "allow", "allow", "replace", "ask_again", "block"))
+        verdict = random.choice(VERDICTS)
         return Verdict(verdict=verdict, text=f"judged, {len(text)}")
 
     return [
@@ -118,7 +121,7 @@ def _guardrails(random: Random, *, answers: bool) -> list[Guardrail]:
                   verdict=verdict, text="judged", beside=on == "input" and n == 1 and bool(check))
         for n, on in enumerate(random.choices(PLACES if answers else PLACES[:2], k=3))
         for check in [random.choice((None, at_random))]
-        for verdict in [random.choice(("block", "replace"))]
+        for verdict in [random.choice(VERDICTS[-2:])]
     ]  # fmt: skip
 
 
