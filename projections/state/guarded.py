@@ -5,7 +5,7 @@ acted on until the last verdict on it. Earlier guardrails come first, and later 
 that earlier ones have left.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from playhead.events.event import Block, Event
 from playhead.events.kinds.child_runs import ChildFinished
@@ -101,7 +101,7 @@ def outcome_text(outcome: Event) -> str | None:
             return None
 
 
-def _written(block: Mapping[str, object]) -> str:
+def _written(block: Block) -> str:
     """The text of a content block, which for documents lies in their source."""
     source = block.get("source")
     data = source.get("data") if isinstance(source, dict) and source.get("type") == "text" else None

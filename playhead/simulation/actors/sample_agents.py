@@ -43,6 +43,7 @@ SMALL = MemoryRules(compress_at=700, keep_turns=2, clear_over=300, summary_token
 """A context so small that it is compressed every few rounds."""
 
 PLACES: tuple[Place, ...] = ("input", "result", "answer")
+CERTAIN: tuple[VerdictName, ...] = ("block", "replace")
 VERDICTS: tuple[VerdictName, ...] = (
     "allow", "allow", "allow", "ask_again", "block", "replace",
 )  # fmt: skip
@@ -121,7 +122,7 @@ def _guardrails(random: Random, *, answers: bool) -> list[Guardrail]:
                   verdict=verdict, text="judged", beside=on == "input" and n == 1 and bool(check))
         for n, on in enumerate(random.choices(PLACES if answers else PLACES[:2], k=3))
         for check in [random.choice((None, at_random))]
-        for verdict in [random.choice(VERDICTS[-2:])]
+        for verdict in random.sample(CERTAIN, 1)
     ]  # fmt: skip
 
 
