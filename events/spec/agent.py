@@ -11,6 +11,7 @@ from playhead.events.spec.memory import MemoryRules
 from playhead.events.spec.plan import PlanRules, Strategy
 from playhead.events.spec.prices import Price
 from playhead.events.spec.routing import Budget, Route, Target
+from playhead.events.spec.skills import SkillSpec
 from playhead.events.spec.tool import Approval, Cache, Effect, Rate, Retry, SandboxPolicy
 
 
@@ -160,6 +161,8 @@ class AgentSpec(Data):
     plan: PlanRules = PlanRules()
     guardrails: tuple[GuardrailSpec, ...] = ()
     """In the order in which they judge."""
+    skills: tuple[SkillSpec, ...] = ()
+    """What `instructions` lists, and the tools load: exactly these versions."""
 
 
 ToolSpec.model_rebuild()  # an agent's tool may be an agent

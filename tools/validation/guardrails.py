@@ -7,7 +7,7 @@ from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
 
 from playhead.events.spec.guardrails import GuardrailSpec, Verdict
 from playhead.tools.validation.answer import parse_output
-from playhead.tools.validation.arguments import schema_fault
+from playhead.tools.validation.schemas import schema_fault
 
 
 def verdict_on(spec: GuardrailSpec, text: str) -> Verdict:
