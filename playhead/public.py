@@ -61,7 +61,9 @@ from playhead.tools.content import Document, Image
 from playhead.tools.context import Depends, OutcomeUnknown, Secret, ToolContext
 from playhead.tools.groups import group
 from playhead.tools.mcp.server import mcp
+from playhead.tools.models.anthropic import AnthropicModel
 from playhead.tools.models.embedders import Embedder, EmbedError, EndpointEmbedder
+from playhead.tools.models.openai.model import OpenAIModel
 from playhead.tools.models.rate_limit import BreakerRule, RateLimit
 from playhead.tools.options import Subprocess, ToolOptions
 from playhead.tools.tool import Tool, tool
@@ -73,6 +75,7 @@ __all__ = [
     "Alert",
     "AlertRule",
     "Alerts",
+    "AnthropicModel",
     "BreakerRule",
     "Budget",
     "Cache",
@@ -109,6 +112,7 @@ __all__ = [
     "NewMemory",
     "NotStorable",
     "OnText",
+    "OpenAIModel",
     "OpenApproval",
     "OpenWait",
     "OutcomeUnknown",
