@@ -52,12 +52,13 @@ from playhead.projections.state.waits import Wait
 from playhead.projections.stored.wait_list import OpenWait
 from playhead.run import Result, Run
 from playhead.runtime import Runtime
+from playhead.service.quotas import Quota
 from playhead.service.redaction import Redactor
 from playhead.service.run_control import RunControl
 from playhead.service.subscriptions import TextChunk
 from playhead.settings import Capacity, RunOptions, Telemetry
 from playhead.telemetry.alerts import Alert, Alerts
-from playhead.tools.content import Document, Image
+from playhead.tools.content import Document, Image, SearchResult, ToolReference
 from playhead.tools.context import Depends, OutcomeUnknown, Secret, ToolContext
 from playhead.tools.groups import group
 from playhead.tools.mcp.server import mcp
@@ -119,6 +120,7 @@ __all__ = [
     "PlanRules",
     "PlayheadError",
     "Price",
+    "Quota",
     "Ranking",
     "Rate",
     "RateLimit",
@@ -140,6 +142,7 @@ __all__ = [
     "RunTakenOver",
     "Runtime",
     "RuntimeClosed",
+    "SearchResult",
     "Secret",
     "ServerUnreachable",
     "SessionBusy",
@@ -154,6 +157,7 @@ __all__ = [
     "ToolContext",
     "ToolError",
     "ToolOptions",
+    "ToolReference",
     "UnknownRun",
     "Usage",
     "UsageError",
