@@ -318,7 +318,10 @@ def test_a_message_is_read_only_once_it_is_allowed_and_a_blocked_one_ends_the_ru
 
 def test_a_message_that_waits_for_its_verdict_is_read_before_the_run_may_answer() -> None:
     async def slow(text: str) -> Verdict:
-        await asyncio.sleep(2.0 if text == "Wait." else 0.0)
+        if text == "Wait.":
+            later = asyncio.Event()
+            asyncio.get_running_loop().call_later(2.0, later.set)  # by the virtual clock
+            await later.wait()
         return Verdict.replace(text.upper())
 
     rule = Guardrail(name="g", on="input", check=slow)
