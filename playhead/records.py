@@ -44,6 +44,7 @@ from playhead.events.kinds.memory import (
     MemoryForgotten,
     MemoryRecalled,
     MemoryStored,
+    NamespaceForgotten,
     Recalled,
     RecallRequested,
 )
@@ -133,6 +134,7 @@ __all__ = [
     "ModelFailed",
     "ModelRequested",
     "MovedRun",
+    "NamespaceForgotten",
     "Origin",
     "OutageWaitStarted",
     "OutputRejected",
