@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import Field
 
 from playhead.events.event import Event
-from playhead.events.kinds import approvals, child_runs, forks, runs, tool_calls
+from playhead.events.kinds import approvals, child_runs, forks, guardrails, runs, tool_calls
 from playhead.events.kinds.model_calls import ModelAnswered, ModelCall, ModelFailed
 from playhead.events.record import Record
 from playhead.events.registry import ENDINGS, INTENTS, OUTCOMES
@@ -38,6 +38,8 @@ UNBILLED = Charge(None, 0, 0, estimated=False)
 class PendingModelCall(StatsPart):
     """A model call under way: the most that it can cost and say."""
 
+    batch: str | None = None
+    """The batch that it asks about; empty for one that is to be made."""
     reserved: int | None = None
     """Picodollars."""
     max_tokens: int = 0
@@ -70,6 +72,8 @@ class RunMetrics(StatsPart):
     """What those runs, and the runs that they started, used."""
     guard_stops: int = 0
     """How often a limit, a loop or a time limit stopped it."""
+    verdicts: dict[str, int] = Field(default_factory=dict)
+    """Verdicts of guardrails: allow, block, replace or ask_again, and how many."""
     waited: int = 0
     """Microseconds in which it only waited for people: approvals and pauses, nothing under way."""
     tools: dict[str, ToolCallStats] = Field(default_factory=dict)
@@ -178,10 +182,12 @@ class RunMetrics(StatsPart):
         name = ""
         match record.event:
             case ModelCall(model=name) as event:
-                self.model_calls += 1
+                if not event.batch:
+                    self.model_calls += 1
+                    self.model(name).retries += event.attempt > 1
                 self.steps += event.opens_round
-                self.model(name).retries += event.attempt > 1
                 self.asked[record.seq] = PendingModelCall(
+                    batch=event.batch,
                     reserved=event.reserved_cost,
                     max_tokens=0 if self.spec is None else longest(self.spec, event),
                 )
@@ -194,7 +200,13 @@ class RunMetrics(StatsPart):
                 pass
         self.open[record.seq] = name
 
-    def _outcome(self, record: Record) -> None:
+    def _in_batch(self, intent: int, failed: ModelFailed) -> bool:
+        asked = self.asked.get(intent)
+        if asked is None or asked.batch is None:
+            return False
+        return failed.batch is not None or (bool(asked.batch) and failed.retryable)
+
+    def _outcome(self, record: Record) -> None:  # noqa: C901 - a table of kinds
         event, intent = record.event, record.cause or 0
         if isinstance(event, tool_calls.ToolFailed | tool_calls.ToolOutcomeUnknown):
             self.tool_errors += 1
@@ -207,6 +219,9 @@ class RunMetrics(StatsPart):
             return  # another kind of effect, or one from before a fork
         stats: CallStats
         match event:
+            case ModelFailed() as failed if self._in_batch(intent, failed):
+                del self.asked[intent]  # its batch may still answer it
+                return
             case ModelAnswered() | ModelFailed() if intent in self.asked:
                 stats = self.model(name)
                 stats.errors += isinstance(event, ModelFailed)
@@ -342,6 +357,11 @@ def _guarded(metrics: RunMetrics, _: Record, event: Event) -> None:
     metrics.guard_stops += stops(event)
 
 
+def _judged(metrics: RunMetrics, _: Record, event: guardrails.GuardrailDecided) -> None:
+    metrics.verdicts[event.verdict] = metrics.verdicts.get(event.verdict, 0) + 1
+    metrics.guard_stops += event.verdict == "block"
+
+
 def _time(metrics: RunMetrics, record: Record, event: runs.TimeReached) -> None:
     _guarded(metrics, record, event)
     if event.due == "approval":
@@ -359,6 +379,7 @@ _FOLDS: Mapping[str, Callable[[RunMetrics, Record, Any], None]] = {
     "run_resumed": _resumed,
     "limit_reached": _guarded,
     "loop_detected": _guarded,
+    "guardrail_decided": _judged,
     "time_reached": _time,
 }
 
