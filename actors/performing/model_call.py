@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import cast
 
+from pydantic_core import PydanticSerializationError, to_json
+
 from playhead.actors.performing.services import Services, Work
 from playhead.events.errors import ModelError
 from playhead.events.event import Block
@@ -83,6 +85,11 @@ async def _ask(services: Services, work: Work[ModelCall, Request]) -> Reply:
 
 def _mended(block: Block) -> Block:
     """Repairs its text so that a log can store it, like the text of tool results."""
+    try:
+        if b"\\u0000" not in to_json(block):
+            return block
+    except PydanticSerializationError:  # half of a surrogate pair, or nothing that JSON can hold
+        pass
     return cast("Block", repaired(block))
 
 

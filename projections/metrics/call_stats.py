@@ -1,6 +1,7 @@
 """What one tool or one model did: counts, durations, tokens, cost. Plain data that adds up."""
 
-from typing import Self
+from bisect import bisect_left
+from typing import TYPE_CHECKING, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,6 +17,9 @@ class StatsPart(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    if not TYPE_CHECKING:  # checked by types; a run counts thirty times a step
+        __setattr__ = object.__setattr__
+
 
 class Durations(StatsPart):
     """A histogram of seconds."""
@@ -25,7 +29,7 @@ class Durations(StatsPart):
 
     def add(self, seconds: float) -> None:
         """One more."""
-        self.counts[sum(seconds > bound for bound in BOUNDS)] += 1
+        self.counts[bisect_left(BOUNDS, seconds)] += 1
         self.total += seconds
 
     def merge(self, other: "Durations") -> None:

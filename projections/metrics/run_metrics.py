@@ -252,11 +252,15 @@ class RunMetrics(StatsPart):
 
     def tool(self, name: str) -> ToolCallStats:
         """What a tool did so far."""
-        return self.tools.setdefault(name, ToolCallStats())
+        if name not in self.tools:
+            self.tools[name] = ToolCallStats()
+        return self.tools[name]
 
     def model(self, name: str) -> ModelCallStats:
         """What a model did so far."""
-        return self.models.setdefault(name, ModelCallStats())
+        if name not in self.models:
+            self.models[name] = ModelCallStats()
+        return self.models[name]
 
 
 def _together(a: child_runs.Spending, b: child_runs.Spending) -> child_runs.Spending:

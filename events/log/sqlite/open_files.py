@@ -32,6 +32,8 @@ class OpenFiles:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._name = str(path)  # these run twice a commit, and a Path costs more than its `stat`
+        self._side_names = {ending: self._name + ending for ending in SIDES}
         self._main: Seen | None = None
         self._sides: dict[str, tuple[int, int]] = {}
         self._lost: tuple[Path, str] | None = None
@@ -40,7 +42,7 @@ class OpenFiles:
         """A connection was made: from now on its side files must stay. Raises LogLost."""
         self.check()
         self.written()
-        found = {ending: _stat(self._side(ending)) for ending in SIDES}
+        found = {ending: _stat(name) for ending, name in self._side_names.items()}
         self._sides = {end: (side.st_dev, side.st_ino) for end, side in found.items() if side}
 
     def disconnected(self) -> None:
@@ -49,14 +51,14 @@ class OpenFiles:
 
     def written(self) -> None:
         """The current content of the database file was written by this process."""
-        found = _stat(self._path)
+        found = _stat(self._name)
         if found is not None:
             self._main = _seen(found)
 
     def touched(self) -> bool:
-        """Whether another process has modified the database file since `written`."""
-        found = _stat(self._path)
-        return found is None or self._main is None or _seen(found) != self._main
+        """Whether the database file is lost, or modified by another process since `written`."""
+        found = _stat(self._name)
+        return bool(self._lost) or found is None or _seen(found) != self._main
 
     def check(self) -> None:
         """Raise LogLost unless the paths lead, and always led, to the files that were opened."""
@@ -64,7 +66,7 @@ class OpenFiles:
             self.lose(*self._lost)
         if self._main is None:
             return
-        found = _stat(self._path)
+        found = _stat(self._name)
         if found is None:
             self.lose(self._path, "was deleted or moved")
         if (found.st_dev, found.st_ino) != self._main[:2]:
@@ -72,22 +74,19 @@ class OpenFiles:
         if found.st_size < self._main.size:
             self.lose(self._path, "was overwritten")
         for ending, identity in self._sides.items():
-            side = _stat(self._side(ending))
+            side = _stat(self._side_names[ending])
             if side is None or (side.st_dev, side.st_ino) != identity:
-                self.lose(self._side(ending), "was deleted or replaced")
+                self.lose(Path(self._side_names[ending]), "was deleted or replaced")
 
     def lose(self, path: Path, what: str) -> NoReturn:
         """Raise LogLost, now and at every later check: later results cannot be trusted."""
         self._lost = path, what
         raise LogLost(str(path), what)
 
-    def _side(self, ending: str) -> Path:
-        return self._path.with_name(self._path.name + ending)
 
-
-def _stat(path: Path) -> os.stat_result | None:
+def _stat(name: str) -> os.stat_result | None:
     try:
-        return path.stat()
+        return os.stat(name)  # noqa: PTH116 - a Path is made anew for each look
     except FileNotFoundError:
         return None
 

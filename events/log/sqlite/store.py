@@ -211,8 +211,8 @@ class Store:
 
     def check_files(self) -> None:
         """Raise LogLost if the files are no longer this log's; checked before each write."""
-        self.files.check()
         if self.files.touched():
+            self.files.check()
             self._check_content()
             self.files.written()
 
