@@ -157,8 +157,9 @@ def _open_waits(connection: sqlite3.Connection, run: str) -> dict[int, Wait]:
 
 
 def _wait(row: Any) -> Wait:
-    fields = dict(zip(WAIT, row, strict=True))
-    return Wait(**fields | {"counts": bool(fields["counts"])})
+    fields: dict[str, Any] = dict(zip(WAIT, row, strict=True))
+    fields["counts"] = bool(fields["counts"])
+    return Wait(**fields)
 
 
 def find_waits(

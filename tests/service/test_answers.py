@@ -1,5 +1,8 @@
 """Answers of deferred calls through a real runtime: from the program, a shell, another process."""
 
+# The engine inside a Runtime is looked at here.
+# pyright: reportPrivateUsage=false
+
 import time
 from collections.abc import Callable
 from pathlib import Path
