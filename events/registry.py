@@ -13,8 +13,10 @@ from playhead.events.kinds import (
     logs,
     memory,
     model_calls,
+    notices,
     plans,
     runs,
+    schedules,
     steps,
     tool_calls,
     waits,
@@ -22,7 +24,7 @@ from playhead.events.kinds import (
 
 PAGES = (
     runs, forks, steps, plans, child_runs, model_calls, tool_calls, waits, approvals,
-    context, facts, memory, logs,
+    context, facts, memory, logs, schedules, notices,
 )  # fmt: skip
 
 

@@ -42,6 +42,7 @@ from playhead.events.version import VERSION as __version__  # noqa: N811 - the u
 from playhead.forking import Instead
 from playhead.memory.facts import Retraction
 from playhead.memory.store import Memory, NewMemory
+from playhead.notices.notice import Notice, Notify
 from playhead.projections.memory.facts import Fact
 from playhead.projections.memory.search import MemoryHit, Ranking
 from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule
@@ -51,6 +52,7 @@ from playhead.projections.state.waits import Wait
 from playhead.projections.stored.wait_list import OpenWait
 from playhead.run import Result, Run
 from playhead.runtime import Runtime
+from playhead.scheduling.schedule_list import Schedule
 from playhead.service.redaction import Redactor
 from playhead.service.run_control import RunControl
 from playhead.service.subscriptions import TextChunk
@@ -109,6 +111,8 @@ __all__ = [
     "ModelSettings",
     "NewMemory",
     "NotStorable",
+    "Notice",
+    "Notify",
     "OnText",
     "OpenApproval",
     "OpenWait",
@@ -137,6 +141,7 @@ __all__ = [
     "RunTakenOver",
     "Runtime",
     "RuntimeClosed",
+    "Schedule",
     "Secret",
     "ServerUnreachable",
     "SessionBusy",

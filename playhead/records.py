@@ -55,6 +55,7 @@ from playhead.events.kinds.model_calls import (
     ModelRequested,
     SummaryRequested,
 )
+from playhead.events.kinds.notices import NoticeSent
 from playhead.events.kinds.plans import PlanProposed, PlanRevised, PlanStep
 from playhead.events.kinds.runs import (
     CancelRequested,
@@ -68,6 +69,12 @@ from playhead.events.kinds.runs import (
     RunStarted,
     StrategyChosen,
     TimeReached,
+)
+from playhead.events.kinds.schedules import (
+    FiringsMissed,
+    ScheduleCancelled,
+    ScheduleFired,
+    ScheduleSet,
 )
 from playhead.events.kinds.steps import OutputRejected, StepFailed, StepFinished, StepStarted
 from playhead.events.kinds.tool_calls import (
@@ -114,6 +121,7 @@ __all__ = [
     "ExtractionRequested",
     "FactLearned",
     "FactRetracted",
+    "FiringsMissed",
     "ForkCheckRequested",
     "ForkChecked",
     "FunctionAsked",
@@ -134,6 +142,7 @@ __all__ = [
     "ModelFailed",
     "ModelRequested",
     "MovedRun",
+    "NoticeSent",
     "Origin",
     "OutageWaitStarted",
     "OutputRejected",
@@ -156,6 +165,9 @@ __all__ = [
     "RunResumed",
     "RunStarted",
     "RunsMoved",
+    "ScheduleCancelled",
+    "ScheduleFired",
+    "ScheduleSet",
     "Spending",
     "StepFailed",
     "StepFinished",

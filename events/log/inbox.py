@@ -33,7 +33,7 @@ FORMAT = 1
 
 SPOKEN = frozenset({
     "approval_decided", "call_answered", "cancel_requested", "message_received", "run_paused",
-    "run_resumed", "tool_resolved",
+    "run_resumed", "schedule_cancelled", "tool_resolved",
 })  # fmt: skip
 """The kinds that people and programs may send to a run; no other kind is ever appended."""
 

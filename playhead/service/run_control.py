@@ -75,13 +75,17 @@ class RunControl:
         self._thread.check()
         return find_run(self._log, given)
 
-    def start(self, started: RunStarted, most: int, traceparent: str | None) -> str:
+    def start(
+        self, started: RunStarted, most: int, traceparent: str | None, run: str | None = None
+    ) -> str:
         """Start a run, if fewer than `most` are open; its id. It is in the log when this returns.
+
+        `run`: an id that no run in the log has; a new one by default.
 
         Raises AdmissionRefused, SessionBusy, NotStorable and StorageUnavailable.
         """
         self.check_may_wait()
-        run = new_run_id()
+        run = run or new_run_id()
         past = self.index.admit(run, started.agent.name, started.session, most)
         trigger, committed = _trigger(started.model_copy(update={"past": past}), traceparent)
         try:

@@ -35,7 +35,9 @@ async def quote(part: str) -> float:
     asked.append(part)
     for each in meanwhile:
         each()
-    await asyncio.sleep(1.0)
+    later = asyncio.Event()
+    asyncio.get_running_loop().call_later(1.0, later.set)
+    await later.wait()
     return None  # type: ignore[return-value]
 
 

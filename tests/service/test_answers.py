@@ -3,8 +3,7 @@
 # The engine inside a Runtime is looked at here.
 # pyright: reportPrivateUsage=false
 
-import time
-from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from playhead import (
     AnswerRefused,
     CallDeferred,
     Limits,
+    Run,
     Runtime,
     ToolContext,
     UnknownRun,
@@ -26,12 +26,6 @@ from playhead.events.log.inbox import Inbox
 from playhead.service.decider import this_process
 from playhead.testing import ScriptedModel, call
 from playhead.toolkit import wait
-
-
-def until(true: Callable[[], bool]) -> None:
-    """Wait until it is."""
-    while not true():
-        time.sleep(0.01)
 
 
 @tool(effect="once")
@@ -52,10 +46,10 @@ def banker(*replies: Any, **more: Any) -> Agent[str]:
 TWO = [call("approve_loan", amount=1), call("approve_loan", amount=2)]
 
 
-def waiting_calls(runtime: Runtime, run: str, number: int) -> list[int]:
+def waiting_calls(run: Run[str], number: int) -> list[int]:
     """The calls that wait for an answer, once there are so many."""
-    until(lambda: len(runtime.runs.waits(run, "answer")) == number)
-    return [each.wait.call or 0 for each in runtime.runs.waits(run, "answer")]
+    waits = (r.event for r in run.events() if isinstance(r.event, AnswerAwaited))
+    return [wait.call for wait in islice(waits, number)]
 
 
 def test_the_list_of_waits_says_what_for_and_from_where_an_answer_comes(
@@ -63,7 +57,7 @@ def test_the_list_of_waits_says_what_for_and_from_where_an_answer_comes(
 ) -> None:
     with Runtime(tmp_path / "a.db") as runtime:
         run = runtime.start(banker(TWO, "done"), "a loan")
-        first, second = waiting_calls(runtime, run.id, 2)
+        first, second = waiting_calls(run, 2)
         found = runtime.runs.waits(run.id)[0]
         assert (found.tool, found.arguments) == ("approve_loan", {"amount": 1})
         assert found.wait.message == f"case {run.id}:{first}"
@@ -77,7 +71,7 @@ def test_the_list_of_waits_says_what_for_and_from_where_an_answer_comes(
 def test_each_answer_that_does_not_apply_is_refused_by_name(tmp_path: Path) -> None:
     with Runtime(tmp_path / "a.db") as runtime:
         run = runtime.start(banker(TWO, "done"), "a loan")
-        first, second = waiting_calls(runtime, run.id, 2)
+        first, second = waiting_calls(run, 2)
 
         def refused(call: int, result: Any = True) -> str:
             with pytest.raises(AnswerRefused) as info:
@@ -120,21 +114,22 @@ def test_an_answer_after_the_deadline_is_refused_as_expired(tmp_path: Path) -> N
 def test_an_answer_from_another_process_arrives_through_the_inbox(tmp_path: Path) -> None:
     with Runtime(tmp_path / "a.db") as runtime:
         run = runtime.start(banker(TWO[:1], "done"), "a loan")
-        (first,) = waiting_calls(runtime, run.id, 1)
+        (first,) = waiting_calls(run, 1)
         inbox = Inbox(tmp_path / "a.db")
         wrong = inbox.put(run.id, CallAnswered(call=first, result=5, by=this_process()))
-        until(lambda: getattr(inbox.find(wrong.id), "answer", None) is not None)
-        assert "wrong type" in (inbox.find(wrong.id).answer or "")  # type: ignore[union-attr]
         inbox.put(run.id, CallAnswered(call=first, result=True, by=this_process()))
-        inbox.close()
         assert run.wait(20).answer == "done"
+        refused = inbox.find(wrong.id)
+        assert refused is not None
+        assert "wrong type" in (refused.answer or "")
+        inbox.close()
 
 
 def test_a_waiting_run_is_answered_after_the_log_was_opened_again(tmp_path: Path) -> None:
     agent = banker(TWO[:1], "done", limits=Limits(max_seconds=3600))
     with Runtime(tmp_path / "a.db") as runtime:
-        run = runtime.start(agent, "a loan").id
-        (first,) = waiting_calls(runtime, run, 1)
+        started = runtime.start(agent, "a loan")
+        (first,), run = waiting_calls(started, 1), started.id
     with Runtime(tmp_path / "a.db", [agent]) as runtime:
         assert runtime._engine.loaded == 0  # it rests: nothing of it is in memory
         runtime.complete(run, first, True)
