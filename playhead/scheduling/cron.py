@@ -6,6 +6,7 @@ runs right after it, one at a time that comes twice runs once.
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from importlib import import_module
 from zoneinfo import ZoneInfo, available_timezones
 
 from playhead.events.errors import UsageError
@@ -19,14 +20,14 @@ def times_after(cron: str, timezone: str, after: int) -> Iterator[int]:
     not installed.
     """
     try:
-        from cronsim import CronSim, CronSimError
+        cronsim = import_module("cronsim")
     except ImportError as error:
         msg = "schedules need the extra of that name: pip install 'playhead[schedules]'"
         raise UsageError(msg) from error
+    start = datetime.fromtimestamp(after / 1_000_000, UTC).astimezone(_zone(timezone))
     try:
-        start = datetime.fromtimestamp(after / 1_000_000, UTC).astimezone(_zone(timezone))
-        times = CronSim(cron, start)
-    except CronSimError as error:
+        times: Iterator[datetime] = cronsim.CronSim(cron, start)
+    except cronsim.CronSimError as error:
         msg = f"schedule {cron!r}: {error}: five fields: minute hour day month weekday"
         raise UsageError(msg) from error
     return (round(time.timestamp()) * 1_000_000 for time in times)

@@ -26,7 +26,8 @@ class Missed(NamedTuple):
 
     first: int
     last: int
-    count: int
+    times: int
+    """How many."""
 
 
 def due(schedule: Schedule, now: int) -> Iterator[Firing | Missed]:

@@ -137,7 +137,7 @@ class Scheduler:
         for each in due(schedule, self._now()):
             if not isinstance(each, Firing):
                 missed = FiringsMissed(
-                    schedule=schedule.id, first=each.first, last=each.last, count=each.count,
+                    schedule=schedule.id, first=each.first, last=each.last, count=each.times,
                     reason=REASON,
                 )  # fmt: skip
                 self._dealt_with(schedule, missed, each.last)

@@ -43,17 +43,17 @@ class DyingLog(MemoryLog):
     left: int | None = None
     after = False
 
-    def submit(self, append: Append, appended: Callable[[int | Exception], None]) -> None:
+    def submit(self, append: Append, done: Callable[[int | Exception], None]) -> None:
         """Append, or die."""
         if self.left is not None:
             self.left -= 1
             if self.left < 0:
                 if self.after:
-                    done: Future[Any] = Future()
-                    super().submit(append, done.set_result)
-                    done.result()
+                    written: Future[Any] = Future()
+                    super().submit(append, written.set_result)
+                    written.result()
                 raise Died
-        super().submit(append, appended)
+        super().submit(append, done)
 
 
 class Clock:
@@ -88,7 +88,12 @@ class World:
 
 
 def every_hour(missed: MissedRule = "latest", **more: Any) -> ScheduleSet:
-    fields = {"schedule": "hourly", "cron": "0 * * * *", "timezone": "UTC", "agent": "a"}
+    fields: dict[str, Any] = {
+        "schedule": "hourly",
+        "cron": "0 * * * *",
+        "timezone": "UTC",
+        "agent": "a",
+    }
     return ScheduleSet(**{**fields, "goal": "g", "missed": missed, **more})
 
 
