@@ -1,11 +1,11 @@
 """A rendered model request, the reply, and the protocol between the executor and a model."""
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
-from playhead.events.event import Block
+from playhead.events.event import Block, Json
 from playhead.events.usage import Usage
 
 
@@ -61,6 +61,8 @@ class Reply:
     usage: Usage
     model: str
     request_id: str | None = None
+    envelope: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    """The other fields of the provider's reply, verbatim (see events/envelope.py)."""
 
 
 OnText: TypeAlias = Callable[[str], None]

@@ -7,7 +7,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from playhead.actors.performing.services import Services, Work
 from playhead.events.errors import ModelError
-from playhead.events.event import Block
+from playhead.events.event import Block, Json
 from playhead.events.kinds.model_calls import (
     ModelAnswered,
     ModelCall,
@@ -53,7 +53,7 @@ async def perform_model_call(
     return ModelAnswered(
         content=reply.content, stop_reason=reply.stop_reason, usage=reply.usage,
         model=reply.model, request_id=reply.request_id,
-        duration_ms=_ms(services.monotonic() - began),
+        duration_ms=_ms(services.monotonic() - began), envelope=dict(reply.envelope),
     )  # fmt: skip
 
 
@@ -80,7 +80,8 @@ async def _ask(services: Services, work: Work[ModelCall, Request]) -> Reply:
     if not all(map(_whole_call, reply.content)):
         message = "a tool call without id, name or input object"
         raise ModelError(error="malformed_reply", message=message)
-    return replace(reply, content=tuple(map(_mended, reply.content)))
+    envelope = reply.envelope and cast("dict[str, Json]", repaired(dict(reply.envelope)))
+    return replace(reply, content=tuple(map(_mended, reply.content)), envelope=envelope)
 
 
 def _mended(block: Block) -> Block:

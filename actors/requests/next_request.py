@@ -22,7 +22,7 @@ from playhead.events.record import Record
 from playhead.events.spec.prices import PICODOLLARS
 from playhead.events.spec.routing import Target
 from playhead.projections.cost.pricing import most, picodollars
-from playhead.projections.cost.targets import FALLS_BACK, max_tokens, ring, variant
+from playhead.projections.cost.targets import FALLS_BACK, max_tokens, ring, special_rates, variant
 from playhead.projections.state.run_state import RunState
 from playhead.projections.state.step_state import Step
 
@@ -153,7 +153,8 @@ def budget_neared(state: RunState) -> Sequence[Event]:
 
 
 def _rendered(state: RunState, step: Step, target: Target, attempt: int) -> Request:
-    return state.request(step, target, first=step.round + (attempt == 1) == 1)
+    first, container = step.round + (attempt == 1) == 1, state.container_for(step, target)
+    return state.request(step, target, first=first, container=container)
 
 
 def _filled(state: RunState, step: Step, request: Request) -> ContextFilled | None:
@@ -192,8 +193,9 @@ def _request(
     round_, reply = step.round + (attempt == 1), max_tokens(state.agent, choice.target)
     fields = call_fields(state, step.task_type, choice, request, sent, reply)
     return ModelRequested(
-        step=step.id, round=round_, attempt=attempt, not_before=wait, waited=waited(step), **fields
-    )
+        step=step.id, round=round_, attempt=attempt, not_before=wait, waited=waited(step),
+        container=state.container_for(step, choice.target), **fields,
+    )  # fmt: skip
 
 
 class CallFields(TypedDict):
@@ -215,10 +217,11 @@ def call_fields(
 ) -> CallFields:
     """The fields that every model call has; `sent` and `reply` are upper bounds in tokens."""
     agent, target = state.agent, choice.target
+    cache, rates = agent.model.cache, special_rates(agent, target)
     price = agent.prices.get(target.model)
     return CallFields(
         model=target.model, request=request.hash, reserved_tokens=sent + reply,
-        reserved_cost=None if price is None else most(price, sent, reply, agent.model.cache),
+        reserved_cost=None if price is None else most(price, sent, reply, cache, rates),
         task=task, reason=choice.reason, endpoint=target.endpoint,
         variant=variant(agent, task, target), fallbacks=choice.fallbacks,
     )  # fmt: skip

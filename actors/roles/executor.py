@@ -11,6 +11,7 @@ from playhead.actors.requests.next_request import (
     budget_neared,
 )
 from playhead.actors.roles.role import Role, RoleName, heard, outcomes_of
+from playhead.events.envelope import stop_text
 from playhead.events.event import Address, Event
 from playhead.events.kinds.approvals import (
     LoopDetected,
@@ -83,7 +84,9 @@ def _on_reply(state: RunState, step: Step, reply: ModelAnswered) -> Sequence[Eve
     if reply.stop_reason == "refusal" and (again := ask_after_refusal(state, step)) is not None:
         return again
     if reply.stop_reason in UNFINISHED:
-        return [_failed(step, reply.stop_reason, UNFINISHED[reply.stop_reason])]
+        why = stop_text(reply.envelope)
+        message = UNFINISHED[reply.stop_reason] + (f": {why}" if why else "")
+        return [_failed(step, reply.stop_reason, message)]
     requested_calls = [
         ToolRequested(step=step.id, tool=str(b["name"]), arguments=b["input"], use=str(b["id"]))  # type: ignore[arg-type]
         for b in reply.content
@@ -91,7 +94,7 @@ def _on_reply(state: RunState, step: Step, reply: ModelAnswered) -> Sequence[Eve
     ]
     if requested_calls:
         return requested_calls
-    if reply.stop_reason == "pause_turn" or step.unread:
+    if reply.stop_reason in ("pause_turn", "compaction") or step.unread:
         return ask(state, step.id)
     return _on_answer(state, step, text_of(reply.content))
 

@@ -2,7 +2,9 @@
 
 from typing import ClassVar, Literal
 
-from playhead.events.event import Block, Event, Intent, Outcome
+from pydantic import Field
+
+from playhead.events.event import Block, Event, Intent, Json, Outcome
 from playhead.events.usage import Usage
 
 
@@ -19,6 +21,10 @@ class ModelAnswered(Outcome):
     request_id: str | None = None
     duration_ms: float
     """From sending the request to the last byte, excluding time spent waiting to send."""
+    envelope: dict[str, Json] = Field(default_factory=dict)
+    """Every other field of the API's reply, verbatim: container, stop_details, stop_sequence,
+    context_management... `usage` in it: the fields of the API's usage that `usage` does not have.
+    """
 
 
 class ModelFailed(Outcome):
@@ -80,6 +86,8 @@ class ModelCall(Intent):
     """How many other targets can still be tried; if none, the performer waits where it can."""
     not_before: int | None = None
     """Microseconds since the epoch before which a retry is not sent (backoff)."""
+    container: str | None = None
+    """The API's container, with the files of earlier replies, in which its code runs."""
     waited: bool = False
     """Whether the run has already waited for its model: if the endpoint is paused, the run waits
     again, and the performer does not."""

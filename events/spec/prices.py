@@ -51,6 +51,21 @@ class Price(Rates):
 
     tiers: tuple[Tier, ...] = ()
     """In increasing order of `above`; the last one that a call exceeds applies."""
+    code_execution: float = 0.0
+    """US dollars per thousand programs that the API itself runs."""
+    batch: float = 0.5
+    """Factor on the rates of tokens in a batch."""
+    fast: float = 6.0
+    """Factor on the rates of tokens in fast mode."""
+    us: float = 1.1
+    """Factor on the rates of tokens where inference is kept in the US."""
+
+    def factor(self, rates: tuple[str, ...]) -> float:
+        """What the rates of tokens are multiplied by (see Usage.rates)."""
+        factor = 1.0
+        for name in rates:
+            factor *= getattr(self, name, 1.0)
+        return factor
 
     def rates(self, input_tokens: int) -> Rates:
         """The rates of a call with `input_tokens` input tokens, cached ones included."""

@@ -40,11 +40,13 @@ from playhead.events.spec.plan import PlanRules, Strategy
 from playhead.events.spec.prices import Price
 from playhead.events.spec.routing import Budget
 from playhead.events.spec.tool import Retry
-from playhead.projections.cost.targets import all_targets, unbounded, unpriced
+from playhead.projections.cost.targets import named_models, unbounded, unpriced
 from playhead.tools.groups import AnyTools, Toolset, chosen, every
 from playhead.tools.tool import AnyTool
 
-UNBOUNDED = "what they read counts as input of the same call, and its size is not known in advance"
+UNBOUNDED = (
+    "what it reads or asks is billed with the same call, and its size is not known in advance"
+)
 
 StrategyName: TypeAlias = Strategy | Literal["auto"]
 
@@ -231,7 +233,7 @@ class Agent(Generic[Out]):
         return {**default, **(self.routing or {})}
 
     def _priced(self, spec: AgentSpec) -> AgentSpec:
-        models = {target.model for target in all_targets(spec)}
+        models = named_models(spec)
         if not isinstance(self.model, str):
             models.discard(self.model_name)  # a Model object's name is not in any price table
         prices, table = prices_for(sorted(models), self.prices)
@@ -243,8 +245,8 @@ class Agent(Generic[Out]):
             )
             raise UsageError(msg)
         bounded = self.limits.max_cost is not None or self.limits.max_tokens is not None
-        if bounded and unbounded(spec):
-            msg = f"agent {self.name!r}: server_tools with max_cost or max_tokens: {UNBOUNDED}"
+        if bounded and (what := unbounded(spec)) is not None:
+            msg = f"agent {self.name!r}: {what} with max_cost or max_tokens: {UNBOUNDED}"
             raise UsageError(msg)
         return spec
 

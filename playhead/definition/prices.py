@@ -22,6 +22,10 @@ FIELDS = (
 )  # fmt: skip
 """Our name of each rate, and the library's."""
 
+CODE_EXECUTION = 4.17
+"""Dollars per thousand programs: five minutes of a container, the least that the API bills, cost
+0.05 / 12 dollars. The hours that an organization has free of charge are not deducted."""
+
 
 def prices_for(
     models: Iterable[str], own: Mapping[str, Price], on: datetime | None = None
@@ -55,7 +59,7 @@ def _ours(price: Any) -> Price | None:
         return None
     starts = sorted({t.start for p in found.values() for t in getattr(p, "tiers", ())})
     tiers = tuple(Tier(above=start, **_rates(found, start)) for start in starts)
-    return Price(**_rates(found, 0), tiers=tiers)
+    return Price(**_rates(found, 0), tiers=tiers, code_execution=CODE_EXECUTION)
 
 
 def _rates(found: Mapping[str, Any], above: int) -> dict[str, float]:

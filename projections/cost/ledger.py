@@ -14,7 +14,7 @@ from playhead.events.kinds.runs import RunStarted
 from playhead.events.record import Record
 from playhead.events.spec.prices import Price
 from playhead.events.usage import Usage
-from playhead.projections.cost.pricing import charge, cost_of, sum_usage, uncached
+from playhead.projections.cost.pricing import charge, cost_at, sum_usage, uncached
 from playhead.projections.cost.targets import longest
 
 By: TypeAlias = Literal["run", "session", "agent", "step", "task", "model", "day"]
@@ -107,7 +107,7 @@ class Ledger:
         agent = self._started.agent
         price = agent.prices.get(asked.model)
         usage, cost, uncached, estimated = charge(
-            end, price, asked.reserved_cost, longest(agent, asked)
+            end, agent.prices.get, asked.model, asked.reserved_cost, longest(agent, asked)
         )
         return Line(
             run, seq, at, self._started.session, agent.name, asked.step, asked.task, asked.model,
@@ -174,6 +174,6 @@ def repriced(
         lost = line.estimated and line.usage.total == 0  # only its reservation is known
         yield line._replace(
             model=model, usage=usage, price=price,
-            cost=line.cost if lost else None if price is None else cost_of(price, usage),
-            uncached=None if price is None else cost_of(price, uncached(usage)),
+            cost=line.cost if lost else cost_at(prices, model, usage),
+            uncached=cost_at(prices, model, uncached(usage)),
         )  # fmt: skip

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
+from playhead.events.event import Json
 from playhead.events.kinds.model_calls import ModelCall, SummaryRequested
 from playhead.events.spec.agent import AgentSpec
 from playhead.events.spec.routing import Route, Target
@@ -80,9 +81,48 @@ def unpriced(agent: AgentSpec) -> list[str]:
     return sorted(unknown)
 
 
-def unbounded(agent: AgentSpec) -> bool:
-    """Whether it, or an agent among its tools, has tools of the API's own: nothing bounds those."""
-    return bool(agent.model.server_tools) or any(map(unbounded, children(agent)))
+def unbounded(agent: AgentSpec) -> str | None:
+    """What, in it or an agent among its tools, lets the API bill more than was sent; or None."""
+    if agent.model.server_tools:
+        return "server_tools"
+    for extra in (agent.model.extra, *(target.extra for target in all_targets(agent))):
+        for name, value in extra.items():
+            if name in UNBOUNDED or (name == "context_management" and not _only_clears(value)):
+                return f"{name!r} in extra"
+    return next(filter(None, map(unbounded, children(agent))), None)
+
+
+UNBOUNDED = frozenset({"mcp_servers", "tools", "compaction", "fallbacks", "thread"})
+"""Fields of a request with which other input, or another model, is billed with the call."""
+
+
+def _only_clears(management: Json) -> bool:
+    """Whether the API only leaves parts of the context out, and asks no model about them."""
+    match management:
+        case {"edits": list(edits)}:
+            return all(
+                isinstance(e, dict) and str(e.get("type")).startswith("clear_") for e in edits
+            )
+        case _:
+            return False
+
+
+def named_models(agent: AgentSpec) -> set[str]:
+    """The models that its requests may use: its targets, and those that settings name."""
+    found = {target.model for target in all_targets(agent)}
+    named: list[Json] = [*agent.model.server_tools]
+    for extra in (agent.model.extra, *(target.extra for target in all_targets(agent))):
+        fallbacks = extra.get("fallbacks")
+        named += fallbacks if isinstance(fallbacks, list) else ()
+    found.update(str(each["model"]) for each in named if isinstance(each, dict) and "model" in each)
+    return found
+
+
+def special_rates(agent: AgentSpec, target: Target) -> tuple[str, ...]:
+    """The special rates that its requests to a target ask for (see Usage.rates)."""
+    extra = {**agent.model.extra, **target.extra}
+    asked = (("fast", extra.get("speed")), ("us", extra.get("inference_geo")))
+    return tuple(name for name, value in asked if value == name)
 
 
 def children(agent: AgentSpec) -> list[AgentSpec]:

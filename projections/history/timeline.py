@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from pydantic_core import to_json
 
+from playhead.events.envelope import envelope_lines
 from playhead.events.event import Event
 from playhead.events.kinds import (
     approvals,
@@ -209,7 +210,10 @@ def _thoughts(reply: model_calls.ModelAnswered) -> Told:
     thoughts = [str(block["thinking"]) for block in reply.content if block.get("thinking")]
     if any(block.get("type") == "tool_use" for block in reply.content):
         thoughts.append(text_of(reply.content))
-    return [("Thought", thought) for thought in thoughts if thought.strip()]
+    said: Told = [("Thought", thought) for thought in thoughts if thought.strip()]
+    if reply.envelope and (lines := envelope_lines(reply.envelope)):
+        said.append(("Note", "\n".join(lines)))
+    return said
 
 
 def call_text(arguments: Mapping[str, object]) -> str:

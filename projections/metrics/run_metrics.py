@@ -234,8 +234,8 @@ class RunMetrics(StatsPart):
         if record.actor == "runtime":
             usage = end.usage if isinstance(end, ModelAnswered) else None
             return UNBILLED._replace(usage=usage)
-        price = None if self.spec is None else self.spec.prices.get(model)
-        return charge(end, price, asked.reserved, asked.max_tokens)
+        prices = {} if self.spec is None else self.spec.prices
+        return charge(end, prices.get, model, asked.reserved, asked.max_tokens)
 
     def _end(self, status: str) -> None:
         self.status, self.paused = status, False

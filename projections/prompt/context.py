@@ -21,7 +21,7 @@ from typing import Literal
 
 from pydantic_core import to_json
 
-from playhead.events.event import Block, Event
+from playhead.events.event import Block, Event, Json
 from playhead.events.kinds.context import ContextCompressed
 from playhead.events.kinds.tool_calls import ToolRequested
 from playhead.events.model_api import Request
@@ -56,7 +56,8 @@ class Context:
 
     __slots__ = (
         "_awaited", "_before", "_bound", "_digest", "_goal", "_goal_index", "_last_role", "_next",
-        "_reminder", "_request", "_said", "_sent", "head", "messages", "pieces", "run",
+        "_reminder", "_request", "_said", "_sent", "containers", "head", "messages", "pieces",
+        "run",
     )  # fmt: skip
 
     def __init__(
@@ -83,6 +84,8 @@ class Context:
         """
         self.head = head
         self.run = run
+        self.containers: dict[str, Json] = {}
+        """The API's containers of the run that it belongs to, for the session's next run."""
         self.messages: list[bytes] = []
         """Stable messages as JSON; only ever appended to, until they are compressed."""
         self.pieces: list[ContextPiece] = []

@@ -46,11 +46,19 @@ class RequestHead(NamedTuple):
 
 
 def render_head(
-    agent: AgentSpec, target: Target | str | None = None, *, first: bool = False
+    agent: AgentSpec,
+    target: Target | str | None = None,
+    *,
+    first: bool = False,
+    container: str | None = None,
 ) -> RequestHead:
     """The head of the agent's requests to a target, its own model by default.
 
-    `first`: for a step's first request.
+    Args:
+        agent: the agent.
+        target: the model and endpoint; None for the agent's own model.
+        first: for a step's first request.
+        container: the API's container, with the files of earlier replies.
     """
     if not isinstance(target, Target):
         target = Target(model=target or agent.model.model)
@@ -64,6 +72,8 @@ def render_head(
         **agent.model.extra,
         **target.extra,
     }
+    if container is not None:
+        fields["container"] = _container(fields.get("container"), container)
     if agent.output_schema is not None and not is_open(agent.output_schema):
         config = fields.get("output_config")
         schema = {"type": "json_schema", "schema": enforceable(agent.output_schema)}
@@ -72,6 +82,15 @@ def render_head(
     content = to_json(present)[:-1] + b',"messages":['
     in_block = b"" if mark is None else b',"cache_control":' + to_json(mark)
     return RequestHead(content, sha256(content).digest(), target.endpoint, in_block)
+
+
+def _container(given: object, name: str) -> object:
+    """The container of earlier replies; a settings' own container, by id, takes precedence."""
+    if isinstance(given, str):
+        return given
+    if isinstance(given, dict):
+        return {"id": name, **cast("dict[str, Json]", given)}
+    return name
 
 
 def _tools(agent: AgentSpec, mark: dict[str, Json] | None) -> list[dict[str, Any]]:

@@ -34,6 +34,7 @@ def _begin(state: RunState, seq: int, event: steps.StepStarted) -> Step:
         render_head(agent), event.task, past, content, recalled_blocks(state), run=state.run,
         seq=seq,
     )  # fmt: skip
+    context.containers = state.containers
     for said in state.said if event.purpose not in SILENT else ():
         _hear(context, said)
     return Step(

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from playhead.events.event import Block, Event, Intent
+from playhead.events.envelope import container_id
+from playhead.events.event import Block, Event, Intent, Json
 from playhead.events.kinds import facts, forks, model_calls, runs, tool_calls
 from playhead.events.kinds.steps import StepPurpose
 from playhead.events.log.contract import Head
@@ -55,6 +56,8 @@ class RunState:
     """Microseconds in which it only waited: they do not count towards max_seconds."""
     answered: bool = False
     """Whether a model has answered it."""
+    containers: dict[str, Json] = field(default_factory=dict[str, Json])
+    """By endpoint: the API's container in which code ran last, in this run or its session."""
     recalled: Record | None = None
     """The memories recalled before its first step; None until they are known."""
     last: Record | None = None
@@ -95,6 +98,10 @@ class RunState:
     """The run's answer, while facts are being extracted."""
     unsupported: str | None = None
     """A kind in this run that the code does not know: the run cannot be continued."""
+
+    def __post_init__(self) -> None:
+        if self.past is not None:
+            self.containers.update(self.past.containers)
 
     @property
     def run_started(self) -> runs.RunStarted:
@@ -160,18 +167,31 @@ class RunState:
         talks = (s.context for s in reversed(self.steps.values()) if s.purpose not in SILENT)
         return next(talks, self.past)
 
-    def head_of(self, step: Step, target: Target, *, first: bool) -> RequestHead:
+    def head_of(
+        self, step: Step, target: Target, *, first: bool, container: str | None = None
+    ) -> RequestHead:
         """The head of the step's requests; `first`: in the step's first round."""
         own = repr(target.extra) if target.extra else ""
-        key = (target.model, target.endpoint, target.max_tokens, own, first)
+        key = (target.model, target.endpoint, target.max_tokens, own, first, container)
         head = step.heads.get(key)
         if head is None:
-            head = step.heads[key] = render_head(step.agent, target, first=first)
+            head = render_head(step.agent, target, first=first, container=container)
+            step.heads[key] = head
         return head
 
-    def request(self, step: Step, target: Target, *, first: bool) -> Request:
+    def request(
+        self, step: Step, target: Target, *, first: bool, container: str | None = None
+    ) -> Request:
         """The request that would be sent to the target now."""
-        return step.context.request(target.model, self.head_of(step, target, first=first))
+        head = self.head_of(step, target, first=first, container=container)
+        return step.context.request(target.model, head)
+
+    def container_for(self, step: Step, target: Target) -> str | None:
+        """The API's container that the step's next request names, if its code may run in one."""
+        own = step.agent.model
+        if not self.containers or not (own.server_tools or "container" in own.extra):
+            return None
+        return container_id(self.containers.get(target.endpoint), self.at)
 
     def request_of(self, asked: model_calls.ModelCall) -> Request:
         """The request of an open model call; for a step's, the one rendered for the decision."""
@@ -182,7 +202,8 @@ class RunState:
             case model_calls.ExtractionRequested():
                 return self.extraction_request(target)
             case _:
-                return self.request(step, target, first=asked.round == 1)
+                first = asked.round == 1
+                return self.request(step, target, first=first, container=asked.container)
 
     def summary_request(self, step: Step, target: Target) -> Request:
         """The request for a summary of the older part of a step's full context."""

@@ -19,7 +19,7 @@ PRICES = {"sonnet": SONNET, "haiku": HAIKU}
 
 
 def reply(**usage: int) -> Reply:
-    return Reply(({"type": "text", "text": "ok"},), "end_turn", Usage(**usage), "m")
+    return Reply(({"type": "text", "text": "ok"},), "end_turn", Usage.model_validate(usage), "m")
 
 
 def runs(log: Path) -> list[str]:

@@ -7,14 +7,14 @@ from playhead.events.usage import Usage
 
 MODEL_CALL: dict[str, object] = {
     "not_before": None, "reserved_cost": None, "task": "reasoning", "reason": "",
-    "endpoint": "", "variant": 0, "fallbacks": 0, "waited": False,
+    "endpoint": "", "variant": 0, "fallbacks": 0, "waited": False, "container": None,
 }  # fmt: skip
 
 KNOWN: dict[tuple[str, int], dict[str, object]] = {
     ("model_requested", 1): MODEL_CALL,
     ("summary_requested", 1): MODEL_CALL,
     ("extraction_requested", 1): MODEL_CALL,
-    ("model_answered", 1): {"request_id": None},
+    ("model_answered", 1): {"request_id": None, "envelope": {}},
     ("model_failed", 1): {
         "status": None, "retry_after": None, "duration_ms": None, "usage": None,
     },
@@ -42,5 +42,6 @@ def test_the_defaults_of_compact_kinds_are_those_of_their_version() -> None:
     assert found == KNOWN
 
 
-def test_an_empty_usage_is_all_zeros() -> None:
-    assert set(json.loads(Usage().model_dump_json()).values()) == {0}
+def test_an_empty_usage_is_all_zeros_and_lists_nothing() -> None:
+    empty = json.loads(Usage().model_dump_json())
+    assert [value for value in empty.values() if value] == []

@@ -66,6 +66,7 @@ def test_a_whole_reply_comes_with_its_blocks_usage_and_request_id() -> None:
         ),
         model="claude-stub",
         request_id="req_1",
+        envelope={"id": "msg_1"},
     )
 
 

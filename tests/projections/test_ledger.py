@@ -64,7 +64,11 @@ def run(*calls: tuple[str, str, Event], prices: dict[str, Price] | None = None) 
 
 def answered(**usage: int) -> ModelAnswered:
     return ModelAnswered(
-        content=(), stop_reason="end_turn", usage=Usage(**usage), model="m", duration_ms=1.0
+        content=(),
+        stop_reason="end_turn",
+        usage=Usage.model_validate(usage),
+        model="m",
+        duration_ms=1.0,
     )
 
 

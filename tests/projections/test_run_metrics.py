@@ -56,7 +56,7 @@ def asked(attempt: int = 1, model: str = "m", reserved: int | None = None) -> Mo
 
 
 def answered(**usage: int) -> ModelAnswered:
-    said = Usage(**usage)
+    said = Usage.model_validate(usage)
     return ModelAnswered(content=(), stop_reason="end_turn", usage=said, model="m", duration_ms=1)
 
 

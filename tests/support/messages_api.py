@@ -65,11 +65,12 @@ def message(
     stop_reason: str | None = None,
     output_tokens: int = 7,
     usage: dict[str, Json] | None = None,
+    **more: dict[str, Json],
 ) -> Answer:
-    """A streamed reply of these blocks; `usage` is that of its input."""
+    """A streamed reply of these blocks; `usage` is that of its input, `more` as below."""
     calls = any(block["type"] == "tool_use" for block in blocks)
     reason = stop_reason or ("tool_use" if calls else "end_turn")
-    return Answer(sse(message_events(blocks, reason, output_tokens, usage)))
+    return Answer(sse(message_events(blocks, reason, output_tokens, usage, **more)))
 
 
 def message_events(
@@ -77,13 +78,23 @@ def message_events(
     stop_reason: str | None,
     output_tokens: int = 7,
     usage: dict[str, Json] | None = None,
+    *,
+    start: dict[str, Json] | None = None,
+    delta: dict[str, Json] | None = None,
+    beside: dict[str, Json] | None = None,
+    final: dict[str, Json] | None = None,
 ) -> Iterator[dict[str, Json]]:
+    """The events of a reply.
+
+    More fields can be given for the message of its start, for the delta at its end, for what lies
+    beside that delta, and for the final usage.
+    """
     usage = usage or {
         "input_tokens": 11, "cache_creation_input_tokens": 2, "cache_read_input_tokens": 3,
     }  # fmt: skip
-    start = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-stub"}
     first: dict[str, Json] = {
-        **start,
+        **{"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-stub"},
+        **(start or {}),
         "content": [],
         "stop_reason": None,
         "usage": {**usage, "output_tokens": 1},
@@ -93,19 +104,26 @@ def message_events(
     for index, block in enumerate(blocks):
         opened, deltas = _deltas(block)
         yield {"type": "content_block_start", "index": index, "content_block": opened}
-        for delta in deltas:
-            yield {"type": "content_block_delta", "index": index, "delta": delta}
+        for each in deltas:
+            yield {"type": "content_block_delta", "index": index, "delta": each}
         yield {"type": "content_block_stop", "index": index}
-    stop = {"stop_reason": stop_reason, "stop_sequence": None}
-    yield {"type": "message_delta", "delta": stop, "usage": {"output_tokens": output_tokens}}
+    stop = {"stop_reason": stop_reason, "stop_sequence": None, **(delta or {})}
+    counted = {"output_tokens": output_tokens, **(final or {})}
+    yield {"type": "message_delta", "delta": stop, "usage": counted, **(beside or {})}
     yield {"type": "message_stop"}
 
 
 def _deltas(block: Block) -> tuple[Block, list[dict[str, Json]]]:
     match block["type"]:
         case "text":
-            pieces = _pieces(block["text"])
-            return {**block, "text": ""}, [{"type": "text_delta", "text": p} for p in pieces]
+            deltas = [{"type": "text_delta", "text": p} for p in _pieces(block["text"])]
+            if block.get("citations"):
+                cited = [{"type": "citations_delta", "citation": c} for c in block["citations"]]
+                return {**block, "text": "", "citations": []}, [*deltas, *cited]
+            return {**block, "text": ""}, deltas
+        case "compaction":
+            delta = {"type": "compaction_delta", **{k: v for k, v in block.items() if k != "type"}}
+            return {"type": "compaction", "content": None, "encrypted_content": None}, [delta]
         case "thinking":
             pieces = _pieces(block["thinking"])
             deltas = [{"type": "thinking_delta", "thinking": p} for p in pieces]

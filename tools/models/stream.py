@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, TypeAlias, cast
 
-from pydantic import ValidationError
 from pydantic_core import from_json
 
+from playhead.events.envelope import Envelope, stop_text
 from playhead.events.errors import ModelError
 from playhead.events.event import Block
 from playhead.events.model_api import Reply
 from playhead.events.usage import Usage
 from playhead.tools.models.errors import malformed, stream_error, truncated
+from playhead.tools.models.usage_count import UsageCount
 from playhead.tools.result import clean_text, repaired
 
 StreamEvent: TypeAlias = dict[str, Any]
@@ -28,7 +29,7 @@ StreamEvent: TypeAlias = dict[str, Any]
 STOP_REASONS = frozenset(
     {
         "end_turn", "max_tokens", "stop_sequence", "tool_use", "pause_turn", "refusal",
-        "model_context_window_exceeded",
+        "model_context_window_exceeded", "compaction",
     }
 )  # fmt: skip
 
@@ -46,13 +47,10 @@ REPLACED = frozenset({"signature_delta", "compaction_delta"})
 """Deltas that carry whole fields of the block."""
 
 
-DETAILS: Mapping[str, Mapping[str, str]] = {
-    "cache_creation": {"ephemeral_1h_input_tokens": "cache_creation_1h_input_tokens"},
-    "output_tokens_details": {"thinking_tokens": "thinking_tokens"},
-    "server_tool_use": {"web_search_requests": "web_search_requests"},
-}
-"""Group of the API's usage -> its fields and our names for them."""
-
+PLACED = frozenset({
+    "type", "role", "content", "model", "usage", "stop_reason", "delta",
+})  # fmt: skip
+"""Fields of a message and of its deltas that have a place of their own in Reply."""
 
 HALF = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
 """What may be half of a surrogate pair: escaped, or as bytes that UTF-8 does not allow."""
@@ -112,7 +110,8 @@ class Assembler:
         self.stopped = False
         """message_stop was seen: the reply is complete."""
         self._model = ""
-        self._usage: dict[str, Any] = {}
+        self._usage = UsageCount()
+        self._envelope: dict[str, Any] = {}
         self._stop_reason: str | None = None
         self._growing: dict[int, _Growing] = {}
 
@@ -137,7 +136,9 @@ class Assembler:
                 self._start(event["message"])
             case "message_delta":
                 self._stop_reason = event["delta"].get("stop_reason") or self._stop_reason
-                self._count(event.get("usage"))
+                self._usage.add(event.get("usage"))
+                self._keep(event["delta"])
+                self._keep(event)
             case "message_stop":
                 self.stopped = True
             case "error":
@@ -151,26 +152,19 @@ class Assembler:
             raise malformed(why="a second message_start arrived")
         self.started = True
         self._model = str(message["model"])
-        self._count(message.get("usage"))
+        self._usage.add(message.get("usage"))
+        self._keep(message)
         for index, block in enumerate(message.get("content") or ()):
             self._growing[index] = _Growing(block, stopped=True)
 
-    def _count(self, usage: StreamEvent | None) -> None:
-        """Counts are totals: a later count replaces an earlier one."""
-        told: dict[str, Any] = dict(usage or {})
-        for group, fields in DETAILS.items():
-            details: Mapping[str, Any] = told.get(group) or {}
-            told |= {ours: details[theirs] for theirs, ours in fields.items() if theirs in details}
-        known = Usage.model_fields
-        self._usage |= {k: n for k, n in told.items() if k in known and n is not None}
+    def _keep(self, fields: StreamEvent) -> None:
+        """Fields without a place of their own; a later value replaces an earlier one."""
+        self._envelope |= {k: v for k, v in fields.items() if k not in PLACED and v is not None}
 
     @property
     def usage(self) -> Usage | None:
         """The usage reported so far, for a reply that broke off."""
-        try:
-            return Usage.model_validate(self._usage, strict=True) if self._usage else None
-        except ValidationError:
-            return None
+        return self._usage.so_far
 
     def _start_block(self, index: int, block: Block) -> None:
         if index in self._growing:
@@ -230,36 +224,36 @@ class Assembler:
             raise truncated(why="a block of the reply is missing")
         if not all(growing.stopped for growing in blocks):
             raise truncated(why="a block of the reply was not ended")
-        content = tuple(_finished(growing, self._stop_reason) for growing in blocks)
+        content = tuple(_finished(g, self._stop_reason, self._envelope) for g in blocks)
         _check(self._stop_reason, content)
-        try:
-            usage = Usage.model_validate(self._usage, strict=True)
-        except ValidationError as error:
-            raise malformed(why="the usage of the reply does not consist of numbers") from error
-        return Reply(content, self._stop_reason, usage, self._model, request_id)
+        usage, more = self._usage.complete(content)
+        envelope = self._envelope | ({"usage": more} if more else {})
+        return Reply(content, self._stop_reason, usage, self._model, request_id, envelope)
 
 
-def _finished(growing: _Growing, stop_reason: str) -> Block:
+def _finished(growing: _Growing, stop_reason: str, envelope: Envelope) -> Block:
     block = growing.block
     for name, pieces in growing.pieces.items():
         text = "".join(pieces)
         if name != "partial_json":
             block[name] = str(block.get(name) or "") + text
         elif text.strip():
-            block["input"] = _tool_input(str(block.get("name")), text, stop_reason)
+            block["input"] = _tool_input(str(block.get("name")), text, stop_reason, envelope)
     if block["type"] == "tool_use" and not block.get("input"):
         block["input"] = {}
     return block
 
 
-def _tool_input(tool: str, text: str, stop_reason: str) -> Block:
+def _tool_input(tool: str, text: str, stop_reason: str, envelope: Envelope) -> Block:
     try:
         return strict_object(text)
     except ValueError as error:
         if stop_reason in CUT_OFF:
             raise _cut_off_call(tool, stop_reason) from error
         if stop_reason == "refusal":
+            why = stop_text(envelope)
             message = f"the model refused to continue in the middle of a call of {tool}"
+            message += f": {why}" if why else ""
             raise ModelError(error="refusal", message=message) from error
         raise malformed(
             why=f"the arguments for {tool} are not a valid JSON object: {error}"

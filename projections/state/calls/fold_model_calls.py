@@ -35,7 +35,7 @@ def _asked(state: RunState, record: Record, event: ModelCall) -> None:
 def _model_requested(state: RunState, record: Record, event: ModelRequested) -> None:
     _asked(state, record, event)
     step, target = state.steps[event.step], target_of(state.agent, event)
-    head = state.head_of(step, target, first=event.round == 1)
+    head = state.head_of(step, target, first=event.round == 1, container=event.container)
     step.context.settle()
     step.sent = (head.content, step.context.bound(head))
     step.tried = 0 if event.attempt == 1 else step.tried
@@ -54,6 +54,8 @@ def _model_answered(
     if not isinstance(asked, ModelRequested):
         return
     step.outage = None
+    if (container := event.envelope.get("container")) is not None:
+        state.containers[asked.endpoint] = container
     head, bound = step.sent
     step.used = (head, event.usage.input_total, bound)
     step.tokens_a_byte = max(0.01, min(1.0, event.usage.input_total / max(1, bound)))
@@ -102,8 +104,8 @@ def _model_ended(
     """Count what it used; if that is unknown, everything that was reserved for it."""
     spent = state.spent
     tokens, reserved = spent.reserved.pop(intent, 0), spent.reserved_cost.pop(intent, None)
-    price = state.agent.prices.get(asked.model)
-    usage, cost, *_ = charge(event, price, reserved, longest(state.agent, asked))
+    prices, longest_reply = state.agent.prices.get, longest(state.agent, asked)
+    usage, cost, *_ = charge(event, prices, asked.model, reserved, longest_reply)
     if usage is not None:
         tokens = usage.total
     spent.tokens += tokens
