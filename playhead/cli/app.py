@@ -75,7 +75,7 @@ for command in (
     run.run, run.resume, send.cancel, send.pause, send.send, show.runs, show.show, context.context,
     why.why, cost.cost, replay_verify.replay, replay_verify.verify, doctor.doctor, facts.facts,
     waits.waits, approvals.approvals, approvals.approve, approvals.deny, approvals.resolve,
-    complete.complete, complete.fail, schedules.schedules,
+    complete.complete, complete.fail, schedules.schedules, schedules.unschedule,
     export_trace.export_trace, fork.fork, backtest.backtest, diff.diff, causes.causes, tail.tail,
     export_import.export, metrics.metrics, serve.serve, backup_archive.backup,
     backup_archive.restore, backup_archive.archive,
@@ -87,7 +87,6 @@ for about_memories in (memory.add, memory.search, memory.promote, facts.forget):
 app.add_typer(memories, name="memory")
 app.command("lint-tools")(tools.lint_tools)
 app.command("approve-tools")(tools.approve_tools)
-app.command("cancel-schedule")(schedules.cancel_schedule)
 app.command("import")(export_import.import_)
 app.command("check-compat")(check_compat.check_compat)
 

@@ -24,7 +24,7 @@ COMMANDS = (
     "run", "resume", "cancel", "pause", "send", "runs", "show", "why", "replay", "verify", "doctor",
     "backup", "restore", "archive", "approvals", "approve", "deny", "resolve", "complete", "fail",
     "waits", "export-trace", "metrics", "fork", "backtest", "diff", "causes", "tail", "export",
-    "import", "check-compat",
+    "import", "check-compat", "schedules", "unschedule",
 )  # fmt: skip
 
 READING = (

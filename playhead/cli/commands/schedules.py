@@ -1,4 +1,4 @@
-"""`schedules`, `cancel-schedule`: runs that start at the times of a cron expression."""
+"""`schedules`, `unschedule`: runs that start at the times of a cron expression."""
 
 from typing import Annotated, Any
 
@@ -40,7 +40,7 @@ def schedules(log: LogFile = None, json: JsonOption = False) -> int:
     return exit_codes.OK
 
 
-def cancel_schedule(
+def unschedule(
     schedule: Annotated[str, typer.Argument(metavar="SCHEDULE", help="From `playhead schedules`.")],
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Recorded in the log.")] = "",
     log: LogFile = None,
