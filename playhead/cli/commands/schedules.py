@@ -20,7 +20,10 @@ from playhead.scheduling.schedule_list import schedules as read_schedules
 
 
 def schedules(log: LogFile = None, json: JsonOption = False) -> int:
-    """List the schedules: the next time of each, and what became of its last times."""
+    """List the schedules.
+
+    The next time of each, and what became of its last times.
+    """
     with reading(log) as reader:
         found = [_document(reader, each) for each in read_schedules(reader).values()]
     if json:
