@@ -31,6 +31,7 @@ from tests.bench.past import past
 from tests.bench.plans import plans
 from tests.bench.recall import recall
 from tests.bench.start import IMPORTS, cpu_of, make_log, python
+from tests.bench.waiting import waiting
 
 
 class Size(NamedTuple):
@@ -170,6 +171,7 @@ SECTIONS: dict[str, Callable[[Size], Iterator[Table]]] = {
     "plans": lambda _: plans(),
     "hostile": lambda _: hostile(),
     "growth": lambda _: growth(),
+    "waiting": lambda _: waiting(),
     "past": lambda size: past(size.past, max(1, size.past // 200_000)),
 }
 
