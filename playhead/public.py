@@ -62,7 +62,9 @@ from playhead.tools.content import Document, Image
 from playhead.tools.context import CallDeferred, Depends, OutcomeUnknown, Secret, ToolContext
 from playhead.tools.groups import group
 from playhead.tools.mcp.server import mcp
+from playhead.tools.models.anthropic import AnthropicModel
 from playhead.tools.models.embedders import Embedder, EmbedError, EndpointEmbedder
+from playhead.tools.models.openai.model import OpenAIModel
 from playhead.tools.models.rate_limit import BreakerRule, RateLimit
 from playhead.tools.options import Subprocess, ToolOptions
 from playhead.tools.tool import Tool, tool
@@ -75,6 +77,7 @@ __all__ = [
     "AlertRule",
     "Alerts",
     "AnswerRefused",
+    "AnthropicModel",
     "BreakerRule",
     "Budget",
     "Cache",
@@ -114,6 +117,7 @@ __all__ = [
     "Notice",
     "Notify",
     "OnText",
+    "OpenAIModel",
     "OpenApproval",
     "OpenWait",
     "OutcomeUnknown",

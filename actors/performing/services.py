@@ -66,8 +66,8 @@ class Attendant(Protocol):
 class Services:
     """Models, tools, threads and a clock. Replay has none of these."""
 
-    model: Callable[[str], Model]
-    """Agent's name -> the model that answers its requests."""
+    model: Callable[[str, str], Model]
+    """(agent's name, model's name) -> the model that answers the request."""
     tool: Callable[[str, str], AnyTool | None]
     """(agent's name, tool's name) -> its code."""
     workers: Workers

@@ -81,8 +81,8 @@ class Assembly:
         services.children = Children(engine, self.agents.__contains__)
         return engine
 
-    def _model_of(self, agent: str) -> Model:
-        return self.models.of(self.agents[agent])
+    def _model_of(self, agent: str, model: str) -> Model:
+        return self.models.of(self.agents[agent], model)
 
     def _rule_of(self, agent: str, rule: Rule) -> Callable[..., object] | None:
         known = self.agents[agent]

@@ -9,11 +9,14 @@ from playhead.events.errors import ModelError, UsageError
 from playhead.events.logger import ProgramLogger
 from playhead.events.model_api import Model
 from playhead.events.spec.agent import AgentSpec
+from playhead.events.spec.model_name import model_name
 from playhead.events.spec.prices import Price
 from playhead.projections.cost.targets import all_targets
 from playhead.tools.models.anthropic import AnthropicModel
 from playhead.tools.models.local.model import LocalModel
 from playhead.tools.models.local.weights import find_local
+from playhead.tools.models.openai.model import OpenAIModel
+from playhead.tools.models.openai.providers import PROVIDERS, provider_model
 
 if TYPE_CHECKING:
     from anthropic.lib.bedrock import AsyncAnthropicBedrock
@@ -41,21 +44,34 @@ class Models:
         self._given = model
         self._base_url = base_url or os.environ.get("ANTHROPIC_BASE_URL")
         self._made: Model | None = None
+        self._made_providers: dict[str, Model] = {}
         given = dict(endpoints or {})
         self._made_endpoints = {
             name: endpoint_model(where) for name, where in given.items() if isinstance(where, str)
         }
         self._endpoints: Mapping[str, Model | str] = given
 
-    def of(self, agent: Agent[object]) -> Model:
-        """The model that answers the agent. Raises ModelError if there is none."""
-        if not isinstance(agent.model, str):
+    def of(self, agent: Agent[object], model: str) -> Model:
+        """The model that answers the agent's requests to a model of that name.
+
+        A name with a provider in front (`openai:...`) goes there, unless the agent or the Runtime
+        was given a model object. Raises ModelError if there is none.
+        """
+        provider = model_name(model).provider
+        if not isinstance(agent.model, str) and (not provider or model == agent.model_name):
             return agent.model
         if self._given is not None:
             return self._given
+        if provider in PROVIDERS:
+            return self._provider(provider)
         if self._made is None:
-            self._made = self._make()
+            self._made = self._make(demonstration=not provider)
         return self._made
+
+    def _provider(self, name: str) -> Model:
+        if name not in self._made_providers:
+            self._made_providers[name] = provider_model(name)
+        return self._made_providers[name]
 
     def at(self, endpoint: str) -> Model | None:
         """The model at a named endpoint; None for an unknown name."""
@@ -71,26 +87,38 @@ class Models:
                 f"endpoints={{{unknown[0]!r}: ...}}"
             )
             raise UsageError(msg)
+        if self._given is None:
+            self._check_providers(spec)
         if not self.is_local(agent):
             return spec
-        free = {target.model: FREE for target in all_targets(spec)}
+        unnamed = [t.model for t in all_targets(spec) if not model_name(t.model).provider]
+        free = {**spec.prices, **dict.fromkeys(unnamed, FREE)}
         return spec.model_copy(update={"prices": free, "price_table": "the local model is free"})
+
+    def _check_providers(self, spec: AgentSpec) -> None:
+        for target in all_targets(spec):
+            provider = model_name(target.model).provider
+            if provider in PROVIDERS and not target.endpoint:
+                self._provider(provider)
 
     def is_local(self, agent: Agent[object]) -> bool:
         """Whether the local model answers the agent."""
-        return isinstance(agent.model, str) and self._given is None and not self._has_api()
+        if not isinstance(agent.model, str) or model_name(agent.model).provider:
+            return False
+        return self._given is None and not self._has_api()
 
     async def close(self) -> None:
         """Close the models created here."""
-        for made in (self._made, *self._made_endpoints.values()):
+        made_here = (*self._made_endpoints.values(), *self._made_providers.values())
+        for made in (self._made, *made_here):
             if made is not None:
                 await made.close()
 
     def _has_api(self) -> bool:
         return bool(self._base_url) or any(os.environ.get(key) for key in KEYS)
 
-    def _make(self) -> Model:
-        if self._has_api():
+    def _make(self, *, demonstration: bool) -> Model:
+        if self._has_api() or not demonstration:
             return AnthropicModel(self._base_url)
         missing = find_local()
         if missing is None:
@@ -101,19 +129,21 @@ class Models:
 
 
 def endpoint_model(where: str) -> Model:
-    """The model at an endpoint: a URL, bedrock:REGION, or vertex:PROJECT/REGION.
+    """The model at an endpoint: a URL, openai+URL, bedrock:REGION, or vertex:PROJECT/REGION.
 
     Credentials are those that the SDK finds. Raises UsageError.
     """
     kind, _, rest = where.partition(":")
     if kind in ("http", "https"):
         return AnthropicModel(where)
+    if kind in ("openai+http", "openai+https"):
+        return OpenAIModel(where.removeprefix("openai+"))
     if kind == "bedrock" and rest:
         return AnthropicModel(make_client=lambda: _bedrock(rest))
     project, slash, region = rest.partition("/")
     if kind == "vertex" and slash:
         return AnthropicModel(make_client=lambda: _vertex(project, region))
-    msg = f"endpoint {where!r}: write a URL, bedrock:REGION, or vertex:PROJECT/REGION"
+    msg = f"endpoint {where!r}: write a URL, openai+URL, bedrock:REGION, or vertex:PROJECT/REGION"
     raise UsageError(msg)
 
 

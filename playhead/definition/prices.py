@@ -11,6 +11,7 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 
+from playhead.events.spec.model_name import model_name
 from playhead.events.spec.prices import Price, Tier
 
 LIBRARY = "genai-prices"
@@ -21,6 +22,14 @@ FIELDS = (
     ("web_search", "web_searches_kcount"),
 )  # fmt: skip
 """Our name of each rate, and the library's."""
+
+_TABLES = {
+    "anthropic": ("anthropic",), "openai": ("openai",), "openai-chat": ("openai",),
+    "openai-responses": ("openai",), "azure": ("azure", "openai"), "gemini": ("google",),
+    "ollama": (), "vllm": (), "llamacpp": (),
+}  # fmt: skip
+"""The provider in front of a model's name -> where the library is asked. What serves on a machine
+of one's own has no price there: give one with Agent(prices=...)."""
 
 CODE_EXECUTION = 4.17
 """Dollars per thousand programs: five minutes of a container, the least that the API bills, cost
@@ -43,9 +52,10 @@ def prices_for(
 def _looked_up(model: str, on: datetime) -> Price | None:
     from genai_prices.data_snapshot import get_snapshot
 
-    for provider in ("anthropic", None):
+    named = model_name(model)
+    for provider in _TABLES.get(named.provider, ("anthropic", None)):
         try:
-            _, info = get_snapshot().find_provider_model(model, None, provider, None)
+            _, info = get_snapshot().find_provider_model(named.name, None, provider, None)
         except LookupError:
             continue
         return _ours(info.get_prices(on))

@@ -89,6 +89,9 @@ class ScriptedModel:
 
 def _play(said: Scripted, request: Request, on_text: OnText) -> Reply:
     if isinstance(said, Reply):
+        for block in said.content:
+            if block.get("type") == "text":
+                on_text(str(block["text"]))
         return said
     parts = [said] if isinstance(said, (str, Call, dict, BaseException)) else said
     content: list[Block] = []

@@ -19,6 +19,7 @@ from playhead.events.kinds.context import Covered
 from playhead.events.model_api import Request
 from playhead.events.spec.agent import AgentSpec
 from playhead.events.spec.memory import MemoryRules
+from playhead.events.spec.model_name import model_name
 from playhead.events.spec.routing import Target
 from playhead.projections.prompt.token_bound import OVERHEAD
 from playhead.projections.prompt.tool_result import READ_RESULT
@@ -164,7 +165,11 @@ def side_request(
     more = {**agent.model.extra, **target.extra}
     for name in ("thinking", "output_config"):
         more.pop(name, None)
-    head: dict[str, Any] = {"model": target.model, "max_tokens": longest, "system": system}
+    head: dict[str, Any] = {
+        "model": model_name(target.model).name,
+        "max_tokens": longest,
+        "system": system,
+    }
     content = to_json({**head, **more, **fields})[:-1] + b',"messages":['
     tail = to_json({"role": "user", "content": [{"type": "text", "text": text}]})
     digest = sha256(content + tail).hexdigest()

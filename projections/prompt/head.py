@@ -12,6 +12,7 @@ from pydantic_core import to_json
 
 from playhead.events.event import Json
 from playhead.events.spec.agent import AgentSpec, ToolSpec
+from playhead.events.spec.model_name import model_name
 from playhead.events.spec.routing import Target
 
 MARKS: Mapping[str, dict[str, Json]] = {
@@ -64,7 +65,7 @@ def render_head(
         target = Target(model=target or agent.model.model)
     mark = MARKS.get(agent.model.cache)
     fields: dict[str, object] = {
-        "model": target.model,
+        "model": model_name(target.model).name,
         "max_tokens": target.max_tokens or agent.model.max_tokens,
         "tools": _tools(agent, mark),
         "system": _system(_instructions(agent), mark),

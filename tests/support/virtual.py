@@ -117,7 +117,7 @@ class Play:
         if self.appends == self.dies_after:
             self.loop.stop()
 
-    def _model(self, agent: str) -> Any:
+    def _model(self, agent: str, _: str) -> Any:
         return self.agents[agent].model
 
     def _tool(self, agent: str, name: str) -> Any:

@@ -6,30 +6,35 @@ the stream is read raw (see stream.py).
 """
 
 import asyncio
+import json
 import os
-from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+from pydantic_core import to_json
+
 from playhead.events.errors import ModelError
 from playhead.events.model_api import OnText, Reply, Request
-from playhead.tools.models.errors import malformed, one_line, refused, truncated
+from playhead.tools.models.errors import malformed, one_line, refused
+from playhead.tools.models.exchange import CONNECT_TIMEOUT, content_kind, lost, no_reply
 from playhead.tools.models.stream import Assembler, EventStream, StreamEvent, read_event
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Mapping
+
     from anthropic import AsyncAnthropic, AsyncStream
     from anthropic.lib.bedrock import AsyncAnthropicBedrock
     from anthropic.lib.vertex import AsyncAnthropicVertex
 
     AnyClient: TypeAlias = AsyncAnthropic | AsyncAnthropicBedrock | AsyncAnthropicVertex
 
-CONNECT_TIMEOUT = 10.0
-"""Seconds to reach the endpoint."""
-
 COUNTED = frozenset({
     "model", "messages", "system", "tools", "tool_choice", "thinking", "output_config",
 })  # fmt: skip
 """Fields of a request whose tokens the API counts."""
+
+OTHERS = b'"openai":'
+"""In a request that may hold blocks of another provider."""
 
 _KEYS = frozenset({"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"})
 
@@ -103,14 +108,14 @@ class AnthropicModel:
     async def _ask(self, request: Request, assembler: Assembler, on_text: OnText) -> Reply:
         async with self._stream(request) as stream:
             headers = stream.response.headers
-            if _kind(headers).endswith("json"):
+            if content_kind(headers).endswith("json"):
                 on_text(assembler.whole(await stream.response.aread()))
             elif self._is_own:
                 await _read_raw(stream, assembler, on_text)
             else:
                 await _read_decoded(stream, assembler, on_text)
             if not assembler.started:
-                raise _no_reply(headers)
+                raise no_reply(headers)
             return assembler.reply(headers.get("request-id"))
 
     @asynccontextmanager
@@ -118,10 +123,13 @@ class AnthropicModel:
         client = self._given or self._made or await self._open()
         from anthropic import AsyncStream
 
+        content = request.content
+        if OTHERS in content:
+            content = to_json(without_others(request.body))
         if not self._is_own:
-            body: Mapping[str, Any] = {"body": {**request.body, "stream": True}}
+            body: Mapping[str, Any] = {"body": {**json.loads(content), "stream": True}}
         else:
-            body = {"content": b'{"stream":true,' + request.content[1:]}
+            body = {"content": b'{"stream":true,' + content[1:]}
         stream = await client.post(
             "/v1/messages",
             cast_to=object,
@@ -177,7 +185,7 @@ class AnthropicModel:
                 message = f"{self._url} did not answer in time"
                 return ModelError("timeout", message, retryable=True)
             case anthropic.APIConnectionError() | httpx2.TransportError():
-                return _lost(self._url, error.__cause__ or error)
+                return lost(self._url, error.__cause__ or error)
             case anthropic.CredentialsError():
                 return ModelError("authentication", one_line(error))
             case TypeError() if "authentication" in str(error):
@@ -205,22 +213,20 @@ async def _read_decoded(
             on_text(piece)
 
 
-def _kind(headers: Mapping[str, str]) -> str:
-    return headers.get("content-type", "no content type").partition(";")[0].strip().lower()
+def without_others(body: dict[str, Any]) -> dict[str, Any]:
+    """The request without what a model behind another protocol left in the messages.
+
+    Such blocks keep it in their field `openai`; their thinking has no signature of this API.
+    """
+    messages = [{**m, "content": _own_blocks(m["content"])} for m in body["messages"]]
+    return {**body, "messages": [message for message in messages if message["content"]]}
 
 
-def _no_reply(headers: Mapping[str, str]) -> ModelError:
-    kind = _kind(headers)
-    if kind == "text/event-stream":
-        return truncated("the stream ended before any event")
-    return malformed(f"the endpoint answered 200 with {kind}, not a stream: check the base URL")
-
-
-def _lost(url: str, error: BaseException) -> ModelError:
-    import httpx2
-
-    why = one_line(error) or type(error).__name__
-    if isinstance(error, httpx2.ConnectError):
-        message = f"no connection to {url}: {why} (check the base URL and the network)"
-        return ModelError("unreachable", message, retryable=True)
-    return ModelError("connection", f"the connection to {url} broke: {why}", retryable=True)
+def _own_blocks(content: Any) -> Any:
+    if isinstance(content, str):
+        return content
+    return [
+        {key: value for key, value in block.items() if key != "openai"}
+        for block in content
+        if not ("openai" in block and block["type"] in ("thinking", "openai_item"))
+    ]

@@ -107,7 +107,12 @@ def _fault(status: int, told: Mapping[str, Any]) -> ModelFault:
     code = _mapping(told.get("details")).get("error_code")
     if code in _UNPAID or (status == 429 and "spend limit" in str(told.get("message")).lower()):
         return _SPENT
-    if (fault := _TYPES.get(str(told.get("type")))) or (fault := _STATUSES.get(status)):
+    return _TYPES.get(str(told.get("type"))) or by_status(status)
+
+
+def by_status(status: int) -> ModelFault:
+    """The fault that an HTTP status alone says."""
+    if fault := _STATUSES.get(status):
         return fault
     if 400 <= status < 500:
         return ModelFault("invalid_request", False)

@@ -152,7 +152,7 @@ class Process:
         world.children = Children(engine, self.agents.__contains__)
         return engine
 
-    def _model(self, agent: str) -> Model:
+    def _model(self, agent: str, _: str) -> Model:
         return self._watched(self._models[agent])
 
     def _endpoint(self, name: str) -> Model:

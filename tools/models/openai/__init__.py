@@ -1,0 +1,1 @@
+"""How is a model asked that speaks OpenAI's protocols?"""

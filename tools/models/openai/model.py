@@ -1,0 +1,205 @@
+"""The other model: the openai SDK against Chat Completions or the Responses API, streaming.
+
+The request is translated from the Messages API's form, which the log renders, and the reply back
+into its blocks; the log holds nothing else. The SDK is imported by the first call.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from playhead.events.errors import ModelError, UsageError
+from playhead.events.model_api import OnText, Reply, Request
+from playhead.tools.models.errors import malformed, one_line
+from playhead.tools.models.exchange import CONNECT_TIMEOUT, content_kind, lost, no_reply
+from playhead.tools.models.openai.chat_request import chat_body
+from playhead.tools.models.openai.chat_stream import ChatStream
+from playhead.tools.models.openai.errors import refused
+from playhead.tools.models.openai.responses_request import responses_body
+from playhead.tools.models.openai.responses_stream import ResponsesStream
+from playhead.tools.models.openai.words import Json
+from playhead.tools.models.stream import Assembler, EventStream
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI, AsyncStream
+
+Api: TypeAlias = Literal["chat", "responses"]
+
+OFFICIAL = (".openai.com", ".azure.com", ".microsoft.com")
+"""Ends of the hosts that know every field of the protocols."""
+
+NOT_INSTALLED = "the openai SDK is not installed: pip install 'playhead[openai]'"
+
+
+class OpenAIModel:
+    """Any endpoint that speaks Chat Completions or the Responses API.
+
+    `base_url` and `api_key` default to what the SDK finds (OPENAI_BASE_URL, and the variable named
+    by `key`); a custom endpoint may not need a key. `api` is by default `responses` for OpenAI and
+    Azure, `chat` for every other server. `headers` go with each request, as gateways want.
+    `timeout` (seconds) bounds the whole call. A custom `client` (`AsyncAzureOpenAI`...) is closed
+    by its owner; `make_client` makes one when it is first needed.
+    """
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        *,
+        api: Api | None = None,
+        key: str = "OPENAI_API_KEY",
+        headers: Mapping[str, str] | None = None,
+        client: "AsyncOpenAI | None" = None,
+        make_client: "Callable[[], AsyncOpenAI] | None" = None,
+        timeout: float = 600.0,
+    ) -> None:
+        if api not in (None, "chat", "responses"):
+            msg = f"OpenAIModel(api={api!r}): chat or responses, or leave it out"
+            raise UsageError(msg)
+        self._base_url = base_url
+        self._api_key = api_key
+        self._api: Api | None = api
+        self._key = key
+        self._headers = dict(headers or {})
+        self._given = client
+        self._make_client = make_client
+        self._timeout = timeout
+        self._made: AsyncOpenAI | None = None
+        self._opening = asyncio.Lock()
+
+    async def reply(self, request: Request, on_text: OnText) -> Reply:
+        """Ask once. Raises ModelError, `retryable` where the same request may work later."""
+        assembler = Assembler()
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._ask(request, assembler, on_text)
+        except ModelError as error:
+            error.usage = error.usage or assembler.usage
+            raise
+        except TimeoutError as error:
+            message = f"no complete reply within {self._timeout:g} s from {self._url}"
+            usage = assembler.usage
+            raise ModelError(
+                error="timeout", message=message, retryable=True, usage=usage
+            ) from error
+        except Exception as error:
+            if assembler.stopped:  # the connection broke after the last byte that mattered
+                return assembler.reply()
+            found = self._model_error(error)
+            found.usage = assembler.usage
+            raise found from error
+
+    async def close(self) -> None:
+        """Close the connections, unless the client is the caller's."""
+        if self._made is not None:
+            await self._made.close()
+
+    async def _ask(self, request: Request, assembler: Assembler, on_text: OnText) -> Reply:
+        client = self._given or self._made or await self._open()
+        official = (client.base_url.host or "").endswith(OFFICIAL)
+        api = self._api or ("responses" if official else "chat")
+        path, body = _request(api, request, official=official)
+        reader = (ResponsesStream if api == "responses" else ChatStream)(
+            request, assembler, self._key
+        )
+        async with self._stream(client, path, body) as stream:
+            headers = stream.response.headers
+            if content_kind(headers).endswith("json"):
+                on_text(reader.whole(await stream.response.aread()))
+            else:
+                await _read(stream, reader, on_text)
+            if not assembler.started:
+                raise no_reply(headers)
+            return assembler.reply(headers.get("x-request-id"))
+
+    @asynccontextmanager
+    async def _stream(
+        self, client: "AsyncOpenAI", path: str, body: Json
+    ) -> "AsyncGenerator[AsyncStream[object]]":
+        from openai import AsyncStream
+
+        stream = await client.post(
+            path,
+            cast_to=object,
+            stream=True,
+            stream_cls=AsyncStream[object],
+            body=body,
+            options={"max_retries": 0, "headers": self._headers},
+        )
+        try:
+            yield stream
+        finally:
+            await stream.close()
+
+    async def _open(self) -> "AsyncOpenAI":
+        async with self._opening:
+            if self._made is None:
+                try:
+                    self._made = await asyncio.to_thread(self._make_client or self._make)
+                except ImportError as error:
+                    message = f"{NOT_INSTALLED} ({one_line(error)})"
+                    raise ModelError(error="authentication", message=message) from error
+            return self._made
+
+    def _make(self) -> "AsyncOpenAI":
+        from openai import AsyncOpenAI, Timeout
+
+        key = self._api_key or os.environ.get(self._key)
+        if not key:
+            if not (self._base_url or os.environ.get("OPENAI_BASE_URL")):
+                message = f"no API key: set {self._key}, or give your own base URL"
+                raise ModelError(error="authentication", message=message)
+            key = "none"  # the SDK sends no request without a key; such an endpoint needs none
+        return AsyncOpenAI(
+            base_url=self._base_url,
+            api_key=key,
+            max_retries=0,
+            timeout=Timeout(self._timeout, connect=min(CONNECT_TIMEOUT, self._timeout)),
+        )
+
+    @property
+    def _url(self) -> str:
+        client = self._given or self._made
+        return str(client.base_url) if client is not None else str(self._base_url)
+
+    def _model_error(self, error: Exception) -> ModelError:
+        import httpx2
+        import openai
+
+        match error:
+            case openai.APIStatusError(response=response):
+                return refused(error.status_code, response.content, response.headers, self._key)
+            case openai.APITimeoutError() | httpx2.TimeoutException():
+                message = f"{self._url} did not answer in time"
+                return ModelError("timeout", message, retryable=True)
+            case openai.APIConnectionError() | httpx2.TransportError():
+                return lost(self._url, error.__cause__ or error)
+            case AssertionError() | ValueError() | httpx2.HTTPError() | openai.APIError():
+                return malformed(f"{self._url}: {type(error).__name__} {one_line(error)}".rstrip())
+            case _:
+                return ModelError("client_error", f"{type(error).__name__}: {one_line(error)}")
+
+
+def _request(api: Api, request: Request, *, official: bool) -> tuple[str, Json]:
+    """The path and the body; `prompt_cache_key` sends requests with one head to one cache."""
+    body: dict[str, Any] = request.body
+    if api == "responses":
+        path, said = "/responses", responses_body(body)
+    else:
+        path, said = "/chat/completions", chat_body(body, official=official)
+    if official:
+        said.setdefault("prompt_cache_key", sha256(request.head).hexdigest()[:32])
+    return path, said
+
+
+async def _read(
+    stream: "AsyncStream[object]", reader: ChatStream | ResponsesStream, on_text: OnText
+) -> None:
+    events = EventStream()
+    async for chunk in stream.response.aiter_bytes():
+        for data in events.feed(chunk):
+            if piece := reader.feed(data):
+                on_text(piece)
