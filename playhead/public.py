@@ -53,12 +53,13 @@ from playhead.projections.stored.wait_list import OpenWait
 from playhead.run import Result, Run
 from playhead.runtime import Runtime
 from playhead.scheduling.schedule_list import Schedule
+from playhead.service.quotas import Quota
 from playhead.service.redaction import Redactor
 from playhead.service.run_control import RunControl
 from playhead.service.subscriptions import TextChunk
 from playhead.settings import Capacity, RunOptions, Telemetry
 from playhead.telemetry.alerts import Alert, Alerts
-from playhead.tools.content import Document, Image
+from playhead.tools.content import Document, Image, SearchResult, ToolReference
 from playhead.tools.context import CallDeferred, Depends, OutcomeUnknown, Secret, ToolContext
 from playhead.tools.groups import group
 from playhead.tools.mcp.server import mcp
@@ -124,6 +125,7 @@ __all__ = [
     "PlanRules",
     "PlayheadError",
     "Price",
+    "Quota",
     "Ranking",
     "Rate",
     "RateLimit",
@@ -146,6 +148,7 @@ __all__ = [
     "Runtime",
     "RuntimeClosed",
     "Schedule",
+    "SearchResult",
     "Secret",
     "ServerUnreachable",
     "SessionBusy",
@@ -160,6 +163,7 @@ __all__ = [
     "ToolContext",
     "ToolError",
     "ToolOptions",
+    "ToolReference",
     "UnknownRun",
     "Usage",
     "UsageError",

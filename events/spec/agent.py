@@ -49,6 +49,10 @@ class ToolSpec(Data):
     """Its name on the server, if that is not a valid name for the model API."""
     deferred: Deferral | None = None
     """Its answer always comes later; None for a tool that may defer, or that answers at once."""
+    type: str | None = None
+    """The API's versioned type, if the API itself tells the model what the tool does."""
+    request: dict[str, Json] | None = None
+    """Further fields of its definition in requests, verbatim (strict, defer_loading...)."""
     definition: str = ""
     """SHA-256 (hex) of all of the above, to which approvals and recorded intents are bound."""
 

@@ -122,12 +122,10 @@ class Agent(Generic[Out]):
             msg = "an agent needs a name of printable characters"
             raise UsageError(msg)
         self._check_types()
-        names = [tool.spec.name for tool in self.all_tools]
-        names += [agent.name for agent in self.agents]
-        if len(set(names)) < len(names):
-            msg = f"agent {self.name!r}: a tool and an agent have the same name: rename one"
+        check_tool_names(self.name, self.tool_names)
+        if self.all_tools and all(_is_deferred(tool) for tool in self.all_tools):
+            msg = f"agent {self.name!r}: all tools have defer_loading: the API wants one without it"
             raise UsageError(msg)
-        check_tool_names(self.name, names)
         recorded_strategy(self.name, self.strategy, self.function)
         check_plan_rules(self.name, self.plan)
         check_money(self.name, self.limits, self.budget, self.prices)
@@ -164,6 +162,16 @@ class Agent(Generic[Out]):
     def model_name(self) -> str:
         """The model's name in requests."""
         return self.model if isinstance(self.model, str) else getattr(self.model, "name", "custom")
+
+    @property
+    def tool_names(self) -> list[tuple[str, str]]:
+        """The names that the model may call, from every source, and what each one is."""
+        names = [(tool.spec.name, "a tool") for tool in self.all_tools]
+        names += [(agent.name, "an agent") for agent in self.agents]
+        in_extra = self.extra.get("tools")
+        given = [*self.server_tools, *(in_extra if isinstance(in_extra, list) else ())]
+        named = [each["name"] for each in given if isinstance(each, dict) and "name" in each]
+        return [*names, *((str(name), "a server tool") for name in named)]
 
     @property
     def all_tools(self) -> list[AnyTool]:
@@ -281,3 +289,7 @@ def _check_marks(server_tools: Sequence[Block]) -> None:
     if any("cache_control" in tool for tool in server_tools):
         msg = "server_tools contain cache_control: leave it out, Agent(cache=...) sets it"
         raise UsageError(msg)
+
+
+def _is_deferred(tool: AnyTool) -> bool:
+    return bool((tool.spec.request or {}).get("defer_loading"))

@@ -38,6 +38,10 @@ ADVICE: Mapping[str, tuple[str, ...]] = {
         "what cost what: playhead cost {run} --by model",
         "allow more: Limits(max_cost=DOLLARS), or go on with a cheaper model: Budget(...)",
     ),
+    "quota_reached": (
+        "who used it? playhead cost --quota tenant (or session, agent)",
+        'allow more: Capacity(quotas=[Quota(...)]), or wait: Quota(when_reached="wait")',
+    ),
     "unknown_price": ("say what the model costs: Agent(prices={{...}})",),
     "output_rule": ("the output type's own validator raised: fix it, then start again",),
     "authentication": (KEY,),

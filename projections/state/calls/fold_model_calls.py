@@ -16,7 +16,14 @@ from playhead.events.kinds.waits import OutageWaitStarted
 from playhead.events.record import Record
 from playhead.events.usage import text_of
 from playhead.projections.cost.pricing import charge
-from playhead.projections.cost.targets import FALLS_BACK, OUTAGES, UNREACHED, longest, target_of
+from playhead.projections.cost.targets import (
+    FALLS_BACK,
+    OUTAGES,
+    QUOTA,
+    UNREACHED,
+    longest,
+    target_of,
+)
 from playhead.projections.prompt.context import sent_back
 from playhead.projections.state.run_state import FoldFunction, FoldOutcome, RunState
 from playhead.projections.state.step_state import Outage
@@ -87,7 +94,7 @@ def _outage(state: RunState, before: Outage | None, failed: ModelFailed, at: int
     if before is not None:
         return replace(before, tries=before.tries + 1)
     reached = state.answered or state.past is not None or state.run_started.parent is not None
-    down = failed.error in OUTAGES or (reached and failed.error in UNREACHED)
+    down = failed.error in OUTAGES | {QUOTA} or (reached and failed.error in UNREACHED)
     return Outage(at, 1) if down else None
 
 
