@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from playhead.events.kinds.tool_calls import CallAnswered, ToolDeferred, ToolSta
 from playhead.events.kinds.waits import AnswerAwaited
 from playhead.projections.state.run_state import RunState
 from playhead.testing import ScriptedModel, call
+from playhead.tools.builtin.wait import wait_tool
 from playhead.tools.context import ToolContext
 from tests.support.virtual import EPOCH, RUN, Play, of_kind, records
 
@@ -302,3 +304,58 @@ def test_a_fork_of_a_waiting_run_waits_for_an_answer_of_its_own() -> None:
     state = play.engine.state("fork")
     assert [w.about for w in state.waits.values()] == ["answer"]
     assert asked == ["p"]
+
+
+class Sleeper:
+    """Processes, one after the other, whose model waits with the tool `wait`."""
+
+    def __init__(self, **arguments: Any) -> None:
+        self.play: Play | None = None
+        waits = wait_tool(self.now)
+        model = ScriptedModel(
+            lambda body: call("wait", **arguments) if len(body["messages"]) == 1 else "Awake."
+        )
+        self.agent = Agent(name="sleeper", model=model, tools=[waits])
+
+    def now(self) -> datetime:
+        assert self.play is not None
+        return datetime.fromtimestamp(self.play.now() / 1_000_000, UTC)
+
+    def process(self, *more: Any) -> Play:
+        self.play = Play(self.agent, *more)
+        return self.play
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"seconds": 600}, {"until": "2023-11-14T22:23:20Z"}]
+)  # ten minutes after the virtual clock's beginning
+def test_a_wait_for_a_time_that_is_killed_after_any_record_ends_at_that_time(
+    arguments: dict[str, Any],
+) -> None:
+    whole = Sleeper(**arguments).process().start()
+    assert ends(whole) == RunFinished(answer="Awake.")
+    for kill in range(1, whole.appends):
+        sleeper = Sleeper(**arguments)
+        play = sleeper.process()
+        play.dies_after = kill
+        play.start()
+        elapsed = play.loop.time()
+        play.bury()
+        later = sleeper.process(play.log, elapsed).take_up()
+        assert ends(later) == RunFinished(answer="Awake."), kill
+        (awaited,) = of_kind(later.records, AnswerAwaited)
+        reached = [r.at for r in later.records if r.event.kind == "time_reached"]
+        assert [awaited.until] == reached
+        assert 600.0 <= later.seconds < 605.0
+
+
+def test_a_wait_for_a_time_can_be_ended_early() -> None:
+    sleeper = Sleeper(seconds=600)
+    play = sleeper.process()
+    play.engine.watchers.append(
+        lambda _, records: play.loop.stop() if records[-1].event.kind == "answer_awaited" else None
+    )
+    play.start()
+    play.say(CallAnswered(call=call_of(play), result="wake up"))
+    assert ends(play) == RunFinished(answer="Awake.")
+    assert play.seconds < 10.0
