@@ -94,7 +94,8 @@ def every_hour(missed: MissedRule = "latest", **more: Any) -> ScheduleSet:
         "timezone": "UTC",
         "agent": "a",
     }
-    return ScheduleSet(**{**fields, "goal": "g", "missed": missed, **more})
+    fields |= {"goal": "g", "missed": missed, **more}
+    return ScheduleSet(**fields)
 
 
 def test_a_run_is_started_at_each_time_and_not_before() -> None:
