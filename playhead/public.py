@@ -2,6 +2,7 @@
 
 from playhead.actors.replay import Divergence, ReplayReport
 from playhead.definition.agent import Agent
+from playhead.definition.guardrails import Guardrail
 from playhead.events.errors import (
     AdmissionRefused,
     AnswerRefused,
@@ -32,6 +33,7 @@ from playhead.events.errors import (
 from playhead.events.model_api import Model, OnText, Reply, Request
 from playhead.events.record import Record
 from playhead.events.spec.agent import Limits, LoopRules, ModelSettings, Threshold
+from playhead.events.spec.guardrails import Verdict
 from playhead.events.spec.memory import FactSchema, MemoryRules
 from playhead.events.spec.plan import PlanRules
 from playhead.events.spec.prices import Price, Tier
@@ -44,7 +46,9 @@ from playhead.memory.facts import Retraction
 from playhead.memory.store import Memory, NewMemory
 from playhead.notices.notice import Notice, Notify
 from playhead.projections.memory.facts import Fact
-from playhead.projections.memory.search import MemoryHit, Ranking
+from playhead.projections.memory.hits import MemoryHit
+from playhead.projections.memory.listing import MemoryPage
+from playhead.projections.memory.search import Ranking
 from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule
 from playhead.projections.metrics.run_metrics import RunMetrics
 from playhead.projections.state.calls.approvals import OpenApproval
@@ -94,6 +98,7 @@ __all__ = [
     "EndpointEmbedder",
     "Fact",
     "FactSchema",
+    "Guardrail",
     "HeadMoved",
     "Image",
     "InheritedByFork",
@@ -109,6 +114,7 @@ __all__ = [
     "LoopRules",
     "Memory",
     "MemoryHit",
+    "MemoryPage",
     "MemoryRules",
     "Model",
     "ModelError",
@@ -167,6 +173,7 @@ __all__ = [
     "UnknownRun",
     "Usage",
     "UsageError",
+    "Verdict",
     "Wait",
     "__version__",
     "group",

@@ -36,6 +36,7 @@ from playhead.events.kinds.facts import (
     RecordRef,
 )
 from playhead.events.kinds.forks import ForkChecked, ForkCheckRequested, GivenResult, RunForked
+from playhead.events.kinds.guardrails import GuardrailAsked, GuardrailDecided
 from playhead.events.kinds.logs import LossAccepted, MovedRun, RunsMoved
 from playhead.events.kinds.memory import (
     Embedded,
@@ -43,6 +44,7 @@ from playhead.events.kinds.memory import (
     MemoryForgotten,
     MemoryRecalled,
     MemoryStored,
+    NamespaceForgotten,
     Recalled,
     RecallRequested,
 )
@@ -126,6 +128,8 @@ __all__ = [
     "ForkChecked",
     "FunctionAsked",
     "GivenResult",
+    "GuardrailAsked",
+    "GuardrailDecided",
     "Json",
     "KnownFact",
     "LearningsPromoted",
@@ -142,6 +146,7 @@ __all__ = [
     "ModelFailed",
     "ModelRequested",
     "MovedRun",
+    "NamespaceForgotten",
     "NoticeSent",
     "Origin",
     "OutageWaitStarted",

@@ -13,6 +13,7 @@ from playhead.events.kinds import (
     approvals,
     child_runs,
     forks,
+    guardrails,
     memory,
     model_calls,
     plans,
@@ -28,7 +29,7 @@ READ = (
     tool_calls.ToolOutcomeUnknown, tool_calls.ToolRefused, tool_calls.ToolResolved,
     tool_calls.CallAnswered,
     child_runs.ChildFinished, memory.MemoryRecalled,
-    approvals.LoopDetected, approvals.ApprovalDecided,
+    approvals.LoopDetected, approvals.ApprovalDecided, guardrails.GuardrailDecided,
 )  # fmt: skip
 """Kinds that say something to the model."""
 
