@@ -68,13 +68,9 @@ class Subprocess:
             raise UsageError(msg)
 
 
-class ToolOptions(TypedDict, total=False):
-    """The keywords of `@tool`."""
+class ToolPolicy(TypedDict, total=False):
+    """How calls of a tool are performed and shown."""
 
-    name: str | None
-    """The name that the model uses; the function's name by default."""
-    description: str | None
-    """What the model is told; the docstring by default."""
     effect: Effect
     """`read`: may be repeated. `keyed`: repeated with the same `ToolContext.key`. `once` (the
     default): never started twice."""
@@ -104,7 +100,21 @@ class ToolOptions(TypedDict, total=False):
     max_chars: int | None
     """Characters of a result that the model sees. The log keeps the whole (`read_result`)."""
     when_empty: str | None
-    """What the model is told to try when the result is empty."""
+    """What the model is told to try when the result is empty. None: nothing, because an empty
+    result is an answer like any other. By default: to try other arguments."""
+
+
+class ToolOptions(ToolPolicy, total=False):
+    """The keywords of `@tool`."""
+
+    name: str | None
+    """The name that the model uses; the function's name by default."""
+    description: str | None
+    """What the model is told; the docstring by default."""
+    input_schema: Mapping[str, Json] | type[Any]
+    """The JSON schema of the arguments, which the function then takes in one parameter
+    (`arguments: dict`), as keywords (`**arguments`), or one by one. A Pydantic model, or another
+    type of an object: the function takes one parameter of that type."""
 
 
 TRANSIENT: tuple[type[BaseException], ...] = (ConnectionError, TimeoutError)
@@ -129,8 +139,13 @@ def policy(name: str, options: ToolOptions) -> dict[str, Any]:
         "rate": _rate(name, options.get("rate")),
         "cache": _cache(name, effect, options.get("cache", False)),
         "max_chars": _count(name, "max_chars", options.get("max_chars")),
-        "when_empty": options.get("when_empty"),
+        "when_empty": _when_empty(options),
     }
+
+
+def _when_empty(options: ToolOptions) -> str | None:
+    """An empty text records that nothing is to be told; None, that nothing was said about it."""
+    return (options["when_empty"] or "") if "when_empty" in options else None
 
 
 def as_subprocess(given: bool | Subprocess) -> Subprocess | None:

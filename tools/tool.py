@@ -3,9 +3,8 @@
 import functools
 import inspect
 import json
-import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from types import MethodType
 from typing import (
@@ -24,6 +23,10 @@ from playhead.events.errors import UsageError
 from playhead.events.event import Json
 from playhead.events.spec.agent import ToolSpec
 from playhead.events.spec.tool import Approval, Effect
+from playhead.tools.definition.callables import name_of, written
+from playhead.tools.definition.given_schema import signature_of
+from playhead.tools.definition.names import NAME, api_name
+from playhead.tools.definition.signature import Signature
 from playhead.tools.options import (
     TRANSIENT,
     ApprovalRule,
@@ -31,20 +34,17 @@ from playhead.tools.options import (
     Probe,
     Subprocess,
     ToolOptions,
+    ToolPolicy,
     as_subprocess,
     policy,
 )
-from playhead.tools.signature import Signature, read_signature
-from playhead.tools.validation.arguments import schema_fault, tool_schema_fault
+from playhead.tools.validation.schemas import schema_fault, text_fault, tool_schema_fault
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-"""Tool names that the Messages API accepts."""
 
 
 class Tool(Generic[P, R]):
@@ -74,9 +74,34 @@ class Tool(Generic[P, R]):
         """Exceptions after which the same call may work later."""
         self.reaches: Path | None = None
         """The file or folder that it works on, which must hold no log; None when it has none."""
+        self.input_schema: object = None
+        """The schema or type that was given for its arguments; None if they are its signature's."""
         self.bind: Callable[[object], AnyTool] | None = None
         """For a method in a class body: makes the tool of one object."""
-        functools.update_wrapper(self, function)
+        functools.update_wrapper(self, written(function))
+
+    @staticmethod
+    def from_schema(
+        name: str,
+        description: str,
+        input_schema: Mapping[str, Json] | type[Any],
+        function: Callable[..., Any],
+        **options: Unpack[ToolPolicy],
+    ) -> "AnyTool":
+        """Make a tool whose arguments are described by a JSON schema, or by a Pydantic model.
+
+        The function takes them in one parameter (`arguments: dict`, or of the model), as keywords
+        (`**arguments`) or one by one; it may have a ToolContext, secrets and dependencies too. A
+        name that the model API refuses is mapped, always in the same way; `spec.original` has it.
+        Raises UsageError for what could never be called.
+        """
+        mapped = api_name(name)
+        made = tool(
+            function, name=mapped, description=description, input_schema=input_schema, **options
+        )
+        if mapped != name:
+            made.spec = pinned(made.spec.model_copy(update={"original": name}))
+        return made
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function itself: nothing is checked, logged or timed."""
@@ -94,7 +119,7 @@ class Tool(Generic[P, R]):
         if isinstance(getattr(type(thing), self.__name__, None), Tool):
             return getattr, (thing, self.__name__)
         options = (self.probe, self.needs_approval, self.subprocess, self.transient)
-        return _unpickled, (self.function, self.spec, *options)
+        return _unpickled, (self.function, self.spec, self.input_schema, *options)
 
     def __repr__(self) -> str:
         return f"<tool {self.spec.name} ({self.spec.effect})>"
@@ -114,16 +139,19 @@ def _named(module: str, qualname: str) -> object:
 def _unpickled(
     function: Callable[..., Any],
     spec: ToolSpec,
+    given: object,
     probe: Probe | None,
     needs_approval: ApprovalRule | None,
     subprocess: Subprocess | None,
     transient: tuple[type[BaseException], ...],
 ) -> AnyTool:
-    signature = read_signature(function, spec.name, spec.description)
-    return Tool(
+    signature = signature_of(function, spec.name, spec.description, given)
+    made: AnyTool = Tool(
         function, spec, signature, probe, needs_approval,
         subprocess=subprocess, transient=transient,
     )  # fmt: skip
+    made.input_schema = given
+    return made
 
 
 @overload
@@ -158,11 +186,11 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Unpack[ToolOp
 
 
 def _make(function: Callable[..., Any], options: ToolOptions) -> AnyTool:
-    if not (inspect.isfunction(function) or inspect.ismethod(function)):
+    if not callable(function) or isinstance(function, type | Tool):  # pyright: ignore[reportUnnecessaryComparison]
         msg = f"a tool is made from a function or a bound method, not from {function!r}"
         raise UsageError(msg)
     given = options.get("name")
-    name = function.__name__ if given is None else given
+    name = name_of(function) if given is None else given
     if not NAME.fullmatch(name):
         msg = f"tool {name!r}: a name has 1 to 64 of a-z, A-Z, 0-9, _ and -: set another with name="
         raise UsageError(msg)
@@ -170,8 +198,9 @@ def _make(function: Callable[..., Any], options: ToolOptions) -> AnyTool:
     if effect not in get_args(Effect):
         msg = f"tool {name}: effect={effect!r} must be one of {', '.join(get_args(Effect))}"
         raise UsageError(msg)
-    signature = read_signature(function, name, options.get("description"))
-    if (fault := tool_schema_fault(signature.schema)) is not None:
+    schema = options.get("input_schema")
+    signature = signature_of(function, name, options.get("description"), schema)
+    if (fault := _fault(signature)) is not None:
         msg = f"tool {name}: {fault}"
         raise UsageError(msg)
     spec = ToolSpec(
@@ -184,13 +213,24 @@ def _make(function: Callable[..., Any], options: ToolOptions) -> AnyTool:
     subprocess = as_subprocess(options.get("subprocess", False))
     if subprocess is not None:
         _check_importable(function, name)
-    return Tool(
+    made: AnyTool = Tool(
         function,
         pinned(spec),
         signature,
         options.get("probe"),
         subprocess=subprocess,
         transient=options.get("retry_on", TRANSIENT),
+    )
+    made.input_schema = schema
+    return made
+
+
+def _fault(signature: Signature) -> str | None:
+    """What keeps a tool from being recorded, sent or called."""
+    return (
+        text_fault("its description", signature.description)
+        or text_fault("its schema", json.dumps(signature.schema, ensure_ascii=False))
+        or tool_schema_fault(signature.schema)
     )
 
 
@@ -206,7 +246,7 @@ def _is_unbound(function: object) -> bool:
 
 def _check_importable(function: Callable[..., Any], name: str) -> None:
     """A new process imports the function by module and name; it is never forked."""
-    if inspect.ismethod(function) or "<locals>" in function.__qualname__:
+    if not inspect.isfunction(function) or "<locals>" in function.__qualname__:
         msg = f"tool {name}: with subprocess= it must be a function at the top level of a module"
         raise UsageError(msg)
 

@@ -42,7 +42,7 @@ class ToolSpec(Data):
     max_chars: int | None = None
     """Characters of a result that the model sees; None for the default limit."""
     when_empty: str | None = None
-    """Advice to the model when the result is empty."""
+    """Advice to the model when the result is empty; None for the general advice, "" for none."""
     source: str | None = None
     """Its origin, if not this program: an MCP server's name."""
     original: str | None = None

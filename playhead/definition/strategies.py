@@ -6,7 +6,8 @@ from typing import Any, Literal, TypeAlias, get_args
 from playhead.events.errors import UsageError
 from playhead.events.spec.agent import AgentSpec, ToolSpec
 from playhead.events.spec.plan import Strategy
-from playhead.tools.tool import NAME, pinned
+from playhead.tools.definition.names import NAME
+from playhead.tools.tool import pinned
 
 StrategyRule: TypeAlias = Callable[[str, list[str]], Any]
 """Receives the goal and the tools' names; returns "direct", "react", "plan" or "function"."""

@@ -101,6 +101,8 @@ def _failure(message: str, hint: str | None, after: float | None) -> str:
 
 def _result(result: Json, shown: RenderedResult) -> str:
     hint = shown.spec.when_empty if shown.spec is not None else None
+    if hint == "":  # an empty result is an answer like any other
+        return _cut(_plain(result), shown)
     blank = isinstance(result, str) and not result.strip()
     if blank or result in ([], {}) or (result is None and hint is not None):
         return f"{EMPTY}\nHint: {hint or TRY_ELSE}"
@@ -108,6 +110,12 @@ def _result(result: Json, shown: RenderedResult) -> str:
         return NO_RESULT
     text = _cut(result_text(result), shown)
     return f"{text}\nHint: {hint}" if hint is not None and _holds_nothing(result) else text
+
+
+def _plain(result: Json) -> str:
+    if result is None:
+        return NO_RESULT
+    return EMPTY if isinstance(result, str) and not result.strip() else result_text(result)
 
 
 def _holds_nothing(result: Json) -> bool:

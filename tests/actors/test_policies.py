@@ -231,7 +231,32 @@ def test_an_empty_result_says_so_and_what_to_try(
         """Find."""
         return result
 
-    agent, model = agent_of([tool(find, effect="read", when_empty=hint)], call("find"), "ok")
+    said = tool(find, effect="read") if hint is None else tool(find, effect="read", when_empty=hint)
+    agent, model = agent_of([said], call("find"), "ok")
+    with runtime(agent) as (made, _):
+        made.run(agent, "go")
+    assert told(model, 1) == read
+
+
+@pytest.mark.parametrize(
+    ("result", "read"),
+    [
+        ("", "(the result is empty)"),
+        ([], "[]"),
+        ({}, "{}"),
+        ({"contacts": []}, '{"contacts":[]}'),
+        (None, "(the tool returned nothing)"),
+        ("found", "found"),
+    ],
+)
+def test_a_tool_can_say_that_an_empty_result_is_an_answer_like_any_other(
+    result: object, read: str
+) -> None:
+    def find() -> object:
+        """Find."""
+        return result
+
+    agent, model = agent_of([tool(find, effect="read", when_empty=None)], call("find"), "ok")
     with runtime(agent) as (made, _):
         made.run(agent, "go")
     assert told(model, 1) == read

@@ -19,6 +19,7 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.bench.against import against
 from tests.bench.bill import bill
 from tests.bench.cached import cached
 from tests.bench.children import Child, Figures, children, medians, stub
@@ -180,6 +181,7 @@ def main() -> None:
     parser.add_argument("sections", nargs="*", help=f"some of {', '.join(SECTIONS)}; all")
     parser.add_argument("--full", action="store_true", help="more rounds, more runs, larger crowds")
     parser.add_argument("--json", action="store_true", help="one JSON document instead of tables")
+    parser.add_argument("--against", metavar="REV", help="compare own cost with a revision's")
     given = parser.parse_args()
     unknown = set(given.sections) - SECTIONS.keys()
     if unknown:
@@ -188,15 +190,22 @@ def main() -> None:
     machine = f"{where}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}"
     if not given.json:
         print(f"{machine}\n")
+    size = FULL if given.full else MODEST
+    sections = given.sections or ([] if given.against else SECTIONS)
+    measured = chain.from_iterable(SECTIONS[name](size) for name in sections)
+    if given.against:
+        measured = chain(against(given.against, 4 * size.rounds), measured)
     tables: list[Table] = []
-    for name in given.sections or SECTIONS:
-        for table in SECTIONS[name](FULL if given.full else MODEST):
+    try:
+        for table in measured:
             tables.append(table)
             if not given.json:
                 print(table.text, flush=True)
+    except ValueError as error:
+        parser.error(str(error))
     if given.json:
-        sections = {table.name: table.plain for table in tables}
-        json.dump({"machine": machine, **sections}, sys.stdout, indent=2)
+        figures = {table.name: table.plain for table in tables}
+        json.dump({"machine": machine, **figures}, sys.stdout, indent=2)
         print()
 
 

@@ -6,10 +6,12 @@ is nobody's CPU time.
 """
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 from statistics import median
 from typing import Any, TypeAlias
@@ -21,12 +23,16 @@ Measure: TypeAlias = Callable[..., Figures]
 class Child:
     """A warm process that measures on request."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, tree: Path | None = None) -> None:
+        """`tree`: of another revision, which is imported instead of this one."""
+        elsewhere = {"PYTHONPATH": str(tree)} if tree is not None else {}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.bench.variants", name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            cwd=tree,
+            env={**os.environ, **elsewhere},
         )
 
     def measure(self, **arguments: Any) -> Figures:

@@ -6,10 +6,11 @@ import pytest
 
 from playhead.events.errors import UsageError
 from playhead.events.spec.agent import ToolSpec
+from playhead.tools.definition.given_schema import raw_signature
 from playhead.tools.lint.lint import lint
-from playhead.tools.mcp.convert import raw_signature
 from playhead.tools.tool import AnyTool, Tool, tool
-from playhead.tools.validation.arguments import check, tool_schema_fault
+from playhead.tools.validation.arguments import check
+from playhead.tools.validation.schemas import tool_schema_fault
 
 
 def spec(schema: dict[str, Any]) -> ToolSpec:
@@ -48,7 +49,7 @@ def test_a_boolean_subschema_is_legal_for_calls_and_for_the_lint() -> None:
     async def store(arguments: dict[str, Any], context: object) -> str:
         return "stored"
 
-    made: AnyTool = Tool(store, spec(schema), raw_signature(spec(schema)))
+    made: AnyTool = Tool(store, spec(schema), raw_signature(schema, ""))
     assert "field_untold" in {finding.rule for finding in lint([made])}
 
 
@@ -80,12 +81,12 @@ def test_an_approval_rule_that_cannot_be_read_is_refused() -> None:
             "a: fits more than one alternative, must fit exactly one: integer or number",
             "store takes a (integer or number, optional).",
         ),
-        (a(False), {"a": 1}, "a: not allowed", "store takes a (any value, optional)."),
+        (a(False), {"a": 1}, "a: not allowed", "store takes no arguments."),
         (
             {"type": "object", "propertyNames": {"pattern": "^x"}, "minProperties": 1},
             {"a": 1},
-            'the arguments: a field name does not fit {"pattern": "^x"}',
-            'store takes fields that fit {"minProperties": 1}.',
+            'the arguments: the field name "a" does not fit {"pattern": "^x"}',
+            'store takes fields that fit {"propertyNames": {"pattern": "^x"}, "minProperties": 1}.',
         ),
         (
             a({"unevaluatedItems": False}),

@@ -115,9 +115,10 @@ async def call_tool(
             return await workers.run_async(
                 spec.name, attempt.perform_async, spec.timeout, attempt.late, context.give_up
             )
-        return await workers.run_sync(
+        answer = await workers.run_sync(
             spec.name, attempt.perform, spec.timeout, attempt.late, context.give_up
         )
+        return await _awaited(attempt, workers) if answer is None else answer
     except NotStarted:
         return ToolFailed(
             error="busy",
@@ -128,6 +129,18 @@ async def call_tool(
         )
     except TimedOut:
         return given_up(spec, "timeout", milliseconds(began, monotonic))
+
+
+async def _awaited(attempt: Attempt, workers: Workers) -> Outcome:
+    """What a sync function gives that returned something to await."""
+    spec, context = attempt.tool.spec, attempt.context
+    left = max(spec.timeout - (attempt.monotonic() - attempt.began), 0.0)
+    try:
+        return await workers.run_async(
+            spec.name, attempt.perform_async, left, attempt.late, context.give_up
+        )
+    except NotStarted as error:  # the function itself did run
+        raise TimedOut from error
 
 
 def given_up(spec: ToolSpec, reason: str, duration_ms: float | None = None) -> Outcome:

@@ -8,6 +8,7 @@ import asyncio
 import inspect
 import traceback
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any, TypeAlias
 
 from pydantic import ValidationError
@@ -19,6 +20,7 @@ from playhead.events.kinds.tool_calls import ToolFailed, ToolOutcomeUnknown, Too
 from playhead.events.logger import ProgramLogger
 from playhead.tools.content import to_content
 from playhead.tools.context import Depends, OutcomeUnknown, ToolContext
+from playhead.tools.definition.signature import EVERY, Signature
 from playhead.tools.execution.secrets import SecretMask, SecretMissing
 from playhead.tools.result import ResultRefused, clean_text, first_problems, to_result
 from playhead.tools.tool import AnyTool
@@ -28,6 +30,9 @@ log = ProgramLogger("playhead.tool")
 Answer: TypeAlias = ToolSucceeded | ToolFailed | ToolOutcomeUnknown
 Monotonic: TypeAlias = Callable[[], float]
 """Seconds since some fixed moment; called from several threads."""
+
+ITEMS = 1_000_000
+"""The most that a generator may yield."""
 
 LINE = 500
 """Characters of an unexpected exception that the model sees."""
@@ -53,27 +58,39 @@ class Attempt:
         self.monotonic = monotonic
         self.began = monotonic()
         self._secrets = SecretMask()
+        self._awaited: Any = None
 
-    def perform(self) -> Answer:
-        """Call a sync tool."""
+    def perform(self) -> Answer | None:
+        """Call a sync tool. None when it returned something to await: then `perform_async`."""
         self.began = self.monotonic()
         try:
-            return self._succeeded(self.tool.function(**self._keywords()))
+            value = self.tool.function(**self._keywords())
+            if inspect.isawaitable(value) or inspect.isasyncgen(value):
+                self._awaited = value
+                return None
+            return self._succeeded(value)
         except BaseException as error:  # a tool must not end its thread
             return self._failed(error)
 
     async def perform_async(self) -> Answer:
-        """Call an async tool."""
-        self.began = self.monotonic()
+        """Call an async tool, or await what `perform` has begun."""
         try:
-            return self._succeeded(await self.tool.function(**self._keywords()))
+            value, self._awaited = self._awaited, None
+            if value is None:
+                self.began = self.monotonic()
+                value = self.tool.function(**self._keywords())
+            return self._succeeded(await _whole(value))
         except GeneratorExit:  # collected after its loop's end: nobody waits for an answer
             raise
         except BaseException as error:  # a tool must not end its loop
             return self._failed(error)
 
-    def late(self, answer: Answer) -> None:
+    def late(self, answer: Answer | None) -> None:
         """Nobody waits for this answer any more: write it to the program's log."""
+        if answer is None:
+            if inspect.iscoroutine(self._awaited):
+                self._awaited.close()
+            return
         if isinstance(answer, ToolFailed) and answer.error == "cancelled":
             return
         log_safely(
@@ -88,8 +105,6 @@ class Attempt:
 
     def _keywords(self) -> dict[str, Any]:
         signature = self.tool.signature
-        if signature.raw is not None:
-            return {signature.raw: dict(self.arguments), "context": self.context}
         try:
             model = signature.arguments.model_validate_json(to_json(self.arguments))
         except ValidationError as error:
@@ -97,12 +112,7 @@ class Attempt:
         except ValueError as error:
             msg = f"the arguments are not JSON: {error}"
             raise ArgumentsRefused(msg) from error
-        given = model.model_fields_set
-        keywords = {
-            name: getattr(model, field)
-            for name, field in signature.fields.items()
-            if field in given or name in signature.required
-        }
+        keywords = _given(model, signature)
         if signature.context is not None:
             keywords[signature.context] = self.context
         for name, source in signature.given.items():
@@ -113,10 +123,8 @@ class Attempt:
         return keywords
 
     def _succeeded(self, value: object) -> Answer:
-        if inspect.iscoroutine(value):
-            value.close()
-            msg = "it returned a coroutine: declare the tool with `async def`"
-            raise ResultRefused(msg)
+        if inspect.isgenerator(value):
+            value = _not_too_many(list(islice(value, ITEMS + 1)))
         took = milliseconds(self.began, self.monotonic)
         content = to_content(value)
         if content is not None:
@@ -176,6 +184,36 @@ class Attempt:
             "without it.",
             duration_ms=took,
         )
+
+
+def _given(model: Any, signature: Signature) -> dict[str, Any]:
+    """The validated arguments as keywords."""
+    if signature.raw is not None:
+        return dict(model.root) if signature.raw == EVERY else {signature.raw: model.root}
+    given = model.model_fields_set
+    return {
+        name: getattr(model, field)
+        for name, field in signature.fields.items()
+        if field in given or name in signature.required
+    }
+
+
+async def _whole(value: Any) -> object:
+    """What an async tool gives in the end; for an async generator, the list of what it yields."""
+    if not inspect.isasyncgen(value):
+        return await value
+    items: list[Any] = []
+    async for each in value:
+        items.append(each)
+        _not_too_many(items)
+    return items
+
+
+def _not_too_many(items: list[Any]) -> list[Any]:
+    if len(items) > ITEMS:
+        msg = f"it yields more than {ITEMS} items"
+        raise ResultRefused(msg)
+    return items
 
 
 def _expected(error: ToolError, took: float) -> ToolFailed:

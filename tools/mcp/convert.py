@@ -4,14 +4,11 @@ The server is not trusted: its schemas are checked like any other, its annotatio
 the caller can overrule, and its definitions are hashed so that a change is noticed.
 """
 
-import re
 from base64 import b64decode
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeAlias
-
-from pydantic import BaseModel
 
 from playhead.events.errors import ToolError, UsageError
 from playhead.events.event import Json
@@ -19,19 +16,17 @@ from playhead.events.spec.agent import ToolSpec
 from playhead.events.spec.tool import Approval, Effect, Retry
 from playhead.tools.content import Image
 from playhead.tools.context import ToolContext
-from playhead.tools.signature import Signature
+from playhead.tools.definition.given_schema import raw_signature
+from playhead.tools.definition.names import api_name
 from playhead.tools.tool import AnyTool, Tool, canonical, pinned
-from playhead.tools.validation.arguments import tool_schema_fault
+from playhead.tools.validation.dialects import WHOLE
+from playhead.tools.validation.schemas import SchemaFault, text_fault, tool_schema
 
 if TYPE_CHECKING:
     from mcp import types
 
 McpCall: TypeAlias = Callable[[str, dict[str, Json], ToolContext], Awaitable[object]]
 """(the tool's name on the server, arguments, context) -> the result as our tools return it."""
-
-UNNAMEABLE = re.compile(r"[^a-zA-Z0-9_-]+")
-
-LONGEST = 64
 
 AGAIN = Retry(attempts=3)
 """For calls that may be repeated, when the connection is lost."""
@@ -61,23 +56,27 @@ def definition_of(listed: "types.Tool") -> str:
     return sha256(canonical(said)).hexdigest()
 
 
-def to_tool(
-    listed: "types.Tool", how: Adoption, call: McpCall, taken: Sequence[str] = ()
-) -> AnyTool:
-    """A server's tool as one of ours; `taken` are the names of its other tools.
+def to_tool(listed: "types.Tool", how: Adoption, call: McpCall) -> AnyTool:
+    """A server's tool as one of ours.
 
-    Raises UsageError for a schema that no call could meet or that the model API refuses.
+    Its schema is said in draft 2020-12, and one that the model API would refuse at its root becomes
+    the schema of one argument. Raises UsageError for a schema that no call could meet.
     """
-    name = api_name(how.prefix + listed.name, taken)
+    name = api_name(how.prefix + listed.name)
     effect = how.effects.get(listed.name) or _effect(listed)
-    schema: dict[str, Json] = {k: v for k, v in listed.input_schema.items() if k != "$schema"}
-    if (fault := tool_schema_fault(schema)) is not None:
+    description = listed.description or listed.title or listed.name
+    try:
+        schema, nested = tool_schema(listed.input_schema, reshape=True)
+    except SchemaFault as fault:
         msg = f"tool {listed.name}: {fault}"
+        raise UsageError(msg) from fault
+    if (wrong := text_fault("its description", description)) is not None:
+        msg = f"tool {listed.name}: {wrong}"
         raise UsageError(msg)
     spec = ToolSpec(
         name=name,
-        description=listed.description or listed.title or listed.name,
-        input_schema={"type": "object", **schema},
+        description=description,
+        input_schema=schema,
         effect=effect,
         timeout=how.timeout,
         retry=None if effect == "once" else AGAIN,
@@ -87,38 +86,12 @@ def to_tool(
         original=listed.name if listed.name != name else None,
     )
 
-    async def perform(arguments: dict[str, Json], context: ToolContext) -> object:
-        return await call(listed.name, arguments, context)
+    async def perform(arguments: dict[str, Any], context: ToolContext) -> object:
+        return await call(listed.name, arguments[WHOLE] if nested else arguments, context)
 
     perform.__name__ = perform.__qualname__ = name
-    return Tool(perform, pinned(spec), raw_signature(spec), transient=(ConnectionError,))
-
-
-def api_name(wanted: str, taken: Sequence[str] = ()) -> str:
-    """A name that the model API accepts; always the same for the same `wanted`."""
-    name = UNNAMEABLE.sub("_", wanted).strip("_")[:LONGEST] or "tool"
-    if name == wanted and name not in taken:
-        return name
-    if name in taken or len(wanted) > LONGEST:
-        digest = sha256(wanted.encode()).hexdigest()[:6]
-        name = f"{name[: LONGEST - 7]}_{digest}"
-    return name
-
-
-def raw_signature(spec: ToolSpec) -> Signature:
-    """The signature of a function that takes the arguments as they came."""
-    return Signature(
-        arguments=BaseModel,
-        fields={},
-        required=frozenset(),
-        context="context",
-        given={},
-        result=None,
-        shows_content=True,
-        awaits=True,
-        schema=spec.input_schema,
-        description=spec.description,
-        raw="arguments",
+    return Tool(
+        perform, pinned(spec), raw_signature(schema, description), transient=(ConnectionError,)
     )
 
 

@@ -10,7 +10,8 @@ from playhead.events.event import Json
 from playhead.events.logger import ProgramLogger
 from playhead.events.spec.tool import Approval, Effect
 from playhead.tools.context import OutcomeUnknown, Secret, Secrets, ToolContext, from_environment
-from playhead.tools.mcp.convert import Adoption, api_name, definition_of, to_result, to_tool
+from playhead.tools.definition.names import api_name
+from playhead.tools.mcp.convert import Adoption, definition_of, to_result, to_tool
 from playhead.tools.tool import AnyTool, tool
 
 if TYPE_CHECKING:
@@ -211,9 +212,8 @@ class McpServer:
         made = list[AnyTool]()
         for name, each in self.listed.items():
             if name not in self.refused:
-                taken = [one.spec.name for one in made]
                 try:
-                    made.append(to_tool(each, self._how, self._call, taken))
+                    made.append(to_tool(each, self._how, self._call))
                 except UsageError as error:
                     self.refused[name] = str(error)
                     log.warning("mcp.tool_refused", server=self.name, tool=name, why=str(error))

@@ -14,12 +14,12 @@ import time
 from collections.abc import Mapping
 from functools import reduce
 from types import ModuleType
-from typing import Any
+from typing import Any, get_type_hints
 
 from playhead.events.spec.agent import ToolSpec
 from playhead.tools.context import ToolContext
+from playhead.tools.definition.given_schema import signature_of
 from playhead.tools.execution.attempt import Answer, Attempt
-from playhead.tools.signature import read_signature
 from playhead.tools.tool import AnyTool, Tool
 
 STARTED = b"started\n"
@@ -48,17 +48,19 @@ def perform(job: Mapping[str, Any]) -> None:
 
 
 def _answer(attempt: Attempt) -> Answer:
-    if attempt.tool.signature.awaits:
-        return asyncio.run(attempt.perform_async())
-    return attempt.perform()
+    answer = None if attempt.tool.signature.awaits else attempt.perform()
+    return asyncio.run(attempt.perform_async()) if answer is None else answer
 
 
 def _tool(job: Mapping[str, Any]) -> AnyTool:
     spec = ToolSpec.model_validate(job["spec"])
     found = reduce(getattr, job["function"].split("."), _module(job))
-    function = found.function if isinstance(found, Tool) else found
-    signature = read_signature(function, spec.name, spec.description)
-    return Tool(function, spec, signature)
+    if isinstance(found, Tool):
+        return Tool(found.function, spec, found.signature)
+    given: object = spec.input_schema if job["given"] == "schema" else None
+    if job["given"] == "type":
+        given = get_type_hints(found)[job["raw"]]
+    return Tool(found, spec, signature_of(found, spec.name, spec.description, given))
 
 
 def _module(job: Mapping[str, Any]) -> Any:

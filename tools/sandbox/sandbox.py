@@ -205,6 +205,8 @@ def _job(tool: AnyTool, arguments: Mapping[str, Json], context: ToolContext) -> 
         "file": getattr(main, "__file__", None),
         "function": function.__qualname__,
         "spec": tool.spec.model_dump(mode="json"),
+        "raw": tool.signature.raw,
+        "given": _given(tool.input_schema),
         "arguments": dict(arguments),
         "run": context.run,
         "call": context.call,
@@ -212,6 +214,11 @@ def _job(tool: AnyTool, arguments: Mapping[str, Json], context: ToolContext) -> 
         "secrets": {name: value for name in names if (value := context.secrets(name))},
     }
     return json.dumps(job).encode()
+
+
+def _given(input_schema: object) -> str | None:
+    """How the tool's arguments are described; the schema itself is in its spec."""
+    return None if input_schema is None else "schema" if isinstance(input_schema, dict) else "type"
 
 
 def _limits(given: Subprocess, timeout: float) -> dict[str, int]:

@@ -4,28 +4,18 @@ Pure, so that a role may decide on it and a replay finds the same message. The m
 (see messages.py), not the library's.
 """
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import cast
 
-from jsonschema_rs import (
-    Draft202012Validator,
-    FancyRegexOptions,
-    ValidationError,
-)
+from jsonschema_rs import ValidationError, Validator
 
 from playhead.events.event import Json
 from playhead.events.spec.agent import ToolSpec
 from playhead.tools.validation.did_you_mean import nearest
 from playhead.tools.validation.messages import problems, takes
-
-MAX_DEPTH = 100
-"""Levels of lists and objects; the validation library has no limit and would crash."""
-
-BACKTRACKS = 100_000
-"""Backtracking steps before a pattern counts as not matching."""
+from playhead.tools.validation.schemas import MAX_DEPTH, compiled, deeper_than
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,53 +45,8 @@ class _SchemaKey:
 
 
 @lru_cache(maxsize=1024)
-def _validator(key: _SchemaKey) -> Draft202012Validator:
-    return _compiled(key.schema)
-
-
-def _compiled(schema: dict[str, Json]) -> Draft202012Validator:
-    """Offline: a `$ref` to a file or an address is an error, never read."""
-    return Draft202012Validator(
-        schema,
-        offline=True,
-        validate_formats=False,
-        pattern_options=FancyRegexOptions(backtrack_limit=BACKTRACKS),
-    )
-
-
-FIELD = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
-"""Names of arguments that the Messages API accepts."""
-
-
-def schema_fault(schema: dict[str, Json]) -> str | None:
-    """Why nothing can be checked against this schema: where and what; None if it is valid."""
-    try:
-        _compiled(schema)
-    except ValidationError as error:
-        place = ".".join(str(step) for step in error.instance_path)
-        return f"its schema is not valid{' at ' + place if place else ''}: {error.message}"[:500]
-    except ValueError as error:
-        return f"its schema is not valid: {error}"[:500]
-    return None
-
-
-def tool_schema_fault(schema: dict[str, Json]) -> str | None:
-    """Why a tool with this schema could never be called, by us or by the model API; else None."""
-    if schema.get("type", "object") != "object":
-        return f"its schema is of type {schema['type']!r}: the arguments of a tool are an object"
-    for keyword in ("oneOf", "anyOf", "allOf"):
-        if keyword in schema:
-            return f"its schema has {keyword} at the root, which the model API refuses: nest it"
-    if (fault := schema_fault(schema)) is not None:
-        return fault
-    fields = cast("Mapping[str, Json]", schema.get("properties", {}))
-    for name in fields:
-        if not FIELD.fullmatch(name):
-            return (
-                f"its argument {name[:80]!r} has a name that the model API refuses: use 1 to 64 of "
-                "a-z, A-Z, 0-9, _, . and -"
-            )
-    return None
+def _validator(key: _SchemaKey) -> Validator:
+    return compiled(key.schema)
 
 
 def check(
@@ -123,7 +68,7 @@ def check(
         )
     errors: list[ValidationError] = []
     try:
-        deep = _deeper_than(MAX_DEPTH, arguments)
+        deep = deeper_than(MAX_DEPTH, arguments)
         if not deep and validator.is_valid(arguments):
             return None
         errors.extend(() if deep else validator.iter_errors(arguments))
@@ -157,24 +102,6 @@ def _is_sure(error: ValidationError, unknown: Callable[[Json], bool]) -> bool:
     value, keyword = cast("Json", error.instance), error.kind.name
     shape = keyword == "type" and isinstance(value, list | dict)
     return shape or keyword in NAMES or not unknown(value)
-
-
-def _deeper_than(limit: int, value: object) -> bool:
-    level = [value]
-    for _ in range(limit):
-        level = [inner for each in level for inner in _inside(each)]
-        if not level:
-            return False
-    return True
-
-
-def _inside(value: object) -> list[object]:
-    """The lists and objects directly inside a value."""
-    if isinstance(value, Mapping):
-        values = cast("Iterable[object]", value.values())
-    else:
-        values = cast("list[object]", value) if isinstance(value, list) else ()
-    return [each for each in values if isinstance(each, list | dict)]
 
 
 def suggest_tool(name: str, names: Sequence[str]) -> ArgumentError:

@@ -44,7 +44,8 @@ def problems(errors: Iterable[ValidationError], schema: Json, arguments: Any) ->
 
 OPEN = (
     "required", "additionalProperties", "patternProperties", "unevaluatedProperties",
-    "minProperties", "oneOf", "anyOf", "allOf", "if",
+    "propertyNames", "minProperties", "oneOf", "anyOf", "allOf", "not", "if", "dependentRequired",
+    "dependentSchemas",
 )  # fmt: skip
 """Keywords by which a schema without properties still asks for, or allows, arguments."""
 
@@ -52,9 +53,12 @@ OPEN = (
 def takes(name: str, schema: Schema) -> str:
     """One line that says what a tool takes."""
     root = schema
-    target = _schema(_ref(schema["$ref"], root)) if "$ref" in schema else None
-    schema = {**(target or {}), **schema}
-    fields: Schema = schema.get("properties", {})
+    for _ in range(8):  # a chain of references
+        target = _schema(_ref(schema.get("$ref"), root))
+        if target is None:
+            break
+        schema = {**{k: v for k, v in schema.items() if k != "$ref"}, **target}
+    fields = {k: sub for k, sub in schema.get("properties", {}).items() if sub is not False}
     if not fields:
         rules = {keyword: schema[keyword] for keyword in OPEN if schema.get(keyword)}
         return f"{name} takes {'fields that fit ' + show(rules) if rules else 'no arguments'}."
@@ -81,7 +85,10 @@ def allowed(anything: Any, root: Json | Schema, depth: int = 0) -> str:
         if keyword in schema:
             words = [allowed(branch, root, depth + 1) for branch in schema[keyword]]
             return " or ".join(dict.fromkeys(words))
-    types: str | list[str] = schema.get("type", "any value")
+    types: str | list[str] = schema.get("type", ())
+    if not types:
+        words = [allowed(part, root, depth + 1) for part in schema.get("allOf", ())]
+        return next((each for each in words if each != "any value"), "any value")
     return types if isinstance(types, str) else " or ".join(types)
 
 
@@ -99,11 +106,9 @@ def show(value: Any) -> str:
 def _problems(error: ValidationError, root: Json, arguments: Any) -> Iterable[ArgumentProblem]:
     path, keyword = _path(arguments, error.instance_path), error.kind.name
     value = _at(arguments, path)
-    schema = _schema(_at(root, error.schema_path[:-1]))
-    if (rare := _rare(error, root, value)) is not None:
+    schema = _described(error, root)
+    if (rare := _rare(error, schema, value)) is not None:
         return [_problem(path, rare)]
-    if schema is None:
-        return [_problem(path, "not allowed")]
     if keyword in ("additionalProperties", "unevaluatedProperties"):
         return _unknown(getattr(error.kind, "unexpected", ()), schema, path)
     if keyword == "required":
@@ -111,25 +116,59 @@ def _problems(error: ValidationError, root: Json, arguments: Any) -> Iterable[Ar
     if keyword in ("anyOf", "oneOf"):
         return _of_branches(error, schema, root, arguments)
     if keyword in BOUNDS:
-        return [
-            _problem(path, f"{BOUNDS[keyword](schema[keyword])}, got {_measured(keyword, value)}")
-        ]
+        bound = BOUNDS[keyword](schema[keyword])
+        return [_problem(path, f"{bound}, got {_measured(keyword, value)}")]
     if keyword in ("type", "enum", "const"):
         return [_other(path, value, allowed(schema, root), schema.get("enum", ()))]
     return [_problem(path, f"{show(value)} does not fit {keyword}: {show(schema.get(keyword))}")]
 
 
-def _rare(error: ValidationError, root: Json, value: Any) -> str | None:
+def _described(error: ValidationError, root: Json) -> Schema:
+    """The schema that an error comes from; below an `$id`, only as much as the error repeats."""
+    keyword, value = error.kind.name, error.kind.value
+    found = _schema(_at(root, error.schema_path[:-1]))
+    if found is not None and (keyword in found or keyword in WITHOUT_A_KEYWORD):
+        return found
+    return {} if keyword in ("anyOf", "oneOf") else {keyword: value}
+
+
+WITHOUT_A_KEYWORD = frozenset({"falseSchema", "required", "contains"})
+"""Errors that come from a keyword of another name, or from none."""
+
+
+def _rare(error: ValidationError, schema: Schema, value: Any) -> str | None:
     """The text for a keyword that says nothing by itself, or None for any other keyword."""
-    path = list(error.schema_path)
-    if error.kind.name == "falseSchema":
-        return "not allowed"
-    if "propertyNames" in path:
-        rule = _at(root, path[: path.index("propertyNames") + 1])
-        return f"a field name does not fit {show(rule)}"
-    if error.kind.name == "unevaluatedItems":
-        return f"has items that are not allowed, got {show(value)}"
-    return None
+    match error.kind.name:
+        case "falseSchema":
+            return "not allowed"
+        case "propertyNames":
+            names = getattr(error.kind, "error", error)
+            return f"the field name {show(names.instance)} does not fit {_rule_of(names)}"
+        case "unevaluatedItems" | "additionalItems":
+            return f"has items that are not allowed, got {show(value)}"
+        case "not":
+            return f"must not fit {show(error.kind.value)}, got {show(value)}"
+        case "contains":
+            return _contains(str(error.schema_path[-1]), schema, value)
+        case _:
+            return None
+
+
+def _rule_of(names: ValidationError) -> str:
+    rule = {} if names.kind.name == "falseSchema" else {names.kind.name: names.kind.value}
+    return show(rule) if rule else "any allowed name"
+
+
+def _contains(keyword: str, schema: Schema, value: Any) -> str:
+    rule = show(schema.get("contains", True))
+    match keyword:
+        case "minContains":
+            most = f"must have at least {schema.get(keyword)} items that fit {rule}"
+        case "maxContains":
+            most = f"must have at most {schema.get(keyword)} items that fit {rule}"
+        case _:
+            most = f"must have an item that fits {rule}"
+    return f"{most}, got {show(value)}"
 
 
 def _problem(path: Path, text: str) -> ArgumentProblem:
@@ -174,8 +213,9 @@ def _of_branches(
     branches: Sequence[Sequence[ValidationError]] = getattr(error.kind, "context", ())
     here = _path(arguments, error.instance_path)
     if error.kind.name == "oneOf" and not all(branches):
-        words = " or ".join(allowed(branch, root) for branch in schema["oneOf"])
-        return [_problem(here, f"fits more than one alternative, must fit exactly one: {words}")]
+        words = " or ".join(_alternative(each, root) for each in schema.get("oneOf", ()))
+        text = "fits more than one alternative, must fit exactly one"
+        return [_problem(here, f"{text}: {words}" if words else text)]
     meant = [b for b in branches if not any(_refuses_whole(e, error) for e in b)]
     if not meant:
         return [_other(here, _at(arguments, here), allowed(schema, root))]
@@ -187,6 +227,11 @@ def _of_branches(
         return [_other(path, _at(arguments, path), words)]
     best = min(meant, key=lambda b: (sum(e.kind.name == "const" for e in b), len(b)))
     return [p for e in best for p in _problems(e, root, arguments)]
+
+
+def _alternative(branch: Any, root: Json) -> str:
+    words = allowed(branch, root)
+    return show(branch) if words == "any value" and branch else words
 
 
 def _refuses_whole(error: ValidationError, outer: ValidationError) -> bool:
@@ -250,10 +295,22 @@ def _schema(value: Any) -> Schema | None:
 
 
 def _ref(pointer: Any, root: Any) -> Any:
-    if not isinstance(pointer, str) or not pointer.startswith("#/"):
+    """What a reference within the document names; True, any value, where that is not found."""
+    if not isinstance(pointer, str) or not pointer.startswith("#"):
         return True
-    steps = [s.replace("~1", "/").replace("~0", "~") for s in pointer[2:].split("/")]
-    return _at(root, steps)
+    if pointer.startswith("#/"):
+        steps = [s.replace("~1", "/").replace("~0", "~") for s in pointer[2:].split("/")]
+        return _at(root, steps)
+    return root if pointer == "#" else _anchored(pointer[1:], root)
+
+
+def _anchored(name: str, root: Any) -> Any:
+    """The definition with this `$anchor`."""
+    definitions = {**root.get("$defs", {}), **root.get("definitions", {})}
+    for each in map(_schema, definitions.values()):
+        if each is not None and name in (each.get("$anchor"), each.get("$dynamicAnchor")):
+            return each
+    return True
 
 
 def _at(value: Any, path: Path) -> Any:

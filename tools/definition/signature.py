@@ -10,20 +10,36 @@ import inspect
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 import docstring_parser
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
-from pydantic.errors import PydanticUserError
 from pydantic.fields import FieldInfo
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
 
 from playhead.events.errors import UsageError
 from playhead.events.event import Json
 from playhead.tools.content import SHOWN
 from playhead.tools.context import Depends, Secret, ToolContext
+from playhead.tools.definition.callables import (
+    described,
+    fixed_by_partial,
+    is_async,
+    keep_hashable,
+    unusable,
+    written,
+)
+from playhead.tools.definition.strict_schema import StrictSchema
 
 AWAITABLES = (collections.abc.Awaitable, collections.abc.Coroutine)
+
+YIELDS = (
+    collections.abc.Iterator, collections.abc.Generator, collections.abc.AsyncIterator,
+    collections.abc.AsyncGenerator, collections.abc.AsyncIterable,
+)  # fmt: skip
+"""What a generator returns: its result is the list of what it yields."""
+
+EVERY = "**"
+"""`Signature.raw` of a function that takes all arguments as keywords."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +47,7 @@ class Signature:
     """What a function takes from the model, and what it returns."""
 
     arguments: type[BaseModel]
-    """Validates the arguments; each field's alias is the parameter's name."""
+    """Validates the arguments; each field's alias is the parameter's name (`raw`: a RootModel)."""
     fields: Mapping[str, str]
     """Parameter -> its field in `arguments`."""
     required: frozenset[str]
@@ -49,77 +65,66 @@ class Signature:
     schema: dict[str, Json]
     description: str
     raw: str | None = None
-    """The one parameter that receives all arguments as they came; None for one parameter each."""
+    """The one parameter that receives all arguments, `**` for all as keywords as they came; None
+    for one parameter each."""
 
 
-class StrictSchema(GenerateJsonSchema):
-    """Pydantic's JSON schema, closed to unknown fields, without titles that repeat names."""
+class Parameters(NamedTuple):
+    """A function's parameters, divided into those of the model and those filled in here."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.ignored_warning_kinds = {"non-serializable-default"}
-
-    def generate(self, schema: Any, mode: JsonSchemaMode = "validation") -> JsonSchemaValue:
-        """The whole schema with its definitions."""
-        made = super().generate(schema, mode)
-        for each in (made, *made.get("$defs", {}).values()):
-            each.pop("title", None)
-        return made
-
-    def field_title_should_be_set(self, schema: Any) -> bool:
-        """Never."""
-        return False
-
-    def model_schema(self, schema: Any) -> JsonSchemaValue:
-        """A Pydantic model."""
-        return _closed(super().model_schema(schema))
-
-    def dataclass_schema(self, schema: Any) -> JsonSchemaValue:
-        """A dataclass."""
-        return _closed(super().dataclass_schema(schema))
-
-    def typed_dict_schema(self, schema: Any) -> JsonSchemaValue:
-        """A TypedDict."""
-        return _closed(super().typed_dict_schema(schema))
+    shown: list[inspect.Parameter]
+    hints: Mapping[str, Any]
+    context: str | None
+    given: Mapping[str, Secret | Depends]
 
 
-def _closed(schema: JsonSchemaValue) -> JsonSchemaValue:
-    if "properties" in schema:
-        schema.setdefault("additionalProperties", False)
-    return schema
-
-
-def read_signature(function: Callable[..., Any], name: str, description: str | None) -> Signature:
-    """Read `function` as a tool. Raises UsageError if a model could not call it."""
+def read_parameters(function: Callable[..., Any], name: str) -> Parameters:
+    """Read what a function takes. Raises UsageError if that cannot be read."""
+    if (why := unusable(function)) is not None:
+        msg = f"tool {name}: {why}"
+        raise UsageError(msg)
     hints = _hints(function, name)
-    doc = docstring_parser.parse(inspect.getdoc(function) or "")
-    told = {p.arg_name.lstrip("*"): p.description for p in doc.params}
-    parameters = inspect.signature(function).parameters.values()
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (ValueError, TypeError) as error:
+        msg = f"tool {name}: its parameters cannot be read: call it from a function with types"
+        raise UsageError(msg) from error
+    fixed = fixed_by_partial(function)
     context = [p.name for p in parameters if hints.get(p.name) is ToolContext]
     if len(context) > 1:
         msg = f"tool {name}: more than one parameter is a ToolContext: {', '.join(context)}"
         raise UsageError(msg)
     given = {p.name: g for p in parameters if (g := _given(hints.get(p.name))) is not None}
-    shown = [p for p in parameters if p.name not in context and p.name not in given]
+    hidden = {*context, *given, *fixed}
+    shown = [p for p in parameters if p.name not in hidden]
+    return Parameters(shown, hints, context[0] if context else None, given)
+
+
+def read_signature(function: Callable[..., Any], name: str, description: str | None) -> Signature:
+    """Read `function` as a tool. Raises UsageError if a model could not call it."""
+    shown, hints, context, given = read_parameters(function, name)
+    doc = docstring_parser.parse(described(function))
+    told = {p.arg_name.lstrip("*"): p.description for p in doc.params}
     fields = {p.name: f"p{i}" for i, p in enumerate(shown)}
     for parameter in shown:
         _accept(parameter, hints, name)
+        keep_hashable(function, parameter.name, hints[parameter.name], name)
     declared = {
         fields[p.name]: (hints[p.name], _field(p, hints[p.name], told.get(p.name))) for p in shown
     }
     arguments = _model(declared, fields, name)
-    returned, awaits = _returned(function, hints)
+    returned = read_result_type(function, hints, name)
     return Signature(
         arguments=arguments,
         fields=fields,
         required=frozenset(p.name for p in shown if p.default is p.empty),
-        context=context[0] if context else None,
+        context=context,
         given=given,
-        result=_result(returned, name),
-        shows_content=_has_content(returned),
-        awaits=awaits,
+        result=returned.adapter,
+        shows_content=returned.shows_content,
+        awaits=returned.awaits,
         schema=arguments.model_json_schema(schema_generator=StrictSchema),
-        description=description or _description(doc, name),
+        description=description or description_of(doc, name),
     )
 
 
@@ -130,8 +135,8 @@ def _given(hint: Any) -> Secret | Depends | None:
 
 def _hints(function: Callable[..., Any], name: str) -> dict[str, Any]:
     try:
-        return typing.get_type_hints(function, include_extras=True)
-    except (NameError, TypeError) as error:
+        return typing.get_type_hints(written(function), include_extras=True)
+    except Exception as error:  # an annotation is any code
         msg = (
             f"tool {name}: its types cannot be read ({error}): import them outside of "
             "`if TYPE_CHECKING:` and define them before the function"
@@ -177,44 +182,55 @@ def _model(declared: dict[str, Any], fields: Mapping[str, str], name: str) -> ty
             "Arguments", __config__=ConfigDict(extra="forbid", defer_build=False), **declared
         )
         model.model_json_schema(schema_generator=StrictSchema)
-    except (PydanticUserError, TypeError, ValueError) as error:
+    except Exception as error:  # a type may bring any code of its own
         for parameter, field in fields.items():
-            _try(declared[field][0], f"tool {name}: parameter {parameter}")
+            check_type(declared[field][0], f"tool {name}: parameter {parameter}")
         msg = f"tool {name}: {_line(error)}"
         raise UsageError(msg) from error
     return model
 
 
-def _try(hint: Any, where: str) -> None:
+def check_type(hint: Any, where: str) -> TypeAdapter[Any]:
+    """The type's validator. Raises UsageError if JSON cannot carry its values."""
     try:
-        TypeAdapter(hint).json_schema(schema_generator=StrictSchema)
-    except (PydanticUserError, TypeError, ValueError) as error:
+        adapter: TypeAdapter[Any] = TypeAdapter(hint)
+        adapter.json_schema(schema_generator=StrictSchema)
+    except Exception as error:
         msg = (
             f"{where} has a type that JSON cannot carry ({_line(error)}): use str, numbers, lists, "
             "dicts, dataclasses or Pydantic models"
         )
         raise UsageError(msg) from error
+    return adapter
 
 
 def _line(error: Exception) -> str:
-    return str(error).partition("\n")[0].rstrip(".")
+    return str(error).partition("\n")[0].partition(". Set `")[0].rstrip(".")[:300]
 
 
-def _returned(function: Callable[..., Any], hints: Mapping[str, Any]) -> tuple[Any, bool]:
-    returned = hints.get("return", Any)
-    if inspect.iscoroutinefunction(function):
-        return returned, True
-    if get_origin(returned) in AWAITABLES:
-        return get_args(returned)[-1], True
-    return returned, returned in AWAITABLES
+class Returned(NamedTuple):
+    """What a function returns."""
+
+    adapter: TypeAdapter[Any] | None
+    shows_content: bool
+    awaits: bool
 
 
-def _result(returned: Any, name: str) -> TypeAdapter[Any] | None:
-    if returned is Any or returned is object or returned in AWAITABLES or _has_content(returned):
-        return None
+def read_result_type(function: Callable[..., Any], hints: Mapping[str, Any], name: str) -> Returned:
+    """Read the declared result. Raises UsageError if JSON cannot carry it."""
+    returned, awaits = hints.get("return", Any), is_async(function)
+    if not awaits and get_origin(returned) in AWAITABLES:
+        returned, awaits = get_args(returned)[-1], True
+    if not awaits and returned in AWAITABLES:
+        returned, awaits = Any, True
+    if get_origin(returned) in YIELDS:
+        returned = list[get_args(returned)[0]]  # type: ignore[misc]
+    shows = _has_content(returned)
+    if returned is Any or returned is object or returned in YIELDS or shows:
+        return Returned(None, shows, awaits)
     try:
-        return TypeAdapter(returned)
-    except (PydanticUserError, TypeError, ValueError) as error:
+        return Returned(TypeAdapter(returned), shows, awaits)
+    except Exception as error:
         msg = (
             f"tool {name}: its result has a type that JSON cannot carry ({_line(error)}): return a "
             "str, a number, a list, a dict, a dataclass or a Pydantic model"
@@ -226,7 +242,7 @@ def _has_content(returned: Any) -> bool:
     return returned in SHOWN or any(_has_content(each) for each in get_args(returned))
 
 
-def _description(doc: docstring_parser.Docstring, name: str) -> str:
+def description_of(doc: docstring_parser.Docstring, name: str) -> str:
     """What it does and when to use it, what it returns, and its examples."""
     parts = [doc.short_description, doc.long_description]
     if doc.returns and doc.returns.description:
