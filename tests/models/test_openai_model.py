@@ -19,6 +19,7 @@ from playhead.events.errors import ModelError
 from playhead.events.log.memory import MemoryLog
 from playhead.events.model_api import Reply, Request
 from playhead.events.usage import Usage
+from playhead.projections.tracing.semconv import provider
 from playhead.testing.model_contract import ClosedAfter, block, reply_of, run, use
 from playhead.testing.stub_server import JSON, Answer, StubServer
 from playhead.tools.models.anthropic import AnthropicModel
@@ -587,3 +588,11 @@ def test_structured_output_and_prices_work_as_with_any_model(api: Api) -> None:
     assert price.read < price.input  # the price of what the cache gave
     bill = (11 * price.input + 3 * price.read + 7 * price.output) / 1e6
     assert result.metrics.dollars == pytest.approx(bill)
+
+
+@pytest.mark.parametrize(("model", "wanted"), [
+    ("claude-sonnet-4-6", "anthropic"), ("anthropic:claude-sonnet-4-6", "anthropic"),
+    ("openai-chat:gpt-5", "openai"), ("azure:mine", "azure.ai.openai"), ("vllm:mine", "vllm"),
+])  # fmt: skip
+def test_traces_name_the_provider_that_is_asked(model: str, wanted: str) -> None:
+    assert provider(model) == wanted

@@ -23,10 +23,10 @@ CUT = {"max_output_tokens": "max_tokens", "content_filter": "refusal"}
 ECHOED = frozenset({
     "object", "created_at", "status", "error", "model", "output", "usage", "type", "delta",
     "background", "conversation", "frequency_penalty", "include", "instructions",
-    "max_output_tokens", "max_tool_calls", "metadata", "parallel_tool_calls", "presence_penalty", "previous_response_id",
-    "prompt", "prompt_cache_key", "prompt_cache_retention", "reasoning", "safety_identifier",
-    "store", "temperature", "text", "tool_choice", "tools", "top_logprobs", "top_p", "truncation",
-    "user",
+    "max_output_tokens", "max_tool_calls", "metadata", "parallel_tool_calls", "presence_penalty",
+    "previous_response_id", "prompt", "prompt_cache_key", "prompt_cache_retention", "reasoning",
+    "safety_identifier", "store", "temperature", "text", "tool_choice", "tools", "top_logprobs",
+    "top_p", "truncation", "user",
 })  # fmt: skip
 """Fields of a response that have a place of their own or repeat the request; others are kept
 verbatim."""
