@@ -224,6 +224,10 @@ class _Silent:
         """Nothing to close."""
 
 
+def _setting(event: asyncio.Event) -> OnText:
+    return lambda _: event.set()
+
+
 def run(model: Model, asked: Asked[T]) -> T:
     """Ask on a loop of its own, and close the model there."""
 
@@ -439,14 +443,13 @@ class HttpModelContract(ModelContract):
         async def scenario(model: Model) -> list[Reply]:
             spoke = [asyncio.Event() for _ in range(120)]
             hanging = [
-                asyncio.ensure_future(model.reply(request(), lambda _, e=each: e.set()))
-                for each in spoke
+                asyncio.ensure_future(model.reply(request(), _setting(each))) for each in spoke
             ]
-            for each in spoke:
-                await each.wait()
+            for event in spoke:
+                await event.wait()
             found = [await model.reply(request(), lambda _: None) for _ in range(3)]
-            for each in hanging:
-                each.cancel()
+            for task in hanging:
+                task.cancel()
             await asyncio.gather(*hanging, return_exceptions=True)
             return found
 

@@ -122,13 +122,13 @@ def crowds(size: Size) -> Iterator[Table]:
     with stub(10, wait=0.2) as url:
         for runs in size.crowds:
             floor = 0.0
-            for name, variant, more in (
-                ("raw SDK, httpx", "raw_crowd", {"aiohttp": False}),
-                ("raw SDK, aiohttp", "raw_crowd", {"aiohttp": True}),
-                ("Playhead, FULL", "crowd", {}),
+            for name, variant, aiohttp in (
+                ("raw SDK, httpx", "raw_crowd", False),
+                ("raw SDK, aiohttp", "raw_crowd", True),
+                ("Playhead, FULL", "crowd", True),
             ):
                 with children(variant) as (child,):
-                    found = child.measure(url=url, runs=runs, **more)
+                    found = child.measure(url=url, runs=runs, aiohttp=aiohttp)
                 floor = found["cpu_s"] if variant == "raw_crowd" else floor
                 told = found["wall_s"], found["cpu_s"], found["cpu_s"] / floor
                 rows.append([name, runs, *told, int(found["threads"]), int(found["errors"])])
@@ -194,7 +194,7 @@ def main() -> None:
     if not given.json:
         print(f"{machine}\n")
     size = FULL if given.full else MODEST
-    sections = given.sections or ([] if given.against else SECTIONS)
+    sections: list[str] = given.sections or ([] if given.against else list(SECTIONS))
     measured = chain.from_iterable(SECTIONS[name](size) for name in sections)
     if given.against:
         measured = chain(against(given.against, 4 * size.rounds), measured)

@@ -24,8 +24,9 @@ class MostThreads:
         self.seen = max(self.seen, threading.active_count())
 
 
-def measure_crowd(url: str, runs: int) -> Figures:
+def measure_crowd(url: str, runs: int, aiohttp: bool = True) -> Figures:
     """So many runs at once against the endpoint, durable in full."""
+    assert aiohttp, "Playhead takes it by itself where it is installed"
     threads, agent = MostThreads(), counter("claude-stub")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bench.db"

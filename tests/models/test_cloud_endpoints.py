@@ -5,6 +5,7 @@ import base64
 import json
 from binascii import crc32
 from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
 from pathlib import Path
 from struct import pack
 from typing import Any
@@ -12,9 +13,6 @@ from urllib.parse import unquote
 
 import pytest
 from anthropic.lib.bedrock import AsyncAnthropicBedrock
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -28,6 +26,10 @@ from playhead.tools.models.anthropic import AnthropicModel
 from tests.support.agents import add
 from tests.support.messages_api import call, message_events, sse, text
 from tests.support.rendered import request_of
+
+AUTH: Any = import_module("botocore.auth")  # untyped
+AWS_REQUEST: Any = import_module("botocore.awsrequest")
+CREDENTIALS: Any = import_module("botocore.credentials")
 
 KEY, SECRET, REGION = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG", "eu-west-1"
 MODEL = "anthropic.claude-sonnet-4-6-v1:0"
@@ -78,10 +80,10 @@ def wrong_signature(cloud: Cloud, body: bytes) -> str | None:
     if scope.split("/")[0] != KEY or scope.split("/")[2:] != [REGION, "bedrock", "aws4_request"]:
         return f"a scope of {scope!r}"
     signed = rest.partition("SignedHeaders=")[2].partition(",")[0].split(";")
-    request = AWSRequest("POST", f"http://{headers['host']}{path}", data=body, headers={
+    request = AWS_REQUEST.AWSRequest("POST", f"http://{headers['host']}{path}", data=body, headers={
         name: headers[name] for name in signed if name not in ("host", "x-amz-date")
     })  # fmt: skip
-    signer = SigV4Auth(Credentials(KEY, SECRET), "bedrock", REGION)
+    signer = AUTH.SigV4Auth(CREDENTIALS.Credentials(KEY, SECRET), "bedrock", REGION)
     request.context["timestamp"] = headers["x-amz-date"]
     request.headers["X-Amz-Date"] = headers["x-amz-date"]
     canonical = signer.canonical_request(request)
