@@ -2,6 +2,7 @@
 
 from playhead.actors.replay import Divergence, ReplayReport
 from playhead.definition.agent import Agent
+from playhead.definition.guardrails import Guardrail
 from playhead.events.errors import (
     AdmissionRefused,
     CalledOnLoop,
@@ -31,6 +32,7 @@ from playhead.events.errors import (
 from playhead.events.model_api import Model, OnText, Reply, Request
 from playhead.events.record import Record
 from playhead.events.spec.agent import Limits, LoopRules, ModelSettings, Threshold
+from playhead.events.spec.guardrails import Verdict
 from playhead.events.spec.memory import FactSchema, MemoryRules
 from playhead.events.spec.plan import PlanRules
 from playhead.events.spec.prices import Price, Tier
@@ -42,7 +44,9 @@ from playhead.forking import Instead
 from playhead.memory.facts import Retraction
 from playhead.memory.store import Memory, NewMemory
 from playhead.projections.memory.facts import Fact
-from playhead.projections.memory.search import MemoryHit, Ranking
+from playhead.projections.memory.hits import MemoryHit
+from playhead.projections.memory.listing import MemoryPage
+from playhead.projections.memory.search import Ranking
 from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule
 from playhead.projections.metrics.run_metrics import RunMetrics
 from playhead.projections.state.calls.approvals import OpenApproval
@@ -50,12 +54,13 @@ from playhead.projections.state.waits import Wait
 from playhead.projections.stored.wait_list import OpenWait
 from playhead.run import Result, Run
 from playhead.runtime import Runtime
+from playhead.service.quotas import Quota
 from playhead.service.redaction import Redactor
 from playhead.service.run_control import RunControl
 from playhead.service.subscriptions import TextChunk
 from playhead.settings import Capacity, RunOptions, Telemetry
 from playhead.telemetry.alerts import Alert, Alerts
-from playhead.tools.content import Document, Image
+from playhead.tools.content import Document, Image, SearchResult, ToolReference
 from playhead.tools.context import Depends, OutcomeUnknown, Secret, ToolContext
 from playhead.tools.groups import group
 from playhead.tools.mcp.server import mcp
@@ -87,6 +92,7 @@ __all__ = [
     "EndpointEmbedder",
     "Fact",
     "FactSchema",
+    "Guardrail",
     "HeadMoved",
     "Image",
     "InheritedByFork",
@@ -102,6 +108,7 @@ __all__ = [
     "LoopRules",
     "Memory",
     "MemoryHit",
+    "MemoryPage",
     "MemoryRules",
     "Model",
     "ModelError",
@@ -116,6 +123,7 @@ __all__ = [
     "PlanRules",
     "PlayheadError",
     "Price",
+    "Quota",
     "Ranking",
     "Rate",
     "RateLimit",
@@ -137,6 +145,7 @@ __all__ = [
     "RunTakenOver",
     "Runtime",
     "RuntimeClosed",
+    "SearchResult",
     "Secret",
     "ServerUnreachable",
     "SessionBusy",
@@ -151,9 +160,11 @@ __all__ = [
     "ToolContext",
     "ToolError",
     "ToolOptions",
+    "ToolReference",
     "UnknownRun",
     "Usage",
     "UsageError",
+    "Verdict",
     "Wait",
     "__version__",
     "group",

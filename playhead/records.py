@@ -36,6 +36,7 @@ from playhead.events.kinds.facts import (
     RecordRef,
 )
 from playhead.events.kinds.forks import ForkChecked, ForkCheckRequested, GivenResult, RunForked
+from playhead.events.kinds.guardrails import GuardrailAsked, GuardrailDecided
 from playhead.events.kinds.logs import LossAccepted, MovedRun, RunsMoved
 from playhead.events.kinds.memory import (
     Embedded,
@@ -43,6 +44,7 @@ from playhead.events.kinds.memory import (
     MemoryForgotten,
     MemoryRecalled,
     MemoryStored,
+    NamespaceForgotten,
     Recalled,
     RecallRequested,
 )
@@ -114,6 +116,8 @@ __all__ = [
     "ForkChecked",
     "FunctionAsked",
     "GivenResult",
+    "GuardrailAsked",
+    "GuardrailDecided",
     "Json",
     "KnownFact",
     "LearningsPromoted",
@@ -130,6 +134,7 @@ __all__ = [
     "ModelFailed",
     "ModelRequested",
     "MovedRun",
+    "NamespaceForgotten",
     "Origin",
     "OutageWaitStarted",
     "OutputRejected",

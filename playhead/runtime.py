@@ -39,6 +39,7 @@ from playhead.memory.store import Memory
 from playhead.run import Result, Run
 from playhead.service.inbox_worker import InboxWorker
 from playhead.service.loop_thread import LoopThread
+from playhead.service.quotas import quotas_of
 from playhead.service.redaction import Redactor, redactor_of
 from playhead.service.run_control import RunControl
 from playhead.service.run_index import RunIndex
@@ -151,6 +152,9 @@ class Runtime:
             self._assembly = Assembly(self._models, toolbox, Threads(capacity.sync_tools))
             index = RunIndex(self._log)
             undo.callback(index.close)
+            self._quotas = quotas_of(self._log, capacity.quotas)
+            if self._quotas is not None:
+                undo.callback(self._quotas.close)
             self._start_engine(index, redactor)
             undo.pop_all()
         try:
@@ -162,8 +166,9 @@ class Runtime:
     def _start_engine(self, index: RunIndex, redactor: Redactor) -> None:
         capacity, subscriptions, thread = self._capacity, Subscriptions(), self._thread
         admission = Admission(
-            capacity.model_calls, time.monotonic, capacity.rate_limits, capacity.breaker
-        )
+            capacity.model_calls, time.monotonic, capacity.rate_limits, capacity.breaker,
+            None if self._quotas is None else self._quotas.check,
+        )  # fmt: skip
         self._engine = thread.call(
             lambda: self._assembly.engine(
                 self._log,
@@ -357,6 +362,8 @@ class Runtime:
             if self._own_log:
                 last.callback(self._log.close)
             last.callback(self.runs.index.close)
+            if self._quotas is not None:
+                last.callback(self._quotas.close)
             last.callback(self.memory.close)
             last.callback(self._assembly.toolbox.close)
             last.callback(self._assembly.workers.close)

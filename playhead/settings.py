@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from playhead.events.errors import UsageError
 from playhead.events.event import Block
+from playhead.service.quotas import Quota
 from playhead.telemetry.alerts import Alerts
 from playhead.tools.models.rate_limit import BreakerRule, RateLimit
 from playhead.tools.validation.did_you_mean import nearest
@@ -29,6 +30,8 @@ class Capacity:
     """Requests and tokens per minute, by model ("*": any other); calls wait."""
     breaker: BreakerRule | None = None
     """When calls to a repeatedly failing endpoint are suspended, and for how long."""
+    quotas: Sequence[Quota] = ()
+    """What the runs of a tenant, a session or an agent may use together in a period."""
 
 
 @dataclass(frozen=True, kw_only=True)

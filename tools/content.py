@@ -1,6 +1,7 @@
 """Results that are more than text: images and documents, as content blocks of the Messages API."""
 
 from base64 import b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -36,9 +37,33 @@ class Document:
 
     data: bytes | str
     title: str | None = None
+    context: str | None = None
+    """What the model should know about the document, apart from its text; it is never cited."""
+    citations: bool = False
+    """Whether the model cites it. Either all documents and search results of a run are cited, or
+    none."""
 
 
-SHOWN = (Image, Document)
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """A hit of a search that a tool returns: the model cites its source and title."""
+
+    source: str
+    """Where it was found: a URL, a path, an id."""
+    title: str
+    text: str | Sequence[str]
+    """Its text; a sequence: the pieces of which each can be cited."""
+    citations: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ToolReference:
+    """A tool with `defer_loading` that a search of your own has found: the API loads it."""
+
+    tool: str
+
+
+SHOWN = (Image, Document, SearchResult, ToolReference)
 """The types that become content blocks of their own."""
 
 
@@ -62,10 +87,14 @@ def _block(part: object) -> Block:
         return _image(part)
     if isinstance(part, Document):
         return _document(part)
+    if isinstance(part, SearchResult):
+        return _search_result(part)
+    if isinstance(part, ToolReference):
+        return {"type": "tool_reference", "tool_name": part.tool}
     if isinstance(part, str):
         return {"type": "text", "text": clean_text(part)}
     kind = type(part).__name__
-    msg = f"a list with images or documents may contain only those and text, not {kind}"
+    msg = f"a list with images, documents or other content may hold only that and text, not {kind}"
     raise ResultRefused(msg)
 
 
@@ -98,4 +127,21 @@ def _document(document: Document) -> Block:
     else:
         source = {"type": "text", "media_type": "text/plain", "data": clean_text(data)}
     block: Block = {"type": "document", "source": source}
-    return block if document.title is None else {**block, "title": clean_text(document.title)}
+    for name, text in (("title", document.title), ("context", document.context)):
+        if text is not None:
+            block[name] = clean_text(text)
+    return {**block, "citations": {"enabled": True}} if document.citations else block
+
+
+def _search_result(found: SearchResult) -> Block:
+    texts = [found.text] if isinstance(found.text, str) else list(found.text)
+    if not texts or not all(text.strip() for text in texts):
+        msg = f"the search result {found.source!r} has no text"
+        raise ResultRefused(msg)
+    return {
+        "type": "search_result",
+        "source": clean_text(found.source),
+        "title": clean_text(found.title),
+        "content": [{"type": "text", "text": clean_text(text)} for text in texts],
+        "citations": {"enabled": found.citations},
+    }

@@ -102,6 +102,19 @@ class ToolPolicy(TypedDict, total=False):
     when_empty: str | None
     """What the model is told to try when the result is empty. None: nothing, because an empty
     result is an answer like any other. By default: to try other arguments."""
+    type: str | None
+    """A versioned type of the API ("bash_20250124"): the API tells the model what the tool does,
+    and the function performs it. Its name is the API's."""
+    strict: bool | None
+    """Whether the API enforces its schema; the agent's `strict_tools` by default."""
+    defer_loading: bool
+    """Whether the model is told of it only when a tool search has found it."""
+    cache_mark: bool
+    """Put the prompt cache's mark on this tool instead of the agent's last one."""
+    input_examples: Sequence[Mapping[str, Json]]
+    """Arguments of example calls, shown to the model; each must fit the schema."""
+    extra: Mapping[str, Json]
+    """Additional fields of its definition in requests, verbatim."""
 
 
 class ToolOptions(ToolPolicy, total=False):

@@ -26,6 +26,7 @@ from playhead.events.spec.tool import Approval, Effect
 from playhead.tools.definition.callables import name_of, written
 from playhead.tools.definition.given_schema import signature_of
 from playhead.tools.definition.names import NAME, api_name
+from playhead.tools.definition.request_fields import check_request, name_of_type, request_fields
 from playhead.tools.definition.signature import Signature
 from playhead.tools.options import (
     TRANSIENT,
@@ -190,7 +191,9 @@ def _make(function: Callable[..., Any], options: ToolOptions) -> AnyTool:
         msg = f"a tool is made from a function or a bound method, not from {function!r}"
         raise UsageError(msg)
     given = options.get("name")
-    name = name_of(function) if given is None else given
+    kind = options.get("type")
+    own = name_of(function) if kind is None else name_of_type(kind)
+    name = own if given is None else given
     if not NAME.fullmatch(name):
         msg = f"tool {name!r}: a name has 1 to 64 of a-z, A-Z, 0-9, _ and -: set another with name="
         raise UsageError(msg)
@@ -199,7 +202,8 @@ def _make(function: Callable[..., Any], options: ToolOptions) -> AnyTool:
         msg = f"tool {name}: effect={effect!r} must be one of {', '.join(get_args(Effect))}"
         raise UsageError(msg)
     schema = options.get("input_schema")
-    signature = signature_of(function, name, options.get("description"), schema)
+    described = None if kind is None else f"The API's tool {kind}."
+    signature = signature_of(function, name, options.get("description") or described, schema)
     if (fault := _fault(signature)) is not None:
         msg = f"tool {name}: {fault}"
         raise UsageError(msg)
@@ -208,14 +212,18 @@ def _make(function: Callable[..., Any], options: ToolOptions) -> AnyTool:
         description=signature.description,
         input_schema=signature.schema,
         effect=effect,
+        type=kind,
+        request=request_fields(name, options),
         **policy(name, options),
     )
+    spec = pinned(spec)
+    check_request(spec)
     subprocess = as_subprocess(options.get("subprocess", False))
     if subprocess is not None:
         _check_importable(function, name)
     made: AnyTool = Tool(
         function,
-        pinned(spec),
+        spec,
         signature,
         options.get("probe"),
         subprocess=subprocess,

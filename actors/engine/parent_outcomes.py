@@ -17,6 +17,7 @@ from playhead.events.event import Event, Intent, Json, Outcome
 from playhead.events.kinds.approvals import ApprovalDecided, ApprovalRuleAsked, RuleAnswered
 from playhead.events.kinds.child_runs import ChildFinished, ChildStarted
 from playhead.events.kinds.forks import ForkChecked, ForkCheckRequested, RunForked
+from playhead.events.kinds.guardrails import GuardrailAsked
 from playhead.events.kinds.memory import MemoryRecalled
 from playhead.events.kinds.model_calls import ModelCall, ModelFailed
 from playhead.events.kinds.tool_calls import (
@@ -28,7 +29,7 @@ from playhead.events.kinds.tool_calls import (
 )
 from playhead.events.log.contract import Reader
 from playhead.events.record import Record
-from playhead.projections.cost.targets import OUTAGES, UNREACHED
+from playhead.projections.cost.targets import OUTAGES, QUOTA, UNREACHED
 from playhead.projections.state.run_state import RunState
 
 Key: TypeAlias = tuple[str, ...]
@@ -192,6 +193,8 @@ class ParentRun:
             case ApprovalRuleAsked(call=call):
                 tool, arguments = requested(call)
                 return (event.kind, tool, _canonical(arguments))
+            case GuardrailAsked(guardrail=guardrail, text=text):
+                return (event.kind, guardrail, text)
             case _:
                 fields = event.model_dump(mode="json", exclude={"not_before", "attempt"})
                 return (event.kind, _canonical(fields))
@@ -224,7 +227,7 @@ def _counts(event: Event) -> TypeGuard[Outcome]:
 def _accident(outcome: Outcome) -> bool:
     match outcome:
         case ModelFailed(error=error, retryable=retryable):
-            return error in ACCIDENTS or (retryable and error in OUTAGES | UNREACHED)
+            return error in ACCIDENTS or (retryable and error in OUTAGES | UNREACHED | {QUOTA})
         case ToolFailed(error=error):
             return error in ACCIDENTS
         case ToolOutcomeUnknown(reason=reason):

@@ -34,6 +34,7 @@ async def perform_model_call(
     asked, intent, began = work.event, work.intent, None
     patient, tokens = asked.fallbacks == 0 and not asked.waited, asked.reserved_tokens
     try:
+        await services.admission.within_quotas(intent.run, intent.seq)
         async with services.admission.turn(
             intent.run, asked.endpoint, asked.model, tokens, patient=patient
         ) as call:

@@ -22,7 +22,14 @@ from playhead.events.record import Record
 from playhead.events.spec.prices import PICODOLLARS
 from playhead.events.spec.routing import Target
 from playhead.projections.cost.pricing import most, picodollars
-from playhead.projections.cost.targets import FALLS_BACK, max_tokens, ring, special_rates, variant
+from playhead.projections.cost.targets import (
+    FALLS_BACK,
+    QUOTA,
+    max_tokens,
+    ring,
+    special_rates,
+    variant,
+)
 from playhead.projections.state.run_state import RunState
 from playhead.projections.state.step_state import Step
 
@@ -90,6 +97,8 @@ def ask_after_failure(
     if waited(step) and place and failed.error in FALLS_BACK:
         return ask(state, step.id, attempt=step.attempt + 1, why=failed.error)
     again = next_attempt(state, record, failed, step.attempt, place, targets)
+    if failed.error == QUOTA and failed.retryable:
+        again = None  # it passes when the period turns, and not before
     if again is None or _outlasts(state, step, failed, again):
         wait = wait_for_model(state, step, record, failed)
         if wait is not None:

@@ -51,7 +51,10 @@ class ModelFailed(Outcome):
         return self.error in NEVER_SENT or (self.status is not None and self.status >= 400)
 
 
-NEVER_SENT = frozenset({"authentication", "unreachable", "circuit_open", "script_ended"})
+NEVER_SENT = frozenset({
+    "authentication", "unreachable", "circuit_open", "script_ended", "quota_reached",
+    "unknown_price",
+})  # fmt: skip
 """Errors of calls that never reached a model."""
 
 

@@ -17,7 +17,10 @@ class WaitStarted(Event):
 
 
 class OutageWaitStarted(WaitStarted):
-    """The model is down for longer than the retries last; it is asked again later."""
+    """The model is down for longer than the retries last, or a quota leaves nothing for it.
+
+    It is asked again later.
+    """
 
     kind: Literal["outage_wait_started"] = "outage_wait_started"
     step: str

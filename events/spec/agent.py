@@ -6,10 +6,12 @@ from pydantic import Field, field_validator
 
 from playhead.events.errors import UsageError
 from playhead.events.event import Block, Data, Json
+from playhead.events.spec.guardrails import GuardrailSpec
 from playhead.events.spec.memory import MemoryRules
 from playhead.events.spec.plan import PlanRules, Strategy
 from playhead.events.spec.prices import Price
 from playhead.events.spec.routing import Budget, Route, Target
+from playhead.events.spec.skills import SkillSpec
 from playhead.events.spec.tool import Approval, Cache, Effect, Rate, Retry, SandboxPolicy
 
 
@@ -47,6 +49,10 @@ class ToolSpec(Data):
     """Its origin, if not this program: an MCP server's name."""
     original: str | None = None
     """Its name on the server, if that is not a valid name for the model API."""
+    type: str | None = None
+    """The API's versioned type, if the API itself tells the model what the tool does."""
+    request: dict[str, Json] | None = None
+    """Further fields of its definition in requests, verbatim (strict, defer_loading...)."""
     definition: str = ""
     """SHA-256 (hex) of all of the above, to which approvals and recorded intents are bound."""
 
@@ -157,6 +163,10 @@ class AgentSpec(Data):
     strategy: Strategy | Literal["auto", "asked"] = "auto"
     """auto: chosen by stated rules. asked: a user function is asked."""
     plan: PlanRules = PlanRules()
+    guardrails: tuple[GuardrailSpec, ...] = ()
+    """In the order in which they judge."""
+    skills: tuple[SkillSpec, ...] = ()
+    """What `instructions` lists, and the tools load: exactly these versions."""
 
 
 ToolSpec.model_rebuild()  # an agent's tool may be an agent

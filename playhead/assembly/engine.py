@@ -60,9 +60,9 @@ class Assembly:
         """An engine with these agents and roles. Called on the loop."""
         services = Services(
             self._model_of, self.toolbox.tool, self.workers, time.monotonic, subscriptions.text,
-            endpoint=self.models.at, rule=self._rule_of, given_admission=admission,
-            secrets=self.toolbox.secrets, results=partial(whole_result, log),
-            recollect=memories,
+            endpoint=self.models.at, rule=self._rule_of, guardrail=self._guardrail_of,
+            given_admission=admission, secrets=self.toolbox.secrets,
+            results=partial(whole_result, log), recollect=memories,
         )  # fmt: skip
         engine = Engine(
             log,
@@ -83,6 +83,9 @@ class Assembly:
 
     def _model_of(self, agent: str, model: str) -> Model:
         return self.models.of(self.agents[agent], model)
+
+    def _guardrail_of(self, agent: str, name: str) -> Callable[[str], object] | None:
+        return self.agents[agent].guardrail(name)
 
     def _rule_of(self, agent: str, rule: Rule) -> Callable[..., object] | None:
         known = self.agents[agent]

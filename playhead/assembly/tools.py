@@ -27,6 +27,9 @@ log = ProgramLogger("playhead.tool")
 
 TAKEN = "another tool of the agent has its name: give the server a prefix, mcp(..., prefix=...)"
 
+SKILLS = "(skills)"
+"""Where skills are pinned, beside the names of MCP servers."""
+
 RESERVED = "steps of plans are called so: give the server a prefix, mcp(..., prefix=...)"
 
 SHADOWS = (
@@ -56,6 +59,7 @@ class Toolbox:
                 server.connect(self._pins.judge, self._refresh, self.secrets)
                 self._servers.append(server)
         keep_apart(agent, self._pins)
+        judge_skills(agent, self._pins)
         tools = agent.all_tools
         for each in tools:
             _keep_from_logs(each)
@@ -78,6 +82,24 @@ class Toolbox:
         for agent in list(self._agents.values()):
             keep_apart(agent, self._pins)
             self._tools[agent.name] = by_name(agent.all_tools)
+
+
+def judge_skills(agent: Agent[Any], pins: Pins, *, start: bool = True) -> None:
+    """Refuse skills that are not what they were at their first use, until a person accepts them.
+
+    At a start, raises UsageError for changed instructions: an agent does not run without them.
+    """
+    skills = {skill.spec.name: skill for skill in agent.loaded_skills}
+    if not skills:
+        return
+    why = pins.judge(SKILLS, {name: skill.spec.definition for name, skill in skills.items()})
+    for name, skill in skills.items():
+        skill.refused = why.get(name)
+        if skill.refused is not None and start:
+            if skill.spec.kind == "instructions":
+                msg = f"agent {agent.name!r}: {name}: {skill.refused}"
+                raise UsageError(msg)
+            log.warning("skill.refused", agent=agent.name, skill=name, why=skill.refused)
 
 
 def _keep_from_logs(tool: AnyTool) -> None:
@@ -124,8 +146,10 @@ def keep_apart(agent: Agent[Any], pins: Pins) -> None:
     The agent's own tools take precedence over those of servers, and servers over later servers.
     """
     servers = servers_of(agent)
+    theirs = {tool.spec.name for server in servers for tool in server.tools}
     own = {tool.spec.name for tool in every([t for t in agent.functions if t not in servers])}
-    own |= {each.name for each in agent.agents} | {read_result.spec.name}
+    own |= {name for name, what in agent.tool_names if what != "a tool" or name not in theirs}
+    own.add(read_result.spec.name)
     taken = set(own)
     for server in servers:
         others = own | {t.spec.name for each in servers if each is not server for t in each.tools}
@@ -187,7 +211,13 @@ def changed_tools(agent: Agent[Any], pins: Pins) -> list[Changed]:
     close = connected(agent, pins.judge)
     try:
         keep_apart(agent, pins)
-        return [
+        judge_skills(agent, pins, start=False)
+        skills = [
+            Changed(SKILLS, s.spec.name, s.spec.definition, s.body, s.refused)
+            for s in agent.loaded_skills
+            if s.refused is not None
+        ]
+        return skills + [
             Changed(server.name, tool, definition_of(listed), listed.description or "", why)
             for server in servers_of(agent)
             for tool, why in server.refused.items()

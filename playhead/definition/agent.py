@@ -1,7 +1,9 @@
 """An agent as its author defines it; `spec` is the agent as a run records it."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Generic, Literal, TypeAlias, cast
 
 from pydantic import BaseModel, TypeAdapter
@@ -16,6 +18,7 @@ from playhead.definition.checks import (
     check_tool_names,
     check_types,
 )
+from playhead.definition.guardrails import Guardrail, check_guardrails
 from playhead.definition.prices import prices_for
 from playhead.definition.routing import (
     DEFAULT_MODEL,
@@ -42,6 +45,7 @@ from playhead.events.spec.routing import Budget
 from playhead.events.spec.tool import Retry
 from playhead.projections.cost.targets import named_models, unbounded, unpriced
 from playhead.tools.groups import AnyTools, Toolset, chosen, every
+from playhead.tools.skills.skill import Skill, skill_tools, skills_prompt
 from playhead.tools.tool import AnyTool
 
 UNBOUNDED = (
@@ -113,6 +117,10 @@ class Agent(Generic[Out]):
     """When older turns are compressed, whose memory is read, and how much is recalled."""
     facts: type[BaseModel] | None = None
     """A Pydantic model of the facts to learn: they are extracted after the answer."""
+    skills: Sequence[str | os.PathLike[str]] = ()
+    """Folders of Agent Skills, and files of instructions such as AGENTS.md."""
+    guardrails: Sequence[Guardrail] = ()
+    """Judge the input, tools' results and the answer, in this order."""
     prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
     """Model -> price, if the price table does not know the model or you pay a different price."""
 
@@ -122,18 +130,18 @@ class Agent(Generic[Out]):
             msg = "an agent needs a name of printable characters"
             raise UsageError(msg)
         self._check_types()
-        names = [tool.spec.name for tool in self.all_tools]
-        names += [agent.name for agent in self.agents]
-        if len(set(names)) < len(names):
-            msg = f"agent {self.name!r}: a tool and an agent have the same name: rename one"
+        check_tool_names(self.name, self.tool_names)
+        if self.all_tools and all(_is_deferred(tool) for tool in self.all_tools):
+            msg = f"agent {self.name!r}: all tools have defer_loading: the API wants one without it"
             raise UsageError(msg)
-        check_tool_names(self.name, names)
         recorded_strategy(self.name, self.strategy, self.function)
         check_plan_rules(self.name, self.plan)
         check_money(self.name, self.limits, self.budget, self.prices)
         check_request(self.name, self.max_tokens, self.cache)
         check_rules(self.memory)
         _check_marks(self.server_tools)
+        _ = self.loaded_skills
+        check_guardrails(self.name, self.guardrails, function=self.function is not None)
 
     def _check_types(self) -> None:
         mapping = (Mapping, "a dict")
@@ -142,7 +150,8 @@ class Agent(Generic[Out]):
             "instructions": (str, "a text"), "description": (str, "a text"),
             "task_type": (str, "a text"), "max_tokens": (int, "a number"),
             "tools": sequence, "stop_sequences": sequence, "server_tools": sequence,
-            "fallback": sequence, "extra": mapping, "prices": mapping,
+            "fallback": sequence, "guardrails": sequence, "skills": sequence,
+            "extra": mapping, "prices": mapping,
             "plan": (PlanRules, "PlanRules(...)"), "limits": (Limits, "Limits(...)"),
             "loops": (LoopRules, "LoopRules(...)"), "retry": (Retry, "Retry(...)"),
             "budget": (Budget, "Budget(...)"), "memory": (MemoryRules, "MemoryRules(...)"),
@@ -166,6 +175,16 @@ class Agent(Generic[Out]):
         return self.model if isinstance(self.model, str) else getattr(self.model, "name", "custom")
 
     @property
+    def tool_names(self) -> list[tuple[str, str]]:
+        """The names that the model may call, from every source, and what each one is."""
+        names = [(tool.spec.name, "a tool") for tool in self.all_tools]
+        names += [(agent.name, "an agent") for agent in self.agents]
+        in_extra = self.extra.get("tools")
+        given = [*self.server_tools, *(in_extra if isinstance(in_extra, list) else ())]
+        named = [each["name"] for each in given if isinstance(each, dict) and "name" in each]
+        return [*names, *((str(name), "a server tool") for name in named)]
+
+    @property
     def all_tools(self) -> list[AnyTool]:
         """Its tools, including those of groups and connected servers."""
         return every(self.functions)
@@ -173,7 +192,25 @@ class Agent(Generic[Out]):
     @property
     def functions(self) -> AnyTools:
         """Its tools that are not agents; groups and servers as they were given."""
-        return [tool for tool in self.tools if not isinstance(tool, Agent)]
+        own = [tool for tool in self.tools if not isinstance(tool, Agent)]
+        return [*own, *self._skill_tools] if self.skills else own
+
+    @cached_property
+    def loaded_skills(self) -> tuple[Skill, ...]:
+        """Its skills, as they were when it was defined."""
+        found = tuple(map(Skill, self.skills))
+        if len({skill.spec.name for skill in found}) < len(found):
+            msg = f"agent {self.name!r}: two of its skills have the same name"
+            raise UsageError(msg)
+        return found
+
+    @cached_property
+    def _skill_tools(self) -> list[AnyTool]:
+        return skill_tools(self.loaded_skills)
+
+    def _instructions(self) -> str:
+        usable = [skill for skill in self.loaded_skills if skill.refused is None]
+        return "\n\n".join(filter(None, [self.instructions, skills_prompt(usable)]))
 
     def spec(self, only: Iterable[str] | None = None, namespace: str | None = None) -> AgentSpec:
         """The agent as data: what RunStarted records, with all its tools or only those chosen.
@@ -182,7 +219,7 @@ class Agent(Generic[Out]):
         """
         spec = AgentSpec(
             name=self.name,
-            instructions=self.instructions,
+            instructions=self._instructions() if self.skills else self.instructions,
             model=self._settings(),
             tools=self._tool_specs(only),
             limits=self.limits,
@@ -197,6 +234,8 @@ class Agent(Generic[Out]):
             memory=self._memory(namespace),
             strategy=recorded_strategy(self.name, self.strategy, self.function),
             plan=self.plan,
+            skills=tuple(s.spec for s in self.loaded_skills if s.refused is None),
+            guardrails=tuple(guardrail.spec() for guardrail in self.guardrails),
         )
         return self._priced(spec)
 
@@ -250,6 +289,10 @@ class Agent(Generic[Out]):
             raise UsageError(msg)
         return spec
 
+    def guardrail(self, name: str) -> Callable[[str], Any] | None:
+        """The function of the guardrail with that name."""
+        return next((each.check for each in self.guardrails if each.name == name), None)
+
     def read_output(self, answer: str, output: Json) -> Out:
         """The answer as the agent's output type. Raises pydantic.ValidationError."""
         if self.output is None or self.output is str:
@@ -281,3 +324,7 @@ def _check_marks(server_tools: Sequence[Block]) -> None:
     if any("cache_control" in tool for tool in server_tools):
         msg = "server_tools contain cache_control: leave it out, Agent(cache=...) sets it"
         raise UsageError(msg)
+
+
+def _is_deferred(tool: AnyTool) -> bool:
+    return bool((tool.spec.request or {}).get("defer_loading"))

@@ -33,12 +33,20 @@ def check_types(agent: object, name: str, kinds: Mapping[str, Kind]) -> None:
             raise UsageError(msg)
 
 
-def check_tool_names(name: str, names: Iterable[str]) -> None:
-    """Raise UsageError for a tool name that plans use for steps without a tool."""
-    for taken in OWN:
-        if taken in names:
-            msg = f"agent {name!r}: a step of a plan may be {taken!r}: give its tool another name"
+def check_tool_names(name: str, sources: Iterable[tuple[str, str]]) -> None:
+    """Raise UsageError for a name that two tools have, wherever they come from, or that plans use.
+
+    `sources`: each tool's name and what it is.
+    """
+    found: dict[str, str] = {}
+    for tool, source in sources:
+        if tool in OWN:
+            msg = f"agent {name!r}: a step of a plan may be {tool!r}: give its tool another name"
             raise UsageError(msg)
+        if tool in found:
+            msg = f"agent {name!r}: {found[tool]} and {source} are both named {tool!r}: rename one"
+            raise UsageError(msg)
+        found[tool] = source
 
 
 def check_plan_rules(name: str, rules: PlanRules) -> None:

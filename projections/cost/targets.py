@@ -17,6 +17,9 @@ FALLS_BACK = frozenset({
 OUTAGES = frozenset({"overloaded", "server_error", "timeout", "connection", "rate_limit"})
 """Failures of a model that is down or busy for everybody: they pass by waiting."""
 
+QUOTA = "quota_reached"
+"""The error of a call that would pass a quota; with a time to wait, the period turns then."""
+
 UNREACHED = frozenset({"unreachable", "circuit_open"})
 """Failures to reach an endpoint at all: an outage where it has answered before, else more likely a
 mistake in the settings."""

@@ -28,7 +28,7 @@ from playhead.projections.prompt.tool_result import content_text, result_text
 Heading: TypeAlias = Literal[
     "Goal", "Message", "Strategy", "Thought", "Action", "Observation", "Answer", "Failed",
     "Refused", "Unknown", "Retry", "Approval", "Loop", "Limit", "Stop", "Paused", "Resumed", "Note",
-    "Plan", "Step", "Done", "Child",
+    "Plan", "Step", "Done", "Child", "Guardrail",
 ]  # fmt: skip
 
 TROUBLE: frozenset[Heading] = frozenset({"Failed", "Refused", "Unknown", "Limit", "Stop", "Paused"})
@@ -75,6 +75,7 @@ WORDS: Mapping[str, tuple[Heading, str]] = {
     "tool_resolved": ("Note", "call {e.call} did take effect: {e.succeeded}. {e.note}"),
     "approval_requested": ("Approval", "{e.about} {e.call} waits for a person"),
     "outage_wait_started": ("Note", "waits for the model: {e.error}: {e.message}"),
+    "guardrail_decided": ("Guardrail", "{e.guardrail} on {e.on} (record {e.about}): {e.said}"),
     "loop_detected": ("Loop", "{e.action}: {e.message}"),
     "limit_reached": ("Limit", "{e.limit} is {e.maximum:g}, wanted {e.wanted:g}"),
     "fact_learned": ("Note", "learned: {e.entity}: {e.field} = {e.value} (records {e.sources})"),
@@ -82,6 +83,7 @@ WORDS: Mapping[str, tuple[Heading, str]] = {
     "learnings_promoted": ("Note", "what {e.run} has learned was promoted. {e.reason}"),
     "memory_stored": ("Note", "remembered in {e.namespace}: {e.text}"),
     "memory_forgotten": ("Note", "memory {e.id} was forgotten. {e.reason}"),
+    "namespace_forgotten": ("Note", "the namespace {e.namespace} was forgotten. {e.reason}"),
     "context_filled": ("Note", "about {e.tokens} tokens wait to be sent, over {e.threshold}"),
     "budget_neared": ("Limit", "the cost nears the cap of ${e.maximum:g}"),
     "time_reached": ("Limit", "{e.due}: its time has come"),

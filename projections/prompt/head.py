@@ -14,6 +14,7 @@ from playhead.events.event import Json
 from playhead.events.spec.agent import AgentSpec, ToolSpec
 from playhead.events.spec.model_name import model_name
 from playhead.events.spec.routing import Target
+from playhead.events.spec.schema import is_open
 
 MARKS: Mapping[str, dict[str, Json]] = {
     "5m": {"type": "ephemeral"},
@@ -97,16 +98,23 @@ def _container(given: object, name: str) -> object:
 def _tools(agent: AgentSpec, mark: dict[str, Json] | None) -> list[dict[str, Any]]:
     tools = [_tool(tool, strict=agent.model.strict_tools) for tool in agent.tools]
     tools += [dict(tool) for tool in agent.model.server_tools]
-    if tools and mark is not None:
-        tools[-1]["cache_control"] = mark
+    if mark is not None:
+        loaded = [tool for tool in tools if not tool.get("defer_loading")]
+        marked = [tool for tool in tools if tool.pop("cache_control", None) is not None]
+        for tool in (marked or loaded)[-1:]:
+            tool["cache_control"] = mark
     return tools
 
 
 def _tool(tool: ToolSpec, *, strict: bool) -> dict[str, Any]:
+    fields = tool.request or {}
+    if tool.type is not None:
+        return {"type": tool.type, "name": tool.name, **fields}
     described: dict[str, Any] = {"name": tool.name, "description": tool.description}
-    if strict and not is_open(tool.input_schema):
-        return {**described, "input_schema": enforceable(tool.input_schema), "strict": True}
-    return {**described, "input_schema": tool.input_schema}
+    if fields.get("strict", strict) and not is_open(tool.input_schema):
+        schema = enforceable(tool.input_schema)
+        return {**described, "input_schema": schema, "strict": True, **fields}
+    return {**described, "input_schema": tool.input_schema, **fields}
 
 
 def _instructions(agent: AgentSpec) -> str:
@@ -131,16 +139,6 @@ def _settings(agent: AgentSpec, first: bool) -> dict[str, object]:
         "tool_choice": choice if first or not forced else None,
         "stop_sequences": settings.stop_sequences,
     }
-
-
-def is_open(schema: Json) -> bool:
-    """Whether any part of the schema allows arbitrary keys, which the API cannot enforce."""
-    if isinstance(schema, list):
-        return any(map(is_open, schema))
-    if not isinstance(schema, dict):
-        return False
-    more = schema.get("additionalProperties")
-    return bool(more) or more == {} or any(map(is_open, schema.values()))
 
 
 def enforceable(schema: Mapping[str, Any]) -> dict[str, Any]:

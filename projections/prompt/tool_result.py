@@ -68,7 +68,8 @@ def content_text(content: Sequence[Block]) -> str:
 def _sign(block: Block) -> str:
     source = block.get("source")
     media = source.get("media_type") if isinstance(source, dict) else None
-    words = (block.get("type"), media, block.get("title"))
+    named = block.get("tool_name") or (source if isinstance(source, str) else None)
+    words = (block.get("type"), media, block.get("title"), named)
     return f"[{' '.join(str(word) for word in words if word)}]"
 
 

@@ -42,6 +42,7 @@ class Play:
         self._began = began
         world = Services(self._model, self._tool, Inline(), self.loop.time, _unheard)
         world.rule = self._rule
+        world.guardrail = lambda agent, name: self.agents[agent].guardrail(name)
         roles: Any = {
             "planner": Planner(),
             "executor": Executor(),

@@ -100,6 +100,66 @@ class ConfinedFolder:
         except OSError as error:
             raise self._refusal(path, parts, error) from error
 
+    def remove(self, path: str) -> None:
+        """Delete a file, or a folder with all that it holds. Raises ToolError."""
+        parts = self._allowed(path)
+        if not parts:
+            msg = f"{_cut(path)} is the workspace itself"
+            raise ToolError(msg, hint="Name a file or a folder in it.")
+        if self._kind(path, parts) == "folder":
+            for entry in self.entries(path):
+                self.remove("/".join([*parts, entry.name]))
+        with self._beside(path, parts) as at:
+            if _kind_at(self._name_in(parts), at) == "folder":
+                os.rmdir(self._name_in(parts), dir_fd=at)
+            else:
+                os.unlink(self._name_in(parts), dir_fd=at)
+
+    def rename(self, path: str, new_path: str) -> None:
+        """Give a file or a folder another path, where nothing is yet. Raises ToolError."""
+        parts, goal = self._allowed(path), self._allowed(new_path)
+        if not parts or not goal:
+            msg = "the workspace itself cannot be renamed"
+            raise ToolError(msg, hint="Name a file or a folder in it.")
+        self._kind(path, parts)
+        with self._beside(path, parts) as at, self._beside(new_path, goal, make=True) as to:
+            if _kind_at(self._name_in(goal), to):
+                msg = f"{_cut(new_path)} is there already"
+                raise ToolError(msg, hint="Choose another name.")
+            os.rename(self._name_in(parts), self._name_in(goal), src_dir_fd=at, dst_dir_fd=to)
+
+    def kind(self, path: str) -> str:
+        """file, folder, link or other. Raises ToolError where there is nothing."""
+        return self._kind(path, self._allowed(path))
+
+    def _kind(self, path: str, parts: list[str]) -> str:
+        if not parts:
+            return "folder"
+        with self._beside(path, parts) as at:
+            found = _kind_at(self._name_in(parts), at)
+        if not found:
+            msg = f"there is no {_cut(path)}"
+            raise ToolError(msg, hint=self._nearest(parts))
+        return found
+
+    @contextmanager
+    def _beside(self, path: str, parts: list[str], *, make: bool = False) -> Generator[int | None]:
+        """The folder that holds the path's last part, open; None where none can be opened."""
+        at: int | None = None
+        try:
+            if make:
+                at = self._made(parts[:-1])
+            elif self.race_free:
+                at = self._walk(parts[:-1])
+            else:
+                self._resolved(parts[:-1])
+            yield at
+        except OSError as error:
+            raise self._refusal(path, parts, error) from error
+        finally:
+            if at is not None:
+                os.close(at)
+
     def leaves_alone(self, name: str) -> bool:
         """Whether a file or folder of that name is not opened here, since it may hold secrets."""
         return not self._private and is_secret(name)

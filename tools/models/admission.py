@@ -74,6 +74,7 @@ class Admission:
         monotonic: Callable[[], float],
         limits: Mapping[str, RateLimit] | None = None,
         breaker: BreakerRule | None = None,
+        quotas: Callable[[str, int], None] | None = None,
     ) -> None:
         """Start with no calls in flight.
 
@@ -82,15 +83,22 @@ class Admission:
             monotonic: seconds since some fixed moment, on the loop's clock.
             limits: by model; "*" for every model without its own.
             breaker: when an endpoint counts as broken.
+            quotas: called on a thread with a call's run and seq; raises ModelError to refuse it.
         """
         self._free = in_flight
         self._monotonic = monotonic
         self._limits = limits or {}
         self._rule = breaker or BreakerRule()
+        self._quotas = quotas
         self._queues: OrderedDict[Lane, _Queue] = OrderedDict()
         self._windows: dict[Lane, Window] = {}
         self._breakers: dict[str, Breaker] = {}
         self._timer: asyncio.TimerHandle | None = None
+
+    async def within_quotas(self, run: str, seq: int) -> None:
+        """Raise ModelError if a call would pass a quota over several runs."""
+        if self._quotas is not None:
+            await asyncio.to_thread(self._quotas, run, seq)
 
     @asynccontextmanager
     async def turn(

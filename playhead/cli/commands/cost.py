@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import TypeAdapter, ValidationError
 
+from playhead.cli.commands.cost_quota import show_quota
 from playhead.cli.shared import exit_codes
 from playhead.cli.shared.log import find, reading, run_list
 from playhead.cli.shared.options import JsonOption, LogFile, parse_time
@@ -58,6 +59,14 @@ def cost(
             metavar="FILE", help='What if these were the prices? A JSON file, or "today".'
         ),
     ] = None,
+    quota: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BY",
+            help="What counts towards quotas: by tenant (or other metadata), session or agent.",
+        ),
+    ] = None,
+    per: Annotated[str, typer.Option(help="With --quota: hour, day or month, up to now.")] = "day",
     log: LogFile = None,
     json: JsonOption = False,
 ) -> int:
@@ -67,6 +76,8 @@ def cost(
     that it can have cost. Calls of models with an unknown price are excluded from totals and
     listed.
     """
+    if quota is not None:
+        return show_quota(quota, per, log, json=json)
     if run is not None and since is not None:
         msg = "RUN and --since: a run is one run; give one of them"
         raise UsageError(msg)

@@ -16,8 +16,16 @@ from playhead.events.kinds.waits import OutageWaitStarted
 from playhead.events.record import Record
 from playhead.events.usage import text_of
 from playhead.projections.cost.pricing import charge
-from playhead.projections.cost.targets import FALLS_BACK, OUTAGES, UNREACHED, longest, target_of
+from playhead.projections.cost.targets import (
+    FALLS_BACK,
+    OUTAGES,
+    QUOTA,
+    UNREACHED,
+    longest,
+    target_of,
+)
 from playhead.projections.prompt.context import sent_back
+from playhead.projections.state.guarded import guard_reply
 from playhead.projections.state.run_state import FoldFunction, FoldOutcome, RunState
 from playhead.projections.state.step_state import Outage
 
@@ -65,6 +73,8 @@ def _model_answered(
     step.empty = 0 if sent_back(event.content) else step.empty + 1
     step.said = text_of(event.content)
     step.context.assistant(event.content, record.seq)
+    if state.agent.guardrails:
+        guard_reply(state, step, record, event)
 
 
 def _model_failed(
@@ -87,7 +97,7 @@ def _outage(state: RunState, before: Outage | None, failed: ModelFailed, at: int
     if before is not None:
         return replace(before, tries=before.tries + 1)
     reached = state.answered or state.past is not None or state.run_started.parent is not None
-    down = failed.error in OUTAGES or (reached and failed.error in UNREACHED)
+    down = failed.error in OUTAGES | {QUOTA} or (reached and failed.error in UNREACHED)
     return Outage(at, 1) if down else None
 
 
