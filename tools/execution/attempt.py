@@ -87,8 +87,6 @@ class Attempt:
                 self.began = self.monotonic()
                 value = self.tool.function(**self._keywords())
             return self._succeeded(await _whole(value))
-        except GeneratorExit:  # collected after its loop's end: nobody waits for an answer
-            raise
         except BaseException as error:  # a tool must not end its loop
             return self._failed(error)
 
