@@ -7,6 +7,7 @@ from playhead.events.kinds.approvals import ApprovalRuleAsked
 from playhead.events.kinds.child_runs import ChildFinished, ChildStarted
 from playhead.events.kinds.tool_calls import (
     AttemptStarted,
+    ToolDeferred,
     ToolFailed,
     ToolInputRequired,
     ToolOutcomeUnknown,
@@ -19,7 +20,9 @@ from playhead.tools.calls.input import input_given
 from playhead.tools.context import ToolContext
 from playhead.tools.tool import AnyTool
 
-AttemptOutcome: TypeAlias = ToolSucceeded | ToolFailed | ToolOutcomeUnknown | ToolInputRequired
+AttemptOutcome: TypeAlias = (
+    ToolSucceeded | ToolFailed | ToolOutcomeUnknown | ToolDeferred | ToolInputRequired
+)
 
 
 def call_of(state: RunState, event: AttemptStarted | ChildStarted | ApprovalRuleAsked) -> ToolCall:
@@ -88,10 +91,11 @@ def _context(services: Services, work: Work[AttemptStarted, ToolCall]) -> ToolCo
     memories = None
     if recollect is not None and call.scope.namespace:
         memories = ScopedMemories(recollect, call.scope)
-    given = None if call.required is None else input_given(call.required, call.answer)
+    given = None if call.required is None else input_given(call.required, call.input_answer)
     return ToolContext(
-        call.run, call.seq, work.event.attempt, services.secrets, services.results, memories, given
-    )
+        call.run, call.seq, work.event.attempt, services.secrets, services.results, memories,
+        call.run_ends, given,
+    )  # fmt: skip
 
 
 def _changed(name: str) -> ToolFailed:

@@ -22,12 +22,14 @@ from playhead.events.kinds.tool_calls import (
     AttemptStarted,
     MemoryToolStarted,
     Refusal,
+    ToolDeferred,
     ToolFailed,
     ToolInputRequired,
     ToolRefused,
     ToolRequested,
     ToolStarted,
 )
+from playhead.events.kinds.waits import AnswerAwaited
 from playhead.events.record import Record
 from playhead.events.spec.agent import AgentSpec
 from playhead.events.spec.tool import Retry
@@ -38,7 +40,8 @@ from playhead.tools.calls.input import questions_hash
 from playhead.tools.validation.arguments import check, suggest_tool
 
 STOPPED = "not started: the run is stopping"
-UNANSWERED = "not finished: the run is stopping, and nobody has answered what the tool asked"
+UNANSWERED = "the run is stopping before its answer came; what was begun may go on outside"
+NO_INPUT = "not finished: the run is stopping, and nobody has answered what the tool asked"
 
 
 class ToolRole(Role):
@@ -55,29 +58,26 @@ class ToolRole(Role):
             LoopDetected,
             RunResumed,
         )
-        | outcomes_of(ATTEMPTS, ToolFailed, ToolInputRequired)
+        | outcomes_of(ATTEMPTS, ToolFailed, ToolDeferred, ToolInputRequired)
         | outcomes_of((ApprovalRuleAsked, ForkCheckRequested))
     )
 
     def decide(self, state: RunState, record: Record) -> Sequence[Event]:
         """Start, retry, wait for a person, or refuse."""
         if isinstance(record.event, RunResumed):
-            waiting = [call for call in state.calls.values() if call.imported and not call.started]
-            return [event for call in waiting for event in _on_imported(state, call)]
+            return _on_resumed(state)
         call = _waiting_call(state, record)
         if call is None:
             return []
         match record.event:
             case ToolRequested():
                 return _on_requested(state, call)
-            case ToolFailed() | ToolInputRequired() as ended:
+            case ToolFailed() | ToolDeferred() | ToolInputRequired() as ended:
                 return _on_attempt(state, call, record, ended)
             case RuleAnswered() | ForkChecked() as answered:
                 return _on_answer(state, call, state.asked(record), answered)
-            case ApprovalDecided() as decided:
-                return _on_decision(state, call, decided)
-            case TimeReached(due="approval"):
-                return _on_lapse(state, call)
+            case ApprovalDecided() | TimeReached(due="approval") as verdict:
+                return _on_verdict(state, call, verdict)
             case _:
                 return []
 
@@ -85,10 +85,13 @@ class ToolRole(Role):
         """Refuse waiting calls; a call with an open question, once its answer is in."""
         calls = state.calls.values()
         waiting = [call for call in calls if call.started is None and not call.asked]
-        return [
-            _refused(call, "stopped", STOPPED if call.required is None else UNANSWERED)
-            for call in waiting
-        ]
+        return [_refused(call, "stopped", _unfinished(call)) for call in waiting]
+
+
+def _unfinished(call: ToolCall) -> str:
+    if call.required is not None:
+        return NO_INPUT
+    return STOPPED if call.deferred is None else UNANSWERED
 
 
 def _waiting_call(state: RunState, record: Record) -> ToolCall | None:
@@ -103,6 +106,11 @@ def _waiting_call(state: RunState, record: Record) -> ToolCall | None:
         case _:
             call = None
     return call if call is not None and call.started is None else None
+
+
+def _on_resumed(state: RunState) -> Sequence[Event]:
+    waiting = [call for call in state.calls.values() if call.imported and not call.started]
+    return [event for call in waiting for event in _on_imported(state, call)]
 
 
 def _on_requested(state: RunState, call: ToolCall) -> Sequence[Event]:
@@ -136,7 +144,11 @@ def _on_answer(
             return [_ask_person(state, call, answered.error)]
 
 
-def _on_decision(state: RunState, call: ToolCall, decided: ApprovalDecided) -> Sequence[Event]:
+def _on_verdict(
+    state: RunState, call: ToolCall, decided: ApprovalDecided | TimeReached
+) -> Sequence[Event]:
+    if isinstance(decided, TimeReached):
+        return _on_lapse(state, call)
     if call.waits is not None or call.spec is None:
         return []
     if call.required is not None:
@@ -168,6 +180,16 @@ def _on_lapse(state: RunState, call: ToolCall) -> Sequence[Event]:
     return [_refused(call, "denied", "nobody approved this call in time")]
 
 
+def _awaited(state: RunState, call: ToolCall, deferred: ToolDeferred) -> AnswerAwaited:
+    """A deferred call waits: for its answer, or for its time."""
+    expires = deferred.expires
+    return AnswerAwaited(
+        about=deferred.about, call=call.seq, note=deferred.note,
+        until=None if expires is None else state.at + int(expires * 1_000_000),
+        counts=deferred.counts, run_ends=state.ends_by if deferred.counts else None,
+    )  # fmt: skip
+
+
 def _ask_person(
     state: RunState, call: ToolCall, rule_error: str | None = None
 ) -> ApprovalRequested:
@@ -195,11 +217,16 @@ def _ask_for_input(
 
 
 def _on_attempt(
-    state: RunState, call: ToolCall, record: Record, ended: ToolFailed | ToolInputRequired
+    state: RunState,
+    call: ToolCall,
+    record: Record,
+    ended: ToolFailed | ToolDeferred | ToolInputRequired,
 ) -> Sequence[Event]:
     """The attempt has ended, and the call has not."""
     if isinstance(ended, ToolInputRequired):
         return [_ask_for_input(state, call, ended)]
+    if isinstance(ended, ToolDeferred):
+        return [_awaited(state, call, ended)]
     return _again(state, call, record, ended)
 
 

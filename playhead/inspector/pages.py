@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -24,6 +25,7 @@ from starlette.staticfiles import StaticFiles
 from playhead.events.errors import UnknownRun, UsageError
 from playhead.events.event import Event, Json
 from playhead.events.kinds.approvals import ApprovalDecided
+from playhead.events.kinds.tool_calls import CallAnswered
 from playhead.events.log.inbox import Inbox
 from playhead.inspector.charts import run_chart
 from playhead.inspector.filters import FILTERS
@@ -37,6 +39,7 @@ from playhead.projections.history.timeline import timeline
 from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule
 from playhead.projections.metrics.indicators import by_agent, by_model, by_tool, indicators
 from playhead.projections.metrics.prometheus import prometheus
+from playhead.projections.state.waits import APPROVALS, DEFERRED
 from playhead.service.decider import this_process
 from playhead.service.redaction import Redactor
 from playhead.service.wait_reader import approval_of
@@ -53,6 +56,17 @@ class Tell(Protocol):
     def __call__(self, run: str, event: Event, /) -> None:
         """Append it."""
         ...
+
+
+def answer_of(call: int, text: str, *, succeeded: bool) -> CallAnswered:
+    """The answer of a deferred call as a person typed it: JSON, and anything else as text."""
+    if not succeeded:
+        return CallAnswered(call=call, error=text or "it failed", by=this_process())
+    try:
+        result: Json = from_json(text)
+    except ValueError:
+        result = text
+    return CallAnswered(call=call, result=result, by=this_process())
 
 
 def verdict(call: int, binding: str, *, approved: bool, reason: str) -> ApprovalDecided:
@@ -154,6 +168,7 @@ class Pages:
                 Route(run + "/facts", self.facts),
                 Route(run + "/live", self.live_run),
                 Route(run + "/approvals/{call:int}", self.decide, methods=["POST"]),
+                Route(run + "/answers/{call:int}", self.answer, methods=["POST"]),
                 Mount("/static", StaticFiles(directory=HERE / "static")),
             ],
             exception_handlers={UnknownRun: self._unknown, 404: self._unknown},
@@ -246,13 +261,14 @@ class Pages:
         """Everything that waits for a person."""
         position = self._library.position()
         waits = self._library.waits()
-        found = [approval_of(each) for each in waits if each.wait.call is not None]
+        found = [approval_of(each) for each in waits if each.wait.about in APPROVALS]
         said = request.query_params.get("said")
         return self._page(
             "approvals.html",
             position=position,
             approvals=found,
-            others=[each for each in waits if each.wait.call is None],
+            answers=[each for each in waits if each.wait.about in DEFERRED],
+            others=[each for each in waits if each.wait.about == "model"],
             said=said,
             allowed=self._tell is not None,
         )
@@ -269,12 +285,32 @@ class Pages:
         )  # fmt: skip
         try:
             event = event.model_copy(update={"arguments": _answer(str(form.get("answer", "")))})
+        except UsageError as error:
+            return self._not_recorded(run, error)
+        return await self._tell_run(run, event)
+
+    async def answer(self, request: Request) -> Response:
+        """Append the answer of a deferred call: JSON, or text."""
+        if self._tell is None:
+            return PlainTextResponse("Answers are read-only here: --allow-approvals\n", 403)
+        form = await request.form()
+        run, call = request.path_params["run"], request.path_params["call"]
+        succeeded = form.get("verdict") == "complete"
+        return await self._tell_run(
+            run, answer_of(call, str(form.get("answer", "")), succeeded=succeeded)
+        )
+
+    async def _tell_run(self, run: str, event: Event) -> Response:
+        assert self._tell is not None
+        try:
             await run_in_threadpool(self._tell, run, event)
         except UsageError as error:
-            return self._page(
-                "message.html", 409, title="It was not recorded", text=str(error), run=run
-            )
+            return self._not_recorded(run, error)
         return RedirectResponse(f"/runs/{run}", 303)
+
+    def _not_recorded(self, run: str, error: UsageError) -> Response:
+        title = "It was not recorded"
+        return self._page("message.html", 409, title=title, text=str(error), run=run)
 
     async def live_run(self, request: Request) -> Response:
         """The rows of a run that come or change, as server-sent events."""

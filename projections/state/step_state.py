@@ -58,10 +58,25 @@ class ToolCall:
     """The seq of the open attempt."""
     required: tool_calls.ToolInputRequired | None = None
     """What its tool asked last."""
-    answer: approvals.ApprovalDecided | None = None
+    input_answer: approvals.ApprovalDecided | None = None
     """What a person answered to that; None while nobody has, and if nobody did in time."""
+    run_ends: int | None = None
+    """When max_seconds will have passed, as of the last attempt; microseconds since the epoch."""
+    deferred: tool_calls.ToolDeferred | None = None
+    """The attempt has ended, and its answer is awaited."""
+    deferred_at: int = 0
+    """The seq of that outcome."""
+    answer: tool_calls.CallAnswered | None = None
+    """An answer that came before the attempt ended."""
     scope: Scope = NO_MEMORY
     """The part of memory that it may access."""
+
+    def time_passed(self) -> None:
+        """Nobody has approved it in time; or answered what its tool asks: then it goes on."""
+        if self.waits is not None and self.waits.about == "input":
+            self.waits = None
+        else:
+            self.lapsed = True
 
     @property
     def tool(self) -> ToolSpec:

@@ -11,13 +11,18 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 from mcp.client.auth import OAuthClientProvider, TokenStorage
-from mcp.client.auth.oauth2 import AuthorizationCodeResult
-from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
+from mcp.shared.auth import (
+    AuthorizationCodeResult,
+    OAuthClientInformationFull,
+    OAuthClientMetadata,
+    OAuthToken,
+)
+from pydantic import AnyUrl
 
 from playhead import Agent, Runtime, mcp
 from playhead.records import ApprovalRequested
@@ -51,7 +56,7 @@ class Kept(TokenStorage):
 
 
 class Browser:
-    """A person who agrees at once: the authorization server of the suite redirects without a page."""
+    """A person who agrees at once: the suite's authorization server redirects without a page."""
 
     def __init__(self) -> None:
         self.back = ""
@@ -70,7 +75,7 @@ class Browser:
 def authorized(url: str) -> httpx2.Auth:
     browser, kept = Browser(), Kept()
     metadata = OAuthClientMetadata(
-        client_name="playhead", redirect_uris=["http://localhost:3000/callback"],
+        client_name="playhead", redirect_uris=[AnyUrl("http://localhost:3000/callback")],
         grant_types=["authorization_code", "refresh_token"], response_types=["code"],
     )  # fmt: skip
     if "client_id" in CONTEXT:
@@ -96,8 +101,10 @@ def wishes(server: McpServer) -> list[Any]:
         for one in CONTEXT.get("toolCalls", ())
     ]
     for each in [] if wanted else tools:
-        properties = each.input_schema.get("properties", {})
-        given = {n: ARGUMENTS.get(str(p.get("type")), "x") for n, p in properties.items()}
+        properties: dict[str, Any] = cast("Any", each.input_schema.get("properties", {}))
+        given: dict[str, Any] = {
+            n: ARGUMENTS.get(str(p.get("type")), "x") for n, p in properties.items()
+        }
         wanted.append((each.original or each.name, given))
     return [call(named[name], **given) for name, given in wanted if name in named]
 
