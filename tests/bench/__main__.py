@@ -13,7 +13,7 @@ import platform
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
@@ -191,7 +191,7 @@ def main() -> None:
     if not given.json:
         print(f"{machine}\n")
     size = FULL if given.full else MODEST
-    sections = given.sections or ([] if given.against else SECTIONS)
+    sections: Iterable[str] = given.sections or (() if given.against else SECTIONS)
     measured = chain.from_iterable(SECTIONS[name](size) for name in sections)
     if given.against:
         measured = chain(against(given.against, 4 * size.rounds), measured)
