@@ -4,8 +4,8 @@ The planner lets memory go first in two cases; both roles use the same predicate
 """
 
 from collections.abc import Sequence
-from typing import cast
 from datetime import UTC, date, datetime, time
+from typing import cast
 
 from playhead.events.event import Event
 from playhead.events.kinds.memory import MemoryStored, RecallRequested
