@@ -57,6 +57,7 @@ from playhead.events.kinds.model_calls import (
     ModelRequested,
     SummaryRequested,
 )
+from playhead.events.kinds.notices import NoticeSent
 from playhead.events.kinds.plans import PlanProposed, PlanRevised, PlanStep
 from playhead.events.kinds.runs import (
     CancelRequested,
@@ -71,10 +72,18 @@ from playhead.events.kinds.runs import (
     StrategyChosen,
     TimeReached,
 )
+from playhead.events.kinds.schedules import (
+    FiringsMissed,
+    ScheduleCancelled,
+    ScheduleFired,
+    ScheduleSet,
+)
 from playhead.events.kinds.steps import OutputRejected, StepFailed, StepFinished, StepStarted
 from playhead.events.kinds.tool_calls import (
     AttemptStarted,
+    CallAnswered,
     MemoryToolStarted,
+    ToolDeferred,
     ToolFailed,
     ToolOutcomeUnknown,
     ToolPinned,
@@ -84,13 +93,14 @@ from playhead.events.kinds.tool_calls import (
     ToolStarted,
     ToolSucceeded,
 )
-from playhead.events.kinds.waits import OutageWaitStarted, WaitStarted
+from playhead.events.kinds.waits import AnswerAwaited, OutageWaitStarted, WaitStarted
 from playhead.events.record import Actor, Origin, Record
 from playhead.events.spec.agent import AgentSpec, ToolSpec
 
 __all__ = [
     "Actor",
     "AgentSpec",
+    "AnswerAwaited",
     "AnswerReached",
     "ApprovalDecided",
     "ApprovalRequested",
@@ -98,6 +108,7 @@ __all__ = [
     "AttemptStarted",
     "Block",
     "BudgetNeared",
+    "CallAnswered",
     "CancelRequested",
     "ChildFinished",
     "ChildStarted",
@@ -112,6 +123,7 @@ __all__ = [
     "ExtractionRequested",
     "FactLearned",
     "FactRetracted",
+    "FiringsMissed",
     "ForkCheckRequested",
     "ForkChecked",
     "FunctionAsked",
@@ -135,6 +147,7 @@ __all__ = [
     "ModelRequested",
     "MovedRun",
     "NamespaceForgotten",
+    "NoticeSent",
     "Origin",
     "OutageWaitStarted",
     "OutputRejected",
@@ -157,6 +170,9 @@ __all__ = [
     "RunResumed",
     "RunStarted",
     "RunsMoved",
+    "ScheduleCancelled",
+    "ScheduleFired",
+    "ScheduleSet",
     "Spending",
     "StepFailed",
     "StepFinished",
@@ -165,6 +181,7 @@ __all__ = [
     "StrategyChosen",
     "SummaryRequested",
     "TimeReached",
+    "ToolDeferred",
     "ToolFailed",
     "ToolOutcomeUnknown",
     "ToolPinned",

@@ -7,6 +7,7 @@ from playhead.events.kinds.approvals import ApprovalRuleAsked
 from playhead.events.kinds.child_runs import ChildFinished, ChildStarted
 from playhead.events.kinds.tool_calls import (
     AttemptStarted,
+    ToolDeferred,
     ToolFailed,
     ToolOutcomeUnknown,
     ToolSucceeded,
@@ -17,7 +18,7 @@ from playhead.tools.calls.call import given_up, probe_call
 from playhead.tools.context import ToolContext
 from playhead.tools.tool import AnyTool
 
-AttemptOutcome: TypeAlias = ToolSucceeded | ToolFailed | ToolOutcomeUnknown
+AttemptOutcome: TypeAlias = ToolSucceeded | ToolFailed | ToolOutcomeUnknown | ToolDeferred
 
 
 def call_of(state: RunState, event: AttemptStarted | ChildStarted | ApprovalRuleAsked) -> ToolCall:
@@ -87,8 +88,9 @@ def _context(services: Services, work: Work[AttemptStarted, ToolCall]) -> ToolCo
     if recollect is not None and call.scope.namespace:
         memories = ScopedMemories(recollect, call.scope)
     return ToolContext(
-        call.run, call.seq, work.event.attempt, services.secrets, services.results, memories
-    )
+        call.run, call.seq, work.event.attempt, services.secrets, services.results, memories,
+        call.run_ends,
+    )  # fmt: skip
 
 
 def _changed(name: str) -> ToolFailed:

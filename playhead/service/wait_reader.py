@@ -4,7 +4,7 @@ import threading
 
 from playhead.events.log.contract import Reader
 from playhead.projections.state.calls.approvals import OpenApproval
-from playhead.projections.state.waits import About, Wait
+from playhead.projections.state.waits import APPROVALS, About, Wait
 from playhead.projections.stored.run_list import RunList
 from playhead.projections.stored.view import Views
 from playhead.projections.stored.wait_list import OpenWait, WaitList, find_waits
@@ -32,7 +32,7 @@ class WaitReader:
 
     def approvals(self, run: str | None = None) -> list[OpenApproval]:
         """The open approvals."""
-        return [approval_of(each) for each in self.waits(run) if each.wait.call is not None]
+        return [approval_of(each) for each in self.waits(run) if each.wait.about in APPROVALS]
 
     def close(self) -> None:
         """Close the list."""

@@ -56,6 +56,14 @@ class ToolCall:
     """It was requested elsewhere: a person here must approve it, whatever its tool."""
     started: int | None = None
     """The seq of the open attempt."""
+    run_ends: int | None = None
+    """When max_seconds will have passed, as of the last attempt; microseconds since the epoch."""
+    deferred: tool_calls.ToolDeferred | None = None
+    """The attempt has ended, and its answer is awaited."""
+    deferred_at: int = 0
+    """The seq of that outcome."""
+    answer: tool_calls.CallAnswered | None = None
+    """An answer that came before the attempt ended."""
     scope: Scope = NO_MEMORY
     """The part of memory that it may access."""
 
@@ -102,6 +110,16 @@ class Outage:
     """Number of failed attempts."""
     waits: int = 0
     """How often the run has waited because of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch that holds, or may hold, a step's request."""
+
+    intent: int
+    """The seq of the call that reserved for it."""
+    id: str = ""
+    """Empty if it is not known."""
 
 
 @dataclass(slots=True)
@@ -155,6 +173,8 @@ class Step:
     """Where the type came from, if not from the step or the agent."""
     tried: int = 0
     """How many of the possible targets have failed in this round."""
+    batch: Batch | None = None
+    """Where its request waits for an answer, on a route with `batch`."""
     outage: Outage | None = None
     """Failures since the last reply that may pass."""
     heads: dict[tuple[object, ...], RequestHead] = field(default_factory=dict)
