@@ -61,6 +61,19 @@ from playhead.service.quotas import Quota
 from playhead.service.redaction import Redactor
 from playhead.service.run_control import RunControl
 from playhead.service.subscriptions import TextChunk
+from playhead.service.updates import (
+    ApprovalUpdate,
+    EndUpdate,
+    MessageUpdate,
+    OutputUpdate,
+    RunUpdate,
+    StepUpdate,
+    TextDiscarded,
+    TextUpdate,
+    ToolUpdate,
+    Update,
+    to_sse,
+)
 from playhead.settings import Capacity, RunOptions, Telemetry
 from playhead.telemetry.alerts import Alert, Alerts
 from playhead.tools.content import Document, Image, SearchResult, ToolReference
@@ -83,6 +96,7 @@ __all__ = [
     "Alerts",
     "AnswerRefused",
     "AnthropicModel",
+    "ApprovalUpdate",
     "BreakerRule",
     "Budget",
     "Cache",
@@ -95,6 +109,7 @@ __all__ = [
     "Document",
     "EmbedError",
     "Embedder",
+    "EndUpdate",
     "EndpointEmbedder",
     "Fact",
     "FactSchema",
@@ -116,6 +131,7 @@ __all__ = [
     "MemoryHit",
     "MemoryPage",
     "MemoryRules",
+    "MessageUpdate",
     "Model",
     "ModelError",
     "ModelSettings",
@@ -128,6 +144,7 @@ __all__ = [
     "OpenApproval",
     "OpenWait",
     "OutcomeUnknown",
+    "OutputUpdate",
     "PlanRules",
     "PlayheadError",
     "Price",
@@ -151,6 +168,7 @@ __all__ = [
     "RunNotFinished",
     "RunOptions",
     "RunTakenOver",
+    "RunUpdate",
     "Runtime",
     "RuntimeClosed",
     "Schedule",
@@ -158,11 +176,14 @@ __all__ = [
     "Secret",
     "ServerUnreachable",
     "SessionBusy",
+    "StepUpdate",
     "StorageUnavailable",
     "Subprocess",
     "Target",
     "Telemetry",
     "TextChunk",
+    "TextDiscarded",
+    "TextUpdate",
     "Threshold",
     "Tier",
     "Tool",
@@ -170,7 +191,9 @@ __all__ = [
     "ToolError",
     "ToolOptions",
     "ToolReference",
+    "ToolUpdate",
     "UnknownRun",
+    "Update",
     "Usage",
     "UsageError",
     "Verdict",
@@ -178,5 +201,6 @@ __all__ = [
     "__version__",
     "group",
     "mcp",
+    "to_sse",
     "tool",
 ]
