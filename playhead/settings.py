@@ -22,7 +22,7 @@ class Capacity:
 
     open_runs: int = 10_000
     """Maximum number of open runs; `start` refuses more."""
-    model_calls: int = 64
+    model_calls: int = 256
     """Maximum number of concurrent model calls; others wait in order."""
     sync_tools: int = 8
     """Threads for synchronous tools."""

@@ -126,7 +126,7 @@ class OtelMetrics:
     def _model(self, name: str) -> dict[str, str]:
         return {
             semconv.OPERATION: semconv.CHAT,
-            semconv.PROVIDER_NAME: semconv.PROVIDER,
+            semconv.PROVIDER_NAME: semconv.provider(name),
             semconv.REQUEST_MODEL: name,
         }
 

@@ -89,7 +89,7 @@ class EffectSpans(NamedTuple):
     def _chat(self, asked: ModelCall, prompt: str | None) -> Attributes:
         attributes: Attributes = {
             semconv.OPERATION: semconv.CHAT,
-            semconv.PROVIDER_NAME: semconv.PROVIDER,
+            semconv.PROVIDER_NAME: semconv.provider(asked.model),
             semconv.REQUEST_MODEL: asked.model,
             semconv.CONVERSATION: self.conversation,
             semconv.ROUND: asked.round,
