@@ -53,11 +53,11 @@ from playhead.runtime import Runtime
 from playhead.service.quotas import Quota
 from playhead.service.redaction import Redactor
 from playhead.service.run_control import RunControl
-from playhead.service.subscriptions import TextChunk
+from playhead.service.subscriptions import TextChunk, ToolProgress
 from playhead.settings import Capacity, RunOptions, Telemetry
 from playhead.telemetry.alerts import Alert, Alerts
 from playhead.tools.content import Document, Image, SearchResult, ToolReference
-from playhead.tools.context import Depends, OutcomeUnknown, Secret, ToolContext
+from playhead.tools.context import Depends, OutcomeUnknown, RunContext, Secret, ToolContext
 from playhead.tools.groups import group
 from playhead.tools.mcp.server import mcp
 from playhead.tools.models.anthropic import AnthropicModel
@@ -132,6 +132,7 @@ __all__ = [
     "Retry",
     "Route",
     "Run",
+    "RunContext",
     "RunControl",
     "RunMetrics",
     "RunNotFinished",
@@ -154,6 +155,7 @@ __all__ = [
     "ToolContext",
     "ToolError",
     "ToolOptions",
+    "ToolProgress",
     "ToolReference",
     "UnknownRun",
     "Usage",

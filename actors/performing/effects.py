@@ -15,6 +15,7 @@ from playhead.actors.performing.agent_functions import (
     perform_approval_rule,
     perform_fork_check,
     perform_function,
+    perform_instructions,
     perform_output_rule,
     perform_router,
     perform_strategy,
@@ -50,6 +51,7 @@ from playhead.events.event import Event, Intent, Outcome
 from playhead.events.kinds.approvals import (
     ApprovalRuleAsked,
     FunctionAsked,
+    InstructionsAsked,
     OutputRuleAsked,
     RouterAsked,
     RuleAnswered,
@@ -143,6 +145,10 @@ ROWS: tuple[AnyEffect, ...] = (
     Effect[StrategyAsked, None, RuleAnswered](
         StrategyAsked, "planner", "planner",
         nothing_else, perform_strategy, rule_cut_off, rule_broken,
+    ),
+    Effect[InstructionsAsked, None, RuleAnswered](
+        InstructionsAsked, "planner", "planner",
+        nothing_else, perform_instructions, rule_cut_off, rule_broken,
     ),
     Effect[FunctionAsked, None, RuleAnswered](
         FunctionAsked, "planner", "planner",

@@ -26,7 +26,7 @@ def _run_started(state: RunState, record: Record, event: runs.RunStarted) -> Non
 def _message_received(state: RunState, record: Record, event: runs.MessageReceived) -> None:
     if state.plan is not None or not state.steps:
         state.said.append(record)
-    state.hear(record.seq, event.text, event.content or ())
+    state.hear(record.seq, "" if event.ordered else event.text, event.content or ())
 
 
 def _cancel_requested(state: RunState, _: Record, event: runs.CancelRequested) -> None:
@@ -107,8 +107,7 @@ def _go_on_with(state: RunState, record: Record, agent: AgentSpec) -> None:
 
 
 def _other_agent(state: RunState, agent: AgentSpec) -> None:
-    state.started = state.run_started.model_copy(update={"agent": agent})
-    state.agent = agent
+    state.as_agent(agent)
     for step in state.steps.values():
         step.agent = state.agent_for(step.id, step.purpose)
         step.context.head = render_head(step.agent)

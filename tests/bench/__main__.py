@@ -191,7 +191,7 @@ def main() -> None:
     if not given.json:
         print(f"{machine}\n")
     size = FULL if given.full else MODEST
-    sections = given.sections or ([] if given.against else SECTIONS)
+    sections = given.sections or (list[str]() if given.against else list(SECTIONS))
     measured = chain.from_iterable(SECTIONS[name](size) for name in sections)
     if given.against:
         measured = chain(against(given.against, 4 * size.rounds), measured)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, field_validator
 from playhead import (
     Agent,
     Budget,
+    Image,
     Limits,
     MemoryRules,
     PlanRules,
@@ -21,6 +22,7 @@ from playhead import (
     Retry,
     Route,
     Run,
+    RunContext,
     RunNotFinished,
     Runtime,
     Target,
@@ -77,6 +79,24 @@ def tools(runtime: Runtime) -> None:
         runtime,
         scripted("tools", ["I add.", call("add", a=17, b=4)], many, "21.", tools=[add, fail]),
     )
+
+
+def instructions(runtime: Runtime) -> None:
+    """A function is asked for the instructions."""
+
+    def reach(run: RunContext) -> str:
+        return f"Reach {run.goal!r}."
+
+    play(runtime, scripted("instructions", "Done.", instructions=reach))
+
+
+def spoken(runtime: Runtime) -> None:
+    """Messages from elsewhere, and images between texts."""
+    picture = Image(b"\x89PNG\r\n\x1a\n", "image/png")
+    said = [{"role": "user", "content": "Hi."}, {"role": "assistant", "content": "Hello."}]
+    agent = scripted("spoken", "A picture.")
+    run = runtime.start(agent, ["Look at", picture, "please."], message_history=said)
+    ended(run)
 
 
 def model_retry(runtime: Runtime) -> None:
@@ -342,7 +362,8 @@ def mcp_tools(runtime: Runtime) -> None:
 
 
 SCENES: tuple[Callable[[Runtime], None], ...] = (
-    plain, tools, model_retry, outage, plan, plan_around_a_failure, plan_reviewed, children,
+    plain, tools, instructions, spoken, model_retry, outage, plan, plan_around_a_failure,
+    plan_reviewed, children,
     approvals,
     approval_lapsed, approval_rule, strategies, router_and_output_rule, loop, limits, budget,
     cancelled, paused, session, compression, memory, facts, fork, mcp_tools,

@@ -47,6 +47,12 @@ def die() -> str:
     os._exit(1)
 
 
+@server.tool(description="Say what the request carried beside its arguments.", annotations=READ)
+def meta(context: Context) -> dict[str, str]:
+    carried = context.request_context.meta or {}
+    return {name: str(value) for name, value in dict(carried).items()}
+
+
 @server.tool(description="Fail.", annotations=READ)
 def fail() -> str:
     msg = "no such thing"

@@ -6,6 +6,7 @@ so that neither the runtime's loop nor the tools' loop waits for a server.
 
 import asyncio
 import contextlib
+import contextvars
 import os
 import shutil
 import threading
@@ -59,7 +60,7 @@ class McpConnection:
         self._name = name
         self._open_transport = open_transport
         self._arrived = arrived
-        self._loop = asyncio.new_event_loop()
+        self._loop = contextvars.Context().run(asyncio.new_event_loop)  # it keeps the context
         self._client: Client | None = None
         self._broken = asyncio.Event()
         self._ready = asyncio.Event()

@@ -227,6 +227,7 @@ class McpServer:
     async def _call(self, name: str, arguments: dict[str, Json], context: ToolContext) -> object:
         async def work(client: "Client") -> object:
             async def progress(progress: float, total: float | None, message: str | None) -> None:
+                context.progress(message or name, done=progress, total=total)
                 if self._on_progress is None:
                     return
                 try:

@@ -17,6 +17,7 @@ from playhead.simulation.actors.random_model import RandomModel
 from playhead.simulation.actors.sample_tools import TOOLS, fire, pay, pay_now, transfer
 from playhead.simulation.faults.mix import Mix
 from playhead.tools.builtin.memory import recall, remember
+from playhead.tools.context import RunContext
 from playhead.tools.tool import AnyTool
 
 
@@ -75,7 +76,7 @@ def _agent(name: str, random: Random, mix: Mix) -> Agent[object]:
     patience = random.randint(1, 6)
     return Agent(
         name=name,
-        instructions=random.choice(("", "Be brief.")),
+        instructions=random.choice(("", "Be brief.", _asked)),
         model=RandomModel(random, mix.model_odd, patience, schemas),
         tools=tools,
         plan=PlanRules(
@@ -96,6 +97,10 @@ def _agent(name: str, random: Random, mix: Mix) -> Agent[object]:
         **_strategy(random),
         **_routing(random),
     )
+
+
+def _asked(context: RunContext) -> str:
+    return f"You work for {context.namespace or 'nobody'}."
 
 
 def _strategy(random: Random) -> dict[str, Any]:
