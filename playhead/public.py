@@ -42,7 +42,9 @@ from playhead.forking import Instead
 from playhead.memory.facts import Retraction
 from playhead.memory.store import Memory, NewMemory
 from playhead.projections.memory.facts import Fact
-from playhead.projections.memory.search import MemoryHit, Ranking
+from playhead.projections.memory.hits import MemoryHit
+from playhead.projections.memory.listing import MemoryPage
+from playhead.projections.memory.search import Ranking
 from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule
 from playhead.projections.metrics.run_metrics import RunMetrics
 from playhead.projections.state.calls.approvals import OpenApproval
@@ -103,6 +105,7 @@ __all__ = [
     "LoopRules",
     "Memory",
     "MemoryHit",
+    "MemoryPage",
     "MemoryRules",
     "Model",
     "ModelError",

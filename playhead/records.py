@@ -44,6 +44,7 @@ from playhead.events.kinds.memory import (
     MemoryForgotten,
     MemoryRecalled,
     MemoryStored,
+    NamespaceForgotten,
     Recalled,
     RecallRequested,
 )
@@ -132,6 +133,7 @@ __all__ = [
     "ModelFailed",
     "ModelRequested",
     "MovedRun",
+    "NamespaceForgotten",
     "Origin",
     "OutageWaitStarted",
     "OutputRejected",

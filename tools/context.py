@@ -2,9 +2,9 @@
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from playhead.events.event import Json
 from playhead.events.kinds.memory import MemoryRecalled
@@ -16,8 +16,20 @@ Results: TypeAlias = Callable[[str, str], Json]
 """(run, key) -> the whole result of a call that the run may read. Raises ToolError."""
 
 
-SearchMemories: TypeAlias = Callable[[str, int, Mapping[str, str] | None], MemoryRecalled]
-"""(query, limit, metadata that must match) -> memories, nearest first."""
+class Memories(Protocol):
+    """The memories of a run's namespace."""
+
+    def search(self, query: str, limit: int, metadata: Mapping[str, str] | None) -> MemoryRecalled:
+        """Those that match the metadata, nearest first."""
+        ...
+
+    def near(self, query: str, limit: int) -> MemoryRecalled:
+        """Those that have more than next to nothing in common with the query."""
+        ...
+
+    def missing(self, ids: Sequence[str]) -> list[str]:
+        """Those of the ids that are not one of them."""
+        ...
 
 
 OnProgress: TypeAlias = Callable[[str, float | None, float | None], None]
@@ -90,8 +102,8 @@ class ToolContext:
     attempt: int = 1
     secrets: Secrets = field(default=from_environment, repr=False)
     results: Results | None = field(default=None, repr=False)
-    memories: SearchMemories | None = field(default=None, repr=False)
-    """Searches the memories of the run's namespace; None if it has none."""
+    memories: Memories | None = field(default=None, repr=False)
+    """The memories of the run's namespace; None if it has none."""
     about: RunContext = field(default=RunContext(), repr=False)
     deadline: float | None = None
     """When this attempt is given up, or its run ends: in seconds since the epoch."""

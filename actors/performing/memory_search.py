@@ -24,7 +24,7 @@ async def perform_recall(services: Services, work: Work[RecallRequested, Scope])
 
     def search() -> MemoryRecalled:
         try:
-            return recollect.all(scope, asked.query, asked.limit)
+            return recollect.all(scope, asked.query, asked.limit, asked.tokens)
         except BaseException as error:  # a file, or a user's embedder, may raise anything
             return _failed(error)
 

@@ -1,6 +1,6 @@
 """What an effect may use: the only access that an actor has to the outside world."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 
@@ -76,9 +76,37 @@ class Recollect(Protocol):
         """The memories of the namespace most similar to the query."""
         ...
 
-    def all(self, scope: Scope, query: str, limit: int) -> MemoryRecalled:
-        """The memories, and the facts that runs of the namespace have learned."""
+    def near(self, scope: Scope, query: str, limit: int) -> MemoryRecalled:
+        """The same, without those that have next to nothing in common with the query."""
         ...
+
+    def missing(self, scope: Scope, ids: Sequence[str]) -> list[str]:
+        """Those of the ids that are not a memory of the namespace."""
+        ...
+
+    def all(self, scope: Scope, query: str, limit: int, tokens: int) -> MemoryRecalled:
+        """What a run receives at its start: what is near, and facts that runs have learned."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ScopedMemories:
+    """What a run may search, for its tools."""
+
+    recollect: Recollect
+    scope: Scope
+
+    def search(self, query: str, limit: int, metadata: Mapping[str, str] | None) -> MemoryRecalled:
+        """Those that match the metadata, nearest first."""
+        return self.recollect.memories(self.scope, query, limit, metadata)
+
+    def near(self, query: str, limit: int) -> MemoryRecalled:
+        """Those that have more than next to nothing in common with the query."""
+        return self.recollect.near(self.scope, query, limit)
+
+    def missing(self, ids: Sequence[str]) -> list[str]:
+        """Those of the ids that are not one of them."""
+        return self.recollect.missing(self.scope, ids)
 
 
 class Attendant(Protocol):

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import TypeAlias
 
-from playhead.actors.performing.services import Services, Work
+from playhead.actors.performing.services import ScopedMemories, Services, Work
 from playhead.events.kinds.approvals import ApprovalRuleAsked
 from playhead.events.kinds.child_runs import ChildFinished, ChildStarted
 from playhead.events.kinds.tool_calls import (
@@ -86,7 +86,7 @@ def _context(services: Services, work: Work[AttemptStarted, ToolCall]) -> ToolCo
     call, recollect = work.job, services.recollect
     memories = None
     if recollect is not None and call.scope.namespace:
-        memories = partial(recollect.memories, call.scope)
+        memories = ScopedMemories(recollect, call.scope)
     on_progress = partial(services.on_progress, work.run, call.seq)
     return ToolContext(
         call.run, call.seq, work.event.attempt, services.secrets, services.results, memories,

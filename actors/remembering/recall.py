@@ -4,6 +4,7 @@ The planner lets memory go first in two cases; both roles use the same predicate
 """
 
 from collections.abc import Sequence
+from datetime import UTC, date, datetime, time
 
 from playhead.events.event import Event
 from playhead.events.kinds.memory import MemoryStored, RecallRequested
@@ -30,7 +31,11 @@ def ask_recall(state: RunState) -> Sequence[Event]:
     if not recall_due(state):
         return []
     rules, goal = state.agent.memory, state.run_started.goal
-    return [RecallRequested(namespace=rules.namespace, query=goal[:QUERY], limit=rules.recall)]
+    asked = RecallRequested(
+        namespace=rules.namespace, query=goal[:QUERY], limit=rules.recall,
+        tokens=rules.recall_tokens,
+    )  # fmt: skip
+    return [asked]
 
 
 def to_store(state: RunState, record: Record) -> Sequence[Event]:
@@ -54,8 +59,24 @@ def to_store(state: RunState, record: Record) -> Sequence[Event]:
             metadata={k: str(v) for k, v in metadata.items()} if isinstance(metadata, dict) else {},
             importance=_number(given.get("importance")),
             fork=call.scope.fork,
+            said_at=_microseconds(given.get("said_on")),
+            said_by=str(given.get("said_by") or ""),
+            supersedes=_texts(given.get("supersedes")),
         )
     ]
+
+
+def _texts(given: object) -> tuple[str, ...]:
+    return tuple(map(str, given)) if isinstance(given, list) else ()
+
+
+def _microseconds(day: object) -> int | None:
+    """The day's beginning, in UTC; None if none was given."""
+    try:
+        begun = datetime.combine(date.fromisoformat(str(day)), time(), UTC)
+    except ValueError:
+        return None
+    return round(begun.timestamp()) * 1_000_000
 
 
 def _number(given: object) -> float:

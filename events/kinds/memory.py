@@ -21,6 +21,11 @@ class MemoryStored(Event):
     """From 0 to 1."""
     fork: str | None = None
     """The fork that keeps the memory to itself until it is promoted."""
+    said_at: int | None = None
+    """When it was true or said, in microseconds since the epoch; None: when it was stored."""
+    said_by: str = ""
+    supersedes: tuple[str, ...] = ()
+    """The ids of older memories of the namespace that are out of date now."""
 
 
 class Recalled(Data):
@@ -36,6 +41,13 @@ class Recalled(Data):
     """The stream of its MemoryStored: a run, or memory/NAMESPACE."""
     seq: int
     """The seq of its MemoryStored."""
+    said_at: int | None = None
+    """When it was true or said, if that is not when it was stored."""
+    said_by: str = ""
+    times: int = 1
+    """How many memories say the same; this is the newest of them."""
+    superseded: bool = False
+    """A newer memory says that it is out of date."""
 
 
 class MemoryRecalled(Outcome):
@@ -61,6 +73,8 @@ class RecallRequested(Intent):
     namespace: str
     query: str
     limit: int
+    tokens: int = 0
+    """The room for what is found; 0: what the context has."""
 
 
 class MemoryForgotten(Event):
@@ -68,6 +82,14 @@ class MemoryForgotten(Event):
 
     kind: Literal["memory_forgotten"] = "memory_forgotten"
     id: str
+    namespace: str
+    reason: str = ""
+
+
+class NamespaceForgotten(Event):
+    """Nothing that a namespace remembered or learned is recalled any more; it stays in the log."""
+
+    kind: Literal["namespace_forgotten"] = "namespace_forgotten"
     namespace: str
     reason: str = ""
 

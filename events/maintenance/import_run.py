@@ -25,7 +25,7 @@ from playhead.events.registry import ENDINGS
 
 NOT_IN_RUNS = frozenset({
     "loss_accepted", "runs_moved", "tool_pinned", "memory_stored", "memory_forgotten",
-    "fact_retracted", "learnings_promoted", "embed_requested", "embedded",
+    "namespace_forgotten",    "fact_retracted", "learnings_promoted", "embed_requested", "embedded",
 })  # fmt: skip
 """Kinds of the runtime and memory streams."""
 

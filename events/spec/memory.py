@@ -51,4 +51,6 @@ class MemoryRules(Data):
     namespace: str = ""
     """Whose memory the runs read and write: a user, a customer, a project; empty for none."""
     recall: int = 5
-    """Memories that a run receives before its first step; 0 for none."""
+    """Memories that a run receives before its first step, at most; 0 for none."""
+    recall_tokens: int = 0
+    """The room for them, filled by what is nearest; 0 for about 2,000 tokens."""

@@ -79,7 +79,8 @@ for command in (
 ):  # fmt: skip
     app.command()(command)
 memories = typer.Typer(help="Memory that lasts across runs.", rich_markup_mode=None)
-for about_memories in (memory.add, memory.search, memory.promote, facts.forget):
+memories.command("list")(memory.list_)
+for about_memories in (memory.add, memory.search, memory.export, memory.promote, facts.forget):
     memories.command()(about_memories)
 app.add_typer(memories, name="memory")
 app.command("lint-tools")(tools.lint_tools)

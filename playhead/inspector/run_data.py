@@ -8,9 +8,10 @@ from typing import Any, NamedTuple, cast
 from playhead.actors.engine.load_state import load_session
 from playhead.events.codec import decode
 from playhead.events.event import Event
-from playhead.events.kinds.runs import RunStarted
+from playhead.events.kinds.runs import RunFailed, RunStarted
 from playhead.events.log.contract import Reader
 from playhead.events.record import Record
+from playhead.projections.history.reasons import Reason, reasons
 from playhead.projections.history.record_rows import Row, RunRows
 from playhead.projections.metrics.run_metrics import RunMetrics
 from playhead.projections.prompt.compression import ContextPiece
@@ -83,6 +84,13 @@ class Reading:
     def span(self) -> tuple[int, int]:
         """The times of the first and of the last record."""
         return (self.records[0].at, self.records[-1].at) if self.records else (0, 0)
+
+    def reasons(self) -> list[Reason]:
+        """What explains that the run failed, most telling first; empty for any other run."""
+        if not isinstance(self.ending, RunFailed):
+            return []
+        with self._lock:
+            return reasons(self.records)
 
     def catch_up(self) -> list[Row]:
         """Read what was appended since; the rows that changed, in order."""

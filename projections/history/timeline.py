@@ -82,6 +82,7 @@ WORDS: Mapping[str, tuple[Heading, str]] = {
     "learnings_promoted": ("Note", "what {e.run} has learned was promoted. {e.reason}"),
     "memory_stored": ("Note", "remembered in {e.namespace}: {e.text}"),
     "memory_forgotten": ("Note", "memory {e.id} was forgotten. {e.reason}"),
+    "namespace_forgotten": ("Note", "the namespace {e.namespace} was forgotten. {e.reason}"),
     "context_filled": ("Note", "about {e.tokens} tokens wait to be sent, over {e.threshold}"),
     "budget_neared": ("Limit", "the cost nears the cap of ${e.maximum:g}"),
     "time_reached": ("Limit", "{e.due}: its time has come"),

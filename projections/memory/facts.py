@@ -13,6 +13,7 @@ from pydantic_core import to_json
 
 from playhead.events.event import Json
 from playhead.events.kinds.facts import FactLearned, FactRetracted, LearningsPromoted
+from playhead.events.kinds.memory import NamespaceForgotten
 from playhead.events.record import Record
 
 if TYPE_CHECKING:
@@ -49,8 +50,10 @@ class Facts:
     """The view `facts`. Query it with `find_facts`."""
 
     name = "facts"
-    version = 3
-    kinds = frozenset({"fact_learned", "fact_retracted", "learnings_promoted"})
+    version = 4
+    kinds = frozenset({
+        "fact_learned", "fact_retracted", "learnings_promoted", "namespace_forgotten",
+    })  # fmt: skip
 
     def create(self, db: "Database") -> None:
         """Make the table."""
@@ -81,6 +84,12 @@ class Facts:
                 "UPDATE facts SET retracted = ?, reason = ? WHERE run = ? AND seq = ?"
                 " AND retracted IS NULL",
                 [(record.position, event.reason, fact.run, fact.seq) for fact in event.facts],
+            )
+        elif isinstance(event, NamespaceForgotten):
+            connection.execute(
+                "UPDATE facts SET retracted = ?, reason = ? WHERE namespace = ?"
+                " AND retracted IS NULL",
+                [record.position, event.reason, event.namespace],
             )
         elif isinstance(event, LearningsPromoted):
             connection.execute(

@@ -5,56 +5,52 @@ vectors to compare.
 """
 
 import sqlite3
+from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
 
+from playhead.projections.memory.filter import Visible
+
 NEW = (
     "SELECT number, position, vector FROM recall_vectors"
-    " WHERE namespace = ? AND embedder = ? AND number > ? ORDER BY number"
+    " WHERE space = ? AND embedder = ? AND number > ? ORDER BY number"
 )
-GONE = "SELECT number, position FROM recall_gone WHERE namespace = ? AND number > ?"
 
 SAME = 1e-6
 """Cosines nearer to each other than this are one: where a row stands may change the last bits."""
 
 
 class Vectors:
-    """What a view has of them, kept as float32 and brought up to date by what is new."""
+    """What a view has of them, kept as float32 and brought up to date by what is new.
 
-    def __init__(self, namespace: str, embedder: str, dimensions: int) -> None:
-        self._of = (namespace, embedder)
+    Those of what was forgotten stay: an earlier position can be asked.
+    """
+
+    def __init__(self, space: int, embedder: str, dimensions: int) -> None:
+        self._of = (space, embedder)
         self._dimensions = dimensions
         self._matrix = np.empty((0, dimensions), np.float32)
         self._positions = np.empty(0, np.int64)
         self._rows: int = 0
         self._last: int = 0
-        self._last_gone: int = 0
+        self._order = np.empty(0, np.intp)
+        self._ordered = np.empty(0, np.int64)
 
     def __len__(self) -> int:
         return self._rows
 
     def refresh(self, connection: sqlite3.Connection) -> None:
-        """Take in what the view has got since, and leave out what was forgotten."""
-        namespace, embedder = self._of
-        gone: list[tuple[int, int]]
+        """Take in what the view has got since."""
+        space, embedder = self._of
         new: list[tuple[int, int, bytes]]
-        gone = connection.execute(GONE, [namespace, self._last_gone]).fetchall()
-        new = connection.execute(NEW, [namespace, embedder, self._last]).fetchall()
-        if gone:
-            self._last_gone = max(number for number, _ in gone)
-            self._drop([position for _, position in gone])
+        new = connection.execute(NEW, [space, embedder, self._last]).fetchall()
         if new:
             self._last = new[-1][0]
             joined = np.frombuffer(b"".join(vector for _, _, vector in new), "<f2")
             self._add([position for _, position, _ in new], joined)
-
-    def _drop(self, positions: list[int]) -> None:
-        stays = ~np.isin(self._positions[: self._rows], positions)
-        rows = int(stays.sum())
-        self._matrix[:rows] = self._matrix[: self._rows][stays]
-        self._positions[:rows] = self._positions[: self._rows][stays]
-        self._rows = rows
+            self._order = np.argsort(self._positions[: self._rows], kind="stable")
+            self._ordered = self._positions[: self._rows][self._order]
 
     def _add(self, positions: list[int], joined: NDArray[np.float16]) -> None:
         rows = self._rows + len(positions)
@@ -68,21 +64,43 @@ class Vectors:
         self._positions[self._rows : rows] = positions
         self._rows = rows
 
-    def nearest(
-        self, query: bytes, depth: int, among: list[int] | None = None
-    ) -> list[tuple[int, float]]:
+    def nearest(self, query: bytes, depth: int, seen: Visible) -> list[tuple[int, float]]:
         """The positions nearest to a query (float16, as recorded) and their cosines, best first.
 
-        `among`: search only these positions. A cosine of 0 or less is not a match.
+        A cosine of 0 or less is not a match.
         """
-        asked = np.frombuffer(query, "<f2").astype(np.float32)
-        positions = self._positions[: self._rows]
-        cosines = self._matrix[: self._rows] @ asked
-        if among is not None:
-            cosines = np.where(np.isin(positions, among), cosines, -1)
+        cosines = self._matrix[: self._rows] @ np.frombuffer(query, "<f2").astype(np.float32)
+        if seen.among is not None:
+            kept = self._rows_of(seen.among)
+            cosines, all_ = np.full(self._rows, -1, np.float32), cosines
+            cosines[kept] = all_[kept]
+        elif seen.hidden:
+            cosines[self._rows_of(seen.hidden)] = -1
         least = 0.0
         if self._rows > depth:
             least = max(least, float(np.partition(cosines, -depth)[-depth]) - SAME)
         (rows,) = np.nonzero((cosines >= least) & (cosines > 0))
-        found = [(int(positions[row]), round(float(cosines[row]), 5)) for row in rows]
+        found = self._exact(query, rows).items()
         return sorted(found, key=lambda each: (-each[1], -each[0]))[:depth]
+
+    def cosines(self, query: bytes, positions: Collection[int]) -> dict[int, float]:
+        """The cosines of these positions; those without a vector are missing."""
+        return self._exact(query, self._rows_of(positions))
+
+    def _exact(self, query: bytes, rows: NDArray[np.intp]) -> dict[int, float]:
+        """Summed row by row: the same wherever a row stands."""
+        asked = np.frombuffer(query, "<f2").astype(np.float64)
+        products = self._matrix[rows].astype(np.float64) * asked
+        places = self._positions[rows]
+        return {
+            int(position): round(float(cosine), 5)
+            for position, cosine in zip(places, products.sum(axis=1), strict=True)
+        }
+
+    def _rows_of(self, positions: Collection[int]) -> NDArray[np.intp]:
+        wanted = np.fromiter(positions, np.int64, len(positions))
+        if not self._rows:
+            return np.empty(0, np.intp)
+        places = np.minimum(np.searchsorted(self._ordered, wanted), self._rows - 1)
+        rows: NDArray[np.intp] = self._order[places[self._ordered[places] == wanted]]
+        return rows

@@ -16,6 +16,7 @@ from playhead.events.kinds.memory import (
     MemoryForgotten,
     MemoryRecalled,
     MemoryStored,
+    NamespaceForgotten,
     RecallRequested,
 )
 from playhead.events.kinds.runs import StrategyChosen
@@ -101,7 +102,7 @@ def _nothing(*_: object) -> None:
 
 UNSEEN: tuple[type[Event], ...] = (
     StrategyChosen, ToolPinned, FactLearned, ExtractionEnded, FactRetracted, MemoryStored,
-    MemoryForgotten, LearningsPromoted,
+    MemoryForgotten, NamespaceForgotten, LearningsPromoted,
 )  # fmt: skip
 
 FOLDS: dict[type[Event], FoldFunction] = {

@@ -59,8 +59,10 @@ def _fact(fact: KnownFact) -> str:
 
 
 def _memory(memory: Recalled) -> str:
-    day = datetime.fromtimestamp(memory.at / 1_000_000, UTC).date().isoformat()
-    return f"- ({day}) {_line(memory.text)}"
+    said = memory.at if memory.said_at is None else memory.said_at
+    day = datetime.fromtimestamp(said / 1_000_000, UTC).date().isoformat()
+    who = f", {_line(memory.said_by)}" if memory.said_by else ""
+    return f"- ({day}{who}) {_line(memory.text)}"
 
 
 def _line(text: str) -> str:

@@ -39,7 +39,7 @@ from tests.support.agents import add, broken, kinds, records, runtime
 OUTSIDE = {
     "run_started", "message_received", "cancel_requested", "time_reached", "approval_decided",
     "run_paused", "run_resumed", "tool_resolved", "tool_pinned", "run_forked", "fact_retracted",
-    "memory_forgotten", "learnings_promoted", "embed_requested",
+    "memory_forgotten", "namespace_forgotten", "learnings_promoted", "embed_requested",
 }  # fmt: skip
 """Kinds that no role decides: somebody outside, or the runtime, brings them."""
 

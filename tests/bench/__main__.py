@@ -29,7 +29,7 @@ from tests.bench.hostile import hostile
 from tests.bench.memory import memory
 from tests.bench.past import past
 from tests.bench.plans import plans
-from tests.bench.recall import recall
+from tests.bench.recall.speed import recall
 from tests.bench.start import IMPORTS, cpu_of, make_log, python
 
 

@@ -83,7 +83,7 @@ def test_a_memory_is_added_searched_for_and_forgotten(playhead: Playhead) -> Non
 
 def test_a_search_says_how_a_memory_was_found_and_where_it_comes_from(playhead: Playhead) -> None:
     playhead("memory", "add", "Invoices go to Nora in accounting", "-n", "acme")
-    playhead("memory", "add", "The dog is called Rex", "-n", "acme", "--importance", "0.1")
+    playhead("memory", "add", "The dog is called Rex", "-n", "acme", "--importance", "0")
     found = search(playhead, "who receives our bills")
     assert found[0]["parts"].keys() == {"meaning"}
     assert (found[0]["run"], found[0]["seq"]) == ("memory/acme", 1)
@@ -97,3 +97,28 @@ def test_a_filter_without_a_value_is_one_clear_line(playhead: Playhead) -> None:
     said = playhead("memory", "search", "x", "-n", "acme", "--where", "kind")
     assert said.code == 2
     assert "--where kind: say KEY=VALUE" in said.err
+
+
+def test_memory_lists_exports_and_forgets_a_whole_namespace(playhead: Playhead) -> None:
+    old = playhead("memory", "add", "Ada lives in Berlin", "-n", "acme", "--at", "2023-05-01").out
+    playhead(
+        "memory", "add", "Ada lives in Paris", "-n", "acme", "--by", "Ada",
+        "--supersedes", old.strip(),
+    )  # fmt: skip
+    assert json.loads(playhead("memory", "list", "--json").out) == {"acme": 2}
+    first = playhead("memory", "list", "acme", "--limit", "1").out
+    assert "Paris" in first
+    assert "2 in all" in first
+    page = json.loads(playhead("memory", "list", "acme", "--limit", "1", "--json").out)
+    second = playhead("memory", "list", "acme", "--after", str(page["next"])).out
+    assert "2023-05-01" in second
+    assert "(superseded)" in second
+    exported = [json.loads(line) for line in playhead("memory", "export", "acme").out.splitlines()]
+    assert [(e["text"], e["by"]) for e in exported] == [
+        ("Ada lives in Berlin", ""), ("Ada lives in Paris", "Ada"),
+    ]  # fmt: skip
+    then = str(page["next"] - 1)
+    assert "Berlin" in playhead("memory", "search", "Ada", "-n", "acme", "--as-of", then).out
+    assert "2 remembered" in playhead("memory", "forget", "acme", "--namespace").out
+    assert "nothing is remembered" in playhead("memory", "list").out
+    assert "'acme' remembers nothing" in playhead("memory", "forget", "acme", "--namespace").err

@@ -306,6 +306,9 @@ def memory(runtime: Runtime) -> None:
     play(runtime, agent, "remember: the invoice is paid")
     play(runtime, agent, "recall: puppy")
     runtime.memory.forget(kept, "it was another puppy")
+    old = runtime.memory.remember("Ada lives in Berlin.", "globex", at=1_600_000_000_000_000)
+    runtime.memory.remember("Ada lives in Paris.", "globex", by="Ada", supersedes=old)
+    runtime.memory.forget_namespace("globex", "the contract has ended")
 
 
 def facts(runtime: Runtime) -> None:

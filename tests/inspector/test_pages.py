@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from playhead import Runtime
+from playhead import RunNotFinished, Runtime
 from playhead.events.codec import decode
 from playhead.events.kinds.facts import FactLearned
 from playhead.events.kinds.memory import MemoryForgotten
@@ -63,6 +63,18 @@ def test_what_a_model_says_is_text_on_every_page(log: MemoryLog) -> None:
             assert HIDDEN[4] not in answer.text
         assert "&lt;script&gt;" in client.get(f"/runs/{run}").text
         assert "U+202E" in client.get(f"/runs/{run}/timeline").text
+
+
+def test_a_failed_run_opens_with_what_explains_it(log: MemoryLog) -> None:
+    someone = agent([call("fail", why=f"no <b>order</b> {EVIL}")] * 9)
+    with Runtime(log, [someone]) as runtime, pytest.raises(RunNotFinished) as failed:
+        runtime.run(someone, "g")
+    with pages(log) as client:
+        page = client.get(f"/runs/{failed.value.run}").text
+    assert "fail failed 4 times with the same error" in page
+    assert page.index("failed 4 times") < page.index('class="row')
+    assert f"playhead why {failed.value.run}" in page
+    assert "<b>order</b>" not in page
 
 
 def test_what_an_address_says_is_text_too(log: MemoryLog) -> None:

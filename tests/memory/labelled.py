@@ -28,10 +28,10 @@ class Set(NamedTuple):
     queries: list[Labelled]
 
 
-def labelled() -> Set:
-    """The set, read from its page."""
+def labelled(page: Path = PAGE) -> Set:
+    """A set, read from its page."""
     found, namespace = Set({}, []), ""
-    for line in PAGE.read_text().splitlines():
+    for line in page.read_text().splitlines():
         sign, _, rest = line.partition(" ")
         match sign:
             case "==":

@@ -338,3 +338,78 @@ def test_the_callers_own_schema_is_left_as_it_was_and_later_changes_do_not_reach
     assert repr(schema) == before
     schema["properties"]["a"] = False
     assert result_of(call_inline(made, {"a": [1, "x"]})) == {"took": {"a": [1, "x"]}}
+
+
+def test_a_servers_tools_have_the_same_names_in_whatever_order_it_lists_them() -> None:
+    async def answer(name: str, arguments: Any, context: ToolContext) -> object:
+        return {"asked": name}
+
+    def adopted(names: list[str]) -> dict[str, str]:
+        made = [
+            to_tool(
+                types.Tool.model_construct(name=name, description="Take.", input_schema={}),
+                Adoption(server="s", prefix="my.", effects={name: "read"}),
+                answer,
+            )
+            for name in names
+        ]
+        return {result_of(call_inline(each, {}))["asked"]: each.spec.name for each in made}
+
+    names = ["a.b", "a/b", "a_b", "a b"]
+    assert adopted(names) == adopted(names[::-1])
+    assert len(set(adopted(names).values())) == len(names)
+    assert adopted(["a/b"])["a/b"] == adopted(names)["a/b"]
+
+
+def test_advice_copes_with_every_legal_schema_and_an_old_draft_is_recorded_as_a_new_one() -> None:
+    made = served(old(7, {"items": PAIR}))
+    assert made.spec.input_schema == a({"prefixItems": PAIR})
+    lint([made, served(a(True)), served({"properties": {"b": False}})])
+
+
+MESSAGES: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    (a({"$id": "urn:b", "properties": {"c": {"$ref": "#/$defs/I"}}, "$defs": {"I": PAIR[0]}}),
+     {"a": {"c": "x"}}, 'a.c: expected integer, got "x"'),
+    (a({"oneOf": [{"minimum": 1}, {"type": "integer"}]}), {"a": 1},
+     'a: fits more than one alternative, must fit exactly one: {"minimum": 1} or integer'),
+    (a({"$id": "urn:b", "oneOf": [{"minimum": 1}, {"type": "integer"}]}), {"a": 1},
+     'a: fits more than one alternative, must fit exactly one: {"minimum": 1} or integer'),
+    (a({"prefixItems": PAIR, "items": False}), {"a": [1, "x", 2]}, "a[2]: not allowed"),
+    ({"type": "object", "propertyNames": {"maxLength": 1}}, {"abc": 1},
+     'the arguments: the field name "abc" does not fit {"maxLength": 1}'),
+    ({"type": "object", "properties": {"propertyNames": PAIR[0]}}, {"propertyNames": "x"},
+     'propertyNames: expected integer, got "x"'),
+    ({**a({}), "unevaluatedProperties": False}, {"b": 1}, "unknown field `b`: allowed are `a`"),
+    (a({"not": {"type": "string"}}), {"a": "x"}, 'a: must not fit {"type": "string"}, got "x"'),
+    (a({"contains": {"const": 1}}), {"a": [2]},
+     'a: must have an item that fits {"const": 1}, got [2]'),
+    (a({"contains": {}, "maxContains": 1}), {"a": [1, 2]},
+     "a: must have at most 1 items that fit {}, got [1, 2]"),
+    (a({"$ref": "#I"}, **{"$defs": {"I": {"$anchor": "I", **PAIR[0]}}}), {"a": "x"},
+     'a: expected integer, got "x"'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("schema", "arguments", "message"), MESSAGES)
+def test_the_message_names_the_place_and_what_was_expected_whatever_the_keyword(
+    schema: dict[str, Any], arguments: dict[str, Any], message: str
+) -> None:
+    assert failure_of(call_inline(own(schema), arguments)).message == message
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#/$defs/X", "$defs": {"X": {"$ref": "#/$defs/Y"}, "Y": a({}, required=["a"])}},
+        {"type": "object", "required": ["a"]},
+        {"type": "object", "additionalProperties": PAIR[0], "minProperties": 1},
+        {"type": "object", "not": {"maxProperties": 0}},
+        {"type": "object", "if": {"maxProperties": 0}, "then": {"required": ["a"]}},
+    ],
+)
+def test_the_hint_never_says_no_arguments_where_the_schema_demands_one(
+    schema: dict[str, Any],
+) -> None:
+    hint = failure_of(call_inline(own(schema), {})).hint
+    assert hint is not None
+    assert "takes no arguments" not in hint

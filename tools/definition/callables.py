@@ -65,6 +65,8 @@ def unusable(function: Callable[..., Any]) -> str | None:
     inner = written(function)
     if getattr(inner, "__globals__", {}).get("__name__") == contextlib.__name__:
         return "it is a context manager: enter it inside of a function, and return what is known"
+    if hasattr(inner, "dispatch") and hasattr(inner, "registry"):
+        return "singledispatch looks at arguments without a name: take one of its functions"
     if _is_cached(inner) and inspect.iscoroutinefunction(inspect.unwrap(inner)):
         return (
             "its cache keeps a coroutine, which can be awaited only once: remove the cache, and "

@@ -194,6 +194,10 @@ def _model(declared: dict[str, Any], fields: Mapping[str, str], name: str) -> ty
             check_type(declared[field][0], f"tool {name}: parameter {parameter}")
         msg = f"tool {name}: {_line(error)}"
         raise UsageError(msg) from error
+    for parameter, field in fields.items():
+        if field not in model.model_fields:
+            msg = f"tool {name}: parameter {parameter} is annotated as no value (ClassVar)"
+            raise UsageError(msg)
     return model
 
 
@@ -212,7 +216,9 @@ def check_type(hint: Any, where: str) -> TypeAdapter[Any]:
 
 
 def _line(error: Exception) -> str:
-    return str(error).partition("\n")[0].partition(". Set `")[0].rstrip(".")[:300]
+    """What Pydantic says, in one line, without its advice to those who write models."""
+    text = str(error).partition("\n\nFor further")[0].partition(". Set `")[0]
+    return " ".join(text.split()).rstrip(".")[:300]
 
 
 class Returned(NamedTuple):

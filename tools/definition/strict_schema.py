@@ -5,11 +5,15 @@ import math
 from enum import Enum
 from typing import TYPE_CHECKING, Any, cast
 
+from pydantic import TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+
+PLAIN = (str, int, float, type(None))
 
 
 class StrictSchema(GenerateJsonSchema):
@@ -60,6 +64,14 @@ class StrictSchema(GenerateJsonSchema):
         msg = "a class"
         raise PydanticInvalidForJsonSchema(msg)
 
+    def enum_schema(self, schema: Any) -> JsonSchemaValue:
+        """An Enum, whose values are what the model gives."""
+        for member in schema["members"]:
+            if not isinstance(member.value, PLAIN) and not _comes_back(member):
+                msg = f"the value of {type(member).__name__}.{member.name} cannot come from JSON"
+                raise PydanticInvalidForJsonSchema(msg)
+        return super().enum_schema(schema)
+
     def literal_schema(self, schema: Any) -> JsonSchemaValue:
         """A Literal. Pydantic takes an enum member from JSON only if it is a str or an int."""
         for value in schema["expected"]:
@@ -70,6 +82,15 @@ class StrictSchema(GenerateJsonSchema):
                 )
                 raise PydanticInvalidForJsonSchema(msg)
         return super().literal_schema(schema)
+
+
+def _comes_back(member: Enum) -> bool:
+    """Whether an enum's member, as JSON, is read as that member."""
+    kind: TypeAdapter[Any] = TypeAdapter(type(member))
+    try:
+        return bool(kind.validate_json(kind.dump_json(member)) is member)
+    except ValueError:
+        return False
 
 
 def _infinite(value: Any) -> bool:

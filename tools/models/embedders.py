@@ -15,7 +15,7 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from playhead.events.errors import PlayheadError, UsageError
 from playhead.tools.context import Secrets, from_environment
@@ -31,7 +31,13 @@ class EmbedError(PlayheadError):
 
 
 class Embedder(Protocol):
-    """Turns texts into vectors. It may block; called on any thread, with a few hundred texts."""
+    """Turns texts into vectors. It may block; called on any thread, with a few hundred texts.
+
+    It may also say how good it is, as two numbers; `CAUTIOUS` are those of one that does not:
+
+    * `weight`: what a cosine of 1 counts in a memory's score, where all words of the query count 1.
+    * `least`: the cosine from which on two texts are near each other.
+    """
 
     @property
     def name(self) -> str:
@@ -53,6 +59,31 @@ class Embedder(Protocol):
         ...
 
 
+class Quality(NamedTuple):
+    """How far an embedder can be relied on."""
+
+    weight: float
+    least: float
+
+
+CAUTIOUS = Quality(weight=0.25, least=0.25)
+"""For an embedder that does not say: right for word vectors, safe for better ones."""
+
+
+SENTENCES = Quality(weight=0.5, least=0.3)
+"""For models that were trained on sentences, such as all-MiniLM-L6-v2."""
+
+
+def weight_of(embedder: Embedder | None) -> float:
+    """What its cosines count."""
+    return float(getattr(embedder, "weight", CAUTIOUS.weight))
+
+
+def least_of(embedder: Embedder | None) -> float:
+    """From which cosine on texts are near each other."""
+    return float(getattr(embedder, "least", CAUTIOUS.least))
+
+
 class OfflineEmbedder:
     """`wordllama`: static word vectors, 16 MB of weights in its wheel, about ten thousand texts
     a second. Needs the extra `embeddings`; loads on first use.
@@ -60,6 +91,7 @@ class OfflineEmbedder:
 
     name = "wordllama-l2-supercat"
     dimensions = 256
+    weight, least = CAUTIOUS
 
     def __init__(self) -> None:
         self._model: Any = None
@@ -116,6 +148,8 @@ class EndpointEmbedder:
         key: str = KEY,
         version: str = "1",
         seconds: float = 10.0,
+        weight: float = SENTENCES.weight,
+        least: float = SENTENCES.least,
     ) -> None:
         """A model at an endpoint.
 
@@ -127,6 +161,8 @@ class EndpointEmbedder:
             key: the secret sent as a bearer token; nothing is sent if it is not set.
             version: change it when the endpoint's model changes under the same name.
             seconds: the timeout of a whole call.
+            weight: what a cosine of 1 counts in a memory's score (see `Embedder`).
+            least: the cosine from which on two texts are near each other.
         """
         self.name = model
         self.version = version
@@ -135,6 +171,8 @@ class EndpointEmbedder:
         self._secrets = secrets
         self._key = key
         self._seconds = seconds
+        self.weight = weight
+        self.least = least
 
     def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
         """One vector per text. Raises EmbedError."""

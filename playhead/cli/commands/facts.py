@@ -42,7 +42,9 @@ def facts(
 
 
 def forget(
-    run: Annotated[str, typer.Argument(metavar="RUN|MEMORY", help="A run's id, or a memory's.")],
+    run: Annotated[
+        str, typer.Argument(metavar="RUN|MEMORY|NAMESPACE", help="A run's id, or a memory's.")
+    ],
     record: Annotated[
         int | None,
         typer.Argument(
@@ -52,6 +54,9 @@ def forget(
     reason: Annotated[
         str, typer.Option(metavar="TEXT", help="The reason; it is recorded in the log.")
     ] = "",
+    namespace: Annotated[
+        bool, typer.Option("--namespace", help="RUN is a namespace: forget all of it.")
+    ] = False,
     log: LogFile = None,
     json: JsonOption = False,
 ) -> int:
@@ -59,6 +64,11 @@ def forget(
 
     The record stays in the log. What had used it is listed: replies, calls, answers, later runs.
     """
+    if namespace:
+        with Runtime(log_path(log), only_runs=()) as runtime:
+            forgotten = runtime.memory.forget_namespace(run, reason)
+        out.print(f"{run} is forgotten: {forgotten} remembered, and what was learned")
+        return exit_codes.OK
     if record is None:
         with Runtime(log_path(log), only_runs=()) as runtime:
             runtime.memory.forget(run, reason)

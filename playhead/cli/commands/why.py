@@ -1,6 +1,7 @@
 """`why`: on one screen, why a run is not finished, which record shows it, and what to try."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.text import Text
 
@@ -11,11 +12,15 @@ from playhead.cli.shared.output import count, local_time, out, plain, say_json, 
 from playhead.cli.shared.run_format import entry_row, under_way, who_and_why
 from playhead.cli.shared.run_summary import RunSummary, read_summary
 from playhead.events.record import Record
+from playhead.projections.history.reasons import reasons
 from playhead.projections.history.timeline import TROUBLE
 from playhead.projections.state.waits import wait_text
 
 BEFORE = 4
 """Entries that are shown before the end."""
+
+REASONS = 3
+"""Explanations that are shown."""
 
 CIRCLES = "playhead show {run} --thoughts   (does it go in circles?)"
 KEY = (
@@ -91,14 +96,23 @@ def why(run: RunId, log: LogFile = None, json: JsonOption = False) -> int:
     word, message = summary.reason
     decisive = deciding(summary)
     if json:
-        about = {"record": decisive.seq, "kind": decisive.event.kind, "try": advice(summary, named)}
-        say_json(summary.summary() | about)
+        about: dict[str, Any] = {"record": decisive.seq, "kind": decisive.event.kind}
+        about["explained_by"] = [
+            {"what": each.what, "text": each.text, "records": each.records}
+            for each in reasons(summary.records.values())
+        ]
+        say_json(summary.summary() | about | {"try": advice(summary, named)})
         return exit_codes.OK
     out.print(Text.assemble(f"run {run} ", styled(summary.status), plain(_because(word, message))))
     if summary.status == "finished":
         out.print(_troubles(summary))
         return exit_codes.OK
     _waits(summary)
+    found = reasons(summary.records.values())
+    for n, reason in enumerate(found[:REASONS]):
+        title = "What explains it:" if n == 0 else "and:"
+        out.print(plain(f"\n{title} {reason.text}" if n == 0 else f"{title} {reason.text}"))
+        out.print(f"  at {record_numbers(reason.records)}", style="dim")
     cause = "" if decisive.cause is None else f", because of {decisive.cause}"
     out.print(f"record {decisive.seq}: {decisive.event.kind}, {decisive.actor}{cause}", style="dim")
     out.print("\nWhat came before:")
@@ -127,12 +141,27 @@ def deciding(summary: RunSummary) -> Record:
 
 def advice(summary: RunSummary, run: str) -> list[str]:
     """What to try, most likely first; `run` is how commands name the run."""
+    found = reasons(summary.records.values())
     word = summary.reason[0] if summary.status == "failed" else summary.status
+    helpful = [command for reason in found[:REASONS] for command in reason.commands]
     key = "loop" if word.startswith("loop") else word
     if key == "running" and summary.waits:
         about = {wait.about for wait in summary.waits.values()}
         key = "waiting_for_model" if about == {"model"} else "waiting_for_person"
-    return [line.format(run=run) for line in ADVICE.get(key, OTHERWISE)]
+    lines = [command.format(run=run) for command in helpful]
+    if not {"agent", "workspace"} & summary.started.metadata.keys():  # embedded: nothing says where
+        agent = f" --agent MODULE:{summary.agent.name}"
+        lines = [line + agent if " fork " in line else line for line in lines]
+    lines += [line.format(run=run) for line in ADVICE.get(key, OTHERWISE)]
+    return list(dict.fromkeys(lines))
+
+
+def record_numbers(seqs: Sequence[int]) -> str:
+    """Records by number; of many, the first and the last few."""
+    named = [str(seq) for seq in seqs]
+    if len(named) > 6:
+        named = [*named[:3], "...", *named[-2:]]
+    return f"record{'' if len(seqs) == 1 else 's'} {', '.join(named)}"
 
 
 def _because(word: str, message: str) -> str:

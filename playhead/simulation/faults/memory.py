@@ -1,6 +1,6 @@
 """Memory search in simulated runs: the real index over the log, with faults and crashes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 from playhead.events.kinds.memory import MemoryRecalled
@@ -25,9 +25,17 @@ class FaultyMemory:
         """For the tool."""
         return self._search("call", lambda: self._memory.memories(scope, query, limit, metadata))
 
-    def all(self, scope: Scope, query: str, limit: int) -> MemoryRecalled:
+    def near(self, scope: Scope, query: str, limit: int) -> MemoryRecalled:
+        """For the tool that remembers."""
+        return self._search("call", lambda: self._memory.near(scope, query, limit))
+
+    def missing(self, scope: Scope, ids: Sequence[str]) -> list[str]:
+        """For the tool that remembers."""
+        return self._memory.missing(scope, ids)
+
+    def all(self, scope: Scope, query: str, limit: int, tokens: int) -> MemoryRecalled:
         """For the start of a run."""
-        return self._search("start", lambda: self._memory.all(scope, query, limit))
+        return self._search("start", lambda: self._memory.all(scope, query, limit, tokens))
 
     def _search(self, kind: str, search: Callable[[], MemoryRecalled]) -> MemoryRecalled:
         self._process.reach("recall.before", kind)
