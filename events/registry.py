@@ -10,6 +10,7 @@ from playhead.events.kinds import (
     context,
     facts,
     forks,
+    guardrails,
     logs,
     memory,
     model_calls,
@@ -22,7 +23,7 @@ from playhead.events.kinds import (
 
 PAGES = (
     runs, forks, steps, plans, child_runs, model_calls, tool_calls, waits, approvals,
-    context, facts, memory, logs,
+    guardrails, context, facts, memory, logs,
 )  # fmt: skip
 
 

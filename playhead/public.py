@@ -2,6 +2,7 @@
 
 from playhead.actors.replay import Divergence, ReplayReport
 from playhead.definition.agent import Agent
+from playhead.definition.guardrails import Guardrail
 from playhead.events.errors import (
     AdmissionRefused,
     CalledOnLoop,
@@ -31,6 +32,7 @@ from playhead.events.errors import (
 from playhead.events.model_api import Model, OnText, Reply, Request
 from playhead.events.record import Record
 from playhead.events.spec.agent import Limits, LoopRules, ModelSettings, Threshold
+from playhead.events.spec.guardrails import Verdict
 from playhead.events.spec.memory import FactSchema, MemoryRules
 from playhead.events.spec.plan import PlanRules
 from playhead.events.spec.prices import Price, Tier
@@ -90,6 +92,7 @@ __all__ = [
     "EndpointEmbedder",
     "Fact",
     "FactSchema",
+    "Guardrail",
     "HeadMoved",
     "Image",
     "InheritedByFork",
@@ -163,6 +166,7 @@ __all__ = [
     "UnknownRun",
     "Usage",
     "UsageError",
+    "Verdict",
     "Wait",
     "__version__",
     "group",

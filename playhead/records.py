@@ -37,6 +37,7 @@ from playhead.events.kinds.facts import (
     RecordRef,
 )
 from playhead.events.kinds.forks import ForkChecked, ForkCheckRequested, GivenResult, RunForked
+from playhead.events.kinds.guardrails import GuardrailAsked, GuardrailDecided
 from playhead.events.kinds.logs import LossAccepted, MovedRun, RunsMoved
 from playhead.events.kinds.memory import (
     Embedded,
@@ -116,6 +117,8 @@ __all__ = [
     "ForkChecked",
     "FunctionAsked",
     "GivenResult",
+    "GuardrailAsked",
+    "GuardrailDecided",
     "InstructionsAsked",
     "Json",
     "KnownFact",

@@ -17,6 +17,7 @@ from playhead.events.event import Event, Intent, Json, Outcome
 from playhead.events.kinds.approvals import ApprovalDecided, ApprovalRuleAsked, RuleAnswered
 from playhead.events.kinds.child_runs import ChildFinished, ChildStarted
 from playhead.events.kinds.forks import ForkChecked, ForkCheckRequested, RunForked
+from playhead.events.kinds.guardrails import GuardrailAsked
 from playhead.events.kinds.memory import MemoryRecalled
 from playhead.events.kinds.model_calls import ModelCall, ModelFailed
 from playhead.events.kinds.tool_calls import (
@@ -192,6 +193,8 @@ class ParentRun:
             case ApprovalRuleAsked(call=call):
                 tool, arguments = requested(call)
                 return (event.kind, tool, _canonical(arguments))
+            case GuardrailAsked(guardrail=guardrail, text=text):
+                return (event.kind, guardrail, text)
             case _:
                 fields = event.model_dump(mode="json", exclude={"not_before", "attempt"})
                 return (event.kind, _canonical(fields))

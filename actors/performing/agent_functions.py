@@ -17,9 +17,11 @@ from playhead.events.kinds.approvals import (
     StrategyAsked,
 )
 from playhead.events.kinds.forks import ForkChecked, ForkCheckRequested
+from playhead.events.kinds.guardrails import GuardrailAsked
 from playhead.projections.state.run_state import RunState
 from playhead.projections.state.step_state import ToolCall
 from playhead.tools.calls.approval import ask_approval
+from playhead.tools.calls.guardrails import ask_guardrail
 from playhead.tools.calls.user_functions import ask_function, ask_output, ask_text
 from playhead.tools.execution.workers import Workers
 
@@ -96,6 +98,20 @@ async def perform_approval_rule(
     if tool is None:
         return RuleAnswered(error="the tool was changed or taken away")
     return await ask_approval(tool, work.job.arguments, services.workers)
+
+
+def guarded_text(state: RunState, asked: GuardrailAsked) -> str:
+    """The text that a guardrail judges."""
+    return state.guarded[asked.about].text
+
+
+async def perform_guardrail(services: Services, work: Work[GuardrailAsked, str]) -> RuleAnswered:
+    """Ask a guardrail's function for its verdict."""
+    name = work.event.guardrail
+    function = services.guardrail(work.run, name)
+    if function is None:
+        return RuleAnswered(error="the agent no longer has its function")
+    return await ask_guardrail(name, function, work.job, services.workers)
 
 
 def rule_cut_off(_: RuleAsked, __: object, reason: str) -> RuleAnswered:

@@ -11,10 +11,12 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from playhead.actors.performing.agent_functions import (
     fork_check_broken,
     fork_check_cut_off,
+    guarded_text,
     nothing_else,
     perform_approval_rule,
     perform_fork_check,
     perform_function,
+    perform_guardrail,
     perform_instructions,
     perform_output_rule,
     perform_router,
@@ -59,6 +61,7 @@ from playhead.events.kinds.approvals import (
 )
 from playhead.events.kinds.child_runs import ChildFinished, ChildStarted
 from playhead.events.kinds.forks import ForkChecked, ForkCheckRequested
+from playhead.events.kinds.guardrails import GuardrailAsked
 from playhead.events.kinds.memory import MemoryRecalled, RecallRequested
 from playhead.events.kinds.model_calls import (
     ExtractionRequested,
@@ -141,6 +144,10 @@ ROWS: tuple[AnyEffect, ...] = (
     Effect[OutputRuleAsked, None, RuleAnswered](
         OutputRuleAsked, "executor", "executor",
         nothing_else, perform_output_rule, rule_cut_off, rule_broken,
+    ),
+    Effect[GuardrailAsked, str, RuleAnswered](
+        GuardrailAsked, "executor", "executor",
+        guarded_text, perform_guardrail, rule_cut_off, rule_broken,
     ),
     Effect[StrategyAsked, None, RuleAnswered](
         StrategyAsked, "planner", "planner",

@@ -140,6 +140,8 @@ class Services:
     """Endpoint name -> the model there; None for an unknown name."""
     rule: Callable[[str, Rule], Callable[..., Any] | None] = lambda _, __: None
     """(run, rule) -> the user function; None if it no longer exists."""
+    guardrail: Callable[[str, str], Callable[[str], Any] | None] = lambda _, __: None
+    """(run, guardrail's name) -> the user function; None if it no longer exists."""
     recollect: Recollect | None = None
     """Searches memories; None if memory is unavailable."""
     children: Attendant | None = None

@@ -28,7 +28,7 @@ def recall_due(state: RunState) -> bool:
 
 def ask_recall(state: RunState) -> Sequence[Event]:
     """The search, if it is due."""
-    if not recall_due(state):
+    if not recall_due(state) or state.goal_waits:
         return []
     rules, goal = state.agent.memory, state.run_started.goal
     asked = RecallRequested(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from playhead.actors.planning.steps import answer_of_plan, call_of_plan, rejected
+from playhead.actors.requests.guardrails import judge, on_verdict
 from playhead.actors.requests.next_request import (
     ask,
     ask_after_failure,
@@ -21,8 +22,15 @@ from playhead.events.kinds.approvals import (
 )
 from playhead.events.kinds.child_runs import ChildStarted
 from playhead.events.kinds.context import ContextCompressed
+from playhead.events.kinds.guardrails import GuardrailAsked, GuardrailDecided
 from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed, ModelRequested
-from playhead.events.kinds.runs import LimitReached, MessageReceived, RunResumed, TimeReached
+from playhead.events.kinds.runs import (
+    LimitReached,
+    MessageReceived,
+    RunResumed,
+    RunStarted,
+    TimeReached,
+)
 from playhead.events.kinds.steps import OutputRejected, StepFailed, StepFinished, StepStarted
 from playhead.events.kinds.tool_calls import ATTEMPTS, ToolRefused, ToolRequested, ToolResolved
 from playhead.events.record import Record
@@ -47,6 +55,8 @@ class Executor(Role):
 
     name: ClassVar[RoleName] = "executor"
     hears: ClassVar[frozenset[Address]] = heard(
+        RunStarted,
+        GuardrailDecided,
         StepStarted,
         OutputRejected,
         MessageReceived,
@@ -56,10 +66,18 @@ class Executor(Role):
         ToolResolved,
         ContextCompressed,
         ToolRefused,
-    ) | outcomes_of((ModelRequested, RouterAsked, OutputRuleAsked, *ATTEMPTS, ChildStarted))
+    ) | outcomes_of((
+        ModelRequested, RouterAsked, OutputRuleAsked, GuardrailAsked, *ATTEMPTS, ChildStarted,
+    ))  # fmt: skip
 
     def decide(self, state: RunState, record: Record) -> Sequence[Event]:
-        """Request tool calls, ask the model, or end the step."""
+        """Request tool calls, ask the model, judge what guardrails hold, or end the step."""
+        decided = self._decide(state, record)
+        if not state.guarded or any(isinstance(e, LimitReached | LoopDetected) for e in decided):
+            return decided
+        return [*decided, *judge(state)]
+
+    def _decide(self, state: RunState, record: Record) -> Sequence[Event]:
         match record.event, state.asked(record):
             case ModelAnswered() as answered, ModelRequested(step=step):
                 said = _on_reply(state, state.steps[step], answered)
@@ -69,6 +87,10 @@ class Executor(Role):
                 return [*budget_neared(state), *again]
             case RuleAnswered() as answered, OutputRuleAsked() as asked:
                 return _on_rule(state, asked, answered)
+            case RuleAnswered() as answered, GuardrailAsked() as asked:
+                return on_verdict(state, asked, answered)
+            case GuardrailDecided() as decided, _:
+                return _after_verdict(state, decided)
             case _:
                 return _go_on_all(state)
 
@@ -80,6 +102,8 @@ def _on_reply(state: RunState, step: Step, reply: ModelAnswered) -> Sequence[Eve
         why = stop_text(reply.envelope)
         message = UNFINISHED[reply.stop_reason] + (f": {why}" if why else "")
         return [_failed(step, reply.stop_reason, message)]
+    if state.guarded and (state.input_waits or _is_judged(state, step)):
+        return []
     requested_calls = [
         ToolRequested(step=step.id, tool=str(b["name"]), arguments=b["input"], use=str(b["id"]))  # type: ignore[arg-type]
         for b in reply.content
@@ -107,6 +131,26 @@ def _on_answer(state: RunState, step: Step, answer: str) -> Sequence[Event]:
     if step.agent.output_rule:
         return [OutputRuleAsked(step=step.id, output=output)]
     return [StepFinished(step=step.id, answer=answer, output=output)]
+
+
+def _is_judged(state: RunState, step: Step) -> bool:
+    return any(held.on == "answer" and held.step == step.id for held in state.guarded.values())
+
+
+def _after_verdict(state: RunState, decided: GuardrailDecided) -> Sequence[Event]:
+    """Act on what a guardrail has let go."""
+    if decided.about in state.guarded:
+        return _go_on_all(state)  # another guardrail is next
+    if decided.on == "input" and not state.input_waits:
+        held = [(step, step.unused) for step in state.steps.values() if step.unused is not None]
+        acted = [event for step, reply in held for event in _on_reply(state, step, reply)]
+        return [*acted, *_go_on_all(state)]
+    if decided.on != "answer" or decided.step is None:
+        return _go_on_all(state)
+    step = state.steps[decided.step]
+    if decided.verdict == "ask_again":
+        return [rejected(step, decided.text or "")]
+    return ask(state, step.id) if step.unread else _on_answer(state, step, step.said)
 
 
 def _on_rule(state: RunState, asked: OutputRuleAsked, answered: RuleAnswered) -> Sequence[Event]:

@@ -13,6 +13,7 @@ from playhead.actors.roles.role import Role, RoleName, heard, outcomes_of
 from playhead.events.event import Address, Event
 from playhead.events.kinds.context import ContextFilled
 from playhead.events.kinds.facts import AnswerReached
+from playhead.events.kinds.guardrails import GuardrailDecided
 from playhead.events.kinds.memory import MemoryRecalled, RecallRequested
 from playhead.events.kinds.model_calls import (
     ExtractionRequested,
@@ -31,7 +32,7 @@ class MemoryRole(Role):
 
     name: ClassVar[RoleName] = "memory"
     hears: ClassVar[frozenset[Address]] = (
-        heard(RunStarted, ContextFilled, AnswerReached)
+        heard(RunStarted, ContextFilled, AnswerReached, GuardrailDecided)
         | outcomes_of((SummaryRequested, ExtractionRequested, RecallRequested))
         | outcomes_of((MemoryToolStarted,), ToolSucceeded)
     )
@@ -39,8 +40,8 @@ class MemoryRole(Role):
     def decide(self, state: RunState, record: Record) -> Sequence[Event]:
         """Recall before the first step; store; compress; learn."""
         match record.event, state.asked(record):
-            case ((RunStarted() | MemoryRecalled()), _):
-                return ask_recall(state)
+            case ((RunStarted() | GuardrailDecided() | MemoryRecalled()), _):
+                return _recall(state, record)
             case ToolSucceeded(), _:
                 return to_store(state, record)
             case ContextFilled() as filled, _:
@@ -57,3 +58,11 @@ class MemoryRole(Role):
     def stopping(self, state: RunState, record: Record) -> Sequence[Event]:
         """Store even when stopping: the tool has already succeeded."""
         return to_store(state, record)
+
+
+def _recall(state: RunState, record: Record) -> Sequence[Event]:
+    """Recall at the start; where guardrails judge the goal, at the verdict that releases it."""
+    released = state.goal_released
+    late = isinstance(record.event, RunStarted) and released  # the verdict is in the same turn
+    early = isinstance(record.event, GuardrailDecided) and released != record.seq
+    return [] if late or early else ask_recall(state)

@@ -21,6 +21,7 @@ from playhead.events.kinds.approvals import (
 from playhead.events.kinds.child_runs import ChildStarted
 from playhead.events.kinds.facts import AnswerReached, ExtractionEnded
 from playhead.events.kinds.forks import ForkChecked, ForkCheckRequested
+from playhead.events.kinds.guardrails import GuardrailAsked, GuardrailDecided
 from playhead.events.kinds.memory import MemoryRecalled, MemoryStored, RecallRequested
 from playhead.events.kinds.model_calls import MODEL_CALLS
 from playhead.events.kinds.plans import PlanProposed, PlanRevised
@@ -59,8 +60,10 @@ class Planner(Role):
         RunStarted, RunResumed, StepFinished, StepFailed,
         CancelRequested, TimeReached, LimitReached, LoopDetected, ToolRefused,
         PlanProposed, PlanRevised, ApprovalDecided, ExtractionEnded, MemoryStored,
+        GuardrailDecided,
     ) | outcomes_of((
-        *MODEL_CALLS, *ATTEMPTS, *RULES, ChildStarted, ForkCheckRequested, RecallRequested,
+        *MODEL_CALLS, *ATTEMPTS, *RULES, GuardrailAsked, ChildStarted, ForkCheckRequested,
+        RecallRequested,
     ))  # fmt: skip
     """Any outcome may be the last one that a stopping run waits for."""
 
@@ -79,6 +82,8 @@ class Planner(Role):
     def _decide(self, state: RunState, record: Record) -> Sequence[Event]:
         match record.event, state.asked(record):
             case ((RunStarted() | MemoryRecalled()), _):
+                return [] if recall_due(state) or state.goal_waits else _choose(state)
+            case GuardrailDecided(), _ if state.goal_released == record.seq:
                 return [] if recall_due(state) else _choose(state)
             case (
                 RuleAnswered() as answered,

@@ -12,6 +12,7 @@ from playhead.events.event import Address, Event, Intent, Outcome
 from playhead.events.kinds.approvals import ApprovalRequested, LoopDetected
 from playhead.events.kinds.context import ContextCompressed, ContextFilled
 from playhead.events.kinds.facts import AnswerReached, ExtractionEnded, FactLearned
+from playhead.events.kinds.guardrails import GuardrailDecided
 from playhead.events.kinds.memory import MemoryStored
 from playhead.events.kinds.model_calls import BudgetNeared
 from playhead.events.kinds.plans import PlanProposed, PlanRevised
@@ -48,6 +49,7 @@ DECIDES: Mapping[type[Event], tuple[RoleName, ...]] = {
     LoopDetected: ("executor",),
     ContextFilled: ("executor",),
     BudgetNeared: ("executor",),
+    GuardrailDecided: ("executor",),
     ToolRefused: ("tool",),
     ContextCompressed: ("memory",),
     FactLearned: ("memory",),

@@ -6,10 +6,12 @@ from pydantic import Field, field_validator
 
 from playhead.events.errors import UsageError
 from playhead.events.event import Block, Data, Json
+from playhead.events.spec.guardrails import GuardrailSpec
 from playhead.events.spec.memory import MemoryRules
 from playhead.events.spec.plan import PlanRules, Strategy
 from playhead.events.spec.prices import Price
 from playhead.events.spec.routing import Budget, Route, Target
+from playhead.events.spec.skills import SkillSpec
 from playhead.events.spec.tool import Approval, Cache, Effect, Rate, Retry, SandboxPolicy
 
 
@@ -163,6 +165,10 @@ class AgentSpec(Data):
     strategy: Strategy | Literal["auto", "asked"] = "auto"
     """auto: chosen by stated rules. asked: a user function is asked."""
     plan: PlanRules = PlanRules()
+    guardrails: tuple[GuardrailSpec, ...] = ()
+    """In the order in which they judge."""
+    skills: tuple[SkillSpec, ...] = ()
+    """What `instructions` lists, and the tools load: exactly these versions."""
 
 
 ToolSpec.model_rebuild()  # an agent's tool may be an agent

@@ -59,9 +59,10 @@ class Assembly:
         """An engine with these agents and roles. Called on the loop."""
         services = Services(
             self._model_of, self._tool_of, self.workers, time.monotonic, subscriptions.text,
-            endpoint=self.models.at, rule=self._rule_of, given_admission=admission,
-            secrets=self.toolbox.secrets, results=partial(whole_result, log),
-            recollect=memories, on_progress=subscriptions.progress_from(loop),
+            endpoint=self.models.at, rule=self._rule_of, guardrail=self._guardrail_of,
+            given_admission=admission, secrets=self.toolbox.secrets,
+            results=partial(whole_result, log), recollect=memories,
+            on_progress=subscriptions.progress_from(loop),
         )  # fmt: skip
         engine = Engine(
             log,
@@ -98,6 +99,9 @@ class Assembly:
         if not self.agents.resumed(run):
             return True
         return agent.schema() == self._recorded(run).output_schema
+
+    def _guardrail_of(self, run: str, name: str) -> Callable[[str], object] | None:
+        return self._of(run).guardrail(name)
 
     def _rule_of(self, run: str, rule: Rule) -> Callable[..., object] | None:
         known = self._of(run)

@@ -28,6 +28,9 @@ log = ProgramLogger("playhead.tool")
 
 TAKEN = "another tool of the agent has its name: give the server a prefix, mcp(..., prefix=...)"
 
+SKILLS = "(skills)"
+"""Where skills are pinned, beside the names of MCP servers."""
+
 RESERVED = "steps of plans are called so: give the server a prefix, mcp(..., prefix=...)"
 
 SHADOWS = (
@@ -59,6 +62,7 @@ class Toolbox:
                 server.connect(self._pins.judge, self._refresh, self.secrets)
                 self._servers.append(server)
         keep_apart(agent, self._pins)
+        judge_skills(agent, self._pins)
         tools = agent.all_tools
         for each in tools:
             _keep_from_logs(each)
@@ -89,6 +93,24 @@ class Toolbox:
             if agent is not None:
                 keep_apart(agent, self._pins)
                 self._tools[id(agent)] = by_name(agent.all_tools)
+
+
+def judge_skills(agent: Agent[Any], pins: Pins, *, start: bool = True) -> None:
+    """Refuse skills that are not what they were at their first use, until a person accepts them.
+
+    At a start, raises UsageError for changed instructions: an agent does not run without them.
+    """
+    skills = {skill.spec.name: skill for skill in agent.loaded_skills}
+    if not skills:
+        return
+    why = pins.judge(SKILLS, {name: skill.spec.definition for name, skill in skills.items()})
+    for name, skill in skills.items():
+        skill.refused = why.get(name)
+        if skill.refused is not None and start:
+            if skill.spec.kind == "instructions":
+                msg = f"agent {agent.name!r}: {name}: {skill.refused}"
+                raise UsageError(msg)
+            log.warning("skill.refused", agent=agent.name, skill=name, why=skill.refused)
 
 
 def _keep_from_logs(tool: AnyTool) -> None:
@@ -200,7 +222,13 @@ def changed_tools(agent: Agent[Any], pins: Pins) -> list[Changed]:
     close = connected(agent, pins.judge)
     try:
         keep_apart(agent, pins)
-        return [
+        judge_skills(agent, pins, start=False)
+        skills = [
+            Changed(SKILLS, s.spec.name, s.spec.definition, s.body, s.refused)
+            for s in agent.loaded_skills
+            if s.refused is not None
+        ]
+        return skills + [
             Changed(server.name, tool, definition_of(listed), listed.description or "", why)
             for server in servers_of(agent)
             for tool, why in server.refused.items()

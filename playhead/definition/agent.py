@@ -1,7 +1,9 @@
 """An agent as its author defines it; `spec` is the agent as a run records it."""
 
+import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Generic, Literal, TypeAlias, cast
 
 from pydantic import BaseModel, TypeAdapter
@@ -16,6 +18,7 @@ from playhead.definition.checks import (
     check_tool_names,
     check_types,
 )
+from playhead.definition.guardrails import Guardrail, check_guardrails
 from playhead.definition.prices import prices_for
 from playhead.definition.routing import (
     DEFAULT_MODEL,
@@ -43,6 +46,7 @@ from playhead.events.spec.tool import Retry
 from playhead.projections.cost.targets import named_models, unbounded, unpriced
 from playhead.tools.context import RunContext
 from playhead.tools.groups import AnyTools, Toolset, chosen, every
+from playhead.tools.skills.skill import Skill, skill_tools, skills_prompt
 from playhead.tools.tool import AnyTool
 
 Instructions: TypeAlias = Callable[[RunContext], str] | Callable[[RunContext], Awaitable[str]]
@@ -117,6 +121,10 @@ class Agent(Generic[Out]):
     """When older turns are compressed, whose memory is read, and how much is recalled."""
     facts: type[BaseModel] | None = None
     """A Pydantic model of the facts to learn: they are extracted after the answer."""
+    skills: Sequence[str | os.PathLike[str]] = ()
+    """Folders of Agent Skills, and files of instructions such as AGENTS.md."""
+    guardrails: Sequence[Guardrail] = ()
+    """Judge the input, tools' results and the answer, in this order."""
     prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
     """Model -> price, if the price table does not know the model or you pay a different price."""
 
@@ -136,6 +144,8 @@ class Agent(Generic[Out]):
         check_request(self.name, self.max_tokens, self.cache)
         check_rules(self.memory)
         _check_marks(self.server_tools)
+        _ = self.loaded_skills
+        check_guardrails(self.name, self.guardrails, function=self.function is not None)
 
     def _check_types(self) -> None:
         mapping = (Mapping, "a dict")
@@ -144,7 +154,8 @@ class Agent(Generic[Out]):
             "description": (str, "a text"),
             "task_type": (str, "a text"), "max_tokens": (int, "a number"),
             "tools": sequence, "stop_sequences": sequence, "server_tools": sequence,
-            "fallback": sequence, "extra": mapping, "prices": mapping,
+            "fallback": sequence, "guardrails": sequence, "skills": sequence,
+            "extra": mapping, "prices": mapping,
             "plan": (PlanRules, "PlanRules(...)"), "limits": (Limits, "Limits(...)"),
             "loops": (LoopRules, "LoopRules(...)"), "retry": (Retry, "Retry(...)"),
             "budget": (Budget, "Budget(...)"), "memory": (MemoryRules, "MemoryRules(...)"),
@@ -188,7 +199,28 @@ class Agent(Generic[Out]):
     @property
     def functions(self) -> AnyTools:
         """Its tools that are not agents; groups and servers as they were given."""
-        return [tool for tool in self.tools if not isinstance(tool, Agent)]
+        own = [tool for tool in self.tools if not isinstance(tool, Agent)]
+        return [*own, *self._skill_tools] if self.skills else own
+
+    @cached_property
+    def loaded_skills(self) -> tuple[Skill, ...]:
+        """Its skills, as they were when it was defined."""
+        found = tuple(map(Skill, self.skills))
+        if len({skill.spec.name for skill in found}) < len(found):
+            msg = f"agent {self.name!r}: two of its skills have the same name"
+            raise UsageError(msg)
+        return found
+
+    @cached_property
+    def _skill_tools(self) -> list[AnyTool]:
+        return skill_tools(self.loaded_skills)
+
+    def _instructions(self) -> str:
+        own = self.instructions if isinstance(self.instructions, str) else ""
+        if not self.skills:
+            return own
+        usable = [skill for skill in self.loaded_skills if skill.refused is None]
+        return "\n\n".join(filter(None, [own, skills_prompt(usable)]))
 
     def spec(self, only: Iterable[str] | None = None, namespace: str | None = None) -> AgentSpec:
         """The agent as data: what RunStarted records, with all its tools or only those chosen.
@@ -197,7 +229,7 @@ class Agent(Generic[Out]):
         """
         spec = AgentSpec(
             name=self.name,
-            instructions=self.instructions if isinstance(self.instructions, str) else "",
+            instructions=self._instructions(),
             instructions_asked=None if isinstance(self.instructions, str) else True,
             model=self._settings(),
             tools=self._tool_specs(only),
@@ -213,6 +245,8 @@ class Agent(Generic[Out]):
             memory=self._memory(namespace),
             strategy=recorded_strategy(self.name, self.strategy, self.function),
             plan=self.plan,
+            skills=tuple(s.spec for s in self.loaded_skills if s.refused is None),
+            guardrails=tuple(guardrail.spec() for guardrail in self.guardrails),
         )
         return self._priced(spec)
 
@@ -265,6 +299,10 @@ class Agent(Generic[Out]):
             msg = f"agent {self.name!r}: {what} with max_cost or max_tokens: {UNBOUNDED}"
             raise UsageError(msg)
         return spec
+
+    def guardrail(self, name: str) -> Callable[[str], Any] | None:
+        """The function of the guardrail with that name."""
+        return next((each.check for each in self.guardrails if each.name == name), None)
 
     def read_output(self, answer: str, output: Json) -> Out:
         """The answer as the agent's output type. Raises pydantic.ValidationError."""

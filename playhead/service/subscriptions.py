@@ -15,6 +15,7 @@ from playhead.events.record import Record
 from playhead.events.registry import ENDINGS
 from playhead.projections.metrics.run_metrics import RunMetrics
 from playhead.projections.state.run_state import RunState
+from playhead.service.held_text import HeldText
 from playhead.service.loop_thread import LoopThread
 
 program_log = ProgramLogger("playhead.subscriptions")
@@ -60,6 +61,7 @@ class Subscriptions:
         self._lock = threading.Lock()
         self._closed = False
         self._subscribers: dict[str, list[Deliver]] = {}
+        self._held = HeldText()
 
     def subscribe(self, run: str, deliver: Deliver) -> Callable[[], None]:
         """From now on `deliver` gets the run's items; the returned function unsubscribes."""
@@ -81,6 +83,8 @@ class Subscriptions:
 
     def committed(self, state: RunState, records: Sequence[Record]) -> None:
         """An engine's watcher: a turn is in the log."""
+        for request, text in self._held.committed(state, records):
+            self._give(state.run, request, text)
         for deliver in self._of(state.run):
             for record in records:
                 _hand(deliver, record)
@@ -90,6 +94,10 @@ class Subscriptions:
 
     def text(self, run: str, request: int, text: str) -> None:
         """A piece of text arrived; an empty one means that the attempt failed."""
+        if not self._held.piece(run, request, text):
+            self._give(run, request, text)
+
+    def _give(self, run: str, request: int, text: str) -> None:
         for deliver in self._of(run):
             _hand(deliver, TextChunk(request, text, discarded=not text))
 

@@ -13,6 +13,7 @@ from playhead.events.kinds import (
     approvals,
     child_runs,
     forks,
+    guardrails,
     memory,
     model_calls,
     plans,
@@ -27,7 +28,7 @@ READ = (
     model_calls.ModelAnswered, tool_calls.ToolSucceeded, tool_calls.ToolFailed,
     tool_calls.ToolOutcomeUnknown, tool_calls.ToolRefused, tool_calls.ToolResolved,
     child_runs.ChildFinished, memory.MemoryRecalled,
-    approvals.LoopDetected, approvals.ApprovalDecided,
+    approvals.LoopDetected, approvals.ApprovalDecided, guardrails.GuardrailDecided,
 )  # fmt: skip
 """Kinds that say something to the model."""
 

@@ -28,7 +28,7 @@ from playhead.projections.prompt.tool_result import content_text, result_text
 Heading: TypeAlias = Literal[
     "Goal", "Message", "Strategy", "Thought", "Action", "Observation", "Answer", "Failed",
     "Refused", "Unknown", "Retry", "Approval", "Loop", "Limit", "Stop", "Paused", "Resumed", "Note",
-    "Plan", "Step", "Done", "Child",
+    "Plan", "Step", "Done", "Child", "Guardrail",
 ]  # fmt: skip
 
 TROUBLE: frozenset[Heading] = frozenset({"Failed", "Refused", "Unknown", "Limit", "Stop", "Paused"})
@@ -75,6 +75,7 @@ WORDS: Mapping[str, tuple[Heading, str]] = {
     "tool_resolved": ("Note", "call {e.call} did take effect: {e.succeeded}. {e.note}"),
     "approval_requested": ("Approval", "{e.about} {e.call} waits for a person"),
     "outage_wait_started": ("Note", "waits for the model: {e.error}: {e.message}"),
+    "guardrail_decided": ("Guardrail", "{e.guardrail} on {e.on} (record {e.about}): {e.said}"),
     "loop_detected": ("Loop", "{e.action}: {e.message}"),
     "limit_reached": ("Limit", "{e.limit} is {e.maximum:g}, wanted {e.wanted:g}"),
     "fact_learned": ("Note", "learned: {e.entity}: {e.field} = {e.value} (records {e.sources})"),

@@ -61,9 +61,18 @@ def _runs(runs: Sequence[RunMetrics]) -> Iterator[Family]:
     yield "playhead_runs", "gauge", "Runs by what became of them.", status()
     yield "playhead_steps_total", "counter", "Rounds: model calls and their tools.", total("steps")
     yield "playhead_guard_stops_total", "counter", "Limits and loops.", total("guard_stops")
+    about = "Verdicts of guardrails."
+    yield "playhead_guardrail_verdicts_total", "counter", about, _verdicts(agents)
     yield "playhead_approvals_waiting", "gauge", "Calls that wait for a person.", waiting
     about = "Length of ended runs, without waiting for people."
     yield "playhead_run_seconds", "histogram", about, seconds
+
+
+def _verdicts(agents: Mapping[str, Sequence[RunMetrics]]) -> Iterator[Sample]:
+    for agent, own in agents.items():
+        for verdict in sorted({word for m in own for word in m.verdicts}):
+            total = sum(m.verdicts.get(verdict, 0) for m in own)
+            yield "", {"agent": agent, "verdict": verdict}, total
 
 
 def _seconds(agent: str, runs: Iterable[RunMetrics]) -> Iterator[Sample]:

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import Field
 
 from playhead.events.event import Event
-from playhead.events.kinds import approvals, child_runs, forks, runs, tool_calls
+from playhead.events.kinds import approvals, child_runs, forks, guardrails, runs, tool_calls
 from playhead.events.kinds.model_calls import ModelAnswered, ModelCall, ModelFailed
 from playhead.events.record import Record
 from playhead.events.registry import ENDINGS, INTENTS, OUTCOMES
@@ -70,6 +70,8 @@ class RunMetrics(StatsPart):
     """What those runs, and the runs that they started, used."""
     guard_stops: int = 0
     """How often a limit, a loop or a time limit stopped it."""
+    verdicts: dict[str, int] = Field(default_factory=dict)
+    """Verdicts of guardrails: allow, block, replace or ask_again, and how many."""
     waited: int = 0
     """Microseconds in which it only waited for people: approvals and pauses, nothing under way."""
     tools: dict[str, ToolCallStats] = Field(default_factory=dict)
@@ -342,6 +344,11 @@ def _guarded(metrics: RunMetrics, _: Record, event: Event) -> None:
     metrics.guard_stops += stops(event)
 
 
+def _judged(metrics: RunMetrics, _: Record, event: guardrails.GuardrailDecided) -> None:
+    metrics.verdicts[event.verdict] = metrics.verdicts.get(event.verdict, 0) + 1
+    metrics.guard_stops += event.verdict == "block"
+
+
 def _time(metrics: RunMetrics, record: Record, event: runs.TimeReached) -> None:
     _guarded(metrics, record, event)
     if event.due == "approval":
@@ -359,6 +366,7 @@ _FOLDS: Mapping[str, Callable[[RunMetrics, Record, Any], None]] = {
     "run_resumed": _resumed,
     "limit_reached": _guarded,
     "loop_detected": _guarded,
+    "guardrail_decided": _judged,
     "time_reached": _time,
 }
 

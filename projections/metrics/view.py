@@ -23,7 +23,7 @@ class RunMetricsView:
     """The view `run_metrics`: a row for each run. Query it with `find_run_metrics`."""
 
     name = "run_metrics"
-    version = 1
+    version = 2
     kinds = SEEN | {"runs_moved"}
 
     def create(self, db: "Database") -> None:

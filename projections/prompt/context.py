@@ -133,6 +133,17 @@ class Context:
             self._said.append((_text(EMPTY_REPLY), seq))
         self._next, self._request = "unmade", None
 
+    def replace_reply(self, text: str, seq: int) -> None:
+        """Put another text in the place of the model's reply of that record."""
+        kept, block = self.closed(), _text(text)
+        for index, (_, piece) in enumerate(zip(self.messages, self.pieces, strict=True)):
+            if piece.role == "assistant" and piece.sources[:1] == (seq,):
+                message, goal = _message("assistant", [block]), self.messages[self._goal_index]
+                bound = token_upper_bound([block], message)
+                kept[index] = message, ContextPiece("assistant", bound, self.run, (seq,))
+                self._begin_anew(kept[: len(self.messages)], goal)
+                return
+
     def user(self, text: str, content: Iterable[Block] = (), seq: int = 0) -> None:
         """A statement by or on behalf of the user; sent with the next request."""
         self._said += [(_unmarked(block), seq) for block in content]

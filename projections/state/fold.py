@@ -27,6 +27,7 @@ from playhead.projections.state.calls.fold_model_calls import MODEL_OUTCOMES, MO
 from playhead.projections.state.calls.fold_tool_calls import CALL_OUTCOMES, CALLS
 from playhead.projections.state.fold_runs import RUNS
 from playhead.projections.state.fold_steps import STEPS
+from playhead.projections.state.guarded import GUARDRAILS
 from playhead.projections.state.run_state import FoldFunction, FoldOutcome, RunState
 from playhead.projections.state.waits import fold_waits
 
@@ -106,7 +107,7 @@ UNSEEN: tuple[type[Event], ...] = (
 )  # fmt: skip
 
 FOLDS: dict[type[Event], FoldFunction] = {
-    **RUNS, **STEPS, **MODELS, **CALLS, **dict.fromkeys(UNSEEN, _nothing),
+    **RUNS, **STEPS, **MODELS, **CALLS, **GUARDRAILS, **dict.fromkeys(UNSEEN, _nothing),
 }  # fmt: skip
 """Intents need no fold of their own: being open is all that some of them change."""
 

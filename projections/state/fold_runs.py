@@ -6,6 +6,7 @@ from playhead.events.record import Record
 from playhead.events.spec.agent import AgentSpec
 from playhead.projections.prompt.context import CONTEXT_FORMAT
 from playhead.projections.prompt.head import render_head
+from playhead.projections.state.guarded import guard_input, hear_message
 from playhead.projections.state.limits_used import Spent
 from playhead.projections.state.run_state import FoldFunction, RunState, tool_of
 from playhead.projections.state.step_state import Outage, Stop
@@ -21,12 +22,13 @@ def _run_started(state: RunState, record: Record, event: runs.RunStarted) -> Non
         state.unsupported = f"context format {event.context_format}"
     if event.redacted:
         state.unsupported = "redacted words"
+    if event.agent.guardrails:
+        guard_input(state, record)
 
 
-def _message_received(state: RunState, record: Record, event: runs.MessageReceived) -> None:
-    if state.plan is not None or not state.steps:
-        state.said.append(record)
-    state.hear(record.seq, "" if event.ordered else event.text, event.content or ())
+def _message_received(state: RunState, record: Record, _: runs.MessageReceived) -> None:
+    if not (state.agent.guardrails and guard_input(state, record)):
+        hear_message(state, record)
 
 
 def _cancel_requested(state: RunState, _: Record, event: runs.CancelRequested) -> None:

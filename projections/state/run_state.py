@@ -26,7 +26,7 @@ from playhead.projections.prompt.context import Context
 from playhead.projections.prompt.fact_extraction import extraction_request, sayings
 from playhead.projections.prompt.head import RequestHead, render_head
 from playhead.projections.state.limits_used import Spent
-from playhead.projections.state.step_state import Step, Stop, ToolCall
+from playhead.projections.state.step_state import Guarded, Step, Stop, ToolCall
 from playhead.projections.state.waits import Wait
 
 SILENT = ("tool", "plan")
@@ -85,6 +85,12 @@ class RunState:
     """Calls whose end is being decided on, by the seq of their ToolRequested."""
     ready: dict[str, None] = field(default_factory=dict[str, None])
     """Steps whose calls have all ended but whose model has not been asked again yet."""
+    guarded: dict[int, Guarded] = field(default_factory=dict[int, Guarded])
+    """What waits for guardrails, by the seq of the record that it is in."""
+    goal_released: int = 0
+    """The seq of the verdict after which the goal may be used; 0 if none was needed."""
+    blocked: bool = False
+    """Whether a guardrail stopped it."""
     spent: Spent = field(default_factory=Spent)
     held: list[Record] = field(default_factory=list[Record])
     """Held records, which the next RunResumed decides."""
@@ -131,6 +137,21 @@ class RunState:
         return self.stop is None and self.ending is None
 
     @property
+    def input_waits(self) -> bool:
+        """Whether a goal or message waits for a guardrail: no reply is acted on."""
+        return any(guarded.on == "input" for guarded in self.guarded.values())
+
+    @property
+    def goal_waits(self) -> bool:
+        """Whether a guardrail must allow the goal before anything may be done with it."""
+        return any(
+            not guarded.released
+            and guarded.said is not None
+            and isinstance(guarded.said.event, runs.RunStarted)
+            for guarded in self.guarded.values()
+        )
+
+    @property
     def scope(self) -> Scope:
         """What the run may recall, and where its facts are stored."""
         return Scope(self.agent.memory.namespace, self.forks)
@@ -158,7 +179,9 @@ class RunState:
 
     @property
     def conversation(self) -> Context | None:
-        """The context for the session's next run: the last step's messages."""
+        """The context for the session's next run: the last step's messages, unless blocked."""
+        if self.blocked:
+            return self.past
         talks = (s.context for s in reversed(self.steps.values()) if s.purpose not in SILENT)
         return next(talks, self.past)
 
@@ -259,7 +282,8 @@ class RunState:
     def as_agent(self, agent: AgentSpec) -> None:
         """From here on the run is one of this agent, with the instructions that it was given."""
         if agent.instructions_asked and self.instructions is not None:
-            agent = agent.model_copy(update={"instructions": self.instructions})
+            told = "\n\n".join(filter(None, [self.instructions, agent.instructions]))
+            agent = agent.model_copy(update={"instructions": told})  # before its skills
         self.started = self.run_started.model_copy(update={"agent": agent})
         self.agent = agent
 

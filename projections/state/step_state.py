@@ -8,7 +8,10 @@ from typing import Literal
 
 from playhead.events.event import Event, Json
 from playhead.events.kinds import approvals, steps, tool_calls
+from playhead.events.kinds.model_calls import ModelAnswered
+from playhead.events.record import Record
 from playhead.events.spec.agent import AgentSpec, Limits, ToolSpec
+from playhead.events.spec.guardrails import GuardrailSpec, Place
 from playhead.events.spec.memory import NO_MEMORY, Scope
 from playhead.projections.prompt.compression import BYTES_A_TOKEN, CompressionPlan
 from playhead.projections.prompt.context import Context
@@ -63,6 +66,30 @@ class ToolCall:
             msg = f"call {self.seq} is for {self.requested.tool!r}, which the agent does not have"
             raise ValueError(msg)
         return self.spec
+
+
+@dataclass(slots=True)
+class Guarded:
+    """A text that waits for the verdicts of guardrails."""
+
+    on: Place
+    about: int
+    """The seq of the record that it is in."""
+    text: str
+    """As the guardrails before have left it."""
+    left: list[GuardrailSpec]
+    """The guardrails that have not given a verdict."""
+    step: str = ""
+    call: ToolCall | None = None
+    outcome: Event | None = None
+    """Of the call, to be told once it is allowed."""
+    said: Record | None = None
+    """The goal or message."""
+    asked: bool = False
+    """Whether the first one's function is being asked."""
+    replaced: bool = False
+    released: bool = False
+    """Whether the input is in use while guardrails beside the model call judge it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +147,8 @@ class Step:
     """How to compress its context before the model is asked again."""
     said: str = ""
     """The text of the last reply."""
+    unused: ModelAnswered | None = None
+    """The last reply, if it came while input was judged: it is acted on after the verdict."""
     task_type: str = ""
     """The task type by which its model is chosen; empty until it is known."""
     why: str = ""

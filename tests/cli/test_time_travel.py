@@ -226,6 +226,33 @@ def test_a_backtest_says_what_would_have_been_stopped_and_whether_rightly(
     assert max(map(len, wrong.out.splitlines())) <= 80
 
 
+def test_a_backtest_tries_a_guardrail_on_recorded_texts_and_names_runs_it_would_wrongly_block(
+    playhead: Playhead, run: str, folder: Path
+) -> None:
+    (folder / "rules.py").write_text(
+        "from playhead import Guardrail, Verdict\n"
+        "def judge(text):\n"
+        "    if '42' in text: raise OSError('down')\n"
+        "    return Verdict.replace('x') if len(text) > 2 else True\n"
+        "goal = Guardrail(name='goal', on='input', check=judge)\n"
+        "never = Guardrail(name='never', on='answer', pattern='.')\n"
+        "fine = Guardrail(name='fine', on='result', max_chars=10000)\n"
+    )
+    tried = playhead("backtest", "--guardrail", "rules.py:goal", "--json")
+    found = json.loads(tried.out)["guardrail"]
+    assert (tried.code, found["judged"], found["wrong"]) == (0, 1, 0)
+    assert [(v["on"], v["seq"], v["verdict"]) for v in found["verdicts"]] == [
+        ("input", 1, "replace")
+    ]
+    wrong = playhead("backtest", "--guardrail", "rules.py:never")
+    assert wrong.code == 1
+    assert "1 run that finished well would be blocked" in wrong.out
+    assert "all allowed" in playhead("backtest", "--guardrail", "rules.py:fine").out
+    for reference in ("rules.py", "rules.py:nothing", "nowhere:rule"):
+        said = playhead("backtest", "--guardrail", reference)
+        assert (said.code, len(said.err.splitlines())) == (2, 1)
+
+
 def test_a_backtest_prices_the_same_tokens_otherwise(
     playhead: Playhead, run: str, folder: Path
 ) -> None:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, field_validator
 from playhead import (
     Agent,
     Budget,
+    Guardrail,
     Image,
     Limits,
     MemoryRules,
@@ -26,6 +27,7 @@ from playhead import (
     RunNotFinished,
     Runtime,
     Target,
+    Verdict,
     mcp,
     tool,
 )
@@ -236,6 +238,20 @@ def router_and_output_rule(runtime: Runtime) -> None:
     play(runtime, agent)
 
 
+def guardrails(runtime: Runtime) -> None:
+    def numbers(text: str) -> Verdict:
+        return Verdict.replace(text.replace("42", "[a number]"))
+
+    rules = [
+        Guardrail(name="short", on="input", max_chars=20),
+        Guardrail(name="luck", on="result", words=["luck"], verdict="ask_again", text="Go on."),
+        Guardrail(name="numbers", on="answer", check=numbers),
+    ]
+    play(runtime, scripted("guardrails", call("fail", why="no luck"), "It is 42.", tools=[fail],
+                           guardrails=rules))  # fmt: skip
+    play(runtime, scripted("guardrail_blocks", "Never.", guardrails=rules), "A goal that is long.!")
+
+
 def loop(runtime: Runtime) -> None:
     play(
         runtime,
@@ -367,7 +383,7 @@ def mcp_tools(runtime: Runtime) -> None:
 SCENES: tuple[Callable[[Runtime], None], ...] = (
     plain, tools, instructions, spoken, model_retry, outage, plan, plan_around_a_failure,
     plan_reviewed, children,
-    approvals,
+    approvals, guardrails,
     approval_lapsed, approval_rule, strategies, router_and_output_rule, loop, limits, budget,
     cancelled, paused, session, compression, memory, facts, fork, mcp_tools,
 )  # fmt: skip

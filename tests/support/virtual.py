@@ -42,6 +42,7 @@ class Play:
         self._began = began
         world = Services(self._model, self._tool, Inline(), self.loop.time, _unheard)
         world.rule = self._rule
+        world.guardrail = lambda run, name: self._agent(run).guardrail(name)
         roles: Any = {
             "planner": Planner(),
             "executor": Executor(),

@@ -1,4 +1,4 @@
-"""`backtest`: another guard, other limits, prices or routes over the runs in the log."""
+"""`backtest`: another guard, guardrail, other limits, prices or routes over the runs in the log."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from playhead.cli.commands.cost import bills
+from playhead.cli.commands.guardrail_trial import Judge, guardrail_document, print_guardrail
 from playhead.cli.shared import exit_codes
+from playhead.cli.shared.agents import load_guardrail
 from playhead.cli.shared.log import reading, records, run_list
 from playhead.cli.shared.options import JsonOption, LogFile, parse_time
 from playhead.cli.shared.output import columns, count, out, plain, say_json
@@ -43,6 +45,10 @@ def backtest(
         list[str] | None,
         typer.Option(metavar="TASK=MODEL", help="Another model for a type of task (*: any other)."),
     ] = None,
+    guardrail: Annotated[
+        str | None,
+        typer.Option(metavar="MODULE:NAME", help="Another guardrail: its function is called."),
+    ] = None,
     agent: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only runs of this agent.")
     ] = None,
@@ -52,27 +58,34 @@ def backtest(
     log: LogFile = None,
     json: JsonOption = False,
 ) -> int:
-    """Try a guard, limits, prices or routes on recorded runs.
+    """Try a guard, limits, prices, routes or a guardrail on recorded runs.
 
-    Nothing is called. How often would it have stopped a run, what would that have saved, and which
-    runs would it have stopped that then finished well? The exit code is 1 if there are such.
+    Nothing is called but the guardrail. How often would it have stopped a run, what would that have
+    saved, and which runs would it have stopped that then finished well? The exit code is 1 if there
+    are such.
     """
     trial = Trial(dict(map(_threshold, guard or ())), dict(map(_limit, limits or ())))
-    if not (trial.guard or trial.limits or prices or routing):
-        msg = "nothing to try: give --guard, --limits, --prices or --routing"
+    if not (trial.guard or trial.limits or prices or routing or guardrail):
+        msg = "nothing to try: give --guard, --limits, --prices, --routing or --guardrail"
         raise UsageError(msg)
+    judge = None if guardrail is None else Judge(load_guardrail(guardrail))
     with reading(log) as reader:
         runs = _runs(reader, agent, since)
+        tried = [] if judge is None else [judge.on(records(reader, run)) for run in runs]
         verdicts = [try_on(records(reader, run), trial) for run in runs]
         bill = bills(reader, runs, prices, routing or ()) if prices or routing else None
-    wrong = [verdict for verdict in verdicts if verdict.wrong]
+    wrong = any(v.wrong for v in verdicts) or any(trial.wrong for trial in tried)
     if json:
-        say_json(_document(verdicts) | ({} if bill is None else _bill_document(*bill)))
+        bills_ = {} if bill is None else _bill_document(*bill)
+        guardrails = {} if judge is None else guardrail_document(tried)
+        say_json(_document(verdicts) | bills_ | guardrails)
     else:
         if trial.guard or trial.limits:
             _print(verdicts)
         if bill is not None:
             _print_bill(*bill)
+        if judge is not None:
+            print_guardrail(judge.guardrail.name, tried)
     return exit_codes.NO if wrong else exit_codes.OK
 
 

@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias, TypeGuard
 from playhead.assembly.models import KEYS
 from playhead.cli.shared.run_summary import RunSummary
 from playhead.definition.agent import Agent
+from playhead.definition.guardrails import Guardrail
 from playhead.definition.routing import DEFAULT_MODEL
 from playhead.events.errors import RedactedRun, UsageError
 from playhead.tools.builtin.calculator import calculator
@@ -125,6 +126,19 @@ def load(reference: str, folder: str | None = None) -> AnyAgent:
     return next(iter(agents.values()))
 
 
+def load_guardrail(reference: str) -> Guardrail:
+    """The Guardrail at `module:name` or `file.py:name`. Raises UsageError."""
+    where, colon, name = reference.rpartition(":")
+    if not colon:
+        msg = f"--guardrail {reference}: write module:name or file.py:name"
+        raise UsageError(msg)
+    found: object = getattr(_import(where, str(Path.cwd())), name, None)
+    if not isinstance(found, Guardrail):
+        msg = f"--guardrail {reference}: there is no Guardrail {name} at the top of that module"
+        raise UsageError(msg)
+    return found
+
+
 def absolute(reference: str) -> str:
     """The reference so that it can be followed from another folder."""
     where, colon, name = reference.rpartition(":")
@@ -159,16 +173,16 @@ def _import(where: str, folder: str) -> ModuleType:
         raise
     except Exception as error:
         if isinstance(error, ModuleNotFoundError) and where.startswith(f"{error.name}"):
-            msg = f"--agent: there is no module {where} here ({folder})"
+            msg = f"there is no module {where} here ({folder})"
             raise UsageError(msg) from error
         why = f"{type(error).__name__}: {error}".partition("\n")[0]
-        msg = f"--agent: {where} cannot be imported: {why}"
+        msg = f"{where} cannot be imported: {why}"
         raise UsageError(msg) from error
 
 
 def _from_file(path: Path) -> ModuleType:
     if not path.is_file():
-        msg = f"--agent: there is no file {path}"
+        msg = f"there is no file {path}"
         raise UsageError(msg)
     path = path.resolve()
     if str(path.parent) not in sys.path:

@@ -7,7 +7,9 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from playhead.definition.agent import Agent
+from playhead.definition.guardrails import Guardrail
 from playhead.events.spec.agent import Limits, LoopRules, Threshold
+from playhead.events.spec.guardrails import Place, Verdict, VerdictName
 from playhead.events.spec.memory import MemoryRules
 from playhead.events.spec.plan import PlanRules
 from playhead.events.spec.prices import Price, Tier
@@ -40,6 +42,12 @@ DOUBTFUL: tuple[AnyTool, ...] = (pay, pay_now, fire, transfer)
 
 SMALL = MemoryRules(compress_at=700, keep_turns=2, clear_over=300, summary_tokens=50)
 """A context so small that it is compressed every few rounds."""
+
+PLACES: tuple[Place, ...] = ("input", "result", "answer")
+CERTAIN: tuple[VerdictName, ...] = ("block", "replace")
+VERDICTS: tuple[VerdictName, ...] = (
+    "allow", "allow", "allow", "ask_again", "block", "replace",
+)  # fmt: skip
 
 IMPATIENT = LoopRules(
     same_answer=Threshold(warn=1, stop=2), same_failure=Threshold(warn=1, stop=2),
@@ -74,7 +82,7 @@ def _agent(name: str, random: Random, mix: Mix) -> Agent[object]:
         tools = list(dict.fromkeys([*tools, remember, recall]))
     schemas = {tool.spec.name: tool.spec.input_schema for tool in tools}
     patience = random.randint(1, 6)
-    return Agent(
+    made: Agent[object] = Agent(
         name=name,
         instructions=random.choice(("", "Be brief.", _asked)),
         model=RandomModel(random, mix.model_odd, patience, schemas),
@@ -97,6 +105,26 @@ def _agent(name: str, random: Random, mix: Mix) -> Agent[object]:
         **_strategy(random),
         **_routing(random),
     )
+    own = Random(f"{name} {patience} {sorted(schemas)}")
+    return replace(made, guardrails=_guardrails(own, answers=made.function is None))
+
+
+def _guardrails(random: Random, *, answers: bool) -> list[Guardrail]:
+    """A few agents have some; a function's answer is not judged."""
+    if random.random() >= 0.15:
+        return []
+
+    def at_random(text: str) -> Verdict:
+        verdict = random.choice(VERDICTS)
+        return Verdict(verdict=verdict, text=f"judged, {len(text)}")
+
+    return [
+        Guardrail(name=f"{on}-{n}", on=on, check=check, words=() if check else ("e",),
+                  verdict=verdict, text="judged", beside=on == "input" and n == 1 and bool(check))
+        for n, on in enumerate(random.choices(PLACES if answers else PLACES[:2], k=3))
+        for check in [random.choice((None, at_random))]
+        for verdict in random.sample(CERTAIN, 1)
+    ]  # fmt: skip
 
 
 def _asked(context: RunContext) -> str:

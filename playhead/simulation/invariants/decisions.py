@@ -11,9 +11,11 @@ from playhead.events.event import Intent
 from playhead.events.kinds.approvals import ApprovalDecided, ApprovalRequested, RuleAnswered
 from playhead.events.kinds.child_runs import ChildFinished, ChildStarted
 from playhead.events.kinds.forks import ForkChecked
+from playhead.events.kinds.guardrails import GuardrailDecided
 from playhead.events.kinds.model_calls import ModelAnswered, ModelRequested
 from playhead.events.kinds.runs import (
     CancelRequested,
+    RunFinished,
     RunPaused,
     RunResumed,
     RunStarted,
@@ -208,6 +210,9 @@ def _note_result(
     records: list[Record], record: Record, became: dict[tuple[str, str], bool]
 ) -> None:
     call: int | None = getattr(record.event, "call", None)
+    if isinstance(record.event, GuardrailDecided) and record.event.verdict == "ask_again":
+        _withhold(records, record.event, became)
+        return
     if record.event.kind in OUTCOMES:
         call = getattr(records[(record.cause or 1) - 1].event, "call", None)
     elif not isinstance(record.event, ToolRefused):
@@ -218,6 +223,37 @@ def _note_result(
         if isinstance(requested, ToolRequested) and requested.use is not None:
             good = child or isinstance(record.event, ToolSucceeded)
             became[requested.step, requested.use] = not good
+
+
+def _withhold(
+    records: list[Record], decided: GuardrailDecided, became: dict[tuple[str, str], bool]
+) -> None:
+    """A guardrail has put its message in the place of a result."""
+    if decided.on == "result":
+        started = records[(records[decided.about - 1].cause or 1) - 1].event
+        requested = records[getattr(started, "call", 1) - 1].event
+        if isinstance(requested, ToolRequested) and requested.use is not None:
+            became[requested.step, requested.use] = True
+
+
+def nothing_is_done_before_a_verdict(e: Evidence) -> Iterator[str]:
+    """No reply's call is requested while input is judged; no unjudged answer finishes a run."""
+    for run, records in e.records.items():
+        state = _begin(e, run)
+        judged: dict[int, set[str]] = {}
+        for record in records:
+            match record.event:
+                case ToolRequested(use=str()) if state.input_waits:
+                    yield f"{run} {record.seq}: a call, while input waits for its verdict"
+                case GuardrailDecided(on="answer", verdict="allow" | "replace") as decided:
+                    judged.setdefault(decided.about, set()).add(decided.guardrail)
+                case RunFinished():
+                    rules = {r.name for r in state.agent.guardrails if r.on == "answer"}
+                    if rules and rules not in judged.values():
+                        yield f"{run} {record.seq}: finished with an answer that was not judged"
+                case _:
+                    pass
+            fold(state, record)
 
 
 def _results(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -265,4 +301,5 @@ DECISION_PROMISES: tuple[Promise, ...] = (
     nothing_is_decided_in_a_pause,
     a_round_waits_for_its_calls, no_pause_hides_a_bug, no_start_without_approval,
     no_plan_without_its_review, valid_request_at_every_prefix, the_model_is_told_the_truth,
+    nothing_is_done_before_a_verdict,
 )  # fmt: skip

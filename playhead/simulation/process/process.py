@@ -128,8 +128,8 @@ class Process:
         memory = FaultyMemory(self.memories, self, self.random, self.mix)
         world = Services(
             self._model, self._tool, Inline(), self.loop.time, _unheard,
-            in_flight=self.random.choice((1, 2, 64)), rule=self._rule, endpoint=self._endpoint,
-            results=partial(whole_result, self.log), recollect=memory,
+            in_flight=self.random.choice((1, 2, 64)), rule=self._rule, guardrail=self._guardrail,
+            endpoint=self._endpoint, results=partial(whole_result, self.log), recollect=memory,
         )  # fmt: skip
         roles: dict[RoleName, Role] = {
             "planner": Planner(),
@@ -178,6 +178,10 @@ class Process:
         }
         function = functions[rule]
         return None if function is None else self._faulty.rule(rule, function)
+
+    def _guardrail(self, run: str, name: str) -> Callable[[str], object] | None:
+        function = self.agents[self._agent(run)].guardrail(name)
+        return None if function is None else self._faulty.rule("guardrail", function)
 
     def now(self) -> int:
         """The wall clock, in microseconds since the epoch."""

@@ -25,6 +25,7 @@ from playhead.projections.cost.targets import (
     target_of,
 )
 from playhead.projections.prompt.context import sent_back
+from playhead.projections.state.guarded import guard_reply
 from playhead.projections.state.run_state import FoldFunction, FoldOutcome, RunState
 from playhead.projections.state.step_state import Outage
 
@@ -72,6 +73,8 @@ def _model_answered(
     step.empty = 0 if sent_back(event.content) else step.empty + 1
     step.said = text_of(event.content)
     step.context.assistant(event.content, record.seq)
+    if state.agent.guardrails:
+        guard_reply(state, step, record, event)
 
 
 def _model_failed(

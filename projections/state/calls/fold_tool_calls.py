@@ -5,7 +5,7 @@ from pydantic_core import to_json
 from playhead.events.event import Event, Outcome
 from playhead.events.kinds import approvals, child_runs, forks, tool_calls
 from playhead.events.record import Record
-from playhead.projections.prompt.tool_result import READ_RESULT, RenderedResult
+from playhead.projections.state.guarded import guard_result, tell_outcome
 from playhead.projections.state.run_state import FoldFunction, FoldOutcome, RunState, tool_of
 from playhead.projections.state.step_state import Step, ToolCall
 
@@ -175,17 +175,8 @@ def _tool_resolved(state: RunState, record: Record, event: tool_calls.ToolResolv
 
 def _close_call(state: RunState, ended: int, outcome: Event, seq: int) -> None:
     call = state.closed[ended] = state.calls.pop(ended)
-    step = state.steps[call.requested.step]
-    step.calls -= 1
-    step.outcome = outcome
-    shown = RenderedResult(
-        f"{call.run}:{call.seq}", call.spec, tool_of(step.agent, READ_RESULT) is not None
-    )
-    step.context.resulted(call.seq, outcome, seq, shown)
-    step.loop_guard.add(call.requested.tool, call.arguments, outcome)
-    if not step.calls:
-        state.ready[step.id] = None
-        step.loop_guard.end_round()
+    if not (state.agent.guardrails and guard_result(state, call, outcome, seq)):
+        tell_outcome(state, call, outcome, seq)
 
 
 CALLS: dict[type[Event], FoldFunction] = {
