@@ -142,7 +142,9 @@ class ModelError(PlayheadError):
         retryable: bool = False,
         retry_after: float | None = None,
         usage: Usage | None = None,
+        batch: str | None = None,
     ) -> None:
+        self.batch = batch
         self.error = error
         self.message = message
         self.status = status

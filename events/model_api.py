@@ -69,6 +69,19 @@ OnText: TypeAlias = Callable[[str], None]
 """Called with each piece of text as it streams in; these pieces are not events."""
 
 
+@dataclass(frozen=True, slots=True)
+class BatchJob:
+    """A request that a batch is to answer."""
+
+    id: str
+    """Its id in a batch: the same however often it is asked about."""
+    batch: str
+    """The batch that holds it; empty if that is not known."""
+    since: int | None = None
+    """Look first for a batch that was made from then on: an earlier attempt may have made it.
+    Microseconds since the epoch; None if nothing was submitted before."""
+
+
 class Model(Protocol):
     """Something that answers requests. The real one is the anthropic SDK."""
 

@@ -29,7 +29,7 @@ from playhead.events.kinds.tool_calls import (
 )
 from playhead.events.log.contract import Reader
 from playhead.events.record import Record
-from playhead.projections.cost.targets import OUTAGES, QUOTA, UNREACHED
+from playhead.projections.cost.targets import OUTAGES, PASSES, UNREACHED
 from playhead.projections.state.run_state import RunState
 
 Key: TypeAlias = tuple[str, ...]
@@ -227,7 +227,7 @@ def _counts(event: Event) -> TypeGuard[Outcome]:
 def _accident(outcome: Outcome) -> bool:
     match outcome:
         case ModelFailed(error=error, retryable=retryable):
-            return error in ACCIDENTS or (retryable and error in OUTAGES | UNREACHED | {QUOTA})
+            return error in ACCIDENTS or (retryable and error in OUTAGES | UNREACHED | PASSES)
         case ToolFailed(error=error):
             return error in ACCIDENTS
         case ToolOutcomeUnknown(reason=reason):

@@ -1,6 +1,7 @@
 """Performs one attempt of a model call: waits until it may send, sends, receives a whole reply."""
 
 from dataclasses import replace
+from hashlib import sha256
 from typing import cast
 
 from pydantic_core import PydanticSerializationError, to_json
@@ -15,7 +16,7 @@ from playhead.events.kinds.model_calls import (
     ModelRequested,
 )
 from playhead.events.logger import ProgramLogger
-from playhead.events.model_api import Reply, Request
+from playhead.events.model_api import BatchJob, Model, OnText, Reply, Request
 from playhead.projections.state.run_state import RunState
 from playhead.tools.result import repaired
 
@@ -47,7 +48,7 @@ async def perform_model_call(
             error=error.error, message=error.message, status=error.status,
             retryable=error.retryable, retry_after=error.retry_after,
             duration_ms=None if began is None else _ms(services.monotonic() - began),
-            usage=error.usage,
+            usage=error.usage, batch=error.batch,
         )  # fmt: skip
     if isinstance(asked, ModelRequested):
         _watch_cache(services, work, reply)
@@ -72,7 +73,7 @@ async def _ask(services: Services, work: Work[ModelCall, Request]) -> Reply:
         message = f"this Runtime knows no endpoint {endpoint!r}: give it endpoints="
         raise ModelError(error="unreachable", message=message)
     try:
-        reply = await model.reply(request, on_text)
+        reply = await _reply(model, work, on_text)
     except ModelError:
         raise
     except Exception as error:  # a user's Model may raise anything
@@ -83,6 +84,24 @@ async def _ask(services: Services, work: Work[ModelCall, Request]) -> Reply:
         raise ModelError(error="malformed_reply", message=message)
     envelope = reply.envelope and cast("dict[str, Json]", repaired(dict(reply.envelope)))
     return replace(reply, content=tuple(map(_mended, reply.content)), envelope=envelope)
+
+
+async def _reply(model: Model, work: Work[ModelCall, Request], on_text: OnText) -> Reply:
+    asked, intent = work.event, work.intent
+    if asked.batch is None:
+        return await model.reply(work.job, on_text)
+    by_batch = getattr(model, "reply_in_batch", None)
+    if by_batch is None:
+        message = f"{type(model).__name__} has no batches: leave out Route(batch=True)"
+        raise ModelError(error="no_batches", message=message)
+    named = f"{intent.run}:{asked.step}:{asked.round}:{asked.request}"
+    since = intent.at - BATCH_DAY if asked.attempt > 1 else None
+    job = BatchJob(sha256(named.encode()).hexdigest()[:40], asked.batch, since)
+    return cast("Reply", await by_batch(work.job, job))
+
+
+BATCH_DAY = 26 * 3600 * 1_000_000
+"""Microseconds: a batch ends within a day of its submission."""
 
 
 def _mended(block: Block) -> Block:

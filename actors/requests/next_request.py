@@ -24,9 +24,10 @@ from playhead.events.spec.routing import Target
 from playhead.projections.cost.pricing import most, picodollars
 from playhead.projections.cost.targets import (
     FALLS_BACK,
-    QUOTA,
+    PASSES,
     max_tokens,
     ring,
+    route_of,
     special_rates,
     variant,
 )
@@ -97,8 +98,8 @@ def ask_after_failure(
     if waited(step) and place and failed.error in FALLS_BACK:
         return ask(state, step.id, attempt=step.attempt + 1, why=failed.error)
     again = next_attempt(state, record, failed, step.attempt, place, targets)
-    if failed.error == QUOTA and failed.retryable:
-        again = None  # it passes when the period turns, and not before
+    if failed.error in PASSES and failed.retryable:
+        again = None  # it passes later, and not after a short pause
     if again is None or _outlasts(state, step, failed, again):
         wait = wait_for_model(state, step, record, failed)
         if wait is not None:
@@ -203,8 +204,14 @@ def _request(
     fields = call_fields(state, step.task_type, choice, request, sent, reply)
     return ModelRequested(
         step=step.id, round=round_, attempt=attempt, not_before=wait, waited=waited(step),
-        container=state.container_for(step, choice.target), **fields,
+        container=state.container_for(step, choice.target), batch=_batch(state, step), **fields,
     )  # fmt: skip
+
+
+def _batch(state: RunState, step: Step) -> str | None:
+    if not route_of(state.agent, step.task_type).batch:
+        return None
+    return "" if step.batch is None else step.batch.id
 
 
 class CallFields(TypedDict):
@@ -226,7 +233,7 @@ def call_fields(
 ) -> CallFields:
     """The fields that every model call has; `sent` and `reply` are upper bounds in tokens."""
     agent, target = state.agent, choice.target
-    cache, rates = agent.model.cache, special_rates(agent, target)
+    cache, rates = agent.model.cache, special_rates(agent, target, task)
     price = agent.prices.get(target.model)
     return CallFields(
         model=target.model, request=request.hash, reserved_tokens=sent + reply,
@@ -241,6 +248,8 @@ def over_limit(
 ) -> LimitReached | StepFailed | None:
     """The limit that a call would exceed, or why that cannot be determined."""
     limits, spent = state.limits, state.spent
+    if asked.batch is not None and state.steps[asked.step].batch is not None:
+        return None  # its batch has its reservation
     over = over_share(state.steps[asked.step], asked)
     if over is not None:
         return over

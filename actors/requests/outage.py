@@ -8,7 +8,7 @@ from playhead.actors.requests.backoff import jittered
 from playhead.events.kinds.model_calls import ModelFailed
 from playhead.events.kinds.waits import OutageWaitStarted
 from playhead.events.record import Record
-from playhead.projections.cost.targets import QUOTA
+from playhead.projections.cost.targets import PASSES
 from playhead.projections.state.run_state import RunState
 from playhead.projections.state.step_state import Outage, Step
 
@@ -20,8 +20,8 @@ def wait_for_model(
     state: RunState, step: Step, record: Record, failed: ModelFailed
 ) -> OutageWaitStarted | None:
     """The wait after a failure; None for one that will not pass, or that has lasted too long."""
-    if step.outage is not None and failed.error == QUOTA:
-        return _until_the_period_turns(step, step.outage, record, failed)
+    if step.outage is not None and failed.error in PASSES:
+        return _until_it_passes(step, step.outage, record, failed)
     outage, longest = step.outage, state.limits.max_outage_seconds
     if outage is None or longest == 0:
         return None
@@ -36,10 +36,10 @@ def wait_for_model(
     )  # fmt: skip
 
 
-def _until_the_period_turns(
+def _until_it_passes(
     step: Step, outage: Outage, record: Record, failed: ModelFailed
 ) -> OutageWaitStarted:
-    """A quota leaves nothing: that is known to pass, and when, so no limit of outages applies."""
+    """A quota leaves nothing, or a batch has not ended: no limit of outages applies."""
     until = record.at + int((failed.retry_after or FIRST) * 1_000_000)
     return OutageWaitStarted(
         step=step.id, error=failed.error, message=failed.message, since=record.at, until=until,

@@ -44,6 +44,8 @@ class ModelFailed(Outcome):
     duration_ms: float | None = None
     usage: Usage | None = None
     """The token counts that arrived before the reply broke off."""
+    batch: str | None = None
+    """The batch that holds the request, if it is one that has not ended (error: batch_pending)."""
 
     @property
     def unbilled(self) -> bool:
@@ -91,6 +93,8 @@ class ModelCall(Intent):
     """Microseconds since the epoch before which a retry is not sent (backoff)."""
     container: str | None = None
     """The API's container, with the files of earlier replies, in which its code runs."""
+    batch: str | None = None
+    """For a route with `batch`: the batch that already holds the request; empty for none yet."""
     waited: bool = False
     """Whether the run has already waited for its model: if the endpoint is paused, the run waits
     again, and the performer does not."""
@@ -122,6 +126,12 @@ class ExtractionRequested(ModelCall):
     """The memory role asks which facts the run has learned."""
 
     kind: Literal["extraction_requested"] = "extraction_requested"
+
+
+def in_batch(asked: ModelCall, failed: ModelFailed) -> bool:
+    """Whether a batch may still answer the call: then it stays reserved, and nothing is billed."""
+    asks_about = bool(asked.batch) and failed.retryable
+    return asked.batch is not None and (asks_about or failed.batch is not None)
 
 
 MODEL_CALLS = (ModelRequested, SummaryRequested, ExtractionRequested)

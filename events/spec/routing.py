@@ -26,6 +26,8 @@ class Route(Data):
     """The first is asked first; each answer that fails validation moves on to the next."""
     fallback: tuple[Target, ...] = ()
     """Asked in turn when the previous one is overloaded, does not answer, or refuses."""
+    batch: bool = False
+    """Hand a step's calls to the Message Batches API, at half price; the run waits for them."""
 
 
 class Budget(Data):

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Literal, NamedTuple, TypeAlias
 
 from playhead.events.kinds.forks import RunForked
-from playhead.events.kinds.model_calls import ModelAnswered, ModelCall, ModelFailed
+from playhead.events.kinds.model_calls import ModelAnswered, ModelCall, ModelFailed, in_batch
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.record import Record
 from playhead.events.spec.prices import Price
@@ -95,6 +95,8 @@ class Ledger:
             self._open[record.seq] = (record.at, event)
         elif isinstance(event, ModelAnswered | ModelFailed) and record.cause in self._open:
             at, asked = self._open.pop(record.cause)
+            if isinstance(event, ModelFailed) and in_batch(asked, event):
+                return None
             if record.actor == "runtime":
                 return None  # answered from the records of a fork's parent
             return self._line(record.run, record.cause, at, asked, event)

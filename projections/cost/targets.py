@@ -20,6 +20,12 @@ OUTAGES = frozenset({"overloaded", "server_error", "timeout", "connection", "rat
 QUOTA = "quota_reached"
 """The error of a call that would pass a quota; with a time to wait, the period turns then."""
 
+PENDING = "batch_pending"
+"""The error of a call whose batch has not ended."""
+
+PASSES = frozenset({QUOTA, PENDING})
+"""What passes at a known time, or certainly passes: no limit of outages applies."""
+
 UNREACHED = frozenset({"unreachable", "circuit_open"})
 """Failures to reach an endpoint at all: an outage where it has answered before, else more likely a
 mistake in the settings."""
@@ -110,6 +116,10 @@ def _only_clears(management: Json) -> bool:
             return False
 
 
+SIDE = ("summarization", "data_extraction")
+"""Types of tasks whose calls are not made by a step, and never by batch."""
+
+
 def named_models(agent: AgentSpec) -> set[str]:
     """The models that its requests may use: its targets, and those that settings name."""
     found = {target.model for target in all_targets(agent)}
@@ -121,11 +131,12 @@ def named_models(agent: AgentSpec) -> set[str]:
     return found
 
 
-def special_rates(agent: AgentSpec, target: Target) -> tuple[str, ...]:
+def special_rates(agent: AgentSpec, target: Target, task: str) -> tuple[str, ...]:
     """The special rates that its requests to a target ask for (see Usage.rates)."""
     extra = {**agent.model.extra, **target.extra}
     asked = (("fast", extra.get("speed")), ("us", extra.get("inference_geo")))
-    return tuple(name for name, value in asked if value == name)
+    found = tuple(name for name, value in asked if value == name)
+    return (*found, "batch") if route_of(agent, task).batch and task not in SIDE else found
 
 
 def children(agent: AgentSpec) -> list[AgentSpec]:

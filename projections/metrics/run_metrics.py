@@ -38,6 +38,8 @@ UNBILLED = Charge(None, 0, 0, estimated=False)
 class PendingModelCall(StatsPart):
     """A model call under way: the most that it can cost and say."""
 
+    batch: str | None = None
+    """The batch that it asks about; empty for one that is to be made."""
     reserved: int | None = None
     """Picodollars."""
     max_tokens: int = 0
@@ -180,10 +182,12 @@ class RunMetrics(StatsPart):
         name = ""
         match record.event:
             case ModelCall(model=name) as event:
-                self.model_calls += 1
+                if not event.batch:
+                    self.model_calls += 1
+                    self.model(name).retries += event.attempt > 1
                 self.steps += event.opens_round
-                self.model(name).retries += event.attempt > 1
                 self.asked[record.seq] = PendingModelCall(
+                    batch=event.batch,
                     reserved=event.reserved_cost,
                     max_tokens=0 if self.spec is None else longest(self.spec, event),
                 )
@@ -196,7 +200,13 @@ class RunMetrics(StatsPart):
                 pass
         self.open[record.seq] = name
 
-    def _outcome(self, record: Record) -> None:
+    def _in_batch(self, intent: int, failed: ModelFailed) -> bool:
+        asked = self.asked.get(intent)
+        if asked is None or asked.batch is None:
+            return False
+        return failed.batch is not None or (bool(asked.batch) and failed.retryable)
+
+    def _outcome(self, record: Record) -> None:  # noqa: C901 - a table of kinds
         event, intent = record.event, record.cause or 0
         if isinstance(event, tool_calls.ToolFailed | tool_calls.ToolOutcomeUnknown):
             self.tool_errors += 1
@@ -209,6 +219,9 @@ class RunMetrics(StatsPart):
             return  # another kind of effect, or one from before a fork
         stats: CallStats
         match event:
+            case ModelFailed() as failed if self._in_batch(intent, failed):
+                del self.asked[intent]  # its batch may still answer it
+                return
             case ModelAnswered() | ModelFailed() if intent in self.asked:
                 stats = self.model(name)
                 stats.errors += isinstance(event, ModelFailed)

@@ -104,6 +104,16 @@ class Outage:
     """How often the run has waited because of it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch that holds, or may hold, a step's request."""
+
+    intent: int
+    """The seq of the call that reserved for it."""
+    id: str = ""
+    """Empty if it is not known."""
+
+
 @dataclass(slots=True)
 class Step:
     """An open step, and its conversation with the model."""
@@ -155,6 +165,8 @@ class Step:
     """Where the type came from, if not from the step or the agent."""
     tried: int = 0
     """How many of the possible targets have failed in this round."""
+    batch: Batch | None = None
+    """Where its request waits for an answer, on a route with `batch`."""
     outage: Outage | None = None
     """Failures since the last reply that may pass."""
     heads: dict[tuple[object, ...], RequestHead] = field(default_factory=dict)

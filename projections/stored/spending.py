@@ -11,7 +11,13 @@ from pydantic_core import to_json
 from playhead.events.codec import decode
 from playhead.events.event import Event
 from playhead.events.kinds.forks import RunForked
-from playhead.events.kinds.model_calls import MODEL_CALLS, ModelAnswered, ModelCall, ModelFailed
+from playhead.events.kinds.model_calls import (
+    MODEL_CALLS,
+    ModelAnswered,
+    ModelCall,
+    ModelFailed,
+    in_batch,
+)
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.log.contract import Reader
 from playhead.events.log.run_agent import agent_of
@@ -46,7 +52,7 @@ class Spending:
     """The view `spending`. Query it with `find_used`."""
 
     name = "spending"
-    version = 1
+    version = 2
     kinds = frozenset(map(kind_of, SEEN))
 
     def __init__(self, reader: Reader) -> None:
@@ -58,7 +64,16 @@ class Spending:
         """Make the tables."""
         runs = {"run": str, "session": str, "agent": str, "metadata": str}
         db.table("spending_runs").create(runs, pk="run", strict=True)
-        calls = {"run": str, "seq": int, "position": int, "at": int, "tokens": int, "cost": int}
+        calls = {
+            "run": str,
+            "seq": int,
+            "position": int,
+            "at": int,
+            "tokens": int,
+            "cost": int,
+            "step": str,
+            "batch": int,
+        }
         table = db.table("spending")
         table.create(calls, pk=("run", "seq"), strict=True)
         table.create_index(["at"])
@@ -77,10 +92,7 @@ class Spending:
                     [record.run, parent],
                 )
             case ModelCall() as asked:
-                row = [record.run, record.seq, record.position, record.at, asked.reserved_tokens]
-                connection.execute(
-                    "INSERT INTO spending VALUES (?, ?, ?, ?, ?, ?)", [*row, asked.reserved_cost]
-                )
+                _asked(connection, record, asked)
             case ModelAnswered() | ModelFailed() as ended:
                 self._ended(connection, record, ended)
             case _:
@@ -97,6 +109,9 @@ class Spending:
         asked = None if row is None else decode(row, self._reader.body).event
         if not isinstance(asked, ModelCall):
             return
+        if isinstance(ended, ModelFailed) and in_batch(asked, ended):
+            connection.execute("UPDATE spending SET batch = 1 WHERE run = ? AND seq = ?", place)
+            return
         agent = self._agent_of(record.run, record.seq)
         end = charge(
             ended, agent.prices.get, asked.model, asked.reserved_cost, longest(agent, asked)
@@ -112,6 +127,18 @@ class Spending:
         if self._agent is None or self._agent[0] != run:
             self._agent = run, agent_of(self._reader, run, at)
         return self._agent[1]
+
+
+def _asked(connection: sqlite3.Connection, record: Record, asked: ModelCall) -> None:
+    """A call that asks about a batch takes over what was reserved when the batch was made."""
+    if asked.batch is not None:
+        query = "DELETE FROM spending WHERE run = ? AND step = ? AND batch = 1"
+        connection.execute(query, [record.run, asked.step])
+    row = [record.run, record.seq, record.position, record.at, asked.reserved_tokens]
+    connection.execute(
+        "INSERT INTO spending VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
+        [*row, asked.reserved_cost, asked.step],
+    )
 
 
 def _add_run(connection: sqlite3.Connection, run: str, started: RunStarted) -> None:

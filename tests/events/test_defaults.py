@@ -7,7 +7,7 @@ from playhead.events.usage import Usage
 
 MODEL_CALL: dict[str, object] = {
     "not_before": None, "reserved_cost": None, "task": "reasoning", "reason": "",
-    "endpoint": "", "variant": 0, "fallbacks": 0, "waited": False, "container": None,
+    "endpoint": "", "variant": 0, "fallbacks": 0, "waited": False, "container": None, "batch": None,
 }  # fmt: skip
 
 KNOWN: dict[tuple[str, int], dict[str, object]] = {
@@ -16,7 +16,7 @@ KNOWN: dict[tuple[str, int], dict[str, object]] = {
     ("extraction_requested", 1): MODEL_CALL,
     ("model_answered", 1): {"request_id": None, "envelope": {}},
     ("model_failed", 1): {
-        "status": None, "retry_after": None, "duration_ms": None, "usage": None,
+        "status": None, "retry_after": None, "duration_ms": None, "usage": None, "batch": None,
     },
     ("tool_requested", 1): {"use": None},
     ("tool_started", 1): {"not_before": None},

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from pydantic_core import to_json
 
 from playhead.events.errors import ModelError
-from playhead.events.model_api import OnText, Reply, Request
+from playhead.events.model_api import BatchJob, OnText, Reply, Request
 from playhead.tools.models.errors import malformed, one_line, refused
 from playhead.tools.models.exchange import CONNECT_TIMEOUT, content_kind, lost, no_reply
 from playhead.tools.models.stream import Assembler, EventStream, StreamEvent, read_event
@@ -89,6 +89,19 @@ class AnthropicModel:
             found = self._model_error(error)
             found.usage = assembler.usage
             raise found from error
+
+    async def reply_in_batch(self, request: Request, job: BatchJob) -> Reply:
+        """Ask, or ask about, a batch. Raises ModelError, batch_pending while it has not ended."""
+        from playhead.tools.models.batches import reply_in_batch
+
+        client = self._given or self._made or await self._open()
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await reply_in_batch(client, request, job)
+        except ModelError:
+            raise
+        except Exception as error:
+            raise self._model_error(error) from error
 
     async def count_tokens(self, request: Request) -> int:
         """The input tokens of the request, as the API counts them. Raises ModelError."""

@@ -11,6 +11,7 @@ from playhead.events.kinds.model_calls import (
     ModelFailed,
     ModelRequested,
     SummaryRequested,
+    in_batch,
 )
 from playhead.events.kinds.waits import OutageWaitStarted
 from playhead.events.record import Record
@@ -19,7 +20,7 @@ from playhead.projections.cost.pricing import charge
 from playhead.projections.cost.targets import (
     FALLS_BACK,
     OUTAGES,
-    QUOTA,
+    PASSES,
     UNREACHED,
     longest,
     target_of,
@@ -27,14 +28,19 @@ from playhead.projections.cost.targets import (
 from playhead.projections.prompt.context import sent_back
 from playhead.projections.state.guarded import guard_reply
 from playhead.projections.state.run_state import FoldFunction, FoldOutcome, RunState
-from playhead.projections.state.step_state import Outage
+from playhead.projections.state.step_state import Batch, Outage
 
 
 def _asked(state: RunState, record: Record, event: ModelCall) -> None:
-    """Reserve what the model call may use."""
-    state.spent.model_calls += 1
-    state.spent.steps += event.opens_round
-    state.steps[event.step].model_calls += 1
+    """Reserve what the call may use; one that asks about a batch takes over its reservation."""
+    spent, step = state.spent, state.steps[event.step]
+    if event.batch is not None and step.batch is not None:
+        spent.reserved.pop(step.batch.intent, None)
+        spent.reserved_cost.pop(step.batch.intent, None)
+    else:
+        spent.model_calls += 1
+        step.model_calls += 1
+    spent.steps += event.opens_round
     state.spent.reserved[record.seq] = event.reserved_tokens
     if event.reserved_cost is not None:
         state.spent.reserved_cost[record.seq] = event.reserved_cost
@@ -94,10 +100,11 @@ def _outage(state: RunState, before: Outage | None, failed: ModelFailed, at: int
     """A failure may begin an outage; any failure that may pass continues one."""
     if not failed.retryable:
         return None
-    if before is not None:
-        return replace(before, tries=before.tries + 1)
+    if before is not None:  # what is known to pass does not use up the time that an outage has
+        since = at if failed.error in PASSES else before.since
+        return replace(before, since=since, tries=before.tries + 1)
     reached = state.answered or state.past is not None or state.run_started.parent is not None
-    down = failed.error in OUTAGES | {QUOTA} or (reached and failed.error in UNREACHED)
+    down = failed.error in OUTAGES | PASSES or (reached and failed.error in UNREACHED)
     return Outage(at, 1) if down else None
 
 
@@ -112,7 +119,11 @@ def _model_ended(
     state: RunState, asked: ModelCall, intent: int, event: ModelAnswered | ModelFailed
 ) -> None:
     """Count what it used; if that is unknown, everything that was reserved for it."""
-    spent = state.spent
+    spent, step = state.spent, state.steps[asked.step]
+    if isinstance(event, ModelFailed) and in_batch(asked, event):
+        step.batch = Batch(intent, event.batch or asked.batch or "")
+        return
+    step.batch = None
     tokens, reserved = spent.reserved.pop(intent, 0), spent.reserved_cost.pop(intent, None)
     prices, longest_reply = state.agent.prices.get, longest(state.agent, asked)
     usage, cost, *_ = charge(event, prices, asked.model, reserved, longest_reply)

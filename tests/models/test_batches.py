@@ -1,0 +1,254 @@
+"""A route by batch: half price, a durable wait, and nothing submitted twice."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from anthropic.types.messages import MessageBatch, MessageBatchIndividualResponse
+
+from playhead import Agent, Limits, ModelError, Price, Route, RunNotFinished, Runtime, Target, tool
+from playhead.actors.engine.recovery import take_up
+from playhead.actors.fork import cut_at, fork_run
+from playhead.actors.replay import replay
+from playhead.events.kinds.model_calls import ModelFailed, ModelRequested
+from playhead.events.kinds.runs import RunFinished
+from playhead.events.log.sqlite.log import SqliteLog
+from playhead.events.log.sqlite.reader import SqliteReader
+from playhead.events.model_api import BatchJob, Reply, Request
+from playhead.events.usage import Usage
+from playhead.projections.cost.ledger import ledger
+from playhead.projections.stored.spending import Spending, find_used
+from playhead.projections.stored.view import Views
+from tests.actors.test_outage import Life
+from tests.support.agents import records
+from tests.support.batches_api import BatchesApi
+from tests.support.messages_api import call, text
+from tests.support.virtual import EPOCH, RUN
+
+MODEL = "claude-sonnet-4-6"
+BY_BATCH = {"reasoning": Route(ladder=(Target(model=MODEL),), batch=True)}
+COST = 1000 * 3 + 100 * 15
+"""Micro-dollars of the stub's reply at the full price."""
+
+
+@tool(effect="read")
+def add(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+def desk(**more: Any) -> Agent[str]:
+    prices = {MODEL: Price(input=3, output=15)}
+    return Agent(name="desk", model=MODEL, routing=BY_BATCH, prices=prices, tools=[add], **more)
+
+
+def waits(runtime: Runtime, run: str) -> Any:
+    """The wait of a run, once it waits."""
+    found: list[Any] = []
+    while not found:
+        found = runtime.runs.waits(run)
+    return found[0].wait
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "runs.db"
+
+
+def test_a_run_by_batch_waits_durably_and_goes_on_after_a_restart_at_half_price(
+    path: Path,
+) -> None:
+    limits = Limits(max_cost=1.0, max_model_calls=2)
+    with BatchesApi([call("add", {"a": 1, "b": 2}), text("3")]) as api:
+        with Runtime(path, base_url=api.url) as runtime:
+            run = runtime.start(desk(limits=limits), "go").id
+            assert waits(runtime, run).error == "batch_pending"
+        with Runtime(path, [desk(limits=limits)], base_url=api.url) as runtime:
+            runtime.attach(run).resume()  # not ended: it waits again, and submits nothing
+            first = waits(runtime, run).seq
+            assert len(api.batches) == 1
+            api.end()
+            runtime.attach(run).resume()
+            while not (found := runtime.runs.waits(run)) or found[0].wait.seq == first:
+                pass
+            assert len(api.batches) == 2
+            api.end()
+            runtime.attach(run).resume()
+            result = runtime.attach(run).wait()
+            assert result.answer == "3"
+            assert runtime.replay(run).matches
+            assert result.metrics.cost == COST * 10**6
+            assert result.metrics.model_calls == 2
+            assert result.metrics.model_failures == 0
+    with SqliteLog(path) as log, Views.of(log, [Spending(log)]) as views:
+        lines = list(ledger(records(log, run)))
+        (used,) = find_used(views.connection, "agent", since=0)
+    assert [line.cost for line in lines] == [COST * 10**6 // 2] * 2
+    assert [line.usage.rates for line in lines] == [("batch",)] * 2
+    assert used.cost == COST * 10**6
+    assert used.calls == 2
+
+
+def test_what_a_batch_may_cost_stays_reserved_at_half_price_while_the_run_waits(
+    path: Path,
+) -> None:
+    with BatchesApi([text("3")]) as api, Runtime(path, base_url=api.url) as runtime:
+        run = runtime.start(desk(limits=Limits(max_cost=1.0)), "go").id
+        waits(runtime, run)
+        with closing(SqliteReader(path)) as log:
+            with Views.of(log, [Spending(log)]) as views:
+                (used,) = find_used(views.connection, "agent", since=0)
+            found = [r.event for r in records(log, run)]
+        asked = [event for event in found if isinstance(event, ModelRequested)]
+        assert used.cost == asked[0].reserved_cost
+        assert used.cost < 0.6 * (asked[0].reserved_tokens * 15 * 10**6)
+
+
+def test_a_submission_whose_answer_was_lost_is_found_by_its_id_and_not_made_again(
+    path: Path,
+) -> None:
+    with BatchesApi([text("3"), text("4")]) as api:
+        api.cut = True
+        with Runtime(path, base_url=api.url) as runtime:
+            run = runtime.start(desk(), "go").id
+            wait = waits(runtime, run)
+            assert wait.error == "batch_pending"
+            assert len(api.batches) == 1
+            api.end()
+            runtime.attach(run).resume()
+            assert runtime.attach(run).wait().answer == "3"
+            assert runtime.replay(run).matches
+    assert len(api.batches) == 1
+
+
+@pytest.mark.parametrize(
+    ("result", "word"),
+    [
+        ({"type": "expired"}, "batch_expired"),
+        ({"type": "canceled"}, "batch_canceled"),
+        (
+            {
+                "type": "errored",
+                "error": {
+                    "type": "error", "error": {"type": "invalid_request_error", "message": "no"},
+                },
+            },
+            "invalid_request",
+        ),
+    ],
+)  # fmt: skip
+def test_a_batch_without_a_reply_fails_the_step_in_words(
+    path: Path, result: dict[str, Any], word: str
+) -> None:
+    with BatchesApi([result]) as api, Runtime(path, base_url=api.url) as runtime:
+        run = runtime.start(desk(), "go")
+        waits(runtime, run.id)
+        api.end()
+        run.resume()
+        with pytest.raises(RunNotFinished):
+            run.wait()
+    with SqliteLog(path) as log:
+        failed = [r.event for r in records(log, run.id) if isinstance(r.event, ModelFailed)]
+    assert failed[-1].error == word
+
+
+def test_the_stub_speaks_the_types_of_the_sdk() -> None:
+    with BatchesApi([text("3")]) as api:
+        params = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "x"}]}
+        body = {"requests": [{"custom_id": "a", "params": params}]}
+        made = api.made(body)
+        assert MessageBatch.model_validate(made).model_extra == {}
+        (result,) = api.results(made["id"])
+        assert MessageBatchIndividualResponse.model_validate(result).custom_id == "a"
+
+
+class Batches:
+    """A model by batch on a virtual clock: each batch takes an hour, and all are remembered."""
+
+    name = "custom"
+
+    def __init__(self) -> None:
+        self.now: Any = lambda: 0.0
+        self.hours = 1.0
+        self.down = 0.0, 0.0
+        """From when until when it cannot be reached."""
+        self.made: dict[str, tuple[str, float]] = {}
+        """By the request's id: its batch, and when that ends."""
+
+    async def reply(self, request: Request, on_text: Any) -> Reply:
+        raise AssertionError(request)
+
+    async def close(self) -> None:
+        pass
+
+    async def reply_in_batch(self, request: Request, job: BatchJob) -> Reply:
+        if self.down[0] <= self.now() < self.down[1]:
+            raise ModelError(error="connection", message="lost", retryable=True)
+        known = dict(self.made.values())
+        if job.batch:
+            return self._answer(job.batch, known[job.batch])
+        if job.id not in self.made:
+            self.made[job.id] = f"b{len(self.made)}", self.now() + self.hours * 3600
+        return self._answer(*self.made[job.id])
+
+    def _answer(self, batch: str, ends: float) -> Reply:
+        if self.now() < ends:
+            raise ModelError(
+                error="batch_pending",
+                message="not yet",
+                retryable=True,
+                retry_after=600.0,
+                batch=batch,
+            )
+        usage = Usage(input_tokens=10, output_tokens=5, rates=("batch",))
+        return Reply((text("Done."),), "end_turn", usage, "custom")
+
+
+class Waiter(Life):
+    """Processes one after the other over one such model."""
+
+    def __init__(self) -> None:
+        self.batches = Batches()
+        super().__init__(cast("Any", self.batches))
+        routes = {"reasoning": Route(ladder=(Target(model="custom"),), batch=True)}
+        self.agent = Agent(name="refunder", model=self.batches, routing=routes)
+
+
+def test_killed_after_any_record_a_run_by_batch_is_resumed_and_submits_once() -> None:
+    play = Waiter().process().start()
+    assert isinstance(play.records[-1].event, RunFinished)
+    assert play.appends > 6
+    for kill in range(1, play.appends):
+        life = Waiter()
+        first = life.process()
+        first.dies_after = kill
+        first.start()
+        life.ends(first)
+        second = life.process().take_up()
+        assert isinstance(second.records[-1].event, RunFinished), kill
+        assert len(life.batches.made) == 1, kill
+        assert replay(life.log, RUN).matches
+
+
+def test_a_fork_of_a_run_that_waits_for_a_batch_asks_about_the_same_batch() -> None:
+    life = Waiter()
+    play = life.process().start()
+    waits_at = [r.seq for r in play.records if r.event.kind == "outage_wait_started"]
+    life.ends(play)
+    fork_run(life.log, cut_at(life.log, RUN, waits_at[0]), "fork", EPOCH + int(life.elapsed * 1e6))
+    forked = life.process()
+    forked.go(lambda: take_up(forked.engine, "fork"))
+    assert [row.kind for row in life.log.read("fork")][-1] == "run_finished"
+    assert len(life.batches.made) == 1
+
+
+def test_an_endpoint_that_fails_hours_after_a_batch_was_made_is_still_asked_about_it() -> None:
+    """The hours for which the batch was not ended are no hours of an outage."""
+    life = Waiter()
+    life.batches.hours = 10.0
+    life.batches.down = 8 * 3600.0, 9 * 3600.0
+    play = life.process().start()
+    assert isinstance(play.records[-1].event, RunFinished)
+    assert "connection" in [r.event.error for r in play.records if isinstance(r.event, ModelFailed)]
+    assert len(life.batches.made) == 1
