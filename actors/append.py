@@ -50,12 +50,13 @@ def append_all(
     at: int,
     command: str | None = None,
     namespace: str | None = None,
+    stream: str = RUNTIME_STREAM,
 ) -> int:
-    """Append all statements at once to the runtime or a namespace stream; the seq of the last.
+    """Append all statements at once to a namespace's or another stream; the seq of the last.
 
     Returns when durable. `command` is the command id of the first one.
     """
-    stream = RUNTIME_STREAM if namespace is None else f"memory/{namespace}"
+    stream = stream if namespace is None else f"memory/{namespace}"
     kind: StreamKind = "runtime" if namespace is None else "memory"
     rows: list[Stored] = []
     bodies: dict[str, bytes] = {}

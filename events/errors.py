@@ -2,6 +2,7 @@
 
 PlayheadError
 |-- UsageError            the caller's mistake: what was wrong and what to do instead
+|   |-- AnswerRefused         an answer to a deferred call that does not apply; says why
 |   |-- UnknownRun            no run has that id
 |   |-- SessionBusy           a run of that session is still open
 |   |-- ServerUnreachable     an MCP server that an agent requires does not answer
@@ -45,6 +46,18 @@ def _unpickled(kind: type[PlayheadError], args: tuple[Any, ...]) -> PlayheadErro
 
 class UsageError(PlayheadError):
     """The caller asked for something impossible; the message says what to do instead."""
+
+
+class AnswerRefused(UsageError):
+    """An answer to a deferred call does not apply: nothing was recorded."""
+
+    def __init__(self, reason: str, call: int, message: str) -> None:
+        self.call = call
+        self.reason = reason
+        """not_waiting: no such call, or its tool answered by itself. answered: it has its answer.
+        expired: its time has passed. run_ended: its run ended, or is stopping, without it.
+        wrong_type: the answer does not fit the tool's return annotation."""
+        super().__init__(message)
 
 
 class UnknownRun(UsageError):

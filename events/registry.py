@@ -14,8 +14,10 @@ from playhead.events.kinds import (
     logs,
     memory,
     model_calls,
+    notices,
     plans,
     runs,
+    schedules,
     steps,
     tool_calls,
     waits,
@@ -23,7 +25,7 @@ from playhead.events.kinds import (
 
 PAGES = (
     runs, forks, steps, plans, child_runs, model_calls, tool_calls, waits, approvals,
-    guardrails, context, facts, memory, logs,
+    guardrails, context, facts, memory, logs, schedules, notices,
 )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from playhead.definition.agent import Agent
 from playhead.definition.guardrails import Guardrail
 from playhead.events.errors import (
     AdmissionRefused,
+    AnswerRefused,
     CalledOnLoop,
     HeadMoved,
     InheritedByFork,
@@ -37,12 +38,13 @@ from playhead.events.spec.memory import FactSchema, MemoryRules
 from playhead.events.spec.plan import PlanRules
 from playhead.events.spec.prices import Price, Tier
 from playhead.events.spec.routing import Budget, Route, Target
-from playhead.events.spec.tool import Cache, Rate, Retry
+from playhead.events.spec.tool import Cache, Deferral, Rate, Retry
 from playhead.events.usage import Usage
 from playhead.events.version import VERSION as __version__  # noqa: N811 - the usual name
 from playhead.forking import Instead
 from playhead.memory.facts import Retraction
 from playhead.memory.store import Memory, NewMemory
+from playhead.notices.notice import Notice, Notify
 from playhead.projections.memory.facts import Fact
 from playhead.projections.memory.hits import MemoryHit
 from playhead.projections.memory.listing import MemoryPage
@@ -54,6 +56,7 @@ from playhead.projections.state.waits import Wait
 from playhead.projections.stored.wait_list import OpenWait
 from playhead.run import Result, Run
 from playhead.runtime import Runtime
+from playhead.scheduling.schedule_list import Schedule
 from playhead.service.quotas import Quota
 from playhead.service.redaction import Redactor
 from playhead.service.run_control import RunControl
@@ -61,7 +64,14 @@ from playhead.service.subscriptions import TextChunk, ToolProgress
 from playhead.settings import Capacity, RunOptions, Telemetry
 from playhead.telemetry.alerts import Alert, Alerts
 from playhead.tools.content import Document, Image, SearchResult, ToolReference
-from playhead.tools.context import Depends, OutcomeUnknown, RunContext, Secret, ToolContext
+from playhead.tools.context import (
+    CallDeferred,
+    Depends,
+    OutcomeUnknown,
+    RunContext,
+    Secret,
+    ToolContext,
+)
 from playhead.tools.groups import group
 from playhead.tools.mcp.server import mcp
 from playhead.tools.models.anthropic import AnthropicModel
@@ -78,12 +88,15 @@ __all__ = [
     "Alert",
     "AlertRule",
     "Alerts",
+    "AnswerRefused",
     "AnthropicModel",
     "BreakerRule",
     "Budget",
     "Cache",
+    "CallDeferred",
     "CalledOnLoop",
     "Capacity",
+    "Deferral",
     "Depends",
     "Divergence",
     "Document",
@@ -115,6 +128,8 @@ __all__ = [
     "ModelSettings",
     "NewMemory",
     "NotStorable",
+    "Notice",
+    "Notify",
     "OnText",
     "OpenAIModel",
     "OpenApproval",
@@ -146,6 +161,7 @@ __all__ = [
     "RunTakenOver",
     "Runtime",
     "RuntimeClosed",
+    "Schedule",
     "SearchResult",
     "Secret",
     "ServerUnreachable",

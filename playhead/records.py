@@ -58,6 +58,7 @@ from playhead.events.kinds.model_calls import (
     ModelRequested,
     SummaryRequested,
 )
+from playhead.events.kinds.notices import NoticeSent
 from playhead.events.kinds.plans import PlanProposed, PlanRevised, PlanStep
 from playhead.events.kinds.runs import (
     CancelRequested,
@@ -72,10 +73,18 @@ from playhead.events.kinds.runs import (
     StrategyChosen,
     TimeReached,
 )
+from playhead.events.kinds.schedules import (
+    FiringsMissed,
+    ScheduleCancelled,
+    ScheduleFired,
+    ScheduleSet,
+)
 from playhead.events.kinds.steps import OutputRejected, StepFailed, StepFinished, StepStarted
 from playhead.events.kinds.tool_calls import (
     AttemptStarted,
+    CallAnswered,
     MemoryToolStarted,
+    ToolDeferred,
     ToolFailed,
     ToolOutcomeUnknown,
     ToolPinned,
@@ -85,13 +94,14 @@ from playhead.events.kinds.tool_calls import (
     ToolStarted,
     ToolSucceeded,
 )
-from playhead.events.kinds.waits import OutageWaitStarted, WaitStarted
+from playhead.events.kinds.waits import AnswerAwaited, OutageWaitStarted, WaitStarted
 from playhead.events.record import Actor, Origin, Record
 from playhead.events.spec.agent import AgentSpec, ToolSpec
 
 __all__ = [
     "Actor",
     "AgentSpec",
+    "AnswerAwaited",
     "AnswerReached",
     "ApprovalDecided",
     "ApprovalRequested",
@@ -99,6 +109,7 @@ __all__ = [
     "AttemptStarted",
     "Block",
     "BudgetNeared",
+    "CallAnswered",
     "CancelRequested",
     "ChildFinished",
     "ChildStarted",
@@ -113,6 +124,7 @@ __all__ = [
     "ExtractionRequested",
     "FactLearned",
     "FactRetracted",
+    "FiringsMissed",
     "ForkCheckRequested",
     "ForkChecked",
     "FunctionAsked",
@@ -137,6 +149,7 @@ __all__ = [
     "ModelRequested",
     "MovedRun",
     "NamespaceForgotten",
+    "NoticeSent",
     "Origin",
     "OutageWaitStarted",
     "OutputRejected",
@@ -159,6 +172,9 @@ __all__ = [
     "RunResumed",
     "RunStarted",
     "RunsMoved",
+    "ScheduleCancelled",
+    "ScheduleFired",
+    "ScheduleSet",
     "Spending",
     "StepFailed",
     "StepFinished",
@@ -167,6 +183,7 @@ __all__ = [
     "StrategyChosen",
     "SummaryRequested",
     "TimeReached",
+    "ToolDeferred",
     "ToolFailed",
     "ToolOutcomeUnknown",
     "ToolPinned",

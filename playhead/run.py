@@ -181,6 +181,14 @@ class Run(Generic[Out]):
             ),
         )  # fmt: skip
 
+    def complete(self, call: int, result: Json = None) -> None:
+        """Give the answer of a deferred call. Raises AnswerRefused, whose `reason` says why."""
+        self._control.complete(self.id, call, result)
+
+    def fail(self, call: int, message: str, hint: str | None = None) -> None:
+        """Say that what a deferred call began has failed. Raises AnswerRefused."""
+        self._control.fail(self.id, call, message, hint)
+
     def resolve(self, call: int, *, succeeded: bool, note: str = "") -> None:
         """Record what happened to a call whose outcome is unknown. Raises UsageError."""
         self._control.resolve(self.id, call, succeeded=succeeded, note=note)

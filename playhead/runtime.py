@@ -16,7 +16,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, Unpack, cast
+from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from playhead.actors.engine.engine import Watcher
 from playhead.actors.replay import ReplayReport, replay
@@ -32,7 +32,9 @@ from playhead.events.codec import decode
 from playhead.events.errors import PlayheadError, ServerUnreachable, UsageError
 from playhead.events.event import Json
 from playhead.events.kinds.runs import RunStarted
+from playhead.events.kinds.schedules import MissedRule, ScheduleCancelled, ScheduleSet
 from playhead.events.log.contract import Log
+from playhead.events.log.inbox import Command
 from playhead.events.log.run_agent import agent_of
 from playhead.events.log.sqlite.log import SqliteLog
 from playhead.events.log.sqlite.store import Durability
@@ -43,9 +45,13 @@ from playhead.events.spec.agent import AgentSpec
 from playhead.events.version import VERSION
 from playhead.forking import NOTHING, Instead, begin_fork
 from playhead.memory.store import Memory
+from playhead.notices.notice import Notify
+from playhead.notices.notifier import Notifier
 from playhead.projections.state.run_state import RunState
 from playhead.projections.stored.run_list import RunRow
 from playhead.run import Result, Run
+from playhead.scheduling.schedule_list import Schedule
+from playhead.scheduling.scheduler import Scheduler, schedule_id
 from playhead.service.idempotency import check_same, lock_of, run_of
 from playhead.service.inbox_worker import InboxWorker
 from playhead.service.loop_thread import LoopThread
@@ -55,7 +61,7 @@ from playhead.service.run_control import RunControl, new_run_id
 from playhead.service.run_index import RunIndex
 from playhead.service.subscriptions import Subscriptions
 from playhead.service.wait_reader import Wanted
-from playhead.settings import Capacity, RunOptions, Telemetry, check_options
+from playhead.settings import Capacity, RunOptions, Telemetry, check_options, recorded_options
 from playhead.telemetry.setup import Reporting
 from playhead.tools.context import Secrets, from_environment
 from playhead.tools.execution.workers import Threads
@@ -105,6 +111,7 @@ class Runtime:
         drain_seconds: float = 5.0,
         storage_seconds: float = 10.0,
         only_runs: Container[str] | None = None,
+        notify: Notify | None = None,
     ) -> None:
         """Open the log, resume the open runs of these agents, and be ready.
 
@@ -131,7 +138,9 @@ class Runtime:
             drain_seconds: how long `close` waits for open effects.
             storage_seconds: how long writing the log may fail until those who wait are told
                 (StorageUnavailable); the runs continue by themselves when it works again.
-            only_runs: resume only these of the open runs; None for all.
+            only_runs: resume only these of the open runs, and start none by schedules; None for
+                all.
+            notify: who is told that a run waits for a person, and when.
 
         Raises LogOwned, LogTooNew, LogDamaged and UsageError (ServerUnreachable when no agent is
         left).
@@ -166,15 +175,19 @@ class Runtime:
             self._quotas = quotas_of(self._log, capacity.quotas)
             if self._quotas is not None:
                 undo.callback(self._quotas.close)
-            self._start_engine(index, redactor)
+            self._start_engine(index, redactor, notify)
             undo.pop_all()
         try:
             self._register_reachable(agents)
+            if only_runs is None:
+                self._scheduler.begin()
+            if self._notifier is not None:
+                self._notifier.begin()
         except BaseException:
             self.close()
             raise
 
-    def _start_engine(self, index: RunIndex, redactor: Redactor) -> None:
+    def _start_engine(self, index: RunIndex, redactor: Redactor, notify: Notify | None) -> None:
         capacity, subscriptions, thread = self._capacity, Subscriptions(), self._thread
         admission = Admission(
             capacity.model_calls, time.monotonic, capacity.rate_limits, capacity.breaker,
@@ -195,15 +208,18 @@ class Runtime:
         self.runs = RunControl(
             self._log, index, thread, self._engine, subscriptions, self._spec_for
         )
+        self._scheduler = Scheduler(self._log, self._start_scheduled, redactor.event)
+        self._notifier = Notifier(self._log, notify, self.runs.waits) if notify else None
         self._engine.watchers += [
             index.committed,
+            *([self._notifier.committed] if self._notifier else []),
             *self._telemetry.watchers(self._log),
             subscriptions.committed,
         ]
         self._engine.effects.entering = self._telemetry.entering
         self._subscriptions = subscriptions
         self._inbox_worker = (
-            InboxWorker(self._log.path, self._log, self.runs.serve)
+            InboxWorker(self._log.path, self._log, self._serve)
             if isinstance(self._log, SqliteLog)
             else None
         )
@@ -216,7 +232,10 @@ class Runtime:
         this code does not know, or damaged) stays as it is, and the program's log says why.
         """
         self.runs.check_may_wait()
-        for name in self._assembly.agents.keep(agent):
+        names = self._assembly.agents.keep(agent)
+        if names:
+            self._scheduler.agents_changed()
+        for name in names:
             self._take_up_all(name)
 
     def _register_reachable(self, agents: Sequence[Agent[object]]) -> None:
@@ -234,6 +253,7 @@ class Runtime:
                 unreachable.append(error)
         if unreachable and len(unreachable) == len(agents):
             raise unreachable[0]
+        self._scheduler.agents_changed()
         for name in names:
             self._take_up_all(name)
 
@@ -340,6 +360,11 @@ class Runtime:
         for a blank goal without content, an unknown option, a cost limit with a model of
         unknown price, or memory tools without a namespace.
         """
+        return self._start(agent, goal, options, None)
+
+    def _start(
+        self, agent: Agent[Out], goal: Said, options: RunOptions, run: str | None
+    ) -> Run[Out]:
         self.runs.check_may_wait()
         said = spoken(goal, check_options(options).get("content") or ())
         if not said.text.strip() and not said.content:
@@ -358,7 +383,7 @@ class Runtime:
         )  # fmt: skip
         key = options.get("idempotency_key")
         if key is None:
-            return self._begin(new_run_id(), started, own)
+            return self._begin(run or new_run_id(), started, own)
         run = run_of(key)
         with lock_of(run):
             if self._log.stream(run) is not None:
@@ -389,6 +414,70 @@ class Runtime:
         wanted.setdefault("children", False)
         return self.runs.find_runs(**wanted)
 
+    def schedule(
+        self,
+        cron: str,
+        agent: Agent[Any],
+        goal: str,
+        *,
+        timezone: str = "UTC",
+        name: str | None = None,
+        missed: MissedRule = "latest",
+        **options: Unpack[RunOptions],
+    ) -> Schedule:
+        """Start a run of the agent at each time of a cron expression; it is kept in the log.
+
+        Call it at each start of the program: a schedule that is the same already is left as it is.
+        Whichever process has the log starts the runs, with the agent of that name; each time is one
+        run, whatever crashes. Needs the extra `schedules`.
+
+        Args:
+            cron: minute, hour, day, month, weekday: "0 9 * * 1" is Mondays at nine.
+            agent: its name is recorded, and the agent itself registered.
+            goal: of each run.
+            timezone: an IANA name.
+            name: sets the schedule of that name anew; by default its settings name it.
+            missed: what is done about times at which no process was there: "skip", "latest" (the
+                last of them is caught up) or "all".
+            options: of each run, as in `start`.
+
+        Raises UsageError.
+        """
+        self.runs.check_may_wait()
+        self.register(agent)
+        wanted = ScheduleSet(
+            schedule=name or "", cron=cron, timezone=timezone, agent=agent.name, goal=goal,
+            missed=missed, options=recorded_options(check_options(options)),
+        )  # fmt: skip
+        if not name:
+            wanted = wanted.model_copy(update={"schedule": schedule_id(wanted)})
+        return self._scheduler.set(wanted)
+
+    def schedules(self) -> list[Schedule]:
+        """The schedules of this log that are not cancelled, oldest first."""
+        self.runs.check_open()
+        return self._scheduler.all()
+
+    def cancel_schedule(self, schedule: str, reason: str = "") -> None:
+        """Start nothing more by this schedule; its open runs go on. Raises UsageError."""
+        self.runs.check_may_wait()
+        self._scheduler.cancel(schedule, reason)
+
+    def _start_scheduled(self, wanted: ScheduleSet, run: str) -> bool:
+        agent = self._assembly.agents.named(wanted.agent, lambda: None)
+        if agent is not None:
+            self._start(agent, wanted.goal, cast("RunOptions", wanted.options), run)
+        return agent is not None
+
+    def _serve(self, command: Command) -> None:
+        """Execute a command from another process."""
+        if command.kind == "schedule_cancelled":
+            event = command.event()
+            assert isinstance(event, ScheduleCancelled)
+            self._scheduler.cancel(event.schedule, event.reason, command.id)
+        else:
+            self.runs.serve(command)
+
     def attach(self, run: str, agent: Agent[Out] | None = None) -> Run[Out]:
         """A run that is already in the log, by its id, the beginning of its id, or `last`.
 
@@ -403,6 +492,17 @@ class Runtime:
         known = agent or self._assembly.agents.of(run) or self._named(run, self.runs.agent(run))
         read = known.read_output if known is not None else _as_text
         return cast("Run[Out]", Run(self.runs, run, read))
+
+    def complete(self, run: str, call: int, result: Json = None) -> None:
+        """Give the answer of a deferred call, from anywhere in the program: a webhook, a queue.
+
+        Raises AnswerRefused, whose `reason` says why, and UnknownRun; see `RunControl.complete`.
+        """
+        self.runs.complete(run, call, result)
+
+    def fail(self, run: str, call: int, message: str, hint: str | None = None) -> None:
+        """Say that what a deferred call began has failed; the model reads it. As `complete`."""
+        self.runs.fail(run, call, message, hint)
 
     def replay(self, run: str, to: int | None = None) -> ReplayReport:
         """Decide a run's turns again and compare; uses no network, tools or user code."""
@@ -482,6 +582,9 @@ class Runtime:
                 inspector.close()
             if self._inbox_worker is not None:
                 self._inbox_worker.close()
+            self._scheduler.close()
+            if self._notifier is not None:
+                self._notifier.close()
             self.runs.settle(self._drain_seconds)
             self._thread.wait_for(self._models.close)
 

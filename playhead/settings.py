@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
 from playhead.events.errors import UsageError
-from playhead.events.event import Block
+from playhead.events.event import Block, Json
 from playhead.events.spec.agent import Limits
 from playhead.service.quotas import Quota
 from playhead.telemetry.alerts import Alerts
@@ -28,7 +30,7 @@ class Capacity:
 
     open_runs: int = 10_000
     """Maximum number of open runs; `start` refuses more."""
-    model_calls: int = 64
+    model_calls: int = 256
     """Maximum number of concurrent model calls; others wait in order."""
     sync_tools: int = 8
     """Threads for synchronous tools."""
@@ -82,6 +84,15 @@ class RunOptions(TypedDict, total=False):
     namespace: str | None
     """Whose memory the run reads and writes: a user, a customer, a project; by default the one that
     the agent's `memory` names, if any."""
+
+
+def recorded_options(options: RunOptions) -> dict[str, Json]:
+    """The options as JSON. Raises UsageError for one that cannot be recorded."""
+    try:
+        return {name: to_jsonable_python(value) for name, value in options.items()}
+    except PydanticSerializationError as error:
+        msg = f"the options of a schedule are kept in the log, and these are not JSON: {error}"
+        raise UsageError(msg) from error
 
 
 def check_options(options: RunOptions) -> RunOptions:

@@ -13,6 +13,7 @@ from playhead.tools.builtin.files import file_tools
 from playhead.tools.builtin.knowledge_base import search_kb_tool
 from playhead.tools.builtin.memory import memory_tools, recall, remember
 from playhead.tools.builtin.text_editor import memory_files, text_editor
+from playhead.tools.builtin.wait import wait
 from playhead.tools.builtin.web_search import Hit, SearchProvider, SearxNG, search_web_tool
 from playhead.tools.lint.lint import Finding, lint
 from playhead.tools.read_result import read_result
@@ -38,4 +39,5 @@ __all__ = [
     "search_kb_tool",
     "search_web_tool",
     "text_editor",
+    "wait",
 ]

@@ -4,7 +4,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from playhead.events.event import Json
 from playhead.events.kinds.memory import MemoryRecalled
@@ -66,6 +66,37 @@ class OutcomeUnknown(Exception):
     """
 
 
+class CallDeferred(Exception):
+    """Raise it in a tool that has only begun something: the answer comes later, from outside.
+
+    The run waits, across restarts, until `runtime.complete(run, call, result)` or `runtime.fail`;
+    `ToolContext` has the run and the call. The result must fit the tool's return annotation.
+    """
+
+    def __init__(
+        self,
+        note: str | None = None,
+        *,
+        expires: float | None = None,
+        if_expired: str | None = None,
+        counts: bool | None = None,
+    ) -> None:
+        """What is not given is as in `@tool(deferred=Deferral(...))`, if the tool has that.
+
+        Args:
+            note: where the answer is expected from, for whoever gives it (`runtime.runs.waits()`).
+            expires: seconds after which the call ends without an answer.
+            if_expired: what the model is told then.
+            counts: whether the wait counts towards `Limits.max_seconds`; True by default.
+        """
+        super().__init__(note or "the answer comes later")
+        self.note = note
+        self.expires = expires
+        self.if_expired = if_expired
+        self.counts = counts
+        self.about: Literal["answer", "time"] = "answer"
+
+
 def from_environment(name: str) -> str | None:
     """The default source of secrets: the environment variable of that name."""
     return os.environ.get(name)
@@ -104,6 +135,8 @@ class ToolContext:
     results: Results | None = field(default=None, repr=False)
     memories: Memories | None = field(default=None, repr=False)
     """The memories of the run's namespace; None if it has none."""
+    run_ends: int | None = None
+    """When the run's `max_seconds` will have passed (microseconds since the epoch), if set."""
     about: RunContext = field(default=RunContext(), repr=False)
     deadline: float | None = None
     """When this attempt is given up, or its run ends: in seconds since the epoch."""

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias, TypedDict
 
 from playhead.events.errors import UsageError
 from playhead.events.event import Json
-from playhead.events.spec.tool import Cache, Effect, Rate, Retry, SandboxPolicy
+from playhead.events.spec.tool import Cache, Deferral, Effect, Rate, Retry, SandboxPolicy
 from playhead.tools.validation.did_you_mean import nearest
 
 
@@ -99,6 +99,10 @@ class ToolPolicy(TypedDict, total=False):
     """For `read` tools: seconds for which a result is reused (True: 300)."""
     max_chars: int | None
     """Characters of a result that the model sees. The log keeps the whole (`read_result`)."""
+    deferred: bool | Deferral
+    """Its answer comes later, through `runtime.complete` or `runtime.fail`: the function only
+    begins the work (it may also just return None), and its return annotation is the type of that
+    answer. A tool that sometimes answers at once raises `CallDeferred` instead."""
     when_empty: str | None
     """What the model is told to try when the result is empty. None: nothing, because an empty
     result is an answer like any other. By default: to try other arguments."""
@@ -153,6 +157,7 @@ def policy(name: str, options: ToolOptions) -> dict[str, Any]:
         "cache": _cache(name, effect, options.get("cache", False)),
         "max_chars": _count(name, "max_chars", options.get("max_chars")),
         "when_empty": _when_empty(options),
+        "deferred": _deferral(name, options),
     }
 
 
@@ -216,6 +221,19 @@ def _cache(name: str, effect: Effect, given: Cache | float | bool) -> Cache | No
     cache = given if isinstance(given, Cache) else Cache(ttl=given)
     _positive(name, "cache", cache.ttl)
     return cache
+
+
+def _deferral(name: str, options: ToolOptions) -> Deferral | None:
+    given = options.get("deferred", False)
+    if given is False:
+        return None
+    if options.get("cache", False) is not False:
+        msg = f"tool {name}: a deferred answer is not cached: remove cache="
+        raise UsageError(msg)
+    deferral = Deferral() if given is True else given
+    if deferral.expires is not None:
+        _positive(name, "Deferral(expires)", deferral.expires)
+    return deferral
 
 
 def _positive(name: str, what: str, seconds: float) -> float:

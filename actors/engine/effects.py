@@ -168,12 +168,12 @@ class Effects:
             if cancelled.args == ("abandoned",):
                 return
             outcome = row.cut_off(work.event, work.job, "cancelled")
-        except GeneratorExit:  # collected after its loop's end: an effect that died has no outcome
-            raise
         except BaseException as error:  # a model client or a tool's wrapper may raise anything
             program_log.exception("effect.raised", run=intent.run, seq=intent.seq)
             message = _storable(f"{type(error).__name__}: {error}")
             outcome = row.broken("internal_error", message)
+        if not self._loop.is_running():
+            return  # collected after its loop's end: an effect that died has no outcome
         tasks = self._tasks.get(run)
         if tasks is None:
             return

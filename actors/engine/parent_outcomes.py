@@ -12,6 +12,7 @@ from typing import TypeAlias, TypeGuard
 
 from pydantic_core import to_json
 
+from playhead.actors.engine.deferred_ends import DeferredEnds
 from playhead.events.codec import decode
 from playhead.events.event import Event, Intent, Json, Outcome
 from playhead.events.kinds.approvals import ApprovalDecided, ApprovalRuleAsked, RuleAnswered
@@ -102,14 +103,16 @@ class ParentRun:
     def _read_parent(self) -> None:
         intents: dict[int, Key] = {}
         found: dict[int, Outcome] = {}
+        answers = DeferredEnds()
         for row in self._log.read(self._parent, self._forked.at):
             record = decode(row, self._log.body)
             self._note(record)
+            answers.add(record)
             if isinstance(record.event, Intent):
                 intents[record.seq] = self._key(record.event, self._requested)
             elif _counts(event := record.event) and record.cause is not None:
                 found[record.cause] = event
-        for seq, event in sorted(found.items()):
+        for seq, event in sorted(answers.instead(found).items()):
             if seq in intents:
                 self._left[intents[seq]].append(event)
             else:

@@ -2,14 +2,18 @@
 
 from playhead.actors.engine.turn import Trigger
 from playhead.actors.planning.validate import read_plan
-from playhead.events.errors import PlayheadError, UsageError
+from playhead.events.errors import AnswerRefused, PlayheadError, UsageError
 from playhead.events.kinds.approvals import ApprovalDecided, ApprovalRequested
 from playhead.events.kinds.runs import MessageReceived, TimeReached
+from playhead.events.kinds.tool_calls import CallAnswered
 from playhead.projections.state.run_state import RunState
+from playhead.tools.validation.answer import misfit
 
 
 def unmet_precondition(state: RunState, trigger: Trigger) -> PlayheadError | None:
     """Why an arriving event is not appended, such as: the run has ended, or the outcome exists."""
+    if isinstance(trigger.event, CallAnswered):
+        return _wrong_answer(state, trigger.event)
     if state.ending is not None:
         return UsageError(f"run {state.run} is {state.status} already")
     if trigger.origin == "effect" and trigger.cause not in state.open:
@@ -42,6 +46,26 @@ def _too_late(state: RunState, reached: TimeReached) -> PlayheadError | None:
     if reached.due == "approval" and (waits is None or lapsed):
         return UsageError(f"{reached.call} of run {state.run} waits for no approval")
     return None
+
+
+def _wrong_answer(state: RunState, answer: CallAnswered) -> PlayheadError | None:
+    named, seq = f"call {answer.call} of run {state.run}", answer.call
+    if state.ending is not None:
+        return AnswerRefused("run_ended", seq, f"{named}: the run is {state.status} already")
+    if state.stop is not None:
+        return AnswerRefused("run_ended", seq, f"{named}: the run is stopping")
+    call = state.calls.get(seq)
+    if call is None or (call.deferred is None and call.started is None):
+        return AnswerRefused("not_waiting", seq, f"{named} waits for no answer")
+    if call.answer is not None:
+        return AnswerRefused("answered", seq, f"{named} has its answer already")
+    if call.deferred is None:
+        return None  # its attempt is under way: the answer is kept until that has ended
+    schema = call.deferred.answer_schema
+    wrong = None if answer.error is not None or schema is None else misfit(schema, answer.result)
+    if wrong is None:
+        return None
+    return AnswerRefused("wrong_type", seq, f"{named}: the answer is of the wrong type: {wrong}")
 
 
 def _wrong_approval(state: RunState, decided: ApprovalDecided) -> PlayheadError | None:

@@ -4,15 +4,17 @@ Recovery repeats no intent. Each open intent first gets an outcome (interrupted,
 `once`), and the roles decide from there. Recovery may itself be interrupted and started again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pydantic_core import from_json
 
+from playhead.actors.engine.deferred_ends import answer_of_parent
 from playhead.actors.engine.engine import Engine
 from playhead.actors.engine.turn import Trigger
 from playhead.events.errors import UsageError
+from playhead.events.kinds.forks import RunForked
 from playhead.events.kinds.runs import RunPaused, RunResumed
-from playhead.events.record import Stored
+from playhead.events.record import Record, Stored
 from playhead.events.registry import INTENTS, KINDS, OUTCOMES
 from playhead.events.spec.agent import AgentSpec
 from playhead.events.version import VERSION
@@ -26,14 +28,17 @@ TAKEN_UP = frozenset({"run_started", "run_resumed", "run_forked"})
 """Kinds that record the code version under which the run continues."""
 
 
-def may_rest(rows: Iterable[Stored]) -> bool:
+def may_rest(rows: Iterable[Stored], counts: bool) -> bool:
     """Whether a run, given all its rows, needs no attention before its waits end.
 
     Nothing is open or held, nothing was imported, it is not paused, and this code version resumed
-    it last.
+    it last. `counts`: whether its clock runs meanwhile; a fork's end is then not known from the
+    parent's wait.
     """
     open_, held, paused, code = set[int](), False, False, ""
     for row in rows:
+        if counts and row.kind == "run_forked":
+            return False
         if row.imported or row.kind not in KINDS or row.version != KINDS[row.kind].VERSION:
             return False
         if row.kind in INTENTS:
@@ -63,9 +68,7 @@ def take_up_imported(engine: Engine, run: str, agent: AgentSpec) -> None:
     cut_off = list(state.open.items())
     resumed = RunResumed(code=VERSION, reason="taken up by name", agent=agent)
     engine.arrive(run, Trigger(resumed, "user", "outside"))
-    for seq, intent in cut_off:
-        if seq in state.open:
-            engine.effects.recover(intent, state)
+    _recover(engine, state, cut_off)
 
 
 def _known(engine: Engine, run: str) -> RunState:
@@ -78,7 +81,8 @@ def _known(engine: Engine, run: str) -> RunState:
 
 def _unasked(state: RunState) -> bool:
     """In a fork of an imported run: whether approval of a past call was never requested."""
-    waiting = [call for call in state.calls.values() if call.started is None]
+    calls = state.calls.values()
+    waiting = [call for call in calls if call.started is None and call.deferred is None]
     return any(call.imported and not call.approved and call.waits is None for call in waiting)
 
 
@@ -107,6 +111,21 @@ def take_up(engine: Engine, run: str) -> None:
     elif decides and _unasked(state):
         resumed = RunResumed(code=VERSION, reason="asks again about calls of an imported run")
         engine.arrive(run, Trigger(resumed, "runtime", "outside"))
+    _recover(engine, state, cut_off)
+    if state.forked is not None and decides:
+        _answer_like_parent(engine, state, state.forked)
+
+
+def _recover(engine: Engine, state: RunState, cut_off: Sequence[tuple[int, Record]]) -> None:
     for seq, intent in cut_off:
         if seq in state.open:
             engine.effects.recover(intent, state)
+
+
+def _answer_like_parent(engine: Engine, state: RunState, forked: RunForked) -> None:
+    """A fork that was cut while a call waited is given the answer that its parent got since."""
+    waiting = [call for call in state.calls.values() if 0 < call.deferred_at <= forked.at]
+    for call in waiting:
+        answer = answer_of_parent(engine.log, forked.parent, forked.at, call.seq)
+        if answer is not None:
+            engine.arrive(state.run, Trigger(answer, "runtime", "outside"))

@@ -8,6 +8,7 @@ from playhead.events.kinds.approvals import ApprovalRuleAsked
 from playhead.events.kinds.child_runs import ChildFinished, ChildStarted
 from playhead.events.kinds.tool_calls import (
     AttemptStarted,
+    ToolDeferred,
     ToolFailed,
     ToolOutcomeUnknown,
     ToolSucceeded,
@@ -18,7 +19,7 @@ from playhead.tools.calls.call import given_up, probe_call
 from playhead.tools.context import ToolContext
 from playhead.tools.tool import AnyTool
 
-AttemptOutcome: TypeAlias = ToolSucceeded | ToolFailed | ToolOutcomeUnknown
+AttemptOutcome: TypeAlias = ToolSucceeded | ToolFailed | ToolOutcomeUnknown | ToolDeferred
 
 
 def call_of(state: RunState, event: AttemptStarted | ChildStarted | ApprovalRuleAsked) -> ToolCall:
@@ -90,7 +91,7 @@ def _context(services: Services, work: Work[AttemptStarted, ToolCall]) -> ToolCo
     on_progress = partial(services.on_progress, work.run, call.seq)
     return ToolContext(
         call.run, call.seq, work.event.attempt, services.secrets, services.results, memories,
-        work.about, on_progress=on_progress,
+        call.run_ends, work.about, on_progress=on_progress,
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ The planner lets memory go first in two cases; both roles use the same predicate
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
+from typing import cast
 
 from playhead.events.event import Event
 from playhead.events.kinds.memory import MemoryStored, RecallRequested
@@ -67,7 +68,7 @@ def to_store(state: RunState, record: Record) -> Sequence[Event]:
 
 
 def _texts(given: object) -> tuple[str, ...]:
-    return tuple(map(str, given)) if isinstance(given, list) else ()
+    return tuple(map(str, cast("list[object]", given))) if isinstance(given, list) else ()
 
 
 def _microseconds(day: object) -> int | None:

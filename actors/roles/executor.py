@@ -32,7 +32,13 @@ from playhead.events.kinds.runs import (
     TimeReached,
 )
 from playhead.events.kinds.steps import OutputRejected, StepFailed, StepFinished, StepStarted
-from playhead.events.kinds.tool_calls import ATTEMPTS, ToolRefused, ToolRequested, ToolResolved
+from playhead.events.kinds.tool_calls import (
+    ATTEMPTS,
+    CallAnswered,
+    ToolRefused,
+    ToolRequested,
+    ToolResolved,
+)
 from playhead.events.record import Record
 from playhead.events.usage import text_of
 from playhead.projections.state.run_state import RunState
@@ -66,6 +72,7 @@ class Executor(Role):
         ToolResolved,
         ContextCompressed,
         ToolRefused,
+        CallAnswered,
     ) | outcomes_of((
         ModelRequested, RouterAsked, OutputRuleAsked, GuardrailAsked, *ATTEMPTS, ChildStarted,
     ))  # fmt: skip

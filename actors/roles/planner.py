@@ -37,7 +37,7 @@ from playhead.events.kinds.runs import (
     TimeReached,
 )
 from playhead.events.kinds.steps import StepFailed, StepFinished, StepPurpose, StepStarted
-from playhead.events.kinds.tool_calls import ATTEMPTS, ToolRefused
+from playhead.events.kinds.tool_calls import ATTEMPTS, CallAnswered, ToolRefused
 from playhead.events.record import Record
 from playhead.events.spec.plan import Strategy
 from playhead.projections.plan.plan import PLANNING
@@ -58,7 +58,7 @@ class Planner(Role):
     name: ClassVar[RoleName] = "planner"
     hears: ClassVar[frozenset[Address]] = heard(
         RunStarted, RunResumed, StepFinished, StepFailed,
-        CancelRequested, TimeReached, LimitReached, LoopDetected, ToolRefused,
+        CancelRequested, TimeReached, LimitReached, LoopDetected, ToolRefused, CallAnswered,
         PlanProposed, PlanRevised, ApprovalDecided, ExtractionEnded, MemoryStored,
         GuardrailDecided,
     ) | outcomes_of((

@@ -25,7 +25,7 @@ from playhead.events.kinds.runs import (
 )
 from playhead.events.kinds.steps import OutputRejected, StepFailed, StepFinished, StepStarted
 from playhead.events.kinds.tool_calls import ToolRefused, ToolRequested
-from playhead.events.kinds.waits import OutageWaitStarted
+from playhead.events.kinds.waits import AnswerAwaited, OutageWaitStarted
 from playhead.events.record import Record
 from playhead.projections.state.run_state import RunState
 
@@ -51,6 +51,7 @@ DECIDES: Mapping[type[Event], tuple[RoleName, ...]] = {
     BudgetNeared: ("executor",),
     GuardrailDecided: ("executor",),
     ToolRefused: ("tool",),
+    AnswerAwaited: ("tool",),
     ContextCompressed: ("memory",),
     FactLearned: ("memory",),
     ExtractionEnded: ("memory",),

@@ -22,11 +22,13 @@ from playhead.events.kinds.tool_calls import (
     AttemptStarted,
     MemoryToolStarted,
     Refusal,
+    ToolDeferred,
     ToolFailed,
     ToolRefused,
     ToolRequested,
     ToolStarted,
 )
+from playhead.events.kinds.waits import AnswerAwaited
 from playhead.events.record import Record
 from playhead.events.spec.agent import AgentSpec
 from playhead.events.spec.tool import Retry
@@ -36,6 +38,7 @@ from playhead.tools.calls.approval import binding, matches
 from playhead.tools.validation.arguments import check, suggest_tool
 
 STOPPED = "not started: the run is stopping"
+UNANSWERED = "the run is stopping before its answer came; what was begun may go on outside"
 
 
 class ToolRole(Role):
@@ -52,15 +55,14 @@ class ToolRole(Role):
             LoopDetected,
             RunResumed,
         )
-        | outcomes_of(ATTEMPTS, ToolFailed)
+        | outcomes_of(ATTEMPTS, ToolFailed, ToolDeferred)
         | outcomes_of((ApprovalRuleAsked, ForkCheckRequested))
     )
 
     def decide(self, state: RunState, record: Record) -> Sequence[Event]:
         """Start, retry, wait for a person, or refuse."""
         if isinstance(record.event, RunResumed):
-            waiting = [call for call in state.calls.values() if call.imported and not call.started]
-            return [event for call in waiting for event in _on_imported(state, call)]
+            return _on_resumed(state)
         call = _waiting_call(state, record)
         if call is None:
             return []
@@ -69,12 +71,12 @@ class ToolRole(Role):
                 return _on_requested(state, call)
             case ToolFailed() as failed:
                 return _again(state, call, record, failed)
+            case ToolDeferred() as deferred:
+                return [_awaited(state, call, deferred)]
             case RuleAnswered() | ForkChecked() as answered:
                 return _on_answer(state, call, state.asked(record), answered)
-            case ApprovalDecided() as decided:
-                return _on_decision(state, call, decided)
-            case TimeReached(due="approval"):
-                return _on_lapse(call)
+            case ApprovalDecided() | TimeReached(due="approval") as verdict:
+                return _on_verdict(state, call, verdict)
             case _:
                 return []
 
@@ -82,7 +84,10 @@ class ToolRole(Role):
         """Refuse waiting calls; a call with an open question, once its answer is in."""
         calls = state.calls.values()
         waiting = [call for call in calls if call.started is None and not call.asked]
-        return [_refused(call, "stopped", STOPPED) for call in waiting]
+        return [
+            _refused(call, "stopped", STOPPED if call.deferred is None else UNANSWERED)
+            for call in waiting
+        ]
 
 
 def _waiting_call(state: RunState, record: Record) -> ToolCall | None:
@@ -97,6 +102,11 @@ def _waiting_call(state: RunState, record: Record) -> ToolCall | None:
         case _:
             call = None
     return call if call is not None and call.started is None else None
+
+
+def _on_resumed(state: RunState) -> Sequence[Event]:
+    waiting = [call for call in state.calls.values() if call.imported and not call.started]
+    return [event for call in waiting for event in _on_imported(state, call)]
 
 
 def _on_requested(state: RunState, call: ToolCall) -> Sequence[Event]:
@@ -130,7 +140,11 @@ def _on_answer(
             return [_ask_person(state, call, answered.error)]
 
 
-def _on_decision(state: RunState, call: ToolCall, decided: ApprovalDecided) -> Sequence[Event]:
+def _on_verdict(
+    state: RunState, call: ToolCall, decided: ApprovalDecided | TimeReached
+) -> Sequence[Event]:
+    if isinstance(decided, TimeReached):
+        return _on_lapse(call)
     if call.waits is not None or call.spec is None:
         return []
     if not decided.approved:
@@ -158,6 +172,16 @@ def _on_lapse(call: ToolCall) -> Sequence[Event]:
     if call.waits is None:
         return []
     return [_refused(call, "denied", "nobody approved this call in time")]
+
+
+def _awaited(state: RunState, call: ToolCall, deferred: ToolDeferred) -> AnswerAwaited:
+    """A deferred call waits: for its answer, or for its time."""
+    expires = deferred.expires
+    return AnswerAwaited(
+        about=deferred.about, call=call.seq, note=deferred.note,
+        until=None if expires is None else state.at + int(expires * 1_000_000),
+        counts=deferred.counts, run_ends=state.ends_by if deferred.counts else None,
+    )  # fmt: skip
 
 
 def _ask_person(

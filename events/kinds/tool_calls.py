@@ -7,6 +7,7 @@ idempotency key. The cause of an outcome is the seq of its ToolStarted.
 from typing import ClassVar, Literal, TypeAlias
 
 from playhead.events.event import Block, Event, Intent, Json, Outcome
+from playhead.events.kinds.approvals import Decider
 
 Refusal: TypeAlias = Literal["unknown_tool", "invalid_arguments", "limit", "stopped", "denied"]
 """Why a requested call is never started."""
@@ -70,12 +71,54 @@ class ToolOutcomeUnknown(Outcome):
     """What confined its process, if it had one: for example "landlock7+seccomp" or "none"."""
 
 
+class ToolDeferred(Outcome):
+    """The tool began something whose answer comes later: a CallAnswered, or nothing in time."""
+
+    kind: Literal["tool_deferred"] = "tool_deferred"
+    call: int
+    """The seq of the ToolRequested."""
+    about: Literal["answer", "time"] = "answer"
+    """Whether somebody answers, or a time is waited for."""
+    note: str | None = None
+    """Where the answer is expected from, for whoever gives it: a ticket, a job's number."""
+    expires: float | None = None
+    """Seconds that it waits; None for as long as it takes."""
+    if_expired: str | None = None
+    """What the model is told when that time has passed."""
+    counts: bool = True
+    """Whether the wait counts towards `Limits.max_seconds`."""
+    answer_schema: dict[str, Json] | None = None
+    """The JSON schema that the answer must fit; None for any JSON value."""
+    duration_ms: float | None = None
+    confined: str | None = None
+    """What confined its process, if it had one: for example "landlock7+seccomp" or "none"."""
+
+
+class CallAnswered(Event):
+    """The answer of a deferred call, from outside.
+
+    One that comes while the attempt is still under way is kept, and ends the call with the attempt,
+    unless the tool returned a result itself.
+    """
+
+    kind: Literal["call_answered"] = "call_answered"
+    call: int
+    """The seq of the ToolRequested."""
+    result: Json = None
+    error: str | None = None
+    """What the model is told if it failed; None if it succeeded."""
+    hint: str | None = None
+    """What the model can do about the failure."""
+    by: Decider | None = None
+    """None only if no person's or program's process gave it: in a simulation."""
+
+
 class AttemptStarted(Intent):
     """An attempt of a call is about to start, whichever role performs it."""
 
     COMPACT: ClassVar[bool] = True
 
-    OUTCOMES = (ToolSucceeded, ToolFailed, ToolOutcomeUnknown)
+    OUTCOMES = (ToolSucceeded, ToolFailed, ToolOutcomeUnknown, ToolDeferred)
 
     call: int
     """The seq of the ToolRequested."""

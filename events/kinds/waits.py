@@ -4,7 +4,7 @@ A wait is identified by the seq of its record. It ends with a record from outsid
 with TimeReached, with RunResumed if waiting longer is optional, or when the run stops.
 """
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from playhead.events.event import Event
 
@@ -12,8 +12,22 @@ from playhead.events.event import Event
 class WaitStarted(Event):
     """The common part of all waits; each kind says what is awaited, and until when."""
 
-    COUNTS: ClassVar[bool] = False
-    """Whether the time counts towards `Limits.max_seconds`."""
+
+class AnswerAwaited(WaitStarted):
+    """A deferred call waits for its answer, or for its time."""
+
+    kind: Literal["answer_awaited"] = "answer_awaited"
+    about: Literal["answer", "time"] = "answer"
+    call: int
+    """The seq of the ToolRequested."""
+    note: str | None = None
+    """As in ToolDeferred."""
+    until: int | None = None
+    """When the call ends without an answer; microseconds since the epoch, like `run_ends`."""
+    counts: bool = True
+    """Whether the wait counts towards `Limits.max_seconds`."""
+    run_ends: int | None = None
+    """If it counts: when max_seconds will have passed."""
 
 
 class OutageWaitStarted(WaitStarted):

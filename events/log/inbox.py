@@ -20,6 +20,7 @@ from playhead.events.errors import LogError, LogTooNew, NotStorable
 from playhead.events.event import Event
 from playhead.events.kinds.approvals import ApprovalDecided
 from playhead.events.kinds.runs import RunResumed
+from playhead.events.kinds.tool_calls import CallAnswered
 from playhead.events.log.private_files import make_private
 from playhead.events.log.sqlite.driver import BUSY_MS
 from playhead.events.registry import KINDS
@@ -31,8 +32,8 @@ FORMAT = 1
 """`PRAGMA user_version` of an inbox."""
 
 SPOKEN = frozenset({
-    "approval_decided", "cancel_requested", "message_received", "run_paused", "run_resumed",
-    "tool_resolved",
+    "approval_decided", "call_answered", "cancel_requested", "message_received", "run_paused",
+    "run_resumed", "schedule_cancelled", "tool_resolved",
 })  # fmt: skip
 """The kinds that people and programs may send to a run; no other kind is ever appended."""
 
@@ -89,7 +90,7 @@ class Command(NamedTuple):
             event = cls.model_validate_json(self.data)
         except (ValidationError, ValueError, RecursionError) as error:
             raise NotStorable(self.kind, str(error).partition("\n")[0]) from error
-        if isinstance(event, ApprovalDecided) and event.by is None:
+        if isinstance(event, ApprovalDecided | CallAnswered) and event.by is None:
             raise NotStorable(self.kind, "it does not say who decided (by)")
         if isinstance(event, RunResumed) and event.agent is not None:
             raise NotStorable(self.kind, "no agent is named through the inbox")

@@ -12,7 +12,7 @@ from playhead.events.spec.plan import PlanRules, Strategy
 from playhead.events.spec.prices import Price
 from playhead.events.spec.routing import Budget, Route, Target
 from playhead.events.spec.skills import SkillSpec
-from playhead.events.spec.tool import Approval, Cache, Effect, Rate, Retry, SandboxPolicy
+from playhead.events.spec.tool import Approval, Cache, Deferral, Effect, Rate, Retry, SandboxPolicy
 
 
 class ToolSpec(Data):
@@ -49,6 +49,8 @@ class ToolSpec(Data):
     """Its origin, if not this program: an MCP server's name."""
     original: str | None = None
     """Its name on the server, if that is not a valid name for the model API."""
+    deferred: Deferral | None = None
+    """Its answer always comes later; None for a tool that may defer, or that answers at once."""
     type: str | None = None
     """The API's versioned type, if the API itself tells the model what the tool does."""
     request: dict[str, Json] | None = None
@@ -73,9 +75,9 @@ class Limits(Data):
     max_cost: float | None = None
     """US dollars over the run; requires a known price for every model that may be asked."""
     max_seconds: float | None = None
-    """Wall clock from the run's first record. It stands still while the run only waits for a person
-    or for a model that is down. Work beside the wait counts (a child's too), and so does a pause.
-    """
+    """Wall clock from the run's first record. It stands still while the run only waits for a
+    person's approval or for a model that is down. Work beside the wait counts (a child's too), and
+    so do a pause, the tool `wait`, and a deferred call unless it says `counts=False`."""
     max_outage_seconds: float = 6 * 3600.0
     """Seconds, from the first failure on, for which a model that is overloaded, rate limited or
     unreachable is asked again before its step fails; with 0 it fails after the retries."""

@@ -63,6 +63,17 @@ class Approval(Data):
     """Seconds after which an open request expires; None for never."""
 
 
+class Deferral(Data):
+    """The answer of a call comes later, from outside; until then the run waits, holding nothing."""
+
+    expires: float | None = None
+    """Seconds after which the call ends without an answer; None for never."""
+    if_expired: str | None = None
+    """What the model is told then; None for words that say so."""
+    counts: bool = True
+    """Whether the wait counts towards `Limits.max_seconds`."""
+
+
 class Retry(Data):
     """How often a failed call is tried, and the waiting time in between (seconds)."""
 

@@ -29,6 +29,9 @@ NO_KEY = "no API key and no base URL: set ANTHROPIC_API_KEY, or give base_url"
 FREE = Price(input=0, output=0)
 """The local model is free."""
 
+CLIENTS = (AnthropicModel, OpenAIModel)
+"""Clients of ours: their connections belong to one loop, and open again on another."""
+
 KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
 
 
@@ -44,6 +47,7 @@ class Models:
         self._given = model
         self._base_url = base_url or os.environ.get("ANTHROPIC_BASE_URL")
         self._made: Model | None = None
+        self._given_clients: set[Model] = set()
         self._made_providers: dict[str, Model] = {}
         given = dict(endpoints or {})
         self._made_endpoints = {
@@ -59,6 +63,8 @@ class Models:
         """
         provider = model_name(model).provider
         if not isinstance(agent.model, str) and (not provider or model == agent.model_name):
+            if isinstance(agent.model, CLIENTS):
+                self._given_clients.add(agent.model)
             return agent.model
         if self._given is not None:
             return self._given
@@ -108,7 +114,10 @@ class Models:
         return self._given is None and not self._has_api()
 
     async def close(self) -> None:
-        """Close the models created here."""
+        """Close the models created here, and the connections that given ones opened here."""
+        for model in (self._given, *self._given_clients, *self._endpoints.values()):
+            if isinstance(model, CLIENTS):
+                await model.close()
         made_here = (*self._made_endpoints.values(), *self._made_providers.values())
         for made in (self._made, *made_here):
             if made is not None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from playhead.definition.agent import Agent
+from playhead.events.spec.agent import Limits
 from playhead.tools.groups import chosen
 
 FIELDS = ("instructions", "limits", "output")
@@ -16,6 +17,8 @@ def for_one_run(agent: Agent[Any], options: Mapping[str, Any]) -> Agent[Any]:
     Tools that are named are the agent's own; others are given as they are. Raises UsageError.
     """
     changes = {name: options[name] for name in FIELDS if options.get(name) is not None}
+    if "limits" in changes:
+        changes["limits"] = Limits.model_validate(changes["limits"])
     if options.get("model") is not None:
         changes |= {"model": options["model"], "routing": None, "fallback": ()}
     tools = options.get("tools")

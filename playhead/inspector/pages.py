@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pydantic_core import from_json
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -21,8 +22,9 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from playhead.events.errors import UnknownRun, UsageError
-from playhead.events.event import Event
+from playhead.events.event import Event, Json
 from playhead.events.kinds.approvals import ApprovalDecided
+from playhead.events.kinds.tool_calls import CallAnswered
 from playhead.events.log.inbox import Inbox
 from playhead.inspector.charts import run_chart
 from playhead.inspector.filters import FILTERS
@@ -36,6 +38,7 @@ from playhead.projections.history.timeline import timeline
 from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule
 from playhead.projections.metrics.indicators import by_agent, by_model, by_tool, indicators
 from playhead.projections.metrics.prometheus import prometheus
+from playhead.projections.state.waits import APPROVALS, DEFERRED
 from playhead.service.decider import this_process
 from playhead.service.redaction import Redactor
 from playhead.service.wait_reader import approval_of
@@ -50,6 +53,17 @@ class Tell(Protocol):
     def __call__(self, run: str, event: Event, /) -> None:
         """Append it."""
         ...
+
+
+def answer_of(call: int, text: str, *, succeeded: bool) -> CallAnswered:
+    """The answer of a deferred call as a person typed it: JSON, and anything else as text."""
+    if not succeeded:
+        return CallAnswered(call=call, error=text or "it failed", by=this_process())
+    try:
+        result: Json = from_json(text)
+    except ValueError:
+        result = text
+    return CallAnswered(call=call, result=result, by=this_process())
 
 
 def verdict(call: int, binding: str, *, approved: bool, reason: str) -> ApprovalDecided:
@@ -140,6 +154,7 @@ class Pages:
                 Route(run + "/facts", self.facts),
                 Route(run + "/live", self.live_run),
                 Route(run + "/approvals/{call:int}", self.decide, methods=["POST"]),
+                Route(run + "/answers/{call:int}", self.answer, methods=["POST"]),
                 Mount("/static", StaticFiles(directory=HERE / "static")),
             ],
             exception_handlers={UnknownRun: self._unknown, 404: self._unknown},
@@ -232,13 +247,14 @@ class Pages:
         """Everything that waits for a person."""
         position = self._library.position()
         waits = self._library.waits()
-        found = [approval_of(each) for each in waits if each.wait.call is not None]
+        found = [approval_of(each) for each in waits if each.wait.about in APPROVALS]
         said = request.query_params.get("said")
         return self._page(
             "approvals.html",
             position=position,
             approvals=found,
-            others=[each for each in waits if each.wait.call is None],
+            answers=[each for each in waits if each.wait.about in DEFERRED],
+            others=[each for each in waits if each.wait.about == "model"],
             said=said,
             allowed=self._tell is not None,
         )
@@ -253,6 +269,21 @@ class Pages:
             call, str(form.get("binding", "")), approved=form.get("verdict") == "approve",
             reason=str(form.get("reason", "")),
         )  # fmt: skip
+        return await self._tell_run(run, event)
+
+    async def answer(self, request: Request) -> Response:
+        """Append the answer of a deferred call: JSON, or text."""
+        if self._tell is None:
+            return PlainTextResponse("Answers are read-only here: --allow-approvals\n", 403)
+        form = await request.form()
+        run, call = request.path_params["run"], request.path_params["call"]
+        succeeded = form.get("verdict") == "complete"
+        return await self._tell_run(
+            run, answer_of(call, str(form.get("answer", "")), succeeded=succeeded)
+        )
+
+    async def _tell_run(self, run: str, event: Event) -> Response:
+        assert self._tell is not None
         try:
             await run_in_threadpool(self._tell, run, event)
         except UsageError as error:

@@ -14,11 +14,11 @@ from playhead.actors.engine.recovery import may_rest, take_up, take_up_imported
 from playhead.actors.engine.turn import Trigger
 from playhead.actors.planning.validate import edited_plan
 from playhead.events.codec import decode
-from playhead.events.errors import RuntimeClosed, UsageError
+from playhead.events.errors import AnswerRefused, RuntimeClosed, UsageError
 from playhead.events.event import Event, Json
 from playhead.events.kinds.plans import PlanStep
 from playhead.events.kinds.runs import RunResumed, RunStarted
-from playhead.events.kinds.tool_calls import ToolResolved
+from playhead.events.kinds.tool_calls import CallAnswered, ToolResolved
 from playhead.events.log.contract import Log
 from playhead.events.log.find_run import find_run
 from playhead.events.log.inbox import Command
@@ -30,6 +30,8 @@ from playhead.projections.state.calls.approvals import OpenApproval
 from playhead.projections.state.waits import About
 from playhead.projections.stored.run_list import RunRow
 from playhead.projections.stored.wait_list import OpenWait
+from playhead.service.answers import why_refused
+from playhead.service.decider import this_process
 from playhead.service.loop_thread import LoopThread
 from playhead.service.run_index import RunIndex
 from playhead.service.subscriptions import (
@@ -77,6 +79,8 @@ class RunControl:
     def start(self, run: str, started: RunStarted, most: int, traceparent: str | None) -> None:
         """Start a run, if fewer than `most` are open. It is in the log when this returns.
 
+        `run`: an id that no run in the log has.
+
         Raises AdmissionRefused, SessionBusy, NotStorable and StorageUnavailable.
         """
         self.check_may_wait()
@@ -95,8 +99,8 @@ class RunControl:
         self.check_open()
         waits = self._waits.as_last_read(run)
         # Records since then are held, and `may_rest` sees them.
-        if waits and not any(wait.counts for wait in waits) and may_rest(self._log.read(run)):
-            times = [(wait.until, wait.over) for wait in waits if wait.until is not None]
+        if waits and may_rest(self._log.read(run), any(wait.counts for wait in waits)):
+            times = [time for wait in waits for time in wait.times]
             due = min(times, key=lambda time: time[0], default=None)
             self._on_loop(lambda: self._engine.rest(run, due))
         else:
@@ -111,7 +115,10 @@ class RunControl:
         self.check_may_wait()
         trigger, committed = _trigger(event, command=command)
         self._on_loop(lambda: self._engine.arrive(run, trigger))
-        committed.result()
+        try:
+            committed.result()
+        except AnswerRefused as refused:
+            raise why_refused(self._log, run, refused) from None
 
     def resume(self, run: str) -> None:
         """Continue a run that is paused, or that this process has dropped.
@@ -148,8 +155,8 @@ class RunControl:
     ) -> list[OpenWait]:
         """The waits of open runs, oldest run first.
 
-        `run`: of one run. `about`: "call" or "plan", decided by a person, or "model", which is
-        down. `limit`: the maximum number.
+        `run`: of one run. `about`: "call" or "plan", decided by a person; "answer", of a deferred
+        call; "time", which has not come; or "model", which is down. `limit`: the maximum number.
         """
         self.check_open()
         return self._waits.waits(run, about, limit)
@@ -173,6 +180,22 @@ class RunControl:
         """Changed steps for a plan under review, checked and completed. Raises UsageError."""
         text = json.dumps({"steps": [dict(step) for step in steps]})
         return self._thread.call(lambda: edited_plan(text, self._engine.state(run)))
+
+    def complete(self, run: str, call: int, result: Json = None) -> None:
+        """Give the answer of a deferred call: its result, as the model will read it.
+
+        An answer that comes while the tool is still being called is kept for its end. Raises
+        AnswerRefused, whose `reason` says whether the call waits for no answer, has it, expired,
+        its run has ended, or the result is of the wrong type; UnknownRun; and the errors of `tell`.
+        """
+        self.tell(run, CallAnswered(call=call, result=result, by=this_process()))
+
+    def fail(self, run: str, call: int, message: str, hint: str | None = None) -> None:
+        """Say that what a deferred call began has failed, and how; the model reads both texts.
+
+        Raises like `complete`.
+        """
+        self.tell(run, CallAnswered(call=call, error=message, hint=hint, by=this_process()))
 
     def resolve(self, run: str, call: int, *, succeeded: bool, note: str = "") -> None:
         """Record what happened to a call with an unknown outcome: in its run, or after its end."""

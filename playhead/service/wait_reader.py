@@ -6,7 +6,7 @@ from typing import Literal, TypedDict, Unpack
 
 from playhead.events.log.contract import Reader
 from playhead.projections.state.calls.approvals import OpenApproval
-from playhead.projections.state.waits import About, Wait
+from playhead.projections.state.waits import APPROVALS, About, Wait
 from playhead.projections.stored.run_list import RunList, RunRow, find_runs, moved_key
 from playhead.projections.stored.view import Views
 from playhead.projections.stored.wait_list import OpenWait, WaitList, find_waits
@@ -55,7 +55,7 @@ class WaitReader:
 
     def approvals(self, run: str | None = None) -> list[OpenApproval]:
         """The open approvals."""
-        return [approval_of(each) for each in self.waits(run) if each.wait.call is not None]
+        return [approval_of(each) for each in self.waits(run) if each.wait.about in APPROVALS]
 
     def runs(self, **wanted: Unpack[Wanted]) -> list[RunRow]:
         """The runs that were asked for, newest first."""

@@ -23,7 +23,7 @@ from playhead.simulation.actors.random_model import RandomModel
 from playhead.simulation.actors.sample_agents import agents as sample_agents
 from playhead.simulation.faults.ground_truth import GroundTruth, Violation
 from playhead.simulation.faults.mix import CALM, Mix, draw
-from playhead.simulation.invariants.check import check_all, check_process
+from playhead.simulation.invariants.check import check_all, check_process, check_waits
 from playhead.simulation.invariants.evidence import Evidence
 from playhead.simulation.invariants.stored_views import catch_up, differences
 from playhead.simulation.process.process import EPOCH, Process
@@ -238,6 +238,7 @@ class _Processes:
         for _ in range(ROUNDS):
             if end != "idle":
                 break
+            check_waits(process)
             self.answered = False
             end = process.run(lambda: self._calm_down(process))
             if not self.answered:

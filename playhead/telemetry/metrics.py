@@ -9,6 +9,7 @@ from playhead.events.event import Event
 from playhead.events.kinds.model_calls import ModelAnswered, ModelCall, ModelFailed
 from playhead.events.kinds.tool_calls import (
     AttemptStarted,
+    ToolDeferred,
     ToolFailed,
     ToolOutcomeUnknown,
     ToolSucceeded,
@@ -101,7 +102,7 @@ class OtelMetrics:
                     self._tokens.record(count, about | {semconv.TOKEN_TYPE: word})
             case ModelFailed():
                 self._took(event.duration_ms, self._model(name), event)
-            case ToolSucceeded() | ToolFailed():
+            case ToolSucceeded() | ToolFailed() | ToolDeferred():
                 self._took(event.duration_ms, self._tool(name), event)
             case ToolOutcomeUnknown():
                 self._took(None, self._tool(name), event)
@@ -126,7 +127,7 @@ class OtelMetrics:
     def _model(self, name: str) -> dict[str, str]:
         return {
             semconv.OPERATION: semconv.CHAT,
-            semconv.PROVIDER_NAME: semconv.PROVIDER,
+            semconv.PROVIDER_NAME: semconv.provider(name),
             semconv.REQUEST_MODEL: name,
         }
 

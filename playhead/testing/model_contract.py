@@ -224,6 +224,10 @@ class _Silent:
         """Nothing to close."""
 
 
+def _setting(event: asyncio.Event) -> OnText:
+    return lambda _: event.set()
+
+
 def run(model: Model, asked: Asked[T]) -> T:
     """Ask on a loop of its own, and close the model there."""
 
@@ -405,6 +409,10 @@ class HttpModelContract(ModelContract):
         assert pieces
         assert ("Hello, world. " * 40).startswith("".join(pieces))
 
+    def test_a_server_that_hangs_up_is_a_lost_connection(self) -> None:
+        found = self.fault(Answer(b"", mute=True))
+        assert (found.error, found.retryable) == ("connection", True)
+
     def test_a_silent_server_is_a_timeout(self) -> None:
         whole = self.stream(HELLO)
         found = self.fault(Answer(whole, cut=len(whole) // 2, hang=True), timeout=0.3)
@@ -430,6 +438,26 @@ class HttpModelContract(ModelContract):
         with pytest.raises(ModelError, match=gone) as raised:
             run(self.model(gone), lambda m: m.reply(request(), lambda _: None))
         assert (raised.value.error, raised.value.retryable) == ("unreachable", True)
+
+    def test_a_call_that_hangs_holds_up_no_other(self) -> None:
+        async def scenario(model: Model) -> list[Reply]:
+            spoke = [asyncio.Event() for _ in range(120)]
+            hanging = [
+                asyncio.ensure_future(model.reply(request(), _setting(each))) for each in spoke
+            ]
+            for event in spoke:
+                await event.wait()
+            found = [await model.reply(request(), lambda _: None) for _ in range(3)]
+            for task in hanging:
+                task.cancel()
+            await asyncio.gather(*hanging, return_exceptions=True)
+            return found
+
+        long = Answer(self.stream(reply_of(block("Hello, world. " * 40))))
+        hangs = Answer(long.body, cut=len(long.body) // 2, hang=True)
+        with StubServer([*[hangs] * 120, *[Answer(self.stream(HELLO))] * 3]) as api:
+            found = run(self.model(api.url), scenario)
+        assert [each.content[0]["text"] for each in found] == ["Hello, world"] * 3
 
     def test_calls_one_after_the_other_share_a_connection(self) -> None:
         async def scenario(model: Model) -> None:

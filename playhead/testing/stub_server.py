@@ -33,6 +33,8 @@ class Answer:
     """...in the middle of a chunk, instead of as if the body were complete."""
     wait: float = 0.0
     """Seconds before anything is sent."""
+    mute: bool = False
+    """Nothing is sent, and the connection is closed."""
     hang: bool = False
     """Nothing more is sent, and the connection stays open, until the server stops."""
 
@@ -122,6 +124,8 @@ class StubServer:
         answer = self._policy(body)
         if answer.wait:
             await asyncio.sleep(answer.wait)
+        if answer.mute:
+            return False
         if answer.cut is None and not answer.hang:
             writer.write(_head(answer, f"content-length: {len(answer.body)}") + answer.body)
             await writer.drain()

@@ -27,6 +27,7 @@ READ = (
     runs.MessageReceived, forks.RunForked, steps.StepStarted, steps.OutputRejected,
     model_calls.ModelAnswered, tool_calls.ToolSucceeded, tool_calls.ToolFailed,
     tool_calls.ToolOutcomeUnknown, tool_calls.ToolRefused, tool_calls.ToolResolved,
+    tool_calls.CallAnswered,
     child_runs.ChildFinished, memory.MemoryRecalled,
     approvals.LoopDetected, approvals.ApprovalDecided, guardrails.GuardrailDecided,
 )  # fmt: skip

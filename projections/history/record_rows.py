@@ -16,6 +16,7 @@ from playhead.events.kinds.model_calls import ModelAnswered
 from playhead.events.kinds.runs import RunPaused
 from playhead.events.kinds.steps import StepStarted
 from playhead.events.kinds.tool_calls import AttemptStarted, ToolRequested
+from playhead.events.kinds.waits import AnswerAwaited
 from playhead.events.record import Record
 from playhead.events.registry import ENDINGS, OUTCOMES
 from playhead.events.usage import text_of
@@ -66,6 +67,7 @@ BARS: Mapping[str, Bar] = {
     "instructions_asked": "rule",
     "fork_check_requested": "rule",
     "approval_requested": "person",
+    "answer_awaited": "person",
     "run_paused": "person",
 }
 
@@ -160,7 +162,7 @@ class RunRows:
         match record.event:
             case StepStarted(step=step):
                 self._steps[step] = record.seq
-            case ApprovalRequested(call=call):
+            case ApprovalRequested(call=call) | AnswerAwaited(call=call):
                 self._waits[call] = record.seq
             case RunPaused():
                 self._paused = record.seq
@@ -177,8 +179,9 @@ class RunRows:
         match event.kind:
             case "step_finished" | "step_failed":
                 ended.append(self._steps.pop(getattr(event, "step", ""), None))
-            case "approval_decided" | "tool_refused" | "time_reached":
+            case "approval_decided" | "call_answered" | "tool_refused" | "time_reached":
                 ended.append(self._waits.pop(getattr(event, "call", None) or 0, None))
+                ended.append(getattr(event, "wait", None))
             case "run_resumed":
                 ended.append(self._paused)
             case _:

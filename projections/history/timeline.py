@@ -74,7 +74,14 @@ WORDS: Mapping[str, tuple[Heading, str]] = {
     "tool_pinned": ("Note", "{e.tool} of {e.server} is {e.definition}"),
     "tool_resolved": ("Note", "call {e.call} did take effect: {e.succeeded}. {e.note}"),
     "approval_requested": ("Approval", "{e.about} {e.call} waits for a person"),
+    "tool_deferred": ("Note", "call {e.call} is answered later"),
+    "answer_awaited": ("Note", "call {e.call} waits for {e.about}"),
     "outage_wait_started": ("Note", "waits for the model: {e.error}: {e.message}"),
+    "schedule_set": ("Note", "schedule {e.schedule}: {e.cron} ({e.timezone}) {e.agent}: {e.goal}"),
+    "schedule_cancelled": ("Stop", "schedule {e.schedule} was cancelled. {e.reason}"),
+    "schedule_fired": ("Note", "schedule {e.schedule} started run {e.run}"),
+    "firings_missed": ("Note", "schedule {e.schedule} missed {e.count} times: {e.reason}"),
+    "notice_sent": ("Note", "{e.level}: wait {e.wait} of run {e.run} was told to {e.to}"),
     "guardrail_decided": ("Guardrail", "{e.guardrail} on {e.on} (record {e.about}): {e.said}"),
     "loop_detected": ("Loop", "{e.action}: {e.message}"),
     "limit_reached": ("Limit", "{e.limit} is {e.maximum:g}, wanted {e.wanted:g}"),
@@ -124,9 +131,8 @@ def _done(event: Event) -> Told:
     match event:
         case tool_calls.ToolRequested(tool=tool, arguments=arguments):
             return [("Action", f"{tool}({call_text(arguments)})")]
-        case tool_calls.ToolSucceeded(result=result, content=content):
-            text = content_text(content) if content else result_text(result)
-            return [("Observation", text)]
+        case tool_calls.ToolSucceeded() | tool_calls.CallAnswered():
+            return [_observed(event)]
         case child_runs.ChildFinished(status=status, answer=answer, message=message):
             went_well = status == "finished"
             return [("Observation", answer) if went_well else ("Failed", f"{status}: {message}")]
@@ -144,6 +150,16 @@ def _done(event: Event) -> Told:
             return [("Plan", f"revised ({reason})\n{plan_text(proposed)}")]
         case _:
             return []
+
+
+def _observed(event: tool_calls.ToolSucceeded | tool_calls.CallAnswered) -> tuple[Heading, str]:
+    if isinstance(event, tool_calls.CallAnswered):
+        if event.error is not None:
+            return "Failed", f"call {event.call}: {event.error}"
+        return "Observation", result_text(event.result)
+    return "Observation", content_text(event.content) if event.content else result_text(
+        event.result
+    )
 
 
 def _step(event: steps.StepStarted | steps.StepFinished | steps.StepFailed) -> Told:

@@ -226,9 +226,9 @@ class RunMetrics(StatsPart):
                 stats = self.model(name)
                 stats.errors += isinstance(event, ModelFailed)
                 stats.add(self._charge(record, event, name, self.asked.pop(intent)))
-            case tool_calls.ToolSucceeded(cached=cached):
+            case tool_calls.ToolSucceeded() | tool_calls.ToolDeferred():
                 stats = self.tool(name)
-                stats.cached += bool(cached)
+                stats.cached += bool(getattr(event, "cached", False))
             case tool_calls.ToolFailed() | tool_calls.ToolOutcomeUnknown():
                 stats = self.tool(name)
                 stats.errors += 1

@@ -19,7 +19,14 @@ from playhead.events.kinds.memory import (
     NamespaceForgotten,
     RecallRequested,
 )
+from playhead.events.kinds.notices import NoticeSent
 from playhead.events.kinds.runs import StrategyChosen
+from playhead.events.kinds.schedules import (
+    FiringsMissed,
+    ScheduleCancelled,
+    ScheduleFired,
+    ScheduleSet,
+)
 from playhead.events.kinds.tool_calls import ToolPinned
 from playhead.events.log.contract import Head
 from playhead.events.record import Record
@@ -103,7 +110,8 @@ def _nothing(*_: object) -> None:
 
 UNSEEN: tuple[type[Event], ...] = (
     StrategyChosen, ToolPinned, FactLearned, ExtractionEnded, FactRetracted, MemoryStored,
-    MemoryForgotten, NamespaceForgotten, LearningsPromoted,
+    MemoryForgotten, NamespaceForgotten, LearningsPromoted, ScheduleSet, ScheduleCancelled,
+    ScheduleFired, FiringsMissed, NoticeSent,
 )  # fmt: skip
 
 FOLDS: dict[type[Event], FoldFunction] = {

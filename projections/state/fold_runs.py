@@ -6,10 +6,12 @@ from playhead.events.record import Record
 from playhead.events.spec.agent import AgentSpec
 from playhead.projections.prompt.context import CONTEXT_FORMAT
 from playhead.projections.prompt.head import render_head
+from playhead.projections.state.calls.fold_tool_calls import wait_over
 from playhead.projections.state.guarded import guard_input, hear_message
 from playhead.projections.state.limits_used import Spent
 from playhead.projections.state.run_state import FoldFunction, RunState, tool_of
 from playhead.projections.state.step_state import Outage, Stop
+from playhead.projections.state.waits import DEFERRED
 
 
 def _run_started(state: RunState, record: Record, event: runs.RunStarted) -> None:
@@ -35,8 +37,10 @@ def _cancel_requested(state: RunState, _: Record, event: runs.CancelRequested) -
     state.stop = Stop("cancelled", "cancelled", event.reason, cancels=True)
 
 
-def _time_reached(state: RunState, _: Record, event: runs.TimeReached) -> None:
-    if event.due == "approval" and event.call in state.calls:
+def _time_reached(state: RunState, record: Record, event: runs.TimeReached) -> None:
+    if event.due == "wait":
+        wait_over(state, record, event.wait or 0)
+    elif event.due == "approval" and event.call in state.calls:
         state.calls[event.call].lapsed = True
     elif event.due == "approval" and state.plan is not None:
         state.plan.lapsed = True
@@ -95,7 +99,8 @@ def _go_on_with(state: RunState, record: Record, agent: AgentSpec) -> None:
     if not state.parked:
         return
     state.parked = False
-    state.waits.clear()
+    for wait in [wait for wait in state.waits.values() if wait.about not in DEFERRED]:
+        del state.waits[wait.seq]
     state.first_at, state.spent = record.at, Spent()
     if state.forked is not None and state.forked is not record.event:
         state.forked = state.forked.model_copy(update={"allow": ()})
@@ -103,7 +108,7 @@ def _go_on_with(state: RunState, record: Record, agent: AgentSpec) -> None:
         call.spec = tool_of(state.steps[call.requested.step].agent, call.requested.tool)
         call.arguments, call.scope = call.requested.arguments, state.scope
         call.approved = call.cleared = call.lapsed = False
-        call.waits, call.imported = None, True
+        call.waits, call.imported = None, call.deferred is None
     if state.plan is not None:
         state.plan.review_again()
 

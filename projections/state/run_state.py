@@ -169,11 +169,18 @@ class RunState:
         return not any(wait.counts for wait in self.waits.values())
 
     @property
+    def ends_by(self) -> int | None:
+        """When max_seconds will have passed, if it does not only wait; None without that limit."""
+        if self.limits.max_seconds is None:
+            return None
+        return self.first_at + self.waited + int(self.limits.max_seconds * 1_000_000)
+
+    @property
     def due(self) -> tuple[int, runs.TimeReached] | None:
         """The next due time (microseconds since the epoch) and the event to record then."""
         times = [(w.until, w.over) for w in self.waits.values() if w.until is not None]
-        if self.limits.max_seconds is not None and self.stop is None and not self.only_waits:
-            end = self.first_at + self.waited + int(self.limits.max_seconds * 1_000_000)
+        end = self.ends_by
+        if end is not None and self.stop is None and not self.only_waits:
             times.append((end, runs.TimeReached(due="max_seconds")))
         return min(times, key=lambda time: time[0], default=None)
 

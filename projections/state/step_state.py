@@ -56,6 +56,14 @@ class ToolCall:
     """It was requested elsewhere: a person here must approve it, whatever its tool."""
     started: int | None = None
     """The seq of the open attempt."""
+    run_ends: int | None = None
+    """When max_seconds will have passed, as of the last attempt; microseconds since the epoch."""
+    deferred: tool_calls.ToolDeferred | None = None
+    """The attempt has ended, and its answer is awaited."""
+    deferred_at: int = 0
+    """The seq of that outcome."""
+    answer: tool_calls.CallAnswered | None = None
+    """An answer that came before the attempt ended."""
     scope: Scope = NO_MEMORY
     """The part of memory that it may access."""
 

@@ -13,8 +13,15 @@ from playhead.events.kinds import approvals, runs, tool_calls, waits
 from playhead.events.record import Record
 from playhead.events.registry import ENDINGS
 
-About: TypeAlias = Literal["call", "plan", "model"]
-"""What is waited for: a person, for a call or a plan; or a model that is down."""
+About: TypeAlias = Literal["call", "plan", "answer", "time", "model"]
+"""What is waited for: a person's approval of a call or a plan; the answer of a deferred call; a
+time; or a model that is down."""
+
+APPROVALS = ("call", "plan")
+"""What a person approves."""
+
+DEFERRED = ("answer", "time")
+"""What a deferred call waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,33 +48,46 @@ class Wait:
     """Number of failed attempts so far."""
     counts: bool = False
     """Whether the time counts towards max_seconds."""
+    run_ends: int | None = None
+    """If it counts: when max_seconds will have passed, unless the wait ends before."""
 
     @property
     def over(self) -> runs.TimeReached:
         """The event to record at `until`."""
-        if self.about == "model":
-            return runs.TimeReached(due="wait", wait=self.seq)
-        return runs.TimeReached(due="approval", call=self.call)
+        if self.about in APPROVALS:
+            return runs.TimeReached(due="approval", call=self.call)
+        return runs.TimeReached(due="wait", wait=self.seq)
+
+    @property
+    def times(self) -> list[tuple[int, runs.TimeReached]]:
+        """What becomes due while it lasts."""
+        over = [] if self.until is None else [(self.until, self.over)]
+        if self.run_ends is None:
+            return over
+        return [*over, (self.run_ends, runs.TimeReached(due="max_seconds"))]
 
     def ended_by(self, record: Record) -> bool:
         """Whether a record of the run ends it."""
         match record.event:
             case approvals.ApprovalDecided(call=call, binding=binding):
                 return call == self.call and binding == self.binding
+            case tool_calls.CallAnswered(call=call):
+                return call == self.call and self.about in DEFERRED
             case runs.TimeReached(due="approval", call=call) | tool_calls.ToolRefused(call=call):
                 return call == self.call
             case runs.TimeReached(due="wait", wait=wait):
                 return wait == self.seq
             case runs.RunResumed(agent=agent):  # with an agent: earlier approvals do not count
-                return not record.held and (self.about == "model" or agent is not None)
+                again = self.about in APPROVALS and agent is not None
+                return not record.held and (self.about == "model" or again)
             case event:
                 return _stops(event)
 
 
 ENDS: frozenset[type[Event]] = frozenset({
-    approvals.ApprovalDecided, tool_calls.ToolRefused, runs.TimeReached, runs.RunResumed,
-    runs.CancelRequested, runs.LimitReached, approvals.LoopDetected, runs.RunFinished,
-    runs.RunFailed, runs.RunCancelled,
+    approvals.ApprovalDecided, tool_calls.CallAnswered, tool_calls.ToolRefused, runs.TimeReached,
+    runs.RunResumed, runs.CancelRequested, runs.LimitReached, approvals.LoopDetected,
+    runs.RunFinished, runs.RunFailed, runs.RunCancelled,
 })  # fmt: skip
 """Kinds that may end a wait."""
 
@@ -95,7 +115,12 @@ def _started(record: Record, event: waits.WaitStarted) -> Wait:
         case waits.OutageWaitStarted():
             return Wait(
                 record.seq, "model", event.since, event.until, step=event.step, error=event.error,
-                message=event.message, tries=event.tries, counts=event.COUNTS,
+                message=event.message, tries=event.tries,
+            )  # fmt: skip
+        case waits.AnswerAwaited():
+            return Wait(
+                record.seq, event.about, record.at, event.until, event.call, message=event.note,
+                counts=event.counts, run_ends=event.run_ends,
             )  # fmt: skip
         case _:
             raise TypeError(event.kind)
@@ -119,4 +144,9 @@ def wait_text(wait: Wait, local: Callable[[int], str]) -> str:
         again = "" if wait.until is None else f", tries again at {local(wait.until)}"
         return f"waits for the model {since} ({wait.error}: {wait.message}){again}"
     lapses = "" if wait.until is None else f", until {local(wait.until)}"
+    note = "" if not wait.message else f" ({wait.message})"
+    if wait.about == "time":
+        return f"waits {since}{lapses}, as call {wait.call} asked{note}"
+    if wait.about == "answer":
+        return f"waits for the answer of call {wait.call} {since}{note}{lapses}"
     return f"waits for a person {since}, about {wait.about} {wait.call}{lapses}"

@@ -17,7 +17,7 @@ from playhead.events.kinds.forks import RunForked
 from playhead.events.kinds.logs import RunsMoved
 from playhead.events.kinds.plans import PlanProposed, PlanRevised, PlanStep
 from playhead.events.kinds.tool_calls import ToolRequested
-from playhead.events.kinds.waits import OutageWaitStarted
+from playhead.events.kinds.waits import AnswerAwaited, OutageWaitStarted
 from playhead.events.log.contract import Reader
 from playhead.events.log.run_agent import agent_of
 from playhead.events.record import Record
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 WAIT = {
     "seq": int, "about": str, "since": int, "until": int, "call": int, "step": str, "binding": str,
-    "error": str, "message": str, "tries": int, "counts": int,
+    "error": str, "message": str, "tries": int, "counts": int, "run_ends": int,
 }  # fmt: skip
 """The columns of a Wait, in the order of its fields."""
 
@@ -37,7 +37,7 @@ SHOWN = {"tool": str, "effect": str, "arguments": str, "plan": str}
 """What a person is asked about; the last two as JSON."""
 
 SEEN: tuple[type[Event], ...] = (
-    *ENDS, ApprovalRequested, OutageWaitStarted, RunForked, RunsMoved,
+    *ENDS, ApprovalRequested, AnswerAwaited, OutageWaitStarted, RunForked, RunsMoved,
 )  # fmt: skip
 """What begins a wait, ends one, or takes it elsewhere."""
 
@@ -64,7 +64,7 @@ class WaitList:
     """The view `waits`. Query it with `find_waits`, beside the view `runs`."""
 
     name = "waits"
-    version = 1
+    version = 2
     kinds = frozenset(map(kind_of, SEEN))
 
     def __init__(self, reader: Reader) -> None:
@@ -94,6 +94,8 @@ class WaitList:
         """What an imported run waited for elsewhere is asked about anew in a fork of it."""
         for seq in _open_waits(connection, run):
             row = next(self._reader.read(run, seq - 1, seq), None)
+            if row is not None and row.kind == "answer_awaited":
+                continue  # begun elsewhere, it is not begun again: whoever answers, answers here
             if row is not None and row.imported:
                 connection.execute("DELETE FROM waits WHERE run = ? AND seq = ?", [run, seq])
 
@@ -155,10 +157,9 @@ def _open_waits(connection: sqlite3.Connection, run: str) -> dict[int, Wait]:
 
 
 def _wait(row: Any) -> Wait:
-    seq, about, since, until, call, step, binding, error, message, tries, counts = row
-    return Wait(
-        seq, about, since, until, call, step, binding, error, message, tries, bool(counts)
-    )  # fmt: skip
+    fields: dict[str, Any] = dict(zip(WAIT, row, strict=True))
+    fields["counts"] = bool(fields["counts"])
+    return Wait(**fields)
 
 
 def find_waits(

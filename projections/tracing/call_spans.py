@@ -12,6 +12,7 @@ from playhead.events.kinds.model_calls import (
 )
 from playhead.events.kinds.tool_calls import (
     AttemptStarted,
+    ToolDeferred,
     ToolFailed,
     ToolOutcomeUnknown,
     ToolSucceeded,
@@ -97,7 +98,7 @@ class EffectSpans(NamedTuple):
     def _chat(self, asked: ModelCall, prompt: str | None) -> Attributes:
         attributes: Attributes = {
             semconv.OPERATION: semconv.CHAT,
-            semconv.PROVIDER_NAME: semconv.PROVIDER,
+            semconv.PROVIDER_NAME: semconv.provider(asked.model),
             semconv.REQUEST_MODEL: asked.model,
             semconv.CONVERSATION: self.conversation,
             semconv.ROUND: asked.round,
@@ -141,6 +142,7 @@ class EffectSpans(NamedTuple):
                 ToolSucceeded(confined=str(by))
                 | ToolFailed(confined=str(by))
                 | ToolOutcomeUnknown(confined=str(by))
+                | ToolDeferred(confined=str(by))
             ):
                 attributes[semconv.CONFINED] = by
             case _:

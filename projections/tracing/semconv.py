@@ -6,10 +6,15 @@ They follow OpenTelemetry's semantic conventions 1.41.0, the last release that h
 
 from collections.abc import Mapping
 
+from playhead.events.spec.model_name import model_name
+
 SCHEMA_URL = "https://opentelemetry.io/schemas/1.41.0"
 
-PROVIDER = "anthropic"
-"""The API that the models speak, whichever endpoint serves them."""
+PROVIDERS = {
+    "": "anthropic", "openai-chat": "openai", "openai-responses": "openai",
+    "azure": "azure.ai.openai", "gemini": "gcp.gemini",
+}  # fmt: skip
+"""The provider in front of a model's name -> OpenTelemetry's word; others are their own."""
 
 SYSTEM = "playhead"
 """The messaging system."""
@@ -91,3 +96,9 @@ METRIC_COST = "playhead.cost"
 METRIC_RETRIES = "playhead.retries"
 METRIC_GUARDS = "playhead.guard.stops"
 METRIC_APPROVALS = "playhead.approvals.waiting"
+
+
+def provider(model: str) -> str:
+    """The API that a model speaks, whichever endpoint serves it."""
+    named = model_name(model).provider
+    return PROVIDERS.get(named, named)

@@ -9,6 +9,7 @@ from playhead.events.kinds.model_calls import ModelAnswered, ModelCall, ModelFai
 from playhead.events.kinds.runs import RunFailed, RunFinished
 from playhead.events.kinds.tool_calls import (
     AttemptStarted,
+    ToolDeferred,
     ToolFailed,
     ToolOutcomeUnknown,
     ToolSucceeded,
@@ -78,7 +79,7 @@ def begun(intent: Record, outcome: Record) -> int:
 def error_of(event: Event) -> tuple[str | None, str | None]:
     """(error.type, description) of an outcome or an ending; (None, None) if it went well."""
     match event:
-        case ModelAnswered() | ToolSucceeded() | RunFinished():
+        case ModelAnswered() | ToolSucceeded() | ToolDeferred() | RunFinished():
             return None, None
         case ChildFinished(status="finished"):
             return None, None

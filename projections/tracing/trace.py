@@ -126,7 +126,7 @@ class Trace:
         agent = self.started.agent
         return {
             semconv.OPERATION: semconv.INVOKE_AGENT,
-            semconv.PROVIDER_NAME: semconv.PROVIDER,
+            semconv.PROVIDER_NAME: semconv.provider(agent.model.model),
             semconv.AGENT: agent.name,
             semconv.REQUEST_MODEL: agent.model.model,
             semconv.CONVERSATION: self.conversation,

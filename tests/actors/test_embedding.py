@@ -14,8 +14,9 @@ from fastapi.testclient import TestClient
 from opentelemetry import trace
 
 from docs.examples.fastapi_app import make_app, stock
-from playhead import Agent, Runtime
+from playhead import Agent, CallDeferred, Runtime, tool
 from playhead.events.errors import LogError, UsageError
+from playhead.events.kinds.waits import AnswerAwaited
 from playhead.testing import ScriptedModel, call
 from tests.support.agents import add, broken, runtime
 
@@ -29,6 +30,32 @@ def test_a_fastapi_application_serves_runs_from_its_lifespan(tmp_path: Path) -> 
         lines = client.get(f"/runs/{answer['run']}/events").text.splitlines()
     assert lines[0] == "1 run_started"
     assert lines[-1].endswith("run_finished")
+
+
+def test_a_webhook_of_the_fastapi_application_answers_a_deferred_call(tmp_path: Path) -> None:
+    @tool
+    def ask_supplier(part: str) -> float:
+        """Ask.
+
+        Args:
+            part: what.
+        """
+        raise CallDeferred
+
+    model = ScriptedModel([call("ask_supplier", part="p"), "12.50."])
+    agent = Agent(name="shop", model=model, tools=[ask_supplier])
+    app = make_app(agent, str(tmp_path / "shop.db"))
+    with TestClient(app) as client:
+        run = app.state.runtime.start(agent, "What does it cost?")
+        asked = next(r.event for r in run.events() if isinstance(r.event, AnswerAwaited))
+        path = f"/runs/{run.id}/calls/{asked.call}/answer"
+        assert client.post(path, json={"result": "dear"}).status_code == 422
+        assert client.post(f"/runs/{run.id}/calls/99/answer", json={}).status_code == 404
+        assert client.post("/runs/nobody/calls/1/answer", json={}).status_code == 404
+        assert client.post(path, json={"result": 12.5}).status_code == 202
+        assert run.wait(20).answer == "12.50."
+        again = client.post(path, json={"result": 12.5})
+        assert (again.status_code, again.json()["reason"]) == (200, "answered")
 
 
 def test_a_runtime_touches_no_signal_handler_no_logging_and_no_global_tracer() -> None:

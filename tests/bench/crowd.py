@@ -24,8 +24,9 @@ class MostThreads:
         self.seen = max(self.seen, threading.active_count())
 
 
-def measure_crowd(url: str, runs: int) -> Figures:
+def measure_crowd(url: str, runs: int, aiohttp: bool = True) -> Figures:
     """So many runs at once against the endpoint, durable in full."""
+    assert aiohttp, "Playhead takes it by itself where it is installed"
     threads, agent = MostThreads(), counter("claude-stub")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bench.db"
@@ -42,11 +43,11 @@ def measure_crowd(url: str, runs: int) -> Figures:
     return {"wall_s": wall, "cpu_s": used, "threads": threads.seen, "errors": errors}
 
 
-def measure_raw_crowd(url: str, runs: int) -> Figures:
+def measure_raw_crowd(url: str, runs: int, aiohttp: bool) -> Figures:
     """The raw loop so many times at once, keeping nothing."""
 
     async def work() -> Figures:
-        loop = RawLoop(url)
+        loop = RawLoop(url, aiohttp)
         await loop.run()
         before, began = cpu(), time.perf_counter()
         ended = await asyncio.gather(*(loop.run() for _ in range(runs)), return_exceptions=True)

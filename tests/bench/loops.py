@@ -21,6 +21,7 @@ from playhead.events.model_api import Model
 from playhead.events.record import Record
 from playhead.testing import ScriptedModel, call
 from playhead.testing.scripted_model import Scripted
+from playhead.tools.models.exchange import http_client
 from tests.bench.children import Figures, cpu
 
 if TYPE_CHECKING:
@@ -49,10 +50,16 @@ class RawLoop:
         "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}},
     }},)  # fmt: skip
 
-    def __init__(self, url: str) -> None:
-        from anthropic import AsyncAnthropic
+    def __init__(self, url: str, aiohttp: bool = True) -> None:
+        from anthropic import AsyncAnthropic, DefaultAioHttpClient, DefaultAsyncHttpxClient
 
-        self.client: AsyncAnthropic = AsyncAnthropic(base_url=url, api_key="x", max_retries=0)
+        client = DefaultAioHttpClient if aiohttp else DefaultAsyncHttpxClient
+        self.client: AsyncAnthropic = AsyncAnthropic(
+            base_url=url,
+            api_key="x",
+            max_retries=0,
+            http_client=http_client(client, DefaultAsyncHttpxClient),
+        )
 
     async def run(self, kept: list[bytes] | None = None) -> int:
         """One run; the number of its model calls. `kept` gets the JSON of what happened."""

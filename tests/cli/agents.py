@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from playhead import Agent, PlanRules, tool
+from playhead import Agent, CallDeferred, PlanRules, tool
 from playhead.events.errors import ModelError
 from playhead.testing import ScriptedModel, call
 
@@ -50,6 +50,18 @@ def pay(euros: int) -> str:
     """Pay an amount."""
     Path("paid").write_text(str(euros))
     return f"{euros} paid"
+
+
+@tool
+def ask(part: str) -> int:
+    """Ask somebody for a price."""
+    raise CallDeferred("ticket 1")
+
+
+def _asking(body: dict[str, Any]) -> Any:
+    if len(body["messages"]) == 1:
+        return call("ask", part="p")
+    return str(body["messages"][-1]["content"][0]["content"])
 
 
 def _unsure(_: dict[str, Any]) -> bool:
@@ -113,6 +125,7 @@ adder = _agent("adder", _adding)
 hanger = _agent("hanger", _hanging)
 payer = _agent("payer", _paying)
 unsure = Agent[str](name="unsure", model=ScriptedModel(_paying), tools=[pay_unsure])
+asker = Agent[str](name="asker", model=ScriptedModel(_asking), tools=[ask])
 waiter = _agent("waiter", _waiting)
 deaf = _agent("deaf", _deaf)
 runaway = _agent("runaway", _counting)

@@ -22,8 +22,9 @@ from tests.cli.conftest import Playhead
 
 COMMANDS = (
     "run", "resume", "cancel", "pause", "send", "runs", "show", "why", "replay", "verify", "doctor",
-    "backup", "restore", "archive", "approvals", "approve", "deny", "resolve", "export-trace",
-    "metrics", "fork", "backtest", "diff", "causes", "tail", "export", "import", "check-compat",
+    "backup", "restore", "archive", "approvals", "approve", "deny", "resolve", "complete", "fail",
+    "waits", "export-trace", "metrics", "fork", "backtest", "diff", "causes", "tail", "export",
+    "import", "check-compat", "schedules", "unschedule",
 )  # fmt: skip
 
 READING = (

@@ -2,7 +2,8 @@
 
 A child carries runs and writes what it does to the world into a file; the parent reads its steps
 from a pipe and kills it after a drawn number of them. The next child takes up what is open. The
-last one is left in peace; then the log is held against the file.
+last one is left in peace; then the log is held against the file. Each child also forks with its
+Runtime while runs are under way: the fork's every call is refused, and the child's runs go on.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import traceback
 from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -54,6 +56,10 @@ class Diary:
         line = json.dumps(what).encode() + b"\n"
         os.write(self._world, line)
         os.write(self._pipe, line)
+
+    def note(self, **what: Any) -> None:
+        """Only in the world's file."""
+        os.write(self._world, json.dumps(what).encode() + b"\n")
 
     def tell(self, **what: Any) -> None:
         """Only to the parent."""
@@ -125,11 +131,43 @@ def child(folder: Path, pipe: int, seed: int, number: int) -> None:
         runs = [runtime.attach(run) for run in known]
         if number == 0:
             runs += [runtime.start(agent, name) for name in RUNS]
+        heir = _fork_with(runtime, agent, runs[0].id, diary)
         for run in runs:
             try:
                 run.wait()
             except Exception as error:
                 diary.tell(ended=str(error))
+        os.waitpid(heir, 0)
+    os._exit(0)
+
+
+REFUSES = 30
+"""Seconds within which an inherited Runtime has refused every call."""
+
+
+def _fork_with(runtime: Runtime, agent: Agent[str], run: str, diary: Diary) -> int:
+    """Fork while runs are under way: in the fork the Runtime refuses everything, in words."""
+    heir = os.fork()
+    if heir:
+        return heir
+    signal.alarm(REFUSES)  # a call that hangs leaves no line
+    calls: dict[str, Callable[[], object]] = {
+        "run": lambda: runtime.run(agent, "in a fork"),
+        "start": lambda: runtime.start(agent, "in a fork"),
+        "attach": lambda: runtime.attach(run),
+        "status": lambda: runtime.runs.status(run),
+        "cancel": lambda: runtime.runs.tell(run, CancelRequested(reason="in a fork")),
+        "complete": lambda: runtime.complete(run, 1),
+        "close": runtime.close,
+    }
+    diary.note(inherits=sorted(calls))
+    for name, call in calls.items():
+        try:
+            diary.note(inherited=name, said=repr(call()))
+        except BaseException as error:  # what it says is looked at
+            diary.note(inherited=name, said=f"{type(error).__name__}: {error}")
+    runtime.__exit__(None, None, None)
+    diary.note(left=True)
     os._exit(0)
 
 
@@ -217,7 +255,7 @@ def _look(folder: Path, acknowledged: dict[str, int], commands: list[str]) -> li
     reader = SqliteReader(folder / "log.db")
     try:
         ledger = GroundTruth(acknowledged=acknowledged, cut_off=True)  # each process is killed
-        _read_world(folder / "world", ledger, reader)
+        lines = _read_world(folder / "world", ledger, reader)
         evidence = Evidence(reader, ledger, liveness=True)
         wrong = [
             f"  {invariant.__name__}: {what}"
@@ -226,6 +264,7 @@ def _look(folder: Path, acknowledged: dict[str, int], commands: list[str]) -> li
         ]
         report = verify(reader, read_anchor(folder / "log.db"))
         wrong += [f"  verify: {problem.message}" for problem in report.problems]
+        wrong += [f"  inherited: {what}" for what in _not_refused(lines)]
         return wrong + [f"  {what}" for what in _unserved(folder, commands, reader)]
     finally:
         reader.close()
@@ -242,7 +281,18 @@ def _unserved(folder: Path, commands: list[str], reader: SqliteReader) -> list[s
     ]
 
 
-def _read_world(world: Path, ledger: GroundTruth, reader: SqliteReader) -> None:
+def _not_refused(lines: list[dict[str, Any]]) -> Iterator[str]:
+    """What an inherited Runtime did not refuse; the last process, and its fork, were not killed."""
+    for line in lines:
+        if "inherited" in line and not line["said"].startswith("InheritedByFork: "):
+            yield f"{line['inherited']}: {line['said']}"
+    begun = [n for n, line in enumerate(lines) if "inherits" in line]
+    last = lines[begun[-1] :] if begun else []
+    if not any("left" in line for line in last):
+        yield "the last process's fork did not come to its end"
+
+
+def _read_world(world: Path, ledger: GroundTruth, reader: SqliteReader) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in world.read_text().splitlines()]
     for line in lines:
         if "start" in line:
@@ -266,6 +316,7 @@ def _read_world(world: Path, ledger: GroundTruth, reader: SqliteReader) -> None:
                 )
     if min(asks.values(), default=0) < 0:
         ledger.violated("requests", "an answer is in the log that no request brought")
+    return lines
 
 
 def kill_many(first: int, kills: int) -> tuple[int, int, list[str]]:

@@ -1,5 +1,8 @@
 """The runs that the golden logs hold: one of every kind, each as short as it can be."""
 
+# Times are not waited for.
+# pyright: reportPrivateUsage=false
+
 import sys
 import tempfile
 import threading
@@ -14,10 +17,12 @@ from pydantic import BaseModel, field_validator
 from playhead import (
     Agent,
     Budget,
+    CallDeferred,
     Guardrail,
     Image,
     Limits,
     MemoryRules,
+    Notify,
     PlanRules,
     Price,
     Retry,
@@ -32,9 +37,14 @@ from playhead import (
     tool,
 )
 from playhead.events.errors import ModelError
+from playhead.events.kinds.schedules import ScheduleFired
 from playhead.events.record import Record
 from playhead.forking import Instead
+from playhead.notices.notifier import Notifier
+from playhead.scheduling.schedule_list import firings
+from playhead.scheduling.scheduler import Scheduler
 from playhead.testing import ScriptedModel, call
+from playhead.toolkit import wait
 from tests.golden.agents import add, fail, hang, note, pay
 from tests.memory.long_runs import reader, turn_page
 from tests.memory.remembering import assistant
@@ -42,6 +52,7 @@ from tests.memory.test_facts import agent as seller
 from tests.support.planning import planner, step, work
 
 MCP_SERVER = Path(__file__).parent.parent / "mcp" / "our_server.py"
+HOUR = 3_600_000_000
 QUICK = Retry(base=0.0, cap=0.0)
 NOW = {"seconds": 0.0}
 """Arguments of a step that works no time."""
@@ -189,6 +200,54 @@ def approval_lapsed(runtime: Runtime) -> None:
         return "done"
 
     play(runtime, scripted("approval_lapsed", call("soon"), "Too late.", tools=[soon]))
+
+
+def deferred(runtime: Runtime) -> None:
+    def ask(who: str) -> int:
+        """Ask somebody.
+
+        Args:
+            who: a name.
+        """
+        raise CallDeferred(f"ask {who}", expires=3600)
+
+    asks = [call("ask", who="ann"), call("ask", who="bob"), call("wait", seconds=0.01)]
+    agent = scripted("deferred", asks, "One of three.", tools=[tool(ask), wait])
+    run = runtime.start(agent, "Ask both.")
+    until(run, "answer_awaited", 3)
+    for waiting in runtime.runs.waits(run.id, "answer"):
+        if waiting.arguments == {"who": "ann"}:
+            run.complete(waiting.wait.call or 0, 3)
+        else:
+            run.fail(waiting.wait.call or 0, "bob is away", hint="ask ann")
+    ended(run)
+
+
+def schedules(runtime: Runtime) -> None:
+    """Three hours pass at once: two times are missed, and the last is caught up."""
+    agent = scripted("scheduled", "Good morning.")
+    schedule = runtime.schedule("0 * * * *", agent, "Greet.", name="hourly")
+    later = Scheduler(
+        runtime._log, runtime._start_scheduled, now=lambda: schedule.since + 3 * HOUR + HOUR // 2
+    )
+    later.look()
+    (fired,) = [
+        r.event for r in firings(runtime._log, "hourly") if isinstance(r.event, ScheduleFired)
+    ]
+    ended(runtime.attach(fired.run))
+    runtime.cancel_schedule("hourly", "over")
+
+
+def notices(runtime: Runtime) -> None:
+    run = runtime.start(scripted("noticed", call("pay", euros=3), "Paid.", tools=[pay]), "Go.")
+    until(run, "approval_requested")
+    notifier = Notifier(
+        runtime._log, Notify(tell=lambda _: None, assignee="ann"), runtime.runs.waits
+    )
+    notifier.take_up()
+    notifier.look()
+    run.approve(run.approvals()[0].call)
+    ended(run)
 
 
 def approval_rule(runtime: Runtime) -> None:
@@ -383,7 +442,7 @@ def mcp_tools(runtime: Runtime) -> None:
 SCENES: tuple[Callable[[Runtime], None], ...] = (
     plain, tools, instructions, spoken, model_retry, outage, plan, plan_around_a_failure,
     plan_reviewed, children,
-    approvals, guardrails,
+    approvals, guardrails, deferred, schedules, notices,
     approval_lapsed, approval_rule, strategies, router_and_output_rule, loop, limits, budget,
     cancelled, paused, session, compression, memory, facts, fork, mcp_tools,
 )  # fmt: skip

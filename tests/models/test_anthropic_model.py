@@ -11,6 +11,7 @@ import pytest
 from playhead.events.errors import ModelError
 from playhead.events.model_api import Reply, Request
 from playhead.events.usage import Usage
+from playhead.testing.model_contract import run
 from playhead.tools.models.anthropic import AnthropicModel
 from tests.support.messages_api import (
     JSON,
@@ -73,7 +74,7 @@ def test_a_whole_reply_comes_with_its_blocks_usage_and_request_id() -> None:
 def test_the_request_goes_out_as_it_was_rendered_and_asks_for_a_stream() -> None:
     request = request_of("What is ½?", thinking={"type": "enabled", "budget_tokens": 1024})
     with MessagesApi([message(text("0.5"))]) as api:
-        asyncio.run(AnthropicModel(api.url, "key-1").reply(request, lambda _: None))
+        run(AnthropicModel(api.url, "key-1"), lambda m: m.reply(request, lambda _: None))
     assert api.requests == [{"stream": True, **request.body}]
     assert api.bodies[0].endswith(request.content[1:])
     assert api.headers[0]["content-type"] == "application/json"
@@ -87,11 +88,8 @@ def test_text_comes_piece_by_piece_before_the_reply_is_whole() -> None:
     cut = whole.body.index(b"world")
     pieces: list[str] = []
 
-    async def scenario(url: str) -> None:
-        await AnthropicModel(url).reply(HI, pieces.append)
-
     with MessagesApi([replace(whole, cut=cut)]) as api, pytest.raises(ModelError):
-        asyncio.run(scenario(api.url))
+        run(AnthropicModel(api.url), lambda m: m.reply(HI, pieces.append))
     assert pieces == ["Hello, "]
 
 
@@ -251,7 +249,7 @@ def whole(**other: Any) -> Answer:
 def test_an_endpoint_that_answers_with_one_document_instead_of_a_stream_is_read() -> None:
     pieces: list[str] = []
     with MessagesApi([whole()]) as api:
-        reply = asyncio.run(AnthropicModel(api.url).reply(HI, pieces.append))
+        reply = run(AnthropicModel(api.url), lambda m: m.reply(HI, pieces.append))
         assert len(api.bodies) == 1
     assert [block["type"] for block in reply.content] == ["text", "tool_use"]
     assert reply.content[1]["input"] == {"a": 1}
@@ -284,7 +282,7 @@ def test_no_server_is_a_connection_error_that_names_the_url() -> None:
     with MessagesApi([]) as api:
         gone = api.url
     with pytest.raises(ModelError, match=gone) as raised:
-        asyncio.run(AnthropicModel(gone).reply(HI, lambda _: None))
+        run(AnthropicModel(gone), lambda m: m.reply(HI, lambda _: None))
     assert (raised.value.error, raised.value.retryable) == ("unreachable", True)
 
 
@@ -296,11 +294,13 @@ def test_a_silent_server_is_a_timeout() -> None:
 def test_a_silent_server_is_let_go_when_the_call_is_cancelled() -> None:
     async def scenario(url: str) -> None:
         spoke = asyncio.Event()
-        asking = asyncio.create_task(AnthropicModel(url).reply(HI, lambda _: spoke.set()))
+        model = AnthropicModel(url)
+        asking = asyncio.create_task(model.reply(HI, lambda _: spoke.set()))
         await spoke.wait()
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking
+        await model.close()
 
     whole = message(text("Hello, world"))
     with MessagesApi([replace(whole, cut=len(whole.body) - 200, hang=True)]) as api:
@@ -317,7 +317,7 @@ def test_without_a_key_and_a_base_url_the_message_says_what_to_set(
         patch.delenv(name, raising=False)
     patch.setenv("HOME", str(tmp_path))
     with pytest.raises(ModelError, match="set ANTHROPIC_API_KEY") as raised:
-        asyncio.run(AnthropicModel().reply(HI, lambda _: None))
+        run(AnthropicModel(), lambda m: m.reply(HI, lambda _: None))
     assert (raised.value.error, raised.value.retryable) == ("authentication", False)
 
 

@@ -14,10 +14,12 @@ from pydantic import BaseModel, TypeAdapter
 
 from playhead import Agent, Runtime, Target, tool
 from playhead.definition.prices import prices_for
+from playhead.events.envelope import stop_text
 from playhead.events.errors import ModelError
 from playhead.events.log.memory import MemoryLog
 from playhead.events.model_api import Reply, Request
 from playhead.events.usage import Usage
+from playhead.projections.tracing.semconv import provider
 from playhead.testing.model_contract import ClosedAfter, block, reply_of, run, use
 from playhead.testing.stub_server import JSON, Answer, StubServer
 from playhead.tools.models.anthropic import AnthropicModel
@@ -392,6 +394,25 @@ def test_a_refusal_is_told_as_one_with_its_words(api: Api) -> None:
         body = json.dumps(response(reply_of(block("x")), item)).encode()
     found = ask(api, body, kind=JSON)
     assert (found.stop_reason, found.content[0]["text"]) == ("refusal", "I will not.")
+    assert stop_text(found.envelope) == "I will not."
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_fields_beside_the_content_are_kept_and_those_that_repeat_the_request_are_not(
+    api: Api,
+) -> None:
+    more = {"service_tier": "flex", "system_fingerprint": "fp_1", "new": {"field": [1]}}
+    usage: dict[str, Any] = {
+        "prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11,
+        "completion_tokens_details": {"audio_tokens": 4},
+    }  # fmt: skip
+    body = whole_chat({"content": "x"}, "stop", usage=usage, **more)
+    wanted: dict[str, Any] = {**more, "usage": {"details": {"audio_tokens": 4}}}
+    if api == "responses":
+        reply = reply_of(block("x"))
+        whole = {**response(reply, item_of(block("x"), 1)), "instructions": "Be.", **more}
+        body, wanted = json.dumps(whole).encode(), {"id": "resp_1", **more}
+    assert ask(api, body, kind=JSON).envelope == wanted
 
 
 @pytest.mark.parametrize(("status", "told", "error", "retryable"), [
@@ -567,3 +588,11 @@ def test_structured_output_and_prices_work_as_with_any_model(api: Api) -> None:
     assert price.read < price.input  # the price of what the cache gave
     bill = (11 * price.input + 3 * price.read + 7 * price.output) / 1e6
     assert result.metrics.dollars == pytest.approx(bill)
+
+
+@pytest.mark.parametrize(("model", "wanted"), [
+    ("claude-sonnet-4-6", "anthropic"), ("anthropic:claude-sonnet-4-6", "anthropic"),
+    ("openai-chat:gpt-5", "openai"), ("azure:mine", "azure.ai.openai"), ("vllm:mine", "vllm"),
+])  # fmt: skip
+def test_traces_name_the_provider_that_is_asked(model: str, wanted: str) -> None:
+    assert provider(model) == wanted

@@ -17,7 +17,12 @@ from typing import Annotated, TypeAlias
 from pydantic import Field, TypeAdapter, ValidationError
 
 from playhead.events.event import Json
-from playhead.events.kinds.tool_calls import ToolFailed, ToolOutcomeUnknown, ToolSucceeded
+from playhead.events.kinds.tool_calls import (
+    ToolDeferred,
+    ToolFailed,
+    ToolOutcomeUnknown,
+    ToolSucceeded,
+)
 from playhead.events.spec.agent import ToolSpec
 from playhead.events.spec.tool import Rate
 from playhead.tools.calls.user_functions import NoAnswer, ask
@@ -174,7 +179,7 @@ def _from_sandbox(tool: AnyTool, context: ToolContext, ended: ProcessEnd, took: 
         return given_up(spec, "timeout", took)
     if ended.answer:
         try:
-            return _checked(ended.answer, took)
+            return _checked(ended.answer, took, context)
         except (ValidationError, ResultRefused, ValueError, RecursionError) as error:
             message = f"{spec.name} gave no valid answer: {str(error).partition(chr(10))[0][:200]}"
             hint = "This is a fault of the tool, not of your call."
@@ -191,12 +196,14 @@ def _from_sandbox(tool: AnyTool, context: ToolContext, ended: ProcessEnd, took: 
     )  # fmt: skip
 
 
-def _checked(answer: bytes, took: float) -> Answer:
+def _checked(answer: bytes, took: float, context: ToolContext) -> Answer:
     found: Answer = ANSWER.validate_json(answer)
     if isinstance(found, ToolSucceeded):
         found = found.model_copy(update={"result": to_result(found.result, None)})
     if isinstance(found, ToolOutcomeUnknown):
         return found
+    if isinstance(found, ToolDeferred):
+        found = found.model_copy(update={"call": context.call})
     return found.model_copy(update={"duration_ms": took})
 
 

@@ -6,6 +6,7 @@ program's log, never to the model, and the values of secrets go to neither.
 
 import asyncio
 import inspect
+import math
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -13,15 +14,21 @@ from contextlib import AsyncExitStack, ExitStack
 from itertools import islice
 from typing import Any, TypeAlias
 
-from pydantic import ValidationError
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from playhead.events.errors import ToolError
 from playhead.events.event import Json
-from playhead.events.kinds.tool_calls import ToolFailed, ToolOutcomeUnknown, ToolSucceeded
+from playhead.events.kinds.tool_calls import (
+    ToolDeferred,
+    ToolFailed,
+    ToolOutcomeUnknown,
+    ToolSucceeded,
+)
 from playhead.events.logger import ProgramLogger
+from playhead.events.spec.tool import Deferral
 from playhead.tools.content import to_content
-from playhead.tools.context import OutcomeUnknown, Secret, ToolContext
+from playhead.tools.context import CallDeferred, OutcomeUnknown, Secret, ToolContext
 from playhead.tools.definition.dependencies import Dependency
 from playhead.tools.definition.signature import EVERY, Signature
 from playhead.tools.execution.provide import Swallowed, provide, provide_async
@@ -31,7 +38,7 @@ from playhead.tools.tool import AnyTool
 
 log = ProgramLogger("playhead.tool")
 
-Answer: TypeAlias = ToolSucceeded | ToolFailed | ToolOutcomeUnknown
+Answer: TypeAlias = ToolSucceeded | ToolFailed | ToolOutcomeUnknown | ToolDeferred
 Monotonic: TypeAlias = Callable[[], float]
 """Seconds since some fixed moment; called from several threads."""
 
@@ -97,8 +104,6 @@ class Attempt:
                     value = self.tool.function(**self._keywords(provided))
                 return self._succeeded(await _whole(value))
             return self._failed(Swallowed())
-        except GeneratorExit:  # collected after its loop's end: nobody waits for an answer
-            raise
         except BaseException as error:  # a tool must not end its loop
             return self._failed(error)
 
@@ -144,6 +149,8 @@ class Attempt:
         return {**keywords, **provided}
 
     def _succeeded(self, value: object) -> Answer:
+        if self.tool.spec.deferred is not None:
+            return self._deferred(CallDeferred(), value)
         if inspect.isgenerator(value):
             value = _not_too_many(list(islice(value, ITEMS + 1)))
         took = milliseconds(self.began, self.monotonic)
@@ -153,7 +160,36 @@ class Attempt:
         result = to_result(value, self.tool.signature.result)
         return ToolSucceeded(result=self._secrets.mask(result), duration_ms=took)
 
+    def _deferred(self, how: CallDeferred, returned: object = None) -> ToolDeferred:
+        if returned is not None:
+            msg = (
+                f"it returned a {type(returned).__name__}, but it is declared with deferred=, and "
+                "its answer comes later: return None, or raise CallDeferred(note)"
+            )
+            raise ResultRefused(msg)
+        usual = self.tool.spec.deferred or Deferral()
+        expires = usual.expires if how.expires is None else how.expires
+        if expires is not None and not 0 < expires < math.inf:
+            msg = f"CallDeferred(expires={expires!r}) must be a positive number of seconds"
+            raise ResultRefused(msg)
+        told = usual.if_expired if how.if_expired is None else how.if_expired
+        return ToolDeferred(
+            call=self.context.call,
+            about=how.about,
+            note=None if how.note is None else str(self._secrets.mask(clean_text(how.note))),
+            expires=expires,
+            if_expired=None if told is None else str(self._secrets.mask(clean_text(told))),
+            counts=usual.counts if how.counts is None else how.counts,
+            answer_schema=None if how.about == "time" else _schema_of(self.tool.signature.result),
+            duration_ms=milliseconds(self.began, self.monotonic),
+        )
+
     def _failed(self, error: BaseException) -> Answer:
+        if isinstance(error, CallDeferred):
+            try:
+                return self._deferred(error)
+            except ResultRefused as refused:
+                error = refused
         if isinstance(error, OutcomeUnknown) and self.tool.spec.effect == "once":
             return ToolOutcomeUnknown(reason="disconnected")
         failed = self._explained(error)
@@ -205,6 +241,17 @@ class Attempt:
             "without it.",
             duration_ms=took,
         )
+
+
+def _schema_of(declared: TypeAdapter[Any] | None) -> dict[str, Json] | None:
+    """The JSON schema of what the tool's annotation says that it returns; None for any value."""
+    if declared is None:
+        return None
+    try:
+        schema: dict[str, Json] = declared.json_schema(mode="serialization")
+    except PydanticUserError:  # no schema says what it takes
+        return None
+    return None if schema == {"type": "null"} else schema
 
 
 def _given(model: Any, signature: Signature) -> dict[str, Any]:

@@ -16,7 +16,13 @@ from pydantic_core import to_json
 from playhead.events.errors import ModelError
 from playhead.events.model_api import BatchJob, OnText, Reply, Request
 from playhead.tools.models.errors import malformed, one_line, refused
-from playhead.tools.models.exchange import CONNECT_TIMEOUT, content_kind, lost, no_reply
+from playhead.tools.models.exchange import (
+    CONNECT_TIMEOUT,
+    content_kind,
+    http_client,
+    lost,
+    no_reply,
+)
 from playhead.tools.models.stream import Assembler, EventStream, StreamEvent, read_event
 
 if TYPE_CHECKING:
@@ -114,9 +120,10 @@ class AnthropicModel:
             raise self._model_error(error) from error
 
     async def close(self) -> None:
-        """Close the connections, unless the client is the caller's."""
-        if self._made is not None:
-            await self._made.close()
+        """Close the connections, unless the client is the caller's; a later call opens new ones."""
+        made, self._made = self._made, None
+        if made is not None:
+            await made.close()
 
     async def _ask(self, request: Request, assembler: Assembler, on_text: OnText) -> Reply:
         async with self._stream(request) as stream:
@@ -167,7 +174,12 @@ class AnthropicModel:
             return self._made
 
     def _make(self) -> "AsyncAnthropic":
-        from anthropic import AsyncAnthropic, Timeout
+        from anthropic import (
+            AsyncAnthropic,
+            DefaultAioHttpClient,
+            DefaultAsyncHttpxClient,
+            Timeout,
+        )
 
         key = self._api_key
         if key is None and not _KEYS & os.environ.keys() and self._has_own_endpoint():
@@ -176,6 +188,7 @@ class AnthropicModel:
             base_url=self._base_url,
             api_key=key,
             max_retries=0,
+            http_client=http_client(DefaultAioHttpClient, DefaultAsyncHttpxClient),
             timeout=Timeout(self._timeout, connect=min(CONNECT_TIMEOUT, self._timeout)),
         )
 
@@ -194,11 +207,8 @@ class AnthropicModel:
         match error:
             case anthropic.APIStatusError():
                 return refused(error.status_code, error.body, error.response.headers)
-            case anthropic.APITimeoutError() | httpx2.TimeoutException():
-                message = f"{self._url} did not answer in time"
-                return ModelError("timeout", message, retryable=True)
             case anthropic.APIConnectionError() | httpx2.TransportError():
-                return lost(self._url, error.__cause__ or error)
+                return lost(self._url, error)
             case anthropic.CredentialsError():
                 return ModelError("authentication", one_line(error))
             case TypeError() if "authentication" in str(error):

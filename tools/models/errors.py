@@ -86,7 +86,7 @@ def stream_error(event: Mapping[str, Any]) -> ModelError:
 
 def refused(status: int, body: object, headers: Mapping[str, str]) -> ModelError:
     """The error in an HTTP response. `body` is its JSON (`{"error": {...}}`) or its text."""
-    told = _mapping(_mapping(body).get("error"))
+    told = _mapping(_mapping(body).get("error") or body)  # Bedrock's errors are bare
     fault = _fault(status, told)
     said = one_line(told.get("message") or (body if isinstance(body, str) else "")) or "no message"
     where = "an error in the stream" if status == 200 else f"HTTP {status}"

@@ -70,7 +70,7 @@ def resume_elsewhere(path: Path, summary: RunSummary, owner: str) -> int:
         )
         raise UsageError(msg)
     resumed = RunResumed(code=VERSION, reason="playhead resume")
-    return _through_inbox(path, summary.run, resumed, owner)
+    return through_inbox(path, summary.run, resumed, owner)
 
 
 def tell(log: Path | None, given: str, word: Word) -> int:
@@ -86,7 +86,7 @@ def tell(log: Path | None, given: str, word: Word) -> int:
     try:
         runtime = Runtime(path, only_runs=())
     except LogOwned as owned:
-        return _through_inbox(path, run, event, owned.owner)
+        return through_inbox(path, run, event, owned.owner)
     with runtime:
         runtime.runs.tell(run, event)
     out.print(
@@ -96,7 +96,8 @@ def tell(log: Path | None, given: str, word: Word) -> int:
     return exit_codes.OPEN
 
 
-def _through_inbox(path: Path, run: str, event: Event, owner: str) -> int:
+def through_inbox(path: Path, run: str, event: Event, owner: str) -> int:
+    """Leave an event for the owner of the log, and wait for its answer; the exit code."""
     inbox = Inbox(path)
     try:
         command = inbox.put(run, Redactor().event(event))

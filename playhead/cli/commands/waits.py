@@ -1,5 +1,6 @@
-"""`waits`: what the open runs of a log wait for, a person or a model that is down."""
+"""`waits`: what the open runs of a log wait for: a person, an answer, a time, a model."""
 
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -7,28 +8,44 @@ from playhead.cli.shared import exit_codes
 from playhead.cli.shared.log import log_option, reading
 from playhead.cli.shared.options import JsonOption, LogFile
 from playhead.cli.shared.output import facts, local_time, out, say_json
-from playhead.projections.state.waits import wait_text
+from playhead.events.kinds.notices import NoticeSent
+from playhead.notices.notifier import sent
+from playhead.projections.history.timeline import call_text
+from playhead.projections.state.waits import About, wait_text
 from playhead.projections.stored.wait_list import OpenWait
 from playhead.service.wait_reader import WaitReader
+
+SAY: Mapping[About, str] = {
+    "call": "approve {} {}",
+    "plan": "approve {} {}",
+    "answer": "complete {} {} RESULT",
+    "time": "complete {} {} RESULT",
+    "model": "resume {}",
+}
+"""What ends a wait at once, from its run and call."""
 
 
 def waits(log: LogFile = None, json: JsonOption = False) -> int:
     """List what open runs wait for.
 
-    A person (`playhead approvals` says what about), or a model that is down.
+    A person (`playhead approvals` says what about), the answer of a deferred call, a time, or a
+    model that is down.
     """
     with reading(log) as reader, closing(WaitReader(reader)) as waiting:
         found = waiting.waits()
+        told = {each.run: sent(reader, each.run) for each in found}
     if json:
-        say_json([_document(each) for each in found])
+        say_json([_document(each, told[each.run]) for each in found])
         return exit_codes.OK
     for each in found:
         call = each.wait.call
-        named = f"resume {each.run}" if call is None else f"approve {each.run} {call}"
+        asks = [("asks", f"{each.tool}({call_text(each.arguments)})")] if call and each.tool else []
         out.print(facts([
             ("run", f"{each.run}: {each.goal}"),
             ("it", wait_text(each.wait, local_time)),
-            ("say", f"playhead {named}{log_option(log)}"),
+            *asks,
+            *(("told", _told(one)) for one in told[each.run] if one.wait == each.wait.seq),
+            ("say", f"playhead {SAY[each.wait.about].format(each.run, call)}{log_option(log)}"),
         ]))  # fmt: skip
         out.line()
     if not found:
@@ -36,7 +53,11 @@ def waits(log: LogFile = None, json: JsonOption = False) -> int:
     return exit_codes.OK
 
 
-def _document(each: OpenWait) -> dict[str, Any]:
+def _told(notice: NoticeSent) -> str:
+    return notice.level if notice.to is None else f"{notice.to} ({notice.level})"
+
+
+def _document(each: OpenWait, told: Sequence[NoticeSent]) -> dict[str, Any]:
     wait = each.wait
     return {
         "run": each.run, "wait": wait.seq, "about": wait.about, "since": wait.since,
@@ -45,5 +66,6 @@ def _document(each: OpenWait) -> dict[str, Any]:
         "effect": each.effect or None, "arguments": each.arguments,
         "binding": wait.binding, "error": wait.error,
         "message": wait.message, "tries": wait.tries,
+        "told": [{"level": n.level, "to": n.to} for n in told if n.wait == wait.seq],
         "plan": [step.model_dump(mode="json") for step in each.plan],
     }  # fmt: skip

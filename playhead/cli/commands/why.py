@@ -14,7 +14,7 @@ from playhead.cli.shared.run_summary import RunSummary, read_summary
 from playhead.events.record import Record
 from playhead.projections.history.reasons import reasons
 from playhead.projections.history.timeline import TROUBLE
-from playhead.projections.state.waits import wait_text
+from playhead.projections.state.waits import APPROVALS, DEFERRED, wait_text
 
 BEFORE = 4
 """Entries that are shown before the end."""
@@ -77,6 +77,10 @@ ADVICE: Mapping[str, tuple[str, ...]] = {
     "waiting_for_model": (
         "nothing: it asks again by itself while a process has it",
         "ask at once, or have a process take it up: playhead resume {run}",
+    ),
+    "waiting_for_answer": (
+        "what for, and until when: playhead waits",
+        "answer it: playhead complete {run} CALL RESULT",
     ),
     "waiting_for_person": ("playhead approvals", "what it did so far: playhead show {run}"),
     "running": ("if no process works on it: playhead resume {run}",),
@@ -147,7 +151,12 @@ def advice(summary: RunSummary, run: str) -> list[str]:
     key = "loop" if word.startswith("loop") else word
     if key == "running" and summary.waits:
         about = {wait.about for wait in summary.waits.values()}
-        key = "waiting_for_model" if about == {"model"} else "waiting_for_person"
+        if about & set(APPROVALS):
+            key = "waiting_for_person"
+        elif about & set(DEFERRED):
+            key = "waiting_for_answer"
+        else:
+            key = "waiting_for_model"
     lines = [command.format(run=run) for command in helpful]
     if not {"agent", "workspace"} & summary.started.metadata.keys():  # embedded: nothing says where
         agent = f" --agent MODULE:{summary.agent.name}"

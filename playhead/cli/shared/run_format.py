@@ -9,7 +9,7 @@ from playhead.events.event import Event
 from playhead.events.kinds.approvals import ApprovalRequested
 from playhead.events.kinds.model_calls import ModelCall
 from playhead.events.kinds.tool_calls import AttemptStarted, ToolRequested
-from playhead.events.kinds.waits import OutageWaitStarted
+from playhead.events.kinds.waits import AnswerAwaited, OutageWaitStarted
 from playhead.projections.history.timeline import TimelineEntry
 from playhead.projections.metrics.formatting import duration_text
 
@@ -89,6 +89,10 @@ def under_way(event: Event, summary: RunSummary) -> str | None:
             )
         case ApprovalRequested():
             return "waiting for a person"
+        case AnswerAwaited(about="time"):
+            return "waiting for a time"
+        case AnswerAwaited(call=call):
+            return f"waiting for the answer of call {call}"
         case OutageWaitStarted(error=error, until=until):
             return f"waiting for the model ({error}), which is asked again at {local_time(until)}"
         case _:

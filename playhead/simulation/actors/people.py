@@ -16,12 +16,14 @@ from playhead.events.kinds.runs import (
     RunResumed,
     RunStarted,
 )
-from playhead.events.kinds.tool_calls import AttemptStarted, ToolFailed
+from playhead.events.kinds.tool_calls import AttemptStarted, CallAnswered, ToolFailed
 from playhead.events.registry import KINDS
 from playhead.events.version import VERSION
 from playhead.projections.state.calls.approvals import OpenApproval, open_approvals
 from playhead.projections.state.run_state import RunState
+from playhead.projections.state.step_state import ToolCall
 from playhead.simulation.actors.inbox import SimulatedInbox
+from playhead.simulation.actors.sample_tools import DEFERRING
 from playhead.simulation.faults.mix import Mix
 from playhead.simulation.process.process import Process
 
@@ -162,6 +164,8 @@ class People:
             self._seen += [(run, asked) for asked in open_approvals(state)]
             if self._random.random() < 0.8:
                 self.decide(process, state)
+            if _deferring(state):
+                self.answer(process, state)
 
     def decide(self, process: Process, state: RunState) -> bool:
         """Approve or deny one waiting call or plan; occasionally something not requested."""
@@ -184,6 +188,26 @@ class People:
         process.tell(state.run, decided)
         return True
 
+    def answer(self, process: Process, state: RunState, *, rightly: bool = False) -> bool:
+        """Answer a deferred call: often rightly, sometimes early, twice, or with the wrong type."""
+        random = self._random
+        waiting = [call for call in _deferring(state) if call.deferred or not rightly]
+        if not waiting or not process.alive:
+            return False
+        call = random.choice(waiting)
+        said: Json = 7 if call.requested.tool == "ask_outside" else "yes"
+        wrong = not rightly and random.random() < 0.2
+        answer = CallAnswered(
+            call=call.seq + (not rightly and random.random() < 0.1),
+            result=[said] if wrong else said,
+            error=None if random.random() < 0.8 else "it went wrong",
+        )
+        process.ledger.note("answer", state.run, answer.call)
+        process.tell(state.run, answer)
+        if not rightly and random.random() < 0.3:
+            process.tell(state.run, answer)
+        return True
+
     def calm_down(self, process: Process) -> bool:
         """Answer what an idle run waits for; False if there is nothing left to answer."""
         had_side_effects = False
@@ -197,4 +221,12 @@ class People:
                 had_side_effects = True
             else:
                 had_side_effects = self.decide(process, state) or had_side_effects
+                had_side_effects = self.answer(process, state, rightly=True) or had_side_effects
         return had_side_effects
+
+
+def _deferring(state: RunState) -> list[ToolCall]:
+    """Calls that are answered later, or may be: begun and not ended."""
+    names = {tool.spec.name for tool in DEFERRING}
+    calls = state.calls.values()
+    return [c for c in calls if c.requested.tool in names and (c.started or c.deferred)]

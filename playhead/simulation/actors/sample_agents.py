@@ -16,7 +16,7 @@ from playhead.events.spec.prices import Price, Tier
 from playhead.events.spec.routing import Budget, Target
 from playhead.events.spec.tool import Retry
 from playhead.simulation.actors.random_model import RandomModel
-from playhead.simulation.actors.sample_tools import TOOLS, fire, pay, pay_now, transfer
+from playhead.simulation.actors.sample_tools import DEFERRING, TOOLS, fire, pay, pay_now, transfer
 from playhead.simulation.faults.mix import Mix
 from playhead.tools.builtin.memory import recall, remember
 from playhead.tools.context import RunContext
@@ -80,6 +80,7 @@ def _agent(name: str, random: Random, mix: Mix) -> Agent[object]:
         tools = list(dict.fromkeys([*tools[:2], *random.sample(DOUBTFUL, 2)]))
     if random.random() < 0.4:
         tools = list(dict.fromkeys([*tools, remember, recall]))
+    tools += _deferring(random)
     schemas = {tool.spec.name: tool.spec.input_schema for tool in tools}
     patience = random.randint(1, 6)
     made: Agent[object] = Agent(
@@ -129,6 +130,13 @@ def _guardrails(random: Random, *, answers: bool) -> list[Guardrail]:
 
 def _asked(context: RunContext) -> str:
     return f"You work for {context.namespace or 'nobody'}."
+
+
+def _deferring(random: Random) -> list[AnyTool]:
+    """Some agents can also wait. Drawn beside the others, so that a seed's other choices stay."""
+    beside = Random()
+    beside.setstate(random.getstate())
+    return beside.sample(DEFERRING, beside.choice((1, 2, 4))) if beside.random() < 0.3 else []
 
 
 def _strategy(random: Random) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 from typing import Literal
 
 from playhead.events.event import Json
-from playhead.events.spec.tool import Rate, Retry
+from playhead.events.spec.tool import Deferral, Rate, Retry
 from playhead.simulation.faults.tools_and_models import ask_the_world
 from playhead.tools.builtin.memory import recall, remember
+from playhead.tools.context import CallDeferred
 from playhead.tools.tool import AnyTool, tool
 
 LETTER: dict[str, Json] = {
@@ -102,6 +103,34 @@ async def transfer(amount: int) -> str:
     """Transfer money; large sums need approval."""
     return f"transferred {amount}"
 
+
+@tool(effect="once", timeout=8)
+async def ask_outside(question: Literal["small", "big"]) -> int:
+    """Ask somebody who answers later, or not in time."""
+    raise CallDeferred(expires=20.0, if_expired="nobody answers")
+
+
+@tool(effect="keyed", timeout=8, retry=2, deferred=Deferral(counts=False))
+async def order(amount: int) -> None:
+    """Order something that is delivered some day."""
+
+
+@tool(effect="once", timeout=8, approval=True)
+async def ask_the_boss(what: Literal["a rise"]) -> str:
+    """Ask the boss, if somebody agrees; the boss takes a while."""
+    raise CallDeferred
+
+
+@tool(effect="read", timeout=5)
+async def sleep_on_it(seconds: Literal[1, 9, 400]) -> str:
+    """Wait for some time."""
+    waiting = CallDeferred(expires=float(seconds), if_expired="the time has come")
+    waiting.about = "time"
+    raise waiting
+
+
+DEFERRING: tuple[AnyTool, ...] = (ask_outside, order, ask_the_boss, sleep_on_it)
+"""Tools whose calls wait; some agents have them too."""
 
 TOOLS: tuple[AnyTool, ...] = (
     look, count, odd_result, remembered, scarce, put, put_findable, pay, pay_now,

@@ -25,7 +25,7 @@ from playhead.simulation.faults.mix import Mix
 from playhead.simulation.faults.outages import outage
 from playhead.simulation.faults.role import PERFORMED, Alive
 from playhead.simulation.faults.valid_request import invalid_request
-from playhead.tools.context import ToolContext
+from playhead.tools.context import CallDeferred, ToolContext
 from playhead.tools.options import Done, Found, NotDone
 from playhead.tools.tool import AnyTool, Tool
 
@@ -143,7 +143,11 @@ class FaultyTools:
             hangs = self._random.random() < self._mix.tool_hang
             if hangs and self._random.random() < 0.3:
                 await asyncio.sleep(tool.spec.timeout * 2)
-            result = await tool.function(**_own(tool, context, arguments))
+            try:
+                result = await tool.function(**_own(tool, context, arguments))
+            except CallDeferred:
+                self._leave(tool, None)
+                raise
             self._ledger.answer(context, result)
             self._process.reach("tool.in", effect)
             if hangs:

@@ -45,6 +45,22 @@ def check_process(process: Process, end: str) -> None:
         _check_idle(process, process.engine.state(run))
 
 
+def check_waits(process: Process) -> None:
+    """Nothing is left to do: a wait whose time is known would have ended."""
+    for run in filter(process.log.stream, process.index.open_runs()):
+        state = process.engine.state(run)
+        if run not in process.engine.taken or state.paused is not None or state.stop is not None:
+            continue
+        for wait in state.waits.values():
+            if wait.until is not None:
+                what = f"{run}: wait {wait.seq} for {wait.about} goes on after its time"
+                process.ledger.violated("a_wait_ends_at_its_time", what)
+
+
+def _awaits_answer(state: RunState) -> bool:
+    return any(wait.about == "answer" and wait.until is None for wait in state.waits.values())
+
+
 def _check_let_go(process: Process) -> None:
     """A run is dropped if the log permanently refuses it or a child of it; never for less."""
     for run in process.engine.let_go:
@@ -56,7 +72,7 @@ def _check_let_go(process: Process) -> None:
 def _check_idle(process: Process, state: RunState) -> None:
     """An idle run has ended, is paused, or waits for a person or a child."""
     broken = state.paused is not None and state.paused.role is not None
-    waits = state.paused is not None or bool(open_approvals(state))
+    waits = state.paused is not None or bool(open_approvals(state)) or _awaits_answer(state)
     parent = any(intent.event.kind == "child_started" for intent in state.open.values())
     still = not broken and not parent and (state.stop is not None or not waits)
     if still and state.run in process.engine.taken:

@@ -24,10 +24,13 @@ from playhead.events.kinds.runs import (
 from playhead.events.kinds.steps import StepStarted
 from playhead.events.kinds.tool_calls import (
     AttemptStarted,
+    CallAnswered,
+    ToolDeferred,
     ToolRefused,
     ToolRequested,
     ToolSucceeded,
 )
+from playhead.events.kinds.waits import AnswerAwaited
 from playhead.events.record import Record
 from playhead.events.registry import ENDINGS, OUTCOMES
 from playhead.projections.state.fold import fold
@@ -215,14 +218,36 @@ def _note_result(
         return
     if record.event.kind in OUTCOMES:
         call = getattr(records[(record.cause or 1) - 1].event, "call", None)
-    elif not isinstance(record.event, ToolRefused):
+    elif isinstance(record.event, TimeReached) and record.event.due == "wait":
+        wait = records[(record.event.wait or 1) - 1].event
+        call = wait.call if isinstance(wait, AnswerAwaited) else None
+    elif not isinstance(record.event, ToolRefused | CallAnswered):
         return
     if call is not None and not isinstance(record.event, RuleAnswered | ForkChecked):
         requested = records[call - 1].event
-        child = isinstance(record.event, ChildFinished) and record.event.status == "finished"
         if isinstance(requested, ToolRequested) and requested.use is not None:
-            good = child or isinstance(record.event, ToolSucceeded)
-            became[requested.step, requested.use] = not good
+            failed = _failed(records, record, call)
+            if failed is not None:
+                became[requested.step, requested.use] = failed
+
+
+def _failed(records: list[Record], record: Record, call: int) -> bool | None:
+    """Whether a call has failed by its end; None if the record is not its end."""
+    match record.event:
+        case ChildFinished(status=status):
+            return status != "finished"
+        case ToolSucceeded():
+            return False
+        case CallAnswered(error=error):
+            return error is not None
+        case TimeReached(wait=int(wait)):
+            awaited = records[wait - 1].event
+            return not isinstance(awaited, AnswerAwaited) or awaited.about != "time"
+        case event:
+            before = (r.event for r in records[: record.seq - 1])
+            answers = [e for e in before if isinstance(e, CallAnswered) and e.call == call]
+            early = not isinstance(event, ToolRefused) and bool(answers)
+            return None if early or isinstance(event, ToolDeferred) else True
 
 
 def _withhold(

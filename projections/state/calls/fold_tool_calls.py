@@ -3,8 +3,9 @@
 from pydantic_core import to_json
 
 from playhead.events.event import Event, Outcome
-from playhead.events.kinds import approvals, child_runs, forks, tool_calls
+from playhead.events.kinds import approvals, child_runs, forks, tool_calls, waits
 from playhead.events.record import Record
+from playhead.projections.state.calls.deferred import answered, unanswered
 from playhead.projections.state.guarded import guard_result, tell_outcome
 from playhead.projections.state.run_state import FoldFunction, FoldOutcome, RunState, tool_of
 from playhead.projections.state.step_state import Step, ToolCall
@@ -88,9 +89,14 @@ def _routed(state: RunState, step: Step, event: approvals.RuleAnswered) -> None:
         step.why = f"the router failed ({event.error or 'it gave no type'})"
 
 
+def _answer_awaited(*_: object) -> None:
+    """The wait itself is all that it adds."""
+
+
 def _attempt_started(state: RunState, record: Record, event: tool_calls.AttemptStarted) -> None:
     call = state.calls[event.call]
     call.attempts, call.started = event.attempt, record.seq
+    call.run_ends = state.ends_by
     _count_call(state, call, event.attempt == 1)
 
 
@@ -132,7 +138,44 @@ def _tool_unknown(
 ) -> None:  # fmt: skip
     if event.reason == "interrupted":
         state.interruption(record, intent)
-    _close_call(state, asked.call, event, record.seq)
+    if not _answered_before(state, asked.call, record.seq):
+        _close_call(state, asked.call, event, record.seq)
+
+
+def _tool_deferred(
+    state: RunState, record: Record, event: tool_calls.ToolDeferred,
+    asked: tool_calls.AttemptStarted, _: int,
+) -> None:  # fmt: skip
+    state.interrupted = 0
+    if not _answered_before(state, asked.call, record.seq):
+        call = state.calls[asked.call]
+        call.started, call.deferred, call.deferred_at = None, event, record.seq
+
+
+def _answered_before(state: RunState, call: int, seq: int) -> bool:
+    """End a call with the answer that came while its attempt was under way."""
+    answer = state.calls[call].answer
+    if answer is not None:
+        _close_call(state, call, answered(answer), seq)
+    return answer is not None
+
+
+def _call_answered(state: RunState, record: Record, event: tool_calls.CallAnswered) -> None:
+    call = state.calls.get(event.call)
+    if call is None:
+        return
+    if call.deferred is None:
+        call.answer = event
+    else:
+        _close_call(state, event.call, answered(event), record.seq)
+
+
+def wait_over(state: RunState, record: Record, wait: int) -> None:
+    """End a deferred call whose time has passed."""
+    over = state.waits.get(wait)
+    call = None if over is None else state.calls.get(over.call or 0)
+    if call is not None and call.deferred is not None:
+        _close_call(state, call.seq, unanswered(call.deferred), record.seq)
 
 
 def _tool_succeeded(
@@ -151,6 +194,8 @@ def _tool_failed(
         state.interruption(record, intent)
     else:
         state.interrupted = 0
+    if _answered_before(state, asked.call, record.seq):
+        return
     if state.retries(asked, event):
         state.calls[asked.call].started = None
         state.calls[asked.call].cleared = False
@@ -183,8 +228,10 @@ CALLS: dict[type[Event], FoldFunction] = {
     child_runs.ChildStarted: _child_started,
     tool_calls.ToolRequested: _tool_requested,
     **dict.fromkeys(tool_calls.ATTEMPTS, _attempt_started),
+    tool_calls.CallAnswered: _call_answered,
     tool_calls.ToolRefused: _tool_refused,
     tool_calls.ToolResolved: _tool_resolved,
+    waits.AnswerAwaited: _answer_awaited,
     approvals.ApprovalRequested: _approval_requested,
     approvals.ApprovalDecided: _approval_decided,
     approvals.ApprovalRuleAsked: _call_asked_about,
@@ -197,6 +244,7 @@ CALL_OUTCOMES: dict[type[Outcome], FoldOutcome] = {
     tool_calls.ToolSucceeded: _tool_succeeded,
     tool_calls.ToolFailed: _tool_failed,
     tool_calls.ToolOutcomeUnknown: _tool_unknown,
+    tool_calls.ToolDeferred: _tool_deferred,
     approvals.RuleAnswered: _rule_answered,
     forks.ForkChecked: _fork_checked,
 }

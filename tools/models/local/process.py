@@ -42,7 +42,8 @@ class LocalProcess:
     def __init__(self) -> None:
         from httpx2 import AsyncClient
 
-        key = secrets.token_hex()
+        self.key = key = secrets.token_hex()
+        """What requests must carry as a bearer token."""
         self._broken = False
         self.url = self._start(key)
         """Its address; requests without the key are refused."""

@@ -14,7 +14,7 @@ from playhead.events.model_api import Request
 from playhead.tools.models.errors import malformed
 from playhead.tools.models.openai.errors import refused
 from playhead.tools.models.openai.usage import chat_usage
-from playhead.tools.models.openai.words import Json, inside
+from playhead.tools.models.openai.words import Json, inside, refusal
 from playhead.tools.models.stream import Assembler, StreamEvent, read_event
 
 REASONING = ("reasoning_content", "reasoning")
@@ -27,6 +27,11 @@ STOPS = {
 """Finish reason -> stop reason of the Messages API; others are unknown there too."""
 
 DONE = b"[DONE]"
+
+PLACED = frozenset({
+    "choices", "usage", "model", "object", "created", "obfuscation", "type", "delta", "error",
+})  # fmt: skip
+"""Fields of a chunk that have a place of their own, or say nothing; others are kept verbatim."""
 
 NOT_IN_ID = re.compile(r"[^a-zA-Z0-9_-]")
 """Characters that the Messages API refuses in a call's id."""
@@ -44,7 +49,8 @@ class ChatStream:
         self._calls: dict[int, tuple[object, int]] = {}
         """A call's index -> its id as the server gives it, and its block."""
         self._finish: str | None = None
-        self._refused = False
+        self._refusal = ""
+        self._envelope: Json = {}
         self._usage: Json | None = None
         self._written = 0
 
@@ -84,6 +90,7 @@ class ChatStream:
             model = chunk.get("model") or self._request.model
             yield {"type": "message_start", "message": {"model": model, "content": []}}
         self._usage = chunk.get("usage") or self._usage
+        self._envelope |= {k: v for k, v in chunk.items() if k not in PLACED and v is not None}
         for choice in chunk["choices"]:
             if not choice.get("index"):
                 yield from self._delta(choice.get("delta") or {})
@@ -98,7 +105,7 @@ class ChatStream:
         for field in ("content", "refusal"):
             if said := delta.get(field):
                 yield from self._text("text", {"type": "text", "text": ""}, "text", said)
-        self._refused |= bool(delta.get("refusal"))
+        self._refusal += delta.get("refusal") or ""
         for call in delta.get("tool_calls") or ():
             yield from self._call(call)
 
@@ -145,14 +152,20 @@ class ChatStream:
         stop = STOPS.get(self._finish, self._finish)
         if stop == "end_turn" and self._calls:
             stop = "tool_use"
-        if self._refused:
+        if self._refusal:
             stop = "refusal"
         try:
             usage = self._estimate() if self._usage is None else chat_usage(self._usage)
         except (LookupError, TypeError) as error:
             raise malformed(why="the usage of the reply does not consist of numbers") from error
         ends = [{"type": "content_block_stop", "index": n} for n in range(len(self._blocks))]
-        end = {"type": "message_delta", "delta": {"stop_reason": stop}, "usage": usage}
+        end = {
+            **self._envelope,
+            **refusal(stop, self._finish, self._refusal),
+            "type": "message_delta",
+            "delta": {"stop_reason": stop},
+            "usage": usage,
+        }
         return [*ends, end, {"type": "message_stop"}]
 
     def _estimate(self) -> Json:

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from playhead.events.errors import ModelError, UsageError
 from playhead.events.model_api import OnText, Reply, Request
 from playhead.tools.models.errors import malformed, one_line
-from playhead.tools.models.exchange import CONNECT_TIMEOUT, content_kind, lost, no_reply
+from playhead.tools.models.exchange import (
+    CONNECT_TIMEOUT,
+    content_kind,
+    http_client,
+    lost,
+    no_reply,
+)
 from playhead.tools.models.openai.chat_request import chat_body
 from playhead.tools.models.openai.chat_stream import ChatStream
 from playhead.tools.models.openai.errors import refused
@@ -93,9 +99,10 @@ class OpenAIModel:
             raise found from error
 
     async def close(self) -> None:
-        """Close the connections, unless the client is the caller's."""
-        if self._made is not None:
-            await self._made.close()
+        """Close the connections, unless the client is the caller's; a later call opens new ones."""
+        made, self._made = self._made, None
+        if made is not None:
+            await made.close()
 
     async def _ask(self, request: Request, assembler: Assembler, on_text: OnText) -> Reply:
         client = self._given or self._made or await self._open()
@@ -145,7 +152,12 @@ class OpenAIModel:
             return self._made
 
     def _make(self) -> "AsyncOpenAI":
-        from openai import AsyncOpenAI, Timeout
+        from openai import (
+            AsyncOpenAI,
+            DefaultAioHttpClient,
+            DefaultAsyncHttpxClient,
+            Timeout,
+        )
 
         key = self._api_key or os.environ.get(self._key)
         if not key:
@@ -157,6 +169,7 @@ class OpenAIModel:
             base_url=self._base_url,
             api_key=key,
             max_retries=0,
+            http_client=http_client(DefaultAioHttpClient, DefaultAsyncHttpxClient),
             timeout=Timeout(self._timeout, connect=min(CONNECT_TIMEOUT, self._timeout)),
         )
 
@@ -172,11 +185,8 @@ class OpenAIModel:
         match error:
             case openai.APIStatusError(response=response):
                 return refused(error.status_code, response.content, response.headers, self._key)
-            case openai.APITimeoutError() | httpx2.TimeoutException():
-                message = f"{self._url} did not answer in time"
-                return ModelError("timeout", message, retryable=True)
             case openai.APIConnectionError() | httpx2.TransportError():
-                return lost(self._url, error.__cause__ or error)
+                return lost(self._url, error)
             case AssertionError() | ValueError() | httpx2.HTTPError() | openai.APIError():
                 return malformed(f"{self._url}: {type(error).__name__} {one_line(error)}".rstrip())
             case _:

@@ -13,12 +13,23 @@ from playhead.events.model_api import Request
 from playhead.tools.models.errors import malformed
 from playhead.tools.models.openai.errors import refused
 from playhead.tools.models.openai.usage import responses_usage
-from playhead.tools.models.openai.words import Json, inside
+from playhead.tools.models.openai.words import Json, inside, refusal
 from playhead.tools.models.stream import Assembler, StreamEvent, read_event
 from playhead.tools.result import clean_text
 
 CUT = {"max_output_tokens": "max_tokens", "content_filter": "refusal"}
 """Why a response is incomplete -> stop reason of the Messages API."""
+
+ECHOED = frozenset({
+    "object", "created_at", "status", "error", "model", "output", "usage", "type", "delta",
+    "background", "conversation", "frequency_penalty", "include", "instructions",
+    "max_output_tokens", "max_tool_calls", "metadata", "parallel_tool_calls", "presence_penalty",
+    "previous_response_id", "prompt", "prompt_cache_key", "prompt_cache_retention", "reasoning",
+    "safety_identifier", "store", "temperature", "text", "tool_choice", "tools", "top_logprobs",
+    "top_p", "truncation", "user",
+})  # fmt: skip
+"""Fields of a response that have a place of their own or repeat the request; others are kept
+verbatim."""
 
 LIVE = frozenset({"response.output_text.delta", "response.refusal.delta"})
 
@@ -91,8 +102,12 @@ class ResponsesStream:
         events = [_start(response, self._request)]
         for index, block in enumerate(blocks):
             events += _whole_block(index, block)
-        stop = {"stop_reason": _stop(response, items, blocks)}
-        events += [{"type": "message_delta", "delta": stop}, {"type": "message_stop"}]
+        stop = _stop(response, items, blocks)
+        kept = {k: v for k, v in response.items() if k not in ECHOED and v is not None}
+        why = str(inside(response, "incomplete_details").get("reason") or "")
+        kept |= refusal(stop, why, "".join(part["refusal"] for part in _refusals(items)))
+        end = {**kept, "type": "message_delta", "delta": {"stop_reason": stop}}
+        events += [end, {"type": "message_stop"}]
         return "".join(self._assembler.add(event) for event in events)
 
 
@@ -113,10 +128,14 @@ def _stop(response: Json, items: Sequence[Json], blocks: Sequence[Json]) -> str:
     if response.get("status") == "incomplete":
         why = str(inside(response, "incomplete_details").get("reason"))
         return CUT.get(why, why)
-    parts = [p for item in items if item["type"] == "message" for p in item["content"]]
-    if any(part["type"] == "refusal" for part in parts):
+    if _refusals(items):
         return "refusal"
     return "tool_use" if any(b["type"] == "tool_use" for b in blocks) else "end_turn"
+
+
+def _refusals(items: Sequence[Json]) -> list[Json]:
+    parts = [part for item in items if item["type"] == "message" for part in item["content"]]
+    return [part for part in parts if part["type"] == "refusal"]
 
 
 def _whole_block(index: int, block: Json) -> Iterator[StreamEvent]:

@@ -133,6 +133,14 @@ def own_tools(body: Mapping[str, Any], *, responses: bool) -> tuple[list[Json], 
     return ours, theirs
 
 
+def refusal(stop: str, category: str, explanation: str) -> Json:
+    """What a refusal says of itself, as a reply's envelope has it."""
+    if stop != "refusal":
+        return {}
+    told = {"category": category if category == "content_filter" else None}
+    return {"stop_details": {"type": "refusal", **told, "explanation": explanation or None}}
+
+
 def is_strict(schema: object) -> bool:
     """Whether OpenAI's strict mode accepts the schema: closed objects, every property required."""
     if isinstance(schema, list):

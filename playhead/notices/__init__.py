@@ -1,0 +1,1 @@
+"""Who is told that a run waits for a person, and what?"""

@@ -1,0 +1,1 @@
+"""Which runs start by themselves, and when?"""
