@@ -61,6 +61,19 @@ from playhead.service.quotas import Quota
 from playhead.service.redaction import Redactor
 from playhead.service.run_control import RunControl
 from playhead.service.subscriptions import TextChunk, ToolProgress
+from playhead.service.updates import (
+    ApprovalUpdate,
+    EndUpdate,
+    MessageUpdate,
+    OutputUpdate,
+    RunUpdate,
+    StepUpdate,
+    TextDiscarded,
+    TextUpdate,
+    ToolUpdate,
+    Update,
+    to_sse,
+)
 from playhead.settings import Capacity, RunOptions, Telemetry
 from playhead.telemetry.alerts import Alert, Alerts
 from playhead.tools.content import Document, Image, SearchResult, ToolReference
@@ -90,6 +103,7 @@ __all__ = [
     "Alerts",
     "AnswerRefused",
     "AnthropicModel",
+    "ApprovalUpdate",
     "BreakerRule",
     "Budget",
     "Cache",
@@ -102,6 +116,7 @@ __all__ = [
     "Document",
     "EmbedError",
     "Embedder",
+    "EndUpdate",
     "EndpointEmbedder",
     "Fact",
     "FactSchema",
@@ -123,6 +138,7 @@ __all__ = [
     "MemoryHit",
     "MemoryPage",
     "MemoryRules",
+    "MessageUpdate",
     "Model",
     "ModelError",
     "ModelSettings",
@@ -135,6 +151,7 @@ __all__ = [
     "OpenApproval",
     "OpenWait",
     "OutcomeUnknown",
+    "OutputUpdate",
     "PlanRules",
     "PlayheadError",
     "Price",
@@ -159,6 +176,7 @@ __all__ = [
     "RunNotFinished",
     "RunOptions",
     "RunTakenOver",
+    "RunUpdate",
     "Runtime",
     "RuntimeClosed",
     "Schedule",
@@ -166,11 +184,14 @@ __all__ = [
     "Secret",
     "ServerUnreachable",
     "SessionBusy",
+    "StepUpdate",
     "StorageUnavailable",
     "Subprocess",
     "Target",
     "Telemetry",
     "TextChunk",
+    "TextDiscarded",
+    "TextUpdate",
     "Threshold",
     "Tier",
     "Tool",
@@ -179,7 +200,9 @@ __all__ = [
     "ToolOptions",
     "ToolProgress",
     "ToolReference",
+    "ToolUpdate",
     "UnknownRun",
+    "Update",
     "Usage",
     "UsageError",
     "Verdict",
@@ -187,5 +210,6 @@ __all__ = [
     "__version__",
     "group",
     "mcp",
+    "to_sse",
     "tool",
 ]

@@ -27,6 +27,7 @@ from playhead.service.subscriptions import (
     TextChunk,
     ToolProgress,
 )
+from playhead.service.updates import Updates
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,14 @@ class Run(Generic[Out]):
     def stream(self) -> Listening[TextChunk]:
         """The model's text as it arrives, with `for` or `async for`, until the run ends."""
         return self._control.listen(self.id, TextChunk)
+
+    def updates(self, after: int = 0) -> Updates:
+        """What a page shows of the run, as typed values, with `for` or `async for`, until it ends.
+
+        It begins with the run's first record, or with the one after seq `after`, for a listener who
+        comes back. Text is given only while it streams in.
+        """
+        return Updates(lambda: self._control.listen(self.id, Record, TextChunk), after)
 
     def cancel(self, reason: str = "") -> None:
         """Stop it: nothing new starts, open effects are cancelled, then the run ends.

@@ -1,0 +1,352 @@
+"""A run as a page shows it: text as it streams in, steps, tools, approvals, the end.
+
+One stream of typed values, made from the run's records and its text. `to_sse` writes a value as a
+server-sent event.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import ClassVar, Literal, TypeAlias
+
+from pydantic_core import from_json
+
+from playhead.events.event import Data, Event, Json
+from playhead.events.kinds import approvals, child_runs, runs, steps, tool_calls, waits
+from playhead.events.record import Record
+from playhead.events.registry import ENDINGS
+from playhead.projections.prompt.tool_result import content_text, result_text
+from playhead.projections.state.guarded import outcome_text
+from playhead.service.subscriptions import Listening, TextChunk
+from playhead.tools.validation.answer import misfit
+
+
+class Update(Data):
+    """One thing to show. `type` says which."""
+
+    RECORDED: ClassVar[bool] = True
+    """Whether it is made from a record, and comes again when the stream is read again."""
+
+    type: str
+    seq: int
+    """Of its record; of text and partial output, that of the model request. From 1."""
+
+
+class TextUpdate(Update):
+    """A piece of the model's text."""
+
+    RECORDED = False
+    type: Literal["text"] = "text"
+    text: str
+
+
+class TextDiscarded(Update):
+    """The attempt failed, or a guardrail took the text back: remove the text of this request."""
+
+    RECORDED = False
+    type: Literal["text_discarded"] = "text_discarded"
+
+
+class OutputUpdate(Update):
+    """The structured answer so far: it fits the output's schema, but for what is still missing."""
+
+    RECORDED = False
+    type: Literal["output"] = "output"
+    output: Json
+
+
+class StepUpdate(Update):
+    """A step of the run; a run without a plan has one, called main."""
+
+    type: Literal["step"] = "step"
+    step: str
+    state: Literal["started", "finished", "failed"]
+    text: str = ""
+    """The task, or why it failed."""
+
+
+ToolState: TypeAlias = Literal["requested", "started", "finished", "failed", "refused", "unknown"]
+
+
+class ToolUpdate(Update):
+    """A tool call. `started` comes once for each attempt."""
+
+    type: Literal["tool"] = "tool"
+    call: int
+    """The same for all updates of one call; `run.approve` takes it."""
+    tool: str
+    state: ToolState
+    arguments: dict[str, Json] | None = None
+    """When requested."""
+    text: str | None = None
+    """The result, the error or the refusal. None for results that a guardrail judges."""
+
+
+class ApprovalUpdate(Update):
+    """A call, or a plan, waits for a person; or a person has decided."""
+
+    type: Literal["approval"] = "approval"
+    call: int
+    state: Literal["waiting", "approved", "denied", "expired"]
+    about: Literal["call", "plan"] = "call"
+    tool: str = ""
+    arguments: dict[str, Json] | None = None
+    expires_at: int | None = None
+    """Microseconds since the epoch."""
+    reason: str | None = None
+
+
+class RunUpdate(Update):
+    """The run as a whole, before its end."""
+
+    type: Literal["run"] = "run"
+    state: Literal["started", "paused", "resumed", "model_down", "cancelling"]
+    text: str = ""
+
+
+class MessageUpdate(Update):
+    """Somebody has sent the open run a message."""
+
+    type: Literal["message"] = "message"
+    text: str
+
+
+class EndUpdate(Update):
+    """The run has ended; nothing follows."""
+
+    type: Literal["end"] = "end"
+    status: Literal["finished", "failed", "cancelled"]
+    answer: str | None = None
+    output: Json = None
+    reason: str | None = None
+    """A machine-readable code, such as `max_steps` or `guardrail`."""
+    message: str | None = None
+
+
+def to_sse(update: Update) -> str:
+    """A server-sent event: `event` is the type, `data` the value as JSON, `id` its seq.
+
+    Text has no id, so the Last-Event-ID with which a browser comes back is that of a record: give
+    it to `run.updates(after=...)`.
+    """
+    number = f"id: {update.seq}\n" if update.RECORDED else ""
+    return f"{number}event: {update.type}\ndata: {update.model_dump_json()}\n\n"
+
+
+class Updates:
+    """The updates of one run, with `for` or `async for`, until it ends.
+
+    Raises what `run.events()` raises.
+    """
+
+    def __init__(self, listen: Callable[[], Listening[Record | TextChunk]], after: int) -> None:
+        self._listen = listen
+        self._after = after
+
+    def __iter__(self) -> Iterator[Update]:
+        """Listens from the moment when the first one is requested."""
+        made = _Maker(self._after)
+        for item in self._listen():
+            yield from made.of(item)
+
+    async def __aiter__(self) -> AsyncIterator[Update]:
+        made = _Maker(self._after)
+        async for item in self._listen():
+            for update in made.of(item):
+                yield update
+
+
+class _Maker:
+    """Makes updates of records and text, in order."""
+
+    def __init__(self, after: int) -> None:
+        self._after = after
+        self._judges_results = False
+        self._partial: _PartialOutput | None = None
+        self._tools: dict[int, str] = {}
+        self._arguments: dict[int, dict[str, Json]] = {}
+        self._calls: dict[int, int] = {}
+        """Seq of an attempt -> its call."""
+
+    def of(self, item: Record | TextChunk) -> list[Update]:
+        if isinstance(item, Record):
+            made = self._record(item)
+            return [made] if made is not None and item.seq > self._after else []
+        if item.discarded:
+            if self._partial is not None:
+                self._partial.forget(item.request)
+            return [TextDiscarded(seq=item.request)]
+        updates: list[Update] = [TextUpdate(seq=item.request, text=item.text)]
+        output = None if self._partial is None else self._partial.add(item.request, item.text)
+        return updates if output is None else [*updates, output]
+
+    def _record(self, record: Record) -> Update | None:
+        seq, event = record.seq, record.event
+        if isinstance(event, runs.RunStarted):
+            self._judges_results = any(g.on == "result" for g in event.agent.guardrails)
+            if event.agent.output_schema is not None:
+                self._partial = _PartialOutput(event.agent.output_schema)
+            return RunUpdate(seq=seq, state="started", text=event.goal)
+        if event.kind in ENDINGS:
+            return _end(seq, event)
+        return (
+            self._tool(record)
+            or self._approval(seq, event)
+            or _step(seq, event)
+            or _run(seq, event)
+        )
+
+    def _tool(self, record: Record) -> ToolUpdate | None:
+        seq, event = record.seq, record.event
+        match event:
+            case tool_calls.ToolRequested(tool=tool, arguments=arguments):
+                self._tools[seq], self._arguments[seq] = tool, arguments
+                return self._call(seq, seq, "requested", arguments=arguments)
+            case tool_calls.AttemptStarted(call=call) | child_runs.ChildStarted(call=call):
+                self._calls[seq] = call
+                return self._call(seq, call, "started")
+            case tool_calls.ToolRefused(call=call, message=message):
+                return self._call(seq, call, "refused", text=message)
+            case _ if record.cause in self._calls:
+                return self._outcome(seq, self._calls[record.cause], event)
+            case _:
+                return None
+
+    def _outcome(self, seq: int, call: int, event: Event) -> ToolUpdate | None:
+        guarded = self._judges_results
+        text = None if guarded else outcome_text(event)
+        match event:
+            case tool_calls.ToolSucceeded(content=content, result=result):
+                if not guarded:
+                    text = content_text(content) if content else result_text(result)
+                return self._call(seq, call, "finished", text=text)
+            case child_runs.ChildFinished(status="finished"):
+                return self._call(seq, call, "finished", text=text)
+            case tool_calls.ToolFailed(error=error, message=message):
+                return self._call(seq, call, "failed", text=error if guarded else message)
+            case child_runs.ChildFinished(status=status):
+                return self._call(seq, call, "failed", text=text or status)
+            case tool_calls.ToolOutcomeUnknown(reason=reason):
+                return self._call(seq, call, "unknown", text=reason)
+            case _:
+                return None
+
+    def _call(
+        self,
+        seq: int,
+        call: int,
+        state: ToolState,
+        *,
+        arguments: dict[str, Json] | None = None,
+        text: str | None = None,
+    ) -> ToolUpdate:
+        tool = self._tools.get(call, "")
+        return ToolUpdate(
+            seq=seq, call=call, tool=tool, state=state, arguments=arguments, text=text
+        )
+
+    def _approval(self, seq: int, event: Event) -> ApprovalUpdate | None:
+        match event:
+            case approvals.ApprovalRequested(call=call, about=about, expires_at=expires):
+                return ApprovalUpdate(
+                    seq=seq, call=call, state="waiting", about=about, expires_at=expires,
+                    tool=self._tools.get(call, ""), arguments=self._arguments.get(call),
+                )  # fmt: skip
+            case approvals.ApprovalDecided(call=call, approved=approved, reason=reason):
+                state: Literal["approved", "denied"] = "approved" if approved else "denied"
+                return ApprovalUpdate(
+                    seq=seq, call=call, state=state, reason=reason, tool=self._tools.get(call, "")
+                )
+            case runs.TimeReached(due="approval", call=int(call)):
+                tool = self._tools.get(call, "")
+                return ApprovalUpdate(seq=seq, call=call, state="expired", tool=tool)
+            case _:
+                return None
+
+
+def _step(seq: int, event: Event) -> StepUpdate | None:
+    match event:
+        case steps.StepStarted(step=step, task=task):
+            return StepUpdate(seq=seq, step=step, state="started", text=task)
+        case steps.StepFinished(step=step):
+            return StepUpdate(seq=seq, step=step, state="finished")
+        case steps.StepFailed(step=step, message=message):
+            return StepUpdate(seq=seq, step=step, state="failed", text=message)
+        case _:
+            return None
+
+
+def _run(seq: int, event: Event) -> Update | None:
+    match event:
+        case runs.MessageReceived(text=text):
+            return MessageUpdate(seq=seq, text=text)
+        case runs.RunPaused(reason=reason):
+            return RunUpdate(seq=seq, state="paused", text=reason)
+        case runs.RunResumed(reason=reason):
+            return RunUpdate(seq=seq, state="resumed", text=reason)
+        case waits.OutageWaitStarted(message=message):
+            return RunUpdate(seq=seq, state="model_down", text=message)
+        case runs.CancelRequested(reason=reason):
+            return RunUpdate(seq=seq, state="cancelling", text=reason)
+        case _:
+            return None
+
+
+def _end(seq: int, event: Event) -> EndUpdate:
+    match event:
+        case runs.RunFinished(answer=answer, output=output):
+            return EndUpdate(seq=seq, status="finished", answer=answer, output=output)
+        case runs.RunFailed(reason=reason, message=message):
+            return EndUpdate(seq=seq, status="failed", reason=reason, message=message)
+        case _:
+            return EndUpdate(
+                seq=seq, status="cancelled", reason="cancelled",
+                message=getattr(event, "reason", None),
+            )  # fmt: skip
+
+
+class _PartialOutput:
+    """The structured answers that stream in, each as far as it is there and fits."""
+
+    def __init__(self, schema: dict[str, Json]) -> None:
+        relaxed = _relaxed(schema)
+        assert isinstance(relaxed, dict)
+        self._schema: dict[str, Json] = relaxed
+        self._text: dict[int, str] = {}
+        self._last: dict[int, Json] = {}
+
+    def forget(self, request: int) -> None:
+        self._text.pop(request, None)
+        self._last.pop(request, None)
+
+    def add(self, request: int, text: str) -> OutputUpdate | None:
+        said = self._text[request] = self._text.get(request, "") + text
+        try:
+            value: Json = from_json(_fenceless(said), allow_partial="trailing-strings")
+        except ValueError:
+            return None
+        if value in (None, "", {}, []) or value == self._last.get(request):
+            return None
+        if misfit(self._schema, value) is not None:
+            return None
+        self._last[request] = value
+        return OutputUpdate(seq=request, output=value)
+
+
+LOWER_BOUNDS = frozenset(
+    {"required", "minItems", "minProperties", "minLength", "dependentRequired"}
+)
+
+
+def _relaxed(schema: Json) -> Json:
+    """The schema without demands that only the whole answer can meet."""
+    if isinstance(schema, dict):
+        return {
+            key: value if key in ("enum", "const", "default") else _relaxed(value)
+            for key, value in schema.items()
+            if key not in LOWER_BOUNDS or isinstance(value, dict)
+        }
+    return [_relaxed(each) for each in schema] if isinstance(schema, list) else schema
+
+
+def _fenceless(text: str) -> str:
+    said = text.lstrip()
+    return said.removeprefix("```json").removeprefix("```") if said.startswith("```") else said
