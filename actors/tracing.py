@@ -22,6 +22,7 @@ from playhead.events.model_api import Request
 from playhead.events.record import Record
 from playhead.projections.state.fold import fold
 from playhead.projections.state.run_state import RunState
+from playhead.projections.tracing.call_spans import EffectSpan
 from playhead.projections.tracing.span import SpanData
 from playhead.projections.tracing.trace import Handlers, Trace
 
@@ -53,6 +54,10 @@ class Sink(Protocol):
         """Take ended spans. Called on the runtime's loop, so it must not block."""
         ...
 
+    def enter(self, trace: Trace, effect: EffectSpan | None) -> None:
+        """Make an effect's span the current one in this context; None: the run is not sampled."""
+        ...
+
 
 class Tracing:
     """An engine's watcher that turns committed records into spans."""
@@ -65,6 +70,7 @@ class Tracing:
         self._handlers = handlers()
         self._traces: dict[str, Trace | None] = {}
         """Trace of each run; None for a run that is not sampled."""
+        self._unsampled: dict[str, Trace] = {}
 
     def committed(self, state: RunState, records: Sequence[Record]) -> None:
         """Emit the spans that ended with a turn. A failure here never harms the run."""
@@ -81,6 +87,19 @@ class Tracing:
             self._traces[run] = None
         if state.ending is not None:
             self._traces.pop(run, None)
+            self._unsampled.pop(run, None)
+
+    def entering(self, run: str, seq: int) -> None:
+        """In the context of an effect: spans that it makes hang below its own."""
+        trace = self._traces.get(run)
+        effect = None if trace is None else trace.effect(seq)
+        trace = self._unsampled.get(run) if trace is None else trace
+        if trace is None or (effect is None and run not in self._unsampled):
+            return  # such as an effect that was under way when this process took the run up
+        try:
+            self._sink.enter(trace, effect)
+        except BaseException as error:  # the program's trace provider may raise anything
+            program_log.exception("trace.failed", run=run, error=str(error))
 
     def _begin(self, record: Record) -> Trace | None:
         """The run's trace as it was before this record; None if it is not traced."""
@@ -89,6 +108,7 @@ class Tracing:
             return None
         trace = Trace(first, self._handlers, content=self._content)
         if not self._sink.wants(trace):
+            self._unsampled[record.run] = trace
             return None
         if record.seq > 1:
             self._sink.emit(trace, self._again(trace, record.seq - 1))

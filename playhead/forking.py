@@ -39,6 +39,12 @@ class Instead:
     def spec(self, before: AgentSpec) -> AgentSpec | None:
         """The agent as data; None if it is unchanged."""
         spec = before if self.agent is None else self.agent.spec()
+        if self.agent is not None and spec.instructions_asked and self.instructions is None:
+            msg = (
+                f"agent {spec.name!r} cannot go on with a fork: its instructions are a function, "
+                "which is asked when a run starts; give the fork instructions= too"
+            )
+            raise UsageError(msg)
         if self.model is not None:
             model = spec.model.model_copy(update={"model": self.model})
             prices, table = prices_for([self.model], {})
@@ -48,6 +54,8 @@ class Instead:
                     "prices": {**spec.prices, **prices}, "price_table": table or spec.price_table,
                 }
             )  # fmt: skip
+        if self.instructions is not None:
+            spec = spec.model_copy(update={"instructions_asked": None})
         for name in ("instructions", "limits", "loops"):
             if getattr(self, name) is not None:
                 spec = spec.model_copy(update={name: getattr(self, name)})

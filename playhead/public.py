@@ -60,7 +60,7 @@ from playhead.scheduling.schedule_list import Schedule
 from playhead.service.quotas import Quota
 from playhead.service.redaction import Redactor
 from playhead.service.run_control import RunControl
-from playhead.service.subscriptions import TextChunk
+from playhead.service.subscriptions import TextChunk, ToolProgress
 from playhead.service.updates import (
     ApprovalUpdate,
     EndUpdate,
@@ -77,7 +77,14 @@ from playhead.service.updates import (
 from playhead.settings import Capacity, RunOptions, Telemetry
 from playhead.telemetry.alerts import Alert, Alerts
 from playhead.tools.content import Document, Image, SearchResult, ToolReference
-from playhead.tools.context import CallDeferred, Depends, OutcomeUnknown, Secret, ToolContext
+from playhead.tools.context import (
+    CallDeferred,
+    Depends,
+    OutcomeUnknown,
+    RunContext,
+    Secret,
+    ToolContext,
+)
 from playhead.tools.groups import group
 from playhead.tools.mcp.server import mcp
 from playhead.tools.models.anthropic import AnthropicModel
@@ -163,6 +170,7 @@ __all__ = [
     "Retry",
     "Route",
     "Run",
+    "RunContext",
     "RunControl",
     "RunMetrics",
     "RunNotFinished",
@@ -190,6 +198,7 @@ __all__ = [
     "ToolContext",
     "ToolError",
     "ToolOptions",
+    "ToolProgress",
     "ToolReference",
     "ToolUpdate",
     "UnknownRun",

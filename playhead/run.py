@@ -4,9 +4,10 @@ import asyncio
 import html
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic
+from typing import Any, Generic, Literal, overload
 
 from playhead.definition.agent import Out
+from playhead.definition.messages import Said, spoken
 from playhead.events.errors import UsageError
 from playhead.events.event import Block, Json
 from playhead.events.kinds.approvals import ApprovalDecided
@@ -19,7 +20,13 @@ from playhead.projections.metrics.run_metrics import RunMetrics
 from playhead.projections.state.calls.approvals import OpenApproval
 from playhead.service.decider import this_process
 from playhead.service.run_control import RunControl
-from playhead.service.subscriptions import Listening, RunEnd, TextChunk
+from playhead.service.subscriptions import (
+    Listening,
+    Piece,
+    RunEnd,
+    TextChunk,
+    ToolProgress,
+)
 from playhead.service.updates import Updates
 
 
@@ -94,8 +101,20 @@ class Run(Generic[Out]):
         """running, paused, finished, failed or cancelled."""
         return self._control.status(self.id)
 
-    def events(self) -> Listening[Record]:
-        """Every record of the run from its first, with `for` or `async for`, until it ends."""
+    @overload
+    def events(self) -> Listening[Record]: ...
+
+    @overload
+    def events(self, *, pieces: Literal[True]) -> Listening[Piece]: ...
+
+    def events(self, *, pieces: bool = False) -> Listening[Any]:
+        """Every record of the run from its first, with `for` or `async for`, until it ends.
+
+        With `pieces=True` also what is not recorded, as it comes: a TextChunk of a reply, and
+        ToolProgress, what a tool says of its call.
+        """
+        if pieces:
+            return self._control.listen(self.id, Record, TextChunk, ToolProgress)
         return self._control.listen(self.id, Record)
 
     def stream(self) -> Listening[TextChunk]:
@@ -189,12 +208,15 @@ class Run(Generic[Out]):
         """Record what happened to a call whose outcome is unknown. Raises UsageError."""
         self._control.resolve(self.id, call, succeeded=succeeded, note=note)
 
-    def send(self, text: str, content: Sequence[Block] = ()) -> None:
-        """Send another message, with images and documents as API content blocks.
+    def send(self, text: Said, content: Sequence[Block] = ()) -> None:
+        """Send another message: a text, or texts, images and documents in order.
 
-        The model reads it with its next request.
+        `content`: images and documents before a text, as API content blocks. The model reads it
+        with its next request.
         """
-        self._control.tell(self.id, MessageReceived(text=text, content=tuple(content) or None))
+        said = spoken(text, content)
+        event = MessageReceived(text=said.text, content=said.content, ordered=said.ordered)
+        self._control.tell(self.id, event)
 
     def __repr__(self) -> str:
         return f"<Run {self.id}: {self._shown_status()}>"

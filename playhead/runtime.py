@@ -7,22 +7,28 @@ It starts one thread for its event loop, one for the log, and a few for synchron
 many runs there are. It touches no signal handler, no global logging and no global tracer provider.
 """
 
+import asyncio
 import os
 import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from playhead.actors.engine.engine import Watcher
 from playhead.actors.replay import ReplayReport, replay
+from playhead.assembly.agents import made_for_one
 from playhead.assembly.engine import Assembly
 from playhead.assembly.mcp_pins import Pins
 from playhead.assembly.models import Models
 from playhead.assembly.tools import Toolbox
 from playhead.definition.agent import Agent, Out, check_namespace
+from playhead.definition.for_one_run import for_one_run, named
+from playhead.definition.messages import Said, history_of, spoken
+from playhead.events.codec import decode
 from playhead.events.errors import PlayheadError, ServerUnreachable, UsageError
 from playhead.events.event import Json
 from playhead.events.kinds.runs import RunStarted
@@ -34,22 +40,27 @@ from playhead.events.log.sqlite.log import SqliteLog
 from playhead.events.log.sqlite.store import Durability
 from playhead.events.logger import ProgramLogger
 from playhead.events.model_api import Model
+from playhead.events.record import Record
 from playhead.events.spec.agent import AgentSpec
 from playhead.events.version import VERSION
 from playhead.forking import NOTHING, Instead, begin_fork
 from playhead.memory.store import Memory
 from playhead.notices.notice import Notify
 from playhead.notices.notifier import Notifier
+from playhead.projections.state.run_state import RunState
+from playhead.projections.stored.run_list import RunRow
 from playhead.run import Result, Run
 from playhead.scheduling.schedule_list import Schedule
 from playhead.scheduling.scheduler import Scheduler, schedule_id
+from playhead.service.idempotency import check_same, lock_of, run_of
 from playhead.service.inbox_worker import InboxWorker
 from playhead.service.loop_thread import LoopThread
 from playhead.service.quotas import quotas_of
 from playhead.service.redaction import Redactor, redactor_of
-from playhead.service.run_control import RunControl
+from playhead.service.run_control import RunControl, new_run_id
 from playhead.service.run_index import RunIndex
 from playhead.service.subscriptions import Subscriptions
+from playhead.service.wait_reader import Wanted
 from playhead.settings import Capacity, RunOptions, Telemetry, check_options, recorded_options
 from playhead.telemetry.setup import Reporting
 from playhead.tools.context import Secrets, from_environment
@@ -196,8 +207,14 @@ class Runtime:
             )
         )
         self._engine.warned.append(subscriptions.warned)
+<<<<<<< HEAD
         self.runs = RunControl(self._log, index, thread, self._engine, subscriptions, self._spec_of)
         self._assembly.toolbox.lapse = self.runs.lapse
+=======
+        self.runs = RunControl(
+            self._log, index, thread, self._engine, subscriptions, self._spec_for
+        )
+>>>>>>> refs/heads/main
         self._scheduler = Scheduler(self._log, self._start_scheduled, redactor.event)
         self._notifier = Notifier(self._log, notify, self.runs.waits) if notify else None
         self._engine.watchers += [
@@ -206,6 +223,7 @@ class Runtime:
             *self._telemetry.watchers(self._log),
             subscriptions.committed,
         ]
+        self._engine.effects.entering = self._telemetry.entering
         self._subscriptions = subscriptions
         self._inbox_worker = (
             InboxWorker(self._log.path, self._log, self._serve)
@@ -214,20 +232,18 @@ class Runtime:
         )
 
     def register(self, agent: Agent[Out]) -> None:
-        """Add an agent: its open runs are resumed now.
+        """Keep an agent for the runs of other processes: the open ones are resumed now.
 
-        A run that cannot be resumed (of a kind that this code does not know, or damaged) stays as
-        it is, and the program's log says why.
+        A name may have several versions: a run is resumed by the one that it was started with, as
+        far as the record tells, else by the newest. A run that cannot be resumed (of a kind that
+        this code does not know, or damaged) stays as it is, and the program's log says why.
         """
         self.runs.check_may_wait()
-        for child in agent.agents:
-            self.register(child)
-        if not self._assembly.add(agent):
-            return
-        self._scheduler.agents_changed()
-        for run in self.runs.index.open_runs(agent.name):
-            if self._only_runs is None or run in self._only_runs:
-                self._take_up(run)
+        names = self._assembly.agents.keep(agent)
+        if names:
+            self._scheduler.agents_changed()
+        for name in names:
+            self._take_up_all(name)
 
     def _register_reachable(self, agents: Sequence[Agent[object]]) -> None:
         """Register the agents, except those whose MCP server does not answer.
@@ -235,52 +251,115 @@ class Runtime:
         Raises ServerUnreachable if no agent is left.
         """
         unreachable = list[ServerUnreachable]()
+        names = dict[str, None]()  # a run is resumed once all versions are known
         for agent in agents:
             try:
-                self.register(agent)
+                names |= dict.fromkeys(self._assembly.agents.keep(agent))
             except ServerUnreachable as error:
                 program_log.error("agent.left_out", agent=agent.name, why=str(error))
                 unreachable.append(error)
         if unreachable and len(unreachable) == len(agents):
             raise unreachable[0]
+        self._scheduler.agents_changed()
+        for name in names:
+            self._take_up_all(name)
 
-    def _spec_of(self, name: str) -> AgentSpec | None:
-        """The agent of that name as it is known here, as data."""
-        agent = self._assembly.agents.get(name)
+    def _take_up_all(self, name: str) -> None:
+        """Resume the runs of the agents of a name that no object acts for yet."""
+        for run in self.runs.index.unbound(name):
+            if self._only_runs is None or run in self._only_runs:
+                agent = self._assembly.agents.named(name, partial(self._definition, run))
+                if agent is not None:
+                    self._take_up(run, agent)
+
+    def _prepare(self, agent: Agent[Out]) -> None:
+        """An agent that a run is started with; it resumes the runs that recorded the same.
+
+        Not if its functions hold values of their own, which may be another caller's.
+        """
+        if not self._assembly.agents.prepare(agent) or made_for_one(agent):
+            return
+        definition = self._assembly.agents.definition(agent)
+        for run in self.runs.index.unbound(agent.name):
+            if self._only_runs is None and self._definition(run) in (definition, None):
+                self._take_up(run, agent)
+
+    def _definition(self, run: str) -> str | None:
+        """The hash of the agent that a run was started with; None if an older version did."""
+        first = decode(next(self._log.read(run, 0, 1)), self._log.body).event
+        return first.definition if isinstance(first, RunStarted) else None
+
+    def _spec_for(self, run: str, name: str) -> AgentSpec | None:
+        """The agent of that name as it is known here, as data; it acts for the run from now on."""
+        agent = self._named(run, name)
         if agent is None:
             return None
+        if callable(agent.instructions):
+            msg = (
+                f"agent {name!r} cannot take up an imported run: its instructions are a function, "
+                "which is asked when a run starts; take it up with an agent that has a text"
+            )
+            raise UsageError(msg)
+        self._bind(run, agent)
         spec = self._models.check(agent, agent.spec(None, None))
         check_namespace(spec)
         return spec
 
-    def _take_up(self, run: str) -> None:
+    def _take_up(self, run: str, agent: Agent[object]) -> None:
         try:
+            self._bind(run, agent)
             self.runs.take_up(run)
         except PlayheadError as error:
             if self._only_runs is not None:  # it was asked for by its id
                 raise
             program_log.error("run.parked", run=run, why=str(error))
 
+    def _bind(self, run: str, agent: Agent[object]) -> None:
+        self._assembly.agents.bind(run, agent, resumed=True)
+        self.runs.index.bound(run)
+
     def watch(self, watcher: Watcher) -> None:
         """Call `watcher` with each turn of each run, on the runtime's loop, once committed.
 
+        It sees the context variables of the run's caller, as tools do.
         Callers that wait for a run are notified afterwards. To see resumed runs from their first
         turn on, call `watch` before `register`. A watcher's exceptions go to the program's log and
         harm nothing; blocking calls (`run`, `run.wait`, `cancel`, `close`...) raise CalledOnLoop:
         make them on another thread.
         """
         self.runs.check_open()
-        self._thread.call(lambda: self._engine.watchers.insert(-1, watcher))
+        engine = self._engine
 
-    def run(self, agent: Agent[Out], goal: str, **options: Unpack[RunOptions]) -> Result[Out]:
+        def in_context(state: RunState, records: Sequence[Record]) -> None:
+            engine.context(state.run).run(watcher, state, records)
+
+        self._thread.call(lambda: engine.watchers.insert(-1, in_context))
+
+    def run(self, agent: Agent[Out], goal: Said, **options: Unpack[RunOptions]) -> Result[Out]:
         """Start a run and wait for its result; `await runtime.start(...)` in async programs.
 
         Raises the errors of `start`, and RunNotFinished if there is no result.
         """
         return self.start(agent, goal, **options).wait()
 
-    def start(self, agent: Agent[Out], goal: str, **options: Unpack[RunOptions]) -> Run[Out]:
+    async def arun(
+        self, agent: Agent[Out], goal: Said, **options: Unpack[RunOptions]
+    ) -> Result[Out]:
+        """`run` for async programs: starts the run, and waits without blocking the caller's loop.
+
+        Cancelling the caller leaves the run going; to stop it too, `start` it, and `cancel` it.
+        """
+        return await (await asyncio.to_thread(lambda: self.start(agent, goal, **options)))
+
+    def start(self, agent: Agent[Out], goal: Said, **options: Unpack[RunOptions]) -> Run[Out]:
         """Start a run; it is in the log when this returns. Options: `RunOptions`.
+
+        The goal is a text, or a list of texts, Images, Documents and content blocks of the API,
+        which the model reads in this order.
+
+        Its tools, dependencies, rules and watchers see the caller's context variables (ContextVar)
+        as they are now, until the run ends or leaves memory. When it is taken up later, after a
+        crash or by another process, they are empty: what a tool needs then belongs into `metadata`.
 
         Raises AdmissionRefused (nothing was logged), SessionBusy, NotStorable for a goal that JSON
         cannot represent, StorageUnavailable if the log could not be written for `storage_seconds`
@@ -291,24 +370,56 @@ class Runtime:
         return self._start(agent, goal, options, None)
 
     def _start(
-        self, agent: Agent[Out], goal: str, options: RunOptions, run: str | None
+        self, agent: Agent[Out], goal: Said, options: RunOptions, run: str | None
     ) -> Run[Out]:
         self.runs.check_may_wait()
-        content = tuple(check_options(options).get("content") or ())
-        if not goal.strip() and not content:
+        said = spoken(goal, check_options(options).get("content") or ())
+        if not said.text.strip() and not said.content:
             msg = "the goal is blank: say what the run should achieve"
             raise UsageError(msg)
-        self.register(agent)
-        wanted = agent.spec(options.get("tools"), options.get("namespace"))
-        spec = self._models.check(agent, wanted)
+        self._prepare(agent)
+        own = for_one_run(agent, options)
+        spec = self._models.check(own, own.spec(named(options), options.get("namespace")))
         check_namespace(spec)
         started = RunStarted(
-            goal=goal, content=content or None, agent=spec, session=options.get("session"),
-            code=VERSION, metadata=dict(options.get("metadata") or {}),
+            goal=said.text, content=said.content, ordered=said.ordered, agent=spec,
+            history=history_of(options.get("message_history") or ()),
+            session=options.get("session"), code=VERSION,
+            metadata=dict(options.get("metadata") or {}),
+            definition=self._assembly.agents.definition(agent),
         )  # fmt: skip
-        most = self._capacity.open_runs
-        run = self.runs.start(started, most, self._telemetry.traceparent(), run)
+        key = options.get("idempotency_key")
+        if key is None:
+            return self._begin(run or new_run_id(), started, own)
+        run = run_of(key)
+        with lock_of(run):
+            if self._log.stream(run) is not None:
+                check_same(self._log, run, key, started)
+                return self.attach(run, own)
+            if self.runs.was_moved(run):
+                msg = f"idempotency_key {key!r}: its run {run} has ended and was archived"
+                raise UsageError(msg)
+            return self._begin(run, started, own)
+
+    def _begin(self, run: str, started: RunStarted, agent: Agent[Out]) -> Run[Out]:
+        agents = self._assembly.agents
+        agents.bind(run, agent)
+        try:
+            self.runs.start(run, started, self._capacity.open_runs, self._telemetry.traceparent())
+        except BaseException:
+            if run not in self.runs.index:
+                agents.release(run)
+            raise
         return Run(self.runs, run, agent.read_output)
+
+    def find_runs(self, **wanted: Unpack[Wanted]) -> list[RunRow]:
+        """The runs of the log, newest first, as the stored list has them; filters: `Wanted`.
+
+        Child runs are left out unless `children=True`. For the next page, pass the `position` of
+        the last row as `before`.
+        """
+        wanted.setdefault("children", False)
+        return self.runs.find_runs(**wanted)
 
     def schedule(
         self,
@@ -360,7 +471,7 @@ class Runtime:
         self._scheduler.cancel(schedule, reason)
 
     def _start_scheduled(self, wanted: ScheduleSet, run: str) -> bool:
-        agent = self._assembly.agents.get(wanted.agent)
+        agent = self._assembly.agents.named(wanted.agent, lambda: None)
         if agent is not None:
             self._start(agent, wanted.goal, cast("RunOptions", wanted.options), run)
         return agent is not None
@@ -380,12 +491,14 @@ class Runtime:
         Raises UnknownRun.
         """
         self.runs.check_open()
-        if agent is not None:
-            self.register(agent)
         run = self.runs.find(run)
-        known = agent or self._assembly.agents.get(self.runs.agent(run))
+        if agent is not None:
+            if run in self.runs.index.unbound(agent.name):
+                self._take_up(run, agent)
+            self._prepare(agent)
+        known = agent or self._assembly.agents.of(run) or self._named(run, self.runs.agent(run))
         read = known.read_output if known is not None else _as_text
-        return Run(self.runs, run, read)  # type: ignore[arg-type]
+        return cast("Run[Out]", Run(self.runs, run, read))
 
     def complete(self, run: str, call: int, result: Json = None) -> None:
         """Give the answer of a deferred call, from anywhere in the program: a webhook, a queue.
@@ -413,9 +526,8 @@ class Runtime:
         """
         self.runs.check_may_wait()
         run = self.runs.find(run)
-        if instead.agent is not None:
-            self.register(instead.agent)
-        known = self._assembly.agents.get((instead.agent or agent_of(self._log, run, at)).name)
+        known = instead.agent or self._assembly.agents.of(run)
+        known = known or self._named(run, agent_of(self._log, run, at).name)
         if known is None:
             msg = f"the agent of run {run} is not known here: Runtime(agents=[...]) or agent="
             raise UsageError(msg)
@@ -423,8 +535,12 @@ class Runtime:
             instead = replace(instead, agent=known)  # the imported agent spec is ignored
         fork = begin_fork(self._log, run, at, instead)
         self.runs.index.add(fork, known.name)
+        self._bind(fork, known)
         self.runs.take_up(fork)
         return Run(self.runs, fork, known.read_output)
+
+    def _named(self, run: str, name: str) -> Agent[object] | None:
+        return self._assembly.agents.named(name, partial(self._definition, run))
 
     def serve(
         self, *, host: str = "127.0.0.1", port: int = 0, approvals: bool = True

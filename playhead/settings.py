@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from playhead.events.errors import UsageError
 from playhead.events.event import Block, Json
+from playhead.events.spec.agent import Limits
 from playhead.service.quotas import Quota
 from playhead.telemetry.alerts import Alerts
 from playhead.tools.models.rate_limit import BreakerRule, RateLimit
@@ -16,6 +17,11 @@ from playhead.tools.validation.did_you_mean import nearest
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
+
+    from playhead.definition.agent import Agent, Instructions
+    from playhead.events.model_api import Model
+    from playhead.tools.groups import Toolset
+    from playhead.tools.tool import AnyTool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +65,22 @@ class RunOptions(TypedDict, total=False):
     """The program's own labels, recorded with the run."""
     content: Sequence[Block]
     """Images and documents that belong to the goal, as API content blocks."""
-    tools: Sequence[str] | None
-    """The agent's tools and groups that the run may use; None for all."""
+    idempotency_key: str | None
+    """Start the run once: the same key gives the same run, whatever crashed in between, also in
+    another process. With another goal or agent it is an error."""
+    message_history: "Sequence[Mapping[str, Any]]"
+    """Messages from elsewhere, in the API's form, that the run continues; recorded with it."""
+    tools: "Sequence[str | AnyTool | Toolset | Agent[Any]] | None"
+    """What the run may use: the agent's own tools and groups by their names, and tools of its own;
+    None for the agent's tools."""
+    instructions: "str | Instructions | None"
+    """Its instructions, in place of the agent's."""
+    model: "str | Model | None"
+    """Its model, for everything: the agent's routing and fallbacks do not apply."""
+    limits: Limits | None
+    """Its limits, in place of the agent's."""
+    output: type[Any] | None
+    """The type of its answer, in place of the agent's."""
     namespace: str | None
     """Whose memory the run reads and writes: a user, a customer, a project; by default the one that
     the agent's `memory` names, if any."""

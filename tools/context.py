@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeAlias
 
 from playhead.events.event import Json
@@ -32,6 +32,10 @@ class Memories(Protocol):
         ...
 
 
+OnProgress: TypeAlias = Callable[[str, float | None, float | None], None]
+"""(text, done, total), from any thread."""
+
+
 @dataclass(frozen=True, slots=True)
 class Secret:
     """A parameter filled in when the call is performed: `Annotated[str, Secret("TOKEN")]`.
@@ -46,10 +50,13 @@ class Secret:
 class Depends:
     """A parameter provided by your function for each attempt: `Annotated[Db, Depends(open_db)]`.
 
-    The function is called without arguments, where the tool runs. The model does not see it.
+    The function runs where the tool runs, and the model sees nothing of it. It may take a
+    ToolContext, secrets and other dependencies, each provided once for the attempt; be `async`, for
+    an async tool; or be a generator: what follows its `yield` is the clean-up, done after the call,
+    in reverse order, also when the call failed or was cancelled.
     """
 
-    provide: Callable[[], Any]
+    provide: Callable[..., Any]
 
 
 class OutcomeUnknown(Exception):
@@ -123,6 +130,26 @@ def from_environment(name: str) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
+class RunContext:
+    """The run that a function works for, as it was started."""
+
+    run: str = ""
+    agent: str = ""
+    session: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The labels with which it was started; a child run has those of its caller."""
+    namespace: str = ""
+    """Whose memory it reads and writes; empty if it has none."""
+    goal: str = ""
+    ends: float | None = None
+    """When its `max_seconds` are over, in seconds since the epoch; None if they are not limited."""
+
+
+def _unheard(_: str, __: float | None, ___: float | None) -> None:
+    """Nobody listens."""
+
+
+@dataclass(frozen=True, slots=True)
 class ToolContext:
     """One attempt of a call. A tool receives it in a parameter annotated with `ToolContext`."""
 
@@ -137,8 +164,15 @@ class ToolContext:
     """The memories of the run's namespace; None if it has none."""
     run_ends: int | None = None
     """When the run's `max_seconds` will have passed (microseconds since the epoch), if set."""
+<<<<<<< HEAD
     input: InputGiven | None = field(default=None, repr=False)
     """The answers that this attempt goes on with."""
+=======
+    about: RunContext = field(default=RunContext(), repr=False)
+    deadline: float | None = None
+    """When this attempt is given up, or its run ends: in seconds since the epoch."""
+    on_progress: OnProgress = field(default=_unheard, repr=False)
+>>>>>>> refs/heads/main
     _given_up: threading.Event = field(default_factory=threading.Event, repr=False)
 
     @property
@@ -146,12 +180,54 @@ class ToolContext:
         """The idempotency key: the same for every attempt of this call, unique among calls."""
         return f"{self.run}:{self.call}"
 
-    def is_cancelled(self) -> bool:
+    @property
+    def agent(self) -> str:
+        """The name of the run's agent."""
+        return self.about.agent
+
+    @property
+    def session(self) -> str | None:
+        """The conversation that the run belongs to."""
+        return self.about.session
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """The labels with which the run was started; a child run has those of its caller."""
+        return self.about.metadata
+
+    @property
+    def namespace(self) -> str:
+        """Whose memory the run reads and writes; empty if it has none."""
+        return self.about.namespace
+
+    @property
+    def goal(self) -> str:
+        """The run's goal."""
+        return self.about.goal
+
+    @property
+    def cancelled(self) -> bool:
         """Whether nobody waits any more: the call was cancelled or timed out.
 
         An async tool is also cancelled; a sync tool cannot be, and should check from time to time.
         """
         return self._given_up.is_set()
+
+    def is_cancelled(self) -> bool:
+        """The same as `cancelled`."""
+        return self.cancelled
+
+    def progress(self, text: str, *, done: float | None = None, total: float | None = None) -> None:
+        """Tell whoever listens to the run how far the call is; it is not recorded.
+
+        `done` of `total` is in any unit. May be called from any thread, and never raises.
+        """
+        self.on_progress(text, done, total)
+
+    def starting(self, now: float, timeout: float) -> "ToolContext":
+        """The context of an attempt that starts now (seconds since the epoch)."""
+        end = now + timeout
+        return replace(self, deadline=end if self.about.ends is None else min(end, self.about.ends))
 
     def give_up(self) -> None:
         """Tell the tool that nobody waits any more (called by the code that performs the call)."""

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import itertools
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -48,6 +49,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+SERIAL = itertools.count(1)
+
+
 class Tool(Generic[P, R]):
     """A function, and what the model is told about it. Calling it calls the function."""
 
@@ -73,6 +77,8 @@ class Tool(Generic[P, R]):
         self.subprocess = subprocess
         self.transient = transient
         """Exceptions after which the same call may work later."""
+        self.serial = next(SERIAL)
+        """Tells this object from any other of the process."""
         self.reaches: Path | None = None
         """The file or folder that it works on, which must hold no log; None when it has none."""
         self.input_schema: object = None

@@ -33,10 +33,14 @@ CANCELLED = "the run that wanted it was cancelled"
 class Children:
     """The children of all runs of an engine. Called on the engine's loop."""
 
-    def __init__(self, engine: Engine, knows: Callable[[str], bool]) -> None:
-        """Watch the engine. `knows`: whether an agent of that name can run here."""
+    def __init__(self, engine: Engine, bind: Callable[[str, str, str], bool]) -> None:
+        """Watch the engine.
+
+        `bind`: (run, child, agent's name) -> whether the run has that agent, which acts for the
+        child from now on.
+        """
         self._engine = engine
-        self._knows = knows
+        self._bind = bind
         self._waiting: dict[str, asyncio.Future[ChildFinished]] = {}
         engine.watchers.append(self._committed)
 
@@ -67,8 +71,8 @@ class Children:
         if agent is None:
             self._lost(child, f"{work.job.tool.name} is not an agent")
         elif self._engine.log.stream(child) is not None:
-            self._find_again(child, agent.name)
-        elif self._knows(agent.name):
+            self._find_again(work.run, child, agent.name)
+        elif self._bind(work.run, child, agent.name):
             parent = self._engine.state(intent.run)
             memory = agent.memory
             if not memory.namespace:  # it works for its caller's namespace
@@ -76,13 +80,14 @@ class Children:
             started = RunStarted(
                 goal=str(work.job.arguments.get("task", "")),
                 agent=agent.model_copy(update={"limits": work.event.limits, "memory": memory}),
+                metadata=parent.run_started.metadata,
                 parent=Parent(run=intent.run, seq=intent.seq, forks=parent.forks),
                 code=VERSION,
             )
 
             def told(error: Exception | None) -> None:
                 if error is not None:
-                    self._doubted(child, agent.name, error)
+                    self._doubted(work.run, child, agent.name, error)
 
             trace = child_traceparent(intent, parent.traceparent)
             trigger = Trigger(started, "tool", "outside", traceparent=trace, told=told)
@@ -90,17 +95,17 @@ class Children:
         else:
             self._lost(child, f"there is no agent {agent.name!r} here any more")
 
-    def _find_again(self, child: str, agent: str) -> None:
+    def _find_again(self, parent: str, child: str, agent: str) -> None:
         state = self._engine.state(child)
         if state.ending is not None:
             self._waiting[child].set_result(_outcome(state))
-        elif self._knows(agent):
+        elif self._bind(parent, child, agent):
             take_up(self._engine, child)
 
-    def _doubted(self, child: str, agent: str, error: Exception) -> None:
+    def _doubted(self, parent: str, child: str, agent: str, error: Exception) -> None:
         """Its start failed or seemed to: if it is in the log after all, it continues."""
         if self._engine.log.stream(child) is not None:
-            self._find_again(child, agent)
+            self._find_again(parent, child, agent)
         else:
             self._lost(child, str(error))
 

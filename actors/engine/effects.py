@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import Context
 from typing import Any, TypeAlias
 
 from playhead.actors.engine.turn import Trigger
@@ -66,16 +67,18 @@ class Effects:
         self._now = now
         self._arrive = arrive
         self._recorded = recorded
+        self.entering: Callable[[str, int], None] | None = None
+        """Called with the run and the seq of an intent, in the context of its effect."""
         self._tasks: dict[str, dict[int, asyncio.Task[None]]] = {}
 
     def of(self, run: str) -> Mapping[int, "asyncio.Task[None]"]:
         """The run's open effects, by the seq of their intent."""
         return self._tasks.get(run, {})
 
-    def begin(self, intent: Record, state: RunState) -> None:
-        """Start the effect of a committed intent."""
+    def begin(self, intent: Record, state: RunState, context: Context) -> None:
+        """Start the effect of a committed intent, with these context variables."""
         if not self._give_recorded(intent, state):
-            self._run(intent, state, self._perform)
+            self._run(intent, state, self._perform, context=context)
 
     def recover(self, intent: Record, state: RunState) -> None:
         """Determine the outcome of an intent that a crash left open.
@@ -102,13 +105,23 @@ class Effects:
         self._run(intent, state, give, by="runtime")
         return True
 
-    def _run(self, intent: Record, state: RunState, do: Do, by: str | None = None) -> None:
+    def _run(
+        self,
+        intent: Record,
+        state: RunState,
+        do: Do,
+        by: str | None = None,
+        context: Context | None = None,
+    ) -> None:
         """`by`: who supplied the outcome, if not the role; it is then free of cost."""
         event: Any = intent.event
         run, row = state.run, EFFECTS[type(event)]  # a fork's open intents may be its parent's
-        work: Work[Any, Any] = Work(event, row.job(state, event), intent, state.agent.name)
+        work: Work[Any, Any] = Work(event, row.job(state, event), intent, state)
         effect = self._serve(run, row, work, do, by or row.performs)
-        task = self._loop.create_task(effect, name=intent.event.kind)
+        context = Context() if context is None else context
+        if self.entering is not None:
+            context.run(self.entering, run, intent.seq)
+        task = self._loop.create_task(effect, name=intent.event.kind, context=context)
         self._tasks.setdefault(run, {})[intent.seq] = task
 
     def cancel(self, run: str) -> None:

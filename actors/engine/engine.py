@@ -9,6 +9,7 @@ Nothing starts before its intent is committed, and no record is announced before
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import Context, copy_context
 from typing import TypeAlias
 
 from playhead.actors.engine.actor import Dispatch, LoopDispatcher, RoleActor
@@ -34,7 +35,7 @@ from playhead.events.logger import ProgramLogger
 from playhead.events.record import Record
 from playhead.events.registry import ENDINGS
 from playhead.events.spec.agent import Status
-from playhead.projections.prompt.context import Context
+from playhead.projections.prompt.context import Context as PromptContext
 from playhead.projections.state.run_state import RunState
 
 Watcher: TypeAlias = Callable[[RunState, Sequence[Record]], None]
@@ -58,10 +59,12 @@ program_log = ProgramLogger("playhead.engine")
 class Stage:
     """One run in memory: its state, the open turn, and what waits for it."""
 
-    __slots__ = ("second_try", "state", "status", "turn", "waiting")
+    __slots__ = ("context", "second_try", "state", "status", "turn", "waiting")
 
-    def __init__(self, state: RunState) -> None:
+    def __init__(self, state: RunState, context: Context | None = None) -> None:
         self.state = state
+        self.context = context
+        """The context variables of its caller; None for a run that was loaded from the log."""
         self.status: Status = state.status
         """As of the last turn that is in the log."""
         self.turn: Turn | None = None
@@ -122,9 +125,9 @@ class Engine:
         self.effects = Effects(performer, loop, now, self.arrive, self._recordings)
         self._appends = Appends(log, loop, self, storage_seconds)
 
-    def start(self, run: str, trigger: Trigger, past: Context | None) -> None:
-        """Start a new run with its first record."""
-        self._stages[run] = Stage(RunState(run, past))
+    def start(self, run: str, trigger: Trigger, past: PromptContext | None) -> None:
+        """Start a new run with its first record, in the context variables of this call."""
+        self._stages[run] = Stage(RunState(run, past), copy_context())
         self.taken.add(run)
         self.arrive(run, trigger)
 
@@ -156,6 +159,14 @@ class Engine:
                 return decode(last, self.log.body).event
             stage = self._load(run)
         return (stage.state.ending or stage.state.paused) if stage.turn is None else None
+
+    def context(self, run: str) -> Context:
+        """A copy of the context variables of the run's caller; empty if it has left memory since.
+
+        What an approver or a webhook does runs in their own.
+        """
+        stage = self._stages.get(run)
+        return Context() if stage is None or stage.context is None else stage.context.copy()
 
     @property
     def loaded(self) -> int:
@@ -319,7 +330,7 @@ class Engine:
     def _act(self, state: RunState, records: Sequence[Record]) -> None:
         for record in records:
             if record.seq in state.open and record.origin == "decided":
-                self.effects.begin(record, state)
+                self.effects.begin(record, state, self.context(state.run))
             elif record.event.kind in ENDINGS:
                 self.taken.discard(state.run)
                 self._recordings.forget(state.run)
@@ -439,7 +450,7 @@ class Engine:
             del self._timers[run]
         if due is not None:
             wait = max(0.0, (due[0] - self._now()) / 1_000_000)
-            timer = self._loop.call_later(wait, self._fire, run, due[1])
+            timer = self._loop.call_later(wait, self._fire, run, due[1], context=Context())
             self._timers[run] = (due, timer)
 
     def _fire(self, run: str, reached: TimeReached) -> None:
@@ -448,7 +459,9 @@ class Engine:
             self.arrive(run, Trigger(reached, "runtime", "outside"))
         except LogError as error:  # its state cannot be read at present
             program_log.warning("timer.waits", run=run, why=str(error))
-            timer = self._loop.call_later(LONGEST_PAUSE, self._fire, run, reached)
+            timer = self._loop.call_later(
+                LONGEST_PAUSE, self._fire, run, reached, context=Context()
+            )
             self._timers[run] = ((0, reached), timer)
 
     def _disarm(self, run: str) -> None:

@@ -9,6 +9,7 @@ from playhead.events.event import Json
 from playhead.events.kinds.approvals import (
     ApprovalRuleAsked,
     FunctionAsked,
+    InstructionsAsked,
     OutputRuleAsked,
     RouterAsked,
     RuleAnswered,
@@ -21,7 +22,7 @@ from playhead.projections.state.run_state import RunState
 from playhead.projections.state.step_state import ToolCall
 from playhead.tools.calls.approval import ask_approval
 from playhead.tools.calls.guardrails import ask_guardrail
-from playhead.tools.calls.user_functions import ask_function, ask_output, ask_router
+from playhead.tools.calls.user_functions import ask_function, ask_output, ask_text
 from playhead.tools.execution.workers import Workers
 
 
@@ -32,24 +33,34 @@ def nothing_else(_: RunState, __: object) -> None:
 async def perform_strategy(services: Services, work: Work[StrategyAsked, None]) -> RuleAnswered:
     """Ask which strategy to use for the goal."""
     tools: list[Json] = [*work.event.tools]
-    return await _perform(services, work.agent, "strategy", ask_function, work.event.goal, tools)
+    return await _perform(services, work.run, "strategy", ask_function, work.event.goal, tools)
 
 
 async def perform_function(services: Services, work: Work[FunctionAsked, None]) -> RuleAnswered:
     """Call the function that implements the agent."""
-    return await _perform(services, work.agent, "function", ask_function, work.event.goal)
+    return await _perform(services, work.run, "function", ask_function, work.event.goal)
 
 
 async def perform_router(services: Services, work: Work[RouterAsked, None]) -> RuleAnswered:
     """Ask for the type of a task."""
-    return await _perform(services, work.agent, "router", _router, work.event.task)
+    return await _perform(services, work.run, "router", _router, work.event.task)
+
+
+async def perform_instructions(
+    services: Services, work: Work[InstructionsAsked, None]
+) -> RuleAnswered:
+    """Ask for the run's instructions."""
+    function = services.rule(work.run, "instructions")
+    if function is None:
+        return RuleAnswered(error="the agent has no instructions function any more")
+    return await ask_text("instructions", function, work.about, services.workers)
 
 
 async def perform_output_rule(
     services: Services, work: Work[OutputRuleAsked, None]
 ) -> RuleAnswered:
     """Ask whether the output type accepts an answer."""
-    return await _perform(services, work.agent, "output", _output, work.event.output)
+    return await _perform(services, work.run, "output", _output, work.event.output)
 
 
 Ask: TypeAlias = Callable[
@@ -59,9 +70,9 @@ Ask: TypeAlias = Callable[
 
 
 async def _perform(
-    services: Services, agent: str, rule: Rule, ask: Ask, *about: Json
+    services: Services, run: str, rule: Rule, ask: Ask, *about: Json
 ) -> RuleAnswered:
-    function = services.rule(agent, rule)
+    function = services.rule(run, rule)
     if function is None:
         return RuleAnswered(error=f"the agent has no {rule} function any more")
     return await ask(rule, function, about, services.workers)
@@ -70,7 +81,7 @@ async def _perform(
 def _router(
     _: str, function: Callable[..., Any], about: tuple[Json, ...], workers: Workers
 ) -> Awaitable[RuleAnswered]:
-    return ask_router(function, about[0], workers)
+    return ask_text("router", function, about[0], workers)
 
 
 def _output(
@@ -83,7 +94,7 @@ async def perform_approval_rule(
     services: Services, work: Work[ApprovalRuleAsked, ToolCall]
 ) -> RuleAnswered:
     """Ask the tool's own function whether a person must approve."""
-    tool = same_tool(services, work.job, work.agent)
+    tool = same_tool(services, work.job, work.run)
     if tool is None:
         return RuleAnswered(error="the tool was changed or taken away")
     return await ask_approval(tool, work.job.arguments, services.workers)
@@ -97,7 +108,7 @@ def guarded_text(state: RunState, asked: GuardrailAsked) -> str:
 async def perform_guardrail(services: Services, work: Work[GuardrailAsked, str]) -> RuleAnswered:
     """Ask a guardrail's function for its verdict."""
     name = work.event.guardrail
-    function = services.guardrail(work.agent, name)
+    function = services.guardrail(work.run, name)
     if function is None:
         return RuleAnswered(error="the agent no longer has its function")
     return await ask_guardrail(name, function, work.job, services.workers)

@@ -17,6 +17,7 @@ from playhead.actors.performing.agent_functions import (
     perform_fork_check,
     perform_function,
     perform_guardrail,
+    perform_instructions,
     perform_output_rule,
     perform_router,
     perform_strategy,
@@ -52,6 +53,7 @@ from playhead.events.event import Event, Intent, Outcome
 from playhead.events.kinds.approvals import (
     ApprovalRuleAsked,
     FunctionAsked,
+    InstructionsAsked,
     OutputRuleAsked,
     RouterAsked,
     RuleAnswered,
@@ -150,6 +152,10 @@ ROWS: tuple[AnyEffect, ...] = (
     Effect[StrategyAsked, None, RuleAnswered](
         StrategyAsked, "planner", "planner",
         nothing_else, perform_strategy, rule_cut_off, rule_broken,
+    ),
+    Effect[InstructionsAsked, None, RuleAnswered](
+        InstructionsAsked, "planner", "planner",
+        nothing_else, perform_instructions, rule_cut_off, rule_broken,
     ),
     Effect[FunctionAsked, None, RuleAnswered](
         FunctionAsked, "planner", "planner",

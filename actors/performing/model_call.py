@@ -68,7 +68,7 @@ async def _ask(services: Services, work: Work[ModelCall, Request]) -> Reply:
             services.on_text(intent.run, intent.seq, text)
 
     endpoint = request.endpoint
-    model = services.endpoint(endpoint) if endpoint else services.model(work.agent, request.model)
+    model = services.endpoint(endpoint) if endpoint else services.model(work.run, request.model)
     if model is None:
         message = f"this Runtime knows no endpoint {endpoint!r}: give it endpoints="
         raise ModelError(error="unreachable", message=message)

@@ -10,18 +10,23 @@ from playhead.events.kinds.memory import MemoryRecalled
 from playhead.events.model_api import Model
 from playhead.events.record import Record
 from playhead.events.spec.memory import Scope
+from playhead.projections.state.run_state import RunState
 from playhead.projections.state.step_state import ToolCall
 from playhead.tools.calls.call import ToolCalls
-from playhead.tools.context import Results, Secrets, from_environment
-from playhead.tools.execution.workers import Workers
+from playhead.tools.context import Results, RunContext, Secrets, from_environment
+from playhead.tools.execution.workers import Workers, ignore
 from playhead.tools.models.admission import Admission
 from playhead.tools.models.cache_watch import CacheWatch
 from playhead.tools.tool import AnyTool
 
-Rule: TypeAlias = Literal["router", "output", "strategy", "function"]
+Rule: TypeAlias = Literal["router", "output", "strategy", "function", "instructions"]
 
 OnRunText: TypeAlias = Callable[[str, int, str], None]
 """(run, seq of the ModelRequested, piece of text); an empty piece: discard the earlier ones."""
+
+
+OnRunProgress: TypeAlias = Callable[[str, int, str, float | None, float | None], None]
+"""(run, call, text, done, total), from a tool, on any thread."""
 
 
 IntentT = TypeVar("IntentT", bound=Intent, covariant=True)
@@ -36,8 +41,30 @@ class Work(Generic[IntentT, JobT]):
     job: JobT
     intent: Record
     """The run (for a fork, possibly its parent) and seq of the event's record."""
-    agent: str
-    """The name of the run's agent."""
+    state: RunState
+    """Of the run that it is for."""
+
+    @property
+    def run(self) -> str:
+        """The run that it is for."""
+        return self.state.run
+
+    @property
+    def agent(self) -> str:
+        """The name of the run's agent."""
+        return self.state.agent.name
+
+    @property
+    def about(self) -> RunContext:
+        """What the run's functions may know of it."""
+        state, started = self.state, self.state.run_started
+        limit, ends = state.limits.max_seconds, None
+        if limit is not None:
+            ends = (state.first_at + state.waited) / 1_000_000 + limit
+        return RunContext(
+            state.run, state.agent.name, started.session, started.metadata,
+            state.scope.namespace or "", started.goal, ends,
+        )  # fmt: skip
 
 
 class Recollect(Protocol):
@@ -95,13 +122,14 @@ class Services:
     """Models, tools, threads and a clock. Replay has none of these."""
 
     model: Callable[[str, str], Model]
-    """(agent's name, model's name) -> the model that answers the request."""
+    """(run, model's name) -> the model that answers the request."""
     tool: Callable[[str, str], AnyTool | None]
-    """(agent's name, tool's name) -> its code."""
+    """(run, tool's name) -> its code."""
     workers: Workers
     monotonic: Callable[[], float]
     """Seconds since some fixed moment."""
     on_text: OnRunText
+    on_progress: OnRunProgress = ignore
     in_flight: int = 64
     """Maximum model calls at once, over all runs; others wait in order."""
     secrets: Secrets = from_environment
@@ -111,9 +139,9 @@ class Services:
     endpoint: Callable[[str], Model | None] = lambda _: None
     """Endpoint name -> the model there; None for an unknown name."""
     rule: Callable[[str, Rule], Callable[..., Any] | None] = lambda _, __: None
-    """(agent's name, rule) -> the user function; None if it no longer exists."""
+    """(run, rule) -> the user function; None if it no longer exists."""
     guardrail: Callable[[str, str], Callable[[str], Any] | None] = lambda _, __: None
-    """(agent's name, guardrail's name) -> the user function; None if it no longer exists."""
+    """(run, guardrail's name) -> the user function; None if it no longer exists."""
     recollect: Recollect | None = None
     """Searches memories; None if memory is unavailable."""
     children: Attendant | None = None

@@ -1,5 +1,6 @@
 """Performs one attempt of a tool call, for any role, and calls of agents."""
 
+from functools import partial
 from typing import TypeAlias
 
 from playhead.actors.performing.services import ScopedMemories, Services, Work
@@ -35,7 +36,7 @@ async def perform_attempt(
 ) -> AttemptOutcome:
     """Perform one attempt, if the tool has not changed since the run began."""
     call = work.job
-    tool = same_tool(services, call, work.agent)
+    tool = same_tool(services, call, work.run)
     if tool is None:
         return _changed(call.requested.tool)
     return await services.calls.call(tool, call.arguments, _context(services, work))
@@ -45,7 +46,7 @@ async def recover_attempt(
     services: Services, work: Work[AttemptStarted, ToolCall]
 ) -> AttemptOutcome:
     """Ask the tool's probe for the call's outcome; without an answer the call counts as cut off."""
-    tool = services.tool(work.agent, work.job.requested.tool)
+    tool = services.tool(work.run, work.job.requested.tool)
     if tool is None or tool.probe is None:
         return given_up(work.job.tool, "interrupted")
     context = _context(services, work)
@@ -80,9 +81,9 @@ def child_broken(word: str, message: str) -> ChildFinished:
     return ChildFinished(status="failed", reason=word, message=message)
 
 
-def same_tool(services: Services, call: ToolCall, agent: str) -> AnyTool | None:
+def same_tool(services: Services, call: ToolCall, run: str) -> AnyTool | None:
     """The tool's code, if it is the same tool as when the run began."""
-    tool = services.tool(agent, call.requested.tool)
+    tool = services.tool(run, call.requested.tool)
     return tool if tool is not None and tool.spec.definition == call.tool.definition else None
 
 
@@ -91,10 +92,17 @@ def _context(services: Services, work: Work[AttemptStarted, ToolCall]) -> ToolCo
     memories = None
     if recollect is not None and call.scope.namespace:
         memories = ScopedMemories(recollect, call.scope)
+<<<<<<< HEAD
     given = None if call.required is None else input_given(call.required, call.input_answer)
     return ToolContext(
         call.run, call.seq, work.event.attempt, services.secrets, services.results, memories,
         call.run_ends, given,
+=======
+    on_progress = partial(services.on_progress, work.run, call.seq)
+    return ToolContext(
+        call.run, call.seq, work.event.attempt, services.secrets, services.results, memories,
+        call.run_ends, work.about, on_progress=on_progress,
+>>>>>>> refs/heads/main
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from playhead.events.kinds.approvals import (
     RULES,
     ApprovalDecided,
     FunctionAsked,
+    InstructionsAsked,
     LoopDetected,
     RuleAnswered,
     StrategyAsked,
@@ -84,7 +85,10 @@ class Planner(Role):
                 return [] if recall_due(state) or state.goal_waits else _choose(state)
             case GuardrailDecided(), _ if state.goal_released == record.seq:
                 return [] if recall_due(state) else _choose(state)
-            case RuleAnswered() as answered, (StrategyAsked() | FunctionAsked()) as asked:
+            case (
+                RuleAnswered() as answered,
+                (StrategyAsked() | FunctionAsked() | InstructionsAsked()) as asked,
+            ):
                 return _on_rule(state, asked, answered)
             case ((RuleAnswered() | ForkChecked()), _):
                 return []
@@ -109,8 +113,10 @@ def _held_back(state: RunState, event: Event) -> Event:
 
 
 def _choose(state: RunState) -> Sequence[Event]:
-    """Choose the strategy for the goal."""
+    """Choose the strategy for the goal; first the instructions are asked for, if a function is."""
     goal, agent = state.run_started.goal, state.agent
+    if agent.instructions_asked and state.instructions is None:
+        return [InstructionsAsked()]
     if agent.strategy == "asked":
         return [StrategyAsked(goal=goal, tools=tuple(tool.name for tool in agent.tools))]
     return _begin(state, choose(goal, agent, session=_in_session(state)))
@@ -132,10 +138,16 @@ def _begin(state: RunState, chosen: StrategyChosen) -> Sequence[Event]:
 
 
 def _on_rule(
-    state: RunState, asked: StrategyAsked | FunctionAsked, answered: RuleAnswered
+    state: RunState,
+    asked: StrategyAsked | FunctionAsked | InstructionsAsked,
+    answered: RuleAnswered,
 ) -> Sequence[Event]:
     if answered.error == "interrupted":
         return [asked]
+    if isinstance(asked, InstructionsAsked):
+        if answered.error is not None:
+            return [RunFailed(reason="instructions", message=answered.error)]
+        return _choose(state)
     if isinstance(asked, StrategyAsked):
         session = _in_session(state)
         return _begin(state, chosen_by(answered, asked.goal, state.agent, session=session))

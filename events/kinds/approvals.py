@@ -114,7 +114,16 @@ class FunctionAsked(RuleAsked):
     goal: str
 
 
-RULES = (ApprovalRuleAsked, RouterAsked, OutputRuleAsked, StrategyAsked, FunctionAsked)
+class InstructionsAsked(RuleAsked):
+    """Which instructions does this run have? Asked once, before its first step."""
+
+    kind: Literal["instructions_asked"] = "instructions_asked"
+
+
+RULES = (
+    ApprovalRuleAsked, RouterAsked, OutputRuleAsked, StrategyAsked, FunctionAsked,
+    InstructionsAsked,
+)  # fmt: skip
 
 
 class LoopDetected(Event):

@@ -16,6 +16,11 @@ class RunStarted(Event):
     goal: str
     content: tuple[Block, ...] | None = None
     """Images and documents that belong to the goal, as API content blocks."""
+    ordered: bool | None = None
+    """Whether the content is the whole goal, its texts included, in the order in which it was
+    given."""
+    history: tuple[Block, ...] | None = None
+    """Messages from elsewhere that the run continues, as API messages."""
     agent: AgentSpec
     session: str | None = None
     past: Past | None = None
@@ -28,6 +33,8 @@ class RunStarted(Event):
     """How requests are rendered; a released format is frozen."""
     metadata: dict[str, str] = Field(default_factory=dict)
     """The caller's own labels for the run, for filters, and for finding the agent again."""
+    definition: str | None = None
+    """SHA-256 (hex) of the agent as its author defined it, by which the run finds it again."""
     redacted: bool | None = None
     """This is a redacted copy: it can be read and verified, not replayed."""
 
@@ -39,6 +46,8 @@ class MessageReceived(Event):
     text: str
     content: tuple[Block, ...] | None = None
     """Images and documents that belong to it, as API content blocks."""
+    ordered: bool | None = None
+    """Whether the content is the whole message, in the order in which it was given."""
 
 
 class StrategyChosen(Event):

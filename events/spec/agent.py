@@ -140,6 +140,8 @@ class AgentSpec(Data):
 
     name: str
     instructions: str
+    instructions_asked: bool | None = None
+    """Whether a user function is asked for them when a run starts."""
     model: ModelSettings
     tools: tuple[ToolSpec, ...] = ()
     limits: Limits = Limits()

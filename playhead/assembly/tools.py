@@ -4,6 +4,7 @@ MCP servers are connected when the first agent that uses them is registered, and
 runtime. The tool definitions that they give are pinned (playhead/assembly/mcp_pins.py).
 """
 
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Thread
@@ -45,8 +46,10 @@ class Toolbox:
     def __init__(self, pins: Pins, secrets: Secrets) -> None:
         self.secrets = secrets
         self._pins = pins
-        self._tools: dict[str, dict[str, AnyTool]] = {}
-        self._agents: dict[str, Agent[Any]] = {}
+        self._tools: dict[int, dict[str, AnyTool]] = {}
+        """The tools of each agent, by the `id` of its object."""
+        self._agents: dict[int, weakref.ref[Agent[Any]]] = {}
+        self._advised: set[str] = set()
         self._servers: list[McpServer] = []
         self.lapse: Lapse | None = None
         """Called when a server's question can be answered no more."""
@@ -66,13 +69,20 @@ class Toolbox:
         tools = agent.all_tools
         for each in tools:
             _keep_from_logs(each)
-        self._agents[agent.name] = agent
-        self._tools[agent.name] = by_name(tools)
-        _advise(agent.name, tools)
+        self._agents[id(agent)] = weakref.ref(agent)
+        self._tools[id(agent)] = by_name(tools)
+        if agent.name not in self._advised:  # not for each version
+            self._advised.add(agent.name)
+            _advise(agent.name, tools)
 
-    def tool(self, agent: str, name: str) -> AnyTool | None:
+    def tool(self, agent: Agent[Any], name: str) -> AnyTool | None:
         """The code of an agent's tool; None if there is no tool of that name."""
-        return self._tools[agent].get(name)
+        return self._tools[id(agent)].get(name)
+
+    def forget(self, known: int) -> None:
+        """The agent with that `id` is gone."""
+        self._agents.pop(known, None)
+        self._tools.pop(known, None)
 
     def close(self) -> None:
         """Close the servers that were connected here."""
@@ -87,9 +97,10 @@ class Toolbox:
 
     def _refresh(self) -> None:
         """A server's tools have changed (called on the server's thread)."""
-        for agent in list(self._agents.values()):
-            keep_apart(agent, self._pins)
-            self._tools[agent.name] = by_name(agent.all_tools)
+        for agent in [ref() for ref in list(self._agents.values())]:
+            if agent is not None:
+                keep_apart(agent, self._pins)
+                self._tools[id(agent)] = by_name(agent.all_tools)
 
 
 def judge_skills(agent: Agent[Any], pins: Pins, *, start: bool = True) -> None:

@@ -1,7 +1,7 @@
 """An agent as its author defines it; `spec` is the agent as a run records it."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, Literal, TypeAlias, cast
@@ -44,9 +44,13 @@ from playhead.events.spec.prices import Price
 from playhead.events.spec.routing import Budget
 from playhead.events.spec.tool import Retry
 from playhead.projections.cost.targets import named_models, unbounded, unpriced
+from playhead.tools.context import RunContext
 from playhead.tools.groups import AnyTools, Toolset, chosen, every
 from playhead.tools.skills.skill import Skill, skill_tools, skills_prompt
 from playhead.tools.tool import AnyTool
+
+Instructions: TypeAlias = Callable[[RunContext], str] | Callable[[RunContext], Awaitable[str]]
+"""From the run, as it was started, to its system prompt."""
 
 UNBOUNDED = (
     "what it reads or asks is billed with the same call, and its size is not known in advance"
@@ -66,8 +70,8 @@ class Agent(Generic[Out]):
 
     name: str
     """Its name in the Runtime: a run is only resumed by the agent of the same name."""
-    instructions: str = ""
-    """The system prompt."""
+    instructions: str | Instructions = ""
+    """The system prompt, or a function that returns it for a run; asked once, recorded."""
     model: str | Model = DEFAULT_MODEL
     """A model's name, or a Model object (such as `playhead.testing.ScriptedModel`)."""
     description: str = ""
@@ -147,7 +151,7 @@ class Agent(Generic[Out]):
         mapping = (Mapping, "a dict")
         sequence = ((list, tuple), "a list")
         kinds: dict[str, Kind] = {
-            "instructions": (str, "a text"), "description": (str, "a text"),
+            "description": (str, "a text"),
             "task_type": (str, "a text"), "max_tokens": (int, "a number"),
             "tools": sequence, "stop_sequences": sequence, "server_tools": sequence,
             "fallback": sequence, "guardrails": sequence, "skills": sequence,
@@ -157,6 +161,9 @@ class Agent(Generic[Out]):
             "budget": (Budget, "Budget(...)"), "memory": (MemoryRules, "MemoryRules(...)"),
         }  # fmt: skip
         check_types(self, self.name, kinds)
+        if not isinstance(self.instructions, str) and not callable(self.instructions):
+            msg = f"agent {self.name!r}: instructions must be a text, or a function of a RunContext"
+            raise UsageError(msg)
         if not isinstance(self.model, str) and not callable(getattr(self.model, "reply", None)):
             msg = (
                 f"agent {self.name!r}: model={self.model!r} must be a model's name or a Model, or "
@@ -209,8 +216,11 @@ class Agent(Generic[Out]):
         return skill_tools(self.loaded_skills)
 
     def _instructions(self) -> str:
+        own = self.instructions if isinstance(self.instructions, str) else ""
+        if not self.skills:
+            return own
         usable = [skill for skill in self.loaded_skills if skill.refused is None]
-        return "\n\n".join(filter(None, [self.instructions, skills_prompt(usable)]))
+        return "\n\n".join(filter(None, [own, skills_prompt(usable)]))
 
     def spec(self, only: Iterable[str] | None = None, namespace: str | None = None) -> AgentSpec:
         """The agent as data: what RunStarted records, with all its tools or only those chosen.
@@ -219,13 +229,14 @@ class Agent(Generic[Out]):
         """
         spec = AgentSpec(
             name=self.name,
-            instructions=self._instructions() if self.skills else self.instructions,
+            instructions=self._instructions(),
+            instructions_asked=None if isinstance(self.instructions, str) else True,
             model=self._settings(),
             tools=self._tool_specs(only),
             limits=self.limits,
             loops=self.loops,
-            output_schema=self._schema(),
-            output_rule=self._schema() is not None,
+            output_schema=self.schema(),
+            output_rule=self.schema() is not None,
             task_type=self.task_type,
             routing=routes(self._routing(), self.fallback),
             fallback=targets(self.fallback),
@@ -303,7 +314,8 @@ class Agent(Generic[Out]):
         """Raise pydantic.ValidationError for an answer that the output type does not accept."""
         self.read_output("", output)
 
-    def _schema(self) -> dict[str, Json] | None:
+    def schema(self) -> dict[str, Json] | None:
+        """The JSON schema of its answers; None for text."""
         if self.output is None or self.output is str:
             return None
         return TypeAdapter(self.output).json_schema()

@@ -3,7 +3,7 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from playhead.events.errors import UnknownRun
 from playhead.events.log.contract import Reader, Stream
@@ -43,14 +43,12 @@ class Library:
         self.name = "memory" if self._path is None else self._path.name
         self._views = Views.of(reader, [RunList(), RunMetricsView(), WaitList(reader)])
 
-    def runs(
-        self, *, status: str | None = None, beginning: str | None = None, limit: int | None = None
-    ) -> list[Listed]:
-        """The runs, newest first."""
+    def runs(self, limit: int | None = None, **wanted: Any) -> list[Listed]:
+        """The runs, newest first; filters as for `find_runs`."""
         with self._lock:
             self._views.catch_up()
             connection = self._views.connection
-            rows = find_runs(connection, status=status, beginning=beginning, limit=limit)
+            rows = find_runs(connection, limit=limit, **wanted)
             metrics = {m.run: m for m in find_run_metrics(connection)}
             waits = _by_run(find_waits(connection))
         if any(row.status == "running" for row in rows):

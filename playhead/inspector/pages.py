@@ -176,10 +176,10 @@ class Pages:
 
     def runs(self, request: Request) -> Response:
         """The list of runs."""
-        status = request.query_params.get("status") or None
-        beginning = request.query_params.get("run") or None
-        listed = self._library.runs(status=status, beginning=beginning, limit=LISTED)
-        return self._page("runs.html", runs=listed, status=status, beginning=beginning)
+        wanted = _wanted(request)
+        listed = self._library.runs(limit=LISTED, **wanted)
+        query = str(request.url.query)
+        return self._page("runs.html", runs=listed, wanted=wanted, query=query)
 
     def run(self, request: Request) -> Response:
         """A run's records, and the state at the one in `at`."""
@@ -357,14 +357,12 @@ class Pages:
 
     async def _list_events(self, request: Request) -> AsyncIterator[str]:
         seen = -1
-        status = request.query_params.get("status") or None
+        wanted = _wanted(request)
         while not self.closing:
             position = await run_in_threadpool(self._library.position)
             if position != seen:
                 seen = position
-                listed = await run_in_threadpool(
-                    lambda: self._library.runs(status=status, limit=LISTED)
-                )
+                listed = await run_in_threadpool(lambda: self._library.runs(limit=LISTED, **wanted))
                 yield _event("runs", self._env.get_template("list.html").render(runs=listed), seen)
             await asyncio.sleep(LOOK)
             yield ":\n\n"
@@ -395,6 +393,15 @@ class Pages:
     def _unknown(self, request: Request, error: Exception) -> Response:
         text = str(error) if isinstance(error, UnknownRun) else "There is no such page."
         return self._page("message.html", 404, title="Not here", text=text, run=None)
+
+
+def _wanted(request: Request) -> dict[str, Any]:
+    """The filters in an address: ?status=, agent=, session=, run= and any number of label=K=V."""
+    given = request.query_params
+    names = {"status": "status", "agent": "agent", "session": "session", "beginning": "run"}
+    wanted: dict[str, Any] = {name: given.get(there) or None for name, there in names.items()}
+    labels = [each.partition("=") for each in given.getlist("label") if each]
+    return wanted | {"metadata": {key: value for key, _, value in labels}}
 
 
 def _number(text: str | None, otherwise: int) -> int:

@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from contextvars import Context
 from typing import Any, TypeVar
 
 from playhead.events.errors import CalledOnLoop, InheritedByFork, RuntimeClosed
@@ -24,7 +25,7 @@ class LoopThread:
     """Starts with the constructor, ends with `close`. Its methods may be called from any thread."""
 
     def __init__(self, name: str = "playhead") -> None:
-        self.loop = asyncio.new_event_loop()
+        self.loop = Context().run(asyncio.new_event_loop)  # it keeps the context
         self._process = os.getpid()
         self._lock = threading.Lock()
         self._closed = False

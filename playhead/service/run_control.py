@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
-from typing import TypeVar
+from typing import TypeVar, Unpack
 
 from playhead.actors.append import append_event, unknown_call
 from playhead.actors.engine.engine import Engine
@@ -29,6 +29,7 @@ from playhead.events.spec.agent import AgentSpec, Status
 from playhead.events.version import VERSION
 from playhead.projections.state.calls.approvals import OpenApproval
 from playhead.projections.state.waits import About
+from playhead.projections.stored.run_list import RunRow
 from playhead.projections.stored.wait_list import OpenWait
 from playhead.service.answers import why_refused
 from playhead.service.decider import this_process
@@ -37,13 +38,13 @@ from playhead.service.run_index import RunIndex
 from playhead.service.subscriptions import (
     Listening,
     PendingResult,
+    Piece,
     RunEnd,
     Subscriptions,
-    TextChunk,
 )
-from playhead.service.wait_reader import WaitReader
+from playhead.service.wait_reader import WaitReader, Wanted
 
-T = TypeVar("T", bound=Record | TextChunk)
+T = TypeVar("T", bound=Piece)
 
 
 class RunControl:
@@ -59,7 +60,7 @@ class RunControl:
         thread: LoopThread,
         engine: Engine,
         subscriptions: Subscriptions,
-        agents: Callable[[str], AgentSpec | None],
+        agents: Callable[[str, str], AgentSpec | None],
     ) -> None:
         self.index = index
         """The open runs, and the last one of each session."""
@@ -76,17 +77,14 @@ class RunControl:
         self._thread.check()
         return find_run(self._log, given)
 
-    def start(
-        self, started: RunStarted, most: int, traceparent: str | None, run: str | None = None
-    ) -> str:
-        """Start a run, if fewer than `most` are open; its id. It is in the log when this returns.
+    def start(self, run: str, started: RunStarted, most: int, traceparent: str | None) -> None:
+        """Start a run, if fewer than `most` are open. It is in the log when this returns.
 
-        `run`: an id that no run in the log has; a new one by default.
+        `run`: an id that no run in the log has.
 
         Raises AdmissionRefused, SessionBusy, NotStorable and StorageUnavailable.
         """
         self.check_may_wait()
-        run = run or new_run_id()
         past = self.index.admit(run, started.agent.name, started.session, most)
         trigger, committed = _trigger(started.model_copy(update={"past": past}), traceparent)
         try:
@@ -96,7 +94,6 @@ class RunControl:
         except BaseException:
             self.index.forget(run)
             raise
-        return run
 
     def take_up(self, run: str) -> None:
         """Continue a run from the end of the log; one that only waits is not even loaded."""
@@ -157,7 +154,7 @@ class RunControl:
         if state.run_started.parent is not None:
             msg = f"run {run} was imported, and started by another run: take that one up"
             raise UsageError(msg)
-        agent = self._agents(state.agent.name)
+        agent = self._agents(run, state.agent.name)
         if agent is None:
             msg = f"run {run} was imported, and its agent {state.agent.name!r} is not known here"
             raise UsageError(msg)
@@ -173,6 +170,15 @@ class RunControl:
         """
         self.check_open()
         return self._waits.waits(run, about, limit)
+
+    def find_runs(self, **wanted: Unpack[Wanted]) -> list[RunRow]:
+        """See `Runtime.find_runs`."""
+        self.check_open()
+        return self._waits.runs(**wanted)
+
+    def was_moved(self, run: str) -> bool:
+        """Whether a run with an idempotency key is in an archive now."""
+        return self._waits.was_moved(run)
 
     def approvals(self, run: str | None = None) -> list[OpenApproval]:
         """The open approvals of one run, or of all open runs."""

@@ -49,12 +49,16 @@ class RunIndex:
         """Open runs that no other run started."""
         self._last: dict[str, Indexed] = {}
         """The last run of each session that this process has seen."""
+        self._unbound: dict[str, dict[str, None]] = {}
+        """Agent's name -> open runs of other processes that no agent of this one acts for yet."""
         self._contexts: OrderedDict[str, tuple[str, Context | None]] = OrderedDict()
         """Session -> its last run and the context at its end."""
         self._views = Views.of(log, [RunList()])
         try:
             for row in open_runs(self._views.connection):
                 self._put(Indexed(row.run, row.agent, row.session, child=row.child))
+                if not row.child:  # it is resumed by the run that called it
+                    self._unbound.setdefault(row.agent, {})[row.run] = None
         except BaseException:
             self._views.close()
             raise
@@ -148,6 +152,23 @@ class RunIndex:
             entries = list(self._open.values())
         return [entry.run for entry in entries if agent is None or entry.agent == agent]
 
+    def unbound(self, agent: str) -> list[str]:
+        """The open runs of other processes that no agent of this one acts for; oldest first."""
+        with self._lock:
+            return list(self._unbound.get(agent, ()))
+
+    def bound(self, run: str) -> None:
+        """An agent acts for the run from now on."""
+        with self._lock:
+            entry = self._open.get(run)
+            if entry is not None:
+                self._unbound.get(entry.agent, {}).pop(run, None)
+
+    def __contains__(self, run: object) -> bool:
+        """Whether it is open."""
+        with self._lock:
+            return run in self._open
+
     def _put(self, entry: Indexed) -> None:
         if entry.run not in self._open:
             self._open[entry.run] = entry
@@ -158,5 +179,6 @@ class RunIndex:
     def _take_out(self, run: str) -> Indexed | None:
         entry = self._open.pop(run, None)
         if entry is not None:
+            self._unbound.get(entry.agent, {}).pop(run, None)
             self._roots -= not entry.child
         return entry

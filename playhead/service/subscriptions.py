@@ -31,10 +31,24 @@ class TextChunk(NamedTuple):
     """Whether the attempt failed: discard its streamed text."""
 
 
+class ToolProgress(NamedTuple):
+    """How far a tool says that its call is. Not an event: it is not recorded."""
+
+    call: int
+    """The seq of the call's ToolRequested."""
+    text: str
+    done: float | None = None
+    total: float | None = None
+    """`done` of `total`, in any unit."""
+
+
 LOOK = 0.5
 """Seconds per wait: Python handles signals in between."""
 
-Item: TypeAlias = Record | TextChunk | Exception | None
+Piece: TypeAlias = Record | TextChunk | ToolProgress
+"""What a listener may hear."""
+
+Item: TypeAlias = Piece | Exception | None
 """An exception: the run waits for the storage, or was dropped. None: the runtime is closing."""
 
 Deliver: TypeAlias = Callable[[Item], None]
@@ -87,6 +101,22 @@ class Subscriptions:
         for deliver in self._of(run):
             _hand(deliver, TextChunk(request, text, discarded=not text))
 
+    def progress_from(
+        self, loop: asyncio.AbstractEventLoop
+    ) -> Callable[[str, int, str, float | None, float | None], None]:
+        """What a tool calls on its own thread; it costs nothing while nobody listens."""
+
+        def told(run: str, call: int, text: str, done: float | None, total: float | None) -> None:
+            if run in self._subscribers and not loop.is_closed():
+                progress = ToolProgress(call, str(text), done, total)
+                loop.call_soon_threadsafe(self._progressed, run, progress)
+
+        return told
+
+    def _progressed(self, run: str, progress: ToolProgress) -> None:
+        for deliver in self._of(run):
+            _hand(deliver, progress)
+
     def warned(self, run: str, error: Exception) -> None:
         """The run waits for the storage, or this process dropped it: waiting callers are told."""
         for deliver in self._of(run):
@@ -115,7 +145,7 @@ def _hand(deliver: Deliver, item: Item) -> None:
         program_log.exception("subscriber.raised")
 
 
-T = TypeVar("T", bound=Record | TextChunk)
+T = TypeVar("T", bound=Piece)
 
 
 class Listening(Generic[T]):
@@ -250,7 +280,7 @@ class PendingResult:
             self._metrics.fold(record)
 
     def _hear(self, item: Item) -> None:
-        if isinstance(item, TextChunk) or self.answer.done():
+        if isinstance(item, TextChunk | ToolProgress) or self.answer.done():
             return
         if item is None:
             closed = f"the runtime was closed before run {self._run} ended"

@@ -1,13 +1,36 @@
-"""The waits of a log's runs, read from the stored list and never from loaded runs."""
+"""The runs of a log and their waits, read from stored lists and never from loaded runs."""
 
 import threading
+from collections.abc import Mapping
+from typing import Literal, TypedDict, Unpack
 
 from playhead.events.log.contract import Reader
 from playhead.projections.state.calls.approvals import OpenApproval
 from playhead.projections.state.waits import APPROVALS, About, Wait
-from playhead.projections.stored.run_list import RunList
+from playhead.projections.stored.run_list import RunList, RunRow, find_runs, moved_key
 from playhead.projections.stored.view import Views
 from playhead.projections.stored.wait_list import OpenWait, WaitList, find_waits
+
+
+class Wanted(TypedDict, total=False):
+    """The filters of `runtime.find_runs`."""
+
+    session: str | None
+    """Only those of this conversation."""
+    agent: str | None
+    """Only those of the agent of this name."""
+    status: Literal["open", "running", "paused", "finished", "failed", "cancelled"] | None
+    """Only these; "open": running or paused."""
+    metadata: Mapping[str, str] | None
+    """Only those with all of these labels."""
+    since: int | None
+    """Started at or after: in microseconds since the epoch."""
+    before: int | None
+    """The next page: the `position` of the last row of this one."""
+    children: bool
+    """Whether to include runs that calls of agents started."""
+    limit: int | None
+    """The maximum number."""
 
 
 class WaitReader:
@@ -33,6 +56,18 @@ class WaitReader:
     def approvals(self, run: str | None = None) -> list[OpenApproval]:
         """The open approvals."""
         return [approval_of(each) for each in self.waits(run) if each.wait.about in APPROVALS]
+
+    def runs(self, **wanted: Unpack[Wanted]) -> list[RunRow]:
+        """The runs that were asked for, newest first."""
+        with self._lock:
+            self._views.catch_up()
+            return find_runs(self._views.connection, **wanted)
+
+    def was_moved(self, run: str) -> bool:
+        """Whether a run with an idempotency key was moved to an archive."""
+        with self._lock:
+            self._views.catch_up()
+            return moved_key(self._views.connection, run)
 
     def close(self) -> None:
         """Close the list."""

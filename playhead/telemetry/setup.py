@@ -63,6 +63,8 @@ class Reporting:
         if provider is None:
             provider = self._own = provider_from_env(environ)
         self._sink = None if provider is None else _sink(provider)
+        self.entering: Callable[[str, int], None] | None = None
+        """Makes the span of an effect the current one, once there are watchers."""
 
     @property
     def on(self) -> bool:
@@ -78,7 +80,9 @@ class Reporting:
         """The watchers that the engine tells of its turns; only those that export something."""
         found: list[Watcher] = [ProgramLog(log).committed]
         if self._sink is not None:
-            found.append(Tracing(log, self._sink, content=self._content).committed)
+            tracing = Tracing(log, self._sink, content=self._content)
+            found.append(tracing.committed)
+            self.entering = tracing.entering
         if self._meter_provider is not None or self._alerts is not None:
             found.append(self._measuring(log).committed)
         return found

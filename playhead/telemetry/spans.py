@@ -7,7 +7,7 @@ tracer is asked for spans of its own, with our times; their ids are then its own
 
 from collections.abc import Callable, Sequence
 
-from opentelemetry.context import Context
+from opentelemetry.context import Context, attach
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace import Tracer as SdkTracer
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
@@ -31,6 +31,7 @@ from opentelemetry.trace import (
 
 from playhead.actors.tracing import Sink
 from playhead.events.version import VERSION
+from playhead.projections.tracing.call_spans import EffectSpan
 from playhead.projections.tracing.semconv import SCHEMA_URL
 from playhead.projections.tracing.span import SpanData
 from playhead.projections.tracing.trace import Trace
@@ -122,6 +123,13 @@ class SdkSink:
         if spans[-1].id == trace.root:
             del self._sampled[trace.run]
 
+    def enter(self, trace: Trace, effect: EffectSpan | None) -> None:
+        """A span that does not record stands for the one that is emitted, with the same ids."""
+        span = trace.root if effect is None else effect.id(trace.run)
+        flags, state = self._sampled.get(trace.run) or (_flags(sampled=False), None)
+        of_effect = SpanContext(trace.origin.trace, span, False, flags, state)
+        attach(set_span_in_context(NonRecordingSpan(of_effect)))
+
 
 class TracerSink:
     """Asks a tracer that is not the SDK's for spans, each started and ended at our times."""
@@ -144,7 +152,7 @@ class TracerSink:
         """Start and end them."""
         made = self._spans[trace.run]
         for data in spans:
-            span = made[data.id] if data.id == trace.root else self._start(trace, made, data)
+            span = made.get(data.id) or self._start(trace, made, data)
             made[data.id] = span
             span.set_attributes(data.attributes)
             for event in data.events:
@@ -157,6 +165,21 @@ class TracerSink:
             span.end(data.end)
         if spans and spans[-1].id == trace.root:
             del self._spans[trace.run]
+
+    def enter(self, trace: Trace, effect: EffectSpan | None) -> None:
+        """Start the span of a tool call now, for its id is the tracer's own.
+
+        So it begins with its intent: what it waited for a free worker belongs to it.
+        """
+        made = self._spans[trace.run]
+        span = made[trace.root]
+        if effect is not None and effect.requested is not None:
+            parent = made.get(effect.parent) or span
+            span = made[effect.id(trace.run)] = self._tracer.start_span(
+                effect.name, set_span_in_context(parent, Context()), KINDS[effect.span_kind],
+                start_time=effect.intent.at * 1000,
+            )  # fmt: skip
+        attach(set_span_in_context(span))
 
     def _start(self, trace: Trace, made: dict[int, Span], data: SpanData) -> Span:
         parent = made.get(data.parent or 0) or made[trace.root]

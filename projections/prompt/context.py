@@ -17,7 +17,7 @@ the stable part starts over and grows again from there.
 
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic_core import to_json
 
@@ -68,6 +68,8 @@ class Context:
         content: Iterable[Block] = (),
         recalled: Sequence[tuple[Block, int]] = (),
         *,
+        history: Iterable[Block] = (),
+        ordered: bool = False,
         run: str = "",
         seq: int = 0,
     ) -> None:
@@ -79,6 +81,8 @@ class Context:
             past: the context at the end of the session's last run.
             content: images and documents that belong to the goal.
             recalled: facts and memories, before the goal; each with its record.
+            history: messages from elsewhere, after the past's.
+            ordered: whether the content says the goal, in its place among the other blocks.
             run: the run that it belongs to.
             seq: the record that contains the goal.
         """
@@ -106,8 +110,14 @@ class Context:
         """The last messages of the last two different requests, by index."""
         for message, piece in past.closed() if past is not None else ():
             self._add(message, piece)
+        for said in history:
+            blocks: list[Any] = [_unmarked(block) for block in said["content"]]  # type: ignore[union-attr, arg-type]
+            self._push(str(said["role"]), blocks, [seq] * len(blocks))
         given = [(_unmarked(block), seq) for block in content]
-        given += [*recalled, (_text(goal if goal.strip() else "(no goal)"), seq)]
+        if ordered:
+            given = [*recalled, *given]
+        else:
+            given += [*recalled, (_text(goal if goal.strip() else "(no goal)"), seq)]
         self._push("user", [block for block, _ in given], [source for _, source in given])
         self._goal_index = len(self.messages) - 1
 

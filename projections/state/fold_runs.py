@@ -114,8 +114,7 @@ def _go_on_with(state: RunState, record: Record, agent: AgentSpec) -> None:
 
 
 def _other_agent(state: RunState, agent: AgentSpec) -> None:
-    state.started = state.run_started.model_copy(update={"agent": agent})
-    state.agent = agent
+    state.as_agent(agent)
     for step in state.steps.values():
         step.agent = state.agent_for(step.id, step.purpose)
         step.context.head = render_head(step.agent)

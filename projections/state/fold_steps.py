@@ -25,14 +25,18 @@ def _step_started(state: RunState, record: Record, event: steps.StepStarted) -> 
 
 
 def _begin(state: RunState, seq: int, event: steps.StepStarted) -> Step:
-    plan, content, past = state.plan, state.run_started.content or (), state.past
+    plan, started, past = state.plan, state.run_started, state.past
+    content, history = started.content or (), started.history or ()
+    ordered = bool(started.ordered) and event.task == started.goal
+    if started.ordered and not ordered:  # the step's own task says what to do
+        content = tuple(block for block in content if block.get("type") != "text")
     agent = state.agent_for(event.step, event.purpose)
     if plan is not None:
-        content = (*content, *first_words(state.run_started.goal, state.agent, event, plan))
-        past = past if event.purpose == "plan" else None
+        content = (*content, *first_words(started.goal, state.agent, event, plan))
+        past, history = (past, history) if event.purpose == "plan" else (None, ())
     context = Context(
-        render_head(agent), event.task, past, content, recalled_blocks(state), run=state.run,
-        seq=seq,
+        render_head(agent), event.task, past, content, recalled_blocks(state), history=history,
+        ordered=ordered, run=state.run, seq=seq,
     )  # fmt: skip
     context.containers = state.containers
     for said in state.said if event.purpose not in SILENT else ():
@@ -44,8 +48,8 @@ def _begin(state: RunState, seq: int, event: steps.StepStarted) -> Step:
 
 def _hear(context: Context, said: Record) -> None:
     match said.event:
-        case runs.MessageReceived(text=text, content=content):
-            context.user(text, content or (), said.seq)
+        case runs.MessageReceived(text=text, content=content, ordered=ordered):
+            context.user("" if ordered else text, content or (), said.seq)
         case forks.RunForked(messages=messages):
             for text in messages:
                 context.user(text, seq=said.seq)

@@ -49,6 +49,7 @@ def guard_input(state: RunState, record: Record) -> bool:
 def input_text(event: RunStarted | MessageReceived) -> str:
     """The text of a goal or message, and that of the content that comes with it."""
     text = event.goal if isinstance(event, RunStarted) else event.text
+    text = "" if event.ordered else text  # its content has it
     return "\n".join(filter(None, [text, *map(_written, event.content or ())]))
 
 
@@ -182,7 +183,7 @@ def _let_in(state: RunState, record: Record, said: Record, guarded: Guarded) -> 
     update: dict[str, object] = {}
     if guarded.replaced:
         content = getattr(event, "content", None) or ()
-        update = {"content": tuple(_unwritten(content)) or None}
+        update = {"content": tuple(_unwritten(content)) or None, "ordered": None}
     if isinstance(event, RunStarted):
         if guarded.replaced:
             goal = {"goal": guarded.text}
@@ -205,7 +206,7 @@ def hear_message(state: RunState, record: Record) -> None:
     assert isinstance(event, MessageReceived)
     if state.plan is not None or not state.steps:
         state.said.append(record)
-    state.hear(record.seq, event.text, event.content or ())
+    state.hear(record.seq, "" if event.ordered else event.text, event.content or ())
 
 
 def tell_outcome(state: RunState, call: ToolCall, outcome: Event, seq: int) -> None:

@@ -98,6 +98,8 @@ class RunState:
     """Interruptions of the process since the last success."""
     last_interruption: int = 0
     """The seq of the record that was last counted as an interruption."""
+    instructions: str | None = None
+    """What the instructions function answered, if the agent has one."""
     code: str = ""
     """The version of the code that last resumed the run."""
     answer: facts.AnswerReached | None = None
@@ -278,6 +280,19 @@ class RunState:
         """The agent as it works on a step."""
         final = None if self.plan is None else self.plan.final
         return agent_of(self.agent, purpose, final=final is not None and final.id == step)
+
+    def instruct(self, instructions: str) -> None:
+        """What the instructions function answered, before the first step."""
+        self.instructions = instructions
+        self.as_agent(self.agent)
+
+    def as_agent(self, agent: AgentSpec) -> None:
+        """From here on the run is one of this agent, with the instructions that it was given."""
+        if agent.instructions_asked and self.instructions is not None:
+            told = "\n\n".join(filter(None, [self.instructions, agent.instructions]))
+            agent = agent.model_copy(update={"instructions": told})  # before its skills
+        self.started = self.run_started.model_copy(update={"agent": agent})
+        self.agent = agent
 
     def hear(self, seq: int, text: str, content: tuple[Block, ...] = ()) -> None:
         """Add a message to every open step."""

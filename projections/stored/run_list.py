@@ -1,6 +1,8 @@
 """The list of runs as a stored view: what runs there are, and what became of each."""
 
+import json
 import sqlite3
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from playhead.events.kinds.forks import RunForked
@@ -23,7 +25,14 @@ COLUMNS = {
     "reason": str,
     "position": int,
     "parent": str,
+    "metadata": str,
 }
+
+OPEN = ("running", "paused")
+
+
+KEYED = "key-"
+"""Ids of runs with an idempotency key begin so; the rest is its hash."""
 
 
 class RunRow(NamedTuple):
@@ -44,6 +53,8 @@ class RunRow(NamedTuple):
     """Of its first record: the order of starting."""
     parent: str | None = None
     """The run that it was forked from, or that it is a child of."""
+    metadata: Mapping[str, str] = {}
+    """The labels with which it was started; a fork has its parent's."""
 
     @property
     def child(self) -> bool:
@@ -55,7 +66,7 @@ class RunList:
     """The view `runs`. Query it with `find_runs`."""
 
     name = "runs"
-    version = 5
+    version = 6
     kinds = frozenset({
         "run_started", "run_forked", "run_paused", "run_resumed", "runs_moved", *ENDINGS,
     })  # fmt: skip
@@ -66,6 +77,7 @@ class RunList:
         table.create(COLUMNS, pk="run", strict=True)
         for column in ("status", "session", "position"):
             table.create_index([column])
+        db.table("runs_moved_keys").create({"run": str}, pk="run", strict=True)
 
     def apply(self, connection: sqlite3.Connection, record: Record) -> None:
         """Fold one record."""
@@ -74,7 +86,7 @@ class RunList:
                 row = RunRow(
                     record.run, None if record.imported else started.session, started.agent.name,
                     started.goal, "running", record.at, None, None, record.position,
-                    None if started.parent is None else started.parent.run,
+                    None if started.parent is None else started.parent.run, started.metadata,
                 )  # fmt: skip
                 _insert(connection, row)
             case RunForked() as forked:
@@ -82,7 +94,7 @@ class RunList:
                 agent = parent.agent if forked.agent is None else forked.agent.name
                 row = RunRow(
                     record.run, None, agent, parent.goal, "running", record.at, None, None,
-                    record.position, parent.run,
+                    record.position, parent.run, parent.metadata,
                 )  # fmt: skip
                 _insert(connection, row)
             case RunPaused(reason=reason):
@@ -92,6 +104,8 @@ class RunList:
             case RunsMoved(side="log", runs=moved):
                 gone = [(found.run,) for found in moved]
                 connection.executemany("DELETE FROM runs WHERE run = ?", gone)
+                keyed = [(found.run,) for found in moved if found.run.startswith(KEYED)]
+                connection.executemany("INSERT OR IGNORE INTO runs_moved_keys VALUES (?)", keyed)
             case event if event.kind in ENDINGS:
                 _become(connection, record.run, ENDINGS[event.kind], _reason(event), record.at)
             case _:
@@ -100,7 +114,8 @@ class RunList:
 
 def _insert(connection: sqlite3.Connection, row: RunRow) -> None:
     places = ", ".join("?" * len(row))
-    connection.execute(f"INSERT INTO runs VALUES ({places})", list(row))
+    values = row._replace(metadata=json.dumps(dict(row.metadata), ensure_ascii=False))  # type: ignore[arg-type]
+    connection.execute(f"INSERT INTO runs VALUES ({places})", list(values))
 
 
 def _reason(event: object) -> str | None:
@@ -132,31 +147,66 @@ def find_runs(
     run: str | None = None,
     status: str | None = None,
     session: str | None = None,
+    agent: str | None = None,
+    metadata: Mapping[str, str] | None = None,
     since: int | None = None,
     beginning: str | None = None,
+    before: int | None = None,
+    children: bool = True,
     limit: int | None = None,
 ) -> list[RunRow]:
-    """Runs, newest first. `since`: started at or after (microseconds); `beginning`: of the id."""
+    """Runs, newest first.
+
+    Args:
+        connection: of the view.
+        run: only this one.
+        status: only these; "open" for running and paused ones.
+        session: only those of this conversation.
+        agent: only those of the agent of this name.
+        metadata: only those with all of these labels.
+        since: started at or after (microseconds since the epoch).
+        beginning: of the id.
+        before: only those with an earlier position: the next page after a row.
+        children: whether to include runs that calls of agents started.
+        limit: the maximum number.
+    """
     wanted: list[tuple[str, Any]] = [
         ("run = ?", run),
-        ("status = ?", status),
+        ("status = ?", None if status == "open" else status),
         ("session = ?", session),
+        ("agent = ?", agent),
         ("started_at >= ?", since),
         ("instr(run, ?) = 1", beginning),
+        ("position < ?", before),
     ]
     given = [(clause, value) for clause, value in wanted if value is not None]
-    where = " AND ".join(["true", *(clause for clause, _ in given)])
+    for label in (metadata or {}).items():
+        both = "EXISTS (SELECT 1 FROM json_each(metadata) WHERE key = ? AND value = ?)"
+        given += [(both, label[0]), ("", label[1])]  # two values for one clause
+    clauses = [clause for clause, _ in given if clause]
+    clauses += [f"status IN {OPEN}"] if status == "open" else []
+    clauses += [] if children else ["(parent IS NULL OR instr(run, parent || '.') != 1)"]
+    where = " AND ".join(["true", *clauses])
     rows = connection.execute(
         f"SELECT {', '.join(COLUMNS)} FROM runs WHERE {where} ORDER BY position DESC LIMIT ?",
         [*(value for _, value in given), -1 if limit is None else limit],
     )
-    return [RunRow(*row) for row in rows]
+    return [_row(row) for row in rows]
+
+
+def _row(values: Sequence[Any]) -> RunRow:
+    return RunRow._make([*values[:-1], json.loads(values[-1])])
+
+
+def moved_key(connection: sqlite3.Connection, run: str) -> bool:
+    """Whether a run with an idempotency key was moved to an archive."""
+    found = connection.execute("SELECT 1 FROM runs_moved_keys WHERE run = ?", [run]).fetchone()
+    return found is not None
 
 
 def open_runs(connection: sqlite3.Connection) -> list[RunRow]:
     """The runs that have not ended, oldest first."""
     rows = connection.execute(
-        f"SELECT {', '.join(COLUMNS)} FROM runs WHERE status IN ('running', 'paused')"
-        " ORDER BY position"
+        f"SELECT {', '.join(COLUMNS)} FROM runs WHERE status IN {OPEN} ORDER BY position"
     )
-    return [RunRow(*row) for row in rows]
+    return [_row(row) for row in rows]

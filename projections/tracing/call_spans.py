@@ -1,7 +1,7 @@
 """The spans of effects: model calls, tool calls, searches of the memory, from intent to outcome."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from playhead.events.event import Event
 from playhead.events.kinds.model_calls import (
@@ -55,6 +55,15 @@ class EffectSpan(NamedTuple):
             return f"{semconv.CHAT} {event.model}"
         return semconv.EFFECTS.get(event.kind) or f"{semconv.PERFORM} {event.kind}"
 
+    @property
+    def span_kind(self) -> Literal["client", "internal"]:
+        """Of its span."""
+        return "client" if isinstance(self.intent.event, ModelCall) else "internal"
+
+    def id(self, run: str) -> int:
+        """Of its span, known before the span has ended."""
+        return span_id(run, self.intent.seq, self.name, self.intent.actor)
+
 
 class EffectSpans(NamedTuple):
     """What the spans of one run's effects have in common."""
@@ -72,8 +81,7 @@ class EffectSpans(NamedTuple):
         if error is not None:
             attributes[semconv.ERROR_TYPE] = error
         return SpanData(
-            name, "client" if isinstance(intent.event, ModelCall) else "internal",
-            span_id(self.run, intent.seq, name, intent.actor), effect.parent,
+            name, effect.span_kind, effect.id(self.run), effect.parent,
             begun(intent, outcome) * NANO, outcome.at * NANO, attributes,
             failed=error is not None, description=description if self.content else None,
         )  # fmt: skip

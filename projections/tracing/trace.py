@@ -111,6 +111,10 @@ class Trace:
             spans.append(self._end(last))
         return spans
 
+    def effect(self, seq: int) -> EffectSpan | None:
+        """The open effect of an intent."""
+        return self._open.get(seq)
+
     def _note_address(self, record: Record) -> None:
         """Who hears of an outcome: that depends on its intent."""
         if isinstance(record.event, Outcome) and record.cause in self._open:

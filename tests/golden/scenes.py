@@ -19,6 +19,7 @@ from playhead import (
     Budget,
     CallDeferred,
     Guardrail,
+    Image,
     Limits,
     MemoryRules,
     Notify,
@@ -27,6 +28,7 @@ from playhead import (
     Retry,
     Route,
     Run,
+    RunContext,
     RunNotFinished,
     Runtime,
     Target,
@@ -90,6 +92,24 @@ def tools(runtime: Runtime) -> None:
         runtime,
         scripted("tools", ["I add.", call("add", a=17, b=4)], many, "21.", tools=[add, fail]),
     )
+
+
+def instructions(runtime: Runtime) -> None:
+    """A function is asked for the instructions."""
+
+    def reach(run: RunContext) -> str:
+        return f"Reach {run.goal!r}."
+
+    play(runtime, scripted("instructions", "Done.", instructions=reach))
+
+
+def spoken(runtime: Runtime) -> None:
+    """Messages from elsewhere, and images between texts."""
+    picture = Image(b"\x89PNG\r\n\x1a\n", "image/png")
+    said = [{"role": "user", "content": "Hi."}, {"role": "assistant", "content": "Hello."}]
+    agent = scripted("spoken", "A picture.")
+    run = runtime.start(agent, ["Look at", picture, "please."], message_history=said)
+    ended(run)
 
 
 def model_retry(runtime: Runtime) -> None:
@@ -425,7 +445,8 @@ def mcp_tools(runtime: Runtime) -> None:
 
 
 SCENES: tuple[Callable[[Runtime], None], ...] = (
-    plain, tools, model_retry, outage, plan, plan_around_a_failure, plan_reviewed, children,
+    plain, tools, instructions, spoken, model_retry, outage, plan, plan_around_a_failure,
+    plan_reviewed, children,
     approvals, guardrails, deferred, schedules, notices,
     approval_lapsed, approval_rule, strategies, router_and_output_rule, loop, limits, budget,
     cancelled, paused, session, compression, memory, facts, fork, mcp_tools,

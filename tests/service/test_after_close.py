@@ -55,6 +55,7 @@ CALLS: dict[str, Callable[[Ended], object]] = {
     "async run.events": lambda e: asyncio.run(listened(e.run)),
     "run.stream": lambda e: list(e.run.stream()),
     "run": lambda e: e.runtime.run(e.agent, "again"),
+    "arun": lambda e: asyncio.run(e.runtime.arun(e.agent, "again")),
     "start": lambda e: e.runtime.start(e.agent, "again"),
     "attach": lambda e: e.runtime.attach(e.run.id),
     "replay": lambda e: e.runtime.replay(e.run.id),

@@ -42,7 +42,7 @@ class Play:
         self._began = began
         world = Services(self._model, self._tool, Inline(), self.loop.time, _unheard)
         world.rule = self._rule
-        world.guardrail = lambda agent, name: self.agents[agent].guardrail(name)
+        world.guardrail = lambda run, name: self._agent(run).guardrail(name)
         roles: Any = {
             "planner": Planner(),
             "executor": Executor(),
@@ -50,7 +50,7 @@ class Play:
             "memory": MemoryRole(),
         }
         self.engine = Engine(self.log, roles, Performer(world), self.loop, self.now)
-        world.children = Children(self.engine, self.agents.__contains__)
+        world.children = Children(self.engine, lambda _, __, name: name in self.agents)
         self.engine.watchers.append(self._count)
 
     def now(self) -> int:
@@ -118,14 +118,17 @@ class Play:
         if self.appends == self.dies_after:
             self.loop.stop()
 
-    def _model(self, agent: str, _: str) -> Any:
-        return self.agents[agent].model
+    def _agent(self, run: str) -> Agent[Any]:
+        return self.agents[self.engine.state(run).agent.name]
 
-    def _tool(self, agent: str, name: str) -> Any:
-        return by_name(self.agents[agent].all_tools).get(name)
+    def _model(self, run: str, _: str) -> Any:
+        return self._agent(run).model
 
-    def _rule(self, agent: str, rule: str) -> Any:
-        known = self.agents[agent]
+    def _tool(self, run: str, name: str) -> Any:
+        return by_name(self._agent(run).all_tools).get(name)
+
+    def _rule(self, run: str, rule: str) -> Any:
+        known = self._agent(run)
         return {
             "strategy": known.strategy,
             "function": known.function,

@@ -62,7 +62,9 @@ class ToolCalls:
     ) -> Outcome:
         """One attempt. Raises nothing but CancelledError, when its own task is cancelled."""
         spec = tool.spec
-        cached = self._cache.get(spec, arguments, context.run)
+        shared = spec.cache is not None and spec.cache.shared
+        owner = f"tool {tool.serial}" if shared else context.run
+        cached = self._cache.get(spec, arguments, owner)
         if cached is not None:
             return cached
         try:
@@ -78,7 +80,7 @@ class ToolCalls:
                 retry_after=round(limited.after, 3),
                 retryable=True,
             )
-        self._cache.put(spec, arguments, context.run, outcome)
+        self._cache.put(spec, arguments, owner, outcome)
         return outcome
 
     @asynccontextmanager
@@ -293,8 +295,9 @@ class RateWindow:
 class ResultCache:
     """Results of `read` tools, reused for equal calls until they expire.
 
-    Keyed by the tool's definition, the arguments, and the run unless the tool shares results. Kept
-    in memory: a cached result is recorded as an event, so replay needs no cache.
+    Keyed by the tool's definition, the arguments, and their owner: the run, or the tool's object if
+    it shares results (another object may hold another tenant's connection). Kept in memory: a
+    cached result is recorded as an event, so replay needs no cache.
     """
 
     def __init__(self, monotonic: Monotonic, entries: int = CACHED) -> None:
@@ -302,11 +305,13 @@ class ResultCache:
         self._entries = entries
         self._kept: OrderedDict[bytes, tuple[float, ToolSucceeded]] = OrderedDict()
 
-    def get(self, spec: ToolSpec, arguments: Mapping[str, Json], run: str) -> ToolSucceeded | None:
+    def get(
+        self, spec: ToolSpec, arguments: Mapping[str, Json], owner: str
+    ) -> ToolSucceeded | None:
         """The result of an equal call, marked as cached; None when none is still valid."""
         if spec.cache is None:
             return None
-        key = _key(spec, arguments, run)
+        key = _key(spec, arguments, owner)
         until, found = self._kept.get(key, (0.0, None))
         if found is None:
             return None
@@ -316,16 +321,17 @@ class ResultCache:
         self._kept.move_to_end(key)
         return found.model_copy(update={"cached": True, "duration_ms": 0.0})
 
-    def put(self, spec: ToolSpec, arguments: Mapping[str, Json], run: str, outcome: object) -> None:
+    def put(
+        self, spec: ToolSpec, arguments: Mapping[str, Json], owner: str, outcome: object
+    ) -> None:
         """Keep a success."""
         if spec.cache is None or not isinstance(outcome, ToolSucceeded):
             return
         until = self._monotonic() + spec.cache.ttl
-        self._kept[_key(spec, arguments, run)] = (until, outcome)
+        self._kept[_key(spec, arguments, owner)] = (until, outcome)
         if len(self._kept) > self._entries:
             self._kept.popitem(last=False)
 
 
-def _key(spec: ToolSpec, arguments: Mapping[str, Json], run: str) -> bytes:
-    owner = "" if spec.cache is not None and spec.cache.shared else run
+def _key(spec: ToolSpec, arguments: Mapping[str, Json], owner: str) -> bytes:
     return sha256(canonical([spec.name, spec.definition, dict(arguments), owner])).digest()

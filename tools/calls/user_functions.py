@@ -111,16 +111,18 @@ async def ask_function(
     return await ask_rule(name, function, arguments, workers, accept)
 
 
-async def ask_router(function: Callable[[str], Any], task: Json, workers: Workers) -> RuleAnswered:
-    """Ask for the type of a task, given its goal."""
+async def ask_text(
+    name: str, function: Callable[..., Any], about: object, workers: Workers
+) -> RuleAnswered:
+    """Ask a router for the type of a task, or for the instructions of a run."""
 
     def accept(value: Any) -> Json:
         if not isinstance(value, str):
-            msg = f"the router returned {type(value).__name__}, not the name of a task type"
+            msg = f"the {name} function returned {type(value).__name__}, not a text"
             raise Unusable(msg)
         return value
 
-    return await ask_rule("router", function, (task,), workers, accept)
+    return await ask_rule(name, function, (about,), workers, accept)
 
 
 Check = Callable[[Json], object]

@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 from playhead.events.errors import UsageError
 from playhead.events.event import Json
 from playhead.tools.content import SHOWN
-from playhead.tools.context import Depends, Secret, ToolContext
+from playhead.tools.context import ToolContext
 from playhead.tools.definition.callables import (
     described,
     fixed_by_partial,
@@ -28,6 +28,7 @@ from playhead.tools.definition.callables import (
     unusable,
     written,
 )
+from playhead.tools.definition.dependencies import Dependency, Given, read_given
 from playhead.tools.definition.strict_schema import StrictSchema
 
 AWAITABLES = (collections.abc.Awaitable, collections.abc.Coroutine)
@@ -54,7 +55,7 @@ class Signature:
     """Parameters without a default of their own."""
     context: str | None
     """The parameter that receives the ToolContext; the model does not see it."""
-    given: Mapping[str, Secret | Depends]
+    given: Mapping[str, Given]
     """Parameters filled in when a call is performed; the model does not see them."""
     result: TypeAdapter[Any] | None
     """The declared return type; None if nothing (or Any) is declared."""
@@ -68,6 +69,12 @@ class Signature:
     """The one parameter that receives all arguments, `**` for all as keywords as they came; None
     for one parameter each."""
 
+    @property
+    def asks(self) -> bool:
+        """Whether it takes the ToolContext, or depends on something that may."""
+        depends = (isinstance(each, Dependency) for each in self.given.values())
+        return self.context is not None or any(depends)
+
 
 class Parameters(NamedTuple):
     """A function's parameters, divided into those of the model and those filled in here."""
@@ -75,7 +82,7 @@ class Parameters(NamedTuple):
     shown: list[inspect.Parameter]
     hints: Mapping[str, Any]
     context: str | None
-    given: Mapping[str, Secret | Depends]
+    given: Mapping[str, Given]
 
 
 def read_parameters(function: Callable[..., Any], name: str) -> Parameters:
@@ -94,7 +101,12 @@ def read_parameters(function: Callable[..., Any], name: str) -> Parameters:
     if len(context) > 1:
         msg = f"tool {name}: more than one parameter is a ToolContext: {', '.join(context)}"
         raise UsageError(msg)
-    given = {p.name: g for p in parameters if (g := _given(hints.get(p.name))) is not None}
+    awaits = read_result_type(function, hints, name).awaits
+    provided = (
+        (p, read_given(hints.get(p.name), f"tool {name}: parameter {p.name}", awaits=awaits))
+        for p in parameters
+    )
+    given = {p.name: g for p, g in provided if g is not None}
     hidden = {*context, *given, *fixed}
     shown = [p for p in parameters if p.name not in hidden]
     return Parameters(shown, hints, context[0] if context else None, given)
@@ -126,11 +138,6 @@ def read_signature(function: Callable[..., Any], name: str, description: str | N
         schema=arguments.model_json_schema(schema_generator=StrictSchema),
         description=description or description_of(doc, name),
     )
-
-
-def _given(hint: Any) -> Secret | Depends | None:
-    notes = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
-    return next((note for note in notes if isinstance(note, Secret | Depends)), None)
 
 
 def _hints(function: Callable[..., Any], name: str) -> dict[str, Any]:

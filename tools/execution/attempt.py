@@ -7,8 +7,10 @@ program's log, never to the model, and the values of secrets go to neither.
 import asyncio
 import inspect
 import math
+import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack, ExitStack
 from itertools import islice
 from typing import Any, TypeAlias
 
@@ -27,6 +29,7 @@ from playhead.events.kinds.tool_calls import (
 from playhead.events.logger import ProgramLogger
 from playhead.events.spec.tool import Deferral
 from playhead.tools.content import to_content
+<<<<<<< HEAD
 from playhead.tools.context import (
     CallDeferred,
     Depends,
@@ -34,7 +37,12 @@ from playhead.tools.context import (
     OutcomeUnknown,
     ToolContext,
 )
+=======
+from playhead.tools.context import CallDeferred, OutcomeUnknown, Secret, ToolContext
+from playhead.tools.definition.dependencies import Dependency
+>>>>>>> refs/heads/main
 from playhead.tools.definition.signature import EVERY, Signature
+from playhead.tools.execution.provide import Swallowed, provide, provide_async
 from playhead.tools.execution.secrets import SecretMask, SecretMissing
 from playhead.tools.result import ResultRefused, clean_text, first_problems, to_result
 from playhead.tools.tool import AnyTool
@@ -73,37 +81,56 @@ class Attempt:
         self.context = context
         self.monotonic = monotonic
         self.began = monotonic()
+        self._context = context
         self._secrets = SecretMask()
+        given = tool.signature.given.items()
+        self._depends = {name: each for name, each in given if isinstance(each, Dependency)}
+        self._left = ExitStack()
+        """What is cleaned up once what it returned has been awaited."""
         self._awaited: Any = None
 
     def perform(self) -> Answer | None:
         """Call a sync tool. None when it returned something to await: then `perform_async`."""
-        self.began = self.monotonic()
+        self._start()
         try:
-            value = self.tool.function(**self._keywords())
-            if inspect.isawaitable(value) or inspect.isasyncgen(value):
-                self._awaited = value
-                return None
-            return self._succeeded(value)
+            with ExitStack() as stack:
+                provided = provide(self._depends, self._context, self._secrets, stack)
+                value = self.tool.function(**self._keywords(provided))
+                if inspect.isawaitable(value) or inspect.isasyncgen(value):
+                    self._awaited, self._left = value, stack.pop_all()
+                    return None
+                return self._succeeded(value)
+            return self._failed(Swallowed())
         except BaseException as error:  # a tool must not end its thread
             return self._failed(error)
 
     async def perform_async(self) -> Answer:
         """Call an async tool, or await what `perform` has begun."""
         try:
-            value, self._awaited = self._awaited, None
-            if value is None:
-                self.began = self.monotonic()
-                value = self.tool.function(**self._keywords())
-            return self._succeeded(await _whole(value))
+            async with AsyncExitStack() as stack:
+                stack.push(self._left)
+                value, self._awaited = self._awaited, None
+                if value is None:
+                    self._start()
+                    needed, context = self._depends, self._context
+                    provided = await provide_async(needed, context, self._secrets, stack)
+                    value = self.tool.function(**self._keywords(provided))
+                return self._succeeded(await _whole(value))
+            return self._failed(Swallowed())
         except BaseException as error:  # a tool must not end its loop
             return self._failed(error)
+
+    def _start(self) -> None:
+        self.began = self.monotonic()
+        if self.tool.signature.asks:
+            self._context = self.context.starting(time.time(), self.tool.spec.timeout)
 
     def late(self, answer: Answer | None) -> None:
         """Nobody waits for this answer any more: write it to the program's log."""
         if answer is None:
             if inspect.iscoroutine(self._awaited):
                 self._awaited.close()
+            self._left.close()
             return
         if isinstance(answer, ToolFailed) and answer.error == "cancelled":
             return
@@ -117,7 +144,7 @@ class Attempt:
             error=answer.message if isinstance(answer, ToolFailed) else None,
         )
 
-    def _keywords(self) -> dict[str, Any]:
+    def _keywords(self, provided: Mapping[str, Any]) -> dict[str, Any]:
         signature = self.tool.signature
         try:
             model = signature.arguments.model_validate_json(to_json(self.arguments))
@@ -128,13 +155,11 @@ class Attempt:
             raise ArgumentsRefused(msg) from error
         keywords = _given(model, signature)
         if signature.context is not None:
-            keywords[signature.context] = self.context
+            keywords[signature.context] = self._context
         for name, source in signature.given.items():
-            if isinstance(source, Depends):
-                keywords[name] = source.provide()
-            else:
+            if isinstance(source, Secret):
                 keywords[name] = self._secrets.resolve(source, self.context)
-        return keywords
+        return {**keywords, **provided}
 
     def _succeeded(self, value: object) -> Answer:
         if self.tool.spec.deferred is not None:

@@ -89,6 +89,7 @@ class SyncPool:
                     self._abandoned -= 1
                     return
             me.name = "playhead-tool"
+            del job  # with the context variables that it ran in
 
     def _next(self, me: threading.Thread) -> PoolJob | None:
         with self._changed:

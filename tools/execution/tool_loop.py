@@ -7,6 +7,7 @@ it still carries has ended, and a fresh one takes its place.
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from contextvars import Context
 from typing import Any
 
 from playhead.events.logger import ProgramLogger
@@ -21,7 +22,7 @@ class UserLoop:
     """One loop, one daemon thread. Its methods may be called from any thread."""
 
     def __init__(self, name: str) -> None:
-        self._loop = asyncio.new_event_loop()
+        self._loop = Context().run(asyncio.new_event_loop)  # it keeps the context
         self._tasks: set[asyncio.Task[None]] = set()
         self._retired = False
         self.thread = threading.Thread(target=self._serve, name=name, daemon=True)

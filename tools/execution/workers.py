@@ -134,7 +134,10 @@ class Handoff(Generic[T]):
             self._timer.cancel()
 
     def _check_in(self, seconds: float, timeout: float, abandon: Callable[[], None]) -> None:
-        self._timer = self._loop.call_later(max(seconds, 0.0), self._check, timeout, abandon)
+        # In a context of its own: a cancelled timer would keep the caller's until it is due.
+        self._timer = self._loop.call_later(
+            max(seconds, 0.0), self._check, timeout, abandon, context=contextvars.Context()
+        )
 
     def _check(self, timeout: float, abandon: Callable[[], None]) -> None:
         """The time to start, or to finish, is up; an answer already on its way is still taken."""

@@ -24,7 +24,7 @@ from playhead.events.log.contract import Reader
 from playhead.events.record import Record
 from playhead.events.spec.agent import Status
 from playhead.runtime import Runtime
-from playhead.service.subscriptions import TextChunk
+from playhead.service.subscriptions import TextChunk, ToolProgress
 from playhead.tools.models.local.model import NAME as LOCAL_MODEL
 
 CODES: dict[Status, int] = {
@@ -188,13 +188,13 @@ def _watch(runtime: Runtime, live: Live, *about: str | None) -> bool:
         for line in filter(None, about if not live.quiet else ()):
             err.print(plain(line), style="dim")
         with live:
-            live.follow(runtime.runs.listen(run, Record, TextChunk))
+            live.follow(runtime.runs.listen(run, Record, TextChunk, ToolProgress))
             return False
     except KeyboardInterrupt:
         err.print("cancelling the run (Ctrl-C again leaves at once)", style="yellow")
     with suppress(UsageError):  # it may have ended meanwhile
         runtime.runs.tell(run, CancelRequested(reason="Ctrl-C"))
-    live.follow(runtime.runs.listen(run, Record, TextChunk))
+    live.follow(runtime.runs.listen(run, Record, TextChunk, ToolProgress))
     return True
 
 

@@ -1,5 +1,6 @@
 """`runs` and `show`: what is in the log. Both only read, also while another process writes."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,6 +38,16 @@ NOBODY = (
 )
 
 
+def labels(given: Iterable[str]) -> dict[str, str]:
+    """Labels from KEY=VALUE. Raises UsageError."""
+    pairs = [each.partition("=") for each in given]
+    wrong = next((key for key, equals, _ in pairs if not (key and equals)), None)
+    if wrong is not None:
+        msg = f"--metadata {wrong}: write KEY=VALUE"
+        raise UsageError(msg)
+    return {key: value for key, _, value in pairs}
+
+
 def runs(
     failed: Annotated[bool, typer.Option("--failed", help="Only failed runs.")] = False,
     is_open: Annotated[bool, typer.Option("--open", help="Only open runs.")] = False,
@@ -48,6 +59,13 @@ def runs(
     ] = None,
     agent: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only runs of this agent.")
+    ] = None,
+    session: Annotated[
+        str | None, typer.Option(metavar="ID", help="Only runs of this session.")
+    ] = None,
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Only runs with this label; may be repeated."),
     ] = None,
     children: Annotated[
         bool, typer.Option("--children", help="Include child runs, started by calls of agents.")
@@ -62,9 +80,11 @@ def runs(
         raise UsageError(msg)
     from_ = None if since is None else parse_time(since, "--since")
     with reading(log) as reader, run_list(reader) as views:
-        found = find_runs(views.connection, status="failed" if failed else None, since=from_)
-    found = [row for row in found if children or agent is not None or not row.child]
-    found = [row for row in found if agent in (None, row.agent) and not (is_open and row.ended_at)]
+        found = find_runs(
+            views.connection, status="failed" if failed else "open" if is_open else None,
+            since=from_, agent=agent, session=session, metadata=labels(metadata or ()),
+            children=children or agent is not None,
+        )  # fmt: skip
     if any(row.status == "running" for row in found):
         now = status_now("running", log_path(log))
         found = [row._replace(status=now) if row.status == "running" else row for row in found]
@@ -79,7 +99,9 @@ def runs(
         out.print(table)
     else:
         out.print(
-            "no such run in the log" if failed or is_open or since or agent else "no runs yet"
+            "no such run in the log"
+            if failed or is_open or since or agent or session or metadata
+            else "no runs yet"
         )
     if any(row.status == "open" for row in found[:limit]):
         out.print(NOBODY.format(log=log_option(log)), style="dim")

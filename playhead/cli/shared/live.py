@@ -19,10 +19,17 @@ from playhead.events.registry import ENDINGS
 from playhead.projections.history.timeline import timeline
 from playhead.projections.plan.drawing import as_text
 from playhead.projections.plan.plan import plan_of
-from playhead.service.subscriptions import TextChunk
+from playhead.service.subscriptions import Piece, TextChunk, ToolProgress
 
 TAIL = 400
 """Characters of a reply that are shown while it streams."""
+
+
+def progress_text(said: ToolProgress) -> str:
+    """How far a tool says that its call is, on one line."""
+    of = "" if said.total is None else f" of {said.total:g}"
+    count = "" if said.done is None else f" ({said.done:g}{of})"
+    return f"{said.text}{count}"
 
 
 class Live:
@@ -44,11 +51,13 @@ class Live:
                 console=err, transient=True, refresh_per_second=8, get_renderable=self._render
             )
 
-    def follow(self, items: Iterable[Record | TextChunk]) -> None:
+    def follow(self, items: Iterable[Piece]) -> None:
         """Show what comes until the run ends or is paused, or the runtime closes."""
         for item in items:
             if isinstance(item, TextChunk):
                 self._text = "" if item.discarded else self._text + item.text
+            elif isinstance(item, ToolProgress):
+                self._status = progress_text(item)
             elif self._record(item):
                 return
 

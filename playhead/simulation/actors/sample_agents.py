@@ -19,6 +19,7 @@ from playhead.simulation.actors.random_model import RandomModel
 from playhead.simulation.actors.sample_tools import DEFERRING, TOOLS, fire, pay, pay_now, transfer
 from playhead.simulation.faults.mix import Mix
 from playhead.tools.builtin.memory import recall, remember
+from playhead.tools.context import RunContext
 from playhead.tools.tool import AnyTool
 
 
@@ -84,7 +85,7 @@ def _agent(name: str, random: Random, mix: Mix) -> Agent[object]:
     patience = random.randint(1, 6)
     made: Agent[object] = Agent(
         name=name,
-        instructions=random.choice(("", "Be brief.")),
+        instructions=random.choice(("", "Be brief.", _asked)),
         model=RandomModel(random, mix.model_odd, patience, schemas),
         tools=tools,
         plan=PlanRules(
@@ -125,6 +126,10 @@ def _guardrails(random: Random, *, answers: bool) -> list[Guardrail]:
         for check in [random.choice((None, at_random))]
         for verdict in random.sample(CERTAIN, 1)
     ]  # fmt: skip
+
+
+def _asked(context: RunContext) -> str:
+    return f"You work for {context.namespace or 'nobody'}."
 
 
 def _deferring(random: Random) -> list[AnyTool]:

@@ -23,7 +23,7 @@ CALLS = ("step", "summary", "extraction")
 EFFECTS = ("read", "keyed", "once")
 RECALLS = ("start", "call")
 """Before the first step, or as a tool."""
-RULES = ("approval", "router", "output", "strategy", "function", "guardrail")
+RULES = ("approval", "router", "output", "strategy", "function", "instructions", "guardrail")
 
 PLACES: Mapping[str, tuple[str, ...]] = {
     "turn": (*(kind for kind in TRIGGERS if kind != "run_paused"), "decided"),

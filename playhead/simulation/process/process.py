@@ -149,11 +149,14 @@ class Process:
             dispatch=self.dispatcher,
             keep_idle=keep,
         )
-        world.children = Children(engine, self.agents.__contains__)
+        world.children = Children(engine, lambda _, __, name: name in self.agents)
         return engine
 
-    def _model(self, agent: str, _: str) -> Model:
-        return self._watched(self._models[agent])
+    def _agent(self, run: str) -> str:
+        return self.engine.state(run).agent.name
+
+    def _model(self, run: str, _: str) -> Model:
+        return self._watched(self._models[self._agent(run)])
 
     def _endpoint(self, name: str) -> Model:
         return self._watched(self._models[""])
@@ -161,22 +164,23 @@ class Process:
     def _watched(self, model: Model) -> Model:
         return FaultyModel(model, self, self.number, self.random, self.mix, self.ledger)
 
-    def _tool(self, agent: str, tool: str) -> AnyTool | None:
-        return self._tools[agent].get(tool)
+    def _tool(self, run: str, tool: str) -> AnyTool | None:
+        return self._tools[self._agent(run)].get(tool)
 
-    def _rule(self, agent: str, rule: Rule) -> Callable[..., object] | None:
-        known = self.agents[agent]
+    def _rule(self, run: str, rule: Rule) -> Callable[..., object] | None:
+        known = self.agents[self._agent(run)]
         functions = {
             "router": known.router,
             "output": known.check_output,
             "strategy": known.strategy if callable(known.strategy) else None,
             "function": known.function,
+            "instructions": known.instructions if callable(known.instructions) else None,
         }
         function = functions[rule]
         return None if function is None else self._faulty.rule(rule, function)
 
-    def _guardrail(self, agent: str, name: str) -> Callable[[str], object] | None:
-        function = self.agents[agent].guardrail(name)
+    def _guardrail(self, run: str, name: str) -> Callable[[str], object] | None:
+        function = self.agents[self._agent(run)].guardrail(name)
         return None if function is None else self._faulty.rule("guardrail", function)
 
     def now(self) -> int:

@@ -67,6 +67,8 @@ def _rule_answered(
             state.calls[call].asked = state.calls[call].cleared = False
         case approvals.RouterAsked(step=step):
             _routed(state, state.steps[step], event)
+        case approvals.InstructionsAsked() if isinstance(event.answer, str):
+            state.instruct(event.answer)
         case _:
             pass
 
