@@ -207,14 +207,10 @@ class Runtime:
             )
         )
         self._engine.warned.append(subscriptions.warned)
-<<<<<<< HEAD
-        self.runs = RunControl(self._log, index, thread, self._engine, subscriptions, self._spec_of)
-        self._assembly.toolbox.lapse = self.runs.lapse
-=======
         self.runs = RunControl(
             self._log, index, thread, self._engine, subscriptions, self._spec_for
         )
->>>>>>> refs/heads/main
+        self._assembly.toolbox.lapse = self.runs.lapse
         self._scheduler = Scheduler(self._log, self._start_scheduled, redactor.event)
         self._notifier = Notifier(self._log, notify, self.runs.waits) if notify else None
         self._engine.watchers += [

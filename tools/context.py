@@ -164,15 +164,12 @@ class ToolContext:
     """The memories of the run's namespace; None if it has none."""
     run_ends: int | None = None
     """When the run's `max_seconds` will have passed (microseconds since the epoch), if set."""
-<<<<<<< HEAD
-    input: InputGiven | None = field(default=None, repr=False)
-    """The answers that this attempt goes on with."""
-=======
     about: RunContext = field(default=RunContext(), repr=False)
     deadline: float | None = None
     """When this attempt is given up, or its run ends: in seconds since the epoch."""
     on_progress: OnProgress = field(default=_unheard, repr=False)
->>>>>>> refs/heads/main
+    input: InputGiven | None = field(default=None, repr=False)
+    """The answers that this attempt goes on with."""
     _given_up: threading.Event = field(default_factory=threading.Event, repr=False)
 
     @property

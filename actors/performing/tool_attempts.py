@@ -92,17 +92,11 @@ def _context(services: Services, work: Work[AttemptStarted, ToolCall]) -> ToolCo
     memories = None
     if recollect is not None and call.scope.namespace:
         memories = ScopedMemories(recollect, call.scope)
-<<<<<<< HEAD
     given = None if call.required is None else input_given(call.required, call.input_answer)
-    return ToolContext(
-        call.run, call.seq, work.event.attempt, services.secrets, services.results, memories,
-        call.run_ends, given,
-=======
     on_progress = partial(services.on_progress, work.run, call.seq)
     return ToolContext(
         call.run, call.seq, work.event.attempt, services.secrets, services.results, memories,
-        call.run_ends, work.about, on_progress=on_progress,
->>>>>>> refs/heads/main
+        call.run_ends, work.about, on_progress=on_progress, input=given,
     )  # fmt: skip
 
 

@@ -54,7 +54,6 @@ def die() -> str:
     os._exit(1)
 
 
-<<<<<<< HEAD
 @server.tool(description="Take effect.")
 def once() -> str:
     return "done"
@@ -69,12 +68,12 @@ def greet(context: Context) -> str | InputRequiredResult:
     form = ElicitRequestFormParams(message="Who is there?", requested_schema=schema)
     asked: InputRequests = {"who": ElicitRequest(params=form)}
     return InputRequiredResult(input_requests=asked)
-=======
+
+
 @server.tool(description="Say what the request carried beside its arguments.", annotations=READ)
 def meta(context: Context) -> dict[str, str]:
     carried = context.request_context.meta or {}
     return {name: str(value) for name, value in dict(carried).items()}
->>>>>>> refs/heads/main
 
 
 @server.tool(description="Fail.", annotations=READ)

@@ -29,18 +29,14 @@ from playhead.events.kinds.tool_calls import (
 from playhead.events.logger import ProgramLogger
 from playhead.events.spec.tool import Deferral
 from playhead.tools.content import to_content
-<<<<<<< HEAD
 from playhead.tools.context import (
     CallDeferred,
-    Depends,
     InputRequired,
     OutcomeUnknown,
+    Secret,
     ToolContext,
 )
-=======
-from playhead.tools.context import CallDeferred, OutcomeUnknown, Secret, ToolContext
 from playhead.tools.definition.dependencies import Dependency
->>>>>>> refs/heads/main
 from playhead.tools.definition.signature import EVERY, Signature
 from playhead.tools.execution.provide import Swallowed, provide, provide_async
 from playhead.tools.execution.secrets import SecretMask, SecretMissing

@@ -63,6 +63,7 @@ class Calls:
             raise _changed(listed.name)
 
         async def progress(done: float, total: float | None, message: str | None) -> None:
+            context.progress(message or listed.name, done=done, total=total)
             self._told(listed.name, done, total, message)
 
         async def send(responses: dict[str, Any] | None, state: str | None) -> Answer:

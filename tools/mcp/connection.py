@@ -6,12 +6,7 @@ so that neither the runtime's loop nor the tools' loop waits for a server.
 
 import asyncio
 import contextlib
-<<<<<<< HEAD
-=======
 import contextvars
-import os
-import shutil
->>>>>>> refs/heads/main
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future
@@ -65,13 +60,9 @@ class McpConnection:
         self._name = name
         self._open_transport = open_transport
         self._arrived = arrived
-<<<<<<< HEAD
         self._elicit = elicit
         self._connecting = connecting
-        self._loop = asyncio.new_event_loop()
-=======
         self._loop = contextvars.Context().run(asyncio.new_event_loop)  # it keeps the context
->>>>>>> refs/heads/main
         self._client: Client | None = None
         self._incoming: Incoming | None = None
         self._broken = asyncio.Event()

@@ -288,19 +288,8 @@ class McpServer:
         self, listed: "types.Tool", arguments: dict[str, Json], context: ToolContext
     ) -> object:
         async def work(client: "Client") -> object:
-<<<<<<< HEAD
             assert self._calls is not None
             return await self._calls.perform(client, listed, arguments, context, self._unchanged)
-=======
-            async def progress(progress: float, total: float | None, message: str | None) -> None:
-                context.progress(message or name, done=progress, total=total)
-                if self._on_progress is None:
-                    return
-                try:
-                    self._on_progress(name, progress, total, message)
-                except BaseException:  # it must end neither the call nor the connection
-                    log.exception("mcp.progress.raised", server=self.name, tool=name)
->>>>>>> refs/heads/main
 
         return to_result(await self._use(work))
 
