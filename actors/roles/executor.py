@@ -87,6 +87,8 @@ class Executor(Role):
     def _decide(self, state: RunState, record: Record) -> Sequence[Event]:
         match record.event, state.asked(record):
             case ModelAnswered() as answered, ModelRequested(step=step):
+                if state.steps[step].unused is answered:  # the verdict on the input comes first
+                    return budget_neared(state)
                 said = _on_reply(state, state.steps[step], answered)
                 return [*budget_neared(state), *said]
             case ModelFailed() as failed, ModelRequested(step=step):

@@ -16,6 +16,7 @@ from playhead.events.kinds.approvals import (
 )
 from playhead.events.kinds.child_runs import ChildStarted
 from playhead.events.kinds.forks import ForkChecked, ForkCheckRequested
+from playhead.events.kinds.guardrails import GuardrailDecided
 from playhead.events.kinds.runs import CancelRequested, LimitReached, RunResumed, TimeReached
 from playhead.events.kinds.tool_calls import (
     ATTEMPTS,
@@ -56,6 +57,7 @@ class ToolRole(Role):
             CancelRequested,
             LimitReached,
             LoopDetected,
+            GuardrailDecided,
             RunResumed,
         )
         | outcomes_of(ATTEMPTS, ToolFailed, ToolDeferred, ToolInputRequired)

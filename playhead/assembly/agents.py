@@ -6,14 +6,16 @@ several versions. They are compared only to find the one that takes up a run of 
 """
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
+from types import BuiltinFunctionType, FunctionType
 from typing import Any, TypeAlias
 
 from playhead.assembly.tools import Toolbox
 from playhead.definition.agent import Agent
 from playhead.events.record import Record
 from playhead.projections.state.run_state import RunState
+from playhead.tools.definition.dependencies import Dependency, Given
 from playhead.tools.tool import canonical
 
 AnyAgent: TypeAlias = Agent[Any]
@@ -146,9 +148,25 @@ def made_for_one(agent: AnyAgent) -> bool:
         tool.function for tool in agent.all_tools if tool.spec.source is None
     ]
     functions += [agent.router, agent.strategy, agent.function, agent.instructions]
+    functions += [guardrail.check for guardrail in agent.guardrails]
+    for tool in agent.all_tools:
+        functions += _provided(tool.signature.given.values())
     return any(map(_captures, functions)) or any(map(made_for_one, agent.agents))
 
 
+def _provided(given: Iterable[Given]) -> Iterator[object]:
+    """The functions behind a tool's dependencies, and behind theirs."""
+    for each in given:
+        if isinstance(each, Dependency):
+            yield each.function
+            yield from _provided(each.given.values())
+
+
 def _captures(function: object) -> bool:
-    own = getattr(function, "__self__", None) or getattr(function, "__closure__", None)
-    return callable(function) and own is not None
+    """Whether a function has values of its own: in a closure, a partial, or an object."""
+    if not callable(function):
+        return False
+    if getattr(function, "__self__", None) or getattr(function, "__closure__", None):
+        return True
+    cached = hasattr(function, "cache_info")
+    return not (cached or isinstance(function, FunctionType | BuiltinFunctionType | type))

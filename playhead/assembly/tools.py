@@ -165,9 +165,8 @@ def keep_apart(agent: Agent[Any], pins: Pins) -> None:
     The agent's own tools take precedence over those of servers, and servers over later servers.
     """
     servers = servers_of(agent)
-    theirs = {tool.spec.name for server in servers for tool in server.tools}
     own = {tool.spec.name for tool in every([t for t in agent.functions if t not in servers])}
-    own |= {name for name, what in agent.tool_names if what != "a tool" or name not in theirs}
+    own |= {name for name, _ in agent.other_names}
     own.add(read_result.spec.name)
     taken = set(own)
     for server in servers:

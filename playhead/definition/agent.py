@@ -162,7 +162,11 @@ class Agent(Generic[Out]):
         }  # fmt: skip
         check_types(self, self.name, kinds)
         if not isinstance(self.instructions, str) and not callable(self.instructions):
-            msg = f"agent {self.name!r}: instructions must be a text, or a function of a RunContext"
+            shown = "instructions=None" if self.instructions is None else "instructions"
+            msg = (
+                f"agent {self.name!r}: {shown} must be a text, or a function of a RunContext, or "
+                "be left out for the default"
+            )
             raise UsageError(msg)
         if not isinstance(self.model, str) and not callable(getattr(self.model, "reply", None)):
             msg = (
@@ -184,8 +188,12 @@ class Agent(Generic[Out]):
     @property
     def tool_names(self) -> list[tuple[str, str]]:
         """The names that the model may call, from every source, and what each one is."""
-        names = [(tool.spec.name, "a tool") for tool in self.all_tools]
-        names += [(agent.name, "an agent") for agent in self.agents]
+        return [*((tool.spec.name, "a tool") for tool in self.all_tools), *self.other_names]
+
+    @property
+    def other_names(self) -> list[tuple[str, str]]:
+        """Those that are not of its own or its servers' tools: agents, and tools of the API."""
+        names = [(agent.name, "an agent") for agent in self.agents]
         in_extra = self.extra.get("tools")
         given = [*self.server_tools, *(in_extra if isinstance(in_extra, list) else ())]
         named = [each["name"] for each in given if isinstance(each, dict) and "name" in each]

@@ -183,7 +183,7 @@ class Listening(Generic[T]):
             sieve = _Sieve(self._kinds)
             for record in self._recorded():
                 yield from sieve.take(record)
-            while not sieve.ended:
+            while not sieve.ended or not items.empty():  # text that came while the log was read
                 try:
                     yield from sieve.take(items.get(timeout=LOOK))
                 except queue.Empty:  # a Ctrl-C that came just before the wait is handled here
@@ -205,7 +205,8 @@ class Listening(Generic[T]):
             for record in self._recorded():
                 for item in sieve.take(record):
                     yield item
-            while not sieve.ended:
+            await asyncio.sleep(0)  # what came while the log was read
+            while not sieve.ended or not items.empty():
                 for item in sieve.take(await items.get()):
                     yield item
         finally:

@@ -39,11 +39,22 @@ def guard_input(state: RunState, record: Record) -> bool:
     if not state.input_waits:
         for step in state.steps.values():
             step.unused = None
+        _hold_replies(state)
     text, first = input_text(record.event), rules[0]
     state.guarded[record.seq] = Guarded(
         "input", record.seq, text, rules, said=record, released=first.beside
     )
     return not first.beside
+
+
+def _hold_replies(state: RunState) -> None:
+    """Replies that arrived in a pause are not acted on yet: they wait for the message too."""
+    for record in state.held:
+        intent = state.ended.get(record.seq)
+        if isinstance(record.event, ModelAnswered) and intent is not None:
+            step = state.steps.get(getattr(intent.event, "step", ""))
+            if step is not None and record.event.stop_reason not in CUT:
+                step.unused = record.event
 
 
 def input_text(event: RunStarted | MessageReceived) -> str:

@@ -192,5 +192,5 @@ def boss_again(parent: Agent[Any]) -> Agent[Any]:
 def test_names_that_no_tool_may_have_and_names_given_twice_are_refused() -> None:
     with pytest.raises(UsageError, match="is used as a tool"):
         boss(Agent(name="my helper", model=ScriptedModel([]))).spec()
-    with pytest.raises(UsageError, match="same name"):
+    with pytest.raises(UsageError, match="both named"):
         Agent(name="b", tools=[add, Agent(name="add", model=ScriptedModel([]))])

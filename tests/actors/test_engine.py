@@ -40,6 +40,8 @@ OUTSIDE = {
     "run_started", "message_received", "cancel_requested", "time_reached", "approval_decided",
     "run_paused", "run_resumed", "tool_resolved", "tool_pinned", "run_forked", "fact_retracted",
     "memory_forgotten", "namespace_forgotten", "learnings_promoted", "embed_requested",
+    "call_answered", "notice_sent", "schedule_set", "schedule_cancelled", "schedule_fired",
+    "firings_missed",
 }  # fmt: skip
 """Kinds that no role decides: somebody outside, or the runtime, brings them."""
 

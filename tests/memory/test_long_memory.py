@@ -94,7 +94,8 @@ def test_memories_too_large_for_the_context_are_told_in_part_and_recorded_whole(
     agent = Agent(name="a", model=model, memory=rules)
     with runtime(agent, embedder="none") as (made, log):
         for n in range(5):
-            made.memory.remember(f"pages {n} " + "x" * 3000, "library")
+            words = " ".join(f"word{n}x{k}" for k in range(330))
+            made.memory.remember(f"{n}: {GOAL} {words}", "library")
         run = made.run(agent, GOAL).run_id
         whole = next(r.event for r in records(log, run) if r.event.kind == "memory_recalled")
     told = json.dumps(model.requests[0].body["messages"])

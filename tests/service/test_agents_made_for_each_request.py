@@ -3,10 +3,13 @@
 import gc
 import threading
 import weakref
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from playhead import Agent, Cache, Run, Runtime, tool
+from playhead import Agent, Cache, Depends, Guardrail, Run, Runtime, tool
+from playhead.assembly.agents import made_for_one
 from playhead.records import RunStarted
 from playhead.testing import Scripted, ScriptedModel, call
 from tests.support.agents import records, runtime
@@ -211,3 +214,47 @@ def test_starting_a_run_takes_up_those_that_recorded_the_same_agent(tmp_path: Pa
         held = made.attach(other)
         held.approve(held.approvals()[0].call)
         assert held.status == "running"
+
+
+class Connection:
+    """One tenant's, callable."""
+
+    def __call__(self, text: str) -> str:
+        """Ask it."""
+        return text
+
+
+def find(connection: Connection, text: str) -> str:
+    """Find something."""
+    return connection(text)
+
+
+@cache
+def once(text: str) -> str:
+    """Find something, once."""
+    return text
+
+
+def test_values_of_one_caller_are_seen_in_closures_partials_objects_and_dependencies() -> None:
+    mine = Connection()
+
+    def connected() -> Connection:
+        return mine
+
+    def depends(db: Annotated[Connection, Depends(connected)], text: str) -> str:
+        """Find something."""
+        return db(text)
+
+    def names(text: str) -> str:
+        return text
+
+    def made(*functions: Callable[..., str], **more: Any) -> bool:
+        tools = [tool(each, name="find", description="Find.") for each in functions]
+        return made_for_one(Agent(name="desk", model=ScriptedModel([]), tools=tools, **more))
+
+    assert made(partial(find, mine))
+    assert made(mine)
+    assert made(depends)
+    assert made(guardrails=[Guardrail(name="g", on="input", check=lambda text: bool(mine(text)))])
+    assert not made(names)
+    assert not made(once)

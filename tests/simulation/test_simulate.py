@@ -135,7 +135,7 @@ def test_the_command_that_a_broken_seed_prints_breaks_it_again(tmp_path: Path) -
         return done.stdout
 
     printed = simulated(
-        "-m", "playhead.simulation", "--seeds", "5", "--mode", "liveness", "--most", "1"
+        "-m", "playhead.simulation", "--seeds", "200", "--mode", "liveness", "--most", "1"
     )
     broken = re.search(r"^seed \d+; to repeat it: python (.*)\n  (\w+):", printed, re.MULTILINE)
     assert broken is not None

@@ -79,7 +79,7 @@ def test_people_are_told_what_was_shown() -> None:
         (Document(b"GIF89a"), "not a PDF"),
         (Document(""), "the document has 0 bytes"),
         (Document(PDF + bytes(10_000_000)), "the model accepts 1 to 10000000"),
-        ([Image(PNG), 3], "may contain only those and text, not int"),
+        ([Image(PNG), 3], "may hold only that and text, not int"),
     ],
 )
 def test_what_the_model_cannot_be_shown_is_the_tool_s_fault_by_name(value: Any, why: str) -> None:

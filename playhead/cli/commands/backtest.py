@@ -58,7 +58,7 @@ def backtest(
     log: LogFile = None,
     json: JsonOption = False,
 ) -> int:
-    """Try a guard, limits, prices, routes or a guardrail on recorded runs.
+    """Try guards, limits, prices or routes on recorded runs.
 
     Nothing is called but the guardrail. How often would it have stopped a run, what would that have
     saved, and which runs would it have stopped that then finished well? The exit code is 1 if there

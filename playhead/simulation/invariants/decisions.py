@@ -66,6 +66,8 @@ def requests_come_from_replies(e: Evidence) -> Iterator[str]:
             if isinstance(record.event, ToolRequested):
                 cause = records[(record.cause or 1) - 1].event
                 whole = isinstance(cause, ModelAnswered) and cause.stop_reason in WHOLE
+                # a reply that waited for the verdict on a message is acted on with the verdict
+                whole = whole or (isinstance(cause, GuardrailDecided) and cause.on == "input")
                 planned = record.event.use is None and record.event.step in _planned(records)
                 if not whole and not planned:
                     yield f"{record.run} {record.seq} was requested by {cause.kind}"
