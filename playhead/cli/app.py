@@ -24,6 +24,7 @@ from playhead.cli.commands import (
     export_trace,
     facts,
     fork,
+    mcp_serve,
     memory,
     metrics,
     plan,
@@ -90,6 +91,7 @@ app.add_typer(memories, name="memory")
 app.command("eval")(evaluate.eval_)
 app.command()(evaluate.evals)
 app.command("eval-tests")(evaluate.eval_tests)
+app.command("mcp-serve")(mcp_serve.mcp_serve)
 app.command("lint-tools")(tools.lint_tools)
 app.command("approve-tools")(tools.approve_tools)
 app.command("import")(export_import.import_)
