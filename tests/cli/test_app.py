@@ -72,7 +72,8 @@ GIVEN = {
     "approve": ("last", "1"),
     "deny": ("last", "1"), "resolve": ("last", "1", "--failed"), "complete": ("last", "1", "x"),
     "fail": ("last", "1", "x"), "diff": ("last", "last"), "causes": ("last", "1"),
-    "export-trace": ("last", "--otlp", "http://127.0.0.1:1"), "backtest": ("--limits", "max_steps=3"),
+    "export-trace": ("last", "--otlp", "http://127.0.0.1:1"),
+    "backtest": ("--limits", "max_steps=3"),
     "backup": ("to",), "restore": ("text",), "archive": ("--before", "1d"), "import": ("text",),
     "unschedule": ("x",), "serve": ("--port", "0"), "fork": ("last",),
 }  # fmt: skip
@@ -105,7 +106,8 @@ def test_doctor_says_what_is_wrong_with_a_log(playhead: Playhead, folder: Path) 
 def complete(shell: str, line: str) -> str:
     """What `playhead` tells a shell about a line that is being written."""
     asked = {
-        "_PLAYHEAD_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_FISH_ACTION": "get-args", "COMP_WORDS": line,
+        "_PLAYHEAD_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        "COMP_WORDS": line,
         "COMP_CWORD": str(len(line.split()) - 1), "_TYPER_COMPLETE_ARGS": line,
     }  # fmt: skip
     code = "import sys; sys.argv[0] = 'playhead'; from playhead.cli import script; script()"
