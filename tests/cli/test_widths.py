@@ -13,7 +13,7 @@ from rich.text import Text
 
 from playhead import Agent, Runtime, tool
 from playhead.cli.shared.listing import Listing
-from playhead.testing import ScriptedModel, call
+from playhead.testing import Scripted, ScriptedModel, call
 from tests.cli.conftest import Playhead
 
 WIDTHS = (60, 80, 120)
@@ -41,7 +41,7 @@ class Named(ScriptedModel):
 @pytest.fixture
 def runs(folder: Path) -> list[str]:
     found: list[str] = []
-    script = [call(TOOL, customer="Acme"), "It was paid twice."]
+    script: list[Scripted] = [call(TOOL, customer="Acme"), "It was paid twice."]
     with Runtime("playhead.db") as runtime:
         for _ in range(2):
             agent = Agent(name=NAME, model=Named(script), tools=[history])
