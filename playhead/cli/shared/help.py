@@ -17,7 +17,8 @@ class Grouped(TyperGroup):
         """A section for each `rich_help_panel`, in the order in which they were given."""
         sections: dict[str, list[tuple[str, Any]]] = {}
         for name, command in self.commands.items():
-            sections.setdefault(command.rich_help_panel or "Commands", []).append((name, command))
+            title = getattr(command, "rich_help_panel", None) or "Commands"
+            sections.setdefault(title, []).append((name, command))
         width = max(map(len, self.commands))
         for title, commands in sections.items():
             with formatter.section(title):
