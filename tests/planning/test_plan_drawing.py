@@ -74,10 +74,10 @@ def test_text_mermaid_and_page_draw_the_same_steps_with_the_same_statuses() -> N
         steps = drawn(plan)
         assert [node.step for node in graph.nodes] == steps
         text, mermaid = as_text(plan), as_mermaid(plan)
-        for step in steps:
-            assert f"[{MARKS[step.status]}] {step.id}" in text
-            assert f'["{step.id}: ' in mermaid
-        coloured = sum(step.status in COLOURS for step in steps)
+        for each in steps:
+            assert f"[{MARKS[each.status]}] {each.id}" in text
+            assert f'["{each.id}: ' in mermaid
+        coloured = sum(each.status in COLOURS for each in steps)
         assert mermaid.count("    style ") == coloured
         assert mermaid.count(" --> ") == len(graph.edges)
 
@@ -87,7 +87,7 @@ def test_a_step_that_ran_when_its_run_ended_is_stopped_and_not_running_for_ever(
     end = records[-1]._replace(seq=len(records) + 1, event=RunCancelled())
     plan = plan_of([*records, end])
     assert plan is not None
-    statuses = {step.id: step.status for step in drawn(plan)}
+    statuses = {each.id: each.status for each in drawn(plan)}
     assert statuses["each[1]"] == "stopped"
     assert "running" not in statuses.values()
     assert statuses["find"] == "done"
