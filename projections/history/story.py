@@ -61,7 +61,7 @@ def story(records: Iterable[Record], *, thoughts: bool = True) -> list[StoryEntr
 def trigger(records: Mapping[int, Record], seq: int) -> Record:
     """The record that opened the turn of the one given."""
     record = records[seq]
-    while record.origin == "decided" and record.cause in records:
+    while record.origin == "decided" and record.cause and record.cause in records:
         record = records[record.cause]
     return record
 
