@@ -30,6 +30,7 @@ class Terminal(Console):
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(highlight=False, markup=False, emoji=False, stderr=stderr)
+        self._width = None  # COLUMNS is looked at for each print, not once
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
