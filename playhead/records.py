@@ -27,6 +27,15 @@ from playhead.events.kinds.approvals import (
 )
 from playhead.events.kinds.child_runs import ChildFinished, ChildStarted, Spending
 from playhead.events.kinds.context import ContextCompressed, ContextFilled, Covered
+from playhead.events.kinds.evaluations import (
+    EvaluationEnded,
+    EvaluationStarted,
+    EvaluatorSpec,
+    RunJudged,
+    Score,
+    TrialEnded,
+    Variant,
+)
 from playhead.events.kinds.facts import (
     AnswerReached,
     ExtractionEnded,
@@ -120,6 +129,9 @@ __all__ = [
     "Decider",
     "EmbedRequested",
     "Embedded",
+    "EvaluationEnded",
+    "EvaluationStarted",
+    "EvaluatorSpec",
     "Event",
     "ExtractionEnded",
     "ExtractionRequested",
@@ -170,6 +182,7 @@ __all__ = [
     "RunFailing",
     "RunFinished",
     "RunForked",
+    "RunJudged",
     "RunPaused",
     "RunResumed",
     "RunStarted",
@@ -177,6 +190,7 @@ __all__ = [
     "ScheduleCancelled",
     "ScheduleFired",
     "ScheduleSet",
+    "Score",
     "Spending",
     "StepFailed",
     "StepFinished",
@@ -195,6 +209,8 @@ __all__ = [
     "ToolSpec",
     "ToolStarted",
     "ToolSucceeded",
+    "TrialEnded",
     "UnknownEvent",
+    "Variant",
     "WaitStarted",
 ]

@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, Unpack, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self, Unpack, cast
 
 from playhead.actors.engine.engine import Watcher
 from playhead.actors.replay import ReplayReport, replay
@@ -52,7 +52,7 @@ from playhead.projections.stored.run_list import RunRow
 from playhead.run import Result, Run
 from playhead.scheduling.schedule_list import Schedule
 from playhead.scheduling.scheduler import Scheduler, schedule_id
-from playhead.service.idempotency import check_same, lock_of, run_of
+from playhead.service.idempotency import check_same, check_same_fork, lock_of, run_of
 from playhead.service.inbox_worker import InboxWorker
 from playhead.service.loop_thread import LoopThread
 from playhead.service.quotas import quotas_of
@@ -69,6 +69,7 @@ from playhead.tools.models.admission import Admission
 from playhead.tools.models.embedders import Embedder, chosen_embedder
 
 if TYPE_CHECKING:
+    from playhead.evals.evaluation_log import EvaluationLog
     from playhead.inspector.server import Inspector
 
 DEFAULT_LOG = "playhead.db"
@@ -79,6 +80,18 @@ program_log = ProgramLogger("playhead.runtime")
 def default_log() -> Path:
     """$PLAYHEAD_LOG, or playhead.db in the working directory."""
     return Path(os.environ.get("PLAYHEAD_LOG") or DEFAULT_LOG)
+
+
+class Evaluator(Protocol):
+    """Judges runs as they end."""
+
+    def begin(self, runtime: "Runtime", judged: Callable[..., None]) -> None:
+        """The runtime is open; `judged` is told of each verdict: the agent, the run, passed=."""
+        ...
+
+    def close(self) -> None:
+        """The runtime closes."""
+        ...
 
 
 class Runtime:
@@ -112,6 +125,7 @@ class Runtime:
         storage_seconds: float = 10.0,
         only_runs: Container[str] | None = None,
         notify: Notify | None = None,
+        evaluators: Sequence[Evaluator] = (),
     ) -> None:
         """Open the log, resume the open runs of these agents, and be ready.
 
@@ -141,6 +155,7 @@ class Runtime:
             only_runs: resume only these of the open runs, and start none by schedules; None for
                 all.
             notify: who is told that a run waits for a person, and when.
+            evaluators: judge runs as they end: `playhead.evals.Sampled`, each for a share of them.
 
         Raises LogOwned, LogTooNew, LogDamaged and UsageError (ServerUnreachable when no agent is
         left).
@@ -160,6 +175,7 @@ class Runtime:
         self._storage_seconds = storage_seconds
         self._only_runs = only_runs
         self._closed = False
+        self._evaluators: list[Evaluator] = []
         self._inspectors: list[Inspector] = []
         with ExitStack() as undo:  # a failure here leaves no lock and no thread behind
             if self._own_log:
@@ -183,6 +199,9 @@ class Runtime:
                 self._scheduler.begin()
             if self._notifier is not None:
                 self._notifier.begin()
+            for evaluator in evaluators:
+                self._evaluators.append(evaluator)
+                evaluator.begin(self, self._telemetry.judged)
         except BaseException:
             self.close()
             raise
@@ -512,11 +531,19 @@ class Runtime:
         self.runs.check_open()
         return replay(self._log, self.runs.find(run), to=to)
 
-    def fork(self, run: str, at: int | None = None, instead: Instead = NOTHING) -> Run[object]:
+    def fork(
+        self,
+        run: str,
+        at: int | None = None,
+        instead: Instead = NOTHING,
+        *,
+        idempotency_key: str | None = None,
+    ) -> Run[object]:
         """A new run that shares a run's past up to record `at`, and continues with a change.
 
         Recorded outcomes answer equal calls; after the first different call everything is live.
         Tools with side effects ask for approval first, unless `instead.allow` names them.
+        `idempotency_key`: the same key gives the same fork, as in `start`.
 
         Raises UnknownRun, and UsageError if it cannot be cut there or its agent is not known here.
         """
@@ -529,11 +556,23 @@ class Runtime:
             raise UsageError(msg)
         if instead.agent is None and next(self._log.read(run, 0, 1)).imported:
             instead = replace(instead, agent=known)  # the imported agent spec is ignored
-        fork = begin_fork(self._log, run, at, instead)
-        self.runs.index.add(fork, known.name)
-        self._bind(fork, known)
-        self.runs.take_up(fork)
+        fork = new_run_id() if idempotency_key is None else run_of(idempotency_key)
+        with lock_of(fork):
+            if self._log.stream(fork) is not None:
+                check_same_fork(self._log, run, fork, idempotency_key or "")
+                return self.attach(fork, known)
+            begin_fork(self._log, run, at, instead, fork)
+            self.runs.index.add(fork, known.name)
+            self._bind(fork, known)
+            self.runs.take_up(fork)
         return Run(self.runs, fork, known.read_output)
+
+    @cached_property
+    def evaluations(self) -> "EvaluationLog":
+        """The evaluations in its log: `playhead.evals.evaluate` writes them."""
+        from playhead.evals.evaluation_log import EvaluationLog
+
+        return EvaluationLog(self._log, self._redactor.event)
 
     def _named(self, run: str, name: str) -> Agent[object] | None:
         return self._assembly.agents.named(name, partial(self._definition, run))
@@ -585,6 +624,8 @@ class Runtime:
                 inspector.close()
             if self._inbox_worker is not None:
                 self._inbox_worker.close()
+            for evaluator in self._evaluators:
+                evaluator.close()
             self._scheduler.close()
             if self._notifier is not None:
                 self._notifier.close()

@@ -19,6 +19,7 @@ from playhead.cli.commands import (
     cost,
     diff,
     doctor,
+    evaluate,
     export_import,
     export_trace,
     facts,
@@ -91,6 +92,7 @@ GROUPS: Mapping[str, Mapping[str, Callable[..., int]]] = {
     },
     "See what it costs, and how well it works": {
         "cost": cost.cost, "metrics": metrics.metrics, "backtest": backtest.backtest,
+        "eval": evaluate.eval_, "evals": evaluate.evals, "eval-tests": evaluate.eval_tests,
     },
     "Use what was learned": {"facts": facts.facts},
     "Check tools": {"lint-tools": tools.lint_tools, "approve-tools": tools.approve_tools},

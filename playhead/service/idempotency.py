@@ -54,3 +54,11 @@ def check_same(log: Reader, run: str, key: str, wanted: Event) -> None:
                 "key for another task"
             )
             raise UsageError(msg)
+
+
+def check_same_fork(log: Reader, parent: str, fork: str, key: str) -> None:
+    """Raise UsageError unless the key's run is a fork of that run."""
+    stream = log.stream(fork)
+    if stream is None or stream.parent != parent or stream.parent_seq is None:
+        msg = f"idempotency_key {key!r} was used for run {fork}, which is no fork of {parent}"
+        raise UsageError(msg)

@@ -7,8 +7,9 @@ run.fork(at=1, instead=Instead(agent=support)).assert_answer("refunded")
 """
 
 import re
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, cast
 
 from pydantic_core import to_json
 
@@ -25,6 +26,7 @@ from playhead.events.kinds.tool_calls import (
     ToolRequested,
     ToolSucceeded,
 )
+from playhead.events.log.contract import Log, Reader
 from playhead.events.log.memory import MemoryLog
 from playhead.events.maintenance.export import export
 from playhead.events.maintenance.import_run import import_run
@@ -54,7 +56,8 @@ class Called(NamedTuple):
 class RecordedRun:
     """One run and its log. Its asserts raise AssertionError and say what happened instead."""
 
-    def __init__(self, log: MemoryLog, run: str) -> None:
+    def __init__(self, log: Reader, run: str) -> None:
+        """`log`: a reader is enough for all but `fork`."""
         self.log = log
         self.id = run
         self.records: Sequence[Record] = [decode(row, log.body) for row in log.read(run)]
@@ -89,6 +92,12 @@ class RecordedRun:
         return event.answer if isinstance(event, RunFinished) else None
 
     @property
+    def output(self) -> Json:
+        """Its answer as the agent's output type has it; None for text, or without an answer."""
+        event = self.records[-1].event
+        return event.output if isinstance(event, RunFinished) else None
+
+    @property
     def calls(self) -> list[Called]:
         """Its tool calls, in the order requested."""
         found: dict[int, Called] = {}
@@ -109,7 +118,7 @@ class RecordedRun:
                 )
         return list(found.values())
 
-    @property
+    @cached_property
     def metrics(self) -> RunMetrics:
         """Steps, calls, errors, tokens, duration."""
         metrics = RunMetrics()
@@ -167,7 +176,7 @@ class RecordedRun:
         Recorded outcomes answer equal calls; after the first different call everything is live:
         give the agent a scripted model (`Instead(agent=...)`). Raises UsageError.
         """
-        with Runtime(self.log, only_runs=()) as runtime:
+        with Runtime(cast("Log", self.log), only_runs=()) as runtime:
             made = runtime.fork(self.id, at, instead)
             _await_end(made)
         return RecordedRun(self.log, made.id)

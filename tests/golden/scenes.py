@@ -37,7 +37,9 @@ from playhead import (
     mcp,
     tool,
 )
+from playhead.evals import Case, Contains, Dataset, Judge, Score, evaluate
 from playhead.events.errors import ModelError
+from playhead.events.kinds.evaluations import RunJudged
 from playhead.events.kinds.schedules import ScheduleFired
 from playhead.events.record import Record
 from playhead.forking import Instead
@@ -455,10 +457,27 @@ def mcp_tools(runtime: Runtime) -> None:
             play(runtime, scripted("mcp_tools", call("add", a=1, b=2), "3.", tools=[server]))
 
 
+def evaluations(runtime: Runtime) -> None:
+    def says(body: Mapping[str, Any]) -> str:
+        return "PASS: it is" if "Rubric" in str(body["messages"][0]) else "Bonn."
+
+    cases = Dataset("capitals", [Case(goal="Where?", expected="Bonn"), Case(goal="Who?")])
+    model = ScriptedModel(says)
+    agent = Agent(name="evaluated", model=model)
+    judge = Judge("It is short.", model=model)
+    evaluate(runtime, cases, agent, evaluators=[Contains("Bonn"), judge], evaluation="golden")
+    run = play(runtime, scripted("judged", "Bonn."))
+    score = Score(evaluator="contains", passed=True)
+    judged = RunJudged(
+        run=run.id, agent="judged", status="finished", score=score, passed=True, judged_for=0
+    )
+    runtime.evaluations.append("online", judged)
+
+
 SCENES: tuple[Callable[[Runtime], None], ...] = (
     plain, tools, instructions, spoken, model_retry, outage, plan, plan_around_a_failure,
     plan_reviewed, children,
     approvals, guardrails, failing, deferred, schedules, notices,
     approval_lapsed, approval_rule, strategies, router_and_output_rule, loop, limits, budget,
-    cancelled, paused, session, compression, memory, facts, fork, mcp_tools,
+    cancelled, paused, session, compression, memory, facts, fork, mcp_tools, evaluations,
 )  # fmt: skip

@@ -9,9 +9,17 @@ from pydantic_core import to_json
 from rich.padding import Padding
 from rich.text import Text
 
+from playhead.cli.commands.evaluate import show_evaluation
 from playhead.cli.commands.show_at import show_at
 from playhead.cli.shared import exit_codes
-from playhead.cli.shared.log import find, log_option, log_path, reading, records, run_list
+from playhead.cli.shared.log import (
+    find_or_evaluation,
+    log_option,
+    log_path,
+    reading,
+    records,
+    run_list,
+)
 from playhead.cli.shared.options import JsonOption, LogFile, RunId, parse_time
 from playhead.cli.shared.output import (
     columns,
@@ -143,7 +151,9 @@ def show(
     how many tokens it used.
     """
     with reading(log) as reader:
-        run = find(reader, run)
+        run, is_evaluation = find_or_evaluation(reader, run)
+        if is_evaluation:
+            return show_evaluation(reader, run, log, json=json)
         if at is not None:
             return show_at(reader, run, at, json=json, full=full)
         summary = read_summary(run, records(reader, run))
