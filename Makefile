@@ -187,7 +187,7 @@ $(DEV_READY): pyproject.toml $(VENV)/ready-pip $(NODE_READY)
 	@echo "installing Playhead and what its tests and checks need into $(VENV)"
 	@for room in actors events projections tools; do \
 	  test -e playhead/$$room || ln -s ../$$room playhead/$$room; done  # an sdist holds no links
-	@$(PIP) install --editable '.[aiohttp,apsw,bedrock,embeddings,inspector,local,mcp,openai,otlp-grpc,schedules,skills,vertex,web]' --group dev
+	@$(PIP) install --editable '.[aiohttp,apsw,bedrock,embeddings,evals,inspector,local,mcp,openai,otlp-grpc,schedules,skills,vertex,web]' --group dev
 	@touch $@ $(VENV)/ready-local $(VENV)/ready-remote $(BUILD_READY)
 
 $(BUILD_READY): pyproject.toml $(VENV)/ready-pip

@@ -8,6 +8,7 @@ from playhead.events.kinds import (
     approvals,
     child_runs,
     context,
+    evaluations,
     facts,
     forks,
     guardrails,
@@ -26,6 +27,7 @@ from playhead.events.kinds import (
 PAGES = (
     runs, forks, steps, plans, child_runs, model_calls, tool_calls, waits, approvals,
     guardrails, context, facts, memory, logs, schedules, notices,
+    evaluations,
 )  # fmt: skip
 
 

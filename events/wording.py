@@ -16,7 +16,7 @@ from playhead.events.kinds.model_calls import (
     SummaryRequested,
 )
 from playhead.events.kinds.plans import PlanRevised
-from playhead.events.kinds.runs import RunFailed, StrategyChosen
+from playhead.events.kinds.runs import RunFailed, RunFailing, StrategyChosen
 from playhead.events.kinds.steps import OutputRejected, StepFailed, StepStarted
 from playhead.events.kinds.tool_calls import ToolRefused
 from playhead.events.kinds.waits import OutageWaitStarted
@@ -35,6 +35,7 @@ WORDING: Mapping[type[Event], frozenset[str]] = {
     ContextCompressed: frozenset({"error"}),
     ExtractionEnded: frozenset({"error"}),
     RunFailed: frozenset({"message"}),
+    RunFailing: frozenset({"message"}),
     OutageWaitStarted: frozenset({"message"}),
 }
 

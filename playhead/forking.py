@@ -72,8 +72,14 @@ def place_of(log: Reader, run: str, at: int | None, instead: Instead) -> Cut:
     return cut_at(log, run, at)
 
 
-def begin_fork(log: Log, run: str, at: int | None = None, instead: Instead = NOTHING) -> str:
-    """Append a fork's first record; the id of the fork.
+def begin_fork(
+    log: Log,
+    run: str,
+    at: int | None = None,
+    instead: Instead = NOTHING,
+    fork: str | None = None,
+) -> str:
+    """Append a fork's first record; the id of the fork, by default a new one.
 
     Raises UsageError, UnknownRun, NotStorable, LogError.
     """
@@ -92,7 +98,7 @@ def begin_fork(log: Log, run: str, at: int | None = None, instead: Instead = NOT
         live=_known(instead.live, spec or before),
         allow=_known(instead.allow, spec or before),
     )
-    fork = new_run_id()
+    fork = fork or new_run_id()
     fork_run(log, cut, fork, time.time_ns() // 1000, forked)
     return fork
 

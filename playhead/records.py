@@ -27,6 +27,15 @@ from playhead.events.kinds.approvals import (
 )
 from playhead.events.kinds.child_runs import ChildFinished, ChildStarted, Spending
 from playhead.events.kinds.context import ContextCompressed, ContextFilled, Covered
+from playhead.events.kinds.evaluations import (
+    EvaluationEnded,
+    EvaluationStarted,
+    EvaluatorSpec,
+    RunJudged,
+    Score,
+    TrialEnded,
+    Variant,
+)
 from playhead.events.kinds.facts import (
     AnswerReached,
     ExtractionEnded,
@@ -66,6 +75,7 @@ from playhead.events.kinds.runs import (
     MessageReceived,
     RunCancelled,
     RunFailed,
+    RunFailing,
     RunFinished,
     RunPaused,
     RunResumed,
@@ -120,6 +130,9 @@ __all__ = [
     "Decider",
     "EmbedRequested",
     "Embedded",
+    "EvaluationEnded",
+    "EvaluationStarted",
+    "EvaluatorSpec",
     "Event",
     "ExtractionEnded",
     "ExtractionRequested",
@@ -167,8 +180,10 @@ __all__ = [
     "RuleAsked",
     "RunCancelled",
     "RunFailed",
+    "RunFailing",
     "RunFinished",
     "RunForked",
+    "RunJudged",
     "RunPaused",
     "RunResumed",
     "RunStarted",
@@ -176,6 +191,7 @@ __all__ = [
     "ScheduleCancelled",
     "ScheduleFired",
     "ScheduleSet",
+    "Score",
     "Spending",
     "StepFailed",
     "StepFinished",
@@ -195,6 +211,8 @@ __all__ = [
     "ToolSpec",
     "ToolStarted",
     "ToolSucceeded",
+    "TrialEnded",
     "UnknownEvent",
+    "Variant",
     "WaitStarted",
 ]

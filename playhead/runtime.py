@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, Unpack, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self, Unpack, cast
 
 from playhead.actors.engine.engine import Watcher
 from playhead.actors.replay import ReplayReport, replay
@@ -52,7 +52,7 @@ from playhead.projections.stored.run_list import RunRow
 from playhead.run import Result, Run
 from playhead.scheduling.schedule_list import Schedule
 from playhead.scheduling.scheduler import Scheduler, schedule_id
-from playhead.service.idempotency import check_same, lock_of, run_of
+from playhead.service.idempotency import check_same, check_same_fork, lock_of, run_of
 from playhead.service.inbox_worker import InboxWorker
 from playhead.service.loop_thread import LoopThread
 from playhead.service.quotas import quotas_of
@@ -71,6 +71,7 @@ from playhead.tools.models.embedders import Embedder, chosen_embedder
 if TYPE_CHECKING:
     from mcp.server import MCPServer
 
+    from playhead.evals.evaluation_log import EvaluationLog
     from playhead.inspector.server import Inspector
 
 DEFAULT_LOG = "playhead.db"
@@ -81,6 +82,18 @@ program_log = ProgramLogger("playhead.runtime")
 def default_log() -> Path:
     """$PLAYHEAD_LOG, or playhead.db in the working directory."""
     return Path(os.environ.get("PLAYHEAD_LOG") or DEFAULT_LOG)
+
+
+class Evaluator(Protocol):
+    """Judges runs as they end."""
+
+    def begin(self, runtime: "Runtime", judged: Callable[..., None]) -> None:
+        """The runtime is open; `judged` is told of each verdict: the agent, the run, passed=."""
+        ...
+
+    def close(self) -> None:
+        """The runtime closes."""
+        ...
 
 
 class Runtime:
@@ -114,6 +127,7 @@ class Runtime:
         storage_seconds: float = 10.0,
         only_runs: Container[str] | None = None,
         notify: Notify | None = None,
+        evaluators: Sequence[Evaluator] = (),
     ) -> None:
         """Open the log, resume the open runs of these agents, and be ready.
 
@@ -143,6 +157,7 @@ class Runtime:
             only_runs: resume only these of the open runs, and start none by schedules; None for
                 all.
             notify: who is told that a run waits for a person, and when.
+            evaluators: judge runs as they end: `playhead.evals.Sampled`, each for a share of them.
 
         Raises LogOwned, LogTooNew, LogDamaged and UsageError (ServerUnreachable when no agent is
         left).
@@ -150,7 +165,7 @@ class Runtime:
         self._models = Models(model, base_url, endpoints)
         self._telemetry = Reporting(telemetry)
         chosen = chosen_embedder(embedder, secrets)
-        redactor = redactor_of(redact)
+        redactor = self._redactor = redactor_of(redact)
         self._own_log = log is None or isinstance(log, str | Path)
         self._log: Log = (
             SqliteLog(log or default_log(), durability)
@@ -162,6 +177,7 @@ class Runtime:
         self._storage_seconds = storage_seconds
         self._only_runs = only_runs
         self._closed = False
+        self._evaluators: list[Evaluator] = []
         self._inspectors: list[Inspector] = []
         with ExitStack() as undo:  # a failure here leaves no lock and no thread behind
             if self._own_log:
@@ -185,6 +201,9 @@ class Runtime:
                 self._scheduler.begin()
             if self._notifier is not None:
                 self._notifier.begin()
+            for evaluator in evaluators:
+                self._evaluators.append(evaluator)
+                evaluator.begin(self, self._telemetry.judged)
         except BaseException:
             self.close()
             raise
@@ -390,7 +409,7 @@ class Runtime:
         run = run_of(key)
         with lock_of(run):
             if self._log.stream(run) is not None:
-                check_same(self._log, run, key, started)
+                check_same(self._log, run, key, self._redactor.event(started))
                 return self.attach(run, own)
             if self.runs.was_moved(run):
                 msg = f"idempotency_key {key!r}: its run {run} has ended and was archived"
@@ -442,11 +461,14 @@ class Runtime:
             name: sets the schedule of that name anew; by default its settings name it.
             missed: what is done about times at which no process was there: "skip", "latest" (the
                 last of them is caught up) or "all".
-            options: of each run, as in `start`.
+            options: of each run, as in `start`, but for `idempotency_key`.
 
         Raises UsageError.
         """
         self.runs.check_may_wait()
+        if options.get("idempotency_key") is not None:
+            msg = "a schedule has no idempotency_key: each of its times is one run by itself"
+            raise UsageError(msg)
         self.register(agent)
         wanted = ScheduleSet(
             schedule=name or "", cron=cron, timezone=timezone, agent=agent.name, goal=goal,
@@ -512,11 +534,19 @@ class Runtime:
         self.runs.check_open()
         return replay(self._log, self.runs.find(run), to=to)
 
-    def fork(self, run: str, at: int | None = None, instead: Instead = NOTHING) -> Run[object]:
+    def fork(
+        self,
+        run: str,
+        at: int | None = None,
+        instead: Instead = NOTHING,
+        *,
+        idempotency_key: str | None = None,
+    ) -> Run[object]:
         """A new run that shares a run's past up to record `at`, and continues with a change.
 
         Recorded outcomes answer equal calls; after the first different call everything is live.
         Tools with side effects ask for approval first, unless `instead.allow` names them.
+        `idempotency_key`: the same key gives the same fork, as in `start`.
 
         Raises UnknownRun, and UsageError if it cannot be cut there or its agent is not known here.
         """
@@ -529,11 +559,23 @@ class Runtime:
             raise UsageError(msg)
         if instead.agent is None and next(self._log.read(run, 0, 1)).imported:
             instead = replace(instead, agent=known)  # the imported agent spec is ignored
-        fork = begin_fork(self._log, run, at, instead)
-        self.runs.index.add(fork, known.name)
-        self._bind(fork, known)
-        self.runs.take_up(fork)
+        fork = new_run_id() if idempotency_key is None else run_of(idempotency_key)
+        with lock_of(fork):
+            if self._log.stream(fork) is not None:
+                check_same_fork(self._log, run, fork, idempotency_key or "")
+                return self.attach(fork, known)
+            begin_fork(self._log, run, at, instead, fork)
+            self.runs.index.add(fork, known.name)
+            self._bind(fork, known)
+            self.runs.take_up(fork)
         return Run(self.runs, fork, known.read_output)
+
+    @cached_property
+    def evaluations(self) -> "EvaluationLog":
+        """The evaluations in its log: `playhead.evals.evaluate` writes them."""
+        from playhead.evals.evaluation_log import EvaluationLog
+
+        return EvaluationLog(self._log, self._redactor.event)
 
     def _named(self, run: str, name: str) -> Agent[object] | None:
         return self._assembly.agents.named(name, partial(self._definition, run))
@@ -610,6 +652,8 @@ class Runtime:
                 inspector.close()
             if self._inbox_worker is not None:
                 self._inbox_worker.close()
+            for evaluator in self._evaluators:
+                evaluator.close()
             self._scheduler.close()
             if self._notifier is not None:
                 self._notifier.close()

@@ -17,7 +17,7 @@ from playhead.tools.validation.answer import misfit, parse_output
 
 def extraction_due(state: RunState) -> bool:
     """Whether facts must be extracted before the run may end."""
-    return state.agent.memory.facts is not None and bool(state.steps) and state.answer is None
+    return state.agent.memory.facts is not None and bool(state.steps) and not state.extracted
 
 
 def begin(state: RunState) -> Sequence[Event]:

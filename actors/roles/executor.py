@@ -56,6 +56,10 @@ UNFINISHED = {
 """Stop reasons that end a step, with their messages."""
 
 
+DECIDE_FIRST = (LimitReached, LoopDetected, StepFailed, GuardrailDecided)
+"""Decisions after which the run may stop: what is held back is judged on a later record."""
+
+
 class Executor(Role):
     """ReAct: ask, call, observe, ask again, until the model answers."""
 
@@ -80,14 +84,14 @@ class Executor(Role):
     def decide(self, state: RunState, record: Record) -> Sequence[Event]:
         """Request tool calls, ask the model, judge what guardrails hold, or end the step."""
         decided = self._decide(state, record)
-        if not state.guarded or any(isinstance(e, LimitReached | LoopDetected) for e in decided):
+        if not state.guarded or any(isinstance(each, DECIDE_FIRST) for each in decided):
             return decided
         return [*decided, *judge(state)]
 
     def _decide(self, state: RunState, record: Record) -> Sequence[Event]:
         match record.event, state.asked(record):
             case ModelAnswered() as answered, ModelRequested(step=step):
-                if state.steps[step].unused is answered:  # the verdict on the input comes first
+                if state.unused.get(step) is answered:  # the verdict on the input comes first
                     return budget_neared(state)
                 said = _on_reply(state, state.steps[step], answered)
                 return [*budget_neared(state), *said]
@@ -148,13 +152,8 @@ def _is_judged(state: RunState, step: Step) -> bool:
 
 def _after_verdict(state: RunState, decided: GuardrailDecided) -> Sequence[Event]:
     """Act on what a guardrail has let go."""
-    if decided.about in state.guarded:
-        return _go_on_all(state)  # another guardrail is next
-    if decided.on == "input" and not state.input_waits:
-        held = [(step, step.unused) for step in state.steps.values() if step.unused is not None]
-        acted = [event for step, reply in held for event in _on_reply(state, step, reply)]
-        return [*acted, *_go_on_all(state)]
-    if decided.on != "answer" or decided.step is None:
+    another = decided.about in state.guarded  # which is next
+    if another or decided.on != "answer" or decided.step is None:
         return _go_on_all(state)
     step = state.steps[decided.step]
     if decided.verdict == "ask_again":
@@ -177,9 +176,15 @@ def _on_rule(state: RunState, asked: OutputRuleAsked, answered: RuleAnswered) ->
 
 
 def _go_on_all(state: RunState) -> Sequence[Event]:
-    """After the calls of a round: detect loops, then ask again, for each step that is ready."""
+    """After the calls of a round: detect loops, then ask again, for each step that is ready.
+
+    A reply that waited for a verdict on input is acted on first.
+    """
     decided: list[Event] = []
-    for step in list(state.ready):
+    if not state.input_waits:
+        for step, reply in state.unused.items():
+            decided += _on_reply(state, state.steps[step], reply)
+    for step in [name for name in state.ready if name not in state.unused]:
         decided += _go_on(state, step, decided)
         if decided and isinstance(decided[-1], LimitReached):
             break

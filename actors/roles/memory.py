@@ -47,7 +47,7 @@ class MemoryRole(Role):
             case ContextFilled() as filled, _:
                 return compress.on_filled(state, filled)
             case AnswerReached(), _:
-                return extract_facts.begin(state)
+                return extract_facts.begin(state) if extract_facts.extraction_due(state) else []
             case (ModelAnswered() | ModelFailed()) as ended, SummaryRequested() as asked:
                 return compress.on_outcome(state, record, asked, ended)
             case (ModelAnswered() | ModelFailed()) as ended, ExtractionRequested() as asked:

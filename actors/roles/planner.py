@@ -30,6 +30,7 @@ from playhead.events.kinds.runs import (
     LimitReached,
     RunCancelled,
     RunFailed,
+    RunFailing,
     RunFinished,
     RunResumed,
     RunStarted,
@@ -70,8 +71,8 @@ class Planner(Role):
     def decide(self, state: RunState, record: Record) -> Sequence[Event]:
         """Choose a strategy, start steps, end the run."""
         if state.answer is not None:
-            ended = isinstance(record.event, ExtractionEnded)
-            return [_finished(state.answer)] if ended else []
+            waits = extraction_due(state) or state.guarded or not state.at_rest
+            return [] if waits else [_finished(state.answer)]
         return [_held_back(state, event) for event in self._decide(state, record)]
 
     def stopping(self, state: RunState, record: Record) -> Sequence[Event]:
@@ -101,15 +102,19 @@ class Planner(Role):
 
 
 def _finished(reached: AnswerReached) -> RunFinished:
-    """The end that was held back until facts were extracted."""
+    """The end that was held back."""
     return RunFinished(answer=reached.answer, output=reached.output)
 
 
 def _held_back(state: RunState, event: Event) -> Event:
-    """A run that extracts facts records its answer first, and ends when the extraction is done."""
-    if isinstance(event, RunFinished) and extraction_due(state):
-        return AnswerReached(answer=event.answer, output=event.output)
-    return event
+    """A run says that it ends, and ends once its facts are extracted and nothing is open."""
+    match event:
+        case RunFinished(answer=answer, output=output) if extraction_due(state) or state.guarded:
+            return AnswerReached(answer=answer, output=output)
+        case RunFailed(reason=reason, message=message) if state.open:
+            return RunFailing(reason=reason, message=message)
+        case _:
+            return event
 
 
 def _choose(state: RunState) -> Sequence[Event]:

@@ -20,6 +20,7 @@ from playhead.events.kinds.runs import (
     LimitReached,
     RunCancelled,
     RunFailed,
+    RunFailing,
     RunFinished,
     StrategyChosen,
 )
@@ -41,6 +42,7 @@ DECIDES: Mapping[type[Event], tuple[RoleName, ...]] = {
     AnswerReached: ("planner",),
     RunFinished: ("planner",),
     RunFailed: ("planner",),
+    RunFailing: ("planner",),
     RunCancelled: ("planner",),
     ToolRequested: ("executor",),
     OutputRejected: ("executor",),

@@ -17,7 +17,13 @@ from playhead.events.kinds.approvals import (
 from playhead.events.kinds.child_runs import ChildStarted
 from playhead.events.kinds.forks import ForkChecked, ForkCheckRequested
 from playhead.events.kinds.guardrails import GuardrailDecided
-from playhead.events.kinds.runs import CancelRequested, LimitReached, RunResumed, TimeReached
+from playhead.events.kinds.runs import (
+    CancelRequested,
+    LimitReached,
+    RunFailing,
+    RunResumed,
+    TimeReached,
+)
 from playhead.events.kinds.tool_calls import (
     ATTEMPTS,
     AttemptStarted,
@@ -58,6 +64,7 @@ class ToolRole(Role):
             LimitReached,
             LoopDetected,
             GuardrailDecided,
+            RunFailing,
             RunResumed,
         )
         | outcomes_of(ATTEMPTS, ToolFailed, ToolDeferred, ToolInputRequired)

@@ -109,6 +109,15 @@ class RunResumed(Event):
     tools, limits and namespace, do not apply from here on."""
 
 
+class RunFailing(Event):
+    """The run fails: nothing new starts, and it ends when everything that is open has ended."""
+
+    kind: Literal["run_failing"] = "run_failing"
+    reason: str
+    """The code and the message of the RunFailed to come."""
+    message: str
+
+
 class RunFinished(Event):
     """The goal was reached; the last record of its run."""
 

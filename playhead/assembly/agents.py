@@ -132,7 +132,7 @@ class Agents:
 
 def definition_of(agent: AnyAgent) -> str:
     """SHA-256 (hex) of what is recorded of an agent, and of the names of its functions."""
-    spec = agent.spec().model_dump(mode="json", exclude=PRICES)
+    spec = agent.spec_without_prices().model_dump(mode="json", exclude=PRICES)
     functions = (agent.router, agent.strategy, agent.function, agent.output, agent.instructions)
     return sha256(canonical([spec, *map(_name, functions)])).hexdigest()
 

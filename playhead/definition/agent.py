@@ -233,14 +233,25 @@ class Agent(Generic[Out]):
     def spec(self, only: Iterable[str] | None = None, namespace: str | None = None) -> AgentSpec:
         """The agent as data: what RunStarted records, with all its tools or only those chosen.
 
-        Raises UsageError for a cost limit with a model whose price is unknown.
+        Raises UsageError for a cost limit with a model whose price is unknown, of it or of an agent
+        among its tools.
         """
-        spec = AgentSpec(
+        children = [agent.spec() for agent in self.agents]
+        return self._priced(self._spec(only, namespace, children))
+
+    def spec_without_prices(self) -> AgentSpec:
+        """The same, whatever its models and those of the agents among its tools cost."""
+        return self._spec(None, None, [agent.spec_without_prices() for agent in self.agents])
+
+    def _spec(
+        self, only: Iterable[str] | None, namespace: str | None, children: list[AgentSpec]
+    ) -> AgentSpec:
+        return AgentSpec(
             name=self.name,
             instructions=self._instructions(),
             instructions_asked=None if isinstance(self.instructions, str) else True,
             model=self._settings(),
-            tools=self._tool_specs(only),
+            tools=self._tool_specs(only, children),
             limits=self.limits,
             loops=self.loops,
             output_schema=self.schema(),
@@ -256,14 +267,17 @@ class Agent(Generic[Out]):
             skills=tuple(s.spec for s in self.loaded_skills if s.refused is None),
             guardrails=tuple(guardrail.spec() for guardrail in self.guardrails),
         )
-        return self._priced(spec)
 
-    def _tool_specs(self, only: Iterable[str] | None) -> tuple[ToolSpec, ...]:
+    def _tool_specs(
+        self, only: Iterable[str] | None, children: list[AgentSpec]
+    ) -> tuple[ToolSpec, ...]:
         names = None if only is None else list(only)
         agents = [agent for agent in self.agents if names is None or agent.name in names]
         rest = None if names is None else [n for n in names if n not in {a.name for a in agents}]
         tools = [tool.spec for tool in chosen(self.functions, rest)]
-        return (*tools, *(agent_as_tool(agent.spec(), agent.description) for agent in agents))
+        specs = zip(self.agents, children, strict=True)
+        asked = (agent_as_tool(spec, each.description) for each, spec in specs if each in agents)
+        return (*tools, *asked)
 
     def _memory(self, namespace: str | None) -> MemoryRules:
         update: dict[str, object] = {} if namespace is None else {"namespace": namespace}

@@ -10,6 +10,7 @@ from typing import Any
 
 from playhead.events.codec import decode
 from playhead.events.errors import UsageError
+from playhead.events.event import Event
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.log.contract import Reader
 from playhead.projections.stored.run_list import KEYED
@@ -31,8 +32,12 @@ def lock_of(run: str) -> Any:
     return LOCKS[hash(run) % len(LOCKS)]
 
 
-def check_same(log: Reader, run: str, key: str, wanted: RunStarted) -> None:
-    """Raise UsageError unless the key's run has the same goal and agent."""
+def check_same(log: Reader, run: str, key: str, wanted: Event) -> None:
+    """Raise UsageError unless the key's run has the same goal and agent.
+
+    `wanted` is the first record's event as it would be recorded: redacted.
+    """
+    assert isinstance(wanted, RunStarted)
     row = next(log.read(run, 0, 1))
     found = decode(row, log.body).event
     if row.imported or not isinstance(found, RunStarted):
@@ -49,3 +54,11 @@ def check_same(log: Reader, run: str, key: str, wanted: RunStarted) -> None:
                 "key for another task"
             )
             raise UsageError(msg)
+
+
+def check_same_fork(log: Reader, parent: str, fork: str, key: str) -> None:
+    """Raise UsageError unless the key's run is a fork of that run."""
+    stream = log.stream(fork)
+    if stream is None or stream.parent != parent or stream.parent_seq is None:
+        msg = f"idempotency_key {key!r} was used for run {fork}, which is no fork of {parent}"
+        raise UsageError(msg)

@@ -27,6 +27,9 @@ NEWEST = frozenset({"cost_ratio"})
 """Figures that the run that has just ended is judged by alone."""
 
 
+JUDGED = "judged_pass_rate"
+
+
 class Alert(NamedTuple):
     """A figure that has begun or ceased to be an alert."""
 
@@ -79,6 +82,15 @@ class AlertMonitor:
         judged |= {f.name: f for f in alone if f.name in NEWEST}
         for indicator in judged.values():
             self._judge(metrics, indicator)
+
+    def judged(self, agent: str, run: str, *, passed: bool) -> None:
+        """Evaluators have judged a run, after its end."""
+        window = list(self._of(agent))[-self._alerts.window :]
+        for metrics in window:
+            if metrics.run == run:
+                metrics.judged = passed and metrics.judged is not False
+                figures = indicators(window, (), self._alerts.rules, agent)
+                self._judge(metrics, next(f for f in figures if f.name == JUDGED))
 
     def _judge(self, metrics: RunMetrics, indicator: Indicator) -> None:
         key = (metrics.agent, indicator.name)

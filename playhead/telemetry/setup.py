@@ -111,6 +111,11 @@ class Reporting:
             return None
         return traceparent(caller.trace_id, caller.span_id, sampled=caller.trace_flags.sampled)
 
+    def judged(self, agent: str, run: str, *, passed: bool) -> None:
+        """Evaluators have judged a run: its agent's alerts may change."""
+        if self._alert_monitor is not None:
+            self._alert_monitor.judged(agent, run, passed=passed)
+
     def close(self) -> None:
         """Flush and close our own provider; the program's stays open."""
         if self._alert_monitor is not None:

@@ -7,8 +7,9 @@ run.fork(at=1, instead=Instead(agent=support)).assert_answer("refunded")
 """
 
 import re
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, cast
 
 from pydantic_core import to_json
 
@@ -25,6 +26,7 @@ from playhead.events.kinds.tool_calls import (
     ToolRequested,
     ToolSucceeded,
 )
+from playhead.events.log.contract import Log, Reader
 from playhead.events.log.memory import MemoryLog
 from playhead.events.maintenance.export import export
 from playhead.events.maintenance.import_run import import_run
@@ -33,6 +35,7 @@ from playhead.forking import NOTHING, Instead
 from playhead.projections.metrics.run_metrics import RunMetrics
 from playhead.run import Run
 from playhead.runtime import Runtime
+from playhead.service.subscriptions import RunEnd
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,10 +57,19 @@ class Called(NamedTuple):
 class RecordedRun:
     """One run and its log. Its asserts raise AssertionError and say what happened instead."""
 
-    def __init__(self, log: MemoryLog, run: str) -> None:
+    def __init__(self, log: Reader, run: str, ended: RunEnd | None = None) -> None:
+        """Its records are read when they are needed.
+
+        `log`: a reader is enough for all but `fork`. `ended`: its result, where it is known.
+        """
         self.log = log
         self.id = run
-        self.records: Sequence[Record] = [decode(row, log.body) for row in log.read(run)]
+        self._ended = ended
+
+    @cached_property
+    def records(self) -> "Sequence[Record]":
+        """All of its records, in order."""
+        return [decode(row, self.log.body) for row in self.log.read(self.id)]
 
     @classmethod
     def load(cls, path: Path | str) -> "RecordedRun":
@@ -78,15 +90,26 @@ class RecordedRun:
     @property
     def started(self) -> RunStarted:
         """Its first event."""
-        event = self.records[0].event
+        row = next(self.log.read(self.id, 0, 1))
+        event = decode(row, self.log.body).event
         assert isinstance(event, RunStarted)
         return event
 
     @property
     def answer(self) -> str | None:
         """Its answer; None if it did not finish."""
+        if self._ended is not None:
+            return self._ended.answer
         event = self.records[-1].event
         return event.answer if isinstance(event, RunFinished) else None
+
+    @property
+    def output(self) -> Json:
+        """Its answer as the agent's output type has it; None for text, or without an answer."""
+        if self._ended is not None:
+            return self._ended.output
+        event = self.records[-1].event
+        return event.output if isinstance(event, RunFinished) else None
 
     @property
     def calls(self) -> list[Called]:
@@ -109,9 +132,11 @@ class RecordedRun:
                 )
         return list(found.values())
 
-    @property
+    @cached_property
     def metrics(self) -> RunMetrics:
         """Steps, calls, errors, tokens, duration."""
+        if self._ended is not None:
+            return self._ended.metrics
         metrics = RunMetrics()
         for record in self.records:
             metrics.fold(record)
@@ -167,7 +192,7 @@ class RecordedRun:
         Recorded outcomes answer equal calls; after the first different call everything is live:
         give the agent a scripted model (`Instead(agent=...)`). Raises UsageError.
         """
-        with Runtime(self.log, only_runs=()) as runtime:
+        with Runtime(cast("Log", self.log), only_runs=()) as runtime:
             made = runtime.fork(self.id, at, instead)
             _await_end(made)
         return RecordedRun(self.log, made.id)

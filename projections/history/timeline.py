@@ -97,6 +97,7 @@ WORDS: Mapping[str, tuple[Heading, str]] = {
     "notice_sent": ("Note", "{e.level}: wait {e.wait} of run {e.run} was told to {e.to}"),
     "guardrail_decided": ("Guardrail", "{e.guardrail} on {e.on} (record {e.about}): {e.said}"),
     "loop_detected": ("Loop", "{e.action}: {e.message}"),
+    "run_failing": ("Stop", "{e.reason}: {e.message}"),
     "limit_reached": ("Limit", "{e.limit} is {e.maximum:g}, wanted {e.wanted:g}"),
     "fact_learned": ("Note", "learned: {e.entity}: {e.field} = {e.value} (records {e.sources})"),
     "fact_retracted": ("Note", "record {e.seq} of {e.run} was taken back. {e.reason}"),

@@ -71,6 +71,7 @@ ALERT_RULES: tuple[AlertRule, ...] = (
     AlertRule(indicator="tool_error_rate", at_most=0.05, alert_above=0.1),
     AlertRule(indicator="cost_ratio", at_most=1.5, alert_above=2),
     AlertRule(indicator="p95_seconds", at_most=30, alert_above=60),
+    AlertRule(indicator="judged_pass_rate", at_least=0.9, alert_below=0.8, samples=10),
 )
 """The default rules."""
 

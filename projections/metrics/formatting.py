@@ -10,6 +10,7 @@ CALLED: Mapping[str, str] = {
     "tool_error_rate": "tool errors",
     "cost_ratio": "cost against baseline",
     "p95_seconds": "p95 duration",
+    "judged_pass_rate": "passed by evaluators",
     "cost_per_task": "cost per task",
     "tokens_per_task": "tokens per task",
     "cache_hit_rate": "prompt cache hits",

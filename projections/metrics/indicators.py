@@ -85,12 +85,14 @@ def _computed(runs: Sequence[RunMetrics], before: Sequence[RunMetrics]) -> list[
     costs = [m.cost for m in finished if not m.unpriced]
     known = len(costs) == len(finished)
     ratio, compared = cost_ratio(runs, before)
+    judged = [m.judged for m in runs if m.judged is not None]
     return [
         Indicator("completion_rate", _share(len(finished), len(tried)), "share", len(tried)),
         Indicator("steps_per_task", _mean([m.steps for m in finished]), "", len(finished)),
         Indicator("tool_error_rate", _share(tool.errors, tool.attempts), "share", tool.attempts),
         Indicator("cost_ratio", ratio, "", compared),
         Indicator("p95_seconds", percentile([m.seconds for m in tried], 0.95), "s", len(tried)),
+        Indicator("judged_pass_rate", _share(sum(judged), len(judged)), "share", len(judged)),
         Indicator("cost_per_task", _dollars(_mean(costs)) if known else None, "USD", len(finished)),
         Indicator("tokens_per_task", _mean([m.tokens for m in finished]), "", len(finished)),
         Indicator(

@@ -81,6 +81,8 @@ class RunMetrics(StatsPart):
     approvals: set[int] = Field(default_factory=set)
     """Calls (or plans) that wait for a person."""
     paused: bool = False
+    judged: bool | None = None
+    """Whether evaluators passed it, after its end; None if none has judged it."""
     spec: AgentSpec | None = None
     """The agent, without its tools: its prices, and how long replies can be."""
     requested_calls: dict[int, str] = Field(default_factory=dict)

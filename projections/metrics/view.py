@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeAlias
 
+from playhead.events.kinds.evaluations import RunJudged
 from playhead.events.kinds.forks import RunForked
 from playhead.events.kinds.logs import RunsMoved
 from playhead.events.kinds.runs import RunStarted
@@ -23,8 +24,8 @@ class RunMetricsView:
     """The view `run_metrics`: a row for each run. Query it with `find_run_metrics`."""
 
     name = "run_metrics"
-    version = 2
-    kinds = SEEN | {"runs_moved"}
+    version = 3
+    kinds = SEEN | {"runs_moved", "run_judged"}
 
     def create(self, db: "Database") -> None:
         """Make the table."""
@@ -51,10 +52,16 @@ class RunMetricsView:
             if isinstance(record.event, RunsMoved):
                 self._forget(connection, held, record.event)
                 continue
-            if record.run not in held:
-                held[record.run] = _found(connection, held, record)
-            found = held[record.run]
-            if found is not None:
+            event = record.event
+            run = event.run if isinstance(event, RunJudged) else record.run
+            if run not in held:
+                held[run] = _found(connection, held, record, run)
+            found = held[run]
+            if found is None:
+                continue
+            if isinstance(event, RunJudged):
+                found[1].judged = event.passed and found[1].judged is not False
+            else:
                 found[1].fold(record)
         rows = [_row(*found) for found in held.values() if found is not None]
         connection.executemany("INSERT OR REPLACE INTO run_metrics VALUES (?, ?, ?, ?, ?, ?)", rows)
@@ -72,9 +79,9 @@ class RunMetricsView:
             connection.execute("DELETE FROM run_metrics WHERE run = ?", [run.run])
 
 
-def _found(connection: sqlite3.Connection, held: Held, record: Record) -> Kept | None:
+def _found(connection: sqlite3.Connection, held: Held, record: Record, run: str) -> Kept | None:
     """A run's metrics as it is kept; a new one for a run that begins; None for another stream."""
-    kept = _stored(connection, record.run)
+    kept = _stored(connection, run)
     if kept is not None:
         return kept
     match record.event:

@@ -5,7 +5,6 @@ The folds are in modules by subject; this is their table.
 
 from playhead.events.event import Event, Intent, Outcome
 from playhead.events.kinds.facts import (
-    ExtractionEnded,
     FactLearned,
     FactRetracted,
     LearningsPromoted,
@@ -64,6 +63,8 @@ def fold(state: RunState, record: Record) -> None:
             state.closed.clear()
         if not isinstance(event, RunForked):
             state.last = record
+    elif state.unused and record.actor == "executor":
+        state.unused.pop(getattr(event, "step", None) or "", None)  # it is acted on
     if isinstance(event, Outcome):
         _fold_outcome(state, record, event)
     else:
@@ -109,7 +110,7 @@ def _nothing(*_: object) -> None:
 
 
 UNSEEN: tuple[type[Event], ...] = (
-    StrategyChosen, ToolPinned, FactLearned, ExtractionEnded, FactRetracted, MemoryStored,
+    StrategyChosen, ToolPinned, FactLearned, FactRetracted, MemoryStored,
     MemoryForgotten, NamespaceForgotten, LearningsPromoted, ScheduleSet, ScheduleCancelled,
     ScheduleFired, FiringsMissed, NoticeSent,
 )  # fmt: skip

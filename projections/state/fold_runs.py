@@ -55,6 +55,11 @@ def _limit_reached(state: RunState, _: Record, event: runs.LimitReached) -> None
         state.stop = Stop("failed", event.limit, message, cancels=False)
 
 
+def _run_failing(state: RunState, _: Record, event: runs.RunFailing) -> None:
+    if state.stop is None:
+        state.stop = Stop("failed", event.reason, event.message, cancels=True)
+
+
 def _run_paused(state: RunState, _: Record, event: runs.RunPaused) -> None:
     if state.paused is None or state.paused.role is None:  # a pause must not hide a role's bug
         state.paused = event
@@ -132,6 +137,7 @@ RUNS: dict[type[Event], FoldFunction] = {
     runs.CancelRequested: _cancel_requested,
     runs.TimeReached: _time_reached,
     runs.LimitReached: _limit_reached,
+    runs.RunFailing: _run_failing,
     runs.RunPaused: _run_paused,
     runs.RunResumed: _run_resumed,
     forks.RunForked: _run_forked,

@@ -98,6 +98,10 @@ def _answer_reached(state: RunState, _: Record, event: facts.AnswerReached) -> N
     state.answer = event
 
 
+def _extraction_ended(state: RunState, *_: object) -> None:
+    state.extracted = True
+
+
 def _context_filled(state: RunState, _: Record, event: context.ContextFilled) -> None:
     step = state.steps[event.step]
     step.plan = step.context.plan(event.tokens, state.agent.memory)
@@ -120,5 +124,6 @@ STEPS: dict[type[Event], FoldFunction] = {
     approvals.LoopDetected: _loop_detected,
     context.ContextFilled: _context_filled,
     facts.AnswerReached: _answer_reached,
+    facts.ExtractionEnded: _extraction_ended,
     context.ContextCompressed: _context_compressed,
 }

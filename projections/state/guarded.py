@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from playhead.events.event import Block, Event
 from playhead.events.kinds.child_runs import ChildFinished
 from playhead.events.kinds.guardrails import GuardrailAsked, GuardrailDecided
-from playhead.events.kinds.model_calls import ModelAnswered
+from playhead.events.kinds.model_calls import ModelAnswered, ModelRequested
 from playhead.events.kinds.runs import MessageReceived, RunStarted
 from playhead.events.kinds.tool_calls import ToolFailed, ToolSucceeded
 from playhead.events.record import Record
@@ -37,8 +37,6 @@ def guard_input(state: RunState, record: Record) -> bool:
     if not rules or not isinstance(record.event, RunStarted | MessageReceived):
         return False
     if not state.input_waits:
-        for step in state.steps.values():
-            step.unused = None
         _hold_replies(state)
     text, first = input_text(record.event), rules[0]
     state.guarded[record.seq] = Guarded(
@@ -50,11 +48,15 @@ def guard_input(state: RunState, record: Record) -> bool:
 def _hold_replies(state: RunState) -> None:
     """Replies that arrived in a pause are not acted on yet: they wait for the message too."""
     for record in state.held:
-        intent = state.ended.get(record.seq)
-        if isinstance(record.event, ModelAnswered) and intent is not None:
-            step = state.steps.get(getattr(intent.event, "step", ""))
-            if step is not None and record.event.stop_reason not in CUT:
-                step.unused = record.event
+        reply, asked = record.event, state.asked(record)
+        held = record.seq in state.guarded
+        if isinstance(reply, ModelAnswered) and isinstance(asked, ModelRequested) and not held:
+            _leave_unused(state, asked.step, reply)
+
+
+def _leave_unused(state: RunState, step: str, reply: ModelAnswered) -> None:
+    if reply.stop_reason not in CUT:
+        state.unused[step] = reply
 
 
 def input_text(event: RunStarted | MessageReceived) -> str:
@@ -78,11 +80,11 @@ def guard_result(state: RunState, call: ToolCall, outcome: Event, seq: int) -> b
 
 def guard_reply(state: RunState, step: Step, record: Record, reply: ModelAnswered) -> None:
     """A model has answered: hold the reply while input is judged, and an answer until it is."""
-    if state.input_waits and reply.stop_reason not in CUT:
-        step.unused = reply
     rules = _rules(state, "answer") if is_answer(step, reply) else []
     if rules:
         state.guarded[record.seq] = Guarded("answer", record.seq, step.said, rules, step.id)
+    elif state.input_waits:
+        _leave_unused(state, step.id, reply)
 
 
 def is_answer(step: Step, reply: ModelAnswered) -> bool:

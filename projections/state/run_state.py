@@ -103,7 +103,11 @@ class RunState:
     code: str = ""
     """The version of the code that last resumed the run."""
     answer: facts.AnswerReached | None = None
-    """The run's answer, while facts are being extracted."""
+    """The run's answer, while something is left to do before the end."""
+    extracted: bool = False
+    """Whether its facts were extracted."""
+    unused: dict[str, model_calls.ModelAnswered] = field(default_factory=dict)
+    """By step: a reply that came while input was judged; it is acted on after the verdict."""
     unsupported: str | None = None
     """A kind in this run that the code does not know: the run cannot be continued."""
 

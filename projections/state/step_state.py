@@ -8,7 +8,6 @@ from typing import Literal
 
 from playhead.events.event import Event, Json
 from playhead.events.kinds import approvals, steps, tool_calls
-from playhead.events.kinds.model_calls import ModelAnswered
 from playhead.events.record import Record
 from playhead.events.spec.agent import AgentSpec, Limits, ToolSpec
 from playhead.events.spec.guardrails import GuardrailSpec, Place
@@ -176,8 +175,6 @@ class Step:
     """How to compress its context before the model is asked again."""
     said: str = ""
     """The text of the last reply."""
-    unused: ModelAnswered | None = None
-    """The last reply, if it came while input was judged: it is acted on after the verdict."""
     task_type: str = ""
     """The task type by which its model is chosen; empty until it is known."""
     why: str = ""

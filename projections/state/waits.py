@@ -89,7 +89,7 @@ class Wait:
 ENDS: frozenset[type[Event]] = frozenset({
     approvals.ApprovalDecided, tool_calls.CallAnswered, tool_calls.ToolRefused, runs.TimeReached,
     runs.RunResumed, runs.CancelRequested, runs.LimitReached, approvals.LoopDetected,
-    runs.RunFinished, runs.RunFailed, runs.RunCancelled,
+    runs.RunFailing, runs.RunFinished, runs.RunFailed, runs.RunCancelled,
 })  # fmt: skip
 """Kinds that may end a wait."""
 
@@ -132,6 +132,8 @@ def _stops(event: Event) -> bool:
     """Whether the run stops or ends: then its waits are over."""
     match event:
         case runs.CancelRequested() | runs.LimitReached() | runs.TimeReached(due="max_seconds"):
+            return True
+        case runs.RunFailing():
             return True
         case approvals.LoopDetected(action="stop"):
             return True

@@ -19,21 +19,29 @@ from playhead import (
     tool,
 )
 from playhead.actors.replay import replay
+from playhead.events.errors import ModelError
 from playhead.events.kinds.guardrails import GuardrailAsked, GuardrailDecided
 from playhead.events.kinds.memory import RecallRequested
 from playhead.events.kinds.model_calls import ModelAnswered, ModelRequested
-from playhead.events.kinds.runs import MessageReceived, RunFailed, RunFinished
+from playhead.events.kinds.runs import (
+    MessageReceived,
+    RunFailed,
+    RunFinished,
+    RunPaused,
+    RunResumed,
+)
 from playhead.events.kinds.tool_calls import ToolRequested, ToolStarted
 from playhead.events.log.memory import MemoryLog
 from playhead.events.maintenance.export import export
 from playhead.events.maintenance.import_run import import_run
 from playhead.events.spec.memory import MemoryRules
+from playhead.events.version import VERSION
 from playhead.testing import ScriptedModel, call
 from playhead.tools.builtin.memory import recall
 from playhead.tools.validation.guardrails import verdict_on
 from tests.support.agents import kinds, records
 from tests.support.planning import planner, step
-from tests.support.virtual import RUN, Play, of_kind
+from tests.support.virtual import RUN, Play, of_kind, slow_model
 
 
 @tool(effect="read")
@@ -331,6 +339,65 @@ def test_a_message_that_waits_for_its_verdict_is_read_before_the_run_may_answer(
     assert end(play).answer == "Both."
     assert ["WAIT." in text for text in asked_texts(made)] == [False, True]
     assert replay(play.log, RUN).matches
+
+
+def test_a_run_that_fails_while_a_guardrail_is_asked_ends_when_that_has_ended() -> None:
+    async def slow(_: str) -> Verdict:
+        await asyncio.Event().wait()
+        return Verdict.allow()
+
+    def locked_out(_: Any) -> Any:
+        raise ModelError(error="authentication", message="no such key")
+
+    rule = Guardrail(name="slow", on="input", check=slow, beside=True)
+    made = Agent[Any](name="a", model=ScriptedModel(locked_out), guardrails=[rule])
+    play = ran(made)
+    assert end(play).reason == "authentication"
+    last = [record.event.kind for record in play.records[-3:]]
+    assert last == ["run_failing", "rule_answered", "run_failed"]
+    assert play.seconds < 1  # the question is withdrawn
+    for crash in range(1, play.appends):
+        first = Play(made)
+        first.dies_after = crash
+        first.start("Go.")
+        first.bury()
+        assert end(Play(made, first.log, began=200.0).take_up()).reason == end(play).reason
+
+
+def test_a_message_and_a_reply_that_came_in_a_pause_are_acted_on_once_each() -> None:
+    """In either order, whatever the reply says, and whoever judges the message."""
+    data = Guardrail(name="g", on="input", words=["bomb"])
+    for rule in (data, Guardrail(name="g", on="input", check=no_bomb)):
+        for reply, starts in ((call("mail", number=1), 1), ("Done.", 0)):
+            for message in (0.5, 1.5):
+                model = slow_model(reply, "Read.")
+                rules = [rule, Guardrail(name="other", on="input", max_chars=99)]
+                made = Agent(name="a", model=model, tools=[mail], guardrails=rules)
+                play = Play(made)
+                play.at(0.2, RunPaused(reason="wait"))
+                play.at(message, MessageReceived(text="Hurry."))
+                play.at(2.0, RunResumed(code=VERSION))
+                play.start("Go.")
+                assert end(play) == RunFinished(answer="Read.")
+                assert len(of_kind(play.records, ToolStarted)) == starts
+                assert len(of_kind(play.records, ModelRequested)) == 2
+                assert replay(play.log, RUN).matches
+
+
+def test_a_blocked_result_ends_a_run_that_also_waits_for_an_answer_from_outside() -> None:
+    @tool(deferred=True)
+    def ship(number: int) -> None:
+        """Ship an order; the answer comes when it has arrived.
+
+        Args:
+            number: which one.
+        """
+
+    rule = Guardrail(name="g", on="result", words=["previous"])
+    both = [call("ship", number=1), call("mail", number=1)]
+    play = ran(agent(both, "Never.", tools=[mail, ship], guardrails=[rule]))
+    assert end(play).reason == "guardrail"
+    assert play.seconds < 1
 
 
 def test_more_of_a_result_is_read_only_as_guardrails_left_it() -> None:

@@ -229,9 +229,10 @@ def test_the_warning_comes_once_when_the_share_is_passed() -> None:
 
 def test_a_money_limit_with_an_unknown_price_does_not_start() -> None:
     agent = Agent(name="a", model="nobody-knows", limits=Limits(max_cost=1.0))
-    with pytest.raises(UsageError, match="nobody-knows, whose price is unknown"):  # noqa: SIM117
-        with runtime(agent, model=ScriptedModel([])) as (made, _):
+    with runtime(agent, model=ScriptedModel([])) as (made, log):
+        with pytest.raises(UsageError, match="nobody-knows, whose price is unknown"):
             made.start(agent, "go")
+        assert list(log.follow()) == []
 
 
 def test_a_fallback_of_unknown_price_counts_as_one_that_may_be_asked() -> None:

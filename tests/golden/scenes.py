@@ -3,6 +3,7 @@
 # Times are not waited for.
 # pyright: reportPrivateUsage=false
 
+import asyncio
 import sys
 import tempfile
 import threading
@@ -36,7 +37,9 @@ from playhead import (
     mcp,
     tool,
 )
+from playhead.evals import Case, Contains, Dataset, Judge, Score, evaluate
 from playhead.events.errors import ModelError
+from playhead.events.kinds.evaluations import RunJudged
 from playhead.events.kinds.schedules import ScheduleFired
 from playhead.events.record import Record
 from playhead.forking import Instead
@@ -311,6 +314,21 @@ def guardrails(runtime: Runtime) -> None:
     play(runtime, scripted("guardrail_blocks", "Never.", guardrails=rules), "A goal that is long.!")
 
 
+def failing(runtime: Runtime) -> None:
+    """It fails while a guardrail's function is asked."""
+
+    async def never(_: str) -> Verdict:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    def nobody(_: RunContext) -> str:
+        msg = "nobody is known"
+        raise LookupError(msg)
+
+    rule = Guardrail(name="slow", on="input", check=never, beside=True)
+    play(runtime, scripted("failing", "Never.", instructions=nobody, guardrails=[rule]))
+
+
 def loop(runtime: Runtime) -> None:
     play(
         runtime,
@@ -444,10 +462,27 @@ def mcp_tools(runtime: Runtime) -> None:
             ended(run)
 
 
+def evaluations(runtime: Runtime) -> None:
+    def says(body: Mapping[str, Any]) -> str:
+        return "PASS: it is" if "Rubric" in str(body["messages"][0]) else "Bonn."
+
+    cases = Dataset("capitals", [Case(goal="Where?", expected="Bonn"), Case(goal="Who?")])
+    model = ScriptedModel(says)
+    agent = Agent(name="evaluated", model=model)
+    judge = Judge("It is short.", model=model)
+    evaluate(runtime, cases, agent, evaluators=[Contains("Bonn"), judge], evaluation="golden")
+    run = play(runtime, scripted("judged", "Bonn."))
+    score = Score(evaluator="contains", passed=True)
+    judged = RunJudged(
+        run=run.id, agent="judged", status="finished", score=score, passed=True, judged_for=0
+    )
+    runtime.evaluations.append("online", judged)
+
+
 SCENES: tuple[Callable[[Runtime], None], ...] = (
     plain, tools, instructions, spoken, model_retry, outage, plan, plan_around_a_failure,
     plan_reviewed, children,
-    approvals, guardrails, deferred, schedules, notices,
+    approvals, guardrails, failing, deferred, schedules, notices,
     approval_lapsed, approval_rule, strategies, router_and_output_rule, loop, limits, budget,
-    cancelled, paused, session, compression, memory, facts, fork, mcp_tools,
+    cancelled, paused, session, compression, memory, facts, fork, mcp_tools, evaluations,
 )  # fmt: skip

@@ -20,6 +20,7 @@ from tests.house.sources import ROOT, imported_names, modules
 
 PUBLIC = (
     "playhead",
+    "playhead.evals",
     "playhead.logs",
     "playhead.records",
     "playhead.simulation",

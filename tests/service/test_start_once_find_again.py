@@ -245,6 +245,22 @@ def test_so_are_those_of_a_message() -> None:
     assert shown[place : place + 3] == ["Look at", "image", "instead."]
 
 
+def test_a_goal_with_something_that_is_masked_is_the_same_goal_again() -> None:
+    def mask(text: str) -> str:
+        return text.replace("4111", "[card]")
+
+    with runtime(redact=mask) as (made, _):
+        first = made.start(AGENT, "Charge 4111.", idempotency_key="order-1")
+        assert made.start(AGENT, "Charge 4111.", idempotency_key="order-1").id == first.id
+        with pytest.raises(UsageError, match="another goal"):
+            made.start(AGENT, "Charge 4112.", idempotency_key="order-1")
+
+
+def test_a_schedule_has_no_key_since_each_of_its_times_is_one_run() -> None:
+    with runtime() as (made, _), pytest.raises(UsageError, match="has no idempotency_key"):
+        made.schedule("0 9 * * 1", AGENT, "hi", idempotency_key="monday")
+
+
 def test_a_part_that_is_none_is_refused_in_words() -> None:
     with runtime() as (made, _), pytest.raises(UsageError, match="is no part of a message"):
         made.start(AGENT, ["hi", 3])  # type: ignore[list-item]

@@ -22,6 +22,7 @@ from playhead.events.log.memory import MemoryLog
 from playhead.events.record import Record
 from playhead.events.version import VERSION
 from playhead.simulation.process.virtual_loop import VirtualLoop
+from playhead.testing import ScriptedModel
 from playhead.tools.execution.workers import Inline
 from playhead.tools.tool import by_name
 
@@ -149,3 +150,14 @@ def of_kind(found: list[Record], cls: type[Event]) -> list[Any]:
 
 def _unheard(*_: object) -> None:
     """Ignores streamed text."""
+
+
+def slow_model(*replies: Any) -> ScriptedModel:
+    """A model whose replies take a second each."""
+    left = list(replies)
+
+    async def reply(_: Any) -> Any:
+        await asyncio.sleep(1.0)
+        return left.pop(0)
+
+    return ScriptedModel(reply)

@@ -9,10 +9,11 @@ import typer
 from playhead.cli.commands.cost import bills
 from playhead.cli.commands.guardrail_trial import Judge, guardrail_document, print_guardrail
 from playhead.cli.shared import exit_codes
-from playhead.cli.shared.agents import load_guardrail
+from playhead.cli.shared.agents import load_named
 from playhead.cli.shared.log import reading, records, run_list
 from playhead.cli.shared.options import JsonOption, LogFile, parse_time
 from playhead.cli.shared.output import columns, count, out, plain, say_json
+from playhead.definition.guardrails import Guardrail
 from playhead.events.errors import UsageError
 from playhead.events.log.sqlite.reader import SqliteReader
 from playhead.events.spec.agent import Threshold
@@ -68,7 +69,7 @@ def backtest(
     if not (trial.guard or trial.limits or prices or routing or guardrail):
         msg = "nothing to try: give --guard, --limits, --prices, --routing or --guardrail"
         raise UsageError(msg)
-    judge = None if guardrail is None else Judge(load_guardrail(guardrail))
+    judge = None if guardrail is None else Judge(load_named(guardrail, "--guardrail", Guardrail))
     with reading(log) as reader:
         runs = _runs(reader, agent, since)
         tried = [] if judge is None else [judge.on(records(reader, run)) for run in runs]

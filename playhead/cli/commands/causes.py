@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
+from playhead.cli.commands.evaluate import causes_of_verdict
 from playhead.cli.shared import exit_codes
-from playhead.cli.shared.log import find, reading, records
+from playhead.cli.shared.log import find_or_evaluation, reading, records
 from playhead.cli.shared.options import JsonOption, LogFile, RunId
 from playhead.cli.shared.output import columns, one_line, out, plain, say_json
 from playhead.events.errors import UsageError
@@ -29,10 +30,13 @@ def causes(
 ) -> int:
     """Trace a record back to the goal, or forward.
 
-    Each record names the one it was decided on; a model request also follows from what it read.
+    Each record names the one it was decided on; a model request also follows from what it read. A
+    record of an evaluation leads to the runs that it judges.
     """
     with reading(log) as reader:
-        run = find(reader, run)
+        run, is_evaluation = find_or_evaluation(reader, run)
+        if is_evaluation:
+            return causes_of_verdict(reader, run, record, log, json=json)
         found = {r.seq: r for r in records(reader, run)}
     if record not in found:
         msg = f"run {run} has the records 1 to {len(found)}: there is no record {record}"

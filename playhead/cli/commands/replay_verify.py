@@ -10,8 +10,9 @@ from rich.text import Text
 
 from playhead.actors.replay import Divergence, ReplayReport
 from playhead.actors.replay import replay as replay_run
+from playhead.cli.commands.evaluate import judge_evaluation_again
 from playhead.cli.shared import exit_codes
-from playhead.cli.shared.log import find, log_path, reading
+from playhead.cli.shared.log import find_or_evaluation, log_path, reading
 from playhead.cli.shared.options import JsonOption, LogFile, RunId
 from playhead.cli.shared.output import count, err, out, plain, say_json
 from playhead.events.errors import UsageError
@@ -38,10 +39,13 @@ def replay(
     """Decide a run again and compare.
 
     Its recorded happenings are decided on again, without network, tools, keys or code of yours.
-    The first difference is shown, and the exit code is 1.
+    The first difference is shown, and the exit code is 1. An evaluation, by its id, is judged again
+    from the log: whatever needs neither a function of yours nor a model.
     """
     with reading(log) as reader:
-        run = find(reader, run)
+        run, is_evaluation = find_or_evaluation(reader, run)
+        if is_evaluation:
+            return judge_evaluation_again(reader, run, json=json)
         last = reader.head(run).seq
         if to is not None and to > last:
             msg = f"run {run} has the records 1 to {last}: there is no record {to}"

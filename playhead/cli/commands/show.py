@@ -9,9 +9,17 @@ from pydantic_core import to_json
 from rich.padding import Padding
 from rich.text import Text
 
+from playhead.cli.commands.evaluate import show_evaluation
 from playhead.cli.commands.show_at import show_at
 from playhead.cli.shared import exit_codes
-from playhead.cli.shared.log import find, log_option, log_path, reading, records, run_list
+from playhead.cli.shared.log import (
+    find_or_evaluation,
+    log_option,
+    log_path,
+    reading,
+    records,
+    run_list,
+)
 from playhead.cli.shared.options import JsonOption, LogFile, RunId, parse_time
 from playhead.cli.shared.output import (
     columns,
@@ -36,6 +44,9 @@ NOBODY = (
     "open: no process has this log; `playhead resume RUN{log}` takes such a run up, and so does a "
     "Runtime that has its agent"
 )
+
+GOAL = 160
+"""Characters of a goal in the list; `show` has all of it."""
 
 
 def labels(given: Iterable[str]) -> dict[str, str]:
@@ -92,7 +103,6 @@ def runs(
         say_json([row._asdict() for row in found[:limit]])
         return exit_codes.OK
     table = columns("run", "status", "started", "took", "agent", "goal")
-    table.columns[-1].no_wrap, table.columns[-1].overflow = True, "ellipsis"
     for row in found[:limit]:
         table.add_row(*_cells(row))
     if found:
@@ -112,8 +122,11 @@ def runs(
 
 def _cells(row: RunRow) -> list[str | Text]:
     took = duration_text((row.ended_at - row.started_at) / 1_000_000) if row.ended_at else ""
-    goal, agent = plain(one_line(row.goal)), plain(row.agent)[:16]
-    return [row.run, styled(row.status), local_time(row.started_at)[5:16], took, agent, goal]
+    goal = plain(one_line(row.goal))
+    goal = goal if len(goal) <= GOAL else f"{goal[: GOAL - 3]}..."
+    return [
+        row.run, styled(row.status), local_time(row.started_at)[5:16], took, plain(row.agent), goal,
+    ]  # fmt: skip
 
 
 def show(
@@ -138,7 +151,9 @@ def show(
     how many tokens it used.
     """
     with reading(log) as reader:
-        run = find(reader, run)
+        run, is_evaluation = find_or_evaluation(reader, run)
+        if is_evaluation:
+            return show_evaluation(reader, run, log, json=json)
         if at is not None:
             return show_at(reader, run, at, json=json, full=full)
         summary = read_summary(run, records(reader, run))

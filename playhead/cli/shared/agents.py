@@ -11,12 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, TypeAlias, TypeGuard
+from typing import Any, Literal, TypeAlias, TypeGuard, TypeVar
 
 from playhead.assembly.models import KEYS
 from playhead.cli.shared.run_summary import RunSummary
 from playhead.definition.agent import Agent
-from playhead.definition.guardrails import Guardrail
 from playhead.definition.routing import DEFAULT_MODEL
 from playhead.events.errors import RedactedRun, UsageError
 from playhead.tools.builtin.calculator import calculator
@@ -25,6 +24,7 @@ from playhead.tools.builtin.files import file_tools
 from playhead.tools.models.local.weights import find_local
 
 AnyAgent: TypeAlias = Agent[Any]
+T = TypeVar("T")
 
 ASSISTANT = "assistant"
 INSTRUCTIONS = (
@@ -126,15 +126,15 @@ def load(reference: str, folder: str | None = None) -> AnyAgent:
     return next(iter(agents.values()))
 
 
-def load_guardrail(reference: str) -> Guardrail:
-    """The Guardrail at `module:name` or `file.py:name`. Raises UsageError."""
+def load_named(reference: str, option: str, kind: type[T]) -> T:
+    """What stands at `module:name` or `file.py:name`. Raises UsageError, naming the option."""
     where, colon, name = reference.rpartition(":")
     if not colon:
-        msg = f"--guardrail {reference}: write module:name or file.py:name"
+        msg = f"{option} {reference}: write module:name or file.py:name"
         raise UsageError(msg)
     found: object = getattr(_import(where, str(Path.cwd())), name, None)
-    if not isinstance(found, Guardrail):
-        msg = f"--guardrail {reference}: there is no Guardrail {name} at the top of that module"
+    if not isinstance(found, kind):
+        msg = f"{option} {reference}: there is no {kind.__name__} {name} at the top of that module"
         raise UsageError(msg)
     return found
 

@@ -6,7 +6,9 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from playhead.evals.evaluation_log import find_evaluation
 from playhead.events.codec import decode
+from playhead.events.errors import UnknownRun, UsageError
 from playhead.events.log.contract import Reader
 from playhead.events.log.find_run import find_run
 from playhead.events.log.sqlite.reader import SqliteReader
@@ -20,8 +22,15 @@ find = find_run
 
 
 def log_path(log: Path | None) -> Path:
-    """The log that the command names; else $PLAYHEAD_LOG or the default."""
-    return log or default_log()
+    """The log that the command names; else $PLAYHEAD_LOG or the default.
+
+    Raises UsageError for a name that is empty.
+    """
+    path = log or default_log()
+    if not path.name:
+        msg = "--log needs the name of a file"
+        raise UsageError(msg)
+    return path
 
 
 def log_option(log: Path | None) -> str:
@@ -38,6 +47,17 @@ def reading(log: Path | None) -> Generator[SqliteReader]:
         yield reader
     finally:
         reader.close()
+
+
+def find_or_evaluation(reader: Reader, given: str) -> tuple[str, bool]:
+    """The id of a run, or else of an evaluation, and whether it is one. Raises UnknownRun."""
+    try:
+        return find_run(reader, given), False
+    except UnknownRun:
+        evaluation = find_evaluation(reader, given)
+        if evaluation is None:
+            raise
+        return evaluation, True
 
 
 def run_list(reader: SqliteReader) -> Views:

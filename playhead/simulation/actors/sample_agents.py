@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from playhead.definition.agent import Agent
 from playhead.definition.guardrails import Guardrail
 from playhead.events.spec.agent import Limits, LoopRules, Threshold
-from playhead.events.spec.guardrails import Place, VerdictName
+from playhead.events.spec.guardrails import Place, Verdict, VerdictName
 from playhead.events.spec.memory import MemoryRules
 from playhead.events.spec.plan import PlanRules
 from playhead.events.spec.prices import Price, Tier
@@ -43,8 +43,11 @@ DOUBTFUL: tuple[AnyTool, ...] = (pay, pay_now, fire, transfer)
 SMALL = MemoryRules(compress_at=700, keep_turns=2, clear_over=300, summary_tokens=50)
 """A context so small that it is compressed every few rounds."""
 
-PLACES: tuple[Place, ...] = ("result", "answer")
+PLACES: tuple[Place, ...] = ("input", "result", "answer")
 CERTAIN: tuple[VerdictName, ...] = ("block", "replace")
+VERDICTS: tuple[VerdictName, ...] = (
+    "allow", "allow", "allow", "ask_again", "block", "replace",
+)  # fmt: skip
 
 IMPATIENT = LoopRules(
     same_answer=Threshold(warn=1, stop=2), same_failure=Threshold(warn=1, stop=2),
@@ -108,19 +111,21 @@ def _agent(name: str, random: Random, mix: Mix) -> Agent[object]:
 
 
 def _guardrails(random: Random, *, answers: bool) -> list[Guardrail]:
-    """A few agents have some, given as data; a function's answer is not judged.
-
-    Input is not judged here: a reply and a message that both came in a pause may be acted on twice.
-    Functions are not drawn: a run that fails for another reason while one of them is still being
-    asked ends with that question open.
-    """
+    """A few agents have some; a function's answer is not judged."""
     if random.random() >= 0.15:
         return []
+
+    def at_random(text: str) -> Verdict:
+        verdict = random.choice(VERDICTS)
+        return Verdict(verdict=verdict, text=f"judged, {len(text)}")
+
     return [
-        Guardrail(name=f"{on}-{n}", on=on, words=("e",), verdict=verdict, text="judged")
-        for n, on in enumerate(random.choices(PLACES if answers else PLACES[:1], k=3))
+        Guardrail(name=f"{on}-{n}", on=on, check=check, words=() if check else ("e",),
+                  verdict=verdict, text="judged", beside=on == "input" and n == 1 and bool(check))
+        for n, on in enumerate(random.choices(PLACES if answers else PLACES[:2], k=3))
+        for check in [random.choice((None, at_random))]
         for verdict in random.sample(CERTAIN, 1)
-    ]
+    ]  # fmt: skip
 
 
 def _asked(context: RunContext) -> str:

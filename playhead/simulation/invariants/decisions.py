@@ -60,17 +60,33 @@ def one_request_per_tool_use(e: Evidence) -> Iterator[str]:
 
 
 def requests_come_from_replies(e: Evidence) -> Iterator[str]:
-    """Calls are only requested by a complete reply, or by a plan's step that is a call."""
+    """Calls are only requested by a complete reply, or by a plan's step that is a call.
+
+    On the reply's own record; after a verdict on input, if the reply had to wait for one.
+    """
     for records in e.records.values():
+        last: dict[str, int] = {}
+        judged = 0
         for record in records:
-            if isinstance(record.event, ToolRequested):
-                cause = records[(record.cause or 1) - 1].event
-                whole = isinstance(cause, ModelAnswered) and cause.stop_reason in WHOLE
-                # a reply that waited for the verdict on a message is acted on with the verdict
-                whole = whole or (isinstance(cause, GuardrailDecided) and cause.on == "input")
+            if isinstance(record.event, ModelAnswered):
+                last[getattr(records[(record.cause or 1) - 1].event, "step", "")] = record.seq
+            elif isinstance(record.event, GuardrailDecided) and record.event.on == "input":
+                judged = record.seq
+            elif isinstance(record.event, ToolRequested):
+                reply = last.get(record.event.step, 0)
+                asked = record.event.use is not None and _asks(records, reply, record.event)
                 planned = record.event.use is None and record.event.step in _planned(records)
-                if not whole and not planned:
-                    yield f"{record.run} {record.seq} was requested by {cause.kind}"
+                if not planned and not (asked and (record.cause == reply or judged > reply)):
+                    cause = records[(record.cause or 1) - 1].event.kind
+                    yield f"{record.run} {record.seq} was requested by {cause}"
+
+
+def _asks(records: list[Record], reply: int, requested: ToolRequested) -> bool:
+    """Whether the record is a whole reply that asks for the call."""
+    event = records[reply - 1].event if reply else None
+    if not isinstance(event, ModelAnswered) or event.stop_reason not in WHOLE:
+        return False
+    return any(block.get("id") == requested.use for block in event.content)
 
 
 def _planned(records: list[Record]) -> set[str]:
@@ -213,20 +229,24 @@ def the_model_is_told_the_truth(e: Evidence) -> Iterator[str]:
                         yield f"{run} {record.seq}: told {block} of a call with error={failed}"
 
 
+def _call_ended_by(records: list[Record], record: Record) -> int | None:
+    """The call that the record may be the end of."""
+    event = record.event
+    if event.kind in OUTCOMES:
+        return getattr(records[(record.cause or 1) - 1].event, "call", None)
+    if isinstance(event, TimeReached) and event.due == "wait":
+        wait = records[(event.wait or 1) - 1].event
+        return wait.call if isinstance(wait, AnswerAwaited) else None
+    return event.call if isinstance(event, ToolRefused | CallAnswered) else None
+
+
 def _note_result(
     records: list[Record], record: Record, became: dict[tuple[str, str], bool]
 ) -> None:
-    call: int | None = getattr(record.event, "call", None)
     if isinstance(record.event, GuardrailDecided) and record.event.verdict == "ask_again":
         _withhold(records, record.event, became)
         return
-    if record.event.kind in OUTCOMES:
-        call = getattr(records[(record.cause or 1) - 1].event, "call", None)
-    elif isinstance(record.event, TimeReached) and record.event.due == "wait":
-        wait = records[(record.event.wait or 1) - 1].event
-        call = wait.call if isinstance(wait, AnswerAwaited) else None
-    elif not isinstance(record.event, ToolRefused | CallAnswered):
-        return
+    call = _call_ended_by(records, record)
     if call is not None and not isinstance(record.event, RuleAnswered | ForkChecked):
         requested = records[call - 1].event
         if isinstance(requested, ToolRequested) and requested.use is not None:
@@ -259,8 +279,8 @@ def _withhold(
 ) -> None:
     """A guardrail has put its message in the place of a result."""
     if decided.on == "result":
-        started = records[(records[decided.about - 1].cause or 1) - 1].event
-        requested = records[getattr(started, "call", 1) - 1].event
+        call = _call_ended_by(records, records[decided.about - 1])
+        requested = records[(call or 1) - 1].event
         if isinstance(requested, ToolRequested) and requested.use is not None:
             became[requested.step, requested.use] = True
 

@@ -1,0 +1,1 @@
+"""What does an evaluation say: how good, how sure, what changed?"""
