@@ -168,6 +168,48 @@ def test_an_answer_before_the_attempt_has_ended_is_kept_and_ends_the_call_with_i
     assert asked == ["p"]
 
 
+def test_an_early_answer_of_the_wrong_type_is_refused_by_name() -> None:
+    play = Play(agent_with(quote))
+    told: list[Any] = []
+
+    def answer() -> None:
+        meanwhile.clear()
+        play.at(0.0, CallAnswered(call=call_of(play), result="three"), told.append)
+        play.at(0.0, CallAnswered(call=call_of(play), result=3.0))
+
+    meanwhile.append(answer)
+    play.start()
+    assert [each.reason for each in told] == ["wrong_type"]
+    assert ends(play) == RunFinished(answer="3.0")
+
+
+@tool
+async def plain(part: str) -> float:
+    """Look a price up.
+
+    Args:
+        part: the part.
+    """
+    for each in meanwhile:
+        each()
+    await asyncio.sleep(1.0)
+    return 1.0
+
+
+def test_an_early_answer_to_a_call_that_does_not_defer_is_refused_by_name() -> None:
+    play = Play(agent_with(plain))
+    told: list[Any] = []
+
+    def answer() -> None:
+        meanwhile.clear()
+        play.at(0.0, CallAnswered(call=call_of(play), result=3.0), told.append)
+
+    meanwhile.append(answer)
+    play.start()
+    assert [each.reason for each in told] == ["too_early"]
+    assert ends(play) == RunFinished(answer="1.0")
+
+
 def test_an_answer_that_came_before_a_crash_settles_what_would_be_in_doubt() -> None:
     play = Play(agent_with(quote))
     play.engine.watchers.append(
