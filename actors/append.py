@@ -56,6 +56,21 @@ def append_all(
 
     Returns when durable. `command` is the command id of the first one.
     """
+    position = submit_all(log, said, at, command, namespace, stream).result()
+    if isinstance(position, Exception):
+        raise position
+    return next(log.follow(position - 1, 1)).seq
+
+
+def submit_all(
+    log: Log,
+    said: Sequence[Statement],
+    at: int,
+    command: str | None = None,
+    namespace: str | None = None,
+    stream: str = RUNTIME_STREAM,
+) -> Future[int | Exception]:
+    """As `append_all`, without waiting: the position of the last one, or the error."""
     stream = stream if namespace is None else f"memory/{namespace}"
     kind: StreamKind = "runtime" if namespace is None else "memory"
     rows: list[Stored] = []
@@ -69,7 +84,4 @@ def append_all(
         bodies.update(its_bodies)
     done: Future[int | Exception] = Future()
     log.submit(Append(stream, ANY, tuple(rows), bodies, kind), done.set_result)
-    position = done.result()
-    if isinstance(position, Exception):
-        raise position
-    return next(log.follow(position - 1, 1)).seq
+    return done

@@ -1,7 +1,5 @@
 """`python -m playhead`: the command line."""
 
-import sys
+from playhead.cli import script
 
-from playhead.cli import main
-
-sys.exit(main())
+script()

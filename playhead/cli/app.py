@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated
 
 import typer
@@ -39,6 +39,7 @@ from playhead.cli.commands import (
     why,
 )
 from playhead.cli.shared import exit_codes
+from playhead.cli.shared.help import Grouped
 from playhead.cli.shared.output import err, out, plain, plain_streams
 from playhead.events.errors import LogError, PlayheadError
 from playhead.events.version import VERSION
@@ -49,7 +50,7 @@ LOG_LEVEL = "error"
 
 app = typer.Typer(
     name="playhead",
-    add_completion=False,
+    cls=Grouped,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
@@ -72,37 +73,56 @@ def playhead(
     log_to_stderr(os.environ.get("PLAYHEAD_LOG_LEVEL") or LOG_LEVEL)
 
 
-for command in (
-    run.run, run.resume, send.cancel, send.pause, send.send, show.runs, show.show, context.context,
-    why.why, cost.cost, replay_verify.replay, replay_verify.verify, doctor.doctor, facts.facts,
-    waits.waits, approvals.approvals, approvals.approve, approvals.deny, approvals.resolve,
-    complete.complete, complete.fail, schedules.schedules, schedules.unschedule,
-    export_trace.export_trace, fork.fork, backtest.backtest, diff.diff, causes.causes, tail.tail,
-    export_import.export, metrics.metrics, serve.serve, backup_archive.backup,
-    backup_archive.restore, backup_archive.archive,
-):  # fmt: skip
-    app.command()(command)
-memories = typer.Typer(help="Memory that lasts across runs.", rich_markup_mode=None)
+GROUPS: Mapping[str, Mapping[str, Callable[..., int]]] = {
+    "Run an agent": {
+        "run": run.run, "resume": run.resume, "cancel": send.cancel, "pause": send.pause,
+        "send": send.send, "fork": fork.fork, "schedules": schedules.schedules,
+        "unschedule": schedules.unschedule,
+    },
+    "See what happened": {
+        "runs": show.runs, "show": show.show, "context": context.context, "causes": causes.causes,
+        "diff": diff.diff, "tail": tail.tail, "serve": serve.serve,
+        "export-trace": export_trace.export_trace,
+    },
+    "Find out why": {"why": why.why, "replay": replay_verify.replay, "doctor": doctor.doctor},
+    "See what waits for you, and answer": {
+        "waits": waits.waits, "approvals": approvals.approvals, "approve": approvals.approve,
+        "deny": approvals.deny, "resolve": approvals.resolve, "complete": complete.complete,
+        "fail": complete.fail,
+    },
+    "See what it costs, and how well it works": {
+        "cost": cost.cost, "metrics": metrics.metrics, "backtest": backtest.backtest,
+        "eval": evaluate.eval_, "evals": evaluate.evals, "eval-tests": evaluate.eval_tests,
+    },
+    "Use what was learned": {"facts": facts.facts},
+    "Check tools": {"lint-tools": tools.lint_tools, "approve-tools": tools.approve_tools},
+    "Look after the log": {
+        "verify": replay_verify.verify, "backup": backup_archive.backup,
+        "restore": backup_archive.restore, "archive": backup_archive.archive,
+        "export": export_import.export, "import": export_import.import_,
+        "check-compat": check_compat.check_compat,
+    },
+}  # fmt: skip
+"""The commands, under what people want of them."""
+
+for group, commands in GROUPS.items():
+    for called, command in commands.items():
+        app.command(called, rich_help_panel=group)(command)
+memories = typer.Typer(cls=Grouped, help="Memory that lasts across runs.", rich_markup_mode=None)
 memories.command("list")(memory.list_)
 for about_memories in (memory.add, memory.search, memory.export, memory.promote, facts.forget):
     memories.command()(about_memories)
-app.add_typer(memories, name="memory")
-app.command("eval")(evaluate.eval_)
-app.command()(evaluate.evals)
-app.command("eval-tests")(evaluate.eval_tests)
-app.command("lint-tools")(tools.lint_tools)
-app.command("approve-tools")(tools.approve_tools)
-app.command("import")(export_import.import_)
-app.command("check-compat")(check_compat.check_compat)
-
-app.add_typer(plan.plan, name="plan")
+app.add_typer(memories, name="memory", rich_help_panel="Use what was learned")
+app.add_typer(plan.plan, name="plan", rich_help_panel="See what happened")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; its exit code."""
+    """Run one command; its exit code. Ctrl-C is 130, wherever it comes."""
     with plain_streams():
         try:
             return _run(arguments)
+        except KeyboardInterrupt:
+            return exit_codes.INTERRUPTED
         except Exception:  # a fault of ours: the traceback, told while the streams are harmless
             traceback.print_exc()
             return exit_codes.NO

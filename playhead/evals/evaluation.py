@@ -9,7 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, NamedTuple
@@ -116,6 +116,9 @@ def evaluate(
         if (key := Key(variant, case, number)) not in done
     ]
     _all(under_way.attempt, to_do, concurrency, under_way.stopped)
+    for position in (each.result() for each in under_way.submitted):
+        if isinstance(position, Exception):
+            raise position
     if to_do:
         spent_all = under_way.stopped.is_set()
         ended = EvaluationEnded(reason="budget" if spent_all else "finished")
@@ -138,6 +141,8 @@ class _Evaluation:
     """How often the budget was too small for a trial."""
     on_trial: Callable[[TrialEnded], None] | None
     stopped: threading.Event = field(default_factory=threading.Event)
+    submitted: list[Future[int | Exception]] = field(default_factory=list)
+    """The records of trials; one that a crash loses is judged again."""
 
     def attempt(self, key: Key) -> None:
         """Make a trial, unless the budget is spent; with a larger share if one was too small."""
@@ -166,7 +171,7 @@ class _Evaluation:
         trial = self.trying.trial(agent, case, place, key._asdict(), share, took)
         scores = self.trying.score(self.judged[key.case], trial, place, share, took)
         ended = _ended(key, trial, scores, took, starved=share.starved)
-        self.runtime.evaluations.append(self.id, ended)
+        self.submitted.append(self.runtime.evaluations.submit(self.id, ended))
         return ended
 
 

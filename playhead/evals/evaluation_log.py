@@ -2,14 +2,18 @@
 
 import time
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
-from playhead.actors.append import Statement, append_all
+from playhead.actors.append import Statement, submit_all
 from playhead.events.codec import decode
 from playhead.events.errors import UsageError
 from playhead.events.event import Event
 from playhead.events.log.contract import Log, Reader
 from playhead.events.record import Record
 from playhead.projections.evaluation.report import Report, report
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 STREAMS = "evaluation/"
 ONLINE = "online"
@@ -62,6 +66,12 @@ class EvaluationLog:
 
     def append(self, evaluation: str, event: Event) -> None:
         """Record an event of an evaluation, redacted; returns when it is durable."""
+        position = self.submit(evaluation, event).result()
+        if isinstance(position, Exception):
+            raise position
+
+    def submit(self, evaluation: str, event: Event) -> "Future[int | Exception]":
+        """As `append`, without waiting: the position, or the error."""
         said = Statement(self._redact(event), "runtime")
         at = time.time_ns() // 1000
-        append_all(self.log, [said], at, stream=f"{STREAMS}{evaluation}")
+        return submit_all(self.log, [said], at, stream=f"{STREAMS}{evaluation}")

@@ -46,8 +46,8 @@ class Share:
             self.used = None
         else:
             self.used += (known + metrics.below.cost) / PICODOLLARS
-        limit = run.started.agent.limits.max_cost
-        self.starved |= self.dollars is not None and reason.startswith(LIMIT) and limit != cap
+        if self.dollars is not None and reason.startswith(LIMIT):
+            self.starved |= run.started.agent.limits.max_cost != cap
 
 
 class Purse:

@@ -20,6 +20,7 @@ from playhead.events.spec.prices import PICODOLLARS
 from playhead.forking import Instead
 from playhead.run import Run
 from playhead.runtime import Runtime
+from playhead.service.subscriptions import RunEnd
 from playhead.settings import RunOptions
 from playhead.testing.recorded_run import RecordedRun
 
@@ -97,7 +98,7 @@ class Trying:
         """
         if agent is None:
             assert case.run is not None
-            run = self._recorded(case.run)
+            run = RecordedRun(self._runtime.evaluations.log, case.run)
             status = run.metrics.status
             return Trial(case, (run,), status, _why(run))
         key = f"{self._evaluation}/{place}"
@@ -205,35 +206,37 @@ class Trying:
 
     def _ended(self, run: Run[Any], agent: AnyAgent, share: Share) -> Ended:
         """The run at its end, and what became of it."""
-        status, reason = self._end_of(run)
-        recorded = self._recorded(run.id)
+        status, reason, end = self._end_of(run)
+        recorded = RecordedRun(self._runtime.evaluations.log, run.id, end)
         share.take(recorded, reason, agent.limits.max_cost)
         return Ended(recorded, status, reason)
 
-    def _end_of(self, run: Run[Any]) -> tuple[str, str]:
+    def _end_of(self, run: Run[Any]) -> tuple[str, str, RunEnd | None]:
         outcome = self._runtime.runs.outcome(run.id)
-        pause = 0.05
+        pause = 0.5
         while True:
             try:
-                outcome.result(pause)
+                end = outcome.result(pause)
             except TimeoutError:
                 stuck = self._waits(run)
                 if stuck is not None:
                     return self._given_up(run, outcome, stuck)
-                pause = min(0.5, pause * 2)
+                pause = min(2.0, pause * 2)
             except RunNotFinished as why:
                 if why.status == "paused":
                     return self._given_up(run, outcome, f"it was paused: {why.reason}")
-                return why.status, why.reason
+                return why.status, why.reason, None
             else:
-                return "finished", ""
+                return "finished", "", end
 
-    def _given_up(self, run: Run[Any], outcome: "Future[Any]", stuck: str) -> tuple[str, str]:
+    def _given_up(
+        self, run: Run[Any], outcome: "Future[Any]", stuck: str
+    ) -> tuple[str, str, RunEnd | None]:
         run.cancel(f"evaluation: {stuck}")
         with contextlib.suppress(RunNotFinished):
             self._runtime.runs.outcome(run.id).result()
         outcome.cancel()
-        return "waiting", stuck
+        return "waiting", stuck, None
 
     def _waits(self, run: Run[Any]) -> str | None:
         """Why a run will not go on by itself; None if it does, or was helped."""
@@ -254,9 +257,6 @@ class Trying:
                 elif call is not None:
                     handle.deny(call, "the evaluation denies every approval")
         return None
-
-    def _recorded(self, run: str) -> RecordedRun:
-        return RecordedRun(self._runtime.evaluations.log, run)
 
 
 def verdict_of(answer: str) -> tuple[bool | None, str]:

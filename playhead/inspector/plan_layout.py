@@ -1,23 +1,20 @@
 """A plan as a graph on a page: a column for all that may run at once, an edge for a dependency."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from playhead.events.kinds.steps import StepStarted
 from playhead.events.record import Record
-from playhead.projections.plan.drawing import depths
-from playhead.projections.plan.plan import NodeStatus, Plan, plan_of
+from playhead.projections.plan.drawing import DrawnStep, drawn
+from playhead.projections.plan.plan import plan_of
 
-WIDTH, HEIGHT, GAP_X, GAP_Y = 220, 56, 60, 20
+WIDTH, HEIGHT, GAP_X, GAP_Y = 232, 74, 56, 18
 
 
 class PlacedNode(NamedTuple):
-    """One step, or one element of a step with `for_each`."""
+    """One step, or one element of a step with `for_each`, and where it stands."""
 
-    id: str
-    task: str
-    after: tuple[str, ...]
-    status: NodeStatus
+    step: DrawnStep
     seq: int
     """The record that started it; until then, the one that brought the plan."""
     x: int
@@ -25,12 +22,14 @@ class PlacedNode(NamedTuple):
 
 
 class Edge(NamedTuple):
-    """A line from one step to one that depends on it."""
+    """A line from one step to one that comes after it."""
 
     x1: int
     y1: int
     x2: int
     y2: int
+    fans: bool
+    """It leads to an element of a step with `for_each`, or back from one."""
 
 
 class Graph(NamedTuple):
@@ -51,34 +50,29 @@ def plan_graph(records: Iterable[Record]) -> Graph | None:
     if plan is None:
         return None
     begun = {r.event.step: r.seq for r in records if isinstance(r.event, StepStarted)}
-    nodes = {node.id: node for node in _placed(plan, begun)}
+    nodes = {node.step.id: node for node in _placed(drawn(plan), begun, plan.seq)}
     edges = [
-        Edge(nodes[name].x + WIDTH, nodes[name].y + HEIGHT // 2, node.x, node.y + HEIGHT // 2)
+        Edge(
+            nodes[name].x + WIDTH, nodes[name].y + HEIGHT // 2, node.x, node.y + HEIGHT // 2,
+            node.step.group is not None or nodes[name].step.group is not None,
+        )
         for node in nodes.values()
-        for name in node.after
+        for name in node.step.after
         if name in nodes
-    ]
+    ]  # fmt: skip
     width = max((node.x + WIDTH for node in nodes.values()), default=0)
     height = max((node.y + HEIGHT for node in nodes.values()), default=0)
     return Graph(list(nodes.values()), edges, width, height, plan.revisions)
 
 
-def _placed(plan: Plan, begun: Mapping[str, int]) -> Iterator[PlacedNode]:
-    """Each step one column to the right of the last one that it depends on.
-
-    The elements of a step stand to its right, and to the left of what depends on it.
-    """
-    after: dict[str, tuple[str, ...]] = {}
-    for node in plan.whole:
-        before = (plan.nodes[name] for name in node.step.depends_on if name in plan.nodes)
-        after[node.id] = tuple(e.id for each in before for e in plan.elements(each) or [each])
-        after.update((element.id, (node.id,)) for element in plan.elements(node))
+def _placed(
+    steps: Sequence[DrawnStep], begun: Mapping[str, int], proposed: int
+) -> Iterator[PlacedNode]:
     filled: dict[int, int] = {}
-    for name, column in depths(after).items():
-        node = plan.nodes[name]
-        row = filled.get(column, 0)
-        filled[column] = row + 1
+    for step in steps:
+        row = filled.get(step.depth, 0)
+        filled[step.depth] = row + 1
+        seq = begun.get(step.id, proposed)
         yield PlacedNode(
-            name, plan.task(name), after[name], plan.status(node), begun.get(name, plan.seq),
-            column * (WIDTH + GAP_X), row * (HEIGHT + GAP_Y),
+            step, seq, step.depth * (WIDTH + GAP_X), row * (HEIGHT + GAP_Y)
         )  # fmt: skip

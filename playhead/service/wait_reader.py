@@ -4,7 +4,7 @@ import threading
 from collections.abc import Mapping
 from typing import Literal, TypedDict, Unpack
 
-from playhead.events.log.contract import Reader
+from playhead.events.log.contract import RUNTIME_STREAM, Head, Reader
 from playhead.projections.state.calls.approvals import OpenApproval
 from playhead.projections.state.waits import APPROVALS, About, Wait
 from playhead.projections.stored.run_list import RunList, RunRow, find_runs, moved_key
@@ -38,6 +38,8 @@ class WaitReader:
 
     def __init__(self, reader: Reader) -> None:
         self._lock = threading.Lock()
+        self._reader = reader
+        self._moved_upto: Head | None = None
         self._views = Views.of(reader, [RunList(), WaitList(reader)])
 
     def waits(
@@ -66,7 +68,10 @@ class WaitReader:
     def was_moved(self, run: str) -> bool:
         """Whether a run with an idempotency key was moved to an archive."""
         with self._lock:
-            self._views.catch_up()
+            head = self._reader.head(RUNTIME_STREAM)
+            if head != self._moved_upto:  # what is moved is recorded there
+                self._views.catch_up()
+                self._moved_upto = head
             return moved_key(self._views.connection, run)
 
     def close(self) -> None:

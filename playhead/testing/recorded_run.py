@@ -35,6 +35,7 @@ from playhead.forking import NOTHING, Instead
 from playhead.projections.metrics.run_metrics import RunMetrics
 from playhead.run import Run
 from playhead.runtime import Runtime
+from playhead.service.subscriptions import RunEnd
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,11 +57,19 @@ class Called(NamedTuple):
 class RecordedRun:
     """One run and its log. Its asserts raise AssertionError and say what happened instead."""
 
-    def __init__(self, log: Reader, run: str) -> None:
-        """`log`: a reader is enough for all but `fork`."""
+    def __init__(self, log: Reader, run: str, ended: RunEnd | None = None) -> None:
+        """Its records are read when they are needed.
+
+        `log`: a reader is enough for all but `fork`. `ended`: its result, where it is known.
+        """
         self.log = log
         self.id = run
-        self.records: Sequence[Record] = [decode(row, log.body) for row in log.read(run)]
+        self._ended = ended
+
+    @cached_property
+    def records(self) -> "Sequence[Record]":
+        """All of its records, in order."""
+        return [decode(row, self.log.body) for row in self.log.read(self.id)]
 
     @classmethod
     def load(cls, path: Path | str) -> "RecordedRun":
@@ -81,19 +90,24 @@ class RecordedRun:
     @property
     def started(self) -> RunStarted:
         """Its first event."""
-        event = self.records[0].event
+        row = next(self.log.read(self.id, 0, 1))
+        event = decode(row, self.log.body).event
         assert isinstance(event, RunStarted)
         return event
 
     @property
     def answer(self) -> str | None:
         """Its answer; None if it did not finish."""
+        if self._ended is not None:
+            return self._ended.answer
         event = self.records[-1].event
         return event.answer if isinstance(event, RunFinished) else None
 
     @property
     def output(self) -> Json:
         """Its answer as the agent's output type has it; None for text, or without an answer."""
+        if self._ended is not None:
+            return self._ended.output
         event = self.records[-1].event
         return event.output if isinstance(event, RunFinished) else None
 
@@ -121,6 +135,8 @@ class RecordedRun:
     @cached_property
     def metrics(self) -> RunMetrics:
         """Steps, calls, errors, tokens, duration."""
+        if self._ended is not None:
+            return self._ended.metrics
         metrics = RunMetrics()
         for record in self.records:
             metrics.fold(record)

@@ -15,6 +15,7 @@ from playhead.events.kinds.plans import PlanProposed, PlanRevised, PlanStep
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.kinds.steps import StepFailed, StepFinished, StepStarted
 from playhead.events.record import Record
+from playhead.events.registry import ENDINGS
 from playhead.projections.plan.references import (
     ITEM,
     Reference,
@@ -32,7 +33,8 @@ OWN = ("reason", "synthesize")
 PLANNING = "plan"
 """The id of the step in which the model is asked for a plan."""
 
-NodeStatus: TypeAlias = Literal["waiting", "ready", "running", "done", "failed"]
+NodeStatus: TypeAlias = Literal["waiting", "ready", "running", "done", "failed", "stopped"]
+"""`stopped`: it ran when its run ended."""
 
 
 @dataclass(slots=True)
@@ -95,6 +97,8 @@ class Plan:
     denials: int = 0
     begun: bool = False
     """One of its steps was started."""
+    over: bool = False
+    """Its run has ended, so that nothing runs any more."""
 
     def asked(self) -> None:
         """The model is asked for a plan."""
@@ -317,7 +321,9 @@ class Plan:
 
     def status(self, node: PlanNode) -> NodeStatus:
         """How a step stands; one with elements fails when one of them does."""
-        return "failed" if any(e.status == "failed" for e in self.elements(node)) else node.status
+        if any(each.status == "failed" for each in self.elements(node)):
+            return "failed"
+        return "stopped" if self.over and node.status == "running" else node.status
 
 
 def plan_of(records: Iterable[Record]) -> Plan | None:
@@ -335,6 +341,7 @@ def plan_of(records: Iterable[Record]) -> Plan | None:
                 plan.propose(record.seq, steps)
             case event if plan is not None:
                 _fold(plan, event)
+                plan.over = event.kind in ENDINGS
             case _:
                 pass
     return plan

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeAlias
 import pytest
 
 from playhead.assembly.models import KEYS
-from playhead.cli import main
+from playhead.cli.app import main
 
 
 class Said(NamedTuple):

@@ -3,6 +3,8 @@
 import inspect
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 from dataclasses import fields
@@ -19,6 +21,7 @@ from playhead.events.spec.routing import Budget
 from playhead.events.spec.tool import Retry
 from tests.cli.agents import HERE
 from tests.cli.conftest import Playhead
+from tests.cli.processes import playhead_process
 
 COMMANDS = (
     "run", "resume", "cancel", "pause", "send", "runs", "show", "why", "replay", "verify", "doctor",
@@ -39,6 +42,154 @@ def test_help_names_every_command_and_every_exit_code(playhead: Playhead) -> Non
     assert [name for name in COMMANDS if f"\n  {name} " not in said.out] == []
     assert [code for code in (0, 1, 2, 3, 4, 130) if f"\n    {code} " not in said.out] == []
     assert [line for line in said.out.splitlines()[1:] if line.endswith("...")] == []
+
+
+def test_commands_are_grouped_by_what_people_want_and_sorted(playhead: Playhead) -> None:
+    sections: dict[str, list[str]] = {}
+    title = ""
+    for line in playhead("--help").out.partition("Exit codes")[0].splitlines():
+        if line.endswith(":") and not line.startswith(" "):
+            title = line
+        elif found := re.match(r"  ([a-z][a-z-]*)  ", line):
+            sections.setdefault(title, []).append(found[1])
+    assert len(sections) >= 6
+    assert "Commands:" not in sections
+    assert [names for names in sections.values() if names != sorted(names)] == []
+    assert set(COMMANDS) <= {name for names in sections.values() for name in names}
+
+
+@pytest.mark.parametrize("group", [(), ("memory",), ("plan",)])
+def test_without_arguments_the_help_is_shown(playhead: Playhead, group: tuple[str, ...]) -> None:
+    said = playhead(*group)
+    assert (said.code, said.err) == (0, "")
+    assert said.out == playhead(*group, "--help").out
+
+
+BAD_LOGS = ("folder", "text", "text/below", "missing/folder/log", "", "x" * 300, "nul\0l")
+
+GIVEN = {
+    "run": ("goal", "--agent", f"{HERE}:adder"), "send": ("last", "hello"),
+    "approve": ("last", "1"),
+    "deny": ("last", "1"), "resolve": ("last", "1", "--failed"), "complete": ("last", "1", "x"),
+    "fail": ("last", "1", "x"), "diff": ("last", "last"), "causes": ("last", "1"),
+    "export-trace": ("last", "--otlp", "http://127.0.0.1:1"),
+    "backtest": ("--limits", "max_steps=3"),
+    "backup": ("to",), "restore": ("text",), "archive": ("--before", "1d"), "import": ("text",),
+    "unschedule": ("x",), "serve": ("--port", "0"), "fork": ("last",),
+}  # fmt: skip
+WITHOUT_A_RUN = (
+    "runs", "waits", "approvals", "schedules", "cost", "metrics", "facts", "verify",
+    "check-compat", "tail",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("log", BAD_LOGS)
+def test_a_log_that_cannot_be_is_one_line_and_no_traceback(
+    playhead: Playhead, folder: Path, log: str
+) -> None:
+    Path("folder").mkdir()
+    Path("text").write_text("no log\n" * 1000)
+    for command in {*COMMANDS, "facts", "cost", "context"} - {"doctor"}:
+        given = GIVEN.get(command, () if command in WITHOUT_A_RUN else ("last",))
+        said = playhead(command, *given, "--log", log)
+        assert said.code in (2, 3), (command, said)
+        assert "Traceback" not in said.err
+        assert len(said.err.splitlines()) == 1, (command, said.err)
+
+
+def test_doctor_says_what_is_wrong_with_a_log(playhead: Playhead, folder: Path) -> None:
+    Path("text").write_text("no log\n" * 1000)
+    assert "Traceback" not in playhead("doctor", "--log", "text").err
+    assert playhead("doctor", "--log", "").code == 2
+
+
+def complete(shell: str, line: str) -> str:
+    """What `playhead` tells a shell about a line that is being written."""
+    asked = {
+        "_PLAYHEAD_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(line.split()) - 1), "_TYPER_COMPLETE_ARGS": line,
+    }  # fmt: skip
+    code = "import sys; sys.argv[0] = 'playhead'; from playhead.cli import script; script()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False,
+        env={**os.environ, **asked},
+    )  # fmt: skip
+    assert done.stderr == ""
+    return done.stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_completes_commands_and_runs_and_is_told_no_goal(
+    playhead: Playhead, folder: Path, shell: str
+) -> None:
+    playhead("run", "\\$(touch owned) `touch owned`", "--agent", f"{HERE}:adder")
+    run = json.loads(playhead("runs", "--json").out)[0]["run"]
+    assert "export-trace" in complete(shell, "playhead export")
+    assert run in complete(shell, f"playhead show {run[:4]}")
+    assert "owned" not in complete(shell, f"playhead show {run[:4]}")
+    assert complete(shell, f"playhead show --log missing {run[:4]}").count(run) == 0
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_completion_of_a_shell_can_be_installed(playhead: Playhead, shell: str) -> None:
+    asked = {**os.environ, "_PLAYHEAD_COMPLETE": f"source_{shell}"}
+    code = "import sys; sys.argv[0] = 'playhead'; from playhead.cli import script; script()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=asked
+    )
+    assert "_PLAYHEAD_COMPLETE=complete_" in done.stdout
+    assert "--install-completion" in playhead("--help").out
+
+
+SLOW = """
+import builtins, sys
+real = builtins.__import__
+def slow(name, *rest, **more):
+    if name == WHERE:
+        print("there", flush=True)
+        sys.stdin.read()
+    return real(name, *rest, **more)
+builtins.__import__ = slow
+sys.argv = ["playhead", "runs"]
+from playhead.cli import script
+script()
+"""
+
+
+@pytest.mark.parametrize("where", ["playhead.cli.app", "typer", "rich.table", "pydantic"])
+def test_ctrl_c_while_it_is_imported_exits_130_without_a_traceback(
+    folder: Path, where: str
+) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"WHERE = {where!r}\n{SLOW}"], text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline() == "there\n"
+    process.send_signal(signal.SIGINT)
+    assert (process.wait(20), process.communicate()[1]) == (130, "")
+
+
+def test_ctrl_c_while_a_log_is_followed_exits_130_without_a_traceback(
+    playhead: Playhead, folder: Path
+) -> None:
+    playhead("run", "add", "--agent", f"{HERE}:adder")
+    for command in (["tail"], ["serve", "--port", "0"]):
+        with playhead_process(*command) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 130
+            assert process.stderr is not None
+            assert process.stderr.read() == ""
+
+
+def test_an_output_of_a_hyphen_is_standard_output(playhead: Playhead, folder: Path) -> None:
+    playhead("run", "add", "--agent", f"{HERE}:adder")
+    said = playhead("export", "last", "-o", "-")
+    assert (said.code, said.out, said.err) == (0, playhead("export", "last").out, "")
+    assert not Path("-").exists()
 
 
 @pytest.mark.parametrize("command", COMMANDS)

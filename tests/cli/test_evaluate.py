@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from tests.cli.conftest import Playhead
+from tests.house.sources import ROOT
 
 AGENTS = """
 from tests.evals.sums import by_heart, by_tool, sums
@@ -141,3 +142,23 @@ def test_a_mistake_in_a_dataset_names_the_line(playhead: Playhead, folder: Path)
         done = playhead("eval", "bad.jsonl", "--agent", "adders.py:tool")
         assert done.code == 2
         assert told in done.err
+
+
+def test_the_evaluation_of_the_docs_gives_the_figures_that_the_page_tells(
+    playhead: Playhead,
+) -> None:
+    examples = ROOT / "docs" / "examples"
+    brief, *others = (
+        f"{examples / 'crm_evals.py'}:{name}" for name in ("brief", "careful", "planned", "cheaper")
+    )
+    against = [word for other in others for word in ("--against", other)]
+    cases = str(examples / "crm_cases.jsonl")
+    done = playhead("eval", cases, "--agent", brief, *against, "--json")
+    report = json.loads(done.out)
+    assert report["cases"] == 30
+    rates = [variant["pass_1"]["value"] for variant in report["variants"]]
+    assert [f"{rate:.1%}" for rate in rates] == ["60.0%", "100.0%", "93.3%", "90.0%"]
+    costs = [f"{variant['cost']['value']:.4f}" for variant in report["variants"]]
+    page = (ROOT / "docs" / "evals.md").read_text()
+    assert [cost for cost in costs if f"${cost}" not in page] == []
+    assert [each["significant"] for each in report["comparisons"]] == [True, True, True]

@@ -89,7 +89,7 @@ def test_watching_in_a_pipe_says_each_look_until_ctrl_c(playhead: Playhead, fold
         if looks == 2:
             break
     watching.send_signal(signal.SIGINT)
-    assert (watching.wait(20), watching.communicate()[1]) == (0, "")
+    assert (watching.wait(20), watching.communicate()[1]) == (130, "")
 
 
 def test_an_empty_window_says_so_and_is_no_alert(playhead: Playhead) -> None:

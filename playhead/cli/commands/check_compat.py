@@ -70,7 +70,7 @@ def check_compat(
     table = columns("run", "status", "agent", "")
     for v in wrong:
         words = v.problem or f"at record {v.record}: {v.field} (playhead replay {v.run})"
-        table.add_row(v.run, v.status, plain(v.agent)[:16], plain(words))
+        table.add_row(v.run, v.status, plain(v.agent), plain(words))
     out.print(table)
     return code
 

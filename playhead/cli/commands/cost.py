@@ -183,7 +183,7 @@ def _print(lines: Sequence[Line], otherwise: Sequence[Line] | None, by: By, runs
         column.justify = "right"
     total = bill("total", lines)
     for each in [*grouped(lines, by), total]:
-        table.add_row(plain(each.name)[:40], *_cells(each))
+        table.add_row(plain(each.name), *_cells(each))
     out.print(table)
     for note in _notes(total):
         out.print(note, style="dim")

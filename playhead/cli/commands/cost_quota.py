@@ -37,7 +37,7 @@ def show_quota(by: str, per: str, log: Path | None, *, json: bool) -> int:
     table = columns(by, "calls", "tokens", "cost")
     for used in found:
         cost = cost_text(used.cost) + (" + unknown" if used.unpriced else "")
-        name = plain(used.group or "(none)")[:40]
+        name = plain(used.group or "(none)")
         table.add_row(name, f"{used.calls:,}", f"{used.tokens:,}", cost)
     out.print(table if found else f"no model calls in this {period}")
     return exit_codes.OK

@@ -22,7 +22,11 @@ def export(
     to: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="FILE", help="Output file.", show_default="standard output"
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Output file; - is standard output.",
+            show_default="standard output",
         ),
     ] = None,
     redact: Annotated[bool, typer.Option("--redact", help="Remove all text.")] = False,
@@ -35,7 +39,7 @@ def export(
     with reading(log) as reader:
         run = find(reader, run)
         lines = export_redacted(reader, run) if redact else export_lines(reader, run)
-        if to is None:
+        if to is None or str(to) == "-":
             for line in lines:
                 out.out(line.decode().rstrip("\n"))
             return exit_codes.OK

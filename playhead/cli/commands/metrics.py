@@ -113,18 +113,15 @@ def _read(log: Path | None, since: str | None, rules: Sequence[AlertRule]) -> _F
 
 def _watch(log: Path | None, since: str | None, by: By | None, rules: Sequence[AlertRule]) -> int:
     """Refresh: in place on a terminal, one after the other elsewhere."""
-    try:
-        with Live(console=out, auto_refresh=False) if out.is_terminal else nullcontext() as live:
-            while True:
-                shown = _shown(_read(log, since, rules), by)
-                if live is None:
-                    out.print(shown)
-                    out.file.flush()
-                else:
-                    live.update(shown, refresh=True)
-                time.sleep(SECONDS)
-    except KeyboardInterrupt:
-        return exit_codes.OK
+    with Live(console=out, auto_refresh=False) if out.is_terminal else nullcontext() as live:
+        while True:
+            shown = _shown(_read(log, since, rules), by)
+            if live is None:
+                out.print(shown)
+                out.file.flush()
+            else:
+                live.update(shown, refresh=True)
+            time.sleep(SECONDS)
 
 
 def _document(found: _Found) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from playhead.actors.engine.load_state import load_state
 from playhead.actors.planning.validate import edited_plan
 from playhead.cli.commands.send import tell
 from playhead.cli.shared import exit_codes
+from playhead.cli.shared.help import Grouped
 from playhead.cli.shared.log import find, log_option, reading, records
 from playhead.cli.shared.options import JsonOption, LogFile, RunId
 from playhead.cli.shared.output import err, out, plain, say_json
@@ -27,7 +28,7 @@ from playhead.projections.plan.plan import plan_of
 from playhead.projections.state.calls.approvals import OpenApproval, open_approvals
 from playhead.service.decider import this_process
 
-plan = typer.Typer(help="Show a run's plan, or change it before it runs.")
+plan = typer.Typer(cls=Grouped, help="Show a run's plan, or change it before it runs.")
 
 
 @plan.command()

@@ -45,6 +45,9 @@ NOBODY = (
     "Runtime that has its agent"
 )
 
+GOAL = 160
+"""Characters of a goal in the list; `show` has all of it."""
+
 
 def labels(given: Iterable[str]) -> dict[str, str]:
     """Labels from KEY=VALUE. Raises UsageError."""
@@ -100,7 +103,6 @@ def runs(
         say_json([row._asdict() for row in found[:limit]])
         return exit_codes.OK
     table = columns("run", "status", "started", "took", "agent", "goal")
-    table.columns[-1].no_wrap, table.columns[-1].overflow = True, "ellipsis"
     for row in found[:limit]:
         table.add_row(*_cells(row))
     if found:
@@ -120,8 +122,11 @@ def runs(
 
 def _cells(row: RunRow) -> list[str | Text]:
     took = duration_text((row.ended_at - row.started_at) / 1_000_000) if row.ended_at else ""
-    goal, agent = plain(one_line(row.goal)), plain(row.agent)[:16]
-    return [row.run, styled(row.status), local_time(row.started_at)[5:16], took, agent, goal]
+    goal = plain(one_line(row.goal))
+    goal = goal if len(goal) <= GOAL else f"{goal[: GOAL - 3]}..."
+    return [
+        row.run, styled(row.status), local_time(row.started_at)[5:16], took, plain(row.agent), goal,
+    ]  # fmt: skip
 
 
 def show(

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -41,7 +40,7 @@ def tail(
 
     It only reads: the process that writes does not notice.
     """
-    with reading(log) as reader, suppress(KeyboardInterrupt):
+    with reading(log) as reader:
         name = None if run is None else find(reader, run)
         for record in _records(reader, name, lines):
             _print(record, json, whole_log=name is None)

@@ -51,11 +51,13 @@ def _print_variant(variant: VariantReport, repeats: int) -> None:
         ("cost", "unknown" if variant.cost is None else _interval(variant.cost, "$", 4)),
         ("tokens", _interval(variant.tokens)),
         ("steps", _interval(variant.steps, digits=1)),
-        ("seconds", _interval(variant.seconds, digits=1)),
+        ("seconds", _interval(variant.seconds, digits=2)),
     ]
     unfinished = {k: v for k, v in variant.statuses.items() if k != "finished"}
     if unfinished:
         rows.append(("ended", ", ".join(f"{v} {k}" for k, v in sorted(unfinished.items()))))
+    out.print(facts(rows))
+    table = columns("passed", "evaluator")
     for each in variant.evaluators:
         if not each.of:
             continue
@@ -63,20 +65,24 @@ def _print_variant(variant: VariantReport, repeats: int) -> None:
         if each.agreement is not None:
             kappa = "" if each.agreement.kappa is None else f", kappa {each.agreement.kappa:.2f}"
             agreed = f"; people agree in {each.agreement.same} of {each.agreement.labels}{kappa}"
-        rows.append((f"  {plain(each.name)}", f"{each.passed} of {each.of}{agreed}"))
-    out.print(facts(rows))
+        table.add_row(f"{each.passed} of {each.of}", plain(f"{each.name}{agreed}"))
+    if table.row_count:
+        out.print(table)
     _print_failed(variant.failed)
 
 
 def _print_failed(failed: Sequence[TrialEnded]) -> None:
     if not failed:
         return
-    table = columns("case", "trial", "why it did not pass")
-    for trial in failed[:SHOWN]:
-        table.add_row(trial.case, str(trial.trial), plain(why(trial))[:300])
+    cases: dict[str, list[TrialEnded]] = defaultdict(list)
+    for trial in failed:
+        cases[trial.case].append(trial)
+    table = columns("failed", "case", "why, the first time")
+    for case, trials in list(cases.items())[:SHOWN]:
+        table.add_row(f"{len(trials)} x", plain(case), plain(why(trials[0]))[:300])
     out.print(table)
-    if len(failed) > SHOWN:
-        out.print(f"... and {len(failed) - SHOWN} more (--json)", style="dim")
+    if len(cases) > SHOWN:
+        out.print(f"... and {count(len(cases) - SHOWN, 'case')} more (--json)", style="dim")
 
 
 def _print_comparison(comparison: Comparison) -> None:
@@ -87,7 +93,7 @@ def _print_comparison(comparison: Comparison) -> None:
     rows = [("pass@1", _points(comparison.difference))]
     if comparison.cost is not None:
         rows.append(("cost", _signed(comparison.cost, "$", 4)))
-    rows.append(("seconds", _signed(comparison.seconds, "", 1)))
+    rows.append(("seconds", _signed(comparison.seconds, "", 2)))
     for what, changes in (("better", comparison.better), ("worse", comparison.worse)):
         if changes:
             told = ", ".join(f"{c.case} ({c.before:.0%} -> {c.after:.0%})" for c in changes[:SHOWN])

@@ -12,10 +12,11 @@ from rich.text import Text
 from playhead.cli.shared.log import log_option
 from playhead.cli.shared.output import err, plain
 from playhead.cli.shared.run_format import cost_text, entry_row, under_way
-from playhead.cli.shared.run_summary import Cost, RunSummary
+from playhead.cli.shared.run_summary import RunSummary
 from playhead.events.kinds.approvals import ApprovalRequested
 from playhead.events.record import Record
 from playhead.events.registry import ENDINGS
+from playhead.projections.history.story import Cost
 from playhead.projections.history.timeline import timeline
 from playhead.projections.plan.drawing import as_text
 from playhead.projections.plan.plan import plan_of

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playhead.evals.evaluation_log import find_evaluation
 from playhead.events.codec import decode
-from playhead.events.errors import UnknownRun
+from playhead.events.errors import UnknownRun, UsageError
 from playhead.events.log.contract import Reader
 from playhead.events.log.find_run import find_run
 from playhead.events.log.sqlite.reader import SqliteReader
@@ -22,8 +22,15 @@ find = find_run
 
 
 def log_path(log: Path | None) -> Path:
-    """The log that the command names; else $PLAYHEAD_LOG or the default."""
-    return log or default_log()
+    """The log that the command names; else $PLAYHEAD_LOG or the default.
+
+    Raises UsageError for a name that is empty.
+    """
+    path = log or default_log()
+    if not path.name:
+        msg = "--log needs the name of a file"
+        raise UsageError(msg)
+    return path
 
 
 def log_option(log: Path | None) -> str:

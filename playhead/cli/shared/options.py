@@ -1,6 +1,7 @@
 """Options and arguments that several commands share."""
 
 import re
+import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -10,8 +11,10 @@ from typing import Annotated, TypeAlias
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from playhead.events.errors import UsageError
+from playhead.cli.shared.log import reading, run_list
+from playhead.events.errors import PlayheadError, UsageError
 from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule
+from playhead.projections.stored.run_list import find_runs
 
 LogFile: TypeAlias = Annotated[
     Path | None,
@@ -26,9 +29,28 @@ LogFile: TypeAlias = Annotated[
 JsonOption: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print one JSON document to standard output.")
 ]
+
+
+def complete_run(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """For a shell: the newest runs whose ids begin so; none without a log.
+
+    Never a goal: a shell evaluates what it is given.
+    """
+    try:
+        with reading(context.params.get("log")) as reader, run_list(reader) as views:
+            found = find_runs(views.connection, beginning=incomplete or None, limit=50)
+    except (PlayheadError, OSError, sqlite3.Error):
+        return []
+    return [(row.run, row.status) for row in found]
+
+
 RunId: TypeAlias = Annotated[
     str,
-    typer.Argument(metavar="RUN", help="A run's id, a prefix of it, or `last`."),
+    typer.Argument(
+        metavar="RUN",
+        help="A run's id, a prefix of it, or `last`.",
+        autocompletion=complete_run,
+    ),
 ]
 AgentRef: TypeAlias = Annotated[
     str | None,

@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from playhead.cli.shared import exit_codes
+from playhead.cli.shared.listing import Listing
 from playhead.events.usage import Usage
 
 
@@ -29,6 +30,7 @@ class Terminal(Console):
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(highlight=False, markup=False, emoji=False, stderr=stderr)
+        self._width = None  # COLUMNS is looked at for each print, not once
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
@@ -38,6 +40,12 @@ class Terminal(Console):
             if style is not None and style.link is not None:
                 style = style.update_link(None)
             yield Segment(text if control else plain(text), style, control)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As Console has it; a listing keeps its width in a pipe."""
+        if any(isinstance(each, Listing) for each in objects):
+            options.setdefault("crop", False)
+        super().print(*objects, **options)
 
     def out(self, *objects: Any, **_: Any) -> None:
         """Text as it is: an export keeps its bytes, but a terminal gets no escape sequence."""
@@ -146,11 +154,7 @@ def plain_streams() -> Generator[None]:
 
 def columns(*names: str) -> Table:
     """A table with a header and without lines; only its last column wraps."""
-    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
-    for name in names[:-1]:
-        table.add_column(name, no_wrap=True)
-    table.add_column(names[-1], overflow="fold")
-    return table
+    return Listing(*names)
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> Table:

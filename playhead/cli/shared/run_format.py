@@ -4,12 +4,13 @@ from rich.table import Table
 from rich.text import Text
 
 from playhead.cli.shared.output import STYLES, count, local_time, plain, tokens
-from playhead.cli.shared.run_summary import Cost, RunSummary
+from playhead.cli.shared.run_summary import RunSummary
 from playhead.events.event import Event
 from playhead.events.kinds.approvals import ApprovalRequested
 from playhead.events.kinds.model_calls import ModelCall
 from playhead.events.kinds.tool_calls import AttemptStarted, ToolRequested
 from playhead.events.kinds.waits import AnswerAwaited, OutageWaitStarted
+from playhead.projections.history.story import Cost
 from playhead.projections.history.timeline import TimelineEntry
 from playhead.projections.metrics.formatting import duration_text
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from playhead.events.errors import LogDamaged
 from playhead.events.event import Event
@@ -11,19 +11,9 @@ from playhead.events.kinds.runs import RunFinished, RunPaused, RunStarted
 from playhead.events.record import Record
 from playhead.events.registry import ENDINGS, INTENTS, OUTCOMES
 from playhead.events.spec.agent import AgentSpec, Status
-from playhead.events.usage import Usage
-from playhead.projections.history.timeline import TimelineEntry, timeline
+from playhead.projections.history.story import StoryEntry, story, trigger
 from playhead.projections.metrics.run_metrics import RunMetrics
 from playhead.projections.state.waits import Wait, fold_waits
-
-
-class Cost(NamedTuple):
-    """What the effect behind an entry took."""
-
-    duration_ms: float | None = None
-    usage: Usage | None = None
-    confined: str | None = None
-    """What held the tool's process, where it had one."""
 
 
 @dataclass
@@ -106,28 +96,13 @@ class RunSummary:
                 reason = str(getattr(event, "reason", ""))
                 return reason, str(getattr(event, "message", "") or reason)
 
-    def told(self, thoughts: bool) -> list[tuple[TimelineEntry, Cost]]:
-        """The timeline, each effect's cost beside the first entry that it led to."""
-        told: list[tuple[TimelineEntry, Cost]] = []
-        shown: set[int] = set()
-        for entry in timeline(self.records.values()):
-            if entry.heading == "Thought" and not thoughts:
-                continue
-            trigger = self.trigger(entry.seq)
-            cost = Cost()
-            if trigger.seq not in shown:
-                shown.add(trigger.seq)
-                event = trigger.event
-                cost = Cost(*(getattr(event, name, None) for name in Cost._fields))
-            told.append((entry, cost))
-        return told
+    def told(self, thoughts: bool) -> list[StoryEntry]:
+        """The story so far."""
+        return story(self.records.values(), thoughts=thoughts)
 
     def trigger(self, seq: int) -> Record:
         """The record that opened the turn of the one given."""
-        record = self.records[seq]
-        while record.origin == "decided" and record.cause in self.records:
-            record = self.records[record.cause]
-        return record
+        return trigger(self.records, seq)
 
     def summary(self) -> dict[str, Any]:
         """The run as JSON; the keys are stable."""
