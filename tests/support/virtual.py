@@ -80,7 +80,7 @@ class Play:
         return self
 
     def at(
-        self, seconds: float, event: Event, told: Callable[[Exception | None], object] | None = None
+        self, seconds: float, event: Event, told: Callable[[Exception | None], None] | None = None
     ) -> "Play":
         """Send an event from outside later, while `go` runs; `told` gets what answers it."""
         trigger = Trigger(event, "user", "outside", told=told)
