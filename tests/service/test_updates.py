@@ -306,7 +306,12 @@ def test_progress_is_masked_by_the_runtimes_redactor_and_by_the_tools_own_secret
 
 def test_progress_that_cannot_be_told_is_left_out_and_breaks_no_call() -> None:
     nan, inf = float("nan"), float("inf")
-    odd = [(Odd(), 1, 2), ("\ud800", nan, "x"), ("numbers", inf, 10**400), (None, True, [])]
+    odd: list[Any] = [
+        (Odd(), 1, 2),
+        ("\ud800", nan, "x"),
+        ("numbers", inf, 10**400),
+        (None, True, []),
+    ]
     found, answer = progressing(None, *odd)
     assert answer == "worked"
     assert [(u.text, u.done, u.total) for u in found] == [
