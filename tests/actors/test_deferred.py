@@ -27,6 +27,12 @@ meanwhile: list[Callable[[], None]] = []
 """Run while the tool is being called."""
 
 
+async def a_second() -> None:
+    later = asyncio.Event()
+    asyncio.get_running_loop().call_later(1.0, later.set)
+    await later.wait()
+
+
 @tool(deferred=True)
 async def quote(part: str) -> float:
     """Ask a supplier for a price.
@@ -37,9 +43,7 @@ async def quote(part: str) -> float:
     asked.append(part)
     for each in meanwhile:
         each()
-    later = asyncio.Event()
-    asyncio.get_running_loop().call_later(1.0, later.set)
-    await later.wait()
+    await a_second()
     return None  # type: ignore[return-value]
 
 
@@ -192,7 +196,7 @@ async def plain(part: str) -> float:
     """
     for each in meanwhile:
         each()
-    await asyncio.sleep(1.0)
+    await a_second()
     return 1.0
 
 
