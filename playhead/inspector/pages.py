@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -43,6 +44,8 @@ from playhead.service.decider import this_process
 from playhead.service.redaction import Redactor
 from playhead.service.wait_reader import approval_of
 
+ANSWER = TypeAdapter(dict[str, Json])
+
 PATIENCE = 5.0
 """Seconds to wait for the owner of the log."""
 
@@ -71,6 +74,17 @@ def verdict(call: int, binding: str, *, approved: bool, reason: str) -> Approval
     return ApprovalDecided(
         call=call, binding=binding, approved=approved, reason=reason or None, by=this_process()
     )
+
+
+def _answer(text: str) -> dict[str, Json] | None:
+    """What a person typed as the answer to a tool. Raises UsageError."""
+    if not text.strip():
+        return None
+    try:
+        return ANSWER.validate_json(text)
+    except ValidationError as error:
+        msg = f"the answer is not a JSON object: {text[:200]}"
+        raise UsageError(msg) from error
 
 
 def through_inbox(path: Path) -> Tell:
@@ -269,6 +283,10 @@ class Pages:
             call, str(form.get("binding", "")), approved=form.get("verdict") == "approve",
             reason=str(form.get("reason", "")),
         )  # fmt: skip
+        try:
+            event = event.model_copy(update={"arguments": _answer(str(form.get("answer", "")))})
+        except UsageError as error:
+            return self._not_recorded(run, error)
         return await self._tell_run(run, event)
 
     async def answer(self, request: Request) -> Response:
@@ -287,10 +305,12 @@ class Pages:
         try:
             await run_in_threadpool(self._tell, run, event)
         except UsageError as error:
-            return self._page(
-                "message.html", 409, title="It was not recorded", text=str(error), run=run
-            )
+            return self._not_recorded(run, error)
         return RedirectResponse(f"/runs/{run}", 303)
+
+    def _not_recorded(self, run: str, error: UsageError) -> Response:
+        title = "It was not recorded"
+        return self._page("message.html", 409, title=title, text=str(error), run=run)
 
     async def live_run(self, request: Request) -> Response:
         """The rows of a run that come or change, as server-sent events."""

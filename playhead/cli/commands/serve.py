@@ -46,7 +46,7 @@ def serve(
     Runs, their records, what the model was told at each of them, metrics; live while another
     process works. It only reads. Ctrl-C ends it.
     """
-    token = _token(token_file)
+    token = token_of(token_file)
     try:
         from playhead.inspector.pages import through_inbox
         from playhead.inspector.server import Inspector, is_loopback
@@ -74,7 +74,7 @@ def serve(
     return exit_codes.OK
 
 
-def _token(file: Path | None) -> str | None:
+def token_of(file: Path | None) -> str | None:
     """From a file or the environment: a command line can be read by every user of the machine."""
     if file is not None:
         where, token = str(file), file.read_text(errors="replace").strip()
