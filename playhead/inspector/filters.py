@@ -58,12 +58,34 @@ def clock(at: int) -> str:
 
 def took(microseconds: float) -> str:
     """A length of time."""
-    return duration_text(microseconds / 1_000_000)
+    return tight(duration_text(microseconds / 1_000_000))
 
 
 def money(picodollars: int | None) -> str:
     """A cost; unknown where a price is not known."""
     return "unknown" if picodollars is None else cost_text(picodollars)
+
+
+LONG = 900
+"""Characters of a text that are shown before the rest is folded away."""
+
+
+def head_of(text: str) -> str:
+    """The beginning of a text, up to the end of a word; all of one that is not long."""
+    if len(text) <= LONG:
+        return text
+    cut = text[:LONG]
+    return cut[: max(cut.rfind(" "), cut.rfind("\n"), LONG // 2)]
+
+
+def clock_time(microseconds: float) -> str:
+    """A time on a scale that begins at 0."""
+    return duration_text(microseconds / 1_000_000) if microseconds else "0"
+
+
+def tight(text: str) -> str:
+    """Text in which a number and its unit stay on one line."""
+    return re.sub(r"(\d) (?=%|s\b|ms\b|min\b|h\b)", "\\1\u00a0", text)
 
 
 def fields(event: Event) -> Iterable[tuple[str, Any]]:
@@ -81,4 +103,7 @@ FILTERS = {
     "wait_text": partial(wait_text, local=local_time),
     "took": took,
     "money": money,
+    "head_of": head_of,
+    "tight": tight,
+    "clock_time": clock_time,
 }
