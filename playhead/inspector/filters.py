@@ -4,7 +4,7 @@ import json
 import re
 import time
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -22,14 +22,42 @@ HIDDEN = re.compile(
 """Characters that show nothing or turn others around, so that a text seems another than it is."""
 
 
+LONG_TOKEN = re.compile(r"\S{16,}")
+JOINT = re.compile(r"(?<=[,:;{}\[\]()/=&_.@\"-])(?=\w|\")")
+
+
 def shown(text: object) -> Markup:
     """Text for a page: markup escaped, each hidden character as a mark with its name."""
-    said, end = str(text), 0
+    return _marked(str(text), escape)
+
+
+def soft(text: object) -> Markup:
+    """The same, for text that may wrap: a long name or JSON breaks at its joints, not in words."""
+    return _marked(str(text), _jointed)
+
+
+def titled(text: object) -> str:
+    """Text for where no markup can be: each hidden character as its place only."""
+    return HIDDEN.sub("\ufffd", str(text))
+
+
+def _marked(said: str, escaped: Callable[[str], Markup]) -> Markup:
     parts: list[Markup] = []
+    end = 0
     for found in HIDDEN.finditer(said):
-        parts += [escape(said[end : found.start()]), _mark(found.group())]
+        parts += [escaped(said[end : found.start()]), _mark(found.group())]
         end = found.end()
-    return Markup("").join([*parts, escape(said[end:])])
+    return Markup("").join([*parts, escaped(said[end:])])
+
+
+def _jointed(text: str) -> Markup:
+    parts: list[Markup] = []
+    end = 0
+    for found in LONG_TOKEN.finditer(text):
+        pieces = Markup("<wbr>").join(JOINT.split(found.group()))
+        parts += [escape(text[end : found.start()]), pieces]
+        end = found.end()
+    return Markup("").join([*parts, escape(text[end:])])
 
 
 def _mark(character: str) -> Markup:
@@ -40,7 +68,7 @@ def _mark(character: str) -> Markup:
 
 def pretty(value: Any) -> Markup:
     """A JSON value over several lines; a string as it is."""
-    return shown(
+    return soft(
         value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
     )
 
@@ -97,6 +125,8 @@ def fields(event: Event) -> Iterable[tuple[str, Any]]:
 FILTERS = {
     "fields": fields,
     "shown": shown,
+    "soft": soft,
+    "titled": titled,
     "pretty": pretty,
     "local_time": local_time,
     "clock": clock,

@@ -24,12 +24,8 @@ def pages(runs: Scenes) -> dict[str, str]:
     return {
         "runs": "/", "story": f"/runs/{runs.answered}", "failed": f"/runs/{runs.failed}",
         "waiting": f"/runs/{runs.waiting}", "waterfall": f"/runs/{runs.planned}/waterfall",
-        "records": f"/runs/{runs.answered}/records?at=6", "plan": f"/runs/{runs.planned}/plan",
-        "record": f"/runs/{runs.answered}/records/6",
-        "cost": f"/runs/{runs.planned}/cost?by=step",
-        "whatif": f"/runs/{runs.answered}/fork?call=6",
-        "compare": f"/compare?left={runs.answered}&right={runs.forked}", "metrics": "/metrics",
-        "session": "/sessions/ada@example.com", "waits": "/waiting", "memory": "/memory",
+        "plan": f"/runs/{runs.planned}/plan", "metrics": "/metrics",
+        "compare": f"/compare?left={runs.answered}&right={runs.forked}",
     }  # fmt: skip
 
 

@@ -5,9 +5,14 @@ import threading
 from playwright.sync_api import Browser, Page, Response, expect
 
 from playhead import Runtime
+from playhead.events.kinds.runs import RunFinished, RunStarted
 from playhead.events.log.memory import MemoryLog
+from playhead.events.spec.agent import AgentSpec, ModelSettings
+from playhead.inspector.pages import BARS, CHUNK
 from playhead.inspector.server import Inspector
+from playhead.inspector.wanted import LISTED
 from playhead.testing import call
+from playhead.testing.appends import append_of, write
 from tests.house.sources import ROOT
 from tests.inspector.runs import EVIL, agent, go, hostile, long_run
 
@@ -72,7 +77,7 @@ def test_an_approval_is_given_from_the_page(page: Page, log: MemoryLog) -> None:
         run = runtime.start(someone, "Pay 5 EUR.")
         page.goto(server.url)
         page.get_by_role("link", name="Pay 5 EUR.").click()
-        expect(page.locator(".asks h3")).to_have_text("pay waits for you")
+        expect(page.locator(".asks h2")).to_have_text("pay waits for you")
         keep(page, "approval")
         page.locator("summary", has_text="Approve").click()
         page.get_by_role("button", name="Yes, approve").click()
@@ -90,7 +95,7 @@ def test_metrics_and_approvals_follow_the_log(page: Page, log: MemoryLog) -> Non
         page.get_by_role("link", name="Waiting").click()
         expect(page.locator("main")).to_contain_text("Nothing waits for you")
         run = runtime.start(someone, "Pay 5 EUR.")
-        expect(page.locator(".asks h3")).to_have_text("pay waits for you")
+        expect(page.locator(".asks h2")).to_have_text("pay waits for you")
         page.get_by_role("link", name="Metrics").click()
         waiting = page.locator(".cards article", has_text="approvals waiting").locator(".value")
         expect(waiting).to_have_text("1")
@@ -138,6 +143,48 @@ def test_a_run_of_ten_thousand_records_comes_in_pieces_as_it_is_scrolled(
         (ARTIFACTS / "inspector-long-run.txt").write_text(measured)
         keep(page, "long-run")
         assert len([url for url in asked if "/rows?" in url]) < 60
+
+
+def test_the_story_and_the_waterfall_of_ten_thousand_records_come_in_pieces(
+    page: Page, log: MemoryLog
+) -> None:
+    run = long_run(log, 10_000)
+    with Inspector(log).start() as server:
+        page.goto(server.url)
+        page.goto(f"http://127.0.0.1:{server.port}/runs/{run}")
+        assert page.locator(".story > li").count() <= CHUNK
+        expect(page.locator(".story > li").last).to_contain_text("Done.")
+        page.get_by_role("link", name="earlier entries").click()
+        expect(page.locator(".story > li").first).to_be_visible()
+        page.get_by_role("link", name="Waterfall").click()
+        assert page.locator(".bar:not(.scale)").count() <= BARS
+        before = page.locator(".range").text_content()
+        page.get_by_role("link", name="Zoom in").click()
+        expect(page.locator(".range")).not_to_have_text(before or "")
+        page.goto("about:blank")
+
+
+def test_a_list_of_ten_thousand_runs_comes_in_pages_and_is_searched(
+    page: Page, log: MemoryLog
+) -> None:
+    spec = AgentSpec(name="many", instructions="", model=ModelSettings(model="m"))
+    for n in range(10_000):
+        started = RunStarted(goal=f"Deliver parcel {n}.", agent=spec, code="1")
+        write(log, append_of(f"run-{n:05}", started, RunFinished(answer="Delivered.")))
+    with Inspector(log).start() as server:
+        page.goto(server.url)
+        rows = page.locator(".runs tbody tr")
+        expect(rows).to_have_count(LISTED)
+        expect(rows.first).to_contain_text("Deliver parcel 9999.")
+        page.get_by_role("link", name="Older runs").click()
+        expect(rows.first).to_contain_text(f"Deliver parcel {9999 - LISTED}.")
+        page.get_by_label("Search", exact=True).fill("parcel 4711")
+        page.get_by_role("button", name="Search").click()
+        expect(rows).to_have_count(1)
+        took = page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd")
+        ARTIFACTS.mkdir(exist_ok=True)
+        (ARTIFACTS / "inspector-many-runs.txt").write_text(f"10,000 runs: found in {took:.0f} ms\n")
+        page.goto("about:blank")
 
 
 SCROLL = """async () => {

@@ -20,7 +20,7 @@ from playhead.events.log.contract import Reader
 from playhead.events.log.memory import MemoryLog
 from playhead.events.log.sqlite.reader import SqliteReader
 from playhead.events.spec.agent import AgentSpec, ModelSettings
-from playhead.inspector.filters import shown
+from playhead.inspector.filters import shown, soft
 from playhead.inspector.log_data import Library
 from playhead.inspector.pages import CHUNK, Pages
 from playhead.inspector.run_data import Reading
@@ -97,6 +97,15 @@ def test_every_text_is_shown_whole_and_without_markup(text: str) -> None:
     assert "<" not in marks
     assert ">" not in marks
     assert '"' not in marks
+
+
+@given(st.text(max_size=200))
+def test_a_text_that_may_wrap_is_shown_whole_too(text: str) -> None:
+    assert str(soft(text)).replace("<wbr>", "") == str(shown(text)).replace("<wbr>", "")
+
+
+def test_a_long_name_breaks_at_its_joints() -> None:
+    assert soft("cache_creation_input_tokens") == "cache_<wbr>creation_<wbr>input_<wbr>tokens"
 
 
 @pytest.mark.parametrize(
