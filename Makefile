@@ -60,6 +60,13 @@ $(NODE_READY): $(BIN)/python
 	  npm install --silent --no-audit --no-fund --prefix $(VENV)/node $(NODE_PACKAGES) && touch $@; \
 	else echo "no npm here: the tests of its MCP servers will be skipped (make setup-system)"; fi
 
+CONFORMANCE := @modelcontextprotocol/conformance@0.2.0-alpha.12 node@22
+
+.PHONY: conformance
+conformance: $(DEV_READY) ## Run the MCP project's own suite against our client and our server (npm)
+	@npm install --silent --no-audit --no-fund --prefix $(VENV)/conformance $(CONFORMANCE)
+	$(BIN)/python -m tests.mcp.conformance $(VENV)/conformance
+
 .PHONY: run
 run: $(RUN_READY) ## Run an agent on a real model, then show and replay its log (GOAL="...")
 	@$(BIN)/playhead run "$(GOAL)" --log "$(LOG)"

@@ -159,13 +159,19 @@ class Run(Generic[Out]):
     ) -> None:
         """Let a call start, with changed arguments if given; or a plan, with changed steps.
 
+        A call whose tool asks something (`about` is "input") goes on with `arguments` as the
+        answer: the fields of its one question, or of each question by its key.
+
         Raises UsageError, also for steps that cannot run.
         """
         steps = None if plan is None else self._control.edited_plan(self.id, plan)
         self._decide(call, approved=True, arguments=arguments, plan=steps)
 
     def deny(self, call: int, reason: str | None = None) -> None:
-        """Refuse a call, or a plan; the model reads the reason. Raises UsageError."""
+        """Refuse a call, or a plan; the model reads the reason. Raises UsageError.
+
+        To a tool that asks something it says `decline`.
+        """
         self._decide(call, approved=False, reason=reason)
 
     def _decide(

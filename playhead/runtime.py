@@ -69,6 +69,8 @@ from playhead.tools.models.admission import Admission
 from playhead.tools.models.embedders import Embedder, chosen_embedder
 
 if TYPE_CHECKING:
+    from mcp.server import MCPServer
+
     from playhead.evals.evaluation_log import EvaluationLog
     from playhead.inspector.server import Inspector
 
@@ -227,6 +229,7 @@ class Runtime:
         self.runs = RunControl(
             self._log, index, thread, self._engine, subscriptions, self._spec_for
         )
+        self._assembly.toolbox.lapse = self.runs.lapse
         self._scheduler = Scheduler(self._log, self._start_scheduled, redactor.event)
         self._notifier = Notifier(self._log, notify, self.runs.waits) if notify else None
         self._engine.watchers += [
@@ -598,6 +601,31 @@ class Runtime:
         inspector = Inspector(self._log, control=control, host=host, port=port, rules=rules)
         self._inspectors.append(inspector)
         return inspector.start()
+
+    def mcp_server(self, agents: Sequence[Agent[Any]] = ()) -> "MCPServer":
+        """This log, and these agents, for MCP clients: a server of the official SDK.
+
+        Its tools read the log, if that is a file: list_runs, show, why, causes, context, cost,
+        diff, verify, replay. Each agent is a tool too, whose call is a run. What waits for a person
+        is shown and cannot be granted there. `.run()` serves it over stdio;
+        `.streamable_http_app()` is an ASGI app, which needs your authentication in front of it.
+
+        Raises UsageError if the extra `mcp` is not installed.
+        """
+        self.runs.check_open()
+        try:
+            from playhead.mcp_server.server import make_server
+        except ImportError as error:
+            msg = "MCP needs the extra `mcp`: pip install 'playhead[mcp]'"
+            raise UsageError(msg) from error
+        path = self._log.path.resolve() if isinstance(self._log, SqliteLog) else None
+        for agent in agents:
+            self.register(agent)
+
+        def begin(agent: Agent[Any], task: str, session: str | None) -> Run[Any]:
+            return self.start(agent, task, session=session)
+
+        return make_server(path, begin, agents)
 
     def close(self) -> None:
         """Let open effects end (`drain_seconds`), write everything, release the log.

@@ -97,6 +97,33 @@ class CallDeferred(Exception):
         self.about: Literal["answer", "time"] = "answer"
 
 
+class InputRequired(Exception):
+    """A tool cannot go on before a person has answered: the call goes on with the answers."""
+
+    def __init__(
+        self,
+        questions: Mapping[str, Json],
+        state: str | None,
+        bound: Literal["session"] | None = None,
+    ) -> None:
+        self.questions = dict(questions)
+        """By key: a `message`, and the `requestedSchema` of the answer or a `url` to visit."""
+        self.state = state
+        """Given back to the tool, with the answers."""
+        self.bound: Literal["session"] | None = bound
+        """Set if the answer comes too late once the tool's session is over."""
+        super().__init__("input is required")
+
+
+@dataclass(frozen=True, slots=True)
+class InputGiven:
+    """What a person answered to an InputRequired, for the attempt that goes on."""
+
+    state: str | None
+    responses: Mapping[str, Json]
+    """By key: an `action` (accept, decline, cancel), and the `content` of an accepted answer."""
+
+
 def from_environment(name: str) -> str | None:
     """The default source of secrets: the environment variable of that name."""
     return os.environ.get(name)
@@ -141,6 +168,8 @@ class ToolContext:
     deadline: float | None = None
     """When this attempt is given up, or its run ends: in seconds since the epoch."""
     on_progress: OnProgress = field(default=_unheard, repr=False)
+    input: InputGiven | None = field(default=None, repr=False)
+    """The answers that this attempt goes on with."""
     _given_up: threading.Event = field(default_factory=threading.Event, repr=False)
 
     @property

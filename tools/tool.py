@@ -187,7 +187,7 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Unpack[ToolOp
         made = _make(function, options)
         approval = options.get("approval", False)
         expires = options.get("approval_expires")
-        return made if approval is False else _with_approval(made, approval, expires)
+        return made if approval is False else with_approval(made, approval, expires)
 
     return make if function is None else make(function)
 
@@ -265,7 +265,8 @@ def _check_importable(function: Callable[..., Any], name: str) -> None:
         raise UsageError(msg)
 
 
-def _with_approval(made: AnyTool, needs: NeedsApproval, expires: float | None) -> AnyTool:
+def with_approval(made: AnyTool, needs: NeedsApproval, expires: float | None) -> AnyTool:
+    """The tool with an approval rule. Raises UsageError for a rule that cannot be used."""
     if expires is not None and not 0 < expires < float("inf"):
         name = made.spec.name
         msg = f"tool {name}: approval_expires={expires!r} must be a positive number of seconds"

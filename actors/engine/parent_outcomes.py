@@ -15,7 +15,12 @@ from pydantic_core import to_json
 from playhead.actors.engine.deferred_ends import DeferredEnds
 from playhead.events.codec import decode
 from playhead.events.event import Event, Intent, Json, Outcome
-from playhead.events.kinds.approvals import ApprovalDecided, ApprovalRuleAsked, RuleAnswered
+from playhead.events.kinds.approvals import (
+    ApprovalDecided,
+    ApprovalRequested,
+    ApprovalRuleAsked,
+    RuleAnswered,
+)
 from playhead.events.kinds.child_runs import ChildFinished, ChildStarted
 from playhead.events.kinds.forks import ForkChecked, ForkCheckRequested, RunForked
 from playhead.events.kinds.guardrails import GuardrailAsked
@@ -75,6 +80,7 @@ class ParentRun:
         self._forked = forked
         self._given = {given.call: given.result for given in forked.results}
         self._requested_calls: dict[int, RequestedCall] = {}
+        self._questions = set[str]()
         self._past: dict[int, Outcome] = {}
         """Outcomes of intents that were open where the fork was cut."""
         self._left: dict[Key, deque[Outcome]] = defaultdict(deque)
@@ -130,7 +136,11 @@ class ParentRun:
         match record.event:
             case ToolRequested(tool=tool, arguments=arguments):
                 self._requested_calls[record.seq] = tool, arguments
-            case ApprovalDecided(call=call, arguments=dict(arguments)):
+            case ApprovalRequested(about="input", binding=binding):
+                self._questions.add(binding)
+            case ApprovalDecided(call=call, arguments=dict(arguments), binding=binding) if (
+                binding not in self._questions  # to those it is an answer
+            ):
                 self._requested_calls[call] = self._requested(call)[0], arguments
             case _:
                 pass

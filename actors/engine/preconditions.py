@@ -7,6 +7,7 @@ from playhead.events.kinds.approvals import ApprovalDecided, ApprovalRequested
 from playhead.events.kinds.runs import MessageReceived, TimeReached
 from playhead.events.kinds.tool_calls import CallAnswered
 from playhead.projections.state.run_state import RunState
+from playhead.tools.calls.input import answer_fault
 from playhead.tools.validation.answer import misfit
 
 
@@ -80,6 +81,10 @@ def _wrong_approval(state: RunState, decided: ApprovalDecided) -> PlayheadError 
             f"{waits.about} {decided.call} of run {state.run} is not what was approved: its "
             "arguments or its tool's definition differ; look at it again (`playhead approvals`)"
         )
+    if waits.about == "input":
+        fault = answer_fault(waits.questions or {}, decided)
+        msg = f"call {decided.call} of run {state.run} asks for something else: {fault}"
+        return None if fault is None else UsageError(msg)
     if waits.about == "call":
         return _no_call_has(decided.plan is not None, "steps")
     return _no_plan_has(decided.arguments is not None) or _wrong_plan(state, decided)

@@ -10,16 +10,20 @@ from playhead.events.kinds.tool_calls import (
     AttemptStarted,
     ToolDeferred,
     ToolFailed,
+    ToolInputRequired,
     ToolOutcomeUnknown,
     ToolSucceeded,
 )
 from playhead.projections.state.run_state import RunState
 from playhead.projections.state.step_state import ToolCall
 from playhead.tools.calls.call import given_up, probe_call
+from playhead.tools.calls.input import input_given
 from playhead.tools.context import ToolContext
 from playhead.tools.tool import AnyTool
 
-AttemptOutcome: TypeAlias = ToolSucceeded | ToolFailed | ToolOutcomeUnknown | ToolDeferred
+AttemptOutcome: TypeAlias = (
+    ToolSucceeded | ToolFailed | ToolOutcomeUnknown | ToolDeferred | ToolInputRequired
+)
 
 
 def call_of(state: RunState, event: AttemptStarted | ChildStarted | ApprovalRuleAsked) -> ToolCall:
@@ -88,10 +92,11 @@ def _context(services: Services, work: Work[AttemptStarted, ToolCall]) -> ToolCo
     memories = None
     if recollect is not None and call.scope.namespace:
         memories = ScopedMemories(recollect, call.scope)
+    given = None if call.required is None else input_given(call.required, call.input_answer)
     on_progress = partial(services.on_progress, work.run, call.seq)
     return ToolContext(
         call.run, call.seq, work.event.attempt, services.secrets, services.results, memories,
-        call.run_ends, work.about, on_progress=on_progress,
+        call.run_ends, work.about, on_progress=on_progress, input=given,
     )  # fmt: skip
 
 

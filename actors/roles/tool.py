@@ -31,6 +31,7 @@ from playhead.events.kinds.tool_calls import (
     Refusal,
     ToolDeferred,
     ToolFailed,
+    ToolInputRequired,
     ToolRefused,
     ToolRequested,
     ToolStarted,
@@ -42,10 +43,12 @@ from playhead.events.spec.tool import Retry
 from playhead.projections.state.run_state import RunState
 from playhead.projections.state.step_state import ToolCall
 from playhead.tools.calls.approval import binding, matches
+from playhead.tools.calls.input import questions_hash
 from playhead.tools.validation.arguments import check, suggest_tool
 
 STOPPED = "not started: the run is stopping"
 UNANSWERED = "the run is stopping before its answer came; what was begun may go on outside"
+NO_INPUT = "not finished: the run is stopping, and nobody has answered what the tool asked"
 
 
 class ToolRole(Role):
@@ -64,7 +67,7 @@ class ToolRole(Role):
             RunFailing,
             RunResumed,
         )
-        | outcomes_of(ATTEMPTS, ToolFailed, ToolDeferred)
+        | outcomes_of(ATTEMPTS, ToolFailed, ToolDeferred, ToolInputRequired)
         | outcomes_of((ApprovalRuleAsked, ForkCheckRequested))
     )
 
@@ -78,10 +81,8 @@ class ToolRole(Role):
         match record.event:
             case ToolRequested():
                 return _on_requested(state, call)
-            case ToolFailed() as failed:
-                return _again(state, call, record, failed)
-            case ToolDeferred() as deferred:
-                return [_awaited(state, call, deferred)]
+            case ToolFailed() | ToolDeferred() | ToolInputRequired() as ended:
+                return _on_attempt(state, call, record, ended)
             case RuleAnswered() | ForkChecked() as answered:
                 return _on_answer(state, call, state.asked(record), answered)
             case ApprovalDecided() | TimeReached(due="approval") as verdict:
@@ -93,10 +94,13 @@ class ToolRole(Role):
         """Refuse waiting calls; a call with an open question, once its answer is in."""
         calls = state.calls.values()
         waiting = [call for call in calls if call.started is None and not call.asked]
-        return [
-            _refused(call, "stopped", STOPPED if call.deferred is None else UNANSWERED)
-            for call in waiting
-        ]
+        return [_refused(call, "stopped", _unfinished(call)) for call in waiting]
+
+
+def _unfinished(call: ToolCall) -> str:
+    if call.required is not None:
+        return NO_INPUT
+    return STOPPED if call.deferred is None else UNANSWERED
 
 
 def _waiting_call(state: RunState, record: Record) -> ToolCall | None:
@@ -153,9 +157,11 @@ def _on_verdict(
     state: RunState, call: ToolCall, decided: ApprovalDecided | TimeReached
 ) -> Sequence[Event]:
     if isinstance(decided, TimeReached):
-        return _on_lapse(call)
+        return _on_lapse(state, call)
     if call.waits is not None or call.spec is None:
         return []
+    if call.required is not None:
+        return _start(state, call)
     if not decided.approved:
         why = f": {decided.reason}" if decided.reason else "."
         return [_refused(call, "denied", f"a person denied this call{why}")]
@@ -177,9 +183,9 @@ def _on_imported(state: RunState, call: ToolCall) -> Sequence[Event]:
     return [_ask_person(state, call)]
 
 
-def _on_lapse(call: ToolCall) -> Sequence[Event]:
+def _on_lapse(state: RunState, call: ToolCall) -> Sequence[Event]:
     if call.waits is None:
-        return []
+        return [] if call.required is None else _start(state, call)
     return [_refused(call, "denied", "nobody approved this call in time")]
 
 
@@ -203,6 +209,34 @@ def _ask_person(
         expires_at=None if expires is None else state.at + int(expires * 1_000_000),
         rule_error=rule_error,
     )
+
+
+def _ask_for_input(
+    state: RunState, call: ToolCall, required: ToolInputRequired
+) -> ApprovalRequested:
+    expires = None if call.tool.approval is None else call.tool.approval.expires
+    return ApprovalRequested(
+        about="input",
+        call=call.seq,
+        binding=questions_hash(required),
+        expires_at=None if expires is None else state.at + int(expires * 1_000_000),
+        questions=required.questions,
+        bound=required.bound,
+    )
+
+
+def _on_attempt(
+    state: RunState,
+    call: ToolCall,
+    record: Record,
+    ended: ToolFailed | ToolDeferred | ToolInputRequired,
+) -> Sequence[Event]:
+    """The attempt has ended, and the call has not."""
+    if isinstance(ended, ToolInputRequired):
+        return [_ask_for_input(state, call, ended)]
+    if isinstance(ended, ToolDeferred):
+        return [_awaited(state, call, ended)]
+    return _again(state, call, record, ended)
 
 
 def _again(state: RunState, call: ToolCall, record: Record, failed: ToolFailed) -> Sequence[Event]:

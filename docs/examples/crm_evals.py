@@ -3,7 +3,7 @@
     playhead eval crm_cases.jsonl --agent crm_evals.py:brief --against crm_evals.py:careful --k 3
 
 No key is needed: scripts stand for the models. They follow the prompt as models do, and the cheap
-one sometimes does not. With a key, take the agents at the end with models by their names.
+one sometimes does not. `real` asks a model: the API's with a key, else a small local one.
 """
 
 import json
@@ -125,3 +125,4 @@ brief = variant("brief", BRIEF)
 careful = variant("careful", CAREFUL)
 planned = variant("planned", CAREFUL, strategy="plan")
 cheaper = variant("cheaper", CAREFUL, hurry)
+real = Agent(name="real", instructions=CAREFUL, tools=[crm])

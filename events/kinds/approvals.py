@@ -8,19 +8,26 @@ from playhead.events.kinds.waits import WaitStarted
 
 
 class ApprovalRequested(WaitStarted):
-    """A call waits for a person's approval, without a thread and across restarts."""
+    """A call waits for a person: for approval, or (`input`) for the answer that its tool needs.
+
+    It waits without a thread and across restarts.
+    """
 
     kind: Literal["approval_requested"] = "approval_requested"
-    about: Literal["call", "plan"] = "call"
+    about: Literal["call", "plan", "input"] = "call"
     call: int
     """The seq of the ToolRequested; for a plan, of its PlanProposed or PlanRevised."""
     binding: str
-    """SHA-256 (hex) of the plan, or of tool, arguments and definition: the approval applies to
-    exactly this."""
+    """SHA-256 (hex) of the plan, of tool, arguments and definition, or of the questions: the
+    answer applies to exactly this."""
     expires_at: int | None = None
     """Microseconds since the epoch, when the request expires."""
     rule_error: str | None = None
     """The error of the tool's approval rule: its answer is unknown."""
+    questions: dict[str, Json] | None = None
+    """What the tool asks, as in ToolInputRequired."""
+    bound: Literal["session"] | None = None
+    """The questions can be answered only while the session lasts in which the tool asks."""
 
 
 class Decider(Data):
@@ -45,7 +52,8 @@ class ApprovalDecided(Event):
     reason: str | None = None
     """Shown to the model when denied."""
     arguments: dict[str, Json] | None = None
-    """Different arguments for the call; None for the requested ones."""
+    """Different arguments for the call, None for the requested ones; or what is answered to the
+    tool: the fields of its one question, or of each question by its key."""
     plan: tuple[PlanStep, ...] | None = None
     """Different steps to run; None for the proposed ones."""
     by: Decider | None = None

@@ -71,6 +71,19 @@ class ToolOutcomeUnknown(Outcome):
     """What confined its process, if it had one: for example "landlock7+seccomp" or "none"."""
 
 
+class ToolInputRequired(Outcome):
+    """The tool cannot go on before a person has answered: the call waits, then goes on."""
+
+    kind: Literal["tool_input_required"] = "tool_input_required"
+    questions: dict[str, Json]
+    """By key: a `message`, and the `requestedSchema` of the answer or a `url` to visit."""
+    state: str | None = None
+    """The tool's own, given back to it with the answers."""
+    bound: Literal["session"] | None = None
+    """The tool waits in an open session: an answer after its end comes too late."""
+    duration_ms: float
+
+
 class ToolDeferred(Outcome):
     """The tool began something whose answer comes later: a CallAnswered, or nothing in time."""
 
@@ -118,7 +131,7 @@ class AttemptStarted(Intent):
 
     COMPACT: ClassVar[bool] = True
 
-    OUTCOMES = (ToolSucceeded, ToolFailed, ToolOutcomeUnknown, ToolDeferred)
+    OUTCOMES = (ToolSucceeded, ToolFailed, ToolOutcomeUnknown, ToolDeferred, ToolInputRequired)
 
     call: int
     """The seq of the ToolRequested."""

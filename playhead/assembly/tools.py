@@ -7,6 +7,7 @@ runtime. The tool definitions that they give are pinned (playhead/assembly/mcp_p
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Thread
 from typing import Any, NamedTuple
 
 from playhead.assembly.mcp_pins import Pins
@@ -20,7 +21,7 @@ from playhead.tools.groups import every
 from playhead.tools.lint.lint import lint
 from playhead.tools.lint.shadowing import spoken_of
 from playhead.tools.mcp.convert import definition_of
-from playhead.tools.mcp.server import Judge, McpServer
+from playhead.tools.mcp.server import Judge, Lapse, McpServer
 from playhead.tools.read_result import read_result
 from playhead.tools.tool import AnyTool, by_name
 
@@ -50,6 +51,8 @@ class Toolbox:
         self._agents: dict[int, weakref.ref[Agent[Any]]] = {}
         self._advised: set[str] = set()
         self._servers: list[McpServer] = []
+        self.lapse: Lapse | None = None
+        """Called when a server's question can be answered no more."""
 
     def register(self, agent: Agent[Any]) -> None:
         """Add the agent's tools.
@@ -59,7 +62,7 @@ class Toolbox:
         """
         for server in servers_of(agent):
             if server not in self._servers:
-                server.connect(self._pins.judge, self._refresh, self.secrets)
+                server.connect(self._pins.judge, self._refresh, self.secrets, self._lapsed)
                 self._servers.append(server)
         keep_apart(agent, self._pins)
         judge_skills(agent, self._pins)
@@ -86,6 +89,11 @@ class Toolbox:
         for server in self._servers:
             server.close()
         self._servers.clear()
+
+    def _lapsed(self, run: str, call: int) -> None:
+        """A server's session is over, with its question (called on the server's thread)."""
+        if self.lapse is not None:  # it waits for the log, and the server must not
+            Thread(target=self.lapse, args=(run, call), daemon=True).start()
 
     def _refresh(self) -> None:
         """A server's tools have changed (called on the server's thread)."""

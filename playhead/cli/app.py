@@ -24,6 +24,7 @@ from playhead.cli.commands import (
     export_trace,
     facts,
     fork,
+    mcp_serve,
     memory,
     metrics,
     plan,
@@ -82,7 +83,7 @@ GROUPS: Mapping[str, Mapping[str, Callable[..., int]]] = {
     "See what happened": {
         "runs": show.runs, "show": show.show, "context": context.context, "causes": causes.causes,
         "diff": diff.diff, "tail": tail.tail, "serve": serve.serve,
-        "export-trace": export_trace.export_trace,
+        "mcp-serve": mcp_serve.mcp_serve, "export-trace": export_trace.export_trace,
     },
     "Find out why": {"why": why.why, "replay": replay_verify.replay, "doctor": doctor.doctor},
     "See what waits for you, and answer": {

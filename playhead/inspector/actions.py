@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TypeAlias
 
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
@@ -20,6 +21,8 @@ from playhead.forking import Instead
 from playhead.inspector.control import Control
 from playhead.inspector.rendering import Renderer
 from playhead.service.decider import this_process
+
+ANSWER = TypeAdapter(dict[str, Json])
 
 Act: TypeAlias = Callable[[Control, str], str | None]
 """Acts on a run; the id of another run that it made, if it did."""
@@ -43,10 +46,14 @@ class Actions:
     async def decide(self, request: Request) -> Response:
         """Append a person's verdict; bound to what they were shown."""
         form = await request.form()
+        try:
+            answer = answer_of(_text(form, "answer"))
+        except UsageError as error:
+            return self._refused(request, str(error))
         event = ApprovalDecided(
             call=request.path_params["call"], binding=str(form.get("binding", "")),
             approved=form.get("verdict") == "approve", reason=_text(form, "reason"),
-            by=this_process(),
+            arguments=answer, by=this_process(),
         )  # fmt: skip
         return await self._tell(request, event)
 
@@ -114,6 +121,15 @@ class Actions:
     def _refused(self, request: Request, why: str) -> Response:
         back = f"/runs/{request.path_params['run']}"
         return self._renderer.message(request, 409, "It was not recorded", why, back)
+
+
+def answer_of(text: str | None) -> dict[str, Json] | None:
+    """What a person typed as the answer to a tool. Raises UsageError."""
+    try:
+        return None if text is None else ANSWER.validate_json(text)
+    except ValidationError as error:
+        msg = f"the answer is not a JSON object: {text}"
+        raise UsageError(msg) from error
 
 
 def json_or_text(text: str) -> Json:

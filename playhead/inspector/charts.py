@@ -10,7 +10,7 @@ from playhead.projections.metrics.run_metrics import RunMetrics
 RUNS = 40
 """In a chart, the newest."""
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 640, 210, 68, 26, 10
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 640, 210, 84, 26, 10
 """Of the drawing, and the room for its axes."""
 
 

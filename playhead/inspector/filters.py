@@ -11,6 +11,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from playhead.events.event import Event
+from playhead.projections.history.timeline import questions_text
 from playhead.projections.metrics.formatting import cost_text, duration_text
 from playhead.projections.state.waits import wait_text
 
@@ -23,7 +24,7 @@ HIDDEN = re.compile(
 
 
 LONG_TOKEN = re.compile(r"\S{16,}")
-JOINT = re.compile(r"(?<=[,:;{}\[\]()/=&_.@\"-])(?=\w|\")")
+JOINT = re.compile(r"(?<=[,:;{}\[\]()/=&_.@-])(?=\w|\")")
 
 
 def shown(text: object) -> Markup:
@@ -130,6 +131,7 @@ FILTERS = {
     "pretty": pretty,
     "local_time": local_time,
     "clock": clock,
+    "questions": questions_text,
     "wait_text": partial(wait_text, local=local_time),
     "took": took,
     "money": money,

@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar, Unpack
 
@@ -14,10 +15,10 @@ from playhead.actors.engine.recovery import may_rest, take_up, take_up_imported
 from playhead.actors.engine.turn import Trigger
 from playhead.actors.planning.validate import edited_plan
 from playhead.events.codec import decode
-from playhead.events.errors import AnswerRefused, RuntimeClosed, UsageError
+from playhead.events.errors import AnswerRefused, PlayheadError, RuntimeClosed, UsageError
 from playhead.events.event import Event, Json
 from playhead.events.kinds.plans import PlanStep
-from playhead.events.kinds.runs import RunResumed, RunStarted
+from playhead.events.kinds.runs import RunResumed, RunStarted, TimeReached
 from playhead.events.kinds.tool_calls import CallAnswered, ToolResolved
 from playhead.events.log.contract import Log
 from playhead.events.log.find_run import find_run
@@ -105,6 +106,15 @@ class RunControl:
             self._on_loop(lambda: self._engine.rest(run, due))
         else:
             self._on_loop(partial(take_up, self._engine, run))
+        for wait in waits:
+            if wait.bound is not None:  # what it is bound to went with the process before this one
+                trigger, _ = _trigger(wait.over)
+                self._on_loop(partial(self._engine.arrive, run, trigger))
+
+    def lapse(self, run: str, call: int) -> None:
+        """A question of a call's tool can be answered no more; does nothing if none is open."""
+        with suppress(PlayheadError):
+            self.tell(run, TimeReached(due="approval", call=call))
 
     def tell(self, run: str, event: Event, *, command: str | None = None) -> None:
         """Append an event from outside.

@@ -86,7 +86,10 @@ class ApprovalUpdate(Update):
     type: Literal["approval"] = "approval"
     call: int
     state: Literal["waiting", "approved", "denied", "expired"]
-    about: Literal["call", "plan"] = "call"
+    about: Literal["call", "plan", "input"] = "call"
+    """`input`: the call's tool asks a person something."""
+    questions: dict[str, Json] | None = None
+    """What it asks, by key: `message`, and the `requestedSchema` of the answer or a `url`."""
     tool: str = ""
     arguments: dict[str, Json] | None = None
     expires_at: int | None = None
@@ -248,6 +251,7 @@ class _Maker:
             case approvals.ApprovalRequested(call=call, about=about, expires_at=expires):
                 return ApprovalUpdate(
                     seq=seq, call=call, state="waiting", about=about, expires_at=expires,
+                    questions=event.questions,
                     tool=self._tools.get(call, ""), arguments=self._arguments.get(call),
                 )  # fmt: skip
             case approvals.ApprovalDecided(call=call, approved=approved, reason=reason):

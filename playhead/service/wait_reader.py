@@ -83,7 +83,8 @@ class WaitReader:
 def approval_of(asked: OpenWait) -> OpenApproval:
     """A wait for a person, as that person needs to see it."""
     wait = asked.wait
+    about = wait.about if wait.about in ("plan", "input") else "call"
     return OpenApproval(
         asked.run, wait.call or 0, asked.tool, asked.arguments, asked.effect, wait.binding or "",
-        asked.goal, wait.until, "plan" if wait.about == "plan" else "call", asked.plan, wait.error,
+        asked.goal, wait.until, about, asked.plan, wait.error, asked.questions,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from pydantic_core import to_json
 
 from playhead.events.envelope import envelope_lines
-from playhead.events.event import Event
+from playhead.events.event import Event, Json
 from playhead.events.kinds import (
     approvals,
     child_runs,
@@ -59,6 +59,20 @@ def timeline(records: Iterable[Record]) -> Iterator[TimelineEntry]:
             )  # fmt: skip
 
 
+def questions_text(questions: Mapping[str, Json]) -> str:
+    """What a tool asks, on one line: the message, and the fields of the answer or an address."""
+    return "; ".join(_question(each) for each in questions.values())
+
+
+def _question(question: Json) -> str:
+    if not isinstance(question, dict):
+        return str(question)
+    schema = question.get("requestedSchema")
+    fields = schema.get("properties") if isinstance(schema, dict) else None
+    named = ", ".join(fields) if isinstance(fields, dict) else question.get("url")
+    return f"{question.get('message', '')} ({named})" if named else str(question.get("message", ""))
+
+
 Told: TypeAlias = list[tuple[Heading, str]]
 
 WORDS: Mapping[str, tuple[Heading, str]] = {
@@ -73,7 +87,6 @@ WORDS: Mapping[str, tuple[Heading, str]] = {
     "tool_outcome_unknown": ("Unknown", "cut off ({e.reason}): it may have taken effect"),
     "tool_pinned": ("Note", "{e.tool} of {e.server} is {e.definition}"),
     "tool_resolved": ("Note", "call {e.call} did take effect: {e.succeeded}. {e.note}"),
-    "approval_requested": ("Approval", "{e.about} {e.call} waits for a person"),
     "tool_deferred": ("Note", "call {e.call} is answered later"),
     "answer_awaited": ("Note", "call {e.call} waits for {e.about}"),
     "outage_wait_started": ("Note", "waits for the model: {e.error}: {e.message}"),
@@ -127,6 +140,28 @@ def _told(event: Event) -> Told:
             return _done(event)
 
 
+def _with_people(
+    event: tool_calls.ToolInputRequired | approvals.ApprovalRequested | approvals.ApprovalDecided,
+) -> Told:
+    match event:
+        case tool_calls.ToolInputRequired(questions=questions):
+            return [("Observation", f"the tool asks: {questions_text(questions)}")]
+        case approvals.ApprovalRequested(about="input", call=call):
+            return [("Approval", f"the tool of call {call} waits for a person's answer")]
+        case approvals.ApprovalRequested(about=about, call=call):
+            return [("Approval", f"{about} {call} waits for a person")]
+        case approvals.ApprovalDecided():
+            return _decided(event)
+
+
+def _decided(event: approvals.ApprovalDecided) -> Told:
+    verdict = "approved" if event.approved else "denied"
+    why = f": {event.reason}" if event.reason else ""
+    by = "" if event.by is None else f" (by {event.by.user})"
+    said: Told = [("Approval", f"{event.call} {verdict}{why}{by}")]
+    return said if event.plan is None else [*said, ("Plan", plan_text(event.plan))]
+
+
 def _done(event: Event) -> Told:
     """What was done, by tools, by people, by the planner."""
     match event:
@@ -137,12 +172,12 @@ def _done(event: Event) -> Told:
         case child_runs.ChildFinished(status=status, answer=answer, message=message):
             went_well = status == "finished"
             return [("Observation", answer) if went_well else ("Failed", f"{status}: {message}")]
-        case approvals.ApprovalDecided(call=call, approved=approved, reason=reason):
-            verdict = "approved" if approved else "denied"
-            why = f": {reason}" if reason else ""
-            by = "" if event.by is None else f" (by {event.by.user})"
-            said: Told = [("Approval", f"{call} {verdict}{why}{by}")]
-            return said if event.plan is None else [*said, ("Plan", plan_text(event.plan))]
+        case (
+            tool_calls.ToolInputRequired()
+            | approvals.ApprovalRequested()
+            | approvals.ApprovalDecided()
+        ):
+            return _with_people(event)
         case approvals.RuleAnswered(error=str(error)):
             return [("Failed", f"rule: {error}")]
         case plans.PlanProposed(steps=proposed):

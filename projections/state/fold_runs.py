@@ -41,7 +41,7 @@ def _time_reached(state: RunState, record: Record, event: runs.TimeReached) -> N
     if event.due == "wait":
         wait_over(state, record, event.wait or 0)
     elif event.due == "approval" and event.call in state.calls:
-        state.calls[event.call].lapsed = True
+        state.calls[event.call].time_passed()
     elif event.due == "approval" and state.plan is not None:
         state.plan.lapsed = True
     elif state.stop is None and event.due == "max_seconds":

@@ -55,6 +55,10 @@ class ToolCall:
     """It was requested elsewhere: a person here must approve it, whatever its tool."""
     started: int | None = None
     """The seq of the open attempt."""
+    required: tool_calls.ToolInputRequired | None = None
+    """What its tool asked last."""
+    input_answer: approvals.ApprovalDecided | None = None
+    """What a person answered to that; None while nobody has, and if nobody did in time."""
     run_ends: int | None = None
     """When max_seconds will have passed, as of the last attempt; microseconds since the epoch."""
     deferred: tool_calls.ToolDeferred | None = None
@@ -65,6 +69,13 @@ class ToolCall:
     """An answer that came before the attempt ended."""
     scope: Scope = NO_MEMORY
     """The part of memory that it may access."""
+
+    def time_passed(self) -> None:
+        """Nobody has approved it in time; or answered what its tool asks: then it goes on."""
+        if self.waits is not None and self.waits.about == "input":
+            self.waits = None
+        else:
+            self.lapsed = True
 
     @property
     def tool(self) -> ToolSpec:

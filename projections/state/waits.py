@@ -13,12 +13,12 @@ from playhead.events.kinds import approvals, runs, tool_calls, waits
 from playhead.events.record import Record
 from playhead.events.registry import ENDINGS
 
-About: TypeAlias = Literal["call", "plan", "answer", "time", "model"]
-"""What is waited for: a person's approval of a call or a plan; the answer of a deferred call; a
-time; or a model that is down."""
+About: TypeAlias = Literal["call", "plan", "input", "answer", "time", "model"]
+"""What is waited for: a person's approval of a call or a plan, or their answer to a tool; the
+answer of a deferred call; a time; or a model that is down."""
 
-APPROVALS = ("call", "plan")
-"""What a person approves."""
+APPROVALS = ("call", "plan", "input")
+"""What a person approves, or answers."""
 
 DEFERRED = ("answer", "time")
 """What a deferred call waits for."""
@@ -48,6 +48,8 @@ class Wait:
     """Number of failed attempts so far."""
     counts: bool = False
     """Whether the time counts towards max_seconds."""
+    bound: str | None = None
+    """It ends with this: `session`, of the server that asks."""
     run_ends: int | None = None
     """If it counts: when max_seconds will have passed, unless the wait ends before."""
 
@@ -110,7 +112,7 @@ def _started(record: Record, event: waits.WaitStarted) -> Wait:
         case approvals.ApprovalRequested(about=about, call=call):
             return Wait(
                 record.seq, about, record.at, event.expires_at, call, binding=event.binding,
-                error=event.rule_error,
+                error=event.rule_error, bound=event.bound,
             )  # fmt: skip
         case waits.OutageWaitStarted():
             return Wait(
@@ -140,7 +142,8 @@ def _stops(event: Event) -> bool:
 
 
 WAITING: Mapping[About, str] = {
-    "call": "waits for you", "plan": "waits for you", "answer": "waits for an answer",
+    "call": "waits for you", "plan": "waits for you", "input": "waits for you",
+    "answer": "waits for an answer",
     "time": "waits for a time", "model": "waits for the model",
 }  # fmt: skip
 """How the status of a run reads that waits, by what it waits for: people come first."""

@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 WAIT = {
     "seq": int, "about": str, "since": int, "until": int, "call": int, "step": str, "binding": str,
-    "error": str, "message": str, "tries": int, "counts": int, "run_ends": int,
+    "error": str, "message": str, "tries": int, "counts": int, "bound": str, "run_ends": int,
 }  # fmt: skip
 """The columns of a Wait, in the order of its fields."""
 
-SHOWN = {"tool": str, "effect": str, "arguments": str, "plan": str}
-"""What a person is asked about; the last two as JSON."""
+SHOWN = {"tool": str, "effect": str, "arguments": str, "plan": str, "questions": str}
+"""What a person is asked about; the last three as JSON."""
 
 SEEN: tuple[type[Event], ...] = (
     *ENDS, ApprovalRequested, AnswerAwaited, OutageWaitStarted, RunForked, RunsMoved,
@@ -58,6 +58,8 @@ class OpenWait(NamedTuple):
     arguments: dict[str, Json]
     plan: tuple[PlanStep, ...]
     """The steps that a person is asked about."""
+    questions: dict[str, Json] | None = None
+    """What a tool asks a person, by key."""
 
 
 class WaitList:
@@ -111,23 +113,32 @@ class WaitList:
             places = ", ".join("?" * len(row))
             connection.execute(f"INSERT INTO waits VALUES ({places})", row)
 
-    def _shown(self, run: str, wait: Wait) -> tuple[str, str, str, str]:
-        """What the person sees: tool, effect, arguments, plan."""
-        tool, effect, arguments, plan = "", "", b"{}", b"[]"
+    def _shown(self, run: str, wait: Wait) -> tuple[str, str, str, str, str]:
+        """What the person sees: tool, effect, arguments, plan, questions."""
+        tool, effect, arguments, plan, questions = "", "", b"{}", b"[]", b"null"
+        answers = set[str]()
         for row in self._reader.read(run, wait.call - 1, wait.seq) if wait.call else ():
             match decode(row, self._reader.body).event if row.kind in ASKED_ABOUT else None:
                 case ToolRequested() as asked if row.seq == wait.call:
                     tool, arguments = asked.tool, to_json(asked.arguments)
                     effect = self._effect(run, tool)
-                case ApprovalDecided(call=call, arguments=dict(changed)) if (
-                    call == wait.call and not row.imported  # elsewhere: it counts for nothing here
+                case ApprovalRequested(questions=dict(found)) if row.seq == wait.seq:
+                    questions = to_json(found)
+                case ApprovalRequested(call=call, binding=binding, about="input") if (
+                    call == wait.call
+                ):
+                    answers.add(binding)
+                case ApprovalDecided(call=call, arguments=dict(changed), binding=binding) if (
+                    call == wait.call
+                    and not row.imported  # elsewhere: it counts for nothing here
+                    and binding not in answers
                 ):
                     arguments = to_json(changed)
                 case PlanProposed(steps=steps) | PlanRevised(steps=steps) if row.seq == wait.call:
                     tool, effect, plan = "plan", "read", PLAN.dump_json(steps)
                 case _:
                     pass
-        return tool, effect, arguments.decode(), plan.decode()
+        return tool, effect, arguments.decode(), plan.decode(), questions.decode()
 
     def _effect(self, run: str, tool: str) -> str:
         tools = agent_of(self._reader, run).tools
@@ -135,7 +146,7 @@ class WaitList:
 
 
 ASKED_ABOUT = frozenset({
-    "tool_requested", "approval_decided", "plan_proposed", "plan_revised",
+    "tool_requested", "approval_decided", "plan_proposed", "plan_revised", "approval_requested",
 })  # fmt: skip
 
 
@@ -184,9 +195,9 @@ def find_waits(
 
 def _open_wait(
     wait: Any, run: str, agent: str, session: str | None, goal: str, tool: str, effect: str,
-    arguments: str, plan: str,
+    arguments: str, plan: str, questions: str,
 ) -> OpenWait:  # fmt: skip
     return OpenWait(
         run, _wait(wait), agent, session, goal, tool, effect, from_json(arguments),
-        () if plan == "[]" else PLAN.validate_json(plan),
+        () if plan == "[]" else PLAN.validate_json(plan), from_json(questions),
     )  # fmt: skip

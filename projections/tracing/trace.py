@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from playhead.events.event import Address, Event, Intent, Outcome
-from playhead.events.kinds.approvals import ApprovalDecided
+from playhead.events.kinds.approvals import ApprovalDecided, ApprovalRequested
 from playhead.events.kinds.forks import RunForked
 from playhead.events.kinds.model_calls import ModelAnswered, ModelCall
 from playhead.events.kinds.runs import RunFinished, RunPaused, RunStarted
@@ -74,6 +74,7 @@ class Trace:
         self._effects = EffectSpans(self.run, self.conversation, content)
         self._open: dict[int, EffectSpan] = {}
         self._requested_calls: dict[int, RequestedCallSpan] = {}
+        self._questions = set[str]()
         self._addresses: dict[int, Address] = {}
         self._plans: dict[str, _Planning] = {}
         self._parent: str | None = None
@@ -208,8 +209,11 @@ class Trace:
             arguments = event.arguments if self._content else None
             use = event.use or f"{self.run}/{record.seq}"
             self._requested_calls[record.seq] = RequestedCallSpan(event.tool, use, arguments)
+        elif isinstance(event, ApprovalRequested) and event.about == "input":
+            self._questions.add(event.binding)
         elif isinstance(event, ApprovalDecided) and event.arguments is not None:
-            requested = self._requested_calls.get(event.call)
+            answers = event.binding in self._questions
+            requested = None if answers else self._requested_calls.get(event.call)
             if requested is not None and self._content:
                 self._requested_calls[event.call] = requested._replace(arguments=event.arguments)
         if isinstance(event, Intent):

@@ -103,7 +103,7 @@ def extended_house(tmp_path: Path) -> Path:
     list_of_commands = commands.read_text()
     for before, line in (
         ("cli.commands import (", "refusals,"),
-        ("for command in (", "refusals.refusals,"),
+        ('"Find out why": {', '"refusals": refusals.refusals,'),
     ):
         assert list_of_commands.count(before) == 1
         list_of_commands = list_of_commands.replace(before, f"{before}\n    {line}")

@@ -455,6 +455,11 @@ def mcp_tools(runtime: Runtime) -> None:
         words.write_text("Add two integers.")
         with closing(mcp([sys.executable, str(MCP_SERVER), str(words)], name="ours")) as server:
             play(runtime, scripted("mcp_tools", call("add", a=1, b=2), "3.", tools=[server]))
+            asking = scripted("mcp_questions", call("greet"), "Greeted.", tools=[server])
+            run = runtime.start(asking, "Go.")
+            until(run, "approval_requested")
+            run.approve(run.approvals()[0].call, {"name": "Ada"})
+            ended(run)
 
 
 def evaluations(runtime: Runtime) -> None:

@@ -22,8 +22,10 @@ from tests.house.sources import ROOMS, ROOT, imported_names, modules, paths
 BUILD = "import sys, setuptools.build_meta as b; print(getattr(b, sys.argv[1])(sys.argv[2]))"
 
 COMES_WITH = {
+    "anyio": "mcp",
     "httpx2": "anthropic",
     "markupsafe": "jinja2",
+    "mcp-types": "mcp",
     "pydantic-core": "pydantic",
     "typing-extensions": "pydantic",
 }

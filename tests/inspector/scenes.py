@@ -136,7 +136,7 @@ def play(log: Any) -> Scenes:
         again = desk("The order was paid on 1 December 2026.")
         runtime.register(again)
         seq = next(r.seq for r in answered.events() if r.event.kind == "tool_requested")
-        late = {"order": "1043", "paid": "2026-12-01"}
+        late: dict[str, Any] = {"order": "1043", "paid": "2026-12-01"}
         fork = runtime.fork(answered.id, None, Instead(agent=again, results={seq: late}))
         fork.wait()
         waits = desk(

@@ -14,7 +14,14 @@ import anyio
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context, Image
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp.types import ToolAnnotations
+from mcp.types import (
+    ElicitRequest,
+    ElicitRequestFormParams,
+    ElicitResult,
+    InputRequests,
+    InputRequiredResult,
+    ToolAnnotations,
+)
 
 WORDS = Path(sys.argv[1])
 
@@ -45,6 +52,22 @@ def die_once() -> str:
 @server.tool(description="End the server in mid-call.")
 def die() -> str:
     os._exit(1)
+
+
+@server.tool(description="Take effect.")
+def once() -> str:
+    return "done"
+
+
+@server.tool(description="Greet who is named when asked.", annotations=READ)
+def greet(context: Context) -> str | InputRequiredResult:
+    said = (context.input_responses or {}).get("who")
+    if isinstance(said, ElicitResult):
+        return f"hello {(said.content or {})['name']}" if said.action == "accept" else said.action
+    schema = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+    form = ElicitRequestFormParams(message="Who is there?", requested_schema=schema)
+    asked: InputRequests = {"who": ElicitRequest(params=form)}
+    return InputRequiredResult(input_requests=asked)
 
 
 @server.tool(description="Say what the request carried beside its arguments.", annotations=READ)

@@ -7,7 +7,9 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
+import httpx2
 import pytest
 
 from playhead.tools.mcp.server import McpServer, mcp
@@ -62,10 +64,9 @@ def test_everything_from_npm_over_stdio() -> None:
         assert "uri" in str(result_of(call(tools["mcp-server-everything_list_resources"])))
 
 
-def test_everything_over_streamable_http() -> None:
+@contextmanager
+def everything_at(port: int) -> Generator[IO[bytes]]:
     program = from_npm("mcp-server-everything")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     process = subprocess.Popen(
         ["node", program, "streamableHttp"],
         env={"PORT": str(port), "PATH": "/usr/local/bin:/usr/bin:/bin"},
@@ -75,12 +76,44 @@ def test_everything_over_streamable_http() -> None:
     try:
         assert process.stdout is not None
         assert any(str(port).encode() in line for line in process.stdout)
-        with connected(f"http://127.0.0.1:{port}/mcp") as tools:
-            assert "5" in str(result_of(call(tools["get-sum"], a=2, b=3)))
-            assert "a: expected number" in failure_of(call(tools["get-sum"], a="2", b=3)).message
+        yield process.stdout
     finally:
         process.kill()
         process.communicate()
+
+
+def url_at(port: int) -> str:
+    return f"http://127.0.0.1:{port}/mcp"
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        found: int = free.getsockname()[1]
+        return found
+
+
+def test_everything_over_streamable_http_killed_and_restarted_is_found_again() -> None:
+    """Its new process does not know our session: another is opened, and no call is lost."""
+    port = free_port()
+    server = mcp(url_at(port))
+    with everything_at(port):
+        server.connect()
+        tools = {each.spec.name: each for each in server.tools}
+        assert "5" in str(result_of(call(tools["get-sum"], a=2, b=3)))
+        assert "a: expected number" in failure_of(call(tools["get-sum"], a="2", b=3)).message
+    with everything_at(port):
+        assert "5" in str(result_of(call(tools["get-sum"], a=2, b=3)))
+    server.close()
+
+
+def test_everything_over_streamable_http_whose_session_ended_is_asked_in_another() -> None:
+    port = free_port()
+    with everything_at(port) as said, connected(url_at(port)) as tools:
+        session = next(line for line in said if b"Session initialized" in line).split()[-1].decode()
+        assert "5" in str(result_of(call(tools["get-sum"], a=2, b=3)))
+        ended = httpx2.delete(url_at(port), headers={"mcp-session-id": session})
+        assert ended.status_code == 200
+        assert "5" in str(result_of(call(tools["get-sum"], a=2, b=3)))
 
 
 def test_memory_from_npm_keeps_what_it_is_told(tmp_path: Path) -> None:

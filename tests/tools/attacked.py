@@ -51,7 +51,8 @@ async def one(
     workers.close()
     if isinstance(outcome, ToolSucceeded):
         return {"ends": outcome.result, "confined": outcome.confined}
-    return {"ends": outcome.model_dump(mode="json"), "confined": outcome.confined}
+    confined = getattr(outcome, "confined", None)
+    return {"ends": outcome.model_dump(mode="json"), "confined": confined}
 
 
 def main(folder: Path, which: str) -> None:

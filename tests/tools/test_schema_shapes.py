@@ -176,7 +176,7 @@ def own(schema: Any) -> AnyTool:
 
 
 def served(schema: dict[str, Any]) -> AnyTool:
-    async def answer(name: str, arguments: Any, context: ToolContext) -> object:
+    async def answer(asked: types.Tool, arguments: Any, context: ToolContext) -> object:
         return {"took": arguments}
 
     listed = types.Tool.model_construct(name="take", description="Take.", input_schema=schema)
@@ -341,8 +341,8 @@ def test_the_callers_own_schema_is_left_as_it_was_and_later_changes_do_not_reach
 
 
 def test_a_servers_tools_have_the_same_names_in_whatever_order_it_lists_them() -> None:
-    async def answer(name: str, arguments: Any, context: ToolContext) -> object:
-        return {"asked": name}
+    async def answer(asked: types.Tool, arguments: Any, context: ToolContext) -> object:
+        return {"asked": asked.name}
 
     def adopted(names: list[str]) -> dict[str, str]:
         made = [

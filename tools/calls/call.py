@@ -37,7 +37,11 @@ from playhead.tools.validation.arguments import check
 
 Outcome: TypeAlias = Answer
 
-ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="kind")])
+ANSWER: TypeAdapter[ToolSucceeded | ToolFailed | ToolOutcomeUnknown | ToolDeferred] = TypeAdapter(
+    Annotated[
+        ToolSucceeded | ToolFailed | ToolOutcomeUnknown | ToolDeferred, Field(discriminator="kind")
+    ]
+)
 
 CACHED = 1024
 """Results kept; the least recently used are dropped first."""

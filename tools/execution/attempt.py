@@ -22,13 +22,20 @@ from playhead.events.event import Json
 from playhead.events.kinds.tool_calls import (
     ToolDeferred,
     ToolFailed,
+    ToolInputRequired,
     ToolOutcomeUnknown,
     ToolSucceeded,
 )
 from playhead.events.logger import ProgramLogger
 from playhead.events.spec.tool import Deferral
 from playhead.tools.content import to_content
-from playhead.tools.context import CallDeferred, OutcomeUnknown, Secret, ToolContext
+from playhead.tools.context import (
+    CallDeferred,
+    InputRequired,
+    OutcomeUnknown,
+    Secret,
+    ToolContext,
+)
 from playhead.tools.definition.dependencies import Dependency
 from playhead.tools.definition.signature import EVERY, Signature
 from playhead.tools.execution.provide import Swallowed, provide, provide_async
@@ -38,7 +45,9 @@ from playhead.tools.tool import AnyTool
 
 log = ProgramLogger("playhead.tool")
 
-Answer: TypeAlias = ToolSucceeded | ToolFailed | ToolOutcomeUnknown | ToolDeferred
+Answer: TypeAlias = (
+    ToolSucceeded | ToolFailed | ToolOutcomeUnknown | ToolDeferred | ToolInputRequired
+)
 Monotonic: TypeAlias = Callable[[], float]
 """Seconds since some fixed moment; called from several threads."""
 
@@ -192,6 +201,11 @@ class Attempt:
                 error = refused
         if isinstance(error, OutcomeUnknown) and self.tool.spec.effect == "once":
             return ToolOutcomeUnknown(reason="disconnected")
+        if isinstance(error, InputRequired):
+            took = milliseconds(self.began, self.monotonic)
+            return ToolInputRequired(
+                questions=error.questions, state=error.state, bound=error.bound, duration_ms=took
+            )
         failed = self._explained(error)
         if isinstance(error, (*self.tool.transient, OutcomeUnknown)):
             failed = failed.model_copy(update={"retryable": True})

@@ -7,40 +7,37 @@ so that neither the runtime's loop nor the tools' loop waits for a server.
 import asyncio
 import contextlib
 import contextvars
-import os
-import shutil
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
-from mcp import Client, MCPError, StdioServerParameters, types
-from mcp.client.stdio import stdio_client
-from mcp.client.streamable_http import streamable_http_client
-from mcp.shared._httpx_utils import create_mcp_http_client
+from mcp import Client, MCPError, types
+from mcp.client.session import ClientRequestContext
+from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
 
-from playhead.events.log.private_files import owned_logs
 from playhead.events.logger import ProgramLogger
+from playhead.events.version import VERSION
 from playhead.tools.context import OutcomeUnknown
-from playhead.tools.sandbox.confinement import hidden_command, landlock_here
+from playhead.tools.mcp.mending import Incoming
+from playhead.tools.mcp.transports import EXCHANGE, Exchange, innermost
 
 log = ProgramLogger("playhead.mcp")
 
 T = TypeVar("T")
 
 FIRST_WAIT, LONGEST_WAIT = 0.2, 30.0
-"""Seconds between attempts to reconnect; doubled each time."""
-
+"""Seconds between attempts to reconnect; doubled each time. A call that waits skips the rest."""
 
 CLOSING = 10.0
 """Seconds that a connection is waited for when it is closed; its thread is a daemon."""
 
-TAIL = 4_000
-"""Bytes of a server's stderr that are kept."""
+Elicit = Callable[[types.ElicitRequestParams], Awaitable[types.ElicitResult | types.ErrorData]]
+"""Answers a server's question in the middle of a call."""
 
 
 class Unreachable(ConnectionError):
-    """The server cannot be reached."""
+    """The server cannot be reached, or refuses us: nothing was done."""
 
 
 class McpConnection:
@@ -50,20 +47,27 @@ class McpConnection:
         self,
         name: str,
         open_transport: Callable[[], Any],
-        arrived: Callable[[list[types.Tool]], None],
+        arrived: Callable[[list[types.Tool], Mapping[str, str]], None],
+        *,
+        elicit: Elicit,
+        connecting: float,
     ) -> None:
         """Start connecting.
 
-        `arrived` receives the server's tools after each connection and whenever they change, on the
-        connection's thread.
+        `arrived` receives the server's tools, and why some are left out, after each connection and
+        whenever they change, on the connection's thread. `connecting`: seconds for one attempt.
         """
         self._name = name
         self._open_transport = open_transport
         self._arrived = arrived
+        self._elicit = elicit
+        self._connecting = connecting
         self._loop = contextvars.Context().run(asyncio.new_event_loop)  # it keeps the context
         self._client: Client | None = None
+        self._incoming: Incoming | None = None
         self._broken = asyncio.Event()
         self._ready = asyncio.Event()
+        self._wanted = asyncio.Event()
         self._failure: Exception | None = None
         self._tried = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
@@ -83,7 +87,8 @@ class McpConnection:
     async def use(self, work: Callable[[Client], Awaitable[T]], seconds: float) -> T:
         """Use the client from any loop; waits `seconds` for a broken connection to return.
 
-        Raises Unreachable if it does not, OutcomeUnknown if it breaks during `work`.
+        Raises Unreachable if it does not, OutcomeUnknown if it breaks during `work`. Work that the
+        server never began (it was away, or had ended the session) is done again once.
         """
         return await asyncio.wrap_future(self._submit(self._with(work, seconds)))
 
@@ -92,6 +97,15 @@ class McpConnection:
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._stop)
             self._thread.join(CLOSING)
+
+    async def list_again(self, client: Client) -> None:
+        """List the tools again (on the connection's loop)."""
+        incoming = self._incoming
+        if incoming is None:
+            return
+        incoming.left_out = {}
+        found = await _all_tools(client)
+        self._arrived(found, incoming.left_out)
 
     def _submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -120,29 +134,88 @@ class McpConnection:
                 await self._connected()
                 wait = FIRST_WAIT
             except Exception as error:  # whatever the SDK, a server or a system call raises
-                self._failure = _innermost(error)
+                self._failure = innermost(error)
                 log.warning("mcp.disconnected", server=self._name, error=str(self._failure)[:500])
                 wait = min(wait * 2, LONGEST_WAIT)
             finally:
-                self._client = None
+                self._client = self._incoming = None
                 self._ready.clear()
                 self._tried.set()
-            await asyncio.sleep(wait)
+            await asyncio.sleep(FIRST_WAIT)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), wait - FIRST_WAIT)
+                self._wanted.clear()
+                wait = FIRST_WAIT
 
     async def _connected(self) -> None:
         """Connect, and stay connected until it breaks."""
         self._broken.clear()
-        client = Client(self._open_transport(), message_handler=self._heard)
-        async with client:
-            self._arrived(await _all_tools(client))
+        async with contextlib.AsyncExitStack() as stack:
+            async with asyncio.timeout(self._connecting):
+                client = await stack.enter_async_context(self._new_client())
+                incoming = self._incoming
+                assert incoming is not None
+                incoming.version = client.protocol_version
+                await self.list_again(client)
             self._client, self._failure = client, None
+            self._wanted.clear()
             self._ready.set()
             self._tried.set()
-            await self._broken.wait()
+            listener = asyncio.create_task(self._listen(client))
+            try:
+                await self._broken.wait()
+            finally:
+                listener.cancel()
+                await asyncio.wait([listener])
+
+    def _new_client(self) -> Client:
+        return Client(
+            self._transport(),
+            message_handler=self._heard,
+            elicitation_callback=self._asked,
+            client_info=types.Implementation(name="playhead", version=VERSION),
+            cache=None,
+        )
+
+    @contextlib.asynccontextmanager
+    async def _transport(self) -> AsyncGenerator[Any]:
+        async with self._open_transport() as (reading, writing):
+            self._incoming = Incoming(reading, self._broken.set)
+            yield self._incoming, writing
+
+    async def _asked(
+        self, context: ClientRequestContext, params: types.ElicitRequestParams
+    ) -> types.ElicitResult | types.ErrorData:
+        del context
+        return await self._elicit(params)
+
+    async def _listen(self, client: Client) -> None:
+        """Under 2026-07-28 changes of the list are told to who subscribes."""
+        tools = client.server_capabilities.tools
+        wait = FIRST_WAIT
+        while tools is not None and tools.list_changed:
+            try:
+                async with client.listen(tools_list_changed=True) as changes:
+                    wait = FIRST_WAIT
+                    async for _ in changes:
+                        await self.list_again(client)
+            except ListenNotSupportedError:
+                return
+            except (MCPError, SubscriptionLost, TimeoutError) as error:
+                log.info("mcp.subscription_lost", server=self._name, error=str(error)[:500])
+            except Exception:
+                log.exception("mcp.subscription_failed", server=self._name)
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, LONGEST_WAIT)
+            with contextlib.suppress(MCPError):
+                await self.list_again(client)
 
     async def _heard(self, message: object) -> None:
         if isinstance(message, types.ToolListChangedNotification) and self._client is not None:
-            self._arrived(await _all_tools(self._client))
+            try:
+                await self.list_again(self._client)
+            except MCPError as error:
+                log.warning("mcp.not_listed", server=self._name, error=str(error)[:500])
 
     async def _first_attempt(self) -> None:
         await self._tried.wait()
@@ -150,113 +223,69 @@ class McpConnection:
             raise Unreachable(str(self._failure)) from self._failure
 
     async def _with(self, work: Callable[[Client], Awaitable[T]], seconds: float) -> T:
+        for last in (False, True):
+            client, exchange = await self._live(seconds), Exchange()
+            EXCHANGE.set(exchange)
+            try:
+                return await work(client)
+            except MCPError as error:
+                self._explain(client, error, exchange, last=last)
+            except Unreachable:
+                raise
+            except (OSError, EOFError) as error:
+                self._lose(client, error)
+                raise OutcomeUnknown(self._gone(error)) from error
+        raise AssertionError
+
+    def _explain(self, client: Client, error: MCPError, exchange: Exchange, *, last: bool) -> None:
+        """Raise what an error means; returns if the work was never begun and may be done again."""
+        if exchange.refused is not None:
+            msg = f"the MCP server {self._name} refuses us: {exchange.refused}"
+            raise Unreachable(msg) from error
+        if exchange.unreached or exchange.session_ended:
+            self._lose(client, error)
+            if last:
+                raise Unreachable(self._gone(error)) from error
+            return
+        if error.error.code != types.CONNECTION_CLOSED:
+            raise error
+        self._lose(client, error)
+        raise OutcomeUnknown(self._gone(error)) from error
+
+    async def _live(self, seconds: float) -> Client:
+        if not self._ready.is_set():
+            self._wanted.set()
         try:
             async with asyncio.timeout(seconds):
                 await self._ready.wait()
         except TimeoutError:
             raise Unreachable(self._gone(self._failure)) from self._failure
-        client = self._client
-        assert client is not None
-        try:
-            return await work(client)
-        except MCPError as error:
-            if error.error.code != types.CONNECTION_CLOSED:
-                raise
-            self._lose(client)
-            raise OutcomeUnknown(self._gone(error)) from error
-        except (OSError, EOFError) as error:
-            self._lose(client)
-            raise OutcomeUnknown(self._gone(error)) from error
+        assert self._client is not None
+        return self._client
 
-    def _lose(self, client: Client) -> None:
+    def _lose(self, client: Client, error: Exception | None = None) -> None:
         """Stop handing out a broken client, and let the keeper reconnect."""
         if self._client is client:
+            self._failure = error
             self._client = None
             self._ready.clear()
+            self._wanted.set()
             self._broken.set()
 
     def _gone(self, error: Exception | None) -> str:
         return f"the connection to the MCP server {self._name} was lost: {error or 'it closed'}"
 
 
+PAGES = 1_000
+"""Pages of one list: a server whose list never ends must not hang a call."""
+
+
 async def _all_tools(client: Client) -> list[types.Tool]:
     found, cursor = list[types.Tool](), None
-    while True:
-        page = await client.list_tools(cursor=cursor, cache_mode="bypass")
+    for _ in range(PAGES):
+        page = await client.list_tools(cursor=cursor)
         found += page.tools
         cursor = page.next_cursor
         if cursor is None:
-            return found
-
-
-def _innermost(error: BaseException) -> Exception:
-    """The first single exception of a group."""
-    while isinstance(error, BaseExceptionGroup):
-        group = cast("BaseExceptionGroup[BaseException]", error)
-        error = group.exceptions[0]
-    return error if isinstance(error, Exception) else RuntimeError(str(error))
-
-
-class _Stderr(asyncio.Protocol):
-    """The end of a server's stderr."""
-
-    def __init__(self) -> None:
-        self.end = b""
-
-    def data_received(self, data: bytes) -> None:
-        """Keep the tail."""
-        self.end = (self.end + data)[-TAIL:]
-
-
-def _without_logs(command: list[str]) -> list[str]:
-    logs = [str(path) for path in owned_logs()]
-    if not logs or shutil.which(command[0]) is None:  # then starting it says what is wrong
-        return command
-    if not landlock_here():
-        why = "this system has no Landlock to hide it with (Linux 5.13 and later)"
-        log.warning("mcp.log_not_hidden", command=command[0], logs=logs, why=why)
-        return command
-    return hidden_command(command, logs)
-
-
-@contextlib.asynccontextmanager
-async def stdio(
-    command: list[str], environment: Mapping[str, str], *, hide_log: bool = True
-) -> AsyncGenerator[Any]:
-    """A server as a child process; its stderr is reported when it cannot be reached.
-
-    `hide_log`: it sees everything but the logs that this process owns.
-    """
-    if hide_log:
-        command = _without_logs(command)
-    parameters = StdioServerParameters(
-        command=command[0], args=command[1:], env=dict(environment) or None
-    )
-    stderr = _Stderr()
-    reading, writing = os.pipe()
-    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: stderr, os.fdopen(reading, "rb", 0)
-    )
-    try:
-        with os.fdopen(writing, "w", encoding="utf-8") as errors:
-            async with stdio_client(parameters, errlog=errors) as streams:
-                yield streams
-    except Exception as error:
-        await asyncio.sleep(0)
-        lines = stderr.end.decode("utf-8", "replace").strip().splitlines()
-        if not lines:
-            raise
-        msg = f"{_innermost(error)}; its stderr ends: {lines[-1][:300]}"
-        raise ConnectionError(msg) from error
-    finally:
-        transport.close()
-
-
-@contextlib.asynccontextmanager
-async def over_http(url: str, headers: Mapping[str, str]) -> AsyncGenerator[Any]:
-    """A server over streamable HTTP."""
-    async with (
-        create_mcp_http_client(headers=dict(headers)) as client,
-        streamable_http_client(url, http_client=client) as streams,
-    ):
-        yield streams
+            break
+    return found

@@ -1,10 +1,9 @@
-"""Converts an MCP server's tools and results to ours: specs, signatures, results.
+"""Converts an MCP server's tools to ours: specs and signatures.
 
 The server is not trusted: its schemas are checked like any other, its annotations are hints that
 the caller can overrule, and its definitions are hashed so that a change is noticed.
 """
 
-from base64 import b64decode
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -13,26 +12,23 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from playhead.events.errors import ToolError, UsageError
 from playhead.events.event import Json
 from playhead.events.spec.agent import ToolSpec
-from playhead.events.spec.tool import Approval, Effect, Retry
-from playhead.tools.content import Image
-from playhead.tools.context import ToolContext
+from playhead.events.spec.tool import Effect, Retry
+from playhead.tools.context import OutcomeUnknown, ToolContext
 from playhead.tools.definition.given_schema import raw_signature
 from playhead.tools.definition.names import api_name
-from playhead.tools.tool import AnyTool, Tool, canonical, pinned
+from playhead.tools.options import NeedsApproval
+from playhead.tools.tool import AnyTool, Tool, canonical, pinned, with_approval
 from playhead.tools.validation.dialects import WHOLE
 from playhead.tools.validation.schemas import SchemaFault, text_fault, tool_schema
 
 if TYPE_CHECKING:
     from mcp import types
 
-McpCall: TypeAlias = Callable[[str, dict[str, Json], ToolContext], Awaitable[object]]
-"""(the tool's name on the server, arguments, context) -> the result as our tools return it."""
+McpCall: TypeAlias = Callable[["types.Tool", dict[str, Json], ToolContext], Awaitable[object]]
+"""(the tool as it was listed, arguments, context) -> the result as our tools return it."""
 
 AGAIN = Retry(attempts=3)
 """For calls that may be repeated, when the connection is lost."""
-
-TEXT = 2_000
-"""Characters of an error that the model sees."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +41,22 @@ class Adoption:
     timeout: float = 60.0
     effects: Mapping[str, Effect] = field(default_factory=dict[str, Effect])
     """By the tool's name on the server; overrules the server's hints."""
-    approval: Approval | None = None
+    approval: bool | Mapping[str, NeedsApproval] = False
+    """For all tools, or by the tool's name on the server ("*": all others)."""
     max_chars: int | None = None
+
+    def needs_approval(self, name: str) -> NeedsApproval:
+        """The approval rule of a tool, by its name on the server."""
+        if isinstance(self.approval, bool):
+            return self.approval
+        return self.approval.get(name, self.approval.get("*", False))
+
+
+class SessionOver(Exception):
+    """The session went with its question: the call has failed, and a `once` call is in doubt."""
+
+    def __init__(self) -> None:
+        super().__init__("the server's session ended before its question was answered")
 
 
 def definition_of(listed: "types.Tool") -> str:
@@ -80,19 +90,25 @@ def to_tool(listed: "types.Tool", how: Adoption, call: McpCall) -> AnyTool:
         effect=effect,
         timeout=how.timeout,
         retry=None if effect == "once" else AGAIN,
-        approval=how.approval,
         max_chars=how.max_chars,
         source=how.server,
         original=listed.name if listed.name != name else None,
     )
 
     async def perform(arguments: dict[str, Any], context: ToolContext) -> object:
-        return await call(listed.name, arguments[WHOLE] if nested else arguments, context)
+        try:
+            return await call(listed, arguments[WHOLE] if nested else arguments, context)
+        except SessionOver as error:
+            if effect == "once":
+                raise OutcomeUnknown(str(error)) from error
+            hint = "Call it again if it is still needed: it will ask again."
+            raise ToolError(str(error), hint=hint) from error
 
     perform.__name__ = perform.__qualname__ = name
-    return Tool(
-        perform, pinned(spec), raw_signature(schema, description), transient=(ConnectionError,)
-    )
+    signature = raw_signature(schema, description)
+    made = Tool(perform, pinned(spec), signature, transient=(ConnectionError,))
+    needs = how.needs_approval(listed.name)
+    return made if needs is False else with_approval(made, needs, None)
 
 
 def _effect(listed: "types.Tool") -> Effect:
@@ -100,30 +116,3 @@ def _effect(listed: "types.Tool") -> Effect:
     if hints is not None and hints.read_only_hint:
         return "read"
     return "keyed" if hints is not None and hints.idempotent_hint else "once"
-
-
-def to_result(result: "types.CallToolResult") -> object:
-    """The server's answer as our tools would return it. Raises ToolError for its errors."""
-    texts = [_text(block) for block in result.content]
-    if result.is_error:
-        message = "\n".join(text for text in texts if text)[:TEXT]
-        raise ToolError(message or "the server reported a failure without a reason")
-    if result.structured_content is not None:
-        return result.structured_content
-    parts: list[object] = [
-        Image(b64decode(block.data), block.mime_type) if block.type == "image" else text
-        for block, text in zip(result.content, texts, strict=True)
-    ]
-    return parts if any(isinstance(each, Image) for each in parts) else "\n".join(texts)
-
-
-def _text(block: Any) -> str:
-    match block.type:
-        case "text":
-            return str(block.text)
-        case "resource":
-            return str(getattr(block.resource, "text", f"(binary: {block.resource.uri})"))
-        case "resource_link":
-            return f"({block.name}: {block.uri})"
-        case _:
-            return f"({block.type})"

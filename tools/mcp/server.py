@@ -8,21 +8,37 @@ from urllib.parse import urlsplit
 from playhead.events.errors import ServerUnreachable, ToolError, UsageError
 from playhead.events.event import Json
 from playhead.events.logger import ProgramLogger
-from playhead.events.spec.tool import Approval, Effect
-from playhead.tools.context import OutcomeUnknown, Secret, Secrets, ToolContext, from_environment
-from playhead.tools.definition.names import api_name
-from playhead.tools.mcp.convert import Adoption, definition_of, to_result, to_tool
-from playhead.tools.tool import AnyTool, tool
+from playhead.events.spec.tool import Effect
+from playhead.tools.context import (
+    InputRequired,
+    OutcomeUnknown,
+    Secret,
+    Secrets,
+    ToolContext,
+    from_environment,
+)
+from playhead.tools.mcp.convert import Adoption, definition_of, to_tool
+from playhead.tools.mcp.reading import reading_tools
+from playhead.tools.mcp.results import to_result
+from playhead.tools.options import NeedsApproval
+from playhead.tools.tool import AnyTool
 
 if TYPE_CHECKING:
     from mcp import Client, types
 
+    from playhead.tools.mcp.calls import Calls
     from playhead.tools.mcp.connection import McpConnection
 
 log = ProgramLogger("playhead.mcp")
 
 Judge: TypeAlias = Callable[[str, Mapping[str, str]], Mapping[str, str]]
 """(server, tool -> definition) -> tool -> why it is refused; all others are accepted."""
+
+Lapse: TypeAlias = Callable[[str, int], None]
+"""(run, call): the server's question in that call can be answered no more."""
+
+AGAIN_AFTER = 1.0
+"""Seconds after which a call of a server that was away may work."""
 
 CONNECTING = 30.0
 """Seconds, by default, for a server to start and answer the first time."""
@@ -38,12 +54,13 @@ def mcp(
     prefix: str = "",
     only: Sequence[str] | None = None,
     effects: Mapping[str, Effect] | None = None,
-    approval: bool = False,
+    approval: bool | Mapping[str, NeedsApproval] = False,
     timeout: float = 60.0,
     connect_timeout: float = CONNECTING,
     required: bool = True,
     environment: Mapping[str, str | Secret] | None = None,
     headers: Mapping[str, str | Secret] | None = None,
+    auth: object = None,
     resources: bool = False,
     max_chars: int | None = 30_000,
     on_progress: Progress | None = None,
@@ -57,14 +74,17 @@ def mcp(
         prefix: put before the name of each of its tools.
         only: the names (on the server) of the tools to offer; None for all.
         effects: by a tool's name on the server; overrules the server's annotations.
-        approval: whether a person approves each call.
+        approval: whether a person approves each call; or, by a tool's name on the server, True, a
+            JSON schema or a function, as for `@tool` ("*" stands for all others).
         timeout: seconds for one attempt of a call.
         connect_timeout: seconds for the server to start and list its tools.
         required: whether agents with this server are refused while it cannot be reached; otherwise
             they start without its tools, and have them as soon as it can be.
         environment: for a command, in addition to the few variables that every program needs.
-        headers: for a URL.
-        resources: whether to offer tools that list and read its resources.
+        headers: for a URL. Secrets are read again when the server refuses them (401).
+        auth: for a URL, in place of secrets in headers: an `httpx2.Auth`, such as the SDK's
+            `OAuthClientProvider` or `ClientCredentialsOAuthProvider`.
+        resources: whether to offer tools that list and read its resources, and list its prompts.
         max_chars: characters of a result that the model sees.
         on_progress: called when a call reports progress.
         hide: what a command does not see: the logs of this process and the files beside them, where
@@ -83,13 +103,13 @@ def mcp(
         prefix=prefix,
         timeout=timeout,
         effects=dict(effects or {}),
-        approval=Approval(when="always") if approval else None,
+        approval=approval if isinstance(approval, bool) else dict(approval),
         max_chars=max_chars,
     )
     given = dict((headers if _is_url(words[0]) else environment) or {})
     return McpServer(
         words, how, given, wanted, resources=resources, on_progress=on_progress, hide=hide,
-        connecting=connect_timeout, required=required,
+        connecting=connect_timeout, required=required, auth=auth,
     )  # fmt: skip
 
 
@@ -108,6 +128,7 @@ class McpServer:
         resources: bool,
         on_progress: Progress | None,
         hide: Literal["log"] | None = "log",
+        auth: object = None,
     ) -> None:
         self._words = list(words)
         self._how = how
@@ -118,10 +139,13 @@ class McpServer:
         self._resources = resources
         self._on_progress = on_progress
         self._hide = hide
+        self._auth = auth
         self._connection: McpConnection | None = None
+        self._calls: Calls | None = None
         self._tools: tuple[AnyTool, ...] = ()
         self._judge: Judge = _accept
         self._changed: Callable[[], None] = _nothing
+        self._unknown: set[str] = set()
         self.refused: dict[str, str] = {}
         """The tools (by their names on the server) that are not offered, and why."""
         self.listed: dict[str, types.Tool] = {}
@@ -145,17 +169,18 @@ class McpServer:
         judge: Judge | None = None,
         changed: Callable[[], None] | None = None,
         secrets: Secrets = from_environment,
+        lapse: Lapse | None = None,
     ) -> None:
         """Start or reach the server and list its tools; does nothing if it is connected.
 
-        `changed` is called when its tools have changed. Raises ServerUnreachable if it is required
+        `changed` is called when its tools have changed, `lapse` when a question that it asks ends
+        with its session. Raises ServerUnreachable if it is required
         and cannot be reached, and UsageError if a secret or the extra `mcp` is missing.
         """
         if self._connection is not None:
             return
         self._judge, self._changed = judge or _accept, changed or _nothing
-        given = {name: self._resolved(value, secrets) for name, value in self._given.items()}
-        self._connection = self._open(given)
+        self._connection = self._open(secrets, lapse)
         try:
             self._connection.wait(self._connecting)
         except ConnectionError as error:
@@ -166,18 +191,30 @@ class McpServer:
             msg = f"the MCP server {self.name} ({self._words[0]}) cannot be reached: {error}"
             raise ServerUnreachable(msg) from error
 
-    def _open(self, given: Mapping[str, str]) -> "McpConnection":
+    def _open(self, secrets: Secrets, lapse: Lapse | None) -> "McpConnection":
         try:
-            from playhead.tools.mcp.connection import McpConnection, over_http, stdio
+            from playhead.tools.mcp.calls import Calls
+            from playhead.tools.mcp.connection import McpConnection
+            from playhead.tools.mcp.transports import over_http, stdio
         except ImportError as error:
             msg = "MCP servers need the extra `mcp`: pip install 'playhead[mcp]'"
             raise UsageError(msg) from error
-        if _is_url(self._words[0]):
-            return McpConnection(self.name, lambda: over_http(self._words[0], given), self._arrived)
-        hide_log = self._hide == "log"
-        return McpConnection(
-            self.name, lambda: stdio(self._words, given, hide_log=hide_log), self._arrived
+
+        def given() -> dict[str, str]:
+            return {name: self._resolved(value, secrets) for name, value in self._given.items()}
+
+        def transport() -> Any:
+            if _is_url(self._words[0]):
+                return over_http(self._words[0], given, self._auth)
+            return stdio(self._words, given, hide_log=self._hide == "log")
+
+        given()  # a missing secret is told at once
+        self._calls = calls = Calls(self._told, lapse)
+        connection = McpConnection(
+            self.name, transport, self._arrived, elicit=calls.elicit, connecting=self._connecting
         )
+        calls.list_again = connection.list_again
+        return connection
 
     def refuse(self, tool: AnyTool, why: str) -> None:
         """Stop offering a tool, until the server lists its tools again."""
@@ -201,46 +238,66 @@ class McpServer:
             raise UsageError(msg)
         return found
 
-    def _arrived(self, listed: "list[types.Tool]") -> None:
+    def _arrived(self, listed: "list[types.Tool]", left_out: Mapping[str, str]) -> None:
         """The server has listed its tools (on the connection's thread)."""
-        wanted = [each for each in listed if self._only is None or each.name in self._only]
+        wanted = [each for each in listed if self._wants(each.name)]
         self.listed = {each.name: each for each in wanted}
         definitions = {name: definition_of(each) for name, each in self.listed.items()}
-        self.refused = dict(self._judge(self.name, definitions))
-        for name, why in self.refused.items():
-            log.warning("mcp.tool_refused", server=self.name, tool=name, why=why)
+        refused = {name: why for name, why in left_out.items() if self._wants(name)}
+        refused |= self._judge(self.name, definitions)
         made = list[AnyTool]()
         for name, each in self.listed.items():
-            if name not in self.refused:
+            if name not in refused:
                 try:
                     made.append(to_tool(each, self._how, self._call))
                 except UsageError as error:
-                    self.refused[name] = str(error)
-                    log.warning("mcp.tool_refused", server=self.name, tool=name, why=str(error))
+                    refused[name] = str(error)
+        for name, why in refused.items():
+            if self.refused.get(name) != why:
+                log.warning("mcp.tool_refused", server=self.name, tool=name, why=why)
+        self.refused = refused
+        self._check_names(left_out)
         if self._resources:
-            made += self._resource_tools()
+            made += reading_tools(self._use, self._how, self.name)
         before = {each.spec.definition for each in self._tools}
         self._tools = tuple(made)
         if {each.spec.definition for each in made} != before:
             self._changed()
 
-    async def _call(self, name: str, arguments: dict[str, Json], context: ToolContext) -> object:
+    def _wants(self, name: str) -> bool:
+        return self._only is None or name in self._only
+
+    def _check_names(self, left_out: Mapping[str, str]) -> None:
+        """A rule for a tool that the server does not have may be a rule that is misspelled."""
+        rules = [] if isinstance(self._how.approval, bool) else list(self._how.approval)
+        ruled = {*rules, *self._how.effects, *(self._only or ())} - {"*"}
+        unknown = ruled - self.listed.keys() - left_out.keys()
+        if unknown and unknown != self._unknown:
+            log.warning("mcp.unknown_tools", server=self.name, tools=sorted(unknown))
+        self._unknown = unknown
+
+    def _told(self, tool: str, done: float, total: float | None, message: str | None) -> None:
+        if self._on_progress is None:
+            return
+        try:
+            self._on_progress(tool, done, total, message)
+        except BaseException:  # it must end neither the call nor the connection
+            log.exception("mcp.progress.raised", server=self.name, tool=tool)
+
+    async def _call(
+        self, listed: "types.Tool", arguments: dict[str, Json], context: ToolContext
+    ) -> object:
         async def work(client: "Client") -> object:
-            async def progress(progress: float, total: float | None, message: str | None) -> None:
-                context.progress(message or name, done=progress, total=total)
-                if self._on_progress is None:
-                    return
-                try:
-                    self._on_progress(name, progress, total, message)
-                except BaseException:  # it must end neither the call nor the connection
-                    log.exception("mcp.progress.raised", server=self.name, tool=name)
+            assert self._calls is not None
+            return await self._calls.perform(client, listed, arguments, context, self._unchanged)
 
-            meta: Any = {"playhead/key": context.key}
-            return to_result(
-                await client.call_tool(name, arguments, progress_callback=progress, meta=meta)
-            )
+        return to_result(await self._use(work))
 
-        return await self._use(work)
+    def _unchanged(self, listed: "types.Tool") -> bool:
+        """Whether a tool is still what it was when it was listed, and not refused since."""
+        now = self.listed.get(listed.name)
+        same = now is not None and definition_of(now) == definition_of(listed)
+        return same and listed.name not in self.refused
 
     async def _use(self, work: "Callable[[Client], Any]") -> Any:
         if self._connection is None:
@@ -248,8 +305,11 @@ class McpServer:
             raise ConnectionError(msg)
         try:
             return await self._connection.use(work, self._how.timeout / 2)
-        except (ToolError, ConnectionError, OutcomeUnknown):
+        except (ToolError, OutcomeUnknown, InputRequired):
             raise
+        except ConnectionError as error:
+            hint = "Nothing was done, and the arguments are not the reason. Go on without it."
+            raise ToolError(str(error), hint=hint, retry_after=AGAIN_AFTER) from error
         except Exception as error:
             code = getattr(getattr(error, "error", None), "code", None)
             if code is None:
@@ -257,45 +317,6 @@ class McpServer:
             raise ToolError(
                 str(error), hint="Correct the arguments, or do something else."
             ) from error
-
-    def _resource_tools(self) -> list[AnyTool]:
-        async def list_resources() -> list[dict[str, str]]:
-            """List the resources that can be read from this server.
-
-            Use it before read_resource to find their addresses.
-
-            Returns:
-                The resources with name, uri and description.
-            """
-            found = await self._use(lambda client: client.list_resources())
-            return [
-                {"name": each.name, "uri": str(each.uri), "description": each.description or ""}
-                for each in found.resources
-            ]
-
-        async def read_resource(uri: str) -> str:
-            """Read one resource of this server.
-
-            Use list_resources first when you do not know its address.
-
-            Args:
-                uri: The address, as given by list_resources.
-
-            Returns:
-                Its text.
-            """
-            found = await self._use(lambda client: client.read_resource(uri))
-            return "\n".join(getattr(each, "text", "(binary)") for each in found.contents)
-
-        prefix = api_name(self._how.prefix or self.name).strip("_")
-        timeout, chars = self._how.timeout, self._how.max_chars
-        return [
-            tool(list_resources, name=f"{prefix}_list_resources", effect="read", timeout=timeout),
-            tool(
-                read_resource, name=f"{prefix}_read_resource", effect="read", timeout=timeout,
-                max_chars=chars,
-            ),
-        ]  # fmt: skip
 
 
 def _accept(_: str, __: Mapping[str, str]) -> Mapping[str, str]:

@@ -19,7 +19,7 @@ from playhead.events.event import Json as JsonValue
 from playhead.events.kinds.approvals import ApprovalDecided
 from playhead.events.kinds.tool_calls import ToolResolved
 from playhead.events.log.contract import Reader
-from playhead.projections.history.timeline import call_text, plan_text
+from playhead.projections.history.timeline import call_text, plan_text, questions_text
 from playhead.projections.state.calls.approvals import OpenApproval
 from playhead.runtime import Runtime
 from playhead.service.decider import this_process
@@ -42,14 +42,17 @@ def approvals(log: LogFile = None, json: JsonOption = False) -> int:
     for each in waiting:
         until = "" if each.expires_at is None else f", until {local_time(each.expires_at)}"
         call = f"{each.call}, effect {each.effect}{until}"
-        what = ("call", call) if each.about == "call" else ("plan", f"{each.call}{until}")
+        what = ("call", call) if each.about != "plan" else ("plan", f"{each.call}{until}")
+        answer = " --arguments JSON" if each.about == "input" else ""
         wants = f"{each.tool}({call_text(each.arguments)})"
+        asks = questions_text(each.questions or {})
         out.print(facts([
             ("run", f"{each.run}: {each.goal}"),
             what,
-            ("wants", wants if each.about == "call" else plan_text(each.plan)),
+            ("wants", wants if each.about != "plan" else plan_text(each.plan)),
+            *([("asks", asks)] if asks else []),
             *([] if each.rule_error is None else [("rule", f"failed: {each.rule_error}")]),
-            ("say", f"playhead approve {each.run} {each.call}{log_option(log)}"),
+            ("say", f"playhead approve {each.run} {each.call}{answer}{log_option(log)}"),
         ]))  # fmt: skip
         out.line()
     if not waiting:
@@ -61,7 +64,8 @@ def approve(
     run: RunId,
     call: CallId,
     arguments: Annotated[
-        str | None, typer.Option(metavar="JSON", help="Call it with other arguments.")
+        str | None,
+        typer.Option(metavar="JSON", help="Other arguments; or the answer to what it asks."),
     ] = None,
     log: LogFile = None,
 ) -> int:

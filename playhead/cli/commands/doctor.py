@@ -64,7 +64,7 @@ WORDS = ("instructions", "description")
 SECRET = frozenset({*KEYS, EMBEDDER_KEY})
 ARGUMENTS = frozenset({
     "log", "agents", "model", "base_url", "redact", "secrets", "only_runs", "capacity",
-    "telemetry",
+    "telemetry", "evaluators",
 })  # fmt: skip
 """Parameters of Runtime that are objects or chosen for each run, not settings with a default."""
 

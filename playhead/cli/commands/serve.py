@@ -61,8 +61,8 @@ def serve(
     Runs, their records, what the model was told at each of them, metrics; live while another
     process works. It only reads, unless --allow-approvals is given. Ctrl-C ends it.
     """
-    token = _token(token_file, "PLAYHEAD_TOKEN")
-    reader_token = _token(reader_token_file, "PLAYHEAD_READER_TOKEN")
+    token = token_of(token_file)
+    reader_token = token_of(reader_token_file, "PLAYHEAD_READER_TOKEN")
     if token is not None and token == reader_token:
         msg = "the reader's token is the approver's: give two different ones"
         raise UsageError(msg)
@@ -96,7 +96,7 @@ def serve(
     return exit_codes.OK
 
 
-def _token(file: Path | None, variable: str) -> str | None:
+def token_of(file: Path | None, variable: str = "PLAYHEAD_TOKEN") -> str | None:
     """From a file or the environment: a command line can be read by every user of the machine."""
     if file is not None:
         where, token = str(file), file.read_text(errors="replace").strip()

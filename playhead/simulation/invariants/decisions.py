@@ -182,6 +182,8 @@ def no_start_without_approval(e: Evidence) -> Iterator[str]:
 
 def _note_approval(record: Record, asked: dict[int, ApprovalRequested], given: set[int]) -> None:
     match record.event:
+        case ApprovalRequested(about="input"):
+            pass
         case ApprovalRequested(call=int(call)) as request:
             asked[call] = request
         case ApprovalDecided(call=int(call), approved=True, binding=binding):

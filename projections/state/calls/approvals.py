@@ -8,7 +8,7 @@ from playhead.projections.state.run_state import RunState
 
 
 class OpenApproval(NamedTuple):
-    """One call, or one plan, that starts only if a person agrees."""
+    """One call, or one plan, that starts only if a person agrees; or what a tool asks a person."""
 
     run: str
     call: int
@@ -21,11 +21,13 @@ class OpenApproval(NamedTuple):
     goal: str
     expires_at: int | None
     """Microseconds since the epoch."""
-    about: Literal["call", "plan"] = "call"
+    about: Literal["call", "plan", "input"] = "call"
     plan: tuple[PlanStep, ...] = ()
     """The steps of a plan under review; `call` is the seq of the record that contains it."""
     rule_error: str | None = None
     """The error of the tool's approval rule: its answer is unknown."""
+    questions: dict[str, Json] | None = None
+    """What the tool asks, by key: `message`, and the `requestedSchema` of the answer or a `url`."""
 
 
 def open_approvals(state: RunState) -> list[OpenApproval]:
@@ -37,7 +39,8 @@ def open_approvals(state: RunState) -> list[OpenApproval]:
             state.run, call.seq, call.requested.tool, call.arguments,
             "once" if call.spec is None else call.spec.effect,
             call.waits.binding, state.run_started.goal, call.waits.expires_at,
-            rule_error=call.waits.rule_error,
+            "input" if call.waits.about == "input" else "call",
+            rule_error=call.waits.rule_error, questions=call.waits.questions,
         )
         for call in state.calls.values()
         if call.waits is not None

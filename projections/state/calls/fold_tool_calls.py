@@ -22,7 +22,7 @@ def _tool_requested(state: RunState, record: Record, event: tool_calls.ToolReque
 
 
 def _approval_requested(state: RunState, _: Record, event: approvals.ApprovalRequested) -> None:
-    if event.about == "call":
+    if event.about != "plan":
         state.calls[event.call].waits = event
     elif state.plan is not None:
         state.plan.waits, state.plan.lapsed = event, False
@@ -34,7 +34,11 @@ def _approval_decided(state: RunState, record: Record, event: approvals.Approval
         plan.decided(event)
     if call is None or call.waits is None or call.waits.binding != event.binding:
         return
-    call.waits, call.approved = None, event.approved
+    about, call.waits = call.waits.about, None
+    if about == "input":
+        call.input_answer = event
+        return
+    call.approved = event.approved
     if event.approved and event.arguments is not None:
         call.arguments = event.arguments
         changed = f"A person approved the call of {call.requested.tool} with other arguments: "
@@ -203,6 +207,16 @@ def _tool_failed(
         _close_call(state, asked.call, event, record.seq)
 
 
+def _tool_input_required(
+    state: RunState, _: Record, event: tool_calls.ToolInputRequired,
+    asked: tool_calls.AttemptStarted, __: int,
+) -> None:  # fmt: skip
+    state.interrupted = 0
+    call = state.calls[asked.call]
+    call.started, call.cleared = None, False
+    call.required, call.input_answer = event, None
+
+
 def _tool_refused(state: RunState, record: Record, event: tool_calls.ToolRefused) -> None:
     _close_call(state, event.call, event, record.seq)
 
@@ -244,6 +258,7 @@ CALL_OUTCOMES: dict[type[Outcome], FoldOutcome] = {
     tool_calls.ToolSucceeded: _tool_succeeded,
     tool_calls.ToolFailed: _tool_failed,
     tool_calls.ToolOutcomeUnknown: _tool_unknown,
+    tool_calls.ToolInputRequired: _tool_input_required,
     tool_calls.ToolDeferred: _tool_deferred,
     approvals.RuleAnswered: _rule_answered,
     forks.ForkChecked: _fork_checked,

@@ -1,0 +1,1 @@
+"""How do a log and its agents appear to MCP clients?"""
