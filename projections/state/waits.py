@@ -150,9 +150,15 @@ WAITING: Mapping[About, str] = {
 
 
 def shown_status(status: str, open_waits: Iterable[About]) -> str:
-    """The one word, or few, for how a run stands, wherever it is shown."""
+    """The one word, or few, for how a run stands, wherever it is shown.
+
+    A run that nobody has is open, unless a person can answer it: the answer lies there until
+    somebody takes the run up.
+    """
     waits_for = set(open_waits)
-    if status not in ("running", "open"):
+    if status == "open":
+        waits_for &= {*APPROVALS, "answer"}
+    elif status != "running":
         return status
     return next((words for about, words in WAITING.items() if about in waits_for), status)
 

@@ -160,12 +160,11 @@ def show(
         if at is not None:
             return show_at(reader, run, at, json=json, full=full)
         summary = read_summary(run, records(reader, run))
-    about = [wait.about for wait in summary.waits.values()]
-    status = shown_status(status_now(summary.status, log_path(log)), about)
+    status = status_now(summary.status, log_path(log))
     if json:
         say_json(_document(summary, thoughts, all_records) | {"status": status})
         return exit_codes.OK
-    _head(summary, status)
+    _head(summary, shown_status(status, [wait.about for wait in summary.waits.values()]))
     if all_records:
         _print_records(summary, full)
     else:
