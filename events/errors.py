@@ -54,7 +54,8 @@ class AnswerRefused(UsageError):
     def __init__(self, reason: str, call: int, message: str) -> None:
         self.call = call
         self.reason = reason
-        """not_waiting: no such call, or its tool answered by itself. answered: it has its answer.
+        """not_waiting: no such call, or its tool answered by itself. too_early: its tool is still
+        at work, and is not declared with `deferred=`. answered: it has its answer.
         expired: its time has passed. run_ended: its run ended, or is stopping, without it.
         wrong_type: the answer does not fit the tool's return annotation."""
         super().__init__(message)

@@ -125,9 +125,11 @@ class Run(Generic[Out]):
         """What a page shows of the run, as typed values, with `for` or `async for`, until it ends.
 
         It begins with the run's first record, or with the one after seq `after`, for a listener who
-        comes back. Text is given only while it streams in.
+        comes back. Text and tools' progress are given only as they come in.
         """
-        return Updates(lambda: self._control.listen(self.id, Record, TextChunk), after)
+        return Updates(
+            lambda: self._control.listen(self.id, Record, TextChunk, ToolProgress), after
+        )
 
     def cancel(self, reason: str = "") -> None:
         """Stop it: nothing new starts, open effects are cancelled, then the run ends.

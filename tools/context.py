@@ -217,14 +217,16 @@ class ToolContext:
     def progress(self, text: str, *, done: float | None = None, total: float | None = None) -> None:
         """Tell whoever listens to the run how far the call is; it is not recorded.
 
-        `done` of `total` is in any unit. May be called from any thread, and never raises.
+        `done` of `total` is in any unit; what is not a finite number is left out. Secrets are
+        masked as in a result. May be called from any thread, and never raises.
         """
         self.on_progress(text, done, total)
 
-    def starting(self, now: float, timeout: float) -> "ToolContext":
+    def starting(self, now: float, timeout: float, on_progress: OnProgress) -> "ToolContext":
         """The context of an attempt that starts now (seconds since the epoch)."""
         end = now + timeout
-        return replace(self, deadline=end if self.about.ends is None else min(end, self.about.ends))
+        end = end if self.about.ends is None else min(end, self.about.ends)
+        return replace(self, deadline=end, on_progress=on_progress)
 
     def give_up(self) -> None:
         """Tell the tool that nobody waits any more (called by the code that performs the call)."""

@@ -220,6 +220,7 @@ def _make(function: Callable[..., Any], options: ToolOptions) -> AnyTool:
         effect=effect,
         type=kind,
         request=request_fields(name, options),
+        answer_schema=signature.answer_schema() if options.get("deferred", False) else None,
         **policy(name, options),
     )
     spec = pinned(spec)

@@ -60,9 +60,10 @@ def _wrong_answer(state: RunState, answer: CallAnswered) -> PlayheadError | None
         return AnswerRefused("not_waiting", seq, f"{named} waits for no answer")
     if call.answer is not None:
         return AnswerRefused("answered", seq, f"{named} has its answer already")
-    if call.deferred is None:
-        return None  # its attempt is under way: the answer is kept until that has ended
-    schema = call.deferred.answer_schema
+    if call.deferred is None and (call.spec is None or call.spec.deferred is None):
+        text = f"{named} is still at work: an answer as early as this needs a tool with deferred="
+        return AnswerRefused("too_early", seq, text)
+    schema = call.tool.answer_schema if call.deferred is None else call.deferred.answer_schema
     wrong = None if answer.error is not None or schema is None else misfit(schema, answer.result)
     if wrong is None:
         return None

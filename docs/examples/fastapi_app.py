@@ -24,7 +24,10 @@ def stock(article: str) -> int:
     return {"chair": 12, "table": 0}.get(article, 0)
 
 
-STATUS = {"answered": 200, "wrong_type": 422, "expired": 410, "run_ended": 410, "not_waiting": 404}
+STATUS = {
+    "answered": 200, "wrong_type": 422, "expired": 410, "run_ended": 410, "not_waiting": 404,
+    "too_early": 425,
+}  # fmt: skip
 """HTTP statuses of refused answers. A repeated delivery is no error: the sender may stop."""
 
 

@@ -51,6 +51,8 @@ class ToolSpec(Data):
     """Its name on the server, if that is not a valid name for the model API."""
     deferred: Deferral | None = None
     """Its answer always comes later; None for a tool that may defer, or that answers at once."""
+    answer_schema: dict[str, Json] | None = None
+    """JSON schema of that answer, if it is `deferred`; None for any JSON value."""
     type: str | None = None
     """The API's versioned type, if the API itself tells the model what the tool does."""
     request: dict[str, Json] | None = None

@@ -62,7 +62,7 @@ class Assembly:
             endpoint=self.models.at, rule=self._rule_of, guardrail=self._guardrail_of,
             given_admission=admission, secrets=self.toolbox.secrets,
             results=partial(whole_result, log), recollect=memories,
-            on_progress=subscriptions.progress_from(loop),
+            on_progress=subscriptions.progress_from(loop, redactor),
         )  # fmt: skip
         engine = Engine(
             log,

@@ -1,6 +1,7 @@
 """Delivers a run's records as they are committed, and its text as it streams in."""
 
 import asyncio
+import math
 import queue
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -102,14 +103,24 @@ class Subscriptions:
             _hand(deliver, TextChunk(request, text, discarded=not text))
 
     def progress_from(
-        self, loop: asyncio.AbstractEventLoop
+        self, loop: asyncio.AbstractEventLoop, redact: Callable[[str], str]
     ) -> Callable[[str, int, str, float | None, float | None], None]:
-        """What a tool calls on its own thread; it costs nothing while nobody listens."""
+        """What a tool calls on its own thread; it costs nothing while nobody listens.
+
+        It never raises: what cannot be told is left out.
+        """
 
         def told(run: str, call: int, text: str, done: float | None, total: float | None) -> None:
-            if run in self._subscribers and not loop.is_closed():
-                progress = ToolProgress(call, str(text), done, total)
+            if run not in self._subscribers:
+                return
+            try:
+                masked = "".join([redact(str(text))])  # whatever else it returns raises here
+                progress = ToolProgress(call, masked, _finite(done), _finite(total))
                 loop.call_soon_threadsafe(self._progressed, run, progress)
+            except Exception as error:  # user code: str(), redact(); or the loop has closed
+                program_log.warning(
+                    "progress.left_out", run=run, call=call, error=type(error).__name__
+                )
 
         return told
 
@@ -135,6 +146,17 @@ class Subscriptions:
             return []
         with self._lock:
             return list(self._subscribers.get(run, ()))
+
+
+def _finite(value: object) -> float | None:
+    """The number; None for anything that is not a finite one."""
+    if value is None:
+        return None
+    try:
+        number = float(value)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _hand(deliver: Deliver, item: Item) -> None:

@@ -11,11 +11,14 @@ from pydantic_core import from_json
 
 from playhead.events.event import Data, Event, Json
 from playhead.events.kinds import approvals, child_runs, runs, steps, tool_calls, waits
+from playhead.events.kinds.guardrails import GuardrailDecided
 from playhead.events.record import Record
 from playhead.events.registry import ENDINGS
+from playhead.events.spec.guardrails import Place, VerdictName
 from playhead.projections.prompt.tool_result import content_text, result_text
+from playhead.projections.state.calls.deferred import answered, unanswered
 from playhead.projections.state.guarded import outcome_text
-from playhead.service.subscriptions import Listening, TextChunk
+from playhead.service.subscriptions import Listening, Piece, ToolProgress
 from playhead.tools.validation.answer import misfit
 
 
@@ -63,11 +66,18 @@ class StepUpdate(Update):
     """The task, or why it failed."""
 
 
-ToolState: TypeAlias = Literal["requested", "started", "finished", "failed", "refused", "unknown"]
+ToolState: TypeAlias = Literal[
+    "requested", "started", "waiting", "finished", "answered", "failed", "expired", "refused",
+    "unknown",
+]  # fmt: skip
 
 
 class ToolUpdate(Update):
-    """A tool call. `started` comes once for each attempt."""
+    """A tool call. `started` comes once for each attempt.
+
+    A call whose answer comes later is `waiting` until it is `answered` (`failed` if the answer is a
+    failure), or `expired` if no answer came in time. The tool `wait` is `waiting`, then `finished`.
+    """
 
     type: Literal["tool"] = "tool"
     call: int
@@ -77,7 +87,37 @@ class ToolUpdate(Update):
     arguments: dict[str, Json] | None = None
     """When requested."""
     text: str | None = None
-    """The result, the error or the refusal. None for results that a guardrail judges."""
+    """The result, the error or the refusal; while it is waiting, the note of `CallDeferred`. None
+    for results that a guardrail judges."""
+    expires_at: int | None = None
+    """While it is waiting: when that ends without an answer; microseconds since the epoch."""
+
+
+class ProgressUpdate(Update):
+    """How far a tool says that its call is."""
+
+    RECORDED = False
+    type: Literal["progress"] = "progress"
+    call: int
+    """Also the `seq`."""
+    tool: str
+    text: str
+    done: float | None = None
+    total: float | None = None
+    """`done` of `total`, in any unit."""
+
+
+class GuardrailUpdate(Update):
+    """A guardrail's verdict on the input, on a tool's result or on the answer."""
+
+    type: Literal["guardrail"] = "guardrail"
+    guardrail: str
+    on: Place
+    verdict: VerdictName
+    text: str | None = None
+    """The message, or what replaces the judged text; None when it is allowed."""
+    call: int | None = None
+    """Of a result: the call that gave it."""
 
 
 class ApprovalUpdate(Update):
@@ -140,7 +180,7 @@ class Updates:
     Raises what `run.events()` raises.
     """
 
-    def __init__(self, listen: Callable[[], Listening[Record | TextChunk]], after: int) -> None:
+    def __init__(self, listen: Callable[[], Listening[Piece]], after: int) -> None:
         self._listen = listen
         self._after = after
 
@@ -167,12 +207,18 @@ class _Maker:
         self._tools: dict[int, str] = {}
         self._arguments: dict[int, dict[str, Json]] = {}
         self._calls: dict[int, int] = {}
-        """Seq of an attempt -> its call."""
+        """Seq of an attempt, of its outcome, or of a wait -> the call."""
+        self._early: dict[int, tool_calls.CallAnswered] = {}
+        """Call -> the answer that came while its attempt was under way."""
+        self._deferred: dict[int, tool_calls.ToolDeferred] = {}
 
-    def of(self, item: Record | TextChunk) -> list[Update]:
+    def of(self, item: Piece) -> list[Update]:
         if isinstance(item, Record):
             made = self._record(item)
             return [made] if made is not None and item.seq > self._after else []
+        if isinstance(item, ToolProgress):
+            call, tool = item.call, self._tools.get(item.call, "")
+            return [ProgressUpdate(seq=call, tool=tool, **item._asdict())]
         if item.discarded:
             if self._partial is not None:
                 self._partial.forget(item.request)
@@ -192,6 +238,8 @@ class _Maker:
             return _end(seq, event)
         return (
             self._tool(record)
+            or self._waiting(seq, event)
+            or self._verdict(seq, event)
             or self._approval(seq, event)
             or _step(seq, event)
             or _run(seq, event)
@@ -208,10 +256,46 @@ class _Maker:
                 return self._call(seq, call, "started")
             case tool_calls.ToolRefused(call=call, message=message):
                 return self._call(seq, call, "refused", text=message)
-            case _ if record.cause in self._calls:
-                return self._outcome(seq, self._calls[record.cause], event)
+            case _ if record.cause in self._calls and record.origin == "effect":
+                call = self._calls[seq] = self._calls[record.cause]
+                if call in self._early and not isinstance(event, tool_calls.ToolSucceeded):
+                    return self._answer(seq, self._early[call])
+                if isinstance(event, tool_calls.ToolDeferred):
+                    self._deferred[call] = event
+                return self._outcome(seq, call, event)
             case _:
                 return None
+
+    def _waiting(self, seq: int, event: Event) -> ToolUpdate | None:
+        match event:
+            case waits.AnswerAwaited(call=call, note=note, until=until):
+                self._calls[seq] = call
+                return self._call(seq, call, "waiting", text=note, expires_at=until)
+            case tool_calls.CallAnswered(call=call) if call in self._deferred:
+                return self._answer(seq, event)
+            case tool_calls.CallAnswered(call=call):
+                self._early[call] = event
+                return None
+            case runs.TimeReached(due="wait", wait=int(wait)) if wait in self._calls:
+                call = self._calls[seq] = self._calls[wait]
+                made = self._outcome(seq, call, unanswered(self._deferred[call]))
+                return made and _renamed(made, failed="expired")
+            case _:
+                return None
+
+    def _answer(self, seq: int, event: tool_calls.CallAnswered) -> ToolUpdate | None:
+        self._calls[seq] = event.call
+        made = self._outcome(seq, event.call, answered(event))
+        return made and _renamed(made, finished="answered")
+
+    def _verdict(self, seq: int, event: Event) -> GuardrailUpdate | None:
+        if not isinstance(event, GuardrailDecided):
+            return None
+        call = self._calls.get(event.about) if event.on == "result" else None
+        return GuardrailUpdate(
+            seq=seq, guardrail=event.guardrail, on=event.on, verdict=event.verdict,
+            text=event.text, call=call,
+        )  # fmt: skip
 
     def _outcome(self, seq: int, call: int, event: Event) -> ToolUpdate | None:
         guarded = self._judges_results
@@ -240,11 +324,12 @@ class _Maker:
         *,
         arguments: dict[str, Json] | None = None,
         text: str | None = None,
+        expires_at: int | None = None,
     ) -> ToolUpdate:
-        tool = self._tools.get(call, "")
         return ToolUpdate(
-            seq=seq, call=call, tool=tool, state=state, arguments=arguments, text=text
-        )
+            seq=seq, call=call, tool=self._tools.get(call, ""), state=state, arguments=arguments,
+            text=text, expires_at=expires_at,
+        )  # fmt: skip
 
     def _approval(self, seq: int, event: Event) -> ApprovalUpdate | None:
         match event:
@@ -264,6 +349,10 @@ class _Maker:
                 return ApprovalUpdate(seq=seq, call=call, state="expired", tool=tool)
             case _:
                 return None
+
+
+def _renamed(update: ToolUpdate, **states: ToolState) -> ToolUpdate:
+    return update.model_copy(update={"state": states.get(update.state, update.state)})
 
 
 def _step(seq: int, event: Event) -> StepUpdate | None:

@@ -27,6 +27,12 @@ meanwhile: list[Callable[[], None]] = []
 """Run while the tool is being called."""
 
 
+async def a_second() -> None:
+    later = asyncio.Event()
+    asyncio.get_running_loop().call_later(1.0, later.set)
+    await later.wait()
+
+
 @tool(deferred=True)
 async def quote(part: str) -> float:
     """Ask a supplier for a price.
@@ -37,9 +43,7 @@ async def quote(part: str) -> float:
     asked.append(part)
     for each in meanwhile:
         each()
-    later = asyncio.Event()
-    asyncio.get_running_loop().call_later(1.0, later.set)
-    await later.wait()
+    await a_second()
     return None  # type: ignore[return-value]
 
 
@@ -166,6 +170,48 @@ def test_an_answer_before_the_attempt_has_ended_is_kept_and_ends_the_call_with_i
     assert "answer_awaited" not in kinds
     assert ends(play) == RunFinished(answer="3.0")
     assert asked == ["p"]
+
+
+def test_an_early_answer_of_the_wrong_type_is_refused_by_name() -> None:
+    play = Play(agent_with(quote))
+    told: list[Any] = []
+
+    def answer() -> None:
+        meanwhile.clear()
+        play.at(0.0, CallAnswered(call=call_of(play), result="three"), told.append)
+        play.at(0.0, CallAnswered(call=call_of(play), result=3.0))
+
+    meanwhile.append(answer)
+    play.start()
+    assert [each.reason for each in told] == ["wrong_type"]
+    assert ends(play) == RunFinished(answer="3.0")
+
+
+@tool
+async def plain(part: str) -> float:
+    """Look a price up.
+
+    Args:
+        part: the part.
+    """
+    for each in meanwhile:
+        each()
+    await a_second()
+    return 1.0
+
+
+def test_an_early_answer_to_a_call_that_does_not_defer_is_refused_by_name() -> None:
+    play = Play(agent_with(plain))
+    told: list[Any] = []
+
+    def answer() -> None:
+        meanwhile.clear()
+        play.at(0.0, CallAnswered(call=call_of(play), result=3.0), told.append)
+
+    meanwhile.append(answer)
+    play.start()
+    assert [each.reason for each in told] == ["too_early"]
+    assert ends(play) == RunFinished(answer="1.0")
 
 
 def test_an_answer_that_came_before_a_crash_settles_what_would_be_in_doubt() -> None:

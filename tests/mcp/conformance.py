@@ -94,7 +94,7 @@ def serve(suite: Suite) -> None:
 
 def main(folder: Path) -> int:
     """Run all of it; 1 if a scenario failed."""
-    suite = Suite(folder)
+    suite = Suite(folder.resolve())
     for scenario in suite.client_scenarios():
         suite.client(scenario)
     serve(suite)

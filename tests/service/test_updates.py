@@ -5,15 +5,29 @@ import json
 import threading
 from contextlib import suppress
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from pydantic import BaseModel
 
-from playhead import Agent, Guardrail, PlayheadError, Retry, Runtime, Update, to_sse, tool
+from playhead import (
+    Agent,
+    CallDeferred,
+    Guardrail,
+    PlayheadError,
+    Redactor,
+    Retry,
+    Runtime,
+    Secret,
+    ToolContext,
+    Update,
+    to_sse,
+    tool,
+)
 from playhead.events.errors import ModelError
 from playhead.events.log.memory import MemoryLog
 from playhead.testing import ScriptedModel, call
+from playhead.toolkit import wait
 from tests.support.agents import add, fail
 
 
@@ -153,3 +167,186 @@ def test_a_run_that_fails_ends_with_the_reason() -> None:
     assert (end.type, end.status, end.reason, end.message) == (
         "end", "failed", "guardrail", "not that",
     )  # fmt: skip
+
+
+@tool
+def ask(who: str) -> int:
+    """Ask somebody.
+
+    Args:
+        who: a name.
+    """
+    raise CallDeferred(f"ask {who}", expires=0.05 if who == "nobody" else 3600)
+
+
+def states(updates: list[Update], name: str) -> list[tuple[str, str | None]]:
+    """State and text of a tool's updates."""
+    return [(u.state, u.text) for u in updates if u.type == "tool" and u.tool == name]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("who", "end"),
+    [
+        ("ann", ("answered", "7")),
+        ("bob", ("failed", "he is away")),
+        ("nobody", ("expired", "no answer came within 0.05 s")),
+    ],
+)
+def test_a_call_whose_answer_comes_later_is_waiting_then_answered_failed_or_expired(
+    who: str, end: tuple[str, str]
+) -> None:
+    made: Agent[Any] = Agent(
+        name="a", model=ScriptedModel([call("ask", who=who), "Done."]), tools=[ask]
+    )
+    found: list[Any] = []
+    with Runtime(MemoryLog()) as runtime:
+        run = runtime.start(made, "Go.")
+        for update in run.updates():
+            found.append(update)
+            if getattr(update, "state", "") == "waiting":
+                assert (getattr(update, "expires_at", None) or 0) > 0
+                if who == "ann":
+                    run.complete(update.call, 7)  # type: ignore[attr-defined]
+                elif who == "bob":
+                    run.fail(update.call, "he is away")  # type: ignore[attr-defined]
+        assert list(run.updates()) == [u for u in found if u.RECORDED]
+    begun = [("requested", None), ("started", None), ("waiting", f"ask {who}")]
+    assert states(found, "ask") == [*begun, end]
+    sent = [json.loads(to_sse(u).split("data: ")[1]) for u in found if u.type == "tool"]
+    assert [each["state"] for each in sent[2:]] == ["waiting", end[0]]
+
+
+def test_the_tool_wait_is_waiting_then_finished() -> None:
+    updates = shown(call("wait", seconds=0.01), "Done.", tools=[wait])
+    assert [state for state, _ in states(updates, "wait")] == [
+        "requested", "started", "waiting", "finished",
+    ]  # fmt: skip
+
+
+@tool(deferred=True)
+def quick(context: ToolContext) -> int:
+    """Begin something that is answered at once.
+
+    Args:
+        context: the call.
+    """
+    answers[0](context.run, context.call, 3)
+    return None  # type: ignore[return-value]
+
+
+answers: list[Any] = []
+
+
+def test_a_call_that_is_answered_before_its_attempt_has_ended_is_answered_with_it() -> None:
+    made: Agent[Any] = Agent(name="a", model=ScriptedModel([call("quick"), "Done."]), tools=[quick])
+    with Runtime(MemoryLog()) as runtime:
+        answers[:] = [runtime.complete]
+        run = runtime.start(made, "Go.")
+        run.wait(10)
+        found = states(list(run.updates()), "quick")
+    assert found == [("requested", None), ("started", None), ("answered", "3")]
+
+
+class Odd:
+    """What no text can be made of."""
+
+    def __str__(self) -> str:
+        raise ValueError
+
+
+def progressing(redact: Any, *said: tuple[Any, Any, Any]) -> tuple[list[Any], str]:
+    """The progress updates of a call that says all this, and the run's answer."""
+    listening = threading.Event()
+
+    @tool
+    def work(token: Annotated[str, Secret("TOKEN")], context: ToolContext) -> str:
+        """Work.
+
+        Args:
+            token: a secret.
+            context: the call.
+        """
+        listening.wait(30)
+        for text, done, total in said:
+            context.progress(text, done=done, total=total)
+        return "worked"
+
+    def answer(body: Any) -> Any:
+        last = body["messages"][-1]["content"]
+        return last[0]["content"] if last[0]["type"] == "tool_result" else call("work")
+
+    made: Agent[Any] = Agent(name="a", model=ScriptedModel(answer), tools=[work])
+    found: list[Any] = []
+    secrets = {"TOKEN": "tok-1234567890"}.get
+    with Runtime(MemoryLog(), redact=redact, secrets=secrets) as runtime:
+        run = runtime.start(made, "Go.")
+        for update in run.updates():
+            if getattr(update, "state", "") == "started":
+                listening.set()
+            found.append(update)
+        return [u for u in found if u.type == "progress"], run.wait(10).answer
+
+
+def test_a_tools_progress_is_among_the_updates_and_their_server_sent_events() -> None:
+    (half, whole), answer = progressing(None, ("half", 1, 2), ("whole", 2.0, None))
+    assert answer == "worked"
+    assert (half.tool, half.text, half.done, half.total) == ("work", "half", 1.0, 2.0)
+    assert (whole.text, whole.done, whole.total) == ("whole", 2.0, None)
+    assert half.call == half.seq
+    sent = to_sse(half)
+    assert sent.startswith("event: progress\ndata: ")
+    assert json.loads(sent.split("data: ")[1])["text"] == "half"
+
+
+def test_progress_is_masked_by_the_runtimes_redactor_and_by_the_tools_own_secrets() -> None:
+    redact = Redactor(patterns=[r"customer-\d+"])
+    (told,), _ = progressing(redact, ("customer-17 with tok-1234567890", None, None))
+    assert told.text == "[redacted] with [secret TOKEN]"
+
+
+def test_progress_that_cannot_be_told_is_left_out_and_breaks_no_call() -> None:
+    nan, inf = float("nan"), float("inf")
+    odd: list[Any] = [
+        (Odd(), 1, 2),
+        ("\ud800", nan, "x"),
+        ("numbers", inf, 10**400),
+        (None, True, []),
+    ]
+    found, answer = progressing(None, *odd)
+    assert answer == "worked"
+    assert [(u.text, u.done, u.total) for u in found] == [
+        ("\ufffd", None, None), ("numbers", None, None), ("None", 1.0, None),
+    ]  # fmt: skip
+    for update in found:
+        assert json.loads(to_sse(update).split("data: ")[1])
+
+
+def test_a_redactor_that_fails_on_progress_breaks_no_call() -> None:
+    def change(text: str) -> str:
+        if "bad" in text:
+            raise ValueError(text)
+        return None if "none" in text else text  # type: ignore[return-value]
+
+    found, answer = progressing(change, ("bad", 1, 2), ("none", 1, 2), ("good", 1, 2))
+    assert answer == "worked"
+    assert [u.text for u in found] == ["good"]
+
+
+def test_the_verdicts_of_guardrails_are_among_the_updates() -> None:
+    rules = [
+        Guardrail(name="in", on="input", words=["stop"], text="no"),
+        Guardrail(name="out", on="result", words=["17"], verdict="replace", text="hidden"),
+        Guardrail(name="end", on="answer", words=["secret"], verdict="replace", text="[cut]"),
+    ]
+    calls = call("add", a=8, b=9)
+    updates: list[Any] = list(shown(calls, "A secret.", tools=[add], guardrails=rules))
+    verdicts = [u for u in updates if u.type == "guardrail"]
+    assert [(u.guardrail, u.on, u.verdict, u.text) for u in verdicts] == [
+        ("in", "input", "allow", None),
+        ("out", "result", "replace", "hidden"),
+        ("end", "answer", "replace", verdicts[2].text),
+    ]
+    requested = next(u for u in updates if getattr(u, "state", "") == "requested")
+    assert [u.call for u in verdicts] == [None, requested.call, None]
+    assert "[cut]" in verdicts[2].text
+    assert to_sse(verdicts[1]).startswith(f"id: {verdicts[1].seq}\nevent: guardrail\n")

@@ -79,9 +79,11 @@ class Play:
             raise told[0]
         return self
 
-    def at(self, seconds: float, event: Event) -> "Play":
-        """Send an event from outside later, while `go` runs."""
-        trigger = Trigger(event, "user", "outside")
+    def at(
+        self, seconds: float, event: Event, told: Callable[[Exception | None], None] | None = None
+    ) -> "Play":
+        """Send an event from outside later, while `go` runs; `told` gets what answers it."""
+        trigger = Trigger(event, "user", "outside", told=told)
         self.loop.call_later(seconds, lambda: self.engine.arrive(RUN, trigger))
         return self
 

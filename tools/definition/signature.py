@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 import docstring_parser
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
+from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, TypeAdapter, create_model
 from pydantic.fields import FieldInfo
 
 from playhead.events.errors import UsageError
@@ -74,6 +74,16 @@ class Signature:
         """Whether it takes the ToolContext, or depends on something that may."""
         depends = (isinstance(each, Dependency) for each in self.given.values())
         return self.context is not None or any(depends)
+
+    def answer_schema(self) -> dict[str, Json] | None:
+        """The JSON schema of what the annotation says that it returns; None for any value."""
+        if self.result is None:
+            return None
+        try:
+            schema: dict[str, Json] = self.result.json_schema(mode="serialization")
+        except PydanticUserError:  # no schema says what it takes
+            return None
+        return None if schema == {"type": "null"} else schema
 
 
 class Parameters(NamedTuple):

@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack, ExitStack
 from itertools import islice
 from typing import Any, TypeAlias
 
-from pydantic import PydanticUserError, TypeAdapter, ValidationError
+from pydantic import ValidationError
 from pydantic_core import to_json
 
 from playhead.events.errors import ToolError
@@ -77,8 +77,8 @@ class Attempt:
         self.context = context
         self.monotonic = monotonic
         self.began = monotonic()
-        self._context = context
         self._secrets = SecretMask()
+        self._context = context
         given = tool.signature.given.items()
         self._depends = {name: each for name, each in given if isinstance(each, Dependency)}
         self._left = ExitStack()
@@ -119,7 +119,17 @@ class Attempt:
     def _start(self) -> None:
         self.began = self.monotonic()
         if self.tool.signature.asks:
-            self._context = self.context.starting(time.time(), self.tool.spec.timeout)
+            self._context = self.context.starting(
+                time.time(), self.tool.spec.timeout, self._progressed
+            )
+
+    def _progressed(self, text: str, done: float | None, total: float | None) -> None:
+        try:
+            masked = self._secrets.mask(clean_text(str(text)))
+        except Exception as error:  # the object's own __str__
+            log_safely("progress.left_out", tool=self.tool.spec.name, error=type(error).__name__)
+        else:
+            self.context.on_progress(str(masked), done, total)
 
     def late(self, answer: Answer | None) -> None:
         """Nobody waits for this answer any more: write it to the program's log."""
@@ -189,7 +199,7 @@ class Attempt:
             expires=expires,
             if_expired=None if told is None else str(self._secrets.mask(clean_text(told))),
             counts=usual.counts if how.counts is None else how.counts,
-            answer_schema=None if how.about == "time" else _schema_of(self.tool.signature.result),
+            answer_schema=None if how.about == "time" else self.tool.signature.answer_schema(),
             duration_ms=milliseconds(self.began, self.monotonic),
         )
 
@@ -255,17 +265,6 @@ class Attempt:
             "without it.",
             duration_ms=took,
         )
-
-
-def _schema_of(declared: TypeAdapter[Any] | None) -> dict[str, Json] | None:
-    """The JSON schema of what the tool's annotation says that it returns; None for any value."""
-    if declared is None:
-        return None
-    try:
-        schema: dict[str, Json] = declared.json_schema(mode="serialization")
-    except PydanticUserError:  # no schema says what it takes
-        return None
-    return None if schema == {"type": "null"} else schema
 
 
 def _given(model: Any, signature: Signature) -> dict[str, Any]:
