@@ -89,7 +89,10 @@ class Library:
         if (least := wanted.picodollars) is not None:
             metrics = find_run_metrics(connection)
             found.append({m.run for m in metrics if (m.known_cost or 0) >= least})
-        return set.intersection(*found) if found else None
+        if not found:
+            return None
+        first, *others = found
+        return first.intersection(*others)
 
     def _listed(self, rows: Sequence[RunRow]) -> list[Listed]:
         connection = self._views.connection

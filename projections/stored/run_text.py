@@ -29,7 +29,8 @@ class RunText:
 
     def create(self, db: "Database") -> None:
         """Make the table."""
-        db.execute(
+        connection: sqlite3.Connection = db.conn
+        connection.execute(
             "CREATE VIRTUAL TABLE run_text USING fts5 (run UNINDEXED, text,"
             " tokenize = 'unicode61 remove_diacritics 2')"
         )

@@ -5,6 +5,7 @@ The browser tests look at it, and `make screenshots` draws it for the docs.
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from playhead import Agent, Limits, PlanRules, Price, Runtime, ToolError, tool
@@ -67,7 +68,7 @@ async def list_suppliers() -> list[str]:
     return ["Northwind", "Contoso", "Fabrikam"]
 
 
-STEPS = [
+STEPS: list[dict[str, Any]] = [
     {"id": "suppliers", "description": "list the suppliers", "tool": "list_suppliers",
      "arguments": {}},
     {"id": "reports", "description": "read the report of ${item}", "tool": "read_report",
@@ -129,10 +130,9 @@ def play(log: Any) -> Scenes:
             metadata={"channel": "chat"},
         ).run_id  # fmt: skip
         wrong = [call("find_order", number="ORDER-99817 of last year")]
-        try:
-            runtime.run(desk(*(wrong * 9)), "Refund order 99817 of last year.")
-        except RunNotFinished as failed:
-            broken = failed.run
+        broken = runtime.start(desk(*(wrong * 9)), "Refund order 99817 of last year.")
+        with suppress(RunNotFinished):
+            broken.wait()
         again = desk("The order was paid on 1 December 2026.")
         runtime.register(again)
         seq = next(r.seq for r in answered.events() if r.event.kind == "tool_requested")
@@ -146,4 +146,4 @@ def play(log: Any) -> Scenes:
             waits, "Refund order 1043: it arrived broken.", session="ada@example.com"
         )
         next(r for r in waiting.events() if r.event.kind == "approval_requested")
-        return Scenes(answered.id, broken, planned, fork.id, unpriced, waiting.id)
+        return Scenes(answered.id, broken.id, planned, fork.id, unpriced, waiting.id)

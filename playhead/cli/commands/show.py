@@ -92,7 +92,7 @@ def runs(
         raise UsageError(msg)
     from_ = None if since is None else parse_time(since, "--since")
     with reading(log) as reader, Views.of(reader, [RunList(), WaitList(reader)]) as views:
-        waits = [(each.run, each.wait.about) for each in find_waits(views.connection)]
+        waits = find_waits(views.connection)
         found = find_runs(
             views.connection, status="failed" if failed else "open" if is_open else None,
             since=from_, agent=agent, session=session, metadata=labels(metadata or ()),
@@ -106,7 +106,7 @@ def runs(
         return exit_codes.OK
     table = columns("run", "status", "started", "took", "agent", "goal")
     for row in found[:limit]:
-        about = [each for run, each in waits if run == row.run]
+        about = [each.wait.about for each in waits if each.run == row.run]
         table.add_row(*_cells(row, shown_status(row.status, about)))
     if found:
         out.print(table)
