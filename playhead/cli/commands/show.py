@@ -106,8 +106,8 @@ def runs(
         return exit_codes.OK
     table = columns("run", "status", "started", "took", "agent", "goal")
     for row in found[:limit]:
-        own = (each.wait.about for each in waits if each.run == row.run)
-        table.add_row(*_cells(row, shown_status(row.status, own)))
+        status = shown_status(row.status, [w.wait.about for w in waits if w.run == row.run])
+        table.add_row(*_cells(row, status))
     if found:
         out.print(table)
     else:
