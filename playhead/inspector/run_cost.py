@@ -24,7 +24,7 @@ class RunCost(NamedTuple):
 def run_cost(run: str, records: Iterable[Record], by: str) -> RunCost:
     """The bills of what the run itself asked: what a fork took from its parent is the parent's."""
     ledger = Ledger()
-    lines = [line for r in records if (line := ledger.fold(r)) is not None and r.run == run]
+    lines = [line for r in records for line in ledger.fold(r) if r.run == run]
     chosen = cast("By", by if by in BY else "model")
     groups = [
         each._replace(name=each.name.removeprefix(f"{run} ")) for each in grouped(lines, chosen)
