@@ -596,7 +596,7 @@ class Runtime:
         except ImportError as error:
             msg = "the inspector is not installed: pip install 'playhead[inspector]'"
             raise UsageError(msg) from error
-        control = InProcess(self) if approvals else None
+        control = InProcess(self.runs, self.fork) if approvals else None
         rules = self._telemetry.rules
         inspector = Inspector(self._log, control=control, host=host, port=port, rules=rules)
         self._inspectors.append(inspector)

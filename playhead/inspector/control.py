@@ -1,8 +1,9 @@
 """What a person may do to runs from a page, and who does it: this process, or the log's owner."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from playhead.events.errors import LogOwned, UsageError
 from playhead.events.event import Event
@@ -11,10 +12,11 @@ from playhead.events.log.inbox import Inbox
 from playhead.events.log.sqlite.log import SqliteLog
 from playhead.events.version import VERSION
 from playhead.forking import Instead, begin_fork
+from playhead.run import Run
 from playhead.service.redaction import Redactor
 
 if TYPE_CHECKING:
-    from playhead.runtime import Runtime
+    from playhead.service.run_control import RunControl
 
 PATIENCE = 5.0
 """Seconds to wait for the owner of the log."""
@@ -78,17 +80,21 @@ class OverInbox:
 class InProcess:
     """Acts on the runs of a Runtime in this process."""
 
-    def __init__(self, runtime: "Runtime") -> None:
-        self._runtime = runtime
+    def __init__(
+        self, runs: "RunControl", fork: Callable[[str, int | None, Instead], Run[Any]]
+    ) -> None:
+        """`runs` and `fork` are the Runtime's own."""
+        self._runs = runs
+        self._fork = fork
 
     def tell(self, run: str, event: Event, /) -> None:
         """Append the event at once."""
-        self._runtime.runs.tell(run, event)
+        self._runs.tell(run, event)
 
     def resume(self, run: str, /) -> None:
         """Go on with the run here."""
-        self._runtime.runs.resume(run)
+        self._runs.resume(run)
 
     def fork(self, run: str, at: int | None, instead: Instead, /) -> str:
         """Fork the run, and go on with the fork here."""
-        return self._runtime.fork(run, at, instead).id
+        return self._fork(run, at, instead).id

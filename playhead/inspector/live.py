@@ -91,7 +91,8 @@ class Live:
             if position != seen:
                 seen = position
                 listed = await run_in_threadpool(self._library.runs, wanted, LISTED)
-                part = self._renderer.part("list.html", runs=listed, older=wanted.older(listed))
+                older = wanted.older([each.row for each in listed])
+                part = self._renderer.part("list.html", runs=listed, older=older)
                 yield _event("runs", part, seen)
             await asyncio.sleep(LOOK)
             yield ":\n\n"

@@ -98,7 +98,8 @@ class Pages:
         wanted = wanted_runs(request)
         listed = self._library.runs(wanted, LISTED)
         return self._renderer.page(
-            request, "runs.html", runs=listed, wanted=wanted, older=wanted.older(listed),
+            request, "runs.html", runs=listed, wanted=wanted,
+            older=wanted.older([each.row for each in listed]),
             statuses=STATUSES, ages=SINCE, agents=self._library.agents(),
         )  # fmt: skip
 

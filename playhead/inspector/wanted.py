@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 
 from playhead.events.spec.prices import PICODOLLARS
-from playhead.inspector.log_data import Listed
+from playhead.projections.stored.run_list import RunRow
 
 LISTED = 100
 """Runs on one page of the list."""
@@ -95,11 +95,11 @@ class Wanted:
             if value and each.name not in ("before", "status")
         ]
 
-    def older(self, listed: Sequence[Listed]) -> str | None:
+    def older(self, listed: Sequence[RunRow]) -> str | None:
         """The address of the next page; None if this is the last."""
         if len(listed) < LISTED:
             return None
-        return "/?" + self.without("", before=str(listed[-1].row.position))
+        return "/?" + self.without("", before=str(listed[-1].position))
 
 
 def wanted_runs(request: Request) -> Wanted:

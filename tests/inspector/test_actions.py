@@ -91,7 +91,9 @@ def test_a_changed_result_is_what_the_fork_was_given(
 def test_a_run_that_is_paused_is_resumed_on_the_page() -> None:
     log, someone = MemoryLog(), agent([call("pay", euros=5), "Paid."])
     with Runtime(log, [someone]) as runtime, closing(Library(log)) as library:
-        client = TestClient(Pages(library, InProcess(runtime)).app(), follow_redirects=False)
+        client = TestClient(
+            Pages(library, InProcess(runtime.runs, runtime.fork)).app(), follow_redirects=False
+        )
         run = runtime.start(someone, "Pay 5 EUR.")
         next(r for r in run.events() if r.event.kind == "approval_requested")
         run.pause()

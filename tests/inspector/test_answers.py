@@ -43,7 +43,10 @@ def waiting(runtime: Runtime) -> tuple[Run[str], int]:
 )
 def test_a_deferred_call_is_answered_on_the_page(verdict: str, answer: str, ends: str) -> None:
     log = MemoryLog()
-    with Runtime(log) as runtime, TestClient(Pages(Library(log), InProcess(runtime)).app()) as page:
+    with (
+        Runtime(log) as runtime,
+        TestClient(Pages(Library(log), InProcess(runtime.runs, runtime.fork)).app()) as page,
+    ):
         run, asked = waiting(runtime)
         shown = page.get("/waiting").text
         assert "ask_supplier" in shown
