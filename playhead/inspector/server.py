@@ -5,6 +5,7 @@ import secrets
 import socket
 import threading
 from collections.abc import Sequence
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -85,13 +86,15 @@ class Inspector:
 
     def start(self) -> Self:
         """Serve on a thread of its own."""
-        self._thread = threading.Thread(target=self.serve, name="playhead-inspector", daemon=True)
+        run = partial(self._server.run, sockets=[self._socket])
+        self._thread = threading.Thread(target=run, name="playhead-inspector", daemon=True)
         self._thread.start()
         return self
 
-    def serve(self) -> None:
-        """Serve until `close`, or Ctrl-C on the main thread."""
-        self._server.run(sockets=[self._socket])
+    def wait(self) -> None:
+        """Block until `close`, or Ctrl-C, at whatever moment it comes."""
+        while self._thread is not None and self._thread.is_alive():
+            self._thread.join(0.5)
 
     def close(self) -> None:
         """End the live streams, then the server. Safe to call twice."""

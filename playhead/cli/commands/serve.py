@@ -92,7 +92,7 @@ def serve(
             if allow_approvals:
                 out.print(f"to look only: {inspector.reader_url}", soft_wrap=True)
             out.file.flush()
-            inspector.serve()
+            inspector.start().wait()
     return exit_codes.OK
 
 
