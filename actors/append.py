@@ -69,10 +69,11 @@ def submit_all(
     command: str | None = None,
     namespace: str | None = None,
     stream: str = RUNTIME_STREAM,
+    kind: StreamKind = "runtime",
 ) -> Future[int | Exception]:
     """As `append_all`, without waiting: the position of the last one, or the error."""
-    stream = stream if namespace is None else f"memory/{namespace}"
-    kind: StreamKind = "runtime" if namespace is None else "memory"
+    if namespace is not None:
+        stream, kind = f"memory/{namespace}", "memory"
     rows: list[Stored] = []
     bodies: dict[str, bytes] = {}
     for event, actor, origin, cause in said:

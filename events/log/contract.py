@@ -15,8 +15,9 @@ from playhead.events.record import GENESIS, Stored
 FORMAT = 1
 """The log format written by this code; a file with a higher one is refused untouched."""
 
-StreamKind: TypeAlias = Literal["run", "session", "memory", "runtime"]
-"""What a stream contains: a run, or the records of a session, a namespace or the runtime itself."""
+StreamKind: TypeAlias = Literal["run", "session", "memory", "runtime", "evaluation"]
+"""What a stream contains: a run, or the records of a session, a namespace, an evaluation or the
+runtime itself."""
 
 RUNTIME_STREAM = "runtime"
 """The runtime's own stream: statements about ended runs, accepted losses."""

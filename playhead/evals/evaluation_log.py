@@ -74,4 +74,5 @@ class EvaluationLog:
         """As `append`, without waiting: the position, or the error."""
         said = Statement(self._redact(event), "runtime")
         at = time.time_ns() // 1000
-        return submit_all(self.log, [said], at, stream=f"{STREAMS}{evaluation}")
+        stream = f"{STREAMS}{evaluation}"
+        return submit_all(self.log, [said], at, stream=stream, kind="evaluation")

@@ -23,6 +23,8 @@ from playhead.evals.evaluation_log import evaluations
 from playhead.evals.judged_again import cases_tried, judge_again
 from playhead.evals.regression import write_tests
 from playhead.events.log.memory import MemoryLog
+from playhead.events.log.sqlite.reader import SqliteReader
+from playhead.events.maintenance.verify import verify
 from playhead.testing import RecordedRun, ScriptedModel, call
 from tests.evals.sums import PRICES, add, by_heart, by_tool, dataset, goal_of, result_of, sums
 
@@ -313,3 +315,14 @@ def test_failures_become_recorded_run_tests_that_fail_until_they_pass(
     with pytest.raises(AssertionError, match="expected 3, it was 7"):
         assert_passes(run, [dataset(1).evaluators_of(dataset(1).cases[0])[0]], expected=3)
     assert_passes(run.again(sums(by_tool)), [Contains("3")])
+
+
+def test_an_evaluation_is_a_stream_of_its_own_kind_and_its_log_is_whole(tmp_path: Path) -> None:
+    with Runtime(tmp_path / "log.db") as runtime:
+        evaluate(runtime, dataset(2), sums(by_tool), evaluation="mine")
+        stream = runtime.evaluations.log.stream("evaluation/mine")
+        assert stream is not None
+        assert stream.kind == "evaluation"
+    reader = SqliteReader(tmp_path / "log.db")
+    assert verify(reader, None).ok
+    reader.close()
