@@ -22,6 +22,7 @@ from playhead.evals import (
 from playhead.evals.evaluation_log import evaluations
 from playhead.evals.judged_again import cases_tried, judge_again
 from playhead.evals.regression import write_tests
+from playhead.events.log.anchor import read_anchor
 from playhead.events.log.memory import MemoryLog
 from playhead.events.log.sqlite.reader import SqliteReader
 from playhead.events.maintenance.verify import verify
@@ -324,5 +325,5 @@ def test_an_evaluation_is_a_stream_of_its_own_kind_and_its_log_is_whole(tmp_path
         assert stream is not None
         assert stream.kind == "evaluation"
     reader = SqliteReader(tmp_path / "log.db")
-    assert verify(reader, None).ok
+    assert verify(reader, read_anchor(tmp_path / "log.db")).ok
     reader.close()
