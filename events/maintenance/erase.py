@@ -9,7 +9,7 @@ hashes. The log comes last, so that after a crash at any point the same call fin
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
@@ -40,6 +40,8 @@ from playhead.events.maintenance.backup import (
     sync,
 )
 from playhead.events.record import Stored
+
+VIEWS = (".views", ".views-wal", ".views-shm")
 
 AGAIN = "erased before; a backup held it still"
 
@@ -199,7 +201,7 @@ def _replaced(log: Path) -> list[Path]:
 
 
 @contextmanager
-def _owned(log: Path) -> Iterator[None]:
+def _owned(log: Path) -> Generator[None]:
     owner = OwnerLock(log)
     try:
         yield
@@ -257,8 +259,8 @@ def _figures(reader: SqliteReader, name: str, cost_of: CostOf | None) -> ErasedS
 
 
 def _drop_views(log: Path) -> None:
-    for ending in ("", "-wal", "-shm"):
-        beside(log, f".views{ending}").unlink(missing_ok=True)
+    for ending in VIEWS:
+        beside(log, ending).unlink(missing_ok=True)
 
 
 def _erase_inbox(log: Path, runs: set[str]) -> None:
@@ -359,8 +361,8 @@ def _with_mentions(found: Erasure, log: Path, words: tuple[str, ...], driver: Dr
             for row in reader.follow()
             if row.run not in gone and _holds(reader, row, wanted)
         ]
-    own = {log.name + ending for ending in ("", "-wal", "-shm")}
-    for path in sorted(p for p in log.parent.iterdir() if p.is_file() and p.name not in own):
+    own = tuple(f"{log}{ending}" for ending in ("", "-wal", "-shm", *VIEWS))
+    for path in sorted(p for p in log.parent.iterdir() if p.is_file() and str(p) not in own):
         text = path.read_bytes().decode(errors="replace").casefold()
         if any(word in text for word in wanted):
             mentions.append(Mention(str(path)))
