@@ -183,9 +183,10 @@ def test_serve_prints_a_link_for_each_role_and_only_the_first_can_change_anythin
     command = ("serve", "--port", "0", "--log", "log.db", "--allow-approvals")
     with playhead_process(*command) as process:
         assert process.stdout is not None
-        links = [process.stdout.readline().split(": ", 1)[1].strip() for _ in range(2)]
+        links: list[str] = [process.stdout.readline().split(": ", 1)[1].strip() for _ in range(2)]
         for link, allowed in zip(links, (True, False), strict=True):
-            port, token = urlsplit(link).port, parse_qs(urlsplit(link).query)["token"][0]
+            split = urlsplit(link)
+            port, token = split.port, parse_qs(split.query)["token"][0]
             asked = Request(f"http://127.0.0.1:{port}/runs/{run}")
             asked.add_header("Authorization", f"Bearer {token}")
             with urlopen(asked) as answer:
