@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from playhead.actors.append import Statement, append_all
 from playhead.events.errors import (
@@ -149,7 +150,7 @@ class Scheduler:
         return max(0.0, min(waits))
 
     def _serve(self, schedule: Schedule) -> float:
-        for each in due(schedule, self._now()):
+        for each in due(schedule, self._now(), partial(self._has_run, schedule.id)):
             with self._acting:
                 if self._stopped or not self._is_live(schedule):
                     return LONGEST
@@ -159,6 +160,9 @@ class Scheduler:
                     return LONGEST
         coming = next_time(schedule, self._now())
         return LONGEST if coming is None else (coming - self._now()) / 1_000_000
+
+    def _has_run(self, schedule: str, time: int) -> bool:
+        return self._log.stream(run_of(schedule, time)) is not None
 
     def _is_live(self, schedule: Schedule) -> bool:
         """Whether it was neither cancelled nor set anew."""
