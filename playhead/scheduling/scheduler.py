@@ -8,7 +8,8 @@ A crash between the two leaves a run with that id: it is then only recorded, nev
 import hashlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -77,6 +78,8 @@ class Scheduler:
         self._live = schedules(log)
         self._acting = threading.Lock()
         """Held while one time is dealt with: nothing starts once `cancel` has returned."""
+        self._asking = 0
+        """How many wait for it, to set or to cancel a schedule."""
         self._why: dict[str, str] = {}
         """Schedule -> why its next time could not be dealt with so far."""
 
@@ -91,7 +94,7 @@ class Scheduler:
         redacted = self._redact(wanted)
         assert isinstance(redacted, ScheduleSet)
         wanted = redacted
-        with self._acting, self._lock:
+        with self._between():
             known = self._live.get(wanted.schedule)
             if known is None or known.set != wanted:
                 at = self._now()
@@ -102,7 +105,7 @@ class Scheduler:
 
     def cancel(self, schedule: str, reason: str = "", command: str | None = None) -> None:
         """Nothing starts by it any more. Raises UsageError if there is no such schedule."""
-        with self._acting, self._lock:
+        with self._between():
             if schedule not in self._live:
                 known = ", ".join(self._live) or "none"
                 msg = f"there is no schedule {schedule!r} (schedules: {known})"
@@ -110,6 +113,18 @@ class Scheduler:
             cancelled = ScheduleCancelled(schedule=schedule, reason=reason)
             self._append(STREAM, cancelled, self._now(), command)
             del self._live[schedule]
+
+    @contextmanager
+    def _between(self) -> Generator[None]:
+        """Hold both locks, before the next of the times that are being caught up."""
+        with self._lock:
+            self._asking += 1
+        try:
+            with self._acting, self._lock:
+                yield
+        finally:
+            with self._lock:
+                self._asking -= 1
 
     def all(self) -> list[Schedule]:
         """The schedules that are not cancelled, oldest first."""
@@ -151,6 +166,8 @@ class Scheduler:
 
     def _serve(self, schedule: Schedule) -> float:
         for each in due(schedule, self._now(), partial(self._has_run, schedule.id)):
+            if self._asking:
+                return 0.0  # a lock is not fair: whoever asks goes first
             with self._acting:
                 if self._stopped or not self._is_live(schedule):
                     return LONGEST
