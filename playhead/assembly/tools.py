@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 from playhead.assembly.mcp_pins import Pins
 from playhead.definition.agent import Agent
 from playhead.events.errors import UsageError
+from playhead.events.log.contract import Log
 from playhead.events.log.private_files import log_around
 from playhead.events.logger import ProgramLogger
 from playhead.projections.plan.plan import OWN
-from playhead.tools.context import Secrets
+from playhead.tools.context import Secrets, from_environment
 from playhead.tools.groups import every
 from playhead.tools.lint.lint import lint
-from playhead.tools.lint.shadowing import spoken_of
+from playhead.tools.lint.shadowing import named_tools
 from playhead.tools.mcp.convert import definition_of
 from playhead.tools.mcp.server import Judge, Lapse, McpServer
 from playhead.tools.read_result import read_result
@@ -101,6 +102,14 @@ class Toolbox:
             if agent is not None:
                 keep_apart(agent, self._pins)
                 self._tools[id(agent)] = by_name(agent.all_tools)
+
+
+def ready(owned: Log, agent: Agent[Any] | None) -> Toolbox:
+    """The tools of an agent that is recorded without a Runtime; its servers wait for `close`."""
+    toolbox = Toolbox(Pins(owned), from_environment)
+    if agent is not None:
+        toolbox.register(agent)
+    return toolbox
 
 
 def judge_skills(agent: Agent[Any], pins: Pins, *, start: bool = True) -> None:
@@ -186,7 +195,7 @@ def _shadowing(
         return RESERVED
     if tool.spec.name in taken:
         return TAKEN
-    other = next(spoken_of(tool, sorted(others)), None)
+    other = next(named_tools(tool, sorted(others)), None)
     if other is None or there not in server.listed:
         return None
     if pins.accepted(server.name, there, definition_of(server.listed[there])):
