@@ -310,6 +310,33 @@ def test_a_server_is_closed_with_the_last_agent_that_used_it(words: Path) -> Non
     assert not processes_of(words)
 
 
+def test_a_call_that_is_open_under_a_name_that_its_tool_has_no_more_is_told_so(
+    words: Path,
+) -> None:
+    """Earlier versions named `dots.in/name` so; the log keeps the name that the model used."""
+    log = words.with_name("log.db")
+
+    @tool(name="dots_in_name", approval=True)
+    def before() -> str:
+        """Say its own name."""
+        return "before"
+
+    def reply(body: dict[str, Any]) -> Scripted:
+        return requested("dots_in_name") if len(body["messages"]) == 1 else "ok"
+
+    with Runtime(log) as made:
+        run = made.start(Agent(name="a", model=ScriptedModel(reply), tools=[before]), "go")
+        next(r for r in run.events() if r.event.kind == "approval_requested")
+    agent = Agent(name="a", model=ScriptedModel(reply), tools=[server_of(words)])
+    with Runtime(log, [agent]) as made:
+        run = made.attach(run.id)
+        run.approve(run.approvals()[0].call)
+        assert run.wait().answer == "ok"
+        [failed] = [r.event for r in run.events() if r.event.kind == "tool_failed"]
+    assert "dots_in_name is not what it was when this run began" in str(failed)
+    assert "Nothing was done" in str(failed)
+
+
 def test_a_malformed_tool_does_not_wait_for_a_person(tmp_path: Path) -> None:
     opened = SqliteLog(tmp_path / "log.db")
     strange = mcp([sys.executable, str(SERVER.with_name("strange_server.py"))], name="strange")
