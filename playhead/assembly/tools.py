@@ -1,7 +1,7 @@
 """The tools of a runtime's agents, found by name when a call is performed.
 
-MCP servers are connected when the first agent that uses them is registered, and closed with the last
-such agent or with the runtime. Their tools' definitions are pinned (mcp_pins.py).
+MCP servers are connected when the first agent that uses them is registered, and closed with the
+last such agent or with the runtime. Their tools' definitions are pinned (mcp_pins.py).
 """
 
 import weakref
