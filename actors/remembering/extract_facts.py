@@ -34,7 +34,7 @@ def _learned(state: RunState, answered: ModelAnswered) -> Sequence[Event]:
     if wrong is not None:
         return [ExtractionEnded(learned=0, error=wrong[:500])]
     given = cast("list[dict[str, Any]]", cast("dict[str, Any]", reply)["facts"])
-    known = state.sayings().keys()
+    known = state.texts_by_record().keys()
     facts = [fact for each in given for fact in _fact(schema, each, known, state.scope)]
     return [*facts, ExtractionEnded(learned=len(facts), refused=len(given) - len(facts))]
 

@@ -171,7 +171,7 @@ def _rendered(state: RunState, step: Step, target: Target, attempt: int) -> Requ
 def _filled(state: RunState, step: Step, request: Request) -> ContextFilled | None:
     """The event that starts compression of the step's context, if it is needed first."""
     threshold = state.agent.memory.compress_at
-    tokens = int(request.bound * step.tokens_a_byte * CAUTION)
+    tokens = int(request.bound * step.tokens_per_byte * CAUTION)
     if not 0 < threshold < tokens:
         return None
     if step.context.plan(tokens, state.agent.memory) is None:

@@ -19,7 +19,7 @@ from playhead.projections.plan.plan import OWN
 from playhead.tools.context import Secrets
 from playhead.tools.groups import Offered, Toolset, every
 from playhead.tools.lint.lint import lint
-from playhead.tools.lint.shadowing import spoken_of
+from playhead.tools.lint.shadowing import named_tools
 from playhead.tools.mcp.convert import definition_of
 from playhead.tools.mcp.server import Judge, Lapse, McpServer
 from playhead.tools.read_result import read_result
@@ -229,7 +229,7 @@ def _shadowing(
         return RESERVED
     if tool.spec.name in taken:
         return TAKEN
-    other = next(spoken_of(tool, sorted(others)), None)
+    other = next(named_tools(tool, sorted(others)), None)
     if other is None or not isinstance(server, McpServer) or there not in server.listed:
         return None
     if pins.accepted(server.name, there, definition_of(server.listed[there])):

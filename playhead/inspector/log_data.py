@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from playhead.evals.evaluation_log import STREAMS
 from playhead.events.codec import decode
 from playhead.events.errors import UnknownRun
 from playhead.events.kinds.runs import RunFinished
@@ -144,6 +145,10 @@ class Library:
             self._views.catch_up()
             waits = find_waits(self._views.connection)
             return sum(each.wait.about in APPROVALS for each in waits)
+
+    def evaluated(self) -> bool:
+        """Whether the log has an evaluation."""
+        return next(self.reader.streams(STREAMS), None) is not None
 
     def facts(self, namespace: str) -> list[Fact]:
         """What the runs of a namespace have learned."""

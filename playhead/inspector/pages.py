@@ -21,6 +21,7 @@ from playhead.events.maintenance.export import export
 from playhead.inspector.actions import Actions
 from playhead.inspector.charts import run_charts
 from playhead.inspector.control import Control
+from playhead.inspector.evaluations import Evaluations
 from playhead.inspector.live import Live
 from playhead.inspector.log_data import Library, alerts
 from playhead.inspector.plan_layout import plan_graph
@@ -88,6 +89,7 @@ class Pages:
                 Route(run + "/fork", self.fork),
                 Route(run + "/export", self.export),
                 *Actions(self._renderer).routes(),
+                *Evaluations(self._renderer).routes(),
                 Mount("/static", StaticFiles(directory=HERE / "static")),
             ],
             exception_handlers={UnknownRun: self._unknown, 404: self._unknown},

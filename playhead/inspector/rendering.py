@@ -47,7 +47,7 @@ class Renderer:
         """A whole page."""
         about = {
             "log": self.library.name, "path": request.url.path, "allowed": self.allowed(request),
-            "waiting": self.library.waiting(),
+            "waiting": self.library.waiting(), "evaluated": self.library.evaluated(),
         }  # fmt: skip
         return HTMLResponse(self.part(template, **about | values), status_code)
 

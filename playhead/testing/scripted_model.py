@@ -17,7 +17,7 @@ from playhead.events.event import Block, Json
 from playhead.events.model_api import OnText, Reply, Request
 from playhead.events.usage import Usage
 
-BYTES_A_TOKEN = 4
+BYTES_PER_TOKEN = 4
 """Roughly the length of an English token, used for the usage of scripted replies."""
 
 
@@ -123,6 +123,6 @@ def _usage(request: Request, content: list[Block]) -> Usage:
     asked = sum(map(len, request.messages[: request.count]), len(request.head) + len(request.tail))
     said = sum(len(str(block.get("text") or block.get("input") or "")) for block in content)
     return Usage(
-        input_tokens=asked // BYTES_A_TOKEN + 1,
-        output_tokens=said // BYTES_A_TOKEN + 1,
+        input_tokens=asked // BYTES_PER_TOKEN + 1,
+        output_tokens=said // BYTES_PER_TOKEN + 1,
     )

@@ -24,7 +24,7 @@ from playhead.events.spec.routing import Target
 from playhead.projections.prompt.token_bound import OVERHEAD
 from playhead.projections.prompt.tool_result import READ_RESULT
 
-BYTES_A_TOKEN = 3
+BYTES_PER_TOKEN = 3
 """The assumption before the API has counted a request of the step."""
 
 SHOWN = 2000

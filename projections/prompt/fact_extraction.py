@@ -45,7 +45,7 @@ REPLY: dict[str, Json] = {
 """The schema of the reply."""
 
 
-def sayings(run: str, contexts: Iterator[Context]) -> dict[int, list[str]]:
+def texts_by_record(run: str, contexts: Iterator[Context]) -> dict[int, list[str]]:
     """The texts of a run, by the record that contains them."""
     said: dict[int, list[str]] = {}
     for context in contexts:

@@ -23,7 +23,7 @@ from playhead.projections.cost.targets import target_of
 from playhead.projections.plan.plan import Plan
 from playhead.projections.plan.prompt import agent_of
 from playhead.projections.prompt.context import Context
-from playhead.projections.prompt.fact_extraction import extraction_request, sayings
+from playhead.projections.prompt.fact_extraction import extraction_request, texts_by_record
 from playhead.projections.prompt.head import RequestHead, render_head
 from playhead.projections.state.limits_used import Spent
 from playhead.projections.state.step_state import Guarded, Step, Stop, ToolCall
@@ -246,11 +246,11 @@ class RunState:
             msg = f"{self.agent.name} extracts no facts"
             raise ValueError(msg)
         answer = "" if self.answer is None else self.answer.answer
-        return extraction_request(self.agent, target, schema, self.sayings(), answer)
+        return extraction_request(self.agent, target, schema, self.texts_by_record(), answer)
 
-    def sayings(self) -> dict[int, list[str]]:
+    def texts_by_record(self) -> dict[int, list[str]]:
         """The texts of the run, by the record that contains them; without recalled memories."""
-        said = sayings(self.run, (step.context for step in self.steps.values()))
+        said = texts_by_record(self.run, (step.context for step in self.steps.values()))
         if self.recalled is not None:
             said.pop(self.recalled.seq, None)
         return said

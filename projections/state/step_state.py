@@ -12,7 +12,7 @@ from playhead.events.record import Record
 from playhead.events.spec.agent import AgentSpec, Limits, ToolSpec
 from playhead.events.spec.guardrails import GuardrailSpec, Place
 from playhead.events.spec.memory import NO_MEMORY, Scope
-from playhead.projections.prompt.compression import BYTES_A_TOKEN, CompressionPlan
+from playhead.projections.prompt.compression import BYTES_PER_TOKEN, CompressionPlan
 from playhead.projections.prompt.context import Context
 from playhead.projections.prompt.head import RequestHead
 from playhead.projections.state.calls.loop_guard import LoopGuard
@@ -171,7 +171,7 @@ class Step:
     """The last request: its head, and the upper bound of its tokens."""
     used: tuple[bytes, int, int] | None = None
     """The last answered request: its head, its input tokens, and their upper bound."""
-    tokens_a_byte: float = 1 / BYTES_A_TOKEN
+    tokens_per_byte: float = 1 / BYTES_PER_TOKEN
     """Tokens per byte, from the API's counts for what was sent; at first an assumption."""
     plan: CompressionPlan | None = None
     """How to compress its context before the model is asked again."""

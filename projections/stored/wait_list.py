@@ -66,7 +66,7 @@ class WaitList:
     """The view `waits`. Query it with `find_waits`, beside the view `runs`."""
 
     name = "waits"
-    version = 2
+    version = 3
     kinds = frozenset(map(kind_of, SEEN))
 
     def __init__(self, reader: Reader) -> None:

@@ -8,7 +8,7 @@ from playhead.events.record import Record
 from playhead.projections.state.fold import fold
 from playhead.projections.state.run_state import RunState
 from playhead.testing import ScriptedModel, call
-from playhead.testing.scripted_model import BYTES_A_TOKEN, Scripted
+from playhead.testing.scripted_model import BYTES_PER_TOKEN, Scripted
 
 GOAL = "Count the pages, one after the other, and say how many there are."
 
@@ -57,7 +57,7 @@ def bookworm(steps: int, rules: MemoryRules, big: int = 0) -> Agent[str]:
 def sent_tokens(model: ScriptedModel) -> list[int]:
     """What each request of the step weighs, as the scripted model counts."""
     bodies = [r for r in model.requests if b'"tools":' in r.head]
-    return [len(r.content) // BYTES_A_TOKEN for r in bodies]
+    return [len(r.content) // BYTES_PER_TOKEN for r in bodies]
 
 
 def folded(records: list[Record]) -> RunState:

@@ -84,7 +84,7 @@ def test_at_every_prefix_the_request_is_valid_bounded_and_holds_goal_and_memorie
             assert step.context.messages[0] == first, "it stands where it stood, byte for byte"
         if isinstance(record.event, ModelRequested):
             step = state.steps["main"]
-            tokens = int(state.request_of(record.event).bound * step.tokens_a_byte)
+            tokens = int(state.request_of(record.event).bound * step.tokens_per_byte)
             assert tokens <= threshold or step.context.plan(tokens, rules) is None
 
 

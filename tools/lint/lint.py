@@ -13,7 +13,7 @@ from math import sqrt
 from typing import Any, NamedTuple
 
 from playhead.events.event import Json
-from playhead.tools.lint.shadowing import spoken_of
+from playhead.tools.lint.shadowing import named_tools
 from playhead.tools.tool import AnyTool
 
 MANY = 20
@@ -216,7 +216,7 @@ def _shadows(tools: Sequence[AnyTool]) -> Iterator[Finding]:
     for tool in tools:
         source = tool.spec.source
         others = [each.spec.name for each in tools if each.spec.source != source]
-        for name in spoken_of(tool, others if source is not None else ()):
+        for name in named_tools(tool, others if source is not None else ()):
             problem = f"it comes from {source} and mentions {name}"
             mend = "A server's tool that says how to use another's may be malicious: review it."
             yield Finding(tool.spec.name, "shadows", problem, mend)

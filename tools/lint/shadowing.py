@@ -12,7 +12,7 @@ ORDINARY_WORD = re.compile(r"[A-Z]?[a-z]+")
 """A name that could be an ordinary word of a sentence."""
 
 
-def spoken_of(tool: AnyTool, names: Iterable[str]) -> Iterator[str]:
+def named_tools(tool: AnyTool, names: Iterable[str]) -> Iterator[str]:
     """The names that the tool's description mentions."""
     for name in names:
         literal = re.escape(name)

@@ -74,7 +74,7 @@ def _model_answered(
         state.containers[asked.endpoint] = container
     head, bound = step.sent
     step.used = (head, event.usage.input_total, bound)
-    step.tokens_a_byte = max(0.01, min(1.0, event.usage.input_total / max(1, bound)))
+    step.tokens_per_byte = max(0.01, min(1.0, event.usage.input_total / max(1, bound)))
     if event.stop_reason == "refusal":
         step.tried += 1
         return  # the API requires that a refusal is left out of the conversation
