@@ -94,7 +94,10 @@ def asking(runtime: Runtime) -> tuple[Run[str], str]:
 )
 def test_what_a_tool_asks_is_answered_on_the_page(verdict: str, ends: str) -> None:
     log = MemoryLog()
-    with Runtime(log) as runtime, TestClient(Pages(Library(log), runtime.runs.tell).app()) as page:
+    with (
+        Runtime(log) as runtime,
+        TestClient(Pages(Library(log), InProcess(runtime.runs, runtime.fork)).app()) as page,
+    ):
         run, path = asking(runtime)
         shown = page.get("/approvals").text
         assert "&lt;b&gt;Who&lt;/b&gt; is there?" in shown
