@@ -99,7 +99,7 @@ def test_what_a_tool_asks_is_answered_on_the_page(verdict: str, ends: str) -> No
         TestClient(Pages(Library(log), InProcess(runtime.runs, runtime.fork)).app()) as page,
     ):
         run, path = asking(runtime)
-        shown = page.get("/approvals").text
+        shown = page.get("/waiting").text
         assert "&lt;b&gt;Who&lt;/b&gt; is there?" in shown
         assert path in shown
         binding = run.approvals()[0].binding
