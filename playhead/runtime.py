@@ -151,7 +151,7 @@ class Runtime:
                 default; words only if the extra `embeddings` is not installed), "none", or an
                 endpoint as "BASE_URL MODEL DIMENSIONS". None for $PLAYHEAD_EMBEDDER.
             durability: "full" survives power cuts, "normal" may lose the newest records then.
-            drain_seconds: how long `close` waits for open effects.
+            drain_seconds: how long `close` waits for open effects, and for `notify`.
             storage_seconds: how long writing the log may fail until those who wait are told
                 (StorageUnavailable); the runs continue by themselves when it works again.
             only_runs: resume only these of the open runs, and start none by schedules; None for
@@ -394,6 +394,7 @@ class Runtime:
             raise UsageError(msg)
         self._prepare(agent)
         own = for_one_run(agent, options)
+        self._assembly.agents.prepare(own, named=False)  # connects servers, judges skills
         spec = self._models.check(own, own.spec(named(options), options.get("namespace")))
         check_namespace(spec)
         started = RunStarted(
@@ -564,6 +565,7 @@ class Runtime:
             if self._log.stream(fork) is not None:
                 check_same_fork(self._log, run, fork, idempotency_key or "")
                 return self.attach(fork, known)
+            self._assembly.agents.prepare(known, named=False)  # connects servers, judges skills
             begin_fork(self._log, run, at, instead, fork)
             self.runs.index.add(fork, known.name)
             self._bind(fork, known)
@@ -656,9 +658,9 @@ class Runtime:
                 self._inbox_worker.close()
             for evaluator in self._evaluators:
                 evaluator.close()
-            self._scheduler.close()
+            self._scheduler.close(self._drain_seconds)
             if self._notifier is not None:
-                self._notifier.close()
+                self._notifier.close(self._drain_seconds)
             self.runs.settle(self._drain_seconds)
             self._thread.wait_for(self._models.close)
 

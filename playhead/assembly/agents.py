@@ -143,7 +143,9 @@ def _name(function: object) -> str | None:
 
 
 def made_for_one(agent: AnyAgent) -> bool:
-    """Whether its functions hold values of their own, such as one tenant's connection."""
+    """Whether it holds values of its own: a Model object, or a tenant's connection in functions."""
+    if not isinstance(agent.model, str):
+        return True
     functions: list[object] = [
         tool.function for tool in agent.all_tools if tool.spec.source is None
     ]

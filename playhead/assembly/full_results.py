@@ -1,30 +1,61 @@
 """Complete results of earlier calls, for a run that reads the rest of a shortened one."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from playhead.events.codec import decode
 from playhead.events.errors import ToolError
 from playhead.events.event import Json
 from playhead.events.kinds.guardrails import GuardrailDecided
 from playhead.events.kinds.runs import RunStarted
-from playhead.events.kinds.tool_calls import AttemptStarted, ToolSucceeded
+from playhead.events.kinds.tool_calls import (
+    AttemptStarted,
+    CallAnswered,
+    ToolDeferred,
+    ToolFailed,
+    ToolOutcomeUnknown,
+    ToolRequested,
+    ToolSucceeded,
+)
 from playhead.events.log.contract import Reader
+from playhead.events.log.run_agent import agent_of
+from playhead.projections.state.calls.deferred import answered
 
-KINDS = ("tool_started", "memory_tool_started", "tool_succeeded", "guardrail_decided")
+KINDS = frozenset(
+    {
+        "tool_started", "memory_tool_started", "call_answered",
+        "tool_succeeded", "tool_deferred", "tool_failed", "tool_outcome_unknown",
+    }
+)  # fmt: skip
+"""Of records that begin or end a call."""
+
+
+class Ended(NamedTuple):
+    """How a call has ended."""
+
+    seq: int
+    outcome: ToolSucceeded | ToolFailed
 
 
 def whole_result(log: Reader, run: str, key: str) -> Json:
     """The result of a call, as guardrails have left it; `key` is "run:call".
 
     A run may read its own results and those of the runs it continues: its session's past and the
-    parents of forks. Raises ToolError for anything else.
+    parents of forks. Raises ToolError for anything else, and while a guardrail judges the result.
     """
-    owner, _, call = key.strip().rpartition(":")
-    if call.isdecimal() and owner in _lineage(log, run):
-        for found in _results(log, owner, int(call)):
-            return found
+    owner, _, digits = key.strip().rpartition(":")
+    if digits.isdecimal() and owner in _lineage(log, run):
+        for view in dict.fromkeys((run, owner)):  # a fork's own end of the call comes first
+            tool = _tool_of(log, view, owner, int(digits))
+            ended = None if tool is None else _end_of(log, view, int(digits))
+            if tool is not None and ended is not None and isinstance(ended.outcome, ToolSucceeded):
+                return _as_judged(log, view, tool, ended, ended.outcome.result)
+    raise _missing(key)
+
+
+def _missing(key: str) -> ToolError:
     msg = f"there is no result {key[:80]!r} in this conversation"
-    raise ToolError(msg, hint="Use the key that the cut result says, as it stands there.")
+    return ToolError(msg, hint="Use the key that the cut result says, as it stands there.")
 
 
 def _lineage(log: Reader, run: str) -> set[str]:
@@ -44,25 +75,54 @@ def _lineage(log: Reader, run: str) -> set[str]:
     return found
 
 
-def _results(log: Reader, run: str, call: int) -> Iterator[Json]:
-    """The result of the call, once the guardrails have allowed or replaced it."""
-    attempts, results = set[int](), dict[int, Json]()
+def _tool_of(log: Reader, view: str, owner: str, call: int) -> str | None:
+    """The tool of a call of the owner, if a run's records have it."""
+    for row in log.read(view, call - 1, call):
+        event = decode(row, log.body).event if row.run == owner else None
+        return event.tool if isinstance(event, ToolRequested) else None
+    return None
+
+
+def _end_of(log: Reader, run: str, call: int) -> Ended | None:
+    """The end of a call: a result, or an answer that came later, or early, during an attempt."""
+    attempts, deferred = set[int](), False
+    early: CallAnswered | None = None
     for row in log.read(run, after=call):
         event = decode(row, log.body).event if row.kind in KINDS else None
         match event:
             case AttemptStarted() if event.call == call:
                 attempts.add(row.seq)
+            case CallAnswered() if event.call == call and deferred:
+                return Ended(row.seq, answered(event))
+            case CallAnswered() if event.call == call:
+                early = event
             case ToolSucceeded() if row.cause in attempts:
-                results[row.seq] = event.result
-                if not _is_guarded(log, run):
-                    break
-            case GuardrailDecided(verdict=verdict) if verdict != "allow" and event.about in results:
-                results[event.about] = event.text
+                return Ended(row.seq, event)
+            case ToolDeferred() | ToolFailed() | ToolOutcomeUnknown() if row.cause in attempts:
+                if early is not None:
+                    return Ended(row.seq, answered(early))
+                deferred = isinstance(event, ToolDeferred)
             case _:
                 pass
-    yield from results.values()
+    return None
 
 
-def _is_guarded(log: Reader, run: str) -> bool:
-    started = next((decode(row, log.body).event for row in log.read(run, to=1)), None)
-    return isinstance(started, RunStarted) and bool(started.agent.guardrails)
+def _as_judged(log: Reader, run: str, tool: str, ended: Ended, result: Json) -> Json:
+    rules = agent_of(log, run, ended.seq).guardrails
+    left = sum(rule.on == "result" and (not rule.tools or tool in rule.tools) for rule in rules)
+    for decided in _verdicts(log, run, ended.seq) if left else ():
+        if decided.verdict == "ask_again":
+            return decided.text
+        left -= decided.verdict != "block"
+        result = decided.text if decided.verdict == "replace" else result
+    if left:
+        msg = f"the result of this call of {tool} is not released: a guardrail judges it"
+        raise ToolError(msg, hint="Wait for the result of the call itself.")
+    return result
+
+
+def _verdicts(log: Reader, run: str, about: int) -> Iterator[GuardrailDecided]:
+    for row in log.read(run, after=about):
+        event = decode(row, log.body).event if row.kind == "guardrail_decided" else None
+        if isinstance(event, GuardrailDecided) and event.about == about:
+            yield event

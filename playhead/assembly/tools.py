@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 from playhead.assembly.mcp_pins import CHANGED, Pins
 from playhead.definition.agent import Agent
 from playhead.events.errors import UsageError
+from playhead.events.log.contract import Log
 from playhead.events.log.private_files import log_around
 from playhead.events.logger import ProgramLogger
 from playhead.projections.plan.plan import OWN
-from playhead.tools.context import Secrets
+from playhead.tools.context import Secrets, from_environment
 from playhead.tools.groups import Offered, Toolset, every
 from playhead.tools.lint.lint import lint
 from playhead.tools.lint.shadowing import named_tools
@@ -130,6 +131,14 @@ class Toolbox:
             if agent is not None:
                 keep_apart(agent, self._pins)
                 self._tools[id(agent)] = by_name(agent.all_tools)
+
+
+def ready(owned: Log, agent: Agent[Any] | None) -> Toolbox:
+    """The tools of an agent that is recorded without a Runtime; its servers wait for `close`."""
+    toolbox = Toolbox(Pins(owned), from_environment)
+    if agent is not None:
+        toolbox.register(agent)
+    return toolbox
 
 
 def judge_skills(agent: Agent[Any], pins: Pins, *, start: bool = True) -> None:

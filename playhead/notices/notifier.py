@@ -81,6 +81,8 @@ class Notifier:
         self._coming: list[Coming] = []
         self._woken = threading.Event()
         self._stopped = False
+        self._left = False
+        """Whether `close` did not wait for the hook to come back."""
         self._thread = threading.Thread(target=self._work, name="playhead-notices", daemon=True)
 
     def begin(self) -> None:
@@ -93,12 +95,19 @@ class Notifier:
             if isinstance(record.event, WaitStarted):
                 self._add(Coming(record.at, state.run, record.seq, 0))
 
-    def close(self) -> None:
-        """Tell nothing more; the next process goes on."""
+    def close(self, seconds: float = 5.0) -> None:
+        """Tell nothing more; the next process goes on.
+
+        `seconds`: how long the hook is waited for. A notice with which it does not come back in
+        time is told again by the next process.
+        """
         self._stopped = True
         self._woken.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(seconds)
+            self._left = self._thread.is_alive()
+        if self._left:
+            program_log.warning("notices.left", why="Notify(tell=) did not come back")
 
     def _add(self, coming: Coming) -> None:
         with self._lock:
@@ -153,6 +162,8 @@ class Notifier:
         if not any((each.wait, each.number) == (wait, number) for each in sent(self._log, run)):
             notice = self._notify.notice(found, number)
             self._notify.tell(notice)
+            if self._left:
+                return  # the log is no longer this runtime's
             event = NoticeSent(run=run, wait=wait, number=number, level=notice.level, to=notice.to)
             append_all(self._log, [Statement(event)], self._now(), stream=notices_stream(run))
         if number + 1 < len(self._steps):

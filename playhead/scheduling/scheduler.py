@@ -8,9 +8,11 @@ A crash between the two leaves a run with that id: it is then only recorded, nev
 import hashlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from playhead.actors.append import Statement, append_all
 from playhead.events.errors import (
@@ -31,7 +33,7 @@ from playhead.events.kinds.schedules import (
 from playhead.events.log.contract import Log
 from playhead.events.logger import ProgramLogger
 from playhead.scheduling.cron import times_after
-from playhead.scheduling.due import REASON, Firing, due, next_time
+from playhead.scheduling.due import REASON, Firing, Missed, due, next_time
 from playhead.scheduling.schedule_list import STREAM, Schedule, firings_stream, schedules
 from playhead.tools.tool import canonical
 
@@ -74,6 +76,12 @@ class Scheduler:
         self._begun = False
         self._redact = redact
         self._live = schedules(log)
+        self._acting = threading.Lock()
+        """Held while one time is dealt with: nothing starts once `cancel` has returned."""
+        self._asking = 0
+        """How many wait for it, to set or to cancel a schedule."""
+        self._why: dict[str, str] = {}
+        """Schedule -> why its next time could not be dealt with so far."""
 
     def begin(self) -> None:
         """Start what is due, from now on."""
@@ -86,7 +94,7 @@ class Scheduler:
         redacted = self._redact(wanted)
         assert isinstance(redacted, ScheduleSet)
         wanted = redacted
-        with self._lock:
+        with self._between():
             known = self._live.get(wanted.schedule)
             if known is None or known.set != wanted:
                 at = self._now()
@@ -97,7 +105,7 @@ class Scheduler:
 
     def cancel(self, schedule: str, reason: str = "", command: str | None = None) -> None:
         """Nothing starts by it any more. Raises UsageError if there is no such schedule."""
-        with self._lock:
+        with self._between():
             if schedule not in self._live:
                 known = ", ".join(self._live) or "none"
                 msg = f"there is no schedule {schedule!r} (schedules: {known})"
@@ -106,17 +114,34 @@ class Scheduler:
             self._append(STREAM, cancelled, self._now(), command)
             del self._live[schedule]
 
+    @contextmanager
+    def _between(self) -> Generator[None]:
+        """Hold both locks, before the next of the times that are being caught up."""
+        with self._lock:
+            self._asking += 1
+        try:
+            with self._acting, self._lock:
+                yield
+        finally:
+            with self._lock:
+                self._asking -= 1
+
     def all(self) -> list[Schedule]:
         """The schedules that are not cancelled, oldest first."""
         with self._lock:
             return list(self._live.values())
 
-    def close(self) -> None:
-        """Start nothing more. What is due then waits for the next process."""
+    def close(self, seconds: float = 5.0) -> None:
+        """Start nothing more. What is due then waits for the next process.
+
+        `seconds`: how long a start that is under way is waited for.
+        """
         self._stopped = True
         self._woken.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(seconds)
+            if self._thread.is_alive():
+                program_log.warning("schedules.left", why="a start did not come back")
 
     def agents_changed(self) -> None:
         """An agent was registered: its schedules may be waiting for it."""
@@ -130,21 +155,48 @@ class Scheduler:
                 waits.append(self._serve(schedule))
             except PASSING as error:
                 program_log.warning("schedule.waits", schedule=schedule.id, why=str(error))
+                self._why[schedule.id] = str(error)
                 waits.append(SOON)
+            except RuntimeClosed:
+                raise
+            except Exception as error:  # one schedule must not keep the others from their times
+                program_log.exception("schedule.raised", schedule=schedule.id)
+                self._why[schedule.id] = f"{type(error).__name__}: {error}"
         return max(0.0, min(waits))
 
     def _serve(self, schedule: Schedule) -> float:
-        for each in due(schedule, self._now()):
-            if not isinstance(each, Firing):
-                missed = FiringsMissed(
-                    schedule=schedule.id, first=each.first, last=each.last, count=each.times,
-                    reason=REASON,
-                )  # fmt: skip
-                self._dealt_with(schedule, missed, each.last)
-            elif not self._fire(schedule, each):
-                return LONGEST
+        for each in due(schedule, self._now(), partial(self._has_run, schedule.id)):
+            if self._asking:
+                return 0.0  # a lock is not fair: whoever asks goes first
+            with self._acting:
+                if self._stopped or not self._is_live(schedule):
+                    return LONGEST
+                if not self._act(schedule, each):
+                    agent = schedule.set.agent
+                    self._why[schedule.id] = f"agent {agent!r} is not known to the process"
+                    return LONGEST
         coming = next_time(schedule, self._now())
         return LONGEST if coming is None else (coming - self._now()) / 1_000_000
+
+    def _has_run(self, schedule: str, time: int) -> bool:
+        return self._log.stream(run_of(schedule, time)) is not None
+
+    def _is_live(self, schedule: Schedule) -> bool:
+        """Whether it was neither cancelled nor set anew."""
+        with self._lock:
+            known = self._live.get(schedule.id)
+        return known is not None and (known.set, known.since) == (schedule.set, schedule.since)
+
+    def _act(self, schedule: Schedule, each: Firing | Missed) -> bool:
+        """Deal with one time, or with missed ones; False if the agent is not known here."""
+        if isinstance(each, Firing):
+            return self._fire(schedule, each)
+        missed = FiringsMissed(
+            schedule=schedule.id, first=each.first, last=each.last, count=each.times,
+            reason=self._why.get(schedule.id, REASON),
+        )  # fmt: skip
+        self._dealt_with(schedule, missed, each.last)
+        return True
 
     def _fire(self, schedule: Schedule, firing: Firing) -> bool:
         """Start the run of a time, unless it was; False if the agent is not known here."""
@@ -163,6 +215,7 @@ class Scheduler:
                 schedule=schedule.id, first=firing.due, last=firing.due, count=1, reason=str(error)
             )
         self._dealt_with(schedule, event, firing.due)
+        self._why.pop(schedule.id, None)
         return True
 
     def _dealt_with(self, schedule: Schedule, event: Event, upto: int) -> None:

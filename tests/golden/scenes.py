@@ -40,7 +40,7 @@ from playhead import (
 from playhead.evals import Case, Contains, Dataset, Judge, Score, evaluate
 from playhead.events.errors import ModelError
 from playhead.events.kinds.evaluations import RunJudged
-from playhead.events.kinds.schedules import ScheduleFired
+from playhead.events.kinds.schedules import ScheduleFired, ScheduleSet
 from playhead.events.record import Record
 from playhead.forking import Instead
 from playhead.notices.notifier import Notifier
@@ -56,6 +56,8 @@ from tests.support.planning import planner, step, work
 
 MCP_SERVER = Path(__file__).parent.parent / "mcp" / "our_server.py"
 HOUR = 3_600_000_000
+EIGHT = 1_772_438_400_000_000
+"""Monday, 2 March 2026, 08:00 UTC."""
 QUICK = Retry(base=0.0, cap=0.0)
 NOW = {"seconds": 0.0}
 """Arguments of a step that works no time."""
@@ -228,17 +230,22 @@ def deferred(runtime: Runtime) -> None:
 
 def schedules(runtime: Runtime) -> None:
     """Three hours pass at once: two times are missed, and the last is caught up."""
-    agent = scripted("scheduled", "Good morning.")
-    schedule = runtime.schedule("0 * * * *", agent, "Greet.", name="hourly")
-    later = Scheduler(
-        runtime._log, runtime._start_scheduled, now=lambda: schedule.since + 3 * HOUR + HOUR // 2
-    )
-    later.look()
+    runtime.register(scripted("scheduled", "Good morning."))
+    clock = {"now": EIGHT}
+    scheduler = Scheduler(runtime._log, runtime._start_scheduled, now=lambda: clock["now"])
+    scheduler.set(
+        ScheduleSet(
+            schedule="hourly", cron="0 * * * *", timezone="UTC", agent="scheduled", goal="Greet.",
+            missed="latest",
+        )
+    )  # fmt: skip
+    clock["now"] += 3 * HOUR + HOUR // 2
+    scheduler.look()
     (fired,) = [
         r.event for r in firings(runtime._log, "hourly") if isinstance(r.event, ScheduleFired)
     ]
     ended(runtime.attach(fired.run))
-    runtime.cancel_schedule("hourly", "over")
+    scheduler.cancel("hourly", "over")
 
 
 def notices(runtime: Runtime) -> None:

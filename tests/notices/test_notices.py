@@ -293,3 +293,22 @@ def test_a_rule_that_cannot_work_is_refused_at_once(wrong: dict[str, Any]) -> No
     tell: Callable[[Notice], None] = print
     with pytest.raises(UsageError, match="Notify"):
         Notify(tell=tell, **wrong)
+
+
+def test_closing_waits_no_longer_than_drain_seconds_for_a_hook_that_hangs() -> None:
+    told, go = threading.Event(), threading.Event()
+    again = Told()
+
+    def hang(_: Notice) -> None:
+        told.set()
+        go.wait(30)
+
+    log, agent = MemoryLog(), desk()
+    with Runtime(log, notify=Notify(tell=hang), drain_seconds=0.01) as runtime:
+        run = runtime.start(agent, "Refund it.").id
+        assert told.wait(30)
+    assert not go.is_set()  # `close` came back while the hook still hangs
+    go.set()
+    assert sent(log, run) == []  # so the next process tells it again
+    with Runtime(log, [agent], notify=Notify(tell=again)):
+        assert [notice.run for notice in again.wait(1)] == [run]

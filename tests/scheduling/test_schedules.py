@@ -1,8 +1,10 @@
 """Schedules: each time is one run, whatever crashes, and missed times are shown and dealt with."""
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from playhead import Agent, Runtime, UsageError
 from playhead.actors.append import Statement, append_all
-from playhead.events.errors import AdmissionRefused
+from playhead.events.errors import AdmissionRefused, SessionBusy
 from playhead.events.kinds.schedules import (
     FiringsMissed,
     MissedRule,
@@ -286,3 +288,179 @@ def test_options_that_the_log_cannot_keep_are_refused(tmp_path: Path) -> None:
     agent = Agent(name="greeter", model=ScriptedModel(["hi"]))
     with Runtime(tmp_path / "a.db") as runtime, pytest.raises(UsageError, match="not JSON"):
         runtime.schedule("* * * * *", agent, "g", content=[object()])  # type: ignore[list-item]
+
+
+def unknown(_: ScheduleSet, __: str) -> bool:
+    """The schedule's agent is not known to this process."""
+    return False
+
+
+class CancellingWorld(World):
+    """Somebody cancels the schedule as soon as its first run has started."""
+
+    scheduler: Scheduler
+    canceller: threading.Thread | None = None
+
+    def start(self, _: ScheduleSet, run: str) -> bool:
+        """Start the run; the cancelling goes on beside it."""
+        if self.canceller is None:
+            self.canceller = threading.Thread(target=self.scheduler.cancel, args=("hourly",))
+            self.canceller.start()
+            while not self.scheduler._asking:  # pyright: ignore[reportPrivateUsage]
+                threading.Event().wait(0.001)
+        return super().start(_, run)
+
+
+@pytest.mark.parametrize("missed", ["all", "latest"])
+def test_nothing_starts_once_a_schedule_is_cancelled_even_in_the_middle_of_catching_up(
+    missed: MissedRule,
+) -> None:
+    world = CancellingWorld()
+    world.scheduler = world.process()
+    world.scheduler.set(every_hour(missed))
+    world.clock.now = BEGIN + 400 * HOUR + 5
+    world.scheduler.look()
+    assert world.canceller is not None
+    world.canceller.join()
+    after = len(world.started)
+    world.scheduler.look()
+    world.process().look()
+    assert len(world.started) == after
+    assert schedules(world.log) == {}
+    assert after == 1
+
+
+def test_one_schedule_that_raises_keeps_no_other_from_its_times() -> None:
+    world = World()
+    scheduler = world.process()
+    scheduler.set(every_hour(schedule="broken", agent="broken"))
+    scheduler.set(every_hour())
+    world.clock.now = BEGIN + HOUR
+    start = world.start
+
+    def breaks(wanted: ScheduleSet, run: str) -> bool:
+        if wanted.agent == "broken":
+            raise ZeroDivisionError
+        return start(wanted, run)
+
+    later = Scheduler(world.log, breaks, now=world.clock)
+    assert later.look() > 1.0
+    assert world.started == [run_of("hourly", BEGIN + HOUR)]
+    world.process().look()
+    assert run_of("broken", BEGIN + HOUR) in world.started
+
+
+@pytest.mark.parametrize(
+    "refusal", [SessionBusy("s", "r"), AdmissionRefused("too many runs"), None]
+)
+def test_a_time_that_passes_while_no_run_can_start_is_shown_as_missed_for_that_reason(
+    refusal: Exception | None,
+) -> None:
+    world = World()
+    scheduler = Scheduler(world.log, unknown, now=world.clock) if refusal is None else None
+    scheduler = scheduler or world.process()
+    scheduler.set(every_hour("skip"))
+    world.refuses = refusal
+    for hour in (1, 2):
+        world.clock.now = BEGIN + hour * HOUR + 5
+        scheduler.look()
+    (missed,) = [record.event for record in firings(world.log, "hourly")]
+    assert isinstance(missed, FiringsMissed)
+    said = "agent 'a' is not known to the process" if refusal is None else str(refusal)
+    assert missed.reason == said
+
+
+def test_what_no_process_was_there_for_is_shown_as_missed_for_that_reason() -> None:
+    world = World()
+    scheduler = world.process()
+    scheduler.set(every_hour())
+    world.refuses = SessionBusy("s", "r")
+    world.clock.now = BEGIN + HOUR
+    scheduler.look()
+    world.refuses = None
+    scheduler.look()
+    world.clock.now = BEGIN + 3 * HOUR + 5 * MINUTE
+    scheduler.look()
+    missed = [e for r in firings(world.log, "hourly") if isinstance(e := r.event, FiringsMissed)]
+    assert [each.reason for each in missed] == ["no process had the log"]
+
+
+def test_closing_waits_no_longer_than_it_is_told_for_a_start_that_hangs() -> None:
+    world, hangs, go = World(), threading.Event(), threading.Event()
+
+    def hang(_: ScheduleSet, __: str) -> bool:
+        hangs.set()
+        return go.wait(30)
+
+    scheduler = Scheduler(world.log, hang, now=world.clock)
+    scheduler.set(every_hour())
+    world.clock.now = BEGIN + HOUR
+    scheduler.begin()
+    assert hangs.wait(30)
+    scheduler.close(0.01)
+    assert not go.is_set()  # it came back while the start still hangs
+    go.set()
+
+
+Deed = tuple[str, int]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("wait"), st.integers(1, 200)),
+            st.tuples(st.just("die before"), st.integers(0, 6)),
+            st.tuples(st.just("die after"), st.integers(0, 6)),
+            st.tuples(st.sampled_from(["busy", "free", "restart", "unknown agent"]), st.just(0)),
+        ),
+        max_size=14,
+    ),
+    st.sampled_from(["skip", "latest", "all"]),
+)
+def test_each_time_starts_one_run_or_is_shown_as_missed_whatever_crashes(
+    deeds: list[Deed], missed: MissedRule
+) -> None:
+    log = DyingLog()
+    world = World(log)
+    names = {"hourly": "0 * * * *", "often": "*/20 * * * *"}
+    scheduler = world.process()
+    for name, cron in names.items():
+        scheduler.set(every_hour(missed, schedule=name, cron=cron))
+    for deed, number in [*deeds, ("free", 0), ("restart", 0)]:
+        match deed:
+            case "wait":
+                world.clock.now += number * MINUTE
+            case "busy" | "free":
+                world.refuses = SessionBusy("s", "r") if deed == "busy" else None
+            case "restart" | "unknown agent":
+                start = world.start if deed == "restart" else unknown
+                scheduler = Scheduler(log, start, now=world.clock)
+            case _:
+                log.left, log.after = number, deed == "die after"
+        try:
+            scheduler.look()
+        except Died:
+            log.left = None
+            scheduler = world.process()
+    log.left = None
+    scheduler.look()
+    for name, cron in names.items():
+        each_is_dealt_with_once(world, name, cron)
+
+
+def each_is_dealt_with_once(world: World, name: str, cron: str) -> None:
+    """Each time has one run, or is shown as missed; and no run is without its record."""
+    log = world.log
+    dealt = [record.event for record in firings(log, name, 10_000)]
+    fired = [e for e in dealt if isinstance(e, ScheduleFired)]
+    now = world.clock.now
+    times = list(takewhile(now.__ge__, times_after(cron, "UTC", BEGIN)))
+    due = [e.due for e in fired]
+    shown = [
+        t for e in dealt if isinstance(e, FiringsMissed) for t in times if e.first <= t <= e.last
+    ]
+    assert sorted(due + shown) == times
+    runs = {stream.id for stream in log.streams() if stream.id.startswith(f"{name}-")}
+    assert runs == {e.run for e in fired}
+    assert all(log.head(run).seq == 1 for run in runs)

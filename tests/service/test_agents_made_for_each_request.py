@@ -133,9 +133,9 @@ def test_an_agent_is_kept_as_long_as_its_run_is_open() -> None:
         assert run.wait().answer == "orders of Ann"
 
 
-def left_open(path: Path, *agents: Agent) -> list[str]:
+def left_open(path: Path, *agents: Agent, model: ScriptedModel | None = None) -> list[str]:
     """Runs of a process that ended while they waited for approval."""
-    with Runtime(path) as made:
+    with Runtime(path, model=model) as made:
         runs = [made.start(agent, "hi") for agent in agents]
         for run in runs:
             until_asked(run)
@@ -203,17 +203,38 @@ def test_starting_a_run_takes_up_those_that_recorded_the_same_agent(tmp_path: Pa
         return call("plain") if len(body["messages"]) == 1 else results(body)
 
     def agent(instructions: str) -> Agent:
-        return Agent(
-            name="plain", instructions=instructions, model=ScriptedModel(reply), tools=[plain]
-        )
+        return Agent(name="plain", instructions=instructions, tools=[plain])
 
-    same, other = left_open(tmp_path / "log.db", agent("One."), agent("Two."))
-    with Runtime(tmp_path / "log.db") as made:
+    model = ScriptedModel(reply)
+    same, other = left_open(tmp_path / "log.db", agent("One."), agent("Two."), model=model)
+    with Runtime(tmp_path / "log.db", model=model) as made:
         made.start(agent("One."), "again")
         assert approve(made, same) == "done"
         held = made.attach(other)
         held.approve(held.approvals()[0].call)
         assert held.status == "running"
+
+
+def test_an_agent_with_a_model_made_for_one_tenant_takes_up_no_run_of_another(
+    tmp_path: Path,
+) -> None:
+    def tenant(user: str, used: list[str]) -> Agent:
+        def reply(body: dict[str, Any]) -> Scripted:
+            used.append(user)
+            return call("plain") if len(body["messages"]) == 1 else f"done for {user}"
+
+        return Agent(name="plain", model=ScriptedModel(reply), tools=[plain])
+
+    used: list[str] = []
+    (ann,) = left_open(tmp_path / "log.db", tenant("Ann", []))
+    with Runtime(tmp_path / "log.db") as made:
+        bob = made.start(tenant("Bob", used), "hi")
+        until_asked(bob)
+        held = made.attach(ann)
+        held.approve(held.approvals()[0].call)
+        assert held.status == "running"  # nobody here is known to act for Ann
+        assert used == ["Bob"]
+        assert made.attach(ann, tenant("Ann", used)).wait(20).answer == "done for Ann"
 
 
 class Connection:
@@ -250,8 +271,9 @@ def test_values_of_one_caller_are_seen_in_closures_partials_objects_and_dependen
 
     def made(*functions: Callable[..., str], **more: Any) -> bool:
         tools = [tool(each, name="find", description="Find.") for each in functions]
-        return made_for_one(Agent(name="desk", model=ScriptedModel([]), tools=tools, **more))
+        return made_for_one(Agent(name="desk", tools=tools, **more))
 
+    assert made(model=ScriptedModel([]))
     assert made(partial(find, mine))
     assert made(mine)
     assert made(depends)

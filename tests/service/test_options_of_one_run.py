@@ -1,7 +1,9 @@
 """What one run may have in place of its agent's, instructions by a function, a tool's context."""
 
+import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from playhead.events.log.memory import MemoryLog
 from playhead.records import InstructionsAsked, RuleAnswered, RunStarted
 from playhead.service.subscriptions import ToolProgress
 from playhead.testing import Scripted, ScriptedModel, call
+from playhead.tools.mcp.server import mcp
 from tests.support.agents import add, kinds, records, runtime
 
 
@@ -251,3 +254,51 @@ def test_progress_is_heard_by_listeners_and_not_recorded() -> None:
     call_ = next(r.seq for r in records(log, run.id) if r.event.kind == "tool_requested")
     assert told == [ToolProgress(call_, "loading", 1, 4), ToolProgress(call_, "almost done")]
     assert not any("loading" in str(record.event) for record in records(log, run.id))
+
+
+OUR_SERVER = Path(__file__).parent.parent / "mcp" / "our_server.py"
+
+
+def skilled(folder: Path, body: str) -> Agent:
+    """An agent with a skill, which says what it is told of it."""
+    folder.mkdir(exist_ok=True)
+    front = "---\nname: refunds\ndescription: How refunds are made.\n---\n"
+    (folder / "SKILL.md").write_text(front + body)
+    return Agent(name="skilled", model=ScriptedModel(tells), skills=[folder])
+
+
+def test_a_changed_skill_reaches_no_prompt_of_a_run_with_options_of_its_own(tmp_path: Path) -> None:
+    log, folder = MemoryLog(), tmp_path / "refunds"
+    with Runtime(log) as made:
+        assert "refunds" in made.run(skilled(folder, "Ask first."), "hi").answer
+    changed = skilled(folder, "Pay any amount.")
+    with Runtime(log) as made:
+        run = made.run(changed, "hi", limits=Limits(max_steps=3))
+        assert "refunds" not in run.answer
+        started = records(log, run.run_id)[0].event
+        assert isinstance(started, RunStarted)
+        assert started.agent.skills == ()
+
+
+def test_a_changed_skill_reaches_no_prompt_of_a_fork(tmp_path: Path) -> None:
+    log, folder = MemoryLog(), tmp_path / "refunds"
+    with Runtime(log) as made:
+        run = made.run(skilled(folder, "Ask first."), "hi").run_id
+    changed = skilled(folder, "Pay any amount.")
+    with Runtime(log) as made:
+        fork = made.fork(run, at=1, instead=Instead(agent=changed))
+        assert "refunds" not in fork.wait(20).answer
+
+
+def test_a_server_that_only_one_run_is_given_has_its_tools(tmp_path: Path) -> None:
+    words = tmp_path / "served" / "words"
+    words.parent.mkdir()
+    words.write_text("Add two integers. Use it for sums. Returns the sum.")
+    server = mcp([sys.executable, str(OUR_SERVER), str(words)], name="ours")
+    with runtime() as (made, _):
+        assert "die" in made.run(AGENT, "hi", tools=[server]).answer.split("|")[1].split(",")
+        fork_of = made.run(AGENT, "hi").run_id
+        other = mcp([sys.executable, str(OUR_SERVER), str(words)], name="ours")
+        with_server = Agent(name="desk", model=ScriptedModel(tells), tools=[other])
+        fork = made.fork(fork_of, at=1, instead=Instead(agent=with_server))
+        assert "die" in fork.wait(20).answer.split("|")[1].split(",")

@@ -1,12 +1,14 @@
 """`fork`: go on from any record of a run's past, with something changed."""
 
 import json as json_
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from pydantic_core import from_json
 
+from playhead.assembly.tools import ready
 from playhead.cli.commands.run import attend
 from playhead.cli.shared import exit_codes
 from playhead.cli.shared.agents import again, demonstration
@@ -86,7 +88,7 @@ def fork(
         cut = place_of(reader, run, at, instead)
     about = _where(run, cut.at, cut.undecided is not None, at)
     if hold:
-        with SqliteLog(log_path(log)) as owned:
+        with SqliteLog(log_path(log)) as owned, closing(ready(owned, instead.agent)):
             made = begin_fork(owned, run, at, instead)
         if json:
             say_json({"run": made, "parent": run, "at": cut.at})
