@@ -164,7 +164,7 @@ def policy(name: str, options: ToolOptions) -> dict[str, Any]:
 
 def _when_empty(name: str, options: ToolOptions) -> str | None:
     """An empty text records that nothing is to be told; None, that nothing was said about it."""
-    given: object = options.get("when_empty")
+    given: Any = options.get("when_empty")
     if given is not None and not isinstance(given, str):
         msg = f"tool {name}: when_empty={given!r:.80} must be a text, or None to tell nothing"
         raise UsageError(msg)
