@@ -28,6 +28,7 @@ from playhead.service.subscriptions import (
     ToolProgress,
 )
 from playhead.service.updates import Updates
+from playhead.tools.calls.approval import arguments_fault
 
 
 @dataclass(frozen=True)
@@ -164,8 +165,11 @@ class Run(Generic[Out]):
         A call whose tool asks something (`about` is "input") goes on with `arguments` as the
         answer: the fields of its one question, or of each question by its key.
 
-        Raises UsageError, also for steps that cannot run.
+        Raises UsageError, also for steps that cannot run and arguments that are not JSON.
         """
+        if arguments is not None and (fault := arguments_fault(arguments)) is not None:
+            msg = f"call {call} of run {self.id}: arguments= cannot be recorded: {fault}"
+            raise UsageError(msg)
         steps = None if plan is None else self._control.edited_plan(self.id, plan)
         self._decide(call, approved=True, arguments=arguments, plan=steps)
 

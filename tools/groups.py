@@ -33,6 +33,30 @@ class ToolGroup:
     tools: tuple[AnyTool, ...]
 
 
+class Offered:
+    """A server's tools as one agent is offered them: the server itself is shared by many agents."""
+
+    def __init__(self, server: Toolset) -> None:
+        self.server = server
+        self.withheld: dict[str, str] = {}
+        """The tools (by their names on the server) that this agent is not offered, and why."""
+        self._judged: tuple[AnyTool, ...] | None = None
+
+    @property
+    def name(self) -> str:
+        """The server's name."""
+        return self.server.name
+
+    @property
+    def tools(self) -> Sequence[AnyTool]:
+        """Those that were found good for this agent; before anybody judged, all of the server's."""
+        return self.server.tools if self._judged is None else self._judged
+
+    def judged(self, good: Iterable[AnyTool], withheld: dict[str, str]) -> None:
+        """Offer these, until the next verdict: what the server lists meanwhile has to wait."""
+        self._judged, self.withheld = tuple(good), withheld
+
+
 AnyTools: TypeAlias = Sequence[AnyTool | Toolset]
 
 

@@ -10,6 +10,7 @@ from playhead.events.errors import UsageError
 from playhead.events.event import Json
 from playhead.events.spec.tool import Cache, Deferral, Effect, Rate, Retry, SandboxPolicy
 from playhead.tools.validation.did_you_mean import nearest
+from playhead.tools.validation.schemas import text_fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,13 +157,20 @@ def policy(name: str, options: ToolOptions) -> dict[str, Any]:
         "rate": _rate(name, options.get("rate")),
         "cache": _cache(name, effect, options.get("cache", False)),
         "max_chars": _count(name, "max_chars", options.get("max_chars")),
-        "when_empty": _when_empty(options),
+        "when_empty": _when_empty(name, options),
         "deferred": _deferral(name, options),
     }
 
 
-def _when_empty(options: ToolOptions) -> str | None:
+def _when_empty(name: str, options: ToolOptions) -> str | None:
     """An empty text records that nothing is to be told; None, that nothing was said about it."""
+    given: Any = options.get("when_empty")
+    if given is not None and not isinstance(given, str):
+        msg = f"tool {name}: when_empty={given!r:.80} must be a text, or None to tell nothing"
+        raise UsageError(msg)
+    if given is not None and (fault := text_fault("when_empty=", given)) is not None:
+        msg = f"tool {name}: {fault}"
+        raise UsageError(msg)
     return (options["when_empty"] or "") if "when_empty" in options else None
 
 

@@ -40,7 +40,13 @@ from playhead.tools.options import (
     as_subprocess,
     policy,
 )
-from playhead.tools.validation.schemas import schema_fault, text_fault, tool_schema_fault
+from playhead.tools.validation.schemas import (
+    SchemaFault,
+    as_json,
+    schema_fault,
+    text_fault,
+    tool_schema_fault,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -276,10 +282,15 @@ def with_approval(made: AnyTool, needs: NeedsApproval, expires: float | None) ->
         case True:
             approval = Approval(when="always", expires=expires)
         case dict():
-            if (fault := schema_fault(needs)) is not None:
+            try:
+                rule = as_json(needs)
+                fault = schema_fault(rule)
+            except SchemaFault as error:
+                rule, fault = {}, str(error)
+            if fault is not None:
                 msg = f"tool {made.spec.name}: approval= cannot be used: {fault}"
                 raise UsageError(msg)
-            approval = Approval(when="matches", argument_schema=needs, expires=expires)
+            approval = Approval(when="matches", argument_schema=rule, expires=expires)
         case _ if callable(needs):
             made.needs_approval = needs
             approval = Approval(when="function", expires=expires)

@@ -1,7 +1,7 @@
 """The tools of a runtime's agents, found by name when a call is performed.
 
 MCP servers are connected when the first agent that uses them is registered, and closed with the
-runtime. The tool definitions that they give are pinned (playhead/assembly/mcp_pins.py).
+last such agent or with the runtime. Their tools' definitions are pinned (mcp_pins.py).
 """
 
 import weakref
@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, NamedTuple
 
-from playhead.assembly.mcp_pins import Pins
+from playhead.assembly.mcp_pins import CHANGED, Pins
 from playhead.definition.agent import Agent
 from playhead.events.errors import UsageError
 from playhead.events.log.contract import Log
@@ -18,7 +18,7 @@ from playhead.events.log.private_files import log_around
 from playhead.events.logger import ProgramLogger
 from playhead.projections.plan.plan import OWN
 from playhead.tools.context import Secrets, from_environment
-from playhead.tools.groups import every
+from playhead.tools.groups import Offered, Toolset, every
 from playhead.tools.lint.lint import lint
 from playhead.tools.lint.shadowing import named_tools
 from playhead.tools.mcp.convert import definition_of
@@ -52,6 +52,9 @@ class Toolbox:
         self._agents: dict[int, weakref.ref[Agent[Any]]] = {}
         self._advised: set[str] = set()
         self._servers: list[McpServer] = []
+        self._uses: dict[int, list[McpServer]] = {}
+        """The servers of each agent, by the `id` of its object."""
+        self._closing: list[Thread] = []
         self.lapse: Lapse | None = None
         """Called when a server's question can be answered no more."""
 
@@ -61,15 +64,12 @@ class Toolbox:
         Raises UsageError for two tools with one name, for an unreachable server, and for a tool
         whose folder contains the log.
         """
-        for server in servers_of(agent):
-            if server not in self._servers:
-                server.connect(self._pins.judge, self._refresh, self.secrets, self._lapsed)
-                self._servers.append(server)
-        keep_apart(agent, self._pins)
-        judge_skills(agent, self._pins)
-        tools = agent.all_tools
-        for each in tools:
-            _keep_from_logs(each)
+        self._uses[id(agent)] = servers_of(agent)  # first: nobody else's end may close them now
+        try:
+            tools = self._ready(agent)
+        except BaseException:
+            self.forget(id(agent))
+            raise
         self._agents[id(agent)] = weakref.ref(agent)
         self._tools[id(agent)] = by_name(tools)
         if agent.name not in self._advised:  # not for each version
@@ -81,15 +81,44 @@ class Toolbox:
         return self._tools[id(agent)].get(name)
 
     def forget(self, known: int) -> None:
-        """The agent with that `id` is gone."""
+        """The agent with that `id` is gone, and so are the servers that only it used."""
         self._agents.pop(known, None)
         self._tools.pop(known, None)
+        used = self._uses.pop(known, ())
+        kept = [server for servers in list(self._uses.values()) for server in servers]
+        for server in used:
+            if server in self._servers and server not in kept:
+                self._servers.remove(server)
+                self._close_later(server)
 
     def close(self) -> None:
         """Close the servers that were connected here."""
         for server in self._servers:
             server.close()
         self._servers.clear()
+        for thread in self._closing:
+            thread.join()
+
+    def _ready(self, agent: Agent[Any]) -> list[AnyTool]:
+        for server in self._uses[id(agent)]:
+            if server not in self._servers:
+                server.connect(self._pins.judge, self._refresh, self.secrets, self._lapsed)
+                self._servers.append(server)
+        keep_apart(agent, self._pins)
+        judge_skills(agent, self._pins)
+        tools = agent.all_tools
+        for each in tools:
+            _keep_from_logs(each)
+        return tools
+
+    def _close_later(self, server: McpServer) -> None:
+        """Disconnecting takes time, and an agent may be forgotten on any thread."""
+        connection = server.release()
+        if connection is None:
+            return
+        self._closing = [thread for thread in self._closing if thread.is_alive()]
+        self._closing.append(Thread(target=connection.close, daemon=True))
+        self._closing[-1].start()
 
     def _lapsed(self, run: str, call: int) -> None:
         """A server's session is over, with its question (called on the server's thread)."""
@@ -169,26 +198,40 @@ def servers_of(agent: Agent[Any]) -> list[McpServer]:
 
 
 def keep_apart(agent: Agent[Any], pins: Pins) -> None:
-    """Refuse server tools with taken names, and unaccepted ones that mention others' tools.
+    """Withhold server tools with taken names, and unaccepted ones that mention others' tools.
 
-    The agent's own tools take precedence over those of servers, and servers over later servers.
+    Only from this agent: others may share the server. Its own tools take precedence over those of
+    servers, and servers over later servers.
     """
-    servers = servers_of(agent)
-    own = {tool.spec.name for tool in every([t for t in agent.functions if t not in servers])}
+    offered = agent.offered
+    own = {tool.spec.name for tool in every([t for t in agent.functions if t not in offered])}
     own |= {name for name, _ in agent.other_names}
     own.add(read_result.spec.name)
     taken = set(own)
-    for server in servers:
-        others = own | {t.spec.name for each in servers if each is not server for t in each.tools}
-        for tool in server.tools:
-            why = _shadowing(server, tool, taken, others, pins)
-            if why is not None:
-                server.refuse(tool, why)
-        taken |= {tool.spec.name for tool in server.tools}
+    for view in offered:
+        others = own | {
+            t.spec.name for each in offered if each is not view for t in each.server.tools
+        }
+        good, withheld = list[AnyTool](), dict[str, str]()
+        for tool in view.server.tools:
+            why = _shadowing(view.server, tool, taken, others, pins)
+            if why is None:
+                good.append(tool)
+            else:
+                withheld[tool.spec.original or tool.spec.name] = why
+        _report(agent.name, view, withheld)
+        view.judged(good, withheld)
+        taken |= {tool.spec.name for tool in good}
+
+
+def _report(agent: str, view: Offered, withheld: dict[str, str]) -> None:
+    for tool, why in withheld.items():
+        if view.withheld.get(tool) != why:
+            log.warning("mcp.tool_withheld", agent=agent, server=view.name, tool=tool, why=why)
 
 
 def _shadowing(
-    server: McpServer, tool: AnyTool, taken: set[str], others: set[str], pins: Pins
+    server: Toolset, tool: AnyTool, taken: set[str], others: set[str], pins: Pins
 ) -> str | None:
     there = tool.spec.original or tool.spec.name
     if tool.spec.name in OWN:
@@ -196,7 +239,7 @@ def _shadowing(
     if tool.spec.name in taken:
         return TAKEN
     other = next(named_tools(tool, sorted(others)), None)
-    if other is None or there not in server.listed:
+    if other is None or not isinstance(server, McpServer) or there not in server.listed:
         return None
     if pins.accepted(server.name, there, definition_of(server.listed[there])):
         return None
@@ -246,10 +289,12 @@ def changed_tools(agent: Agent[Any], pins: Pins) -> list[Changed]:
         ]
         return skills + [
             Changed(server.name, tool, definition_of(listed), listed.description or "", why)
-            for server in servers_of(agent)
-            for tool, why in server.refused.items()
+            for view in agent.offered
+            for server in [view.server]
+            if isinstance(server, McpServer)
+            for tool, why in {**view.withheld, **server.refused}.items()
+            if why == CHANGED or (tool in view.withheld and why not in (TAKEN, RESERVED))
             for listed in [server.listed[tool]]
-            if why not in (TAKEN, RESERVED)
         ]
     finally:
         close()

@@ -45,7 +45,7 @@ from playhead.events.spec.routing import Budget
 from playhead.events.spec.tool import Retry
 from playhead.projections.cost.targets import named_models, unbounded, unpriced
 from playhead.tools.context import RunContext
-from playhead.tools.groups import AnyTools, Toolset, chosen, every
+from playhead.tools.groups import AnyTools, Offered, ToolGroup, Toolset, chosen, every
 from playhead.tools.skills.skill import Skill, skill_tools, skills_prompt
 from playhead.tools.tool import AnyTool
 
@@ -207,8 +207,20 @@ class Agent(Generic[Out]):
     @property
     def functions(self) -> AnyTools:
         """Its tools that are not agents; groups and servers as they were given."""
+        return [*self._own_tools, *self._skill_tools] if self.skills else self._own_tools
+
+    @cached_property
+    def _own_tools(self) -> AnyTools:
         own = [tool for tool in self.tools if not isinstance(tool, Agent)]
-        return [*own, *self._skill_tools] if self.skills else own
+        return [
+            Offered(tool) if isinstance(tool, Toolset) and not isinstance(tool, ToolGroup) else tool
+            for tool in own
+        ]
+
+    @property
+    def offered(self) -> list[Offered]:
+        """Its servers, each as this agent is offered its tools."""
+        return [each for each in self._own_tools if isinstance(each, Offered)]
 
     @cached_property
     def loaded_skills(self) -> tuple[Skill, ...]:

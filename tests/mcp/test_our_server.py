@@ -1,6 +1,7 @@
 """A server that dies, changes, waits and fails: each is told as what it is, and it comes back."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -247,7 +248,7 @@ def test_a_tool_with_the_name_of_ours_is_refused_in_mid_run_too_and_ours_is_call
     agent = Agent(name="a", model=model, tools=[given, get_contact])
     with Runtime(log, [agent]) as made:
         made.run(agent, "go")
-        refused = dict(given.refused)
+        refused = dict(agent.offered[0].withheld)
     assert "no such thing" in str(model.requests[2].body["messages"][-1]), "it did not come back"
     assert "ours: x" in str(model.requests[3].body["messages"][-1])
     assert "prefix=" in refused["get_contact"]
@@ -263,7 +264,84 @@ def test_a_server_s_tool_with_the_name_of_a_step_of_plans_is_refused(words: Path
     offered = {each["name"] for each in model.requests[0].body["tools"]}
     assert "add" in offered
     assert "synthesize" not in offered
-    assert "prefix" in made.refused["synthesize"]
+    assert "prefix" in agent.offered[0].withheld["synthesize"]
+
+
+def test_what_is_withheld_from_one_agent_is_offered_to_another_of_the_same_server(
+    words: Path,
+) -> None:
+    words.with_name("extra").write_text("get_contact")
+    given = server_of(words)
+    script: list[Scripted] = [requested("get_contact", email="x"), "ok"]
+    own = Agent(name="own", model=ScriptedModel(script), tools=[given, get_contact])
+    theirs = ScriptedModel([requested("get_contact"), "ok"])
+    other = Agent(name="other", model=theirs, tools=[given])
+    with Runtime(words.with_name("log.db"), [own, other]) as made:
+        assert "ours: x" in str(outcomes_of(made, own))
+        assert "something else" in str(outcomes_of(made, other))
+    assert "prefix=" in own.offered[0].withheld["get_contact"]
+    assert not other.offered[0].withheld
+
+
+def outcomes_of(made: Runtime, agent: Agent) -> list[object]:
+    events = [r.event for r in made.attach(made.run(agent, "go").run_id).events()]
+    return [event for event in events if event.kind.startswith("tool_")]
+
+
+def test_a_server_is_closed_with_the_last_agent_that_used_it(words: Path) -> None:
+    def agent(name: str) -> Agent:
+        return Agent(name=name, model=ScriptedModel(["ok", "ok"]), tools=[given])
+
+    given = server_of(words)
+    with Runtime(words.with_name("log.db")) as made:
+        first, second = agent("first"), agent("second")
+        made.run(first, "go")
+        made.run(second, "go")
+        del first
+        gc.collect()
+        assert processes_of(words)
+        made.run(second, "go")
+        del second
+        gc.collect()
+        until(lambda: not processes_of(words))
+        third = agent("third")
+        made.run(third, "go")
+        assert processes_of(words), "it is started again for the next"
+    assert not processes_of(words)
+
+
+def test_a_call_that_is_open_under_a_name_that_its_tool_has_no_more_is_told_so(
+    words: Path,
+) -> None:
+    """Earlier versions named `dots.in/name` so; the log keeps the name that the model used."""
+    log = words.with_name("log.db")
+
+    @tool(name="dots_in_name", approval=True)
+    def before() -> str:
+        """Say its own name."""
+        return "before"
+
+    def reply(body: dict[str, Any]) -> Scripted:
+        return requested("dots_in_name") if len(body["messages"]) == 1 else "ok"
+
+    with Runtime(log) as made:
+        run = made.start(Agent(name="a", model=ScriptedModel(reply), tools=[before]), "go")
+        next(r for r in run.events() if r.event.kind == "approval_requested")
+    agent = Agent(name="a", model=ScriptedModel(reply), tools=[server_of(words)])
+    with Runtime(log, [agent]) as made:
+        run = made.attach(run.id)
+        run.approve(run.approvals()[0].call)
+        assert run.wait().answer == "ok"
+        [failed] = [r.event for r in run.events() if r.event.kind == "tool_failed"]
+    assert "dots_in_name is not what it was when this run began" in str(failed)
+    assert "Nothing was done" in str(failed)
+
+
+def test_a_malformed_tool_does_not_wait_for_a_person(tmp_path: Path) -> None:
+    opened = SqliteLog(tmp_path / "log.db")
+    strange = mcp([sys.executable, str(SERVER.with_name("strange_server.py"))], name="strange")
+    assert changed_tools(Agent(name="a", tools=[strange]), Pins(opened)) == []
+    opened.close()
 
 
 def test_one_malformed_tool_leaves_out_that_tool_by_name_and_strange_content_fails_no_call() -> (

@@ -16,6 +16,7 @@ from playhead.events.errors import UsageError
 from playhead.simulation import SimulationFailed, SimulationReport, simulate
 from playhead.simulation.faults.mix import CRASH_POINTS
 from playhead.testing import Scripted, ScriptedModel, call
+from playhead.tools.context import InputRequired
 from tests.simulation import planted
 
 pytest_plugins = ["pytester"]
@@ -48,6 +49,24 @@ def test_a_script_that_is_a_function_of_the_request_is_followed() -> None:
     agent = Agent(name="scripted", model=ScriptedModel(script), tools=[refund])
     simulate(agent, 20, mode="liveness").check()
     assert {1, 3} <= set(asked)
+
+
+def test_questions_that_tools_ask_people_are_drawn_answered_and_denied() -> None:
+    answers: list[str] = []
+
+    @tool(effect="once")
+    async def ask(context: ToolContext) -> str:
+        """Ask how many."""
+        if context.input is None:
+            fields: Any = {"amount": {"type": "integer"}}
+            schema: Any = {"type": "object", "properties": fields, "required": ["amount"]}
+            raise InputRequired({"q": {"message": "How many?", "requestedSchema": schema}}, None)
+        answers.append(str(context.input.responses["q"]))
+        return "ok"
+
+    simulate(Agent(name="asks", tools=[ask]), 40).check()
+    assert any("'amount': 7" in answer for answer in answers)
+    assert any("decline" in answer for answer in answers)
 
 
 def _reaching_out(reach: object) -> SimulationReport:

@@ -70,6 +70,21 @@ def test_an_approval_rule_that_cannot_be_read_is_refused() -> None:
     with pytest.raises(UsageError, match=r"approval= cannot be used.*\"number or so\""):
         tool(pay, approval=a({"type": "number or so"}))
     tool(pay, approval={"oneOf": [a({"minimum": 100}), a({"maximum": 0})]})
+    for odd in (float("nan"), float("inf"), {1, 2}):
+        with pytest.raises(UsageError, match=r"tool pay: approval= cannot be used: .*not JSON"):
+            tool(pay, approval=a({"enum": [odd]}))
+    with pytest.raises(UsageError, match=r"approval= cannot be used: .*half of a surrogate pair"):
+        tool(pay, approval=a({"const": "\ud800"}))
+
+
+@pytest.mark.parametrize(("odd", "why"), [("\ud800", "half of a surrogate pair"), (3, "a text")])
+def test_words_for_an_empty_result_that_cannot_be_told_are_refused(odd: Any, why: str) -> None:
+    def look(amount: int) -> int:
+        """Look."""
+        return amount
+
+    with pytest.raises(UsageError, match=f"tool look: when_empty=.*{why}"):
+        tool(look, effect="read", when_empty=odd)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """When a call needs a person's approval, and what exactly is approved."""
 
+import json
 from collections.abc import Mapping
 from hashlib import sha256
 
@@ -11,11 +12,23 @@ from playhead.tools.calls.user_functions import Unusable, ask_rule
 from playhead.tools.execution.workers import Workers
 from playhead.tools.tool import AnyTool, canonical
 from playhead.tools.validation.arguments import check
+from playhead.tools.validation.schemas import text_fault
 
 
 def binding(spec: ToolSpec, arguments: Mapping[str, Json]) -> str:
     """SHA-256 (hex) of what is approved: the tool, its definition, and these arguments."""
     return sha256(canonical([spec.name, spec.definition, dict(arguments)])).hexdigest()
+
+
+def arguments_fault(given: object) -> str | None:
+    """Why something cannot be the arguments that a person gives; None if it can."""
+    if not isinstance(given, dict):
+        return f"{given!r:.80} is not a dict of the arguments by name"
+    try:
+        text = json.dumps(given, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        return f"they are not JSON: {error}"[:200]
+    return text_fault("a text in them", text)
 
 
 def matches(approval: Approval, arguments: Mapping[str, Json]) -> bool:

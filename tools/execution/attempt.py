@@ -203,19 +203,28 @@ class Attempt:
             duration_ms=milliseconds(self.began, self.monotonic),
         )
 
+    def _asking(self, asked: InputRequired) -> ToolInputRequired:
+        questions = self._secrets.mask(to_result(asked.questions, None))
+        if asked.state is not None and clean_text(asked.state) != asked.state:
+            msg = "its state contains a NUL or half of a surrogate pair, so it cannot be kept"
+            raise ResultRefused(msg)
+        return ToolInputRequired(
+            questions=questions if isinstance(questions, dict) else {},
+            state=asked.state,
+            bound=asked.bound,
+            duration_ms=milliseconds(self.began, self.monotonic),
+        )
+
     def _failed(self, error: BaseException) -> Answer:
-        if isinstance(error, CallDeferred):
-            try:
+        try:
+            if isinstance(error, CallDeferred):
                 return self._deferred(error)
-            except ResultRefused as refused:
-                error = refused
+            if isinstance(error, InputRequired):
+                return self._asking(error)
+        except ResultRefused as refused:
+            error = refused
         if isinstance(error, OutcomeUnknown) and self.tool.spec.effect == "once":
             return ToolOutcomeUnknown(reason="disconnected")
-        if isinstance(error, InputRequired):
-            took = milliseconds(self.began, self.monotonic)
-            return ToolInputRequired(
-                questions=error.questions, state=error.state, bound=error.bound, duration_ms=took
-            )
         failed = self._explained(error)
         if isinstance(error, (*self.tool.transient, OutcomeUnknown)):
             failed = failed.model_copy(update={"retryable": True})

@@ -216,18 +216,16 @@ class McpServer:
         calls.list_again = connection.list_again
         return connection
 
-    def refuse(self, tool: AnyTool, why: str) -> None:
-        """Stop offering a tool, until the server lists its tools again."""
-        there = tool.spec.original or tool.spec.name
-        self._tools = tuple(each for each in self._tools if each is not tool)
-        self.refused[there] = why
-        log.warning("mcp.tool_refused", server=self.name, tool=there, why=why)
-
     def close(self) -> None:
         """Disconnect; a server that was started here is stopped."""
-        if self._connection is not None:
-            connection, self._connection = self._connection, None
+        connection = self.release()
+        if connection is not None:
             connection.close()
+
+    def release(self) -> "McpConnection | None":
+        """Give up its connection, which the caller must close; None if it has none."""
+        connection, self._connection = self._connection, None
+        return connection
 
     def _resolved(self, value: str | Secret, secrets: Secrets) -> str:
         if isinstance(value, str):

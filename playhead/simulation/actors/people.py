@@ -176,6 +176,8 @@ class People:
         arguments: dict[str, Json] | None = None
         if asked.about == "call" and random.random() < 0.2:
             arguments = {**asked.arguments, "amount": 1} if random.random() < 0.5 else {"odd": 1}
+        if asked.about == "input":
+            arguments = {"amount": 7} if random.random() < 0.9 else {"odd": 1}
         cut = asked.plan[: random.randint(0, len(asked.plan))]
         decided = ApprovalDecided(
             call=asked.call,

@@ -16,7 +16,15 @@ from playhead.events.spec.prices import Price, Tier
 from playhead.events.spec.routing import Budget, Target
 from playhead.events.spec.tool import Retry
 from playhead.simulation.actors.random_model import RandomModel
-from playhead.simulation.actors.sample_tools import DEFERRING, TOOLS, fire, pay, pay_now, transfer
+from playhead.simulation.actors.sample_tools import (
+    ASKING,
+    DEFERRING,
+    TOOLS,
+    fire,
+    pay,
+    pay_now,
+    transfer,
+)
 from playhead.simulation.faults.mix import Mix
 from playhead.tools.builtin.memory import recall, remember
 from playhead.tools.context import RunContext
@@ -133,10 +141,14 @@ def _asked(context: RunContext) -> str:
 
 
 def _deferring(random: Random) -> list[AnyTool]:
-    """Some agents can also wait. Drawn beside the others, so that a seed's other choices stay."""
+    """Some agents can also wait, for an answer from outside or a person's to a question.
+
+    Drawn beside the others, so that a seed's other choices stay.
+    """
     beside = Random()
     beside.setstate(random.getstate())
-    return beside.sample(DEFERRING, beside.choice((1, 2, 4))) if beside.random() < 0.3 else []
+    some = beside.sample(DEFERRING, beside.choice((1, 2, 4))) if beside.random() < 0.3 else []
+    return some + (beside.sample(ASKING, beside.choice((1, 2))) if beside.random() < 0.3 else [])
 
 
 def _strategy(random: Random) -> dict[str, Any]:

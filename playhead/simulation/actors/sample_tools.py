@@ -6,7 +6,7 @@ from playhead.events.event import Json
 from playhead.events.spec.tool import Deferral, Rate, Retry
 from playhead.simulation.faults.tools_and_models import ask_the_world
 from playhead.tools.builtin.memory import recall, remember
-from playhead.tools.context import CallDeferred
+from playhead.tools.context import CallDeferred, InputRequired, ToolContext
 from playhead.tools.tool import AnyTool, tool
 
 LETTER: dict[str, Json] = {
@@ -131,6 +131,38 @@ async def sleep_on_it(seconds: Literal[1, 9, 400]) -> str:
 
 DEFERRING: tuple[AnyTool, ...] = (ask_outside, order, ask_the_boss, sleep_on_it)
 """Tools whose calls wait; some agents have them too."""
+
+QUESTION: dict[str, Json] = {
+    "message": "How many?",
+    "requestedSchema": {
+        "type": "object", "properties": {"amount": {"type": "integer"}}, "required": ["amount"],
+    },
+}  # fmt: skip
+
+
+def _asks(context: ToolContext, rounds: int) -> None:
+    """Ask a person, so many times."""
+    asked = 0 if context.input is None else int(context.input.state or 0)
+    if asked < rounds:
+        raise InputRequired({f"question-{asked}": QUESTION}, str(asked + 1))
+
+
+@tool(effect="once", timeout=8)
+async def order_for(whom: Literal["a friend", "all"], context: ToolContext) -> str:
+    """Order something for others, who are asked how many they want."""
+    _asks(context, 2 if whom == "all" else 1)
+    return f"ordered for {whom}"
+
+
+@tool(effect="keyed", timeout=8, retry=2, approval=True, approval_expires=6.0)
+async def book(seats: int, context: ToolContext) -> str:
+    """Book seats, if somebody agrees and answers soon."""
+    _asks(context, 1)
+    return f"booked {seats}"
+
+
+ASKING: tuple[AnyTool, ...] = (order_for, book)
+"""Tools that ask a person in the middle of a call; some agents have them too."""
 
 TOOLS: tuple[AnyTool, ...] = (
     look, count, odd_result, remembered, scarce, put, put_findable, pay, pay_now,

@@ -25,7 +25,7 @@ from playhead.simulation.faults.mix import Mix
 from playhead.simulation.faults.outages import outage
 from playhead.simulation.faults.role import PERFORMED, Alive
 from playhead.simulation.faults.valid_request import invalid_request
-from playhead.tools.context import CallDeferred, ToolContext
+from playhead.tools.context import CallDeferred, InputRequired, ToolContext
 from playhead.tools.options import Done, Found, NotDone
 from playhead.tools.tool import AnyTool, Tool
 
@@ -145,7 +145,7 @@ class FaultyTools:
                 await asyncio.sleep(tool.spec.timeout * 2)
             try:
                 result = await tool.function(**_own(tool, context, arguments))
-            except CallDeferred:
+            except (CallDeferred, InputRequired):
                 self._leave(tool, None)
                 raise
             self._ledger.answer(context, result)

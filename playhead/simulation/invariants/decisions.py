@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from playhead.actors.engine.load_state import load_state
-from playhead.events.event import Intent
+from playhead.events.event import Event, Intent
 from playhead.events.kinds.approvals import ApprovalDecided, ApprovalRequested, RuleAnswered
 from playhead.events.kinds.child_runs import ChildFinished, ChildStarted
 from playhead.events.kinds.forks import ForkChecked
@@ -26,6 +26,7 @@ from playhead.events.kinds.tool_calls import (
     AttemptStarted,
     CallAnswered,
     ToolDeferred,
+    ToolInputRequired,
     ToolRefused,
     ToolRequested,
     ToolSucceeded,
@@ -152,7 +153,8 @@ def _ended_call(records: list[Record], outcome: Record) -> int:
     intent = records[(outcome.cause or 1) - 1].event
     if isinstance(intent, ChildStarted):
         return intent.call
-    ends = isinstance(intent, AttemptStarted) and not _tried_again(records, outcome)
+    waits = isinstance(outcome.event, ToolInputRequired)
+    ends = isinstance(intent, AttemptStarted) and not waits and not _tried_again(records, outcome)
     return intent.call if isinstance(intent, AttemptStarted) and ends else 0
 
 
@@ -180,6 +182,34 @@ def no_start_without_approval(e: Evidence) -> Iterator[str]:
                     yield f"{run} {record.seq}: {spec.name} started without approval"
 
 
+def no_going_on_without_an_answer(e: Evidence) -> Iterator[str]:
+    """A call whose tool asked a person goes on only with an answer to exactly that, or too late."""
+    for run, records in e.records.items():
+        asked: dict[int, str | None] = {}
+        """Call -> the hash of its open question; None: its tool has asked, and nobody was told."""
+        for record in records:
+            event = record.event
+            if isinstance(event, AttemptStarted) and event.call in asked:
+                yield f"{run} {record.seq}: call {event.call} goes on without an answer"
+            _note_question(records, event, record.cause, asked)
+
+
+def _note_question(
+    records: list[Record], event: Event, cause: int | None, asked: dict[int, str | None]
+) -> None:
+    match event:
+        case ToolInputRequired():
+            asked[getattr(records[(cause or 1) - 1].event, "call", 0)] = None
+        case ApprovalRequested(about="input", call=int(call), binding=binding):
+            asked[call] = binding
+        case ApprovalDecided(call=int(call), binding=binding) if asked.get(call) == binding:
+            del asked[call]
+        case TimeReached(due="approval", call=int(call)):
+            asked.pop(call, None)
+        case _:
+            pass
+
+
 def _note_approval(record: Record, asked: dict[int, ApprovalRequested], given: set[int]) -> None:
     match record.event:
         case ApprovalRequested(about="input"):
@@ -189,7 +219,7 @@ def _note_approval(record: Record, asked: dict[int, ApprovalRequested], given: s
         case ApprovalDecided(call=int(call), approved=True, binding=binding):
             if call in asked and asked[call].binding == binding:
                 given.add(call)
-        case TimeReached(due="approval", call=int(call)) if call not in given:
+        case TimeReached(due="approval", call=int(call)) if call in asked and call not in given:
             # It has expired: a later approval does not count.
             asked[call] = asked[call].model_copy(update={"binding": "lapsed"})
         case _:
@@ -271,7 +301,7 @@ def _failed(records: list[Record], record: Record, call: int) -> bool | None:
             before = (r.event for r in records[: record.seq - 1])
             answers = [e for e in before if isinstance(e, CallAnswered) and e.call == call]
             early = not isinstance(event, ToolRefused) and bool(answers)
-            return None if early or isinstance(event, ToolDeferred) else True
+            return None if early or isinstance(event, ToolDeferred | ToolInputRequired) else True
 
 
 def _withhold(
@@ -347,7 +377,7 @@ def no_pause_hides_a_bug(e: Evidence) -> Iterator[str]:
 
 DECISION_PROMISES: tuple[Promise, ...] = (
     one_request_per_tool_use, requests_come_from_replies, paired_calls,
-    nothing_is_decided_in_a_pause,
+    nothing_is_decided_in_a_pause, no_going_on_without_an_answer,
     a_round_waits_for_its_calls, no_pause_hides_a_bug, no_start_without_approval,
     no_plan_without_its_review, valid_request_at_every_prefix, the_model_is_told_the_truth,
     nothing_is_done_before_a_verdict,

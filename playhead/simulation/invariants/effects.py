@@ -10,6 +10,7 @@ from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed
 from playhead.events.kinds.tool_calls import (
     AttemptStarted,
     ToolFailed,
+    ToolInputRequired,
     ToolSucceeded,
 )
 from playhead.events.record import Record
@@ -38,10 +39,18 @@ def started_once_per_attempt(e: Evidence) -> Iterator[str]:
 
 
 def once_at_most_once(e: Evidence) -> Iterator[str]:
-    """A `once` call is never started twice."""
+    """A `once` call is never started twice, unless its tool asked a person first."""
     for (run, call), starts in e.starts.items():
-        if starts[0].effect == "once" and len(starts) > 1:
+        asked = sum(
+            isinstance(record.event, ToolInputRequired) and _call_of(e, record) == call
+            for record in e.records.get(run, [])
+        )
+        if starts[0].effect == "once" and len(starts) > 1 + asked:
             yield f"{run}: call {call} of {starts[0].tool} was started {len(starts)} times"
+
+
+def _call_of(e: Evidence, outcome: Record) -> int | None:
+    return getattr(e.records[outcome.run][(outcome.cause or 1) - 1].event, "call", None)
 
 
 def one_key_per_call(e: Evidence) -> Iterator[str]:
