@@ -55,6 +55,7 @@ def _model_requested(state: RunState, record: Record, event: ModelRequested) -> 
     step.tried = 0 if event.attempt == 1 else step.tried
     step.outage = None if event.attempt == 1 else step.outage
     step.round, step.attempt, step.unread = event.round, event.attempt, False
+    step.handed = None
     state.ready.pop(step.id, None)
 
 
