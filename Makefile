@@ -48,15 +48,16 @@ setup-system: ## Install what some tests need from the system (apt, as root)
 	echo "system packages: installed$$missing"
 
 NODE_READY := $(VENV)/ready-node
-MCP_SERVERS := @modelcontextprotocol/server-everything@2026.8.31 @modelcontextprotocol/server-memory@2026.8.31
+NODE_PACKAGES := @modelcontextprotocol/server-everything@2026.8.31 @modelcontextprotocol/server-memory@2026.8.31 \
+  axe-core@4.14.1
 
 .PHONY: setup-node
-setup-node: $(NODE_READY) ## Install the MCP servers that some tests talk to (npm, into .venv)
+setup-node: $(NODE_READY) ## Install MCP servers and axe-core, which some tests use (npm, into .venv)
 
 $(NODE_READY): $(BIN)/python
 	@if command -v npm >/dev/null; then \
-	  echo "installing MCP servers of npm into $(VENV)/node"; \
-	  npm install --silent --no-audit --no-fund --prefix $(VENV)/node $(MCP_SERVERS) && touch $@; \
+	  echo "installing MCP servers and axe-core of npm into $(VENV)/node"; \
+	  npm install --silent --no-audit --no-fund --prefix $(VENV)/node $(NODE_PACKAGES) && touch $@; \
 	else echo "no npm here: the tests of its MCP servers will be skipped (make setup-system)"; fi
 
 CONFORMANCE := @modelcontextprotocol/conformance@0.2.0-alpha.12 node@22
@@ -117,6 +118,10 @@ kills: $(DEV_READY) ## Kill real processes around `once` and `keyed` tools (KILL
 .PHONY: full-disk
 full-disk: $(DEV_READY) ## Fill a real disk, and lower the file-size limit, under 30 runs (TIMES=50 SEED=0)
 	$(BIN)/python -m tests.crash.full_disk --times $(or $(TIMES),50) --first $(SEED)
+
+.PHONY: screenshots
+screenshots: $(DEV_READY) ## Draw the inspector for the docs: 1280 and 390 pixels, dark (needs Chromium)
+	$(BIN)/python -m tests.inspector.screenshots $(ARGS)
 
 JAEGER := github.com/jaegertracing/jaeger
 JAEGER_VERSION := v1.76.0

@@ -587,18 +587,20 @@ class Runtime:
     ) -> "Inspector":
         """Show this log in the browser, at `.url`, until it or the runtime is closed.
 
-        `approvals`: whether they can be given there. Raises UsageError if the address is taken,
+        `approvals`: whether the holder of `.url` can approve, answer, cancel, resume and fork
+        there; the holder of `.reader_url` can only look. Raises UsageError if the address is taken,
         or if the extra `inspector` is not installed.
         """
         self.runs.check_open()
         try:
+            from playhead.inspector.control import InProcess
             from playhead.inspector.server import Inspector
         except ImportError as error:
             msg = "the inspector is not installed: pip install 'playhead[inspector]'"
             raise UsageError(msg) from error
-        tell = self.runs.tell if approvals else None
+        control = InProcess(self.runs, self.fork) if approvals else None
         rules = self._telemetry.rules
-        inspector = Inspector(self._log, tell=tell, host=host, port=port, rules=rules)
+        inspector = Inspector(self._log, control=control, host=host, port=port, rules=rules)
         self._inspectors.append(inspector)
         return inspector.start()
 

@@ -1,7 +1,6 @@
 """Performs one attempt of a model call: waits until it may send, sends, receives a whole reply."""
 
 from dataclasses import replace
-from hashlib import sha256
 from typing import cast
 
 from pydantic_core import PydanticSerializationError, to_json
@@ -35,7 +34,8 @@ async def perform_model_call(
     asked, intent, began = work.event, work.intent, None
     patient, tokens = asked.fallbacks == 0 and not asked.waited, asked.reserved_tokens
     try:
-        await services.admission.within_quotas(intent.run, intent.seq)
+        if not asked.batch:  # one that asks about a batch is paid for with it
+            await services.admission.within_quotas(intent.run, intent.seq)
         async with services.admission.turn(
             intent.run, asked.endpoint, asked.model, tokens, patient=patient
         ) as call:
@@ -94,9 +94,8 @@ async def _reply(model: Model, work: Work[ModelCall, Request], on_text: OnText) 
     if by_batch is None:
         message = f"{type(model).__name__} has no batches: leave out Route(batch=True)"
         raise ModelError(error="no_batches", message=message)
-    named = f"{intent.run}:{asked.step}:{asked.round}:{asked.request}"
-    since = intent.at - BATCH_DAY if asked.attempt > 1 else None
-    job = BatchJob(sha256(named.encode()).hexdigest()[:40], asked.batch, since)
+    since = intent.at - BATCH_DAY if asked.batch_lost else None
+    job = BatchJob(asked.batch_job, asked.batch, since)
     return cast("Reply", await by_batch(work.job, job))
 
 

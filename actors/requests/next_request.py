@@ -1,6 +1,7 @@
 """How a step asks the model: which model, with which reservation, or why not. Pure."""
 
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import NamedTuple, TypedDict
 
 from playhead.actors.requests.backoff import not_before
@@ -204,8 +205,24 @@ def _request(
     fields = call_fields(state, step.task_type, choice, request, sent, reply)
     return ModelRequested(
         step=step.id, round=round_, attempt=attempt, not_before=wait, waited=waited(step),
-        container=state.container_for(step, choice.target), batch=_batch(state, step), **fields,
+        container=state.container_for(step, choice.target), batch=_batch(state, step),
+        batch_job=_batch_job(state, step, round_, request), batch_lost=_batch_lost(step), **fields,
     )  # fmt: skip
+
+
+def _batch_job(state: RunState, step: Step, round_: int, request: Request) -> str:
+    """The id of the submission: the same however often a batch is asked about it."""
+    if not route_of(state.agent, step.task_type).batch:
+        return ""
+    known = step.lost_job if step.batch is None else step.batch.job
+    if known:
+        return known
+    named = f"{state.run}:{step.id}:{round_}:{request.hash}"
+    return sha256(named.encode()).hexdigest()[:40]
+
+
+def _batch_lost(step: Step) -> bool:
+    return bool(step.lost_job) or (step.batch is not None and not step.batch.id)
 
 
 def _batch(state: RunState, step: Step) -> str | None:

@@ -95,6 +95,10 @@ class ModelCall(Intent):
     """The API's container, with the files of earlier replies, in which its code runs."""
     batch: str | None = None
     """For a route with `batch`: the batch that already holds the request; empty for none yet."""
+    batch_job: str = ""
+    """For a route with `batch`: the request's custom_id there, that of its first submission."""
+    batch_lost: bool = False
+    """Whether an earlier attempt may have submitted it unnoticed: it is looked for first."""
     waited: bool = False
     """Whether the run has already waited for its model: if the endpoint is paused, the run waits
     again, and the performer does not."""

@@ -7,7 +7,7 @@ a bearer. What a page may load, the browser is told: nothing from elsewhere, no 
 """
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -16,6 +16,11 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SAFE = ("GET", "HEAD")
+
+ROLE = "playhead.role"
+"""Where a request's scope says whose token came with it."""
+
+READER, APPROVER = "reader", "approver"
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -38,9 +43,12 @@ NO_TOKEN = (
 class AccessGuard:
     """ASGI middleware around the whole app."""
 
-    def __init__(self, app: ASGIApp, token: str, hosts: Iterable[str], port: int) -> None:
+    def __init__(
+        self, app: ASGIApp, roles: Mapping[str, str], hosts: Iterable[str], port: int
+    ) -> None:
+        """`roles`: token -> role; the app finds the role of a request in its scope."""
         self._app = app
-        self._token = token
+        self._roles = roles
         self._hosts = frozenset(_with_port(host, port) for host in hosts)
         self._cookie = f"playhead-{port}"
 
@@ -63,14 +71,17 @@ class AccessGuard:
             return PlainTextResponse("Requests of other sites are refused.\n", 403)
         query = parse_qsl(asked.url.query, keep_blank_values=True)
         given = next((value for name, value in query if name == "token"), None)
-        if given is not None and scope["method"] in SAFE and self._is_token(given):
-            return self._sign_in(asked, [pair for pair in query if pair[0] != "token"])
-        if self._is_token(asked.cookies.get(self._cookie, "")):
-            return None
+        if given is not None and scope["method"] in SAFE and self._role(given):
+            left = [pair for pair in query if pair[0] != "token"]
+            return self._sign_in(asked, given, left)
         way, _, bearer = headers.get("authorization", "").partition(" ")
-        if way.lower() == "bearer" and self._is_token(bearer.strip()):
-            return None
-        return PlainTextResponse(NO_TOKEN, 401)
+        role = self._role(asked.cookies.get(self._cookie, ""))
+        if way.lower() == "bearer":
+            role = role or self._role(bearer.strip())
+        if role is None:
+            return PlainTextResponse(NO_TOKEN, 401)
+        scope[ROLE] = role
+        return None
 
     def _our_origin(self, headers: Headers, method: str) -> bool:
         if headers.get("sec-fetch-site", "same-origin") == "cross-site" and method not in SAFE:
@@ -81,15 +92,20 @@ class AccessGuard:
         split = urlsplit(origin.lower())
         return split.scheme in ("http", "https") and split.netloc == headers["host"].lower()
 
-    def _sign_in(self, asked: HTTPConnection, query: list[tuple[str, str]]) -> Response:
+    def _sign_in(self, asked: HTTPConnection, token: str, query: list[tuple[str, str]]) -> Response:
         """Keep the token in a cookie, and take it out of the address."""
         where = asked.url.path + (f"?{urlencode(query)}" if query else "")
         response = RedirectResponse(f"/{where.lstrip('/')}", 303)
-        response.set_cookie(self._cookie, self._token, httponly=True, samesite="strict", path="/")
+        response.set_cookie(self._cookie, token, httponly=True, samesite="strict", path="/")
         return response
 
-    def _is_token(self, given: str) -> bool:
-        return secrets.compare_digest(given.encode(), self._token.encode())
+    def _role(self, given: str) -> str | None:
+        """The role of a token; each is compared, so that the time taken says nothing."""
+        found = None
+        for token, role in self._roles.items():
+            if secrets.compare_digest(given.encode(), token.encode()):
+                found = role
+        return found
 
 
 def _with_port(host: str, port: int) -> str:

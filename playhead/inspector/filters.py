@@ -4,7 +4,7 @@ import json
 import re
 import time
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -23,14 +23,42 @@ HIDDEN = re.compile(
 """Characters that show nothing or turn others around, so that a text seems another than it is."""
 
 
+LONG_TOKEN = re.compile(r"\S{16,}")
+JOINT = re.compile(r"(?<=[,:;{}\[\]()/=&_.@-])(?=\w|\")")
+
+
 def shown(text: object) -> Markup:
     """Text for a page: markup escaped, each hidden character as a mark with its name."""
-    said, end = str(text), 0
+    return _marked(str(text), escape)
+
+
+def soft(text: object) -> Markup:
+    """The same, for text that may wrap: a long name or JSON breaks at its joints, not in words."""
+    return _marked(str(text), _jointed)
+
+
+def titled(text: object) -> str:
+    """Text for where no markup can be: each hidden character as its place only."""
+    return HIDDEN.sub("\ufffd", str(text))
+
+
+def _marked(said: str, escaped: Callable[[str], Markup]) -> Markup:
     parts: list[Markup] = []
+    end = 0
     for found in HIDDEN.finditer(said):
-        parts += [escape(said[end : found.start()]), _mark(found.group())]
+        parts += [escaped(said[end : found.start()]), _mark(found.group())]
         end = found.end()
-    return Markup("").join([*parts, escape(said[end:])])
+    return Markup("").join([*parts, escaped(said[end:])])
+
+
+def _jointed(text: str) -> Markup:
+    parts: list[Markup] = []
+    end = 0
+    for found in LONG_TOKEN.finditer(text):
+        pieces = Markup("<wbr>").join(JOINT.split(found.group()))
+        parts += [escape(text[end : found.start()]), pieces]
+        end = found.end()
+    return Markup("").join([*parts, escape(text[end:])])
 
 
 def _mark(character: str) -> Markup:
@@ -41,7 +69,7 @@ def _mark(character: str) -> Markup:
 
 def pretty(value: Any) -> Markup:
     """A JSON value over several lines; a string as it is."""
-    return shown(
+    return soft(
         value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
     )
 
@@ -59,12 +87,34 @@ def clock(at: int) -> str:
 
 def took(microseconds: float) -> str:
     """A length of time."""
-    return duration_text(microseconds / 1_000_000)
+    return tight(duration_text(microseconds / 1_000_000))
 
 
 def money(picodollars: int | None) -> str:
     """A cost; unknown where a price is not known."""
     return "unknown" if picodollars is None else cost_text(picodollars)
+
+
+LONG = 900
+"""Characters of a text that are shown before the rest is folded away."""
+
+
+def head_of(text: str) -> str:
+    """The beginning of a text, up to the end of a word; all of one that is not long."""
+    if len(text) <= LONG:
+        return text
+    cut = text[:LONG]
+    return cut[: max(cut.rfind(" "), cut.rfind("\n"), LONG // 2)]
+
+
+def clock_time(microseconds: float) -> str:
+    """A time on a scale that begins at 0."""
+    return duration_text(microseconds / 1_000_000) if microseconds else "0"
+
+
+def tight(text: str) -> str:
+    """Text in which a number and its unit stay on one line."""
+    return re.sub(r"(\d) (?=%|s\b|ms\b|min\b|h\b)", "\\1\u00a0", text)
 
 
 def fields(event: Event) -> Iterable[tuple[str, Any]]:
@@ -76,6 +126,8 @@ def fields(event: Event) -> Iterable[tuple[str, Any]]:
 FILTERS = {
     "fields": fields,
     "shown": shown,
+    "soft": soft,
+    "titled": titled,
     "pretty": pretty,
     "local_time": local_time,
     "clock": clock,
@@ -83,4 +135,7 @@ FILTERS = {
     "wait_text": partial(wait_text, local=local_time),
     "took": took,
     "money": money,
+    "head_of": head_of,
+    "tight": tight,
+    "clock_time": clock_time,
 }

@@ -13,6 +13,7 @@ from playhead.events.log.contract import Reader
 from playhead.events.record import Record
 from playhead.projections.history.reasons import Reason, reasons
 from playhead.projections.history.record_rows import Row, RunRows
+from playhead.projections.history.story import StoryEntry, story
 from playhead.projections.metrics.run_metrics import RunMetrics
 from playhead.projections.prompt.compression import ContextPiece
 from playhead.projections.prompt.context import NOT_RUN
@@ -91,6 +92,11 @@ class Reading:
             return []
         with self._lock:
             return reasons(self.records)
+
+    def story(self) -> list[StoryEntry]:
+        """The story so far."""
+        with self._lock:
+            return story(self.records)
 
     def catch_up(self) -> list[Row]:
         """Read what was appended since; the rows that changed, in order."""

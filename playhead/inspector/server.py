@@ -12,9 +12,10 @@ import uvicorn
 
 from playhead.events.errors import UsageError
 from playhead.events.log.contract import Reader
-from playhead.inspector.access import AccessGuard
+from playhead.inspector.access import APPROVER, READER, AccessGuard
+from playhead.inspector.control import Control
 from playhead.inspector.log_data import Library
-from playhead.inspector.pages import Pages, Tell
+from playhead.inspector.pages import Pages
 from playhead.projections.metrics.alert_rules import ALERT_RULES, AlertRule
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -27,10 +28,11 @@ class Inspector:
         self,
         reader: Reader,
         *,
-        tell: Tell | None = None,
+        control: Control | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         token: str | None = None,
+        reader_token: str | None = None,
         names: Sequence[str] = (),
         rules: Sequence[AlertRule] = ALERT_RULES,
     ) -> None:
@@ -38,10 +40,11 @@ class Inspector:
 
         Args:
             reader: the log; it stays its owner's to close.
-            tell: appends verdicts; without it approvals can only be read.
+            control: acts on runs for the approver; without it everything can only be read.
             host: the address to listen on.
             port: 0 for any that is free.
-            token: part of the link; by default a random one.
+            token: part of the approver's link; by default a random one.
+            reader_token: part of the link of those who may only look; by default a random one.
             names: further names by which browsers may reach it.
             rules: targets and alerts of the metrics page.
 
@@ -55,10 +58,12 @@ class Inspector:
             raise UsageError(msg) from error
         self.port: int = self._socket.getsockname()[1]
         self.token = token or secrets.token_urlsafe(24)
+        self.reader_token = reader_token or secrets.token_urlsafe(24)
         self._library = Library(reader)
-        self._pages = Pages(self._library, tell, rules)
+        self._pages = Pages(self._library, control, rules)
         allowed = [*(LOOPBACK if is_loopback(host) else (host,)), *names]
-        app = AccessGuard(self._pages.app(), self.token, allowed, self.port)
+        roles = {self.token: APPROVER, self.reader_token: READER}
+        app = AccessGuard(self._pages.app(), roles, allowed, self.port)
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app, log_config=None, access_log=False, lifespan="off", ws="none",
@@ -70,8 +75,13 @@ class Inspector:
 
     @property
     def url(self) -> str:
-        """The link that lets its holder in."""
+        """The approver's link: whoever has it may read all, and act where that is allowed."""
         return f"http://{self._name}:{self.port}/?token={self.token}"
+
+    @property
+    def reader_url(self) -> str:
+        """The reader's link: whoever has it may read all, and change nothing."""
+        return f"http://{self._name}:{self.port}/?token={self.reader_token}"
 
     def start(self) -> Self:
         """Serve on a thread of its own."""
@@ -85,7 +95,7 @@ class Inspector:
 
     def close(self) -> None:
         """End the live streams, then the server. Safe to call twice."""
-        self._pages.closing = True
+        self._pages.live.closing = True
         self._server.should_exit = True
         if self._thread is not None:
             self._thread.join()

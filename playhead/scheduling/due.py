@@ -1,6 +1,6 @@
 """Which times of a schedule are due, and what its rule for missed ones does about each."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import takewhile
 from typing import NamedTuple
 
@@ -30,13 +30,16 @@ class Missed(NamedTuple):
     """How many."""
 
 
-def due(schedule: Schedule, now: int) -> Iterator[Firing | Missed]:
-    """What is to be done about the schedule's times up to now, in their order."""
+def due(schedule: Schedule, now: int, started: Callable[[int], bool]) -> Iterator[Firing | Missed]:
+    """What is to be done about the schedule's times up to now, in their order.
+
+    `started`: whether a time has its run. The first may have it: a crash came before its record.
+    """
     set_ = schedule.set
     times = times_after(set_.cron, set_.timezone, schedule.done)
     come = list(takewhile(lambda time: time <= now, times))
     late = [time for time in come if now - time > LATE]
-    wanted = _caught_up(set_.missed, late)
+    wanted = _caught_up(set_.missed, late) | {time for time in late[:1] if started(time)}
     skipped: list[int] = []
     for time in come:
         if time in wanted or now - time <= LATE:

@@ -8,9 +8,11 @@ A crash between the two leaves a run with that id: it is then only recorded, nev
 import hashlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from playhead.actors.append import Statement, append_all
 from playhead.events.errors import (
@@ -76,6 +78,8 @@ class Scheduler:
         self._live = schedules(log)
         self._acting = threading.Lock()
         """Held while one time is dealt with: nothing starts once `cancel` has returned."""
+        self._asking = 0
+        """How many wait for it, to set or to cancel a schedule."""
         self._why: dict[str, str] = {}
         """Schedule -> why its next time could not be dealt with so far."""
 
@@ -90,7 +94,7 @@ class Scheduler:
         redacted = self._redact(wanted)
         assert isinstance(redacted, ScheduleSet)
         wanted = redacted
-        with self._acting, self._lock:
+        with self._between():
             known = self._live.get(wanted.schedule)
             if known is None or known.set != wanted:
                 at = self._now()
@@ -101,7 +105,7 @@ class Scheduler:
 
     def cancel(self, schedule: str, reason: str = "", command: str | None = None) -> None:
         """Nothing starts by it any more. Raises UsageError if there is no such schedule."""
-        with self._acting, self._lock:
+        with self._between():
             if schedule not in self._live:
                 known = ", ".join(self._live) or "none"
                 msg = f"there is no schedule {schedule!r} (schedules: {known})"
@@ -109,6 +113,18 @@ class Scheduler:
             cancelled = ScheduleCancelled(schedule=schedule, reason=reason)
             self._append(STREAM, cancelled, self._now(), command)
             del self._live[schedule]
+
+    @contextmanager
+    def _between(self) -> Generator[None]:
+        """Hold both locks, before the next of the times that are being caught up."""
+        with self._lock:
+            self._asking += 1
+        try:
+            with self._acting, self._lock:
+                yield
+        finally:
+            with self._lock:
+                self._asking -= 1
 
     def all(self) -> list[Schedule]:
         """The schedules that are not cancelled, oldest first."""
@@ -149,7 +165,9 @@ class Scheduler:
         return max(0.0, min(waits))
 
     def _serve(self, schedule: Schedule) -> float:
-        for each in due(schedule, self._now()):
+        for each in due(schedule, self._now(), partial(self._has_run, schedule.id)):
+            if self._asking:
+                return 0.0  # a lock is not fair: whoever asks goes first
             with self._acting:
                 if self._stopped or not self._is_live(schedule):
                     return LONGEST
@@ -159,6 +177,9 @@ class Scheduler:
                     return LONGEST
         coming = next_time(schedule, self._now())
         return LONGEST if coming is None else (coming - self._now()) / 1_000_000
+
+    def _has_run(self, schedule: str, time: int) -> bool:
+        return self._log.stream(run_of(schedule, time)) is not None
 
     def _is_live(self, schedule: Schedule) -> bool:
         """Whether it was neither cancelled nor set anew."""

@@ -12,12 +12,17 @@ from playhead.events.kinds.forks import RunForked
 from playhead.events.kinds.model_calls import ModelAnswered, ModelCall, ModelFailed, in_batch
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.record import Record
+from playhead.events.registry import ENDINGS
 from playhead.events.spec.prices import Price
 from playhead.events.usage import Usage
 from playhead.projections.cost.pricing import charge, cost_at, sum_usage, uncached
 from playhead.projections.cost.targets import longest
 
 By: TypeAlias = Literal["run", "session", "agent", "step", "task", "model", "day"]
+
+
+LEFT = ModelFailed(error="cancelled", message="its run has ended", retryable=False)
+"""The end of a call that a batch holds when its run ends: it counts for all that was reserved."""
 
 
 class Line(NamedTuple):
@@ -78,14 +83,27 @@ class Ledger:
     def __init__(self) -> None:
         self._started: RunStarted | None = None
         self._open: dict[int, tuple[int, ModelCall]] = {}
+        self._batched: dict[str, tuple[int, int, ModelCall]] = {}
+        """By step: the seq, the time and the call that a batch holds."""
 
     @property
     def prices(self) -> Mapping[str, Price]:
         """The prices that the run recorded: of every model that it might have asked."""
         return {} if self._started is None else self._started.agent.prices
 
-    def fold(self, record: Record) -> Line | None:
-        """The line of the attempt that ends with this record, if one does."""
+    def fold(self, record: Record) -> list[Line]:
+        """The lines of the attempts that end with this record.
+
+        What a batch holds at the end of the run is billed all the same.
+        """
+        if record.event.kind in ENDINGS:
+            left = [self._line(record.run, *each, LEFT) for each in self._batched.values()]
+            self._batched.clear()
+            return left
+        line = self._fold(record)
+        return [] if line is None else [line]
+
+    def _fold(self, record: Record) -> Line | None:
         event = record.event
         if isinstance(event, RunStarted):
             self._started = event
@@ -93,9 +111,11 @@ class Ledger:
             self._started = self._started.model_copy(update={"agent": event.agent})
         elif isinstance(event, ModelCall):
             self._open[record.seq] = (record.at, event)
+            self._batched.pop(event.step, None)
         elif isinstance(event, ModelAnswered | ModelFailed) and record.cause in self._open:
             at, asked = self._open.pop(record.cause)
             if isinstance(event, ModelFailed) and in_batch(asked, event):
+                self._batched[asked.step] = record.cause, at, asked
                 return None
             if record.actor == "runtime":
                 return None  # answered from the records of a fork's parent
@@ -121,9 +141,7 @@ def ledger(records: Iterable[Record]) -> Iterator[Line]:
     """The lines of some runs' records, in their order."""
     ledgers: dict[str, Ledger] = {}
     for record in records:
-        line = ledgers.setdefault(record.run, Ledger()).fold(record)
-        if line is not None:
-            yield line
+        yield from ledgers.setdefault(record.run, Ledger()).fold(record)
 
 
 def bill(name: str, lines: Iterable[Line]) -> Bill:

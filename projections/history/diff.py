@@ -36,16 +36,6 @@ class PairedEntries(NamedTuple):
         )
 
 
-class SharedEntries(NamedTuple):
-    """Entries that both have, left out."""
-
-    entries: int
-
-
-AROUND = 3
-"""Shared entries that are shown before and after a difference."""
-
-
 class ComparedNumber(NamedTuple):
     """One number of both runs; None where it is not known."""
 
@@ -68,17 +58,9 @@ class Difference:
         """Index of the first pair that differs; None when they are the same."""
         return next((n for n, pair in enumerate(self.pairs) if not pair.same), None)
 
-    def folded(self) -> list[PairedEntries | SharedEntries]:
-        """The pairs, without the middle of each long stretch that is the same."""
-        lines: list[PairedEntries | SharedEntries] = []
-        for same, group in groupby(self.pairs, lambda pair: pair.same):
-            pairs = list(group)
-            if same and len(pairs) > 2 * AROUND + 1:
-                shared = SharedEntries(len(pairs) - 2 * AROUND)
-                lines += [*pairs[:AROUND], shared, *pairs[-AROUND:]]
-            else:
-                lines += pairs
-        return lines
+    def groups(self) -> list[list[PairedEntries]]:
+        """The pairs in stretches: each is the same on both sides, or differs."""
+        return [list(group) for _, group in groupby(self.pairs, lambda pair: pair.same)]
 
 
 def difference(left: Iterable[Record], right: Iterable[Record]) -> Difference:

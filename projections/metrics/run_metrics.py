@@ -19,6 +19,7 @@ from playhead.events.registry import ENDINGS, INTENTS, OUTCOMES
 from playhead.events.spec.agent import AgentSpec
 from playhead.events.spec.prices import PICODOLLARS
 from playhead.events.usage import Usage
+from playhead.projections.cost.ledger import LEFT
 from playhead.projections.cost.pricing import Charge, charge, sum_usage
 from playhead.projections.cost.targets import longest
 from playhead.projections.metrics.call_stats import (
@@ -40,6 +41,7 @@ class PendingModelCall(StatsPart):
 
     batch: str | None = None
     """The batch that it asks about; empty for one that is to be made."""
+    step: str = ""
     reserved: int | None = None
     """Picodollars."""
     max_tokens: int = 0
@@ -91,6 +93,8 @@ class RunMetrics(StatsPart):
     """Intents under way: seq -> tool or model."""
     asked: dict[int, PendingModelCall] = Field(default_factory=dict)
     """Model calls under way."""
+    batched: dict[str, tuple[str, PendingModelCall]] = Field(default_factory=dict)
+    """By step: the model, and the call that a batch holds."""
     waits_since: int | None = None
 
     @property
@@ -188,8 +192,10 @@ class RunMetrics(StatsPart):
                     self.model_calls += 1
                     self.model(name).retries += event.attempt > 1
                 self.steps += event.opens_round
+                self.batched.pop(record.event.step, None)
                 self.asked[record.seq] = PendingModelCall(
                     batch=event.batch,
+                    step=event.step,
                     reserved=event.reserved_cost,
                     max_tokens=0 if self.spec is None else longest(self.spec, event),
                 )
@@ -222,7 +228,8 @@ class RunMetrics(StatsPart):
         stats: CallStats
         match event:
             case ModelFailed() as failed if self._in_batch(intent, failed):
-                del self.asked[intent]  # its batch may still answer it
+                asked = self.asked.pop(intent)
+                self.batched[asked.step] = name, asked  # its batch may still answer it
                 return
             case ModelAnswered() | ModelFailed() if intent in self.asked:
                 stats = self.model(name)
@@ -256,6 +263,11 @@ class RunMetrics(StatsPart):
 
     def _end(self, status: str) -> None:
         self.status, self.paused = status, False
+        for model, asked in self.batched.values():  # the API bills it, and nobody reads it
+            prices = {} if self.spec is None else self.spec.prices
+            unread = charge(LEFT, prices.get, model, asked.reserved, asked.max_tokens)
+            self.model(model).add(unread)
+        self.batched.clear()
         for left in (self.approvals, self.requested_calls, self.open, self.asked):
             left.clear()
 

@@ -1,7 +1,8 @@
 """The metrics of all runs as a stored view, which catches up with the log."""
 
+import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, TypeAlias
 
 from playhead.events.kinds.evaluations import RunJudged
@@ -110,12 +111,20 @@ def _row(position: int, metrics: RunMetrics) -> tuple[str, str, bool, int, int, 
 
 
 def find_run_metrics(
-    connection: sqlite3.Connection, *, since: int | None = None, agent: str | None = None
+    connection: sqlite3.Connection,
+    *,
+    since: int | None = None,
+    agent: str | None = None,
+    among: Collection[str] | None = None,
 ) -> list[RunMetrics]:
-    """Open runs, and those that ended at or after `since` (microseconds); oldest start first."""
+    """Open runs, and those that ended at or after `since` (microseconds); oldest start first.
+
+    `among`: only these, by id.
+    """
     rows = connection.execute(
         "SELECT data FROM run_metrics WHERE (ended = 0 OR last_at >= ?)"
-        " AND agent = coalesce(?, agent) ORDER BY position",
-        [since or 0, agent],
+        " AND agent = coalesce(?, agent)"
+        " AND (? IS NULL OR run IN (SELECT value FROM json_each(?))) ORDER BY position",
+        [since or 0, agent, *[None if among is None else json.dumps(list(among))] * 2],
     )
     return [RunMetrics.model_validate_json(data) for (data,) in rows]

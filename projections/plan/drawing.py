@@ -48,7 +48,8 @@ def drawn(plan: Plan) -> list[DrawnStep]:
             fans = each.step.for_each if each.group is None else None
             found.append(
                 DrawnStep(
-                    each.id, each.step.tool, plan.task(each.id), plan.status(each), fans,
+                    each.id, each.step.tool, each.step.description if fans else plan.task(each.id),
+                    plan.status(each), fans,
                     each.group, after[each.id], depth[each.id],
                 )
             )  # fmt: skip

@@ -122,8 +122,10 @@ class Context:
         self._goal_index = len(self.messages) - 1
 
     def assistant(self, content: Iterable[Block], seq: int = 0) -> None:
-        """The model's reply, without blocks that the API would reject when sent back."""
-        self._absorb()
+        """The model's reply, without blocks that the API would reject when sent back.
+
+        What was said since its request was sent comes after it: the model has not read that yet.
+        """
         blocks = sent_back(content)
         if blocks:
             self._push("assistant", blocks, [seq] * len(blocks))

@@ -122,6 +122,11 @@ def _other_agent(state: RunState, agent: AgentSpec) -> None:
     state.as_agent(agent)
     for step in state.steps.values():
         step.agent = state.agent_for(step.id, step.purpose)
+        if step.batch is not None:  # it answers another agent's request
+            state.spent.reserved.pop(step.batch.intent, None)
+            state.spent.reserved_cost.pop(step.batch.intent, None)
+            step.batch = None
+        step.lost_job = ""
         step.context.head = render_head(step.agent)
         step.heads.clear()
 

@@ -130,6 +130,8 @@ class Batch:
     """The seq of the call that reserved for it."""
     id: str = ""
     """Empty if it is not known."""
+    job: str = ""
+    """The request's custom_id in it."""
 
 
 @dataclass(slots=True)
@@ -185,6 +187,8 @@ class Step:
     """How many of the possible targets have failed in this round."""
     batch: Batch | None = None
     """Where its request waits for an answer, on a route with `batch`."""
+    lost_job: str = ""
+    """The custom_id of a request that may have been submitted, in a batch that nobody knows."""
     outage: Outage | None = None
     """Failures since the last reply that may pass."""
     heads: dict[tuple[object, ...], RequestHead] = field(default_factory=dict)

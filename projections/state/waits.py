@@ -4,7 +4,7 @@ It needs only the run's records, so the state, the stored list of waits and comm
 run all use it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -139,6 +139,28 @@ def _stops(event: Event) -> bool:
             return True
         case _:
             return event.kind in ENDINGS
+
+
+WAITING: Mapping[About, str] = {
+    "call": "waits for you", "plan": "waits for you", "input": "waits for you",
+    "answer": "waits for an answer",
+    "time": "waits for a time", "model": "waits for the model",
+}  # fmt: skip
+"""How the status of a run reads that waits, by what it waits for: people come first."""
+
+
+def shown_status(status: str, open_waits: Iterable[About]) -> str:
+    """The one word, or few, for how a run stands, wherever it is shown.
+
+    A run that nobody has is open, unless a person can answer it: the answer lies there until
+    somebody takes the run up.
+    """
+    waits_for = set(open_waits)
+    if status == "open":
+        waits_for &= {*APPROVALS, "answer"}
+    elif status != "running":
+        return status
+    return next((words for about, words in WAITING.items() if about in waits_for), status)
 
 
 def wait_text(wait: Wait, local: Callable[[int], str]) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from playhead.events.kinds.forks import RunForked
@@ -154,6 +154,9 @@ def find_runs(
     before: int | None = None,
     children: bool = True,
     limit: int | None = None,
+    until: int | None = None,
+    parent: str | None = None,
+    among: Collection[str] | None = None,
 ) -> list[RunRow]:
     """Runs, newest first.
 
@@ -169,6 +172,9 @@ def find_runs(
         before: only those with an earlier position: the next page after a row.
         children: whether to include runs that calls of agents started.
         limit: the maximum number.
+        until: started before (microseconds since the epoch).
+        parent: only those that were forked from this one, or started by it.
+        among: only these, by id.
     """
     wanted: list[tuple[str, Any]] = [
         ("run = ?", run),
@@ -178,6 +184,12 @@ def find_runs(
         ("started_at >= ?", since),
         ("instr(run, ?) = 1", beginning),
         ("position < ?", before),
+        ("started_at < ?", until),
+        ("parent = ?", parent),
+        (
+            "run IN (SELECT value FROM json_each(?))",
+            None if among is None else json.dumps(list(among)),
+        ),
     ]
     given = [(clause, value) for clause, value in wanted if value is not None]
     for label in (metadata or {}).items():

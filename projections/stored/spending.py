@@ -52,7 +52,7 @@ class Spending:
     """The view `spending`. Query it with `find_used`."""
 
     name = "spending"
-    version = 2
+    version = 3
     kinds = frozenset(map(kind_of, SEEN))
 
     def __init__(self, reader: Reader) -> None:
@@ -80,23 +80,28 @@ class Spending:
 
     def apply(self, connection: sqlite3.Connection, record: Record) -> None:
         """Fold one record. What an imported run used was used elsewhere."""
-        if record.imported:
-            return
         match record.event:
             case RunStarted() as started:
                 _add_run(connection, record.run, started)
-            case RunForked(parent=parent):
-                connection.execute(
-                    "INSERT INTO spending_runs SELECT ?, NULL, agent, metadata FROM spending_runs"
-                    " WHERE run = ?",
-                    [record.run, parent],
-                )
+            case RunForked() as forked:
+                self._add_fork(connection, record, forked)
+            case _ if record.imported:
+                pass
             case ModelCall() as asked:
                 _asked(connection, record, asked)
             case ModelAnswered() | ModelFailed() as ended:
                 self._ended(connection, record, ended)
             case _:
                 pass
+
+    def _add_fork(self, connection: sqlite3.Connection, record: Record, forked: RunForked) -> None:
+        """A fork belongs to its parent's session, and has its labels."""
+        query = "SELECT session, agent, metadata FROM spending_runs WHERE run = ?"
+        unknown = None, self._agent_of(record.run, record.seq).name, "{}"  # the parent was moved
+        session, agent, metadata = next(connection.execute(query, [forked.parent]), unknown)
+        agent = agent if forked.agent is None else forked.agent.name
+        row = [record.run, session, agent, metadata]
+        connection.execute("INSERT OR REPLACE INTO spending_runs VALUES (?, ?, ?, ?)", row)
 
     def _ended(
         self, connection: sqlite3.Connection, record: Record, ended: ModelAnswered | ModelFailed
@@ -130,10 +135,11 @@ class Spending:
 
 
 def _asked(connection: sqlite3.Connection, record: Record, asked: ModelCall) -> None:
-    """A call that asks about a batch takes over what was reserved when the batch was made."""
+    """A call that asks about a batch takes over the reservation of its submission."""
     if asked.batch is not None:
-        query = "DELETE FROM spending WHERE run = ? AND step = ? AND batch = 1"
-        connection.execute(query, [record.run, asked.step])
+        query = "UPDATE spending SET seq = ?, batch = 0 WHERE run = ? AND step = ? AND batch = 1"
+        if connection.execute(query, [record.seq, record.run, asked.step]).rowcount:
+            return
     row = [record.run, record.seq, record.position, record.at, asked.reserved_tokens]
     connection.execute(
         "INSERT INTO spending VALUES (?, ?, ?, ?, ?, ?, ?, 0)",

@@ -49,7 +49,9 @@ BESIDE_RUNS = {"embed_requested"}
 """Intents of memory streams: `playhead.memory.store` performs them."""
 
 ABOUT_THE_LOG = {
-    cls.model_fields["kind"].default for cls in KINDS.values() if cls.__module__.endswith(".logs")
+    cls.model_fields["kind"].default
+    for cls in KINDS.values()
+    if cls.__module__.endswith((".logs", ".evaluations"))
 }
 
 

@@ -75,12 +75,12 @@ def test_the_inspector_says_in_its_lists_and_on_the_runs_page_what_is_waited_for
     library = Library(reader)
     client = TestClient(Pages(library).app())
     try:
-        for page in ("/", "/approvals", f"/runs/{run}"):
+        for page in ("/", "/waiting", f"/runs/{run}"):
             assert "waits for the model since" in client.get(page).text, page
-            assert page == "/approvals" or 'status open">open<' in client.get(page).text, page
+            assert page == "/waiting" or 'status open">open<' in client.get(page).text, page
         lock = OwnerLock(folder / "playhead.db")  # as a Runtime has it
         for page in ("/", f"/runs/{run}"):
-            assert 'status running">running<' in client.get(page).text, page
+            assert 'waits-for-the-model">waits for the model<' in client.get(page).text, page
         lock.release()
     finally:
         library.close()

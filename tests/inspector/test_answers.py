@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 from playhead import Agent, CallDeferred, Run, Runtime, tool
 from playhead.events.kinds.waits import AnswerAwaited
 from playhead.events.log.memory import MemoryLog
+from playhead.inspector.control import InProcess
 from playhead.inspector.log_data import Library
 from playhead.inspector.pages import Pages
 from playhead.testing import ScriptedModel, call
@@ -42,9 +43,12 @@ def waiting(runtime: Runtime) -> tuple[Run[str], int]:
 )
 def test_a_deferred_call_is_answered_on_the_page(verdict: str, answer: str, ends: str) -> None:
     log = MemoryLog()
-    with Runtime(log) as runtime, TestClient(Pages(Library(log), runtime.runs.tell).app()) as page:
+    with (
+        Runtime(log) as runtime,
+        TestClient(Pages(Library(log), InProcess(runtime.runs, runtime.fork)).app()) as page,
+    ):
         run, asked = waiting(runtime)
-        shown = page.get("/approvals").text
+        shown = page.get("/waiting").text
         assert "ask_supplier" in shown
         assert "&lt;b&gt;ticket" in shown
         path = f"/runs/{run.id}/answers/{asked}"
@@ -60,7 +64,7 @@ def test_a_page_that_only_reads_gives_no_answers() -> None:
     log = MemoryLog()
     with Runtime(log) as runtime, TestClient(Pages(Library(log)).app()) as page:
         run, asked = waiting(runtime)
-        assert f"playhead complete {run.id} {asked}" in page.get("/approvals").text
+        assert f"playhead complete {run.id} {asked}" in page.get("/waiting").text
         path = f"/runs/{run.id}/answers/{asked}"
         assert page.post(path, data={"verdict": "complete", "answer": "1"}).status_code == 403
         run.complete(asked, 1.0)

@@ -1,58 +1,22 @@
 """The inspector in a real browser. Screenshots are kept under artifacts/ to be looked at."""
 
-import shutil
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
-from playwright.sync_api import Browser, Page, Response, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Response, expect
 
 from playhead import Runtime
+from playhead.events.kinds.runs import RunFinished, RunStarted
 from playhead.events.log.memory import MemoryLog
+from playhead.events.spec.agent import AgentSpec, ModelSettings
+from playhead.inspector.pages import BARS, CHUNK
 from playhead.inspector.server import Inspector
+from playhead.inspector.wanted import LISTED
 from playhead.testing import call
+from playhead.testing.appends import append_of, write
 from tests.house.sources import ROOT
 from tests.inspector.runs import EVIL, agent, go, hostile, long_run
 
-CHROMIUM = shutil.which("chromium")
 ARTIFACTS = ROOT / "artifacts"
-
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="chromium is missing: apt install chromium"
-)
-
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-LAPTOP, PHONE = (1366, 820), (390, 844)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page in which nothing may go wrong: no error, nothing refused by the policy."""
-    context = browser.new_context(viewport={"width": LAPTOP[0], "height": LAPTOP[1]})
-    page = context.new_page()
-    wrong: list[str] = []
-    page.on("console", lambda m: wrong.append(m.text) if m.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    yield page
-    context.close()
-    assert wrong == []
-
-
-@pytest.fixture
-def log() -> MemoryLog:
-    return MemoryLog()
 
 
 def keep(page: Page, name: str) -> None:
@@ -69,6 +33,7 @@ def test_a_run_is_watched_live(page: Page, log: MemoryLog) -> None:
         expect(page.get_by_text("No runs here yet")).to_be_visible()
         run = runtime.start(someone, "What is 1 + 2?")
         page.get_by_role("link", name="What is 1 + 2?").click()
+        page.get_by_role("link", name="Records").click()
         expect(page.locator(".row", has_text="starts wait")).to_be_visible()
         expect(page.locator("#head .status")).to_have_text("running")
         keep(page, "live")
@@ -86,7 +51,7 @@ def test_the_arrow_keys_travel_through_time(page: Page, log: MemoryLog) -> None:
     run = hostile(log)
     with Inspector(log).start() as server:
         page.goto(server.url)
-        page.goto(f"http://127.0.0.1:{server.port}/runs/{run}?at=1")
+        page.goto(f"http://127.0.0.1:{server.port}/runs/{run}/records?at=1")
         expect(page.locator("#state-at")).to_contain_text("the model has been told nothing yet")
         for expected in ("strategy chosen", "step started", "model requested", "model answered"):
             page.keyboard.press("ArrowDown")
@@ -112,9 +77,10 @@ def test_an_approval_is_given_from_the_page(page: Page, log: MemoryLog) -> None:
         run = runtime.start(someone, "Pay 5 EUR.")
         page.goto(server.url)
         page.get_by_role("link", name="Pay 5 EUR.").click()
-        expect(page.locator(".asks h3")).to_have_text("pay waits for a person")
+        expect(page.locator(".asks h2")).to_have_text("pay waits for you")
         keep(page, "approval")
-        page.get_by_role("button", name="Approve").click()
+        page.locator("summary", has_text="Approve").click()
+        page.get_by_role("button", name="Yes, approve").click()
         expect(page.locator("#head .status")).to_have_text("finished")
         assert run.wait().answer == "Paid."
         expect(page.locator(".asks")).to_have_count(0)
@@ -126,10 +92,10 @@ def test_metrics_and_approvals_follow_the_log(page: Page, log: MemoryLog) -> Non
     with Runtime(log, [someone]) as runtime:
         server = runtime.serve()
         page.goto(server.url)
-        page.get_by_role("link", name="Approvals").click()
+        page.get_by_role("link", name="Waiting").click()
         expect(page.locator("main")).to_contain_text("Nothing waits for you")
         run = runtime.start(someone, "Pay 5 EUR.")
-        expect(page.locator(".asks h3")).to_have_text("pay waits for a person")
+        expect(page.locator(".asks h2")).to_have_text("pay waits for you")
         page.get_by_role("link", name="Metrics").click()
         waiting = page.locator(".cards article", has_text="approvals waiting").locator(".value")
         expect(waiting).to_have_text("1")
@@ -145,9 +111,10 @@ def test_a_denial_carries_its_reason_to_the_model(page: Page, log: MemoryLog) ->
         run = runtime.start(someone, "Pay 5 EUR.")
         next(r for r in run.events() if r.event.kind == "approval_requested")
         page.goto(server.url)
-        page.get_by_role("link", name="Approvals").click()
-        page.get_by_label("Reason").fill("too dear")
-        page.get_by_role("button", name="Deny").click()
+        page.get_by_role("link", name="Waiting").click()
+        page.locator("summary", has_text="Deny").click()
+        page.locator(".asks").get_by_label("Reason").fill("too dear")
+        page.get_by_role("button", name="Yes, deny").click()
         expect(page.locator("#head .status")).to_have_text("finished")
         page.goto("about:blank")
         refusal = next(r.event for r in run.events() if r.event.kind == "approval_decided")
@@ -162,7 +129,7 @@ def test_a_run_of_ten_thousand_records_comes_in_pieces_as_it_is_scrolled(
         page.goto(server.url)
         asked: list[str] = []
         page.on("response", lambda answer: asked.append(answer.url))
-        page.goto(f"http://127.0.0.1:{server.port}/runs/{run}?at=1")
+        page.goto(f"http://127.0.0.1:{server.port}/runs/{run}/records?at=1")
         expect(page.locator("#r1")).to_be_visible()
         took = page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd")
         assert page.locator(".row").count() < 1000
@@ -176,6 +143,48 @@ def test_a_run_of_ten_thousand_records_comes_in_pieces_as_it_is_scrolled(
         (ARTIFACTS / "inspector-long-run.txt").write_text(measured)
         keep(page, "long-run")
         assert len([url for url in asked if "/rows?" in url]) < 60
+
+
+def test_the_story_and_the_waterfall_of_ten_thousand_records_come_in_pieces(
+    page: Page, log: MemoryLog
+) -> None:
+    run = long_run(log, 10_000)
+    with Inspector(log).start() as server:
+        page.goto(server.url)
+        page.goto(f"http://127.0.0.1:{server.port}/runs/{run}")
+        assert page.locator(".story > li").count() <= CHUNK
+        expect(page.locator(".story > li").last).to_contain_text("Done.")
+        page.get_by_role("link", name="earlier entries").click()
+        expect(page.locator(".story > li").first).to_be_visible()
+        page.get_by_role("link", name="Waterfall").click()
+        assert page.locator(".bar:not(.scale)").count() <= BARS
+        before = page.locator(".range").text_content()
+        page.get_by_role("link", name="Zoom in", exact=True).click()
+        expect(page.locator(".range")).not_to_have_text(before or "")
+        page.goto("about:blank")
+
+
+def test_a_list_of_ten_thousand_runs_comes_in_pages_and_is_searched(
+    page: Page, log: MemoryLog
+) -> None:
+    spec = AgentSpec(name="many", instructions="", model=ModelSettings(model="m"))
+    for n in range(10_000):
+        started = RunStarted(goal=f"Deliver parcel {n}.", agent=spec, code="1")
+        write(log, append_of(f"run-{n:05}", started, RunFinished(answer="Delivered.")))
+    with Inspector(log).start() as server:
+        page.goto(server.url)
+        rows = page.locator(".runs tbody tr")
+        expect(rows).to_have_count(LISTED)
+        expect(rows.first).to_contain_text("Deliver parcel 9999.")
+        page.get_by_role("link", name="Older runs").click()
+        expect(rows.first).to_contain_text(f"Deliver parcel {9999 - LISTED}.")
+        page.get_by_label("Search", exact=True).fill("parcel 4711")
+        page.get_by_role("button", name="Search").click()
+        expect(rows).to_have_count(1)
+        took = page.evaluate("performance.getEntriesByType('navigation')[0].responseEnd")
+        ARTIFACTS.mkdir(exist_ok=True)
+        (ARTIFACTS / "inspector-many-runs.txt").write_text(f"10,000 runs: found in {took:.0f} ms\n")
+        page.goto("about:blank")
 
 
 SCROLL = """async () => {
@@ -198,7 +207,7 @@ def test_what_a_model_says_does_nothing_in_the_browser(page: Page, log: MemoryLo
     run = hostile(log)
     with Inspector(log).start() as server:
         page.goto(server.url)
-        for path in ("", "/timeline", "/plan", "/facts"):
+        for path in ("", "/waterfall", "/records", "/plan", "/memory", "/cost", "/fork"):
             page.goto(f"http://127.0.0.1:{server.port}/runs/{run}{path}")
             expect(page.locator("h1")).to_contain_text(EVIL)
             assert page.title() != "owned"
@@ -252,38 +261,6 @@ def test_without_the_token_a_browser_sees_how_to_get_in(browser: Browser, log: M
         context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [LAPTOP, PHONE], ids=["laptop", "phone"])
-def test_every_page_fits_its_screen(
-    browser: Browser, log: MemoryLog, size: tuple[int, int], scheme: str
-) -> None:
-    run = hostile(log)
-    hostile(log)
-    with Inspector(log).start() as server:
-        context = browser.new_context(
-            viewport={"width": size[0], "height": size[1]},
-            color_scheme=scheme,  # type: ignore[arg-type]
-        )
-        page = context.new_page()
-        page.goto(server.url)
-        other = log_runs(log)[-1]
-        paths = {
-            "runs": "/", "records": f"/runs/{run}", "timeline": f"/runs/{run}/timeline",
-            "plan": f"/runs/{run}/plan", "memory": f"/runs/{run}/facts", "metrics": "/metrics",
-            "approvals": "/approvals", "compare": f"/compare?left={run}&right={other}",
-        }  # fmt: skip
-        for name, path in paths.items():
-            page.goto(f"http://127.0.0.1:{server.port}{path}")
-            wide = page.evaluate("document.documentElement.scrollWidth")
-            assert wide <= size[0], name
-            keep(page, f"{name}-{'phone' if size == PHONE else 'laptop'}-{scheme}")
-        context.close()
-
-
-def log_runs(log: MemoryLog) -> list[str]:
-    return [stream.id for stream in log.streams() if stream.kind == "run"]
-
-
 class elsewhere:  # noqa: N801 - used as a context manager
     """Another site: a server of its own that serves an empty page."""
 
@@ -310,8 +287,3 @@ class elsewhere:  # noqa: N801 - used as a context manager
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
-
-
-def test_the_screenshots_of_the_docs_are_there() -> None:
-    for name in ("inspector", "trace"):
-        assert (Path(ROOT) / "docs" / "images" / f"{name}.png").exists()

@@ -3,6 +3,7 @@
 import http.client
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -30,7 +31,7 @@ def server(log: MemoryLog) -> Iterator[Inspector]:
 
 
 def asked(
-    server: Inspector, path: str = "/", method: str = "GET", **headers: str | None
+    server: Inspector, path: str = "/", method: str = "GET", form: str = "", **headers: str | None
 ) -> http.client.HTTPResponse:
     """The answer to a request as some browser, or somebody who is none, would make it."""
     given = {"Host": f"127.0.0.1:{server.port}", "Authorization": f"Bearer {TOKEN}"}
@@ -40,8 +41,9 @@ def asked(
     for name, value in given.items():
         if value is not None:
             connection.putheader(name, value)
-    connection.putheader("Content-Length", "0")
-    connection.endheaders()
+    connection.putheader("Content-Type", "application/x-www-form-urlencoded")
+    connection.putheader("Content-Length", str(len(form)))
+    connection.endheaders(form.encode())
     answer = connection.getresponse()
     answer.body = answer.read()  # type: ignore[attr-defined]
     connection.close()
@@ -138,6 +140,31 @@ def test_a_page_may_load_nothing_from_elsewhere_and_run_no_script_in_a_text(
     policy = HEADERS["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "unsafe-inline" not in policy
+
+
+def test_a_reader_reads_all_and_changes_nothing_and_an_approver_may() -> None:
+    log, someone = MemoryLog(), agent([call("pay", euros=5), "Paid."])
+    with Runtime(log, [someone]) as runtime:
+        run = runtime.start(someone, "Pay.")
+        next(r for r in run.events() if r.event.kind == "approval_requested")
+        (wanted,) = run.approvals()
+        server = runtime.serve()
+        assert server.token != server.reader_token
+        origin = f"http://127.0.0.1:{server.port}"
+        form = urlencode({"verdict": "approve", "binding": wanted.binding})
+        for token, status, ended in ((server.reader_token, 403, False), (server.token, 303, True)):
+            bearer = {"Authorization": f"Bearer {token}", "Origin": origin}
+            page = asked(server, f"/runs/{run.id}", **bearer)
+            assert page.status == 200
+            assert (b"Yes, approve" in page.body) == ended  # type: ignore[attr-defined]
+            for action in ("cancel", "resume", "fork", f"answers/{wanted.call}"):
+                if not ended:
+                    path = f"/runs/{run.id}/{action}"
+                    assert asked(server, path, "POST", **bearer).status == 403
+            path = f"/runs/{run.id}/approvals/{wanted.call}"
+            assert asked(server, path, "POST", form, **bearer).status == status
+            assert (run.approvals() == []) == ended
+        assert run.wait().answer == "Paid."
 
 
 def test_files_outside_the_folder_are_not_served(server: Inspector) -> None:

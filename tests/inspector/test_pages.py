@@ -20,7 +20,7 @@ from playhead.events.log.contract import Reader
 from playhead.events.log.memory import MemoryLog
 from playhead.events.log.sqlite.reader import SqliteReader
 from playhead.events.spec.agent import AgentSpec, ModelSettings
-from playhead.inspector.filters import shown
+from playhead.inspector.filters import shown, soft
 from playhead.inspector.log_data import Library
 from playhead.inspector.pages import CHUNK, Pages
 from playhead.inspector.run_data import Reading
@@ -43,7 +43,10 @@ def log() -> MemoryLog:
     return MemoryLog()
 
 
-PATHS = ("", "/timeline", "/plan", "/facts", "/rows", "/at/1", "/at/5")
+PATHS = (
+    "", "/waterfall", "/records", "/records/5", "/plan", "/memory", "/cost", "/fork", "/rows",
+    "/at/1", "/at/5",
+)  # fmt: skip
 
 
 def test_what_a_model_says_is_text_on_every_page(log: MemoryLog) -> None:
@@ -53,7 +56,8 @@ def test_what_a_model_says_is_text_on_every_page(log: MemoryLog) -> None:
             "/",
             "/compare",
             "/metrics",
-            "/approvals",
+            "/waiting",
+            "/memory",
             *(f"/runs/{run}{p}" for p in PATHS),
         ):
             answer = client.get(path)
@@ -62,7 +66,7 @@ def test_what_a_model_says_is_text_on_every_page(log: MemoryLog) -> None:
             assert "<script>document" not in answer.text
             assert HIDDEN[4] not in answer.text
         assert "&lt;script&gt;" in client.get(f"/runs/{run}").text
-        assert "U+202E" in client.get(f"/runs/{run}/timeline").text
+        assert "U+202E" in client.get(f"/runs/{run}").text
 
 
 def test_a_failed_run_opens_with_what_explains_it(log: MemoryLog) -> None:
@@ -72,7 +76,7 @@ def test_a_failed_run_opens_with_what_explains_it(log: MemoryLog) -> None:
     with pages(log) as client:
         page = client.get(f"/runs/{failed.value.run}").text
     assert "fail failed 4 times with the same error" in page
-    assert page.index("failed 4 times") < page.index('class="row')
+    assert page.index("failed 4 times") < page.index('class="story"')
     assert f"playhead why {failed.value.run}" in page
     assert "<b>order</b>" not in page
 
@@ -95,6 +99,15 @@ def test_every_text_is_shown_whole_and_without_markup(text: str) -> None:
     assert '"' not in marks
 
 
+@given(st.text(max_size=200))
+def test_a_text_that_may_wrap_is_shown_whole_too(text: str) -> None:
+    assert str(soft(text)).replace("<wbr>", "") == str(shown(text)).replace("<wbr>", "")
+
+
+def test_a_long_name_breaks_at_its_joints() -> None:
+    assert soft("cache_creation_input_tokens") == "cache_<wbr>creation_<wbr>input_<wbr>tokens"
+
+
 @pytest.mark.parametrize(
     "character", ["\u202e", "\u200b", "\x1b", "\u2066", "\U000e0041", "\ufeff"]
 )
@@ -106,7 +119,7 @@ def test_an_empty_log_explains_itself(log: MemoryLog) -> None:
     with pages(log) as client:
         assert "No runs here yet" in client.get("/").text
         assert "Nothing to measure yet" in client.get("/metrics").text
-        assert "Nothing waits for you" in client.get("/approvals").text
+        assert "Nothing waits for you" in client.get("/waiting").text
         assert "Choose two runs" in client.get("/compare").text
 
 
@@ -121,7 +134,7 @@ def test_what_is_not_there_is_said_plainly(log: MemoryLog) -> None:
 def test_a_long_run_is_sent_in_pieces(log: MemoryLog) -> None:
     run = long_run(log, 3 * CHUNK)
     with pages(log) as client:
-        page = client.get(f"/runs/{run}?at={CHUNK + 1}").text
+        page = client.get(f"/runs/{run}/records?at={CHUNK + 1}").text
         assert page.count('class="row') == CHUNK
         assert f'id="r{CHUNK + 1}"' in page
         rows = client.get(f"/runs/{run}/rows?from={2 * CHUNK + 1}").text
@@ -212,9 +225,9 @@ def test_memory_is_shown_with_its_sources() -> None:
     said = MessageReceived(text="Ada was born in 1815.")
     write(log, append_of("r", started, said, fact, MemoryForgotten(id="m1", namespace="n")))
     with pages(log) as client:
-        page = client.get("/runs/r/facts").text
+        page = client.get("/runs/r/memory").text
     assert "1815" in page
-    assert 'href="/runs/r?at=2">2</a>' in page
+    assert 'href="/runs/r/records?at=2">2</a>' in page
     assert "Memory forgotten" in page
     assert "<img src=x" not in page
 

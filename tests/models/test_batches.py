@@ -1,25 +1,42 @@
 """A route by batch: half price, a durable wait, and nothing submitted twice."""
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from anthropic.types.messages import MessageBatch, MessageBatchIndividualResponse
 
-from playhead import Agent, Limits, ModelError, Price, Route, RunNotFinished, Runtime, Target, tool
+from playhead import (
+    Agent,
+    Capacity,
+    Instead,
+    Limits,
+    ModelError,
+    Price,
+    Quota,
+    Route,
+    RunNotFinished,
+    Runtime,
+    Target,
+    tool,
+)
 from playhead.actors.engine.recovery import take_up
 from playhead.actors.fork import cut_at, fork_run
 from playhead.actors.replay import replay
 from playhead.events.kinds.model_calls import ModelFailed, ModelRequested
 from playhead.events.kinds.runs import RunFinished
+from playhead.events.log.memory import MemoryLog
 from playhead.events.log.sqlite.log import SqliteLog
 from playhead.events.log.sqlite.reader import SqliteReader
 from playhead.events.model_api import BatchJob, Reply, Request
 from playhead.events.usage import Usage
 from playhead.projections.cost.ledger import ledger
+from playhead.projections.metrics.run_metrics import RunMetrics
 from playhead.projections.stored.spending import Spending, find_used
 from playhead.projections.stored.view import Views
+from playhead.testing import ScriptedModel
 from tests.actors.test_outage import Life
 from tests.support.agents import records
 from tests.support.batches_api import BatchesApi
@@ -252,3 +269,100 @@ def test_an_endpoint_that_fails_hours_after_a_batch_was_made_is_still_asked_abou
     assert isinstance(play.records[-1].event, RunFinished)
     assert "connection" in [r.event.error for r in play.records if isinstance(r.event, ModelFailed)]
     assert len(life.batches.made) == 1
+
+
+def test_a_message_that_comes_while_a_batch_works_loses_no_reply_and_is_read_after_it(
+    path: Path,
+) -> None:
+    with BatchesApi([text("3"), text("Read.")]) as api, Runtime(path, base_url=api.url) as runtime:
+        run = runtime.start(desk(), "go")
+        first = waits(runtime, run.id).seq
+        run.send("And in words?")
+        run.resume()
+        while not (found := runtime.runs.waits(run.id)) or found[0].wait.seq == first:
+            pass
+        assert len(api.batches) == 1  # what it asks about is what it has submitted
+        api.end()
+        run.resume()
+        while len(api.batches) < 2:
+            pass
+        asked = list(api.requests.values())[1][0]["params"]["messages"]
+        said = [block["text"] for message in asked for block in message["content"]]
+        assert said[:3] == ["go", "3", "And in words?"]
+        waits(runtime, run.id)
+        api.end()
+        run.resume()
+        assert run.wait().answer == "Read."
+        assert runtime.replay(run.id).matches
+
+
+def test_a_batch_that_nobody_reads_any_more_is_on_the_bill(path: Path) -> None:
+    with BatchesApi([text("3")]) as api, Runtime(path, base_url=api.url) as runtime:
+        run = runtime.start(desk(), "go")
+        waits(runtime, run.id)
+        run.cancel("no longer needed")
+        with pytest.raises(RunNotFinished):
+            run.wait()
+    with SqliteLog(path) as log, Views.of(log, [Spending(log)]) as views:
+        found = list(records(log, run.id))
+        (line,) = ledger(found)
+        (used,) = find_used(views.connection, "agent", since=0)
+    (asked,) = (r.event for r in found if isinstance(r.event, ModelRequested))
+    metrics = RunMetrics()
+    for record in found:
+        metrics.fold(record)
+    assert line.cost == used.cost == metrics.cost == asked.reserved_cost
+    assert line.estimated
+
+
+def test_asking_about_a_batch_changes_neither_the_day_nor_the_number_of_its_calls(
+    path: Path,
+) -> None:
+    quota = Capacity(quotas=[Quota(by="agent", max_tokens=100_000)])
+    with (
+        BatchesApi([text("3")]) as api,
+        Runtime(path, base_url=api.url, capacity=quota) as runtime,
+    ):
+        run = runtime.start(desk(), "go")
+        first = waits(runtime, run.id).seq
+        run.resume()
+        while not (found := runtime.runs.waits(run.id)) or found[0].wait.seq == first:
+            pass
+        with closing(SqliteReader(path)) as log, Views.of(log, [Spending(log)]) as views:
+            times = [r.at for r in records(log, run.id) if isinstance(r.event, ModelRequested)]
+            assert len(times) == 2
+            early = find_used(views.connection, "agent", since=0, until=times[1])
+        assert [each.calls for each in early] == [1]
+        api.end()
+        run.resume()
+        assert run.wait().answer == "3"
+
+
+def test_a_fork_with_another_agent_submits_its_own_request(path: Path) -> None:
+    with BatchesApi([text("3"), text("4")]) as api, Runtime(path, base_url=api.url) as runtime:
+        run = runtime.start(desk(), "go")
+        wait = waits(runtime, run.id)
+        other = replace(desk(), instructions="Answer in words.")
+        fork = runtime.fork(run.id, wait.seq, Instead(agent=other))
+        while len(api.batches) < 2:
+            assert runtime.runs.status(fork.id) == "running"
+        custom = {asked[0]["custom_id"] for asked in api.requests.values()}
+        assert len(custom) == 2
+
+
+def test_the_calls_of_forks_and_of_imported_runs_count_for_their_quotas(path: Path) -> None:
+    agent = Agent(
+        name="desk",
+        model=ScriptedModel(lambda _: "Done."),
+        prices={"custom": Price(input=3, output=15)},
+    )
+    log = MemoryLog()
+    with Runtime(log) as runtime:
+        run = runtime.run(agent, "go", session="s1", metadata={"tenant": "acme"}).run_id
+        fork = runtime.fork(run, 5, Instead(message="again"))
+        fork.wait()
+        with Views.of(log, [Spending(log)]) as views:
+            (used,) = find_used(views.connection, "session", since=0)
+            assert (used.group, used.calls) == ("s1", 2)
+            (used,) = find_used(views.connection, "tenant", since=0)
+            assert used.calls == 2

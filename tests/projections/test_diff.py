@@ -4,7 +4,7 @@ from typing import Any
 
 from playhead import Agent
 from playhead.events.record import Record
-from playhead.projections.history.diff import SharedEntries, difference
+from playhead.projections.history.diff import difference
 from playhead.testing import ScriptedModel, call
 from tests.support.agents import add, fail, records, runtime
 
@@ -50,11 +50,11 @@ def test_every_entry_of_both_stands_once_and_in_order() -> None:
 def test_a_long_stretch_that_both_share_is_folded_and_nothing_that_differs_is() -> None:
     same = [call("add", a=n, b=2) for n in range(8)]
     found = difference(told(*same, "One."), told(*same, "Two."))
-    lines = found.folded()
-    (shared,) = (line for line in lines if isinstance(line, SharedEntries))
-    assert shared.entries + len(lines) - 1 == len(found.pairs)
-    assert lines[-1] == found.pairs[-1]
-    assert not found.pairs[-1].same
+    shared, differs = found.groups()
+    assert len(shared) > 8
+    assert all(pair.same for pair in shared)
+    assert [*shared, *differs] == found.pairs
+    assert not any(pair.same for pair in differs)
 
 
 def test_dollars_of_a_model_without_a_known_price_are_unknown_and_not_zero() -> None:

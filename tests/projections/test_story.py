@@ -10,6 +10,7 @@ from playhead import Agent, PlanRules
 from playhead.events.record import Record
 from playhead.projections.history.story import EXTRACTION, story
 from playhead.projections.metrics.run_metrics import RunMetrics
+from playhead.projections.state.waits import About, shown_status
 from playhead.testing import ScriptedModel, call
 from tests.inspector.runs import add
 from tests.support.agents import records, runtime
@@ -76,3 +77,21 @@ def test_the_tokens_of_a_story_add_up_to_those_of_the_run(thoughts: bool) -> Non
             metrics.fold(record)
         shown = [told.cost.usage for told in story(found, thoughts=thoughts)]
         assert sum(usage.total for usage in shown if usage) == metrics.tokens > 0
+
+
+@pytest.mark.parametrize(
+    ("status", "waits", "shown"),
+    [
+        ("running", [], "running"),
+        ("running", ["model"], "waits for the model"),
+        ("running", ["time", "call"], "waits for you"),
+        ("open", ["plan"], "waits for you"),
+        ("open", ["model"], "open"),
+        ("paused", ["call"], "paused"),
+        ("failed", [], "failed"),
+    ],
+)
+def test_a_status_reads_the_same_wherever_it_is_shown(
+    status: str, waits: list[About], shown: str
+) -> None:
+    assert shown_status(status, waits) == shown

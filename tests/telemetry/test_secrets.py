@@ -172,14 +172,18 @@ def test_no_canary_reaches_any_sink(
     with TestClient(Pages(library).app()) as client:
         for page in (
             "",
-            "/timeline",
+            "/waterfall",
+            "/records",
+            "/cost",
             "/plan",
-            "/facts",
+            "/memory",
+            "/fork",
+            "/export",
             "/rows",
             *(f"/at/{n}" for n in range(1, 20)),
         ):
             sinks[f"page {page}"] = client.get(f"/runs/{run}{page}").text
-        for page in ("/", "/metrics", "/metrics.txt", "/approvals"):
+        for page in ("/", "/metrics", "/metrics.txt", "/waiting", "/memory"):
             sinks[f"page {page}"] = client.get(page).text
     library.close()
     log.close()

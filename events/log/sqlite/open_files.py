@@ -5,6 +5,7 @@ is lost when the process ends. Checks use `stat` only: opening the files would d
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -61,22 +62,34 @@ class OpenFiles:
         return bool(self._lost) or found is None or _seen(found) != self._main
 
     def check(self) -> None:
-        """Raise LogLost unless the paths lead, and always led, to the files that were opened."""
+        """Raise LogLost unless the paths lead, and always led, to the files that were opened.
+
+        Any thread may look while the writer's makes the file grow, or connects again.
+        """
         if self._lost is not None:
             self.lose(*self._lost)
-        if self._main is None:
-            return
+        while True:
+            main, sides = self._main, self._sides  # before `stat`: what is seen later is not less
+            wrong = None if main is None else self._wrong(main, sides)
+            if wrong is None:
+                return
+            if main is self._main and sides is self._sides:
+                self.lose(*wrong)
+
+    def _wrong(self, main: Seen, sides: Mapping[str, tuple[int, int]]) -> tuple[Path, str] | None:
+        """The file that is not what it was, and what became of it."""
         found = _stat(self._name)
         if found is None:
-            self.lose(self._path, "was deleted or moved")
-        if (found.st_dev, found.st_ino) != self._main[:2]:
-            self.lose(self._path, "was replaced by another file")
-        if found.st_size < self._main.size:
-            self.lose(self._path, "was overwritten")
-        for ending, identity in self._sides.items():
+            return self._path, "was deleted or moved"
+        if (found.st_dev, found.st_ino) != main[:2]:
+            return self._path, "was replaced by another file"
+        if found.st_size < main.size:
+            return self._path, "was overwritten"
+        for ending, identity in sides.items():
             side = _stat(self._side_names[ending])
             if side is None or (side.st_dev, side.st_ino) != identity:
-                self.lose(Path(self._side_names[ending]), "was deleted or replaced")
+                return Path(self._side_names[ending]), "was deleted or replaced"
+        return None
 
     def lose(self, path: Path, what: str) -> NoReturn:
         """Raise LogLost, now and at every later check: later results cannot be trusted."""

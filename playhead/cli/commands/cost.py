@@ -18,6 +18,7 @@ from playhead.events.codec import decode
 from playhead.events.errors import UsageError
 from playhead.events.kinds.child_runs import ChildStarted
 from playhead.events.log.sqlite.reader import SqliteReader
+from playhead.events.registry import ENDINGS
 from playhead.events.spec.prices import PICODOLLARS, Price
 from playhead.projections.cost.ledger import Bill, By, Ledger, Line, bill, grouped, repriced
 from playhead.projections.metrics.formatting import cost_text
@@ -25,7 +26,7 @@ from playhead.projections.stored.run_list import find_runs
 
 KINDS = frozenset({
     "run_started", "run_forked", "model_requested", "summary_requested",
-    "extraction_requested", "model_answered", "model_failed",
+    "extraction_requested", "model_answered", "model_failed", *ENDINGS,
 })  # fmt: skip
 """What the ledger looks at; nothing else is even decoded."""
 
@@ -136,9 +137,9 @@ def _lines(reader: SqliteReader, run: str, prices: dict[str, Price]) -> Iterator
     ledger = Ledger()
     for row in reader.read(run):
         if row.kind in KINDS:
-            line = ledger.fold(decode(row, reader.body))
-            if line is not None and row.run == run:
-                yield line
+            lines = ledger.fold(decode(row, reader.body))
+            if row.run == run:
+                yield from lines
     prices.update(ledger.prices)
 
 

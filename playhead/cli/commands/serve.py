@@ -26,7 +26,11 @@ def serve(
         typer.Option(metavar="HOST", help="Another host name that browsers use to reach it."),
     ] = None,
     allow_approvals: Annotated[
-        bool, typer.Option("--allow-approvals", help="Allow approvals from the page.")
+        bool,
+        typer.Option(
+            "--allow-approvals",
+            help="Allow whoever has the approver's link to approve, answer, cancel and fork.",
+        ),
     ] = False,
     token_file: Annotated[
         Path | None,
@@ -38,29 +42,45 @@ def serve(
             show_default="a new one each time",
         ),
     ] = None,
+    reader_token_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            dir_okay=False,
+            exists=True,
+            help="With --allow-approvals: a file with the token of those who may only look; or "
+            "$PLAYHEAD_READER_TOKEN.",
+            show_default="a new one each time",
+        ),
+    ] = None,
     rules: RulesFile = None,
     log: LogFile = None,
 ) -> int:
     """Look at a log in the browser.
 
     Runs, their records, what the model was told at each of them, metrics; live while another
-    process works. It only reads. Ctrl-C ends it.
+    process works. It only reads, unless --allow-approvals is given. Ctrl-C ends it.
     """
     token = token_of(token_file)
+    reader_token = token_of(reader_token_file, "PLAYHEAD_READER_TOKEN")
+    if token is not None and token == reader_token:
+        msg = "the reader's token is the approver's: give two different ones"
+        raise UsageError(msg)
     try:
-        from playhead.inspector.pages import through_inbox
+        from playhead.inspector.control import OverInbox
         from playhead.inspector.server import Inspector, is_loopback
     except ImportError as error:
         raise UsageError(MISSING) from error
     judged_by = alert_rules(rules)
     with reading(log) as reader:
-        tell = through_inbox(reader.path) if allow_approvals else None
+        control = OverInbox(reader.path) if allow_approvals else None
         inspector = Inspector(
             reader,
-            tell=tell,
+            control=control,
             host=host,
             port=port,
             token=token,
+            reader_token=reader_token,
             names=name or (),
             rules=judged_by,
         )
@@ -69,17 +89,19 @@ def serve(
                 warning = f"{host} can be reached from other machines, and nothing is encrypted"
                 err.print(f"careful: {warning}", style="yellow")
             out.print(f"{reader.path}: {inspector.url}", soft_wrap=True)
+            if allow_approvals:
+                out.print(f"to look only: {inspector.reader_url}", soft_wrap=True)
             out.file.flush()
             inspector.serve()
     return exit_codes.OK
 
 
-def token_of(file: Path | None) -> str | None:
+def token_of(file: Path | None, variable: str = "PLAYHEAD_TOKEN") -> str | None:
     """From a file or the environment: a command line can be read by every user of the machine."""
     if file is not None:
         where, token = str(file), file.read_text(errors="replace").strip()
     else:
-        where, token = "$PLAYHEAD_TOKEN", os.environ.get("PLAYHEAD_TOKEN", "")
+        where, token = f"${variable}", os.environ.get(variable, "")
         if not token:
             return None
     if len(token) < 16 or not token.isascii() or not token.isprintable() or " " in token:

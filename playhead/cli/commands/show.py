@@ -18,7 +18,6 @@ from playhead.cli.shared.log import (
     log_path,
     reading,
     records,
-    run_list,
 )
 from playhead.cli.shared.options import JsonOption, LogFile, RunId, parse_time
 from playhead.cli.shared.output import (
@@ -37,8 +36,10 @@ from playhead.events.errors import UsageError
 from playhead.events.log.owner_lock import status_now
 from playhead.events.record import Record
 from playhead.projections.metrics.formatting import duration_text
-from playhead.projections.state.waits import wait_text
-from playhead.projections.stored.run_list import RunRow, find_runs
+from playhead.projections.state.waits import shown_status, wait_text
+from playhead.projections.stored.run_list import RunList, RunRow, find_runs
+from playhead.projections.stored.view import Views
+from playhead.projections.stored.wait_list import WaitList, find_waits
 
 NOBODY = (
     "open: no process has this log; `playhead resume RUN{log}` takes such a run up, and so does a "
@@ -90,7 +91,8 @@ def runs(
         msg = "--failed and --open: a run that failed is not open; give one of them"
         raise UsageError(msg)
     from_ = None if since is None else parse_time(since, "--since")
-    with reading(log) as reader, run_list(reader) as views:
+    with reading(log) as reader, Views.of(reader, [RunList(), WaitList(reader)]) as views:
+        waits = find_waits(views.connection)
         found = find_runs(
             views.connection, status="failed" if failed else "open" if is_open else None,
             since=from_, agent=agent, session=session, metadata=labels(metadata or ()),
@@ -104,7 +106,8 @@ def runs(
         return exit_codes.OK
     table = columns("run", "status", "started", "took", "agent", "goal")
     for row in found[:limit]:
-        table.add_row(*_cells(row))
+        status = shown_status(row.status, [w.wait.about for w in waits if w.run == row.run])
+        table.add_row(*_cells(row, status))
     if found:
         out.print(table)
     else:
@@ -120,12 +123,12 @@ def runs(
     return exit_codes.OK
 
 
-def _cells(row: RunRow) -> list[str | Text]:
+def _cells(row: RunRow, status: str) -> list[str | Text]:
     took = duration_text((row.ended_at - row.started_at) / 1_000_000) if row.ended_at else ""
     goal = plain(one_line(row.goal))
     goal = goal if len(goal) <= GOAL else f"{goal[: GOAL - 3]}..."
     return [
-        row.run, styled(row.status), local_time(row.started_at)[5:16], took, plain(row.agent), goal,
+        row.run, styled(status), local_time(row.started_at)[5:16], took, plain(row.agent), goal,
     ]  # fmt: skip
 
 
@@ -161,7 +164,7 @@ def show(
     if json:
         say_json(_document(summary, thoughts, all_records) | {"status": status})
         return exit_codes.OK
-    _head(summary, status)
+    _head(summary, shown_status(status, [wait.about for wait in summary.waits.values()]))
     if all_records:
         _print_records(summary, full)
     else:

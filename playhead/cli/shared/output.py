@@ -78,6 +78,7 @@ STYLES = {
     "failed": "red",
     "cancelled": "yellow",
     "paused": "yellow",
+    "waits for you": "bold yellow",
 }
 
 _CONTROLS = [code for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"]

@@ -2,6 +2,20 @@
 // come into view. Everything put into a page was escaped by the server.
 "use strict";
 
+// Whether somebody is in the middle of an answer: then nothing is taken from under their hands.
+function writes(part) {
+  const fields = [...part.querySelectorAll("input:not([type=hidden]), textarea")];
+  return part.querySelector("details.confirm[open]") !== null || fields.some((i) => i.value || i === document.activeElement);
+}
+
+addEventListener("click", async (event) => {
+  const button = event.target.closest("button[data-copy]");
+  if (!button) return;
+  await navigator.clipboard.writeText(button.dataset.copy);
+  button.textContent = "Copied";
+});
+
+const small = matchMedia("(max-width: 860px)"); // there a record is a page of its own
 const list = document.getElementById("list");
 const records = document.getElementById("records");
 
@@ -15,7 +29,7 @@ const whole = document.querySelector("main[data-live]");
 
 if (whole) {
   const source = new EventSource(whole.dataset.live);
-  const busy = () => [...whole.querySelectorAll("input:not([type=hidden])")].some((i) => i.value || i === document.activeElement);
+  const busy = () => writes(whole);
   source.addEventListener("changed", async () => {
     if (busy()) return; // somebody writes a reason
     const answer = await fetch(location.href);
@@ -32,7 +46,7 @@ if (records) {
   const scroll = document.getElementById("scroll");
   const stateAt = document.getElementById("state-at");
   const follow = document.getElementById("follow");
-  const ROW = 29;
+  const ROW = small.matches ? 44 : 29;
   let total = Number(records.dataset.total);
   let at = Number(records.dataset.at);
   let asked = 0;
@@ -43,7 +57,7 @@ if (records) {
 
   const seen = new IntersectionObserver((entries) => {
     for (const entry of entries) if (entry.isIntersecting) load(entry.target);
-  }, { root: scroll, rootMargin: "1200px" });
+  }, { root: small.matches ? null : scroll, rootMargin: "1200px" });
 
   function place(from) {
     const chunk = document.createElement("div");
@@ -83,6 +97,7 @@ if (records) {
     if (chunk && "empty" in chunk.dataset) await load(chunk);
     const found = document.getElementById("r" + row);
     if (!found) return;
+    if (small.matches) return;
     const top = found.offsetTop, space = scroll.clientHeight;
     if (top < scroll.scrollTop + ROW) scroll.scrollTop = top - 2 * ROW;
     else if (top > scroll.scrollTop + space - 2 * ROW) scroll.scrollTop = top - space + 3 * ROW;
@@ -94,6 +109,7 @@ if (records) {
     mark();
     show(at);
     history.replaceState(null, "", "?at=" + at);
+    if (small.matches) return;
     const answer = await fetch(run + "/at/" + at);
     if (answer.ok && mine === asked) stateAt.innerHTML = await answer.text();
   }
@@ -110,7 +126,7 @@ if (records) {
   addEventListener("keydown", steer);
   records.addEventListener("click", (event) => {
     const link = event.target.closest("[data-seq].row, [data-go]");
-    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    if (!link || small.matches || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     if (follow) follow.checked = false;
     go(Number(link.dataset.go || link.dataset.seq));
@@ -140,7 +156,7 @@ if (records) {
     source.addEventListener("rows", (event) => put(event.data));
     source.addEventListener("head", (event) => {
       const head = document.getElementById("head");
-      if (!head.contains(document.activeElement) || document.activeElement.tagName !== "INPUT") head.innerHTML = event.data;
+      if (!writes(head)) head.innerHTML = event.data;
     });
     source.addEventListener("ended", () => { source.close(); records.dataset.ended = ""; });
     addEventListener("pagehide", () => source.close());

@@ -50,11 +50,13 @@ def _model_requested(state: RunState, record: Record, event: ModelRequested) -> 
     _asked(state, record, event)
     step, target = state.steps[event.step], target_of(state.agent, event)
     head = state.head_of(step, target, first=event.round == 1, container=event.container)
-    step.context.settle()
-    step.sent = (head.content, step.context.bound(head))
+    if step.batch is None:  # else its request is that of the submission
+        step.context.settle()
+        step.sent = (head.content, step.context.bound(head))
+        step.unread = False
     step.tried = 0 if event.attempt == 1 else step.tried
     step.outage = None if event.attempt == 1 else step.outage
-    step.round, step.attempt, step.unread = event.round, event.attempt, False
+    step.round, step.attempt = event.round, event.attempt
     step.handed = None
     state.ready.pop(step.id, None)
 
@@ -122,9 +124,11 @@ def _model_ended(
     """Count what it used; if that is unknown, everything that was reserved for it."""
     spent, step = state.spent, state.steps[asked.step]
     if isinstance(event, ModelFailed) and in_batch(asked, event):
-        step.batch = Batch(intent, event.batch or asked.batch or "")
+        step.batch = Batch(intent, event.batch or asked.batch or "", asked.batch_job)
         return
     step.batch = None
+    lost = isinstance(event, ModelFailed) and event.status is None and not event.unbilled
+    step.lost_job = asked.batch_job if lost else ""
     tokens, reserved = spent.reserved.pop(intent, 0), spent.reserved_cost.pop(intent, None)
     prices, longest_reply = state.agent.prices.get, longest(state.agent, asked)
     usage, cost, *_ = charge(event, prices, asked.model, reserved, longest_reply)
