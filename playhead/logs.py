@@ -1,4 +1,4 @@
-"""Logs: one opened for reading, the two included backends, and the parts of another backend.
+"""Logs: one opened for reading, erasure, the two included backends, the parts of another backend.
 
     from playhead.logs import LogReader
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from playhead.actors.replay import ReplayReport, replay
+from playhead.erasure import days, erase, retain
 from playhead.events.codec import decode
 from playhead.events.log.contract import (
     ANY,
@@ -32,16 +33,19 @@ from playhead.events.log.find_run import find_run
 from playhead.events.log.memory import MemoryLog
 from playhead.events.log.sqlite.log import SqliteLog
 from playhead.events.log.sqlite.reader import SqliteReader
+from playhead.events.maintenance.erase import Erasure, Mention
 from playhead.events.record import Record, Stored
 from playhead.runtime import default_log
 
 __all__ = [
     "ANY",
     "Append",
+    "Erasure",
     "Head",
     "Log",
     "LogReader",
     "MemoryLog",
+    "Mention",
     "OnAppended",
     "Reader",
     "SqliteLog",
@@ -50,6 +54,9 @@ __all__ = [
     "StreamKind",
     "Tail",
     "accept_append",
+    "days",
+    "erase",
+    "retain",
 ]
 
 

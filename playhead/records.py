@@ -47,7 +47,13 @@ from playhead.events.kinds.facts import (
 )
 from playhead.events.kinds.forks import ForkChecked, ForkCheckRequested, GivenResult, RunForked
 from playhead.events.kinds.guardrails import GuardrailAsked, GuardrailDecided
-from playhead.events.kinds.logs import LossAccepted, MovedRun, RunsMoved
+from playhead.events.kinds.logs import (
+    ErasedStream,
+    LossAccepted,
+    MovedRun,
+    RunsMoved,
+    StreamsErased,
+)
 from playhead.events.kinds.memory import (
     Embedded,
     EmbedRequested,
@@ -130,6 +136,7 @@ __all__ = [
     "Decider",
     "EmbedRequested",
     "Embedded",
+    "ErasedStream",
     "EvaluationEnded",
     "EvaluationStarted",
     "EvaluatorSpec",
@@ -198,6 +205,7 @@ __all__ = [
     "StepStarted",
     "StrategyAsked",
     "StrategyChosen",
+    "StreamsErased",
     "SummaryRequested",
     "TimeReached",
     "ToolDeferred",

@@ -413,7 +413,7 @@ class Runtime:
                 check_same(self._log, run, key, self._redactor.event(started))
                 return self.attach(run, own)
             if self.runs.was_moved(run):
-                msg = f"idempotency_key {key!r}: its run {run} has ended and was archived"
+                msg = f"idempotency_key {key!r}: its run {run} was archived or erased"
                 raise UsageError(msg)
             return self._begin(run, started, own)
 

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from playhead.events.event import Data, Event
+from playhead.events.kinds.approvals import Decider
 
 
 class LossAccepted(Event):
@@ -48,3 +49,45 @@ class RunsMoved(Event):
     """The name of the other file."""
     runs: tuple[MovedRun, ...]
     """The runs that were moved, now in the archive."""
+
+
+class ErasedStream(Data):
+    """What is left of a stream that was erased: figures and hashes, no names and no words."""
+
+    stream: Literal["run", "memory"]
+    first: str
+    """Hash of its first record (hex), by which a copy of it is recognised."""
+    run: str | None = None
+    """SHA-256 (hex) of the run's id; None for the memories of a namespace."""
+    key: str | None = None
+    """The run's id if it is the hash of an idempotency key: the key starts no second run."""
+    records: int
+    first_at: int
+    """Microseconds since the epoch."""
+    last_at: int
+    model_calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: int | None = None
+    """Of the run by itself, in picodollars; None if a price is not known."""
+
+
+class StreamsErased(Event):
+    """Streams were erased from the log; this is the first new record of the rewritten file.
+
+    Up to `position` the file then has gaps, as after `runs_moved`.
+    """
+
+    kind: Literal["streams_erased"] = "streams_erased"
+    position: int
+    """The end of the log before it was rewritten: the old anchor's position."""
+    hash: str
+    """Hash of the record there (hex), which may be gone."""
+    running: str
+    """The old anchor's running hash (hex)."""
+    kept: str
+    """The running hash (hex) over the records up to `position` that are still there."""
+    streams: tuple[ErasedStream, ...]
+    by: Decider | None = None
+    """Who asked; None where a restored backup was rid of what had been erased before."""
+    reason: str

@@ -12,9 +12,11 @@ from typing import NamedTuple
 
 from playhead.events.codec import decode
 from playhead.events.errors import LogDamaged
-from playhead.events.kinds.logs import RunsMoved
+from playhead.events.kinds.logs import RunsMoved, StreamsErased
 from playhead.events.log.contract import RUNTIME_STREAM, Reader
 from playhead.events.log.private_files import open_private
+
+REWRITTEN = ("runs_moved", "streams_erased")
 
 LARGEST = 4096
 """Bytes that are read of an anchor; one of ours is far smaller."""
@@ -74,17 +76,17 @@ def write_anchor(log: Path, mark: LogPosition) -> None:
     new.replace(path)
 
 
-def last_move(reader: Reader) -> RunsMoved | None:
-    """The latest move of runs out of or into this log; None if it was never split.
+def last_move(reader: Reader) -> RunsMoved | StreamsErased | None:
+    """The latest rewriting of this log, by archiving or erasure; None if there was none.
 
     Raises LogDamaged if its record cannot be read.
     """
-    moved_rows = [row for row in reader.read(RUNTIME_STREAM) if row.kind == "runs_moved"]
+    moved_rows = [row for row in reader.read(RUNTIME_STREAM) if row.kind in REWRITTEN]
     event = decode(moved_rows[-1], reader.body).event if moved_rows else None
-    return event if isinstance(event, RunsMoved) else None
+    return event if isinstance(event, RunsMoved | StreamsErased) else None
 
 
-def base_of(move: RunsMoved | None) -> LogPosition:
+def base_of(move: RunsMoved | StreamsErased | None) -> LogPosition:
     """Where the contiguous part of a log begins."""
     if move is None:
         return LogPosition()

@@ -9,12 +9,14 @@ or the new one, intact; an archive that was finished before the swap is then a m
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from playhead.events.codec import decode, seal
 from playhead.events.errors import UsageError
+from playhead.events.event import Event
 from playhead.events.kinds.logs import MovedRun, RunsMoved
 from playhead.events.kinds.runs import RunStarted
 from playhead.events.log.anchor import LogPosition, write_anchor
@@ -86,8 +88,15 @@ def _part(
     runs = tuple(MovedRun(run=s.id, seq=s.head.seq, hash=s.head.hash.hex()) for s in moved)
     names = {s.id for s in moved}
     archived, left = beside(to, ".parting"), beside(log, ".parting")
-    records = _write(log, archived, names, end, runs, ("archive", log.name), driver)
-    _write(log, left, set(streams) - names, end, runs, ("log", to.name), driver)
+
+    def move(side: Literal["log", "archive"], other: str) -> Callable[[LogPosition], RunsMoved]:
+        return lambda kept: RunsMoved(
+            position=end.position, hash=end.hash.hex(), running=end.running.hex(),
+            kept=kept.running.hex(), side=side, other=other, runs=runs,
+        )  # fmt: skip
+
+    records = rewrite(log, archived, names, end, move("archive", log.name), driver)
+    rewrite(log, left, set(streams) - names, end, move("log", to.name), driver)
     write_anchor(to, checked(archived, end, driver).mark)
     put_in_place(archived, to)
     after = checked(left, end, driver).mark
@@ -106,11 +115,11 @@ def _chosen(log: Path, before: int, driver: Driver) -> tuple[list[str], list[Str
     reader = SqliteReader(log, driver)
     try:
         streams = list(reader.streams())
-        groups = _Groups()
+        groups = Groups()
         stays: set[str] = set()
         for stream in streams:
-            groups.join(stream.id, *_kin(reader, stream))
-            if stream.kind != "run" or not _ended(reader, stream, before):
+            groups.join(stream.id, *kin(reader, stream))
+            if stream.kind != "run" or not ended(reader, stream, before):
                 stays.add(stream.id)
     finally:
         reader.close()
@@ -118,7 +127,7 @@ def _chosen(log: Path, before: int, driver: Driver) -> tuple[list[str], list[Str
     return [s.id for s in streams], [s for s in streams if groups.of(s.id) not in staying]
 
 
-def _kin(reader: SqliteReader, stream: Stream) -> Iterator[str]:
+def kin(reader: SqliteReader, stream: Stream) -> Iterator[str]:
     """What a stream must stay with: its parent, its session, and the run it continues."""
     if stream.parent is not None:
         yield stream.parent
@@ -131,12 +140,13 @@ def _kin(reader: SqliteReader, stream: Stream) -> Iterator[str]:
             yield event.past.run
 
 
-def _ended(reader: SqliteReader, stream: Stream, before: int) -> bool:
+def ended(reader: SqliteReader, stream: Stream, before: int) -> bool:
+    """Whether a run had ended by then (microseconds since the epoch)."""
     last: Stored | None = next(reader.read(stream.id, stream.head.seq - 1), None)
     return last is not None and last.kind in ENDINGS and last.at < before
 
 
-class _Groups:
+class Groups:
     """Union-find over names."""
 
     def __init__(self) -> None:
@@ -159,11 +169,14 @@ class _Groups:
 # The two files
 
 
-def _write(
-    log: Path, new: Path, streams: Iterable[str], end: LogPosition, runs: tuple[MovedRun, ...],
-    side: tuple[str, str], driver: Driver,
+def rewrite(
+    log: Path, new: Path, streams: Iterable[str], end: LogPosition,
+    said: Callable[[LogPosition], Event], driver: Driver,
 ) -> int:  # fmt: skip
-    """A new log with those streams of the old one, and the record of the move."""
+    """Write a new log with those streams of the old one, and the record of what was done.
+
+    `said` makes that record, given the end of what is kept. Returns the number of kept records.
+    """
     discard(new)
     make_private(new)
     connection = driver.connect(new, "rwc")
@@ -179,11 +192,7 @@ def _write(
             kept = kept.after(position, digest)
     finally:
         connection.close()
-    event = RunsMoved(
-        position=end.position, hash=end.hash.hex(), running=end.running.hex(),
-        kept=kept.running.hex(), side=side[0], other=side[1], runs=runs,  # type: ignore[arg-type]
-    )  # fmt: skip
-    _say(new, event, end, driver)
+    _say(new, said(kept), end, driver)
     return records
 
 
@@ -204,7 +213,7 @@ def _copy(connection: DriverConnection, log: Path, streams: Iterable[str]) -> in
     return int(records)
 
 
-def _say(log: Path, event: RunsMoved, end: LogPosition, driver: Driver) -> None:
+def _say(log: Path, event: Event, end: LogPosition, driver: Driver) -> None:
     """Append the event to the runtime stream of a log that ends at `end`, with or without gaps."""
     store = Store(log, driver, "full")
     try:

@@ -19,13 +19,15 @@ from playhead.events.kinds.forks import RunForked
 from playhead.events.kinds.runs import RunPaused, RunStarted
 from playhead.events.log.contract import Append, Head, Log, Reader, Stream
 from playhead.events.log.memory import MemoryLog
+from playhead.events.maintenance.erase import marks_of
 from playhead.events.maintenance.import_file import TRACE, ImportFile, read_export
 from playhead.events.record import GENESIS, Record, Stored
 from playhead.events.registry import ENDINGS
 
 NOT_IN_RUNS = frozenset({
-    "loss_accepted", "runs_moved", "tool_pinned", "memory_stored", "memory_forgotten",
-    "namespace_forgotten",    "fact_retracted", "learnings_promoted", "embed_requested", "embedded",
+    "loss_accepted", "runs_moved", "streams_erased", "tool_pinned", "memory_stored",
+    "memory_forgotten", "namespace_forgotten", "fact_retracted", "learnings_promoted",
+    "embed_requested", "embedded",
 })  # fmt: skip
 """Kinds of the runtime and memory streams."""
 
@@ -61,6 +63,7 @@ def import_run(
     with_memory: bool = False,
     check: Check | None = None,
     trusted: bool = False,
+    erased: frozenset[str] = frozenset(),
 ) -> Imported:
     """Import all streams of an export into a log, or none.
 
@@ -69,12 +72,14 @@ def import_run(
         lines: of the export.
         with_memory: also import memory and runtime streams; they are not trusted.
         check: called for each run before anything is written.
+        erased: hashes of what was erased from the log (`noted`): it is not taken back.
         trusted: the file is one's own: nothing is marked or parked, and the hashes stay.
 
     Raises LogDamaged for an incomplete or inconsistent export, UsageError if the log has another
     stream of the same name, and LogTooNew.
     """
     file = read_export(lines, memory=with_memory)
+    _refuse_erased(file, erased)
     appends = _trusted(file) if trusted else _Marked(file).appends
     _try(appends, file, check)
     new = [append for append in appends if not _is_there(log, append, file)]
@@ -87,6 +92,13 @@ def import_run(
         file.redacted,
         tuple(append.run for append in new if append.rows[-1].kind == "run_paused"),
     )
+
+
+def _refuse_erased(file: ImportFile, erased: frozenset[str]) -> None:
+    for name, stream in file.streams.items():
+        if erased.intersection(marks_of(name, stream.kind, file.rows[name][0])):
+            msg = f"{name} was erased from this log: nothing was imported"
+            raise UsageError(msg)
 
 
 def _commit(log: Log, appends: list[Append]) -> None:

@@ -11,10 +11,11 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from pydantic_core import from_json
 
-from playhead.events.codec import body_refs
+from playhead.events.codec import body_refs, decode
 from playhead.events.errors import LogError
+from playhead.events.kinds.logs import RunsMoved, StreamsErased
 from playhead.events.log.anchor import LogPosition, base_of, last_move
-from playhead.events.log.contract import Head, Reader
+from playhead.events.log.contract import RUNTIME_STREAM, Head, Reader
 from playhead.events.record import Stored
 
 LogFault: TypeAlias = Literal[
@@ -48,6 +49,8 @@ class VerifyReport:
     """The anchor's position; None without an anchor, and then a lost tail cannot be detected."""
     redacted: int = 0
     """Runs that are redacted copies: their hashes cover the copy, not the original text."""
+    erased: int = 0
+    """Streams that were erased from the log, each recorded: runs, and memories of namespaces."""
     problems: list[LogProblem] = field(default_factory=list)
     """In the order found; the first is the first faulty place."""
     mark: LogPosition = field(default=LogPosition(), compare=False)
@@ -122,8 +125,17 @@ class _Check:
             self._report.redacted += _is_redacted(row)
         if row.bodies is not None:
             yield from self._body_of(row)
+        if row.run == RUNTIME_STREAM and row.kind == "streams_erased":
+            self._report.erased += self._erased(row)
         if self._anchor is not None and row.position == self._anchor.position and not self._parted:
             yield from self._at_anchor(self._anchor)
+
+    def _erased(self, row: Stored) -> int:
+        try:
+            event = decode(row, self._reader.body).event
+        except (LogError, KeyError, ValueError):
+            return 0  # it was altered, which the hash check reports
+        return len(event.streams) if isinstance(event, StreamsErased) else 0
 
     def _chain(self, row: Stored) -> Iterator[LogProblem]:
         head = self._heads.get(row.run)
@@ -169,13 +181,16 @@ class _Check:
         if self._mark.running.hex() != self._move.kept:
             what = (
                 f"up to position {self._base.position} the log does not hold the records that it "
-                f"kept when runs were moved ({self._move.side})"
+                f"kept when runs were {self._gone()}"
             )
             yield LogProblem("missing", what, position=self._base.position)
         self._parted = False
         self._report.end, self._mark = self._base.position, self._base
         if self._anchor is not None and self._anchor.position == self._base.position:
             yield from self._at_anchor(self._anchor)
+
+    def _gone(self) -> str:
+        return f"moved ({self._move.side})" if isinstance(self._move, RunsMoved) else "erased"
 
     def _gap(self, position: int) -> LogProblem:
         first, last = self._report.end + 1, position - 1

@@ -19,6 +19,7 @@ from playhead.cli.commands import (
     cost,
     diff,
     doctor,
+    erase,
     evaluate,
     export_import,
     export_trace,
@@ -100,6 +101,7 @@ GROUPS: Mapping[str, Mapping[str, Callable[..., int]]] = {
     "Look after the log": {
         "verify": replay_verify.verify, "backup": backup_archive.backup,
         "restore": backup_archive.restore, "archive": backup_archive.archive,
+        "erase": erase.erase,
         "export": export_import.export, "import": export_import.import_,
         "check-compat": check_compat.check_compat,
     },

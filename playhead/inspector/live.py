@@ -92,7 +92,9 @@ class Live:
                 seen = position
                 listed = await run_in_threadpool(self._library.runs, wanted, LISTED)
                 older = wanted.older([each.row for each in listed])
-                part = self._renderer.part("list.html", runs=listed, older=older)
+                part = self._renderer.part(
+                    "list.html", runs=listed, older=older, filtered=wanted.any
+                )
                 yield _event("runs", part, seen)
             await asyncio.sleep(LOOK)
             yield ":\n\n"

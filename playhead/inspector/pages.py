@@ -100,7 +100,7 @@ class Pages:
         wanted = wanted_runs(request)
         listed = self._library.runs(wanted, LISTED)
         return self._renderer.page(
-            request, "runs.html", runs=listed, wanted=wanted,
+            request, "runs.html", runs=listed, wanted=wanted, filtered=wanted.any,
             older=wanted.older([each.row for each in listed]),
             statuses=STATUSES, ages=SINCE, agents=self._library.agents(),
         )  # fmt: skip

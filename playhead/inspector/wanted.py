@@ -41,7 +41,7 @@ class Wanted:
     """An age, as in SINCE, or a day."""
     until: str = field(default="", metadata={"name": "until", "label": "started before"})
     """A day."""
-    cost: str = field(default="", metadata={"name": "cost", "label": "cost at least $"})
+    cost: str = field(default="", metadata={"name": "cost", "label": "cost at least"})
     before: str = field(default="", metadata={"name": "before", "label": ""})
     """A position: the next page."""
 
@@ -116,7 +116,9 @@ def number(text: str | None, otherwise: int) -> int:
 
 
 def _said(name: str, value: str) -> str:
-    return SINCE[value][0] if name == "since" and value in SINCE else value
+    if name == "since" and value in SINCE:
+        return SINCE[value][0]
+    return f"${value}" if name == "cost" else value
 
 
 def _day(text: str) -> int | None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from playhead.events.kinds.forks import RunForked
-from playhead.events.kinds.logs import RunsMoved
+from playhead.events.kinds.logs import RunsMoved, StreamsErased
 from playhead.events.kinds.runs import RunCancelled, RunFailed, RunPaused, RunResumed, RunStarted
 from playhead.events.record import Record
 from playhead.events.registry import ENDINGS
@@ -68,7 +68,8 @@ class RunList:
     name = "runs"
     version = 6
     kinds = frozenset({
-        "run_started", "run_forked", "run_paused", "run_resumed", "runs_moved", *ENDINGS,
+        "run_started", "run_forked", "run_paused", "run_resumed", "runs_moved", "streams_erased",
+        *ENDINGS,
     })  # fmt: skip
 
     def create(self, db: "Database") -> None:
@@ -105,6 +106,9 @@ class RunList:
                 gone = [(found.run,) for found in moved]
                 connection.executemany("DELETE FROM runs WHERE run = ?", gone)
                 keyed = [(found.run,) for found in moved if found.run.startswith(KEYED)]
+                connection.executemany("INSERT OR IGNORE INTO runs_moved_keys VALUES (?)", keyed)
+            case StreamsErased(streams=erased):
+                keyed = [(found.key,) for found in erased if found.key is not None]
                 connection.executemany("INSERT OR IGNORE INTO runs_moved_keys VALUES (?)", keyed)
             case event if event.kind in ENDINGS:
                 _become(connection, record.run, ENDINGS[event.kind], _reason(event), record.at)
@@ -211,7 +215,7 @@ def _row(values: Sequence[Any]) -> RunRow:
 
 
 def moved_key(connection: sqlite3.Connection, run: str) -> bool:
-    """Whether a run with an idempotency key was moved to an archive."""
+    """Whether a run with an idempotency key was moved to an archive, or erased."""
     found = connection.execute("SELECT 1 FROM runs_moved_keys WHERE run = ?", [run]).fetchone()
     return found is not None
 

@@ -70,3 +70,43 @@ def test_a_mistake_is_one_line(playhead: Playhead, arguments: tuple[str, ...]) -
     said = playhead(*arguments)
     assert (said.code, said.out) == (2, "")
     assert len(said.err.splitlines()) == 1
+
+
+def test_an_erased_run_is_gone_and_the_log_says_what_is_gone(
+    playhead: Playhead, folder: Path
+) -> None:
+    run(playhead, "adder")
+    (row,) = json.loads(playhead("runs", "--json").out)
+    said = playhead("erase", "--run", row["run"], "--dry-run", "--words", "add")
+    assert "1 stream (" in said.out
+    assert "would be erased" in said.out
+    assert playhead("show", row["run"]).code == 0
+    playhead("backup", "kept.db")
+    said = playhead("erase", "--run", row["run"], "--also", "kept.db", "--reason", "asked")
+    assert (said.code, said.err) == (0, "")
+    assert "rewritten too: kept.db" in said.out
+    assert playhead("runs").out == "no runs yet\n"
+    for file in ("playhead.db", "kept.db"):
+        verified = playhead("verify", "--log", file)
+        assert (verified.code, "1 stream erased" in verified.out) == (0, True)
+    assert playhead("erase", "--agent", "adder", "--before", "0s").out.endswith("nothing of it\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("--run", "a", "--session", "b"),
+        ("--agent", "a"),
+        ("--before", "1d"),
+        ("--run", "a", "--before", "1d"),
+        ("--run", "a", "--also", "missing.db"),
+    ],
+)
+def test_what_to_erase_is_asked_for_in_one_line(
+    playhead: Playhead, arguments: tuple[str, ...]
+) -> None:
+    run(playhead, "adder")
+    said = playhead("erase", *arguments)
+    assert (said.code, said.out) == (2, "")
+    assert len(said.err.splitlines()) == 1

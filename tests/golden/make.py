@@ -18,11 +18,13 @@ from pathlib import Path
 import structlog
 
 from playhead import Runtime
+from playhead.events.kinds.approvals import Decider
 from playhead.events.kinds.tool_calls import ToolRequested
 from playhead.events.log.anchor import anchor_path
 from playhead.events.log.sqlite.log import SqliteLog
 from playhead.events.log.sqlite.reader import SqliteReader
 from playhead.events.maintenance.archive import archive
+from playhead.events.maintenance.erase import Whose, erase, noted_path
 from playhead.events.version import VERSION
 from tests.golden import scenes
 from tests.golden.agents import KILLED
@@ -65,6 +67,10 @@ def begin(log: Path, moved: Path) -> None:
         scenes.play(runtime, scenes.scripted("lost", "Nobody will know."))
     shutil.copy(before, log)
     SqliteLog(log, accept_loss=True).close()
+    with Runtime(log) as runtime:
+        run = scenes.play(runtime, scenes.scripted("erased", "Forget me.")).id
+    erase(log, Whose(run=run), by=Decider(user="ada", process=1), reason="She asked.")
+    noted_path(log).unlink()
     done = archive(log, moved, time.time_ns() // 1000)
     assert done is not None
     assert done.runs == 1

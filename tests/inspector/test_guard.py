@@ -2,16 +2,20 @@
 
 import http.client
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.request import Request, urlopen
 
 import pytest
 
 from playhead import Runtime, UsageError
+from playhead.cli.app import main
 from playhead.events.log.memory import MemoryLog
 from playhead.inspector.access import HEADERS
 from playhead.inspector.server import Inspector, is_loopback
 from playhead.testing import call
+from tests.cli.processes import playhead_process
 from tests.inspector.runs import agent, hostile
 
 TOKEN = "a token of a test"
@@ -165,6 +169,38 @@ def test_a_reader_reads_all_and_changes_nothing_and_an_approver_may() -> None:
             assert asked(server, path, "POST", form, **bearer).status == status
             assert (run.approvals() == []) == ended
         assert run.wait().answer == "Paid."
+
+
+def test_serve_prints_a_link_for_each_role_and_only_the_first_can_change_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    someone = agent([call("pay", euros=5), "Paid."])
+    with Runtime(tmp_path / "log.db", [someone]) as runtime:
+        started = runtime.start(someone, "Pay.")
+        next(r for r in started.events() if r.event.kind == "approval_requested")
+        run = started.id
+    command = ("serve", "--port", "0", "--log", "log.db", "--allow-approvals")
+    with playhead_process(*command) as process:
+        assert process.stdout is not None
+        links: list[str] = [process.stdout.readline().split(": ", 1)[1].strip() for _ in range(2)]
+        for link, allowed in zip(links, (True, False), strict=True):
+            split = urlsplit(link)
+            port, token = split.port, parse_qs(split.query)["token"][0]
+            asked = Request(f"http://127.0.0.1:{port}/runs/{run}")
+            asked.add_header("Authorization", f"Bearer {token}")
+            with urlopen(asked) as answer:
+                assert (b"Yes, approve" in answer.read()) == allowed
+
+
+def test_the_two_tokens_must_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("PLAYHEAD_TOKEN", "PLAYHEAD_READER_TOKEN"):
+        monkeypatch.setenv(name, "the-same-token-for-both")
+    hostile(str(tmp_path / "log.db"))
+    assert main(["serve", "--log", str(tmp_path / "log.db"), "--allow-approvals"]) == 2
+    assert "give two different ones" in capsys.readouterr().err
 
 
 def test_files_outside_the_folder_are_not_served(server: Inspector) -> None:

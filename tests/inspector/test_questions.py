@@ -150,7 +150,7 @@ def found(page: Page) -> list[str]:
 def test_runs_are_found_by(page: Page, served: Inspector, query: str, goals: list[str]) -> None:
     page.goto(served.url)
     page.goto(f"http://127.0.0.1:{served.port}/?{query}")
-    expect(page.locator("main")).to_contain_text(goals[0] if goals else "No runs here yet")
+    expect(page.locator("main")).to_contain_text(goals[0] if goals else "No run is like that")
     shown = found(page)
     assert len(shown) == len(goals) or "paid" in query
     for goal in goals:

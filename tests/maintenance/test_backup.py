@@ -12,7 +12,8 @@ import pytest
 from playhead.events.errors import LogDamaged, LogOwned, UsageError
 from playhead.events.log.anchor import anchor_path, read_anchor
 from playhead.events.log.sqlite.log import SqliteLog, SqliteReader
-from playhead.events.maintenance.backup import back_up, drill, restore
+from playhead.events.maintenance.backup import back_up
+from playhead.events.maintenance.restore import drill, restore
 from playhead.events.maintenance.verify import verify
 from playhead.testing.appends import say
 from tests.events.killed_at import kills
@@ -27,7 +28,7 @@ input()
 
 RESTORE = """
 from pathlib import Path
-from playhead.events.maintenance.backup import restore
+from playhead.events.maintenance.restore import restore
 
 def act(victim):
     restore(Path(path), Path(victim), replace=True)

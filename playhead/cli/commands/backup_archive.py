@@ -10,8 +10,9 @@ from playhead.cli.shared.log import log_path
 from playhead.cli.shared.options import JsonOption, LogFile, parse_time
 from playhead.cli.shared.output import count, out, say_json
 from playhead.events.maintenance.archive import archive as archive_log
-from playhead.events.maintenance.backup import back_up, drill
-from playhead.events.maintenance.backup import restore as restore_log
+from playhead.events.maintenance.backup import back_up
+from playhead.events.maintenance.restore import drill
+from playhead.events.maintenance.restore import restore as restore_log
 from playhead.events.maintenance.verify import VerifyReport
 
 

@@ -11,6 +11,7 @@ from playhead.cli.shared.log import find, log_option, log_path, reading
 from playhead.cli.shared.options import JsonOption, LogFile, RunId
 from playhead.cli.shared.output import count, err, out, say_json
 from playhead.events.log.sqlite.log import SqliteLog
+from playhead.events.maintenance.erase import noted
 from playhead.events.maintenance.export import export as export_lines
 from playhead.events.maintenance.import_file import bounded_lines
 from playhead.events.maintenance.import_run import import_run
@@ -71,7 +72,8 @@ def import_(
     """
     with file.open("rb") as opened, SqliteLog(log_path(log)) as owned:
         lines = bounded_lines(opened)
-        done = import_run(owned, lines, with_memory=with_memory, check=load_state)
+        erased = noted(log_path(log))
+        done = import_run(owned, lines, with_memory=with_memory, check=load_state, erased=erased)
     if json:
         say_json(done._asdict())
         return exit_codes.OK

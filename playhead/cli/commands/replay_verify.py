@@ -129,7 +129,8 @@ def verify(
     """Check the log: hashes, bodies, anchor.
 
     Every record is checked against its hash, every body against its own, and the end of the log
-    against its anchor. Runs that came from redacted exports are counted.
+    against its anchor. Runs that came from redacted exports are counted, and
+    what was erased.
     """
     report = _verified(log)
     if accept_loss and not report.ok:
@@ -142,8 +143,7 @@ def verify(
     if report.ok:
         anchored = "" if report.anchored is None else f", anchored up to {report.anchored}"
         out.print(f"{log_path(log)} is whole: {size}{anchored}", style="green")
-        if report.redacted:
-            out.print(f"{count(report.redacted, 'run')} of them redacted: the words are gone")
+        _say_what_is_gone(report)
         return exit_codes.OK
     out.print(f"{log_path(log)}: {count(len(report.problems), 'fault')} in {size}", style="red")
     for problem in report.problems[:SHOWN]:
@@ -153,6 +153,13 @@ def verify(
     if all(problem.fault in LOSSES for problem in report.problems):
         out.print("`playhead verify --accept-loss` records the loss and lets the log be written")
     return exit_codes.NO
+
+
+def _say_what_is_gone(report: VerifyReport) -> None:
+    if report.erased:
+        out.print(f"{count(report.erased, 'stream')} erased, as recorded in the runtime stream")
+    if report.redacted:
+        out.print(f"{count(report.redacted, 'run')} of them redacted: the words are gone")
 
 
 def _verified(log: Path | None) -> VerifyReport:
@@ -180,5 +187,6 @@ def _verdict(report: VerifyReport) -> dict[str, Any]:
         "end": report.end,
         "anchored": report.anchored,
         "redacted": report.redacted,
+        "erased": report.erased,
         "problems": [problem._asdict() for problem in report.problems],
     }
