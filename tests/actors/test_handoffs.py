@@ -194,7 +194,10 @@ def test_a_fork_hands_over_again_or_has_the_recorded_answer() -> None:
 
 
 def test_one_run_may_have_fewer_handoffs() -> None:
-    agent = desk(billing(), lambda body: str([tool["name"] for tool in body.get("tools", [])]))
+    def tells(body: dict[str, Any]) -> str:
+        return str([tool["name"] for tool in body.get("tools", [])])
+
+    agent = desk(billing(), tells)
     with Runtime(MemoryLog()) as runtime:
         assert "handoff_to_billing" in runtime.run(agent, "Go.").answer
         assert runtime.run(agent, "Go.", tools=[]).answer == "[]"
