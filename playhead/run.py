@@ -41,6 +41,8 @@ class Result(Generic[Out]):
     answer: str
     metrics: RunMetrics
     """Steps, calls, errors, tokens, duration."""
+    agent: str | None = None
+    """Who answered, if the conversation was handed over; None for the run's own agent."""
 
     @property
     def usage(self) -> Usage:
@@ -94,8 +96,8 @@ class Run(Generic[Out]):
         return self._result(answer)
 
     def _result(self, ended: RunEnd) -> Result[Out]:
-        answer, output, metrics = ended
-        return Result(self.id, self._read(answer, output), answer, metrics)
+        output = self._read(ended.answer, ended.output)
+        return Result(self.id, output, ended.answer, ended.metrics, ended.agent)
 
     @property
     def status(self) -> Status:

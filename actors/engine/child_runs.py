@@ -23,6 +23,7 @@ from playhead.events.kinds.runs import (
 from playhead.events.record import Record
 from playhead.events.spec.agent import Parent
 from playhead.events.version import VERSION
+from playhead.projections.prompt.handoff import told
 from playhead.projections.state.run_state import RunState
 from playhead.projections.state.step_state import ToolCall
 from playhead.projections.tracing.ids import child_traceparent
@@ -55,14 +56,14 @@ class Children:
         try:
             self._begin(work)
             stop = self._engine.state(intent.run).stop
-            told = stop is not None and stop.cancels and self._cancel(child)
+            cancelled = stop is not None and stop.cancels and self._cancel(child)
             while True:
                 try:
                     return await asyncio.shield(self._waiting[child])
-                except asyncio.CancelledError as cancelled:
-                    if cancelled.args == ("abandoned",):
+                except asyncio.CancelledError as error:
+                    if error.args == ("abandoned",):
                         raise
-                    told = told or self._cancel(child)
+                    cancelled = cancelled or self._cancel(child)
         finally:
             del self._waiting[child]
 
@@ -77,20 +78,23 @@ class Children:
             memory = agent.memory
             if not memory.namespace:  # it works for its caller's namespace
                 memory = memory.model_copy(update={"namespace": parent.scope.namespace})
+            handed = work.job.tool.handoff is True
+            step = parent.steps[work.job.requested.step]
             started = RunStarted(
-                goal=str(work.job.arguments.get("task", "")),
+                goal=str(work.job.arguments.get("message" if handed else "task", "")),
+                history=(told(step.context.messages, agent.name) or None) if handed else None,
                 agent=agent.model_copy(update={"limits": work.event.limits, "memory": memory}),
                 metadata=parent.run_started.metadata,
                 parent=Parent(run=intent.run, seq=intent.seq, forks=parent.forks),
                 code=VERSION,
             )
 
-            def told(error: Exception | None) -> None:
+            def heard(error: Exception | None) -> None:
                 if error is not None:
                     self._doubted(work.run, child, agent.name, error)
 
             trace = child_traceparent(intent, parent.traceparent)
-            trigger = Trigger(started, "tool", "outside", traceparent=trace, told=told)
+            trigger = Trigger(started, "tool", "outside", traceparent=trace, told=heard)
             self._engine.start(child, trigger, None)
         else:
             self._lost(child, f"there is no agent {agent.name!r} here any more")
@@ -135,7 +139,7 @@ def _outcome(state: RunState) -> ChildFinished:
     if isinstance(state.ending, RunFinished):
         return ChildFinished(
             status=state.status, answer=state.ending.answer, output=state.ending.output,
-            spent=state.spent.total, duration_ms=took,
+            agent=state.ending.agent, spent=state.spent.total, duration_ms=took,
         )  # fmt: skip
     reason: str = state.status
     message = ""

@@ -199,8 +199,17 @@ def _go_on(state: RunState, step_id: str, beside: Sequence[Event]) -> Sequence[E
         return [call_of_plan(state.plan, step)]
     if step.outage is not None:  # the same round continues: its calls were checked before
         return ask(state, step_id, attempt=step.attempt + 1, why="an outage", beside=beside)
+    if step.handed is not None and not step.unread:
+        return _on_handoff(state, step)
     loop = step.loop_guard.loop(step_id, state.agent.loops)
     return ask(state, step_id, beside=beside) if loop is None else [loop]
+
+
+def _on_handoff(state: RunState, step: Step) -> Sequence[Event]:
+    """The agent that took over has answered: its answer is checked like a reply's."""
+    rules = (each.event for each in state.open.values())
+    judged = any(isinstance(each, OutputRuleAsked) and each.step == step.id for each in rules)
+    return [] if judged else _on_answer(state, step, step.said)
 
 
 def _failed(step: Step, reason: str, message: str) -> StepFailed:

@@ -72,7 +72,7 @@ class Planner(Role):
         """Choose a strategy, start steps, end the run."""
         if state.answer is not None:
             waits = extraction_due(state) or state.guarded or not state.at_rest
-            return [] if waits else [_finished(state.answer)]
+            return [] if waits else [_finished(state, state.answer)]
         return [_held_back(state, event) for event in self._decide(state, record)]
 
     def stopping(self, state: RunState, record: Record) -> Sequence[Event]:
@@ -101,9 +101,9 @@ class Planner(Role):
                 return []
 
 
-def _finished(reached: AnswerReached) -> RunFinished:
+def _finished(state: RunState, reached: AnswerReached) -> RunFinished:
     """The end that was held back."""
-    return RunFinished(answer=reached.answer, output=reached.output)
+    return RunFinished(answer=reached.answer, output=reached.output, agent=state.handed_to)
 
 
 def _held_back(state: RunState, event: Event) -> Event:
@@ -111,6 +111,8 @@ def _held_back(state: RunState, event: Event) -> Event:
     match event:
         case RunFinished(answer=answer, output=output) if extraction_due(state) or state.guarded:
             return AnswerReached(answer=answer, output=output)
+        case RunFinished() if state.handed_to is not None:
+            return event.model_copy(update={"agent": state.handed_to})
         case RunFailed(reason=reason, message=message) if state.open:
             return RunFailing(reason=reason, message=message)
         case _:

@@ -27,6 +27,8 @@ class ChildFinished(Outcome):
     answer: str = ""
     output: Json = None
     """The answer, in the shape of the child's output schema."""
+    agent: str | None = None
+    """Who gave it, if the child handed the conversation over in its turn."""
     reason: str | None = None
     """Why it did not finish, as a machine-readable code."""
     message: str | None = None

@@ -125,6 +125,8 @@ class RunFinished(Event):
     answer: str
     output: Json = None
     """The answer in the shape of the agent's output schema; None for text."""
+    agent: str | None = None
+    """Who gave the answer, if the conversation was handed over; None for the run's own agent."""
 
 
 class RunFailed(Event):

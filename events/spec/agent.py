@@ -32,6 +32,8 @@ class ToolSpec(Data):
     performer: Literal["tool", "memory", "agent"] = "tool"
     agent: "AgentSpec | None" = None
     """The agent whose run performs the call."""
+    handoff: bool | None = None
+    """Whether that agent takes the conversation over: its answer is the run's; None for no."""
     sandbox: SandboxPolicy | None = None
     """The separate process that it runs in; None for this process."""
     retry: Retry | None = None

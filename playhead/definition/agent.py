@@ -32,6 +32,8 @@ from playhead.definition.strategies import (
     StrategyRule,
     Task,
     agent_as_tool,
+    handoff_as_tool,
+    handoff_name,
     recorded_strategy,
 )
 from playhead.events.errors import UsageError
@@ -78,6 +80,9 @@ class Agent(Generic[Out]):
     """What it is good for; shown to agents that have it as a tool."""
     tools: Sequence["AnyTool | Toolset | Agent[Any]"] = ()
     """Tools, groups, MCP servers and agents; an agent is called with a task, as its own run."""
+    handoffs: Sequence["Agent[Any]"] = ()
+    """Agents that may take the conversation over, by a tool `handoff_to_NAME`: they are told what
+    was said and a message, and their answer is the run's. They have the same `output`."""
     strategy: StrategyName | StrategyRule = "auto"
     """How it approaches a goal: "auto" (by stated rules), "direct", "react", "plan", "function", or
     a function that chooses."""
@@ -134,6 +139,7 @@ class Agent(Generic[Out]):
             msg = "an agent needs a name of printable characters"
             raise UsageError(msg)
         self._check_types()
+        self._check_handoffs()
         check_tool_names(self.name, self.tool_names)
         if self.all_tools and all(_is_deferred(tool) for tool in self.all_tools):
             msg = f"agent {self.name!r}: all tools have defer_loading: the API wants one without it"
@@ -154,7 +160,7 @@ class Agent(Generic[Out]):
             "description": (str, "a text"),
             "task_type": (str, "a text"), "max_tokens": (int, "a number"),
             "tools": sequence, "stop_sequences": sequence, "server_tools": sequence,
-            "fallback": sequence, "guardrails": sequence, "skills": sequence,
+            "fallback": sequence, "guardrails": sequence, "skills": sequence, "handoffs": sequence,
             "extra": mapping, "prices": mapping,
             "plan": (PlanRules, "PlanRules(...)"), "limits": (Limits, "Limits(...)"),
             "loops": (LoopRules, "LoopRules(...)"), "retry": (Retry, "Retry(...)"),
@@ -175,10 +181,22 @@ class Agent(Generic[Out]):
             )
             raise UsageError(msg)
 
+    def _check_handoffs(self) -> None:
+        for each in cast("Sequence[object]", self.handoffs):
+            if not isinstance(each, Agent):
+                msg = f"agent {self.name!r}: handoffs={each!r} must be agents"
+                raise UsageError(msg)
+            if each.schema() != self.schema():
+                msg = (
+                    f"agent {self.name!r} hands over to {each.name!r}, whose output= differs: "
+                    "its answer would be the run's, so give both the same type"
+                )
+                raise UsageError(msg)
+
     @property
     def agents(self) -> list["Agent[Any]"]:
-        """Its tools that are agents."""
-        return [tool for tool in self.tools if isinstance(tool, Agent)]
+        """Its tools that are agents, and those that it may hand over to."""
+        return [*(tool for tool in self.tools if isinstance(tool, Agent)), *self.handoffs]
 
     @property
     def model_name(self) -> str:
@@ -193,7 +211,8 @@ class Agent(Generic[Out]):
     @property
     def other_names(self) -> list[tuple[str, str]]:
         """Those that are not of its own or its servers' tools: agents, and tools of the API."""
-        names = [(agent.name, "an agent") for agent in self.agents]
+        names = [(tool.name, "an agent") for tool in self.tools if isinstance(tool, Agent)]
+        names += [(handoff_name(agent.name), "a handoff") for agent in self.handoffs]
         in_extra = self.extra.get("tools")
         given = [*self.server_tools, *(in_extra if isinstance(in_extra, list) else ())]
         named = [each["name"] for each in given if isinstance(each, dict) and "name" in each]
@@ -284,12 +303,13 @@ class Agent(Generic[Out]):
         self, only: Iterable[str] | None, children: list[AgentSpec]
     ) -> tuple[ToolSpec, ...]:
         names = None if only is None else list(only)
-        agents = [agent for agent in self.agents if names is None or agent.name in names]
-        rest = None if names is None else [n for n in names if n not in {a.name for a in agents}]
-        tools = [tool.spec for tool in chosen(self.functions, rest)]
-        specs = zip(self.agents, children, strict=True)
-        asked = (agent_as_tool(spec, each.description) for each, spec in specs if each in agents)
-        return (*tools, *asked)
+        specs = list(zip(self.agents, children, strict=True))
+        called = len(specs) - len(self.handoffs)
+        asked = [agent_as_tool(spec, each.description) for each, spec in specs[:called]]
+        asked += [handoff_as_tool(spec, each.description) for each, spec in specs[called:]]
+        asked = [spec for spec in asked if names is None or spec.name in names]
+        rest = None if names is None else [n for n in names if n not in {a.name for a in asked}]
+        return (*(tool.spec for tool in chosen(self.functions, rest)), *asked)
 
     def _memory(self, namespace: str | None) -> MemoryRules:
         update: dict[str, object] = {} if namespace is None else {"namespace": namespace}

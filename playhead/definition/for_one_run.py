@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from playhead.definition.agent import Agent
+from playhead.definition.strategies import handoff_name
 from playhead.events.spec.agent import Limits
 from playhead.tools.groups import chosen
 
@@ -24,8 +25,11 @@ def for_one_run(agent: Agent[Any], options: Mapping[str, Any]) -> Agent[Any]:
     tools = options.get("tools")
     if tools is not None and not all(isinstance(tool, str) for tool in tools):
         names = [tool for tool in tools if isinstance(tool, str)]
-        agents = [each for each in agent.agents if each.name in names]
-        own = chosen(agent.functions, set(names) - {each.name for each in agents})
+        agents = [t for t in agent.tools if isinstance(t, Agent) and t.name in names]
+        handoffs = [each for each in agent.handoffs if handoff_name(each.name) in names]
+        changes["handoffs"] = handoffs
+        called = {*(a.name for a in agents), *(handoff_name(a.name) for a in handoffs)}
+        own = chosen(agent.functions, set(names) - called)
         changes["tools"] = [*own, *agents, *(tool for tool in tools if not isinstance(tool, str))]
     return replace(agent, **changes) if changes else agent
 

@@ -43,20 +43,45 @@ def agent_as_tool(agent: AgentSpec, description: str) -> ToolSpec:
             "_ and -"
         )
         raise UsageError(msg)
+    description = description or f"Another agent. {agent.instructions}".strip()
+    task = "What it is to reach, with all that it must know for it."
+    return _calls(agent, agent.name, description, {"task": task})
+
+
+def handoff_name(agent: str) -> str:
+    """The tool by which a model hands over to that agent."""
+    return f"handoff_to_{agent}"
+
+
+def handoff_as_tool(agent: AgentSpec, description: str) -> ToolSpec:
+    """The tool that hands the conversation over. Raises UsageError as `agent_as_tool` does."""
+    name = handoff_name(agent.name)
+    if not NAME.fullmatch(name):
+        msg = (
+            f"agent {agent.name!r} is in handoffs: {name} must have 1 to 64 of a-z, A-Z, 0-9, _, -"
+        )
+        raise UsageError(msg)
+    described = (
+        f"Hand the conversation over to {agent.name}, which answers in your place. It knows what "
+        f"was said so far, and your message. Use it when the request is its business. {description}"
+    )
+    message = "What it must know beyond what was said: what you found out, what is left to do."
+    spec = _calls(agent, name, described.strip(), {"message": message})
+    return pinned(spec.model_copy(update={"handoff": True}))
+
+
+def _calls(agent: AgentSpec, name: str, description: str, takes: dict[str, str]) -> ToolSpec:
     reads = all(tool.effect == "read" for tool in agent.tools)
     return pinned(
         ToolSpec(
-            name=agent.name,
-            description=description or f"Another agent. {agent.instructions}".strip(),
+            name=name,
+            description=description,
             input_schema={
                 "type": "object",
                 "properties": {
-                    "task": {
-                        "type": "string",
-                        "description": "What it is to reach, with all that it must know for it.",
-                    }
+                    each: {"type": "string", "description": words} for each, words in takes.items()
                 },
-                "required": ["task"],
+                "required": [*takes],
                 "additionalProperties": False,
             },
             effect="read" if reads else "once",

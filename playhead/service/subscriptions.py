@@ -267,6 +267,7 @@ class RunEnd(NamedTuple):
     answer: str
     output: Json
     metrics: RunMetrics
+    agent: str | None = None
 
 
 class PendingResult:
@@ -320,7 +321,7 @@ class PendingResult:
         if self.answer.done():
             return
         if isinstance(event, RunFinished):
-            self.answer.set_result(RunEnd(event.answer, event.output, self._metrics))
+            self.answer.set_result(RunEnd(event.answer, event.output, self._metrics, event.agent))
             return
         status = ENDINGS.get(event.kind, "paused")
         message = getattr(event, "message", None) or getattr(event, "reason", "")

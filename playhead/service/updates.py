@@ -159,6 +159,8 @@ class EndUpdate(Update):
     status: Literal["finished", "failed", "cancelled"]
     answer: str | None = None
     output: Json = None
+    agent: str | None = None
+    """Who answered, if the conversation was handed over."""
     reason: str | None = None
     """A machine-readable code, such as `max_steps` or `guardrail`."""
     message: str | None = None
@@ -385,8 +387,8 @@ def _run(seq: int, event: Event) -> Update | None:
 
 def _end(seq: int, event: Event) -> EndUpdate:
     match event:
-        case runs.RunFinished(answer=answer, output=output):
-            return EndUpdate(seq=seq, status="finished", answer=answer, output=output)
+        case runs.RunFinished(answer=answer, output=output, agent=agent):
+            return EndUpdate(seq=seq, status="finished", answer=answer, output=output, agent=agent)
         case runs.RunFailed(reason=reason, message=message):
             return EndUpdate(seq=seq, status="failed", reason=reason, message=message)
         case _:

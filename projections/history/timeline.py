@@ -18,6 +18,7 @@ from playhead.events.kinds import (
     memory,
     model_calls,
     plans,
+    runs,
     steps,
     tool_calls,
 )
@@ -112,7 +113,6 @@ WORDS: Mapping[str, tuple[Heading, str]] = {
     "run_forked": ("Note", "forked from run {e.parent} at its record {e.at}"),
     "run_paused": ("Paused", "{e.reason}"),
     "run_resumed": ("Resumed", "{e.reason}"),
-    "run_finished": ("Answer", "{e.answer}"),
     "run_failed": ("Failed", "run: {e.reason}: {e.message}"),
     "run_cancelled": ("Stop", "cancelled. {e.reason}"),
 }
@@ -169,9 +169,8 @@ def _done(event: Event) -> Told:
             return [("Action", f"{tool}({call_text(arguments)})")]
         case tool_calls.ToolSucceeded() | tool_calls.CallAnswered():
             return [_observed(event)]
-        case child_runs.ChildFinished(status=status, answer=answer, message=message):
-            went_well = status == "finished"
-            return [("Observation", answer) if went_well else ("Failed", f"{status}: {message}")]
+        case child_runs.ChildFinished() | runs.RunFinished():
+            return [_answered(event)]
         case (
             tool_calls.ToolInputRequired()
             | approvals.ApprovalRequested()
@@ -186,6 +185,15 @@ def _done(event: Event) -> Told:
             return [("Plan", f"revised ({reason})\n{plan_text(proposed)}")]
         case _:
             return []
+
+
+def _answered(event: child_runs.ChildFinished | runs.RunFinished) -> tuple[Heading, str]:
+    by = "" if event.agent is None else f"\n(by {event.agent})"
+    if isinstance(event, runs.RunFinished):
+        return "Answer", event.answer + by
+    if event.status != "finished":
+        return "Failed", f"{event.status}: {event.message}"
+    return "Observation", event.answer + by
 
 
 def _observed(event: tool_calls.ToolSucceeded | tool_calls.CallAnswered) -> tuple[Heading, str]:

@@ -81,6 +81,7 @@ def _plan_made(
 def _output_rejected(state: RunState, record: Record, event: steps.OutputRejected) -> None:
     step = state.steps[event.step]
     step.rejected += 1
+    step.handed = None
     step.context.user(event.error, seq=record.seq)
     state.ready[step.id] = None
 

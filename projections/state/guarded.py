@@ -14,6 +14,7 @@ from playhead.events.kinds.model_calls import ModelAnswered, ModelRequested
 from playhead.events.kinds.runs import MessageReceived, RunStarted
 from playhead.events.kinds.tool_calls import ToolFailed, ToolSucceeded
 from playhead.events.record import Record
+from playhead.events.spec.agent import ToolSpec
 from playhead.events.spec.guardrails import GuardrailSpec, Place
 from playhead.projections.prompt.tool_result import READ_RESULT, RenderedResult, result_text
 from playhead.projections.state.run_state import FoldFunction, RunState, tool_of
@@ -222,11 +223,19 @@ def hear_message(state: RunState, record: Record) -> None:
     state.hear(record.seq, "" if event.ordered else event.text, event.content or ())
 
 
+def _hand_over(step: Step, handoff: ToolSpec, ended: ChildFinished) -> None:
+    """The answer of the agent that took over is the step's."""
+    if ended.status == "finished" and handoff.agent is not None:
+        step.handed, step.said = ended.agent or handoff.agent.name, ended.answer
+
+
 def tell_outcome(state: RunState, call: ToolCall, outcome: Event, seq: int) -> None:
     """A call's outcome becomes part of its step's conversation."""
     step = state.steps[call.requested.step]
     step.calls -= 1
     step.outcome = outcome
+    if call.spec is not None and call.spec.handoff and isinstance(outcome, ChildFinished):
+        _hand_over(step, call.spec, outcome)
     shown = RenderedResult(
         f"{call.run}:{call.seq}", call.spec, tool_of(step.agent, READ_RESULT) is not None
     )

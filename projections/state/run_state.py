@@ -166,6 +166,11 @@ class RunState:
         return not self.open and not self.calls
 
     @property
+    def handed_to(self) -> str | None:
+        """The agent that its last step was handed over to, and that has answered."""
+        return next((step.handed for step in reversed(self.steps.values())), None)
+
+    @property
     def only_waits(self) -> bool:
         """Whether everything it has open are waits that do not count towards max_seconds."""
         if not self.waits or self.open:

@@ -176,7 +176,9 @@ class Step:
     plan: CompressionPlan | None = None
     """How to compress its context before the model is asked again."""
     said: str = ""
-    """The text of the last reply."""
+    """The text of the last reply, or of the answer of the agent that it was handed over to."""
+    handed: str | None = None
+    """That agent, once it has answered."""
     task_type: str = ""
     """The task type by which its model is chosen; empty until it is known."""
     why: str = ""

@@ -13,23 +13,12 @@ import structlog
 from fastapi.testclient import TestClient
 from opentelemetry import trace
 
-from docs.examples.fastapi_app import make_app, stock
+from docs.examples.fastapi_app import make_app
 from playhead import Agent, CallDeferred, Runtime, tool
 from playhead.events.errors import LogError, UsageError
 from playhead.events.kinds.waits import AnswerAwaited
 from playhead.testing import ScriptedModel, call
 from tests.support.agents import add, broken, runtime
-
-
-def test_a_fastapi_application_serves_runs_from_its_lifespan(tmp_path: Path) -> None:
-    model = ScriptedModel([call("stock", article="chair"), "Twelve chairs."])
-    agent = Agent(name="shop", model=model, tools=[stock])
-    with TestClient(make_app(agent, str(tmp_path / "shop.db"))) as client:
-        answer = client.post("/ask", params={"goal": "How many chairs?"}).json()
-        assert answer["answer"] == "Twelve chairs."
-        lines = client.get(f"/runs/{answer['run']}/events").text.splitlines()
-    assert lines[0] == "1 run_started"
-    assert lines[-1].endswith("run_finished")
 
 
 def test_a_webhook_of_the_fastapi_application_answers_a_deferred_call(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from playhead import Agent, Runtime
+from playhead.testing import ScriptedModel
 from tests.cli.agents import HERE
 from tests.cli.conftest import Playhead
 
@@ -30,6 +32,26 @@ def test_runs_are_listed_newest_first_and_filtered(playhead: Playhead) -> None:
     assert listed(playhead, "--since", "2000-01-01") == [bad, good]
     assert listed(playhead, "--since", "2h") == [bad, good]
     assert listed(playhead, "--since", "2999-01-01") == []
+
+
+def test_runs_are_found_by_session_agent_labels_and_time_together(
+    playhead: Playhead, folder: Path
+) -> None:
+    agent = Agent(name="desk", model=ScriptedModel(lambda _: "Hello."))
+    with Runtime(folder / "playhead.db") as runtime:
+        ann, bob = (
+            runtime.run(agent, "hi", session=user, metadata={"user": user, "plan": "free"}).run_id
+            for user in ("ann", "bob")
+        )
+    assert listed(playhead, "--session", "ann") == [ann]
+    assert listed(playhead, "--session", "nobody") == []
+    assert listed(playhead, "--metadata", "user=bob") == [bob]
+    assert listed(playhead, "--metadata", "plan=free") == [bob, ann]
+    assert listed(playhead, "--metadata", "plan=free", "--metadata", "user=ann") == [ann]
+    assert listed(playhead, "--agent", "desk", "--session", "bob", "--since", "2h") == [bob]
+    assert listed(playhead, "--agent", "other", "--session", "bob") == []
+    said = playhead("runs", "--metadata", "user")
+    assert (said.code, "write KEY=VALUE" in said.err + said.out) == (2, True)
 
 
 def test_show_tells_who_did_what_and_why(playhead: Playhead) -> None:

@@ -187,6 +187,12 @@ def children(runtime: Runtime) -> None:
     play(runtime, scripted("children", call("helper", task="add 1 and 2"), "3.", tools=[helper]))
 
 
+def handoff(runtime: Runtime) -> None:
+    billing = scripted("billing", "You get 3 back.", description="Pays.")
+    over = call("handoff_to_billing", message="She wants 3 back.")
+    play(runtime, scripted("handoff", over, handoffs=[billing]), "My money!", session="handed")
+
+
 def approvals(runtime: Runtime) -> None:
     wishes = [call("pay", euros=n) for n in (1, 2, 3)]
     run = runtime.start(scripted("approvals", wishes, "Paid what I could.", tools=[pay]), "Go.")
@@ -488,7 +494,7 @@ def evaluations(runtime: Runtime) -> None:
 
 SCENES: tuple[Callable[[Runtime], None], ...] = (
     plain, tools, instructions, spoken, model_retry, outage, plan, plan_around_a_failure,
-    plan_reviewed, children,
+    plan_reviewed, children, handoff,
     approvals, guardrails, failing, deferred, schedules, notices,
     approval_lapsed, approval_rule, strategies, router_and_output_rule, loop, limits, budget,
     cancelled, paused, session, compression, memory, facts, fork, mcp_tools, evaluations,

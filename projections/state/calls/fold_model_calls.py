@@ -57,6 +57,7 @@ def _model_requested(state: RunState, record: Record, event: ModelRequested) -> 
     step.tried = 0 if event.attempt == 1 else step.tried
     step.outage = None if event.attempt == 1 else step.outage
     step.round, step.attempt = event.round, event.attempt
+    step.handed = None
     state.ready.pop(step.id, None)
 
 
