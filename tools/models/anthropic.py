@@ -23,7 +23,8 @@ from playhead.tools.models.exchange import (
     lost,
     no_reply,
 )
-from playhead.tools.models.stream import Assembler, EventStream, StreamEvent, read_event
+from playhead.tools.models.sdk_client import SdkClient, read_raw
+from playhead.tools.models.stream import Assembler, StreamEvent, read_event
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
@@ -41,6 +42,8 @@ COUNTED = frozenset({
 
 OTHERS = b'"openai":'
 """In a request that may hold blocks of another provider."""
+
+INSTALL = "pip install 'playhead[bedrock]' or [vertex]"
 
 _KEYS = frozenset({"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"})
 
@@ -67,40 +70,23 @@ class AnthropicModel:
         self._base_url = base_url
         self._api_key = api_key
         self._timeout = timeout
-        self._given = client
-        self._make_client = make_client
         self._is_own = client is None and make_client is None
         """Our own client: it takes the body as bytes, and we read its stream raw."""
-        self._made: AnyClient | None = None
-        self._opening = asyncio.Lock()
+        self._client: SdkClient[AnyClient] = SdkClient(
+            client, make_client or self._make, base_url=base_url, timeout=timeout, install=INSTALL
+        )
 
     async def reply(self, request: Request, on_text: OnText) -> Reply:
         """Ask once. Raises ModelError, `retryable` where the same request may work later."""
-        assembler = Assembler()
-        try:
-            async with asyncio.timeout(self._timeout):
-                return await self._ask(request, assembler, on_text)
-        except ModelError as error:
-            error.usage = error.usage or assembler.usage
-            raise
-        except TimeoutError as error:
-            message = f"no complete reply within {self._timeout:g} s from {self._url}"
-            usage = assembler.usage
-            raise ModelError(
-                error="timeout", message=message, retryable=True, usage=usage
-            ) from error
-        except Exception as error:
-            if assembler.stopped:  # the connection broke after the last byte that mattered
-                return assembler.reply()
-            found = self._model_error(error)
-            found.usage = assembler.usage
-            raise found from error
+        return await self._client.attempt(
+            lambda assembler: self._ask(request, assembler, on_text), self._model_error
+        )
 
     async def reply_in_batch(self, request: Request, job: BatchJob) -> Reply:
         """Ask, or ask about, a batch. Raises ModelError, batch_pending while it has not ended."""
         from playhead.tools.models.batches import reply_in_batch
 
-        client = self._given or self._made or await self._open()
+        client = await self._client.open()
         try:
             async with asyncio.timeout(self._timeout):
                 return await reply_in_batch(client, request, job)
@@ -111,7 +97,7 @@ class AnthropicModel:
 
     async def count_tokens(self, request: Request) -> int:
         """The input tokens of the request, as the API counts them. Raises ModelError."""
-        client = self._given or self._made or await self._open()
+        client = await self._client.open()
         body = {key: value for key, value in request.body.items() if key in COUNTED}
         try:
             counted = await client.post("/v1/messages/count_tokens", cast_to=object, body=body)
@@ -121,9 +107,7 @@ class AnthropicModel:
 
     async def close(self) -> None:
         """Close the connections, unless the client is the caller's; a later call opens new ones."""
-        made, self._made = self._made, None
-        if made is not None:
-            await made.close()
+        await self._client.close()
 
     async def _ask(self, request: Request, assembler: Assembler, on_text: OnText) -> Reply:
         async with self._stream(request) as stream:
@@ -131,7 +115,11 @@ class AnthropicModel:
             if content_kind(headers).endswith("json"):
                 on_text(assembler.whole(await stream.response.aread()))
             elif self._is_own:
-                await _read_raw(stream, assembler, on_text)
+                await read_raw(
+                    stream.response.aiter_bytes(),
+                    lambda data: assembler.add(read_event(data)),
+                    on_text,
+                )
             else:
                 await _read_decoded(stream, assembler, on_text)
             if not assembler.started:
@@ -140,7 +128,7 @@ class AnthropicModel:
 
     @asynccontextmanager
     async def _stream(self, request: Request) -> "AsyncGenerator[AsyncStream[object]]":
-        client = self._given or self._made or await self._open()
+        client = await self._client.open()
         from anthropic import AsyncStream
 
         content = request.content
@@ -162,16 +150,6 @@ class AnthropicModel:
             yield stream
         finally:
             await stream.close()
-
-    async def _open(self) -> "AnyClient":
-        async with self._opening:
-            if self._made is None:
-                try:
-                    self._made = await asyncio.to_thread(self._make_client or self._make)
-                except ImportError as error:
-                    message = f"{one_line(error)}: pip install 'playhead[bedrock]' or [vertex]"
-                    raise ModelError(error="authentication", message=message) from error
-            return self._made
 
     def _make(self) -> "AsyncAnthropic":
         from anthropic import (
@@ -195,11 +173,6 @@ class AnthropicModel:
     def _has_own_endpoint(self) -> bool:
         return bool(self._base_url or os.environ.get("ANTHROPIC_BASE_URL"))
 
-    @property
-    def _url(self) -> str:
-        client = self._given or self._made
-        return str(client.base_url) if client is not None else str(self._base_url)
-
     def _model_error(self, error: Exception) -> ModelError:
         import anthropic
         import httpx2
@@ -208,24 +181,18 @@ class AnthropicModel:
             case anthropic.APIStatusError():
                 return refused(error.status_code, error.body, error.response.headers)
             case anthropic.APIConnectionError() | httpx2.TransportError():
-                return lost(self._url, error)
+                return lost(self._client.url, error)
             case anthropic.CredentialsError():
                 return ModelError("authentication", one_line(error))
             case TypeError() if "authentication" in str(error):
                 message = "no API key: set ANTHROPIC_API_KEY, or give your own base URL"
                 return ModelError("authentication", message)
             case AssertionError() | ValueError() | httpx2.HTTPError() | anthropic.APIError():
-                return malformed(f"{self._url}: {type(error).__name__} {one_line(error)}".rstrip())
+                return malformed(
+                    f"{self._client.url}: {type(error).__name__} {one_line(error)}".rstrip()
+                )
             case _:
                 return ModelError("client_error", f"{type(error).__name__}: {one_line(error)}")
-
-
-async def _read_raw(stream: "AsyncStream[object]", assembler: Assembler, on_text: OnText) -> None:
-    events = EventStream()
-    async for chunk in stream.response.aiter_bytes():
-        for data in events.feed(chunk):
-            if piece := assembler.add(read_event(data)):
-                on_text(piece)
 
 
 async def _read_decoded(

@@ -4,7 +4,6 @@ The request is translated from the Messages API's form, which the log renders, a
 into its blocks; the log holds nothing else. The SDK is imported by the first call.
 """
 
-import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -27,7 +26,8 @@ from playhead.tools.models.openai.errors import refused
 from playhead.tools.models.openai.responses_request import responses_body
 from playhead.tools.models.openai.responses_stream import ResponsesStream
 from playhead.tools.models.openai.words import Json
-from playhead.tools.models.stream import Assembler, EventStream
+from playhead.tools.models.sdk_client import SdkClient, read_raw
+from playhead.tools.models.stream import Assembler
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, AsyncStream
@@ -37,7 +37,7 @@ Api: TypeAlias = Literal["chat", "responses"]
 OFFICIAL = (".openai.com", ".azure.com", ".microsoft.com")
 """Ends of the hosts that know every field of the protocols."""
 
-NOT_INSTALLED = "the openai SDK is not installed: pip install 'playhead[openai]'"
+INSTALL = "pip install 'playhead[openai]'"
 
 
 class OpenAIModel:
@@ -70,42 +70,23 @@ class OpenAIModel:
         self._api: Api | None = api
         self._key = key
         self._headers = dict(headers or {})
-        self._given = client
-        self._make_client = make_client
         self._timeout = timeout
-        self._made: AsyncOpenAI | None = None
-        self._opening = asyncio.Lock()
+        self._client: SdkClient[AsyncOpenAI] = SdkClient(
+            client, make_client or self._make, base_url=base_url, timeout=timeout, install=INSTALL
+        )
 
     async def reply(self, request: Request, on_text: OnText) -> Reply:
         """Ask once. Raises ModelError, `retryable` where the same request may work later."""
-        assembler = Assembler()
-        try:
-            async with asyncio.timeout(self._timeout):
-                return await self._ask(request, assembler, on_text)
-        except ModelError as error:
-            error.usage = error.usage or assembler.usage
-            raise
-        except TimeoutError as error:
-            message = f"no complete reply within {self._timeout:g} s from {self._url}"
-            usage = assembler.usage
-            raise ModelError(
-                error="timeout", message=message, retryable=True, usage=usage
-            ) from error
-        except Exception as error:
-            if assembler.stopped:  # the connection broke after the last byte that mattered
-                return assembler.reply()
-            found = self._model_error(error)
-            found.usage = assembler.usage
-            raise found from error
+        return await self._client.attempt(
+            lambda assembler: self._ask(request, assembler, on_text), self._model_error
+        )
 
     async def close(self) -> None:
         """Close the connections, unless the client is the caller's; a later call opens new ones."""
-        made, self._made = self._made, None
-        if made is not None:
-            await made.close()
+        await self._client.close()
 
     async def _ask(self, request: Request, assembler: Assembler, on_text: OnText) -> Reply:
-        client = self._given or self._made or await self._open()
+        client = await self._client.open()
         official = (client.base_url.host or "").endswith(OFFICIAL)
         api = self._api or ("responses" if official else "chat")
         path, body = _request(api, request, official=official)
@@ -117,7 +98,7 @@ class OpenAIModel:
             if content_kind(headers).endswith("json"):
                 on_text(reader.whole(await stream.response.aread()))
             else:
-                await _read(stream, reader, on_text)
+                await read_raw(stream.response.aiter_bytes(), reader.feed, on_text)
             if not assembler.started:
                 raise no_reply(headers)
             return assembler.reply(headers.get("x-request-id"))
@@ -141,16 +122,6 @@ class OpenAIModel:
         finally:
             await stream.close()
 
-    async def _open(self) -> "AsyncOpenAI":
-        async with self._opening:
-            if self._made is None:
-                try:
-                    self._made = await asyncio.to_thread(self._make_client or self._make)
-                except ImportError as error:
-                    message = f"{NOT_INSTALLED} ({one_line(error)})"
-                    raise ModelError(error="authentication", message=message) from error
-            return self._made
-
     def _make(self) -> "AsyncOpenAI":
         from openai import (
             AsyncOpenAI,
@@ -173,11 +144,6 @@ class OpenAIModel:
             timeout=Timeout(self._timeout, connect=min(CONNECT_TIMEOUT, self._timeout)),
         )
 
-    @property
-    def _url(self) -> str:
-        client = self._given or self._made
-        return str(client.base_url) if client is not None else str(self._base_url)
-
     def _model_error(self, error: Exception) -> ModelError:
         import httpx2
         import openai
@@ -186,9 +152,11 @@ class OpenAIModel:
             case openai.APIStatusError(response=response):
                 return refused(error.status_code, response.content, response.headers, self._key)
             case openai.APIConnectionError() | httpx2.TransportError():
-                return lost(self._url, error)
+                return lost(self._client.url, error)
             case AssertionError() | ValueError() | httpx2.HTTPError() | openai.APIError():
-                return malformed(f"{self._url}: {type(error).__name__} {one_line(error)}".rstrip())
+                return malformed(
+                    f"{self._client.url}: {type(error).__name__} {one_line(error)}".rstrip()
+                )
             case _:
                 return ModelError("client_error", f"{type(error).__name__}: {one_line(error)}")
 
@@ -203,13 +171,3 @@ def _request(api: Api, request: Request, *, official: bool) -> tuple[str, Json]:
     if official:
         said.setdefault("prompt_cache_key", sha256(request.head).hexdigest()[:32])
     return path, said
-
-
-async def _read(
-    stream: "AsyncStream[object]", reader: ChatStream | ResponsesStream, on_text: OnText
-) -> None:
-    events = EventStream()
-    async for chunk in stream.response.aiter_bytes():
-        for data in events.feed(chunk):
-            if piece := reader.feed(data):
-                on_text(piece)
