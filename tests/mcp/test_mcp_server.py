@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult, TextContent
 
-from playhead import Agent, Runtime, tool
+from playhead import Agent, Runtime, ServerUnreachable, mcp, tool
 from playhead.cli.app import main
 from playhead.cli.shared.exit_codes import MISTAKE
 from playhead.testing import ScriptedModel, call
@@ -178,3 +181,34 @@ def test_over_stdio_reading_is_the_default_and_acting_needs_a_flag(
 
 def test_agents_without_the_flag_are_a_mistake(tmp_path: Path) -> None:
     assert main(["mcp-serve", "--agent", "a.py:b", f"--log={tmp_path / 'log.db'}"]) == MISTAKE
+
+
+def test_over_http_it_is_read_with_the_token_and_not_without(tmp_path: Path) -> None:
+    agent = Agent(name="helper", model=ScriptedModel(["It is 42."]))
+    with Runtime(tmp_path / "log.db") as runtime:
+        runtime.run(agent, "What is it?")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    token = "a-token-of-sixteen-characters"
+    (tmp_path / "token").write_text(token)
+    command = [
+        sys.executable, "-m", "playhead", "mcp-serve", "--http", "--port", str(port),
+        "--token-file", str(tmp_path / "token"), "--log", str(tmp_path / "log.db"),
+    ]  # fmt: skip
+    url = f"http://127.0.0.1:{port}/mcp"
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            assert url in process.stderr.readline()
+            server = mcp(url, headers={"Authorization": f"Bearer {token}"}, connect_timeout=30)
+            while not server.tools:  # it says its address, and then listens
+                assert process.poll() is None
+                with suppress(ServerUnreachable):
+                    server.connect()
+            assert {"list_runs", "show", "why"} <= {each.spec.name for each in server.tools}
+            server.close()
+            with pytest.raises(ServerUnreachable):
+                mcp(url, headers={"Authorization": "Bearer another"}).connect()
+        finally:
+            process.terminate()

@@ -1,6 +1,7 @@
 """MCP servers as toolsets: `Agent(tools=[mcp("mcp-server-git"), mcp("https://...")])`."""
 
 import shlex
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -143,8 +144,11 @@ class McpServer:
         self._connection: McpConnection | None = None
         self._calls: Calls | None = None
         self._tools: tuple[AnyTool, ...] = ()
-        self._judge: Judge = _accept
-        self._changed: Callable[[], None] = _nothing
+        self._judges: list[Judge] = []
+        """Of each runtime that uses it: what one of them refuses is offered to none."""
+        self._changed: list[Callable[[], None]] = []
+        self._last: tuple[list[types.Tool], Mapping[str, str]] | None = None
+        self._judging = threading.RLock()
         self._unknown: set[str] = set()
         self.refused: dict[str, str] = {}
         """The tools (by their names on the server) that are not offered, and why."""
@@ -171,15 +175,21 @@ class McpServer:
         secrets: Secrets = from_environment,
         lapse: Lapse | None = None,
     ) -> None:
-        """Start or reach the server and list its tools; does nothing if it is connected.
+        """Start or reach the server and list its tools; if it is connected, judge them too.
 
         `changed` is called when its tools have changed, `lapse` when a question that it asks ends
         with its session. Raises ServerUnreachable if it is required
         and cannot be reached, and UsageError if a secret or the extra `mcp` is missing.
         """
-        if self._connection is not None:
-            return
-        self._judge, self._changed = judge or _accept, changed or _nothing
+        with self._judging:
+            if judge is not None and judge not in self._judges:
+                self._judges.append(judge)
+            if changed is not None and changed not in self._changed:
+                self._changed.append(changed)
+            if self._connection is not None:
+                if self._last is not None:
+                    self._arrived(*self._last)
+                return
         self._connection = self._open(secrets, lapse)
         try:
             self._connection.wait(self._connecting)
@@ -224,7 +234,11 @@ class McpServer:
 
     def release(self) -> "McpConnection | None":
         """Give up its connection, which the caller must close; None if it has none."""
-        connection, self._connection = self._connection, None
+        with self._judging:
+            connection, self._connection = self._connection, None
+            self._judges.clear()
+            self._changed.clear()
+            self._last = None
         return connection
 
     def _resolved(self, value: str | Secret, secrets: Secrets) -> str:
@@ -238,18 +252,16 @@ class McpServer:
 
     def _arrived(self, listed: "list[types.Tool]", left_out: Mapping[str, str]) -> None:
         """The server has listed its tools (on the connection's thread)."""
+        with self._judging:
+            self._last = listed, left_out
+            self._take(listed, left_out)
+
+    def _take(self, listed: "list[types.Tool]", left_out: Mapping[str, str]) -> None:
         wanted = [each for each in listed if self._wants(each.name)]
         self.listed = {each.name: each for each in wanted}
-        definitions = {name: definition_of(each) for name, each in self.listed.items()}
         refused = {name: why for name, why in left_out.items() if self._wants(name)}
-        refused |= self._judge(self.name, definitions)
-        made = list[AnyTool]()
-        for name, each in self.listed.items():
-            if name not in refused:
-                try:
-                    made.append(to_tool(each, self._how, self._call))
-                except UsageError as error:
-                    refused[name] = str(error)
+        refused |= self._judged()
+        made = self._made(refused)
         for name, why in refused.items():
             if self.refused.get(name) != why:
                 log.warning("mcp.tool_refused", server=self.name, tool=name, why=why)
@@ -260,7 +272,27 @@ class McpServer:
         before = {each.spec.definition for each in self._tools}
         self._tools = tuple(made)
         if {each.spec.definition for each in made} != before:
-            self._changed()
+            for changed in self._changed:
+                changed()
+
+    def _made(self, refused: dict[str, str]) -> list[AnyTool]:
+        """The tools that are offered; one that cannot be made is refused."""
+        made = list[AnyTool]()
+        for name, each in self.listed.items():
+            if name not in refused:
+                try:
+                    made.append(to_tool(each, self._how, self._call))
+                except UsageError as error:
+                    refused[name] = str(error)
+        return made
+
+    def _judged(self) -> dict[str, str]:
+        """What is refused, and why: by any of those that use the server."""
+        definitions = {name: definition_of(each) for name, each in self.listed.items()}
+        refused: dict[str, str] = {}
+        for judge in self._judges:
+            refused |= judge(self.name, definitions)
+        return refused
 
     def _wants(self, name: str) -> bool:
         return self._only is None or name in self._only
@@ -315,14 +347,6 @@ class McpServer:
             raise ToolError(
                 str(error), hint="Correct the arguments, or do something else."
             ) from error
-
-
-def _accept(_: str, __: Mapping[str, str]) -> Mapping[str, str]:
-    return {}
-
-
-def _nothing() -> None:
-    """Nobody is notified."""
 
 
 def _is_url(text: str) -> bool:
