@@ -30,6 +30,8 @@ from playhead.events.kinds.runs import RunFinished
 from playhead.events.log.memory import MemoryLog
 from playhead.events.log.sqlite.log import SqliteLog
 from playhead.events.log.sqlite.reader import SqliteReader
+from playhead.events.maintenance.export import export
+from playhead.events.maintenance.import_run import import_run
 from playhead.events.model_api import BatchJob, Reply, Request
 from playhead.events.usage import Usage
 from playhead.projections.cost.ledger import ledger
@@ -350,7 +352,7 @@ def test_a_fork_with_another_agent_submits_its_own_request(path: Path) -> None:
         assert len(custom) == 2
 
 
-def test_the_calls_of_forks_and_of_imported_runs_count_for_their_quotas(path: Path) -> None:
+def test_the_calls_of_forks_and_of_imported_runs_count_for_their_quotas() -> None:
     agent = Agent(
         name="desk",
         model=ScriptedModel(lambda _: "Done."),
@@ -366,3 +368,11 @@ def test_the_calls_of_forks_and_of_imported_runs_count_for_their_quotas(path: Pa
             assert (used.group, used.calls) == ("s1", 2)
             (used,) = find_used(views.connection, "tenant", since=0)
             assert used.calls == 2
+        lines = list(export(log, run))
+    elsewhere = MemoryLog()
+    import_run(elsewhere, lines)
+    with Runtime(elsewhere, [agent]) as runtime:
+        runtime.fork(run, 5, Instead(message="again")).wait()
+        with Views.of(elsewhere, [Spending(elsewhere)]) as views:
+            (used,) = find_used(views.connection, "tenant", since=0)
+            assert (used.group, used.calls) == ("acme", 1)  # what was used elsewhere is not
