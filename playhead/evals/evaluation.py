@@ -15,12 +15,12 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from playhead.definition.agent import Agent
+from playhead.evals.budget import BudgetSpent, EvaluationBudget, Share
 from playhead.evals.case import Case, Trial
 from playhead.evals.dataset import Dataset
 from playhead.evals.evaluation_log import STREAMS, evaluation_records, evaluation_report
 from playhead.evals.evaluators import AnyEvaluator, Given
-from playhead.evals.purse import BudgetSpent, Purse, Share
-from playhead.evals.trials import Approvals, Spent, Trying, dollars
+from playhead.evals.trials import Approvals, Spent, TrialRunner, dollars
 from playhead.events.errors import UsageError
 from playhead.events.event import Json
 from playhead.events.kinds.evaluations import (
@@ -107,8 +107,8 @@ def evaluate(
     done, starved, spent = _begin(runtime, evaluation, started)
     under_way = _Evaluation(
         runtime, evaluation, variants, {case.id: case for case in dataset.cases}, judged,
-        Trying(runtime, evaluation, approvals, user), Purse(max_cost, spent, concurrency), starved,
-        on_trial,
+        TrialRunner(runtime, evaluation, approvals, user),
+        EvaluationBudget(max_cost, spent, concurrency), starved, on_trial,
     )  # fmt: skip
     to_do = [
         key
@@ -135,8 +135,8 @@ class _Evaluation:
     variants: Mapping[str, Agent[Any] | None]
     cases: Mapping[str, Case]
     judged: Mapping[str, Sequence[AnyEvaluator]]
-    trying: Trying
-    purse: Purse
+    runner: TrialRunner
+    budget: EvaluationBudget
     starved: Counter[Key]
     """How often the budget was too small for a trial."""
     on_trial: Callable[[TrialEnded], None] | None
@@ -148,14 +148,14 @@ class _Evaluation:
         """Make a trial, unless the budget is spent; with a larger share if one was too small."""
         while not self.stopped.is_set():
             try:
-                share = self.purse.take()
+                share = self.budget.take()
             except BudgetSpent:
                 self.stopped.set()
                 return
             try:
                 ended = self._tried(key, share)
             finally:
-                self.purse.give_back(share)
+                self.budget.give_back(share)
             if not share.starved:
                 if self.on_trial is not None:
                     self.on_trial(ended)
@@ -168,8 +168,8 @@ class _Evaluation:
         took = Spent()
         place = f"{key.variant}/{key.case}/{key.trial}{'+' * self.starved[key]}"
         agent, case = self.variants[key.variant], self.cases[key.case]
-        trial = self.trying.trial(agent, case, place, key._asdict(), share, took)
-        scores = self.trying.score(self.judged[key.case], trial, place, share, took)
+        trial = self.runner.trial(agent, case, place, key._asdict(), share, took)
+        scores = self.runner.score(self.judged[key.case], trial, place, share, took)
         ended = _ended(key, trial, scores, took, starved=share.starved)
         self.submitted.append(self.runtime.evaluations.submit(self.id, ended))
         return ended

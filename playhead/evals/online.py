@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from itertools import chain
 
+from playhead.evals.budget import Share
 from playhead.evals.case import Case, Trial
 from playhead.evals.evaluation_log import ONLINE, STREAMS
 from playhead.evals.evaluators import Given, evaluator_of
-from playhead.evals.purse import Share
-from playhead.evals.trials import Spent, Trying
+from playhead.evals.trials import Spent, TrialRunner
 from playhead.events.codec import decode
 from playhead.events.errors import PlayheadError, UsageError
 from playhead.events.kinds.evaluations import RunJudged
@@ -141,8 +141,8 @@ class Sampled:
         goal = first.goal if isinstance(first, RunStarted) else ""
         trial = Trial(Case(id=run, goal=goal or run), (recorded,), status)
         spent = Spent()
-        trying = Trying(runtime, ONLINE, "stop", None)
-        (score,) = trying.score([self._evaluator], trial, run, Share(None), spent)
+        runner = TrialRunner(runtime, ONLINE, "stop", None)
+        (score,) = runner.score([self._evaluator], trial, run, Share(None), spent)
         passed = status == "finished" and score.passed
         verdict = RunJudged(
             run=run, agent=agent, status=status, score=score, passed=passed, judged_for=spent.cost

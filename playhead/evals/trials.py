@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, Unpack
 
 from playhead.definition.agent import Agent
 from playhead.definition.routing import DEFAULT_MODEL
+from playhead.evals.budget import Share
 from playhead.evals.case import Case, Trial
 from playhead.evals.evaluators import AnyEvaluator, Judge
-from playhead.evals.purse import Share
 from playhead.events.errors import RunNotFinished, UsageError
 from playhead.events.kinds.evaluations import Score
 from playhead.events.spec.prices import PICODOLLARS
@@ -71,7 +71,7 @@ class Ended(NamedTuple):
     reason: str
 
 
-class Trying:
+class TrialRunner:
     """Makes the trials of one evaluation."""
 
     def __init__(

@@ -50,7 +50,7 @@ class Share:
             self.starved |= run.started.agent.limits.max_cost != cap
 
 
-class Purse:
+class EvaluationBudget:
     """US dollars for everything that an evaluation runs. Safe from any thread."""
 
     def __init__(self, dollars: float | None, spent: float, shares: int) -> None:
