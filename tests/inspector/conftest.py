@@ -20,8 +20,9 @@ FLAGS = [
 LAPTOP, PHONE = (1280, 820), (390, 844)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Not longer than a module: while it is open, an event loop runs on this thread."""
     if CHROMIUM is None:
         pytest.skip("chromium is missing: apt install chromium")
     with sync_playwright() as playwright:
