@@ -577,6 +577,7 @@ class Runtime:
         """The evaluations in its log: `playhead.evals.evaluate` writes them."""
         from playhead.evals.evaluation_log import EvaluationLog
 
+        self.runs.check_open()
         return EvaluationLog(self._log, self._redactor.event)
 
     def _named(self, run: str, name: str) -> Agent[object] | None:

@@ -72,6 +72,8 @@ CALLS: dict[str, Callable[[Ended], object]] = {
     "complete": lambda e: e.runtime.complete(e.run.id, 1),
     "fail": lambda e: e.runtime.fail(e.run.id, 1, "no"),
     "serve": lambda e: e.runtime.serve(),
+    "mcp_server": lambda e: e.runtime.mcp_server(),
+    "evaluations": lambda e: e.runtime.evaluations,
     "runs.find": lambda e: e.runtime.runs.find("last"),
     "runs.status": lambda e: e.runtime.runs.status(e.run.id),
     "runs.approvals": lambda e: e.runtime.runs.approvals(),
