@@ -40,8 +40,6 @@ class Variant(Data):
     name: str
     agent: str
     """The agent's name."""
-    definition: str | None = None
-    """The hash of the agent as it was written; None if it cannot be told."""
     options: dict[str, Json] = Field(default_factory=dict)
     """What was set in place of the agent's own: model, strategy."""
 

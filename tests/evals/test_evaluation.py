@@ -327,3 +327,16 @@ def test_an_evaluation_is_a_stream_of_its_own_kind_and_its_log_is_whole(tmp_path
     reader = SqliteReader(tmp_path / "log.db")
     assert verify(reader, read_anchor(tmp_path / "log.db")).ok
     reader.close()
+
+
+def test_a_score_that_the_log_does_not_bear_out_is_named(runtime: Runtime) -> None:
+    evaluate(runtime, dataset(1), sums(by_tool), evaluation="mine")
+    (right,) = trials(runtime)
+    wrong = right.scores[0].model_copy(update={"passed": False, "reason": "it was 99"})
+    runtime.evaluations.append(
+        "mine", right.model_copy(update={"trial": 2, "passed": False, "scores": (wrong,)})
+    )
+    found = judge_again(runtime.evaluations.log, "mine")
+    assert (found.trials, found.scores) == (2, 2)
+    (other,) = found.other
+    assert (other.trial, other.recorded, other.now) == (2, wrong, right.scores[0])

@@ -16,6 +16,7 @@ from playhead.projections.metrics.indicators import indicators
 from playhead.telemetry.live_metrics import read_run_metrics
 from playhead.testing import ScriptedModel
 from tests.evals.sums import by_heart, sums
+from tests.support.waiting import until
 
 
 def verdicts(log: Reader) -> dict[str, RunJudged]:
@@ -32,9 +33,7 @@ def verdicts(log: Reader) -> dict[str, RunJudged]:
 def judged_until(runtime: Runtime, count: int) -> dict[str, RunJudged]:
     """The verdicts, once there are so many."""
     log = runtime.evaluations.log
-    after = 0
-    while len(verdicts(log)) < count:
-        after = max([after, *(row.position for row in log.follow(after))])
+    until(lambda: len(verdicts(log)) >= count)
     return verdicts(log)
 
 

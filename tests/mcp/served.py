@@ -5,19 +5,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 from playhead.tools.mcp.server import McpServer, mcp
 
 SERVER = Path(__file__).with_name("http_server.py")
-
-
-def until(true: Callable[[], bool]) -> None:
-    """Wait for something that happens in another process or on another thread."""
-    while not true():
-        time.sleep(0.01)
 
 
 class Served:

@@ -14,7 +14,8 @@ from playhead.testing.scripted_model import Scripted
 from playhead.tools.context import Secret
 from playhead.tools.mcp.server import McpServer
 from playhead.tools.tool import AnyTool
-from tests.mcp.served import Served, served, until
+from tests.mcp.served import Served, served
+from tests.support.waiting import until
 from tests.tools.calls import call, failure_of, result_of
 
 BOTH = pytest.mark.parametrize("there", [["2025"], []], ids=["2025", "2026"], indirect=True)

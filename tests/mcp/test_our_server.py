@@ -28,7 +28,7 @@ from playhead.tools.execution.workers import Threads
 from playhead.tools.lint.lint import lint
 from playhead.tools.mcp.server import McpServer, mcp
 from playhead.tools.tool import AnyTool
-from tests.mcp.served import until
+from tests.support.waiting import until
 from tests.tools.calls import call, failure_of, result_of
 
 SERVER = Path(__file__).with_name("our_server.py")

@@ -15,8 +15,9 @@ from playhead.testing import ScriptedModel
 from playhead.testing import call as requested
 from playhead.testing.scripted_model import Scripted
 from playhead.tools.mcp.server import McpServer
-from tests.mcp.served import Served, served, until
+from tests.mcp.served import Served, served
 from tests.mcp.test_http_server import BOTH
+from tests.support.waiting import until
 
 AGENT = "greeter"
 

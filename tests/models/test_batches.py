@@ -44,6 +44,7 @@ from tests.support.agents import records
 from tests.support.batches_api import BatchesApi
 from tests.support.messages_api import call, text
 from tests.support.virtual import EPOCH, RUN
+from tests.support.waiting import until
 
 MODEL = "claude-sonnet-4-6"
 BY_BATCH = {"reasoning": Route(ladder=(Target(model=MODEL),), batch=True)}
@@ -64,9 +65,18 @@ def desk(**more: Any) -> Agent[str]:
 
 def waits(runtime: Runtime, run: str) -> Any:
     """The wait of a run, once it waits."""
+    return waits_again(runtime, run, None)
+
+
+def waits_again(runtime: Runtime, run: str, before: int | None) -> Any:
+    """Its wait, once it is another one than the wait `before`."""
     found: list[Any] = []
-    while not found:
-        found = runtime.runs.waits(run)
+
+    def another() -> bool:
+        found[:] = runtime.runs.waits(run)
+        return bool(found) and found[0].wait.seq != before
+
+    until(another)
     return found[0].wait
 
 
@@ -89,8 +99,7 @@ def test_a_run_by_batch_waits_durably_and_goes_on_after_a_restart_at_half_price(
             assert len(api.batches) == 1
             api.end()
             runtime.attach(run).resume()
-            while not (found := runtime.runs.waits(run)) or found[0].wait.seq == first:
-                pass
+            waits_again(runtime, run, first)
             assert len(api.batches) == 2
             api.end()
             runtime.attach(run).resume()
@@ -281,13 +290,11 @@ def test_a_message_that_comes_while_a_batch_works_loses_no_reply_and_is_read_aft
         first = waits(runtime, run.id).seq
         run.send("And in words?")
         run.resume()
-        while not (found := runtime.runs.waits(run.id)) or found[0].wait.seq == first:
-            pass
+        waits_again(runtime, run.id, first)
         assert len(api.batches) == 1  # what it asks about is what it has submitted
         api.end()
         run.resume()
-        while len(api.batches) < 2:
-            pass
+        until(lambda: len(api.batches) == 2)
         asked = list(api.requests.values())[1][0]["params"]["messages"]
         said = [block["text"] for message in asked for block in message["content"]]
         assert said[:3] == ["go", "3", "And in words?"]
@@ -328,8 +335,7 @@ def test_asking_about_a_batch_changes_neither_the_day_nor_the_number_of_its_call
         run = runtime.start(desk(), "go")
         first = waits(runtime, run.id).seq
         run.resume()
-        while not (found := runtime.runs.waits(run.id)) or found[0].wait.seq == first:
-            pass
+        waits_again(runtime, run.id, first)
         with closing(SqliteReader(path)) as log, Views.of(log, [Spending(log)]) as views:
             times = [r.at for r in records(log, run.id) if isinstance(r.event, ModelRequested)]
             assert len(times) == 2
@@ -345,9 +351,8 @@ def test_a_fork_with_another_agent_submits_its_own_request(path: Path) -> None:
         run = runtime.start(desk(), "go")
         wait = waits(runtime, run.id)
         other = replace(desk(), instructions="Answer in words.")
-        fork = runtime.fork(run.id, wait.seq, Instead(agent=other))
-        while len(api.batches) < 2:
-            assert runtime.runs.status(fork.id) == "running"
+        runtime.fork(run.id, wait.seq, Instead(agent=other))
+        until(lambda: len(api.batches) == 2)
         custom = {asked[0]["custom_id"] for asked in api.requests.values()}
         assert len(custom) == 2
 

@@ -1,5 +1,6 @@
-"""Waits for a record of a run, at most a while: a fault fails the test and does not hang it."""
+"""Waits for a record or anything else, at most a while: a fault fails the test, no more."""
 
+import time
 from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Thread
@@ -9,6 +10,15 @@ from playhead.events.record import Record
 from playhead.run import Run
 
 SECONDS = 20.0
+
+
+def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Wait for another process or thread. Raises TimeoutError."""
+    end = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > end:
+            raise TimeoutError
+        time.sleep(0.01)
 
 
 def first_record(run: Run[Any], wanted: Callable[[Record], bool]) -> Record:
