@@ -4,6 +4,7 @@ Killed at any moment and called again with the same id, it goes on where it was.
 """
 
 import contextvars
+import math
 import secrets
 import threading
 import time
@@ -90,6 +91,9 @@ def evaluate(
         else dict(agents)
     )  # fmt: skip
     _check(dataset, variants, repeats, concurrency)
+    if max_cost is not None and not 0 < max_cost < math.inf:
+        msg = f"max_cost={max_cost}: must be a positive number of US dollars"
+        raise UsageError(msg)
     judged = {case.id: dataset.evaluators_of(case, evaluators) for case in dataset.cases}
     specs = {each.name: each.spec() for case in judged.values() for each in case}
     evaluation = evaluation or new_evaluation_id()
@@ -183,24 +187,21 @@ def new_evaluation_id() -> str:
 def _all(
     attempt: Callable[[Key], None], keys: Sequence[Key], concurrency: int, stopped: threading.Event
 ) -> None:
-    """Every trial, `concurrency` at once, each in the caller's context; the first error ends it."""
-    with ThreadPoolExecutor(concurrency, "playhead-eval") as pool:
-        contexts = [contextvars.copy_context() for _ in keys]
-        futures = [
-            pool.submit(context.run, attempt, key)
-            for context, key in zip(contexts, keys, strict=True)
-        ]
-        try:
-            finished, _ = wait(futures, return_when=FIRST_EXCEPTION)
-        except BaseException:
-            stopped.set()
-            raise
-        for future in finished:
-            if future.exception() is not None:
-                stopped.set()
-                for other in futures:
-                    other.cancel()
-                future.result()
+    """Every trial, `concurrency` at once, each in the caller's context; the first error ends it.
+
+    After an error or Ctrl-C nobody waits for trials under way: they end with the runtime, and go on
+    in the next evaluation of that id.
+    """
+    pool = ThreadPoolExecutor(concurrency, "playhead-eval")
+    try:
+        futures = [pool.submit(contextvars.copy_context().run, attempt, key) for key in keys]
+        for future in wait(futures, return_when=FIRST_EXCEPTION).done:
+            future.result()
+    except BaseException:
+        stopped.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
 
 
 def _check(

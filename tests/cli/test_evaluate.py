@@ -1,13 +1,16 @@
 """`playhead eval` and what is shown of evaluations."""
 
 import json
+import signal
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from tests.cli.conftest import Playhead
+from tests.cli.processes import playhead_process
 from tests.house.sources import ROOT
+from tests.support.waiting import until
 
 AGENTS = """
 from tests.evals.sums import by_heart, by_tool, sums
@@ -117,6 +120,9 @@ def test_recorded_runs_are_judged_by_a_query(playhead: Playhead, dataset: str) -
             "stop, approve",
         ),
         (("show", "nothing"), "there is no run"),
+        (("eval", "sums.jsonl", "--agent", "adders.py:tool", "--max-cost", "-1"), "positive"),
+        (("eval", "sums.jsonl", "--agent", "adders.py:tool", "--min-pass", "90"), "0 to 1"),
+        (("eval", "sums.jsonl"), "give an agent"),
     ],
 )
 def test_a_mistake_is_one_clear_line(
@@ -162,3 +168,24 @@ def test_the_evaluation_of_the_docs_gives_the_figures_that_the_page_tells(
     page = (ROOT / "docs" / "evals.md").read_text()
     assert [cost for cost in costs if f"${cost}" not in page] == []
     assert [each["significant"] for each in report["comparisons"]] == [True, True, True]
+
+
+def test_ctrl_c_leaves_at_once_and_says_how_to_go_on(
+    playhead: Playhead, dataset: str, folder: Path
+) -> None:
+    slow = "import asyncio\n\nasync def hang(body):\n    await asyncio.sleep(3600)\n"
+    (folder / "adders.py").write_text(f"{AGENTS}\n{slow}\nslow = sums(hang)\n")
+    command = ("eval", dataset, "--concurrency", "3", "--agent")
+    with playhead_process(*command, "adders.py:slow") as process:
+        found = folder / "playhead.db"
+        until(lambda: found.exists() and len(json.loads(playhead("runs", "--json").out)) == 3)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+        assert process.stderr is not None
+        told = process.stderr.read()
+    assert len(told.splitlines()) == 1
+    (evaluation,) = json.loads(playhead("evals", "--json").out)
+    assert f"--id {evaluation['evaluation']}" in told
+    assert "no trial (open)" in playhead("evals").out
+    done = playhead(*command, "adders.py:tool", "--id", evaluation["evaluation"])
+    assert (done.code, done.err.count("passed")) == (0, 8)

@@ -123,11 +123,14 @@ def eval_(
     """Try a dataset on an agent, judge it, compare.
 
     Every case is an ordinary run in the log, every verdict a record. After a crash or Ctrl-C the
-    same command with --id goes on. The exit code is 1 if pass@1 is below --min-pass, or if a
-    variant is significantly worse than the first.
+    same command with --id goes on (`playhead evals` lists the ids). The exit code is 1 if pass@1 is
+    below --min-pass, or if a variant is significantly worse than the first.
     """
     if approvals not in APPROVALS:
         msg = f"--approvals {approvals}: write stop, approve or deny"
+        raise UsageError(msg)
+    if min_pass is not None and not 0 <= min_pass <= 1:
+        msg = f"--min-pass {min_pass:g}: must be a share from 0 to 1, such as 0.9"
         raise UsageError(msg)
     variants, options = _variants(agent, against or (), set_ or (), strategy)
     judges: list[Given] = [evaluator_of(_given(each)) for each in evaluator or ()]
@@ -136,13 +139,15 @@ def eval_(
     with Runtime(log_path(log), base_url=base_url, only_runs=()) as runtime:
         cases = _dataset(runtime.evaluations.log, dataset, from_runs, at, anew=bool(variants))
         name = id_ or new_evaluation_id()
-        err.print(f"evaluation {name}; to go on after an interruption: --id {name}", style="dim")
-        report = evaluate(
-            runtime, cases, variants or None, evaluators=judges, repeats=k,
-            concurrency=concurrency, max_cost=max_cost, evaluation=name, options=options,
-            approvals=APPROVALS[approvals],
-            on_trial=None if json else _tell,
-        )  # fmt: skip
+        try:
+            report = evaluate(
+                runtime, cases, variants or None, evaluators=judges, repeats=k,
+                concurrency=concurrency, max_cost=max_cost, evaluation=name, options=options,
+                approvals=APPROVALS[approvals], on_trial=None if json else _tell,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            err.print(f"left; to go on, the same command with --id {name}", style="yellow")
+            raise
         trials = list(cases_tried(runtime.evaluations.log, name))
     if junit_xml is not None:
         junit_xml.write_bytes(junit(report, trials))
@@ -163,7 +168,11 @@ def evals(log: LogFile = None, json: JsonOption = False) -> int:
         return exit_codes.OK
     table = columns("evaluation", "started", "cases", "pass@1")
     for each in found:
-        passes = ", ".join(f"{v.name} {v.pass_1.value:.0%}" for v in each.variants)
+        passes = ", ".join(
+            f"{v.name} {v.pass_1.value:.0%}" if v.trials else f"{v.name}: no trial"
+            for v in each.variants
+        )
+        passes += {"finished": "", "budget": " (budget spent)"}.get(each.ended or "", " (open)")
         cases = f"{each.cases} x {each.repeats}"
         table.add_row(each.evaluation, local_time(each.started_at)[:16], cases, plain(passes))
     if found:
