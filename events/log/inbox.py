@@ -28,6 +28,9 @@ from playhead.events.registry import KINDS
 if TYPE_CHECKING:
     from sqlite_utils.db import Table
 
+LOOK = 0.05
+"""Seconds between two looks for an answer."""
+
 FORMAT = 1
 """`PRAGMA user_version` of an inbox."""
 
@@ -166,6 +169,22 @@ class Inbox:
         """A command by its id; None once the owner has appended it."""
         found = self._run(f"{SELECT} WHERE id = ?", command)
         return found[0] if found else None
+
+    def outcome(self, command: str, seconds: float) -> str | None:
+        """What the owner makes of a command within a time; a refused one is removed.
+
+        None once it is appended, why not if it is refused, "" if there is no answer yet.
+        """
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            found = self.find(command)
+            if found is None:
+                return None
+            if found.answer is not None:
+                self.remove(command)
+                return found.answer
+            time.sleep(LOOK)
+        return ""
 
     def answer(self, command: str, text: str) -> None:
         """Record why a command was not appended; it stays for its sender."""

@@ -1,6 +1,5 @@
 """What a person may do to runs from a page, and who does it: this process, or the log's owner."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -49,19 +48,12 @@ class OverInbox:
         inbox = Inbox(self._path)
         try:
             command = inbox.put(run, Redactor().event(event))
-            until = time.monotonic() + PATIENCE
-            while time.monotonic() < until:
-                found = inbox.find(command.id)
-                if found is None:
-                    return
-                if found.answer is not None:
-                    inbox.remove(command.id)
-                    raise UsageError(found.answer)
-                time.sleep(0.05)
+            answer = inbox.outcome(command.id, PATIENCE)
         finally:
             inbox.close()
-        msg = f"left for the process that takes the run up (playhead resume {run})"
-        raise UsageError(msg)
+        if answer is not None:
+            left = f"left for the process that takes the run up (playhead resume {run})"
+            raise UsageError(answer or left)
 
     def resume(self, run: str, /) -> None:
         """Ask the owner to go on."""

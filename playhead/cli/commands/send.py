@@ -5,7 +5,6 @@ answer. When nobody does, this process becomes the owner for a moment; what it a
 until somebody takes the run up.
 """
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -101,7 +100,7 @@ def through_inbox(path: Path, run: str, event: Event, owner: str) -> int:
     inbox = Inbox(path)
     try:
         command = inbox.put(run, Redactor().event(event))
-        answer = _await_owner(inbox, command.id)
+        answer = inbox.outcome(command.id, PATIENCE)
     finally:
         inbox.close()
     if answer is None:
@@ -111,17 +110,3 @@ def through_inbox(path: Path, run: str, event: Event, owner: str) -> int:
         raise UsageError(answer)
     out.print(f"{event.kind}: left for {owner}, which has not taken it yet")
     return exit_codes.OPEN
-
-
-def _await_owner(inbox: Inbox, command: str) -> str | None:
-    """None when it was appended, why not when it was refused, "" when there is no answer yet."""
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        found = inbox.find(command)
-        if found is None:
-            return None
-        if found.answer is not None:
-            inbox.remove(command)
-            return found.answer
-        time.sleep(0.05)
-    return ""
