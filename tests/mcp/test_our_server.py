@@ -442,6 +442,18 @@ def test_a_server_that_never_answers_is_given_up_in_time_and_stopped(tmp_path: P
         mcp("false", connect_timeout=0)
 
 
+def test_a_server_whose_stopping_has_begun_is_stopped_although_it_is_closed_meanwhile(
+    tmp_path: Path,
+) -> None:
+    stopping = tmp_path / "stopping"
+    server = f"import sys, time; sys.stdin.read(); open({str(stopping)!r}, 'w'); time.sleep(600)"
+    made = mcp([sys.executable, "-c", server], connect_timeout=0.2, required=False)
+    made.connect()
+    until(stopping.exists)
+    made.close()
+    assert not processes_of(stopping)
+
+
 def test_the_server_ends_with_the_runtime(words: Path) -> None:
     agent = Agent(name="a", model=ScriptedModel(["ok"]), tools=[server_of(words)])
     with Runtime(words.with_name("log.db"), [agent]) as made:

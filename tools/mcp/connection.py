@@ -7,11 +7,13 @@ so that neither the runtime's loop nor the tools' loop waits for a server.
 import asyncio
 import contextlib
 import contextvars
+import math
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+import anyio
 from mcp import Client, MCPError, types
 from mcp.client.session import ClientRequestContext
 from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
@@ -70,7 +72,8 @@ class McpConnection:
         self._wanted = asyncio.Event()
         self._failure: Exception | None = None
         self._tried = asyncio.Event()
-        self._keeper: asyncio.Task[None] | None = None
+        self._closed = False
+        self._keeping: anyio.CancelScope | None = None
         self._thread = threading.Thread(
             target=self._serve, name=f"playhead-mcp {name}", daemon=True
         )
@@ -81,8 +84,7 @@ class McpConnection:
         try:
             self._submit(self._first_attempt()).result(seconds)
         except TimeoutError:
-            msg = f"no answer within {seconds:g} s"
-            raise Unreachable(msg) from None
+            raise Unreachable(_no_answer(seconds)) from None
 
     async def use(self, work: Callable[[Client], Awaitable[T]], seconds: float) -> T:
         """Use the client from any loop; waits `seconds` for a broken connection to return.
@@ -111,14 +113,13 @@ class McpConnection:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def _stop(self) -> None:
-        if self._keeper is not None:
-            self._keeper.cancel()
+        self._closed = True
+        if self._keeping is not None:
+            self._keeping.cancel()
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._keeper = self._loop.create_task(self._keep())
-        with contextlib.suppress(asyncio.CancelledError):
-            self._loop.run_until_complete(self._keeper)
+        self._loop.run_until_complete(self._keep())
         left = asyncio.all_tasks(self._loop)
         for task in left:
             task.cancel()
@@ -128,6 +129,16 @@ class McpConnection:
         self._loop.close()
 
     async def _keep(self) -> None:
+        """Connect again and again until `_stop`.
+
+        A scope ends it, and `Task.cancel` does not: the SDK shields the stopping of a server's
+        process from scopes only.
+        """
+        with anyio.CancelScope() as self._keeping:
+            if not self._closed:
+                await self._reconnect()
+
+    async def _reconnect(self) -> None:
         wait = FIRST_WAIT
         while True:
             try:
@@ -150,22 +161,30 @@ class McpConnection:
     async def _connected(self) -> None:
         """Connect, and stay connected until it breaks."""
         self._broken.clear()
-        async with contextlib.AsyncExitStack() as stack:
-            async with asyncio.timeout(self._connecting):
+        late = anyio.current_time() + self._connecting
+        with anyio.CancelScope(deadline=late) as connecting:
+            async with contextlib.AsyncExitStack() as stack:
                 client = await stack.enter_async_context(self._new_client())
                 incoming = self._incoming
                 assert incoming is not None
                 incoming.version = client.protocol_version
                 await self.list_again(client)
-            self._client, self._failure = client, None
-            self._wanted.clear()
-            self._ready.set()
-            self._tried.set()
-            listener = asyncio.create_task(self._listen(client))
-            try:
-                await self._broken.wait()
-            finally:
-                listener.cancel()
+                connecting.deadline = math.inf
+                self._client, self._failure = client, None
+                self._wanted.clear()
+                self._ready.set()
+                self._tried.set()
+                await self._until_broken(client)
+        if connecting.cancelled_caught:
+            raise TimeoutError(_no_answer(self._connecting))
+
+    async def _until_broken(self, client: Client) -> None:
+        listener = asyncio.create_task(self._listen(client))
+        try:
+            await self._broken.wait()
+        finally:
+            listener.cancel()
+            with anyio.CancelScope(shield=True):
                 await asyncio.wait([listener])
 
     def _new_client(self) -> Client:
@@ -289,3 +308,7 @@ async def _all_tools(client: Client) -> list[types.Tool]:
         if cursor is None:
             break
     return found
+
+
+def _no_answer(seconds: float) -> str:
+    return f"no answer within {seconds:g} s"
