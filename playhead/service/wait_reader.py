@@ -7,7 +7,13 @@ from typing import Literal, TypedDict, Unpack
 from playhead.events.log.contract import Reader
 from playhead.projections.state.calls.approvals import OpenApproval
 from playhead.projections.state.waits import APPROVALS, About, Wait
-from playhead.projections.stored.run_list import RunList, RunRow, any_moved_key, find_runs, moved_key
+from playhead.projections.stored.run_list import (
+    RunList,
+    RunRow,
+    any_moved_key,
+    find_runs,
+    moved_key,
+)
 from playhead.projections.stored.view import Views
 from playhead.projections.stored.wait_list import OpenWait, WaitList, find_waits
 
