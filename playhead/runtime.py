@@ -409,7 +409,7 @@ class Runtime:
             return self._begin(run or new_run_id(), started, own)
         run = run_of(key)
         with lock_of(run):
-            if self._log.stream(run) is not None:
+            if self._log.head(run).seq:
                 check_same(self._log, run, key, self._redactor.event(started))
                 return self.attach(run, own)
             if self.runs.was_moved(run):

@@ -5,6 +5,7 @@ Programs search with `recall`; runs with `memories` and `all`, whose results the
 
 import base64
 import os
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -54,6 +55,14 @@ ROOM = 2000
 BYTES = 3
 """Of a text, for each token: a text has no more tokens than that."""
 
+SAMPLE = 50
+"""So many of a namespace's first memories tell how well the embedder knows its words."""
+
+FIRST = (
+    "SELECT substr(text, 1, 500) FROM recall WHERE space = ? AND position <= ?"
+    " ORDER BY position LIMIT ?"
+)
+
 WITHOUT_VECTOR = (
     "SELECT id, text FROM recall WHERE space = ? AND position > ? AND gone IS NULL AND NOT EXISTS"
     " (SELECT 1 FROM recall_vectors AS v WHERE v.position = recall.position AND embedder = ?)"
@@ -102,6 +111,8 @@ class MemoryIndex:
         self.reached = 0
         """The log position up to which the last search was complete."""
         self._vectors: dict[int, Vectors] = {}
+        self._weights: dict[tuple[int, int], float] = {}
+        """By namespace and how many of its memories were looked at."""
         self._schema = 0
         self._lock = threading.Lock()
 
@@ -130,7 +141,7 @@ class MemoryIndex:
         where = Filter(namespace, metadata or {}, since, until, forks, as_of)
         with self._lock:
             connection = self._caught_up().connection
-            nearest = None if vector is None else self._nearest(namespace, vector)
+            nearest = None if vector is None else self._nearest(where, vector)
             return search(connection, query, where, limit, nearest, ranking)
 
     def memories(
@@ -243,14 +254,14 @@ class MemoryIndex:
             logger.warning("memory.words_alone", error=str(error))
             return None
 
-    def _nearest(self, namespace: str, vector: bytes) -> Nearest | None:
+    def _nearest(self, where: Filter, vector: bytes) -> Nearest | None:
         """The search by meaning. Called, and used, with the lock held."""
         from playhead.projections.memory.vectors import Vectors
 
         assert self._embedder is not None
         assert self._views is not None
         connection = self._views.connection
-        space = space_of(connection, namespace)
+        space = space_of(connection, where.namespace)
         if space is None:
             return None
         known = self._vectors.pop(space, None)
@@ -260,8 +271,16 @@ class MemoryIndex:
         if len(self._vectors) > KEPT:
             del self._vectors[next(iter(self._vectors))]
         known.refresh(connection)
-        weight = weight_of(self._embedder)
+        weight = self._weight_in(connection, space, where.end)
         return Nearest(partial(known.nearest, vector), partial(known.cosines, vector), weight)
+
+    def _weight_in(self, connection: sqlite3.Connection, space: int, end: int) -> float:
+        """What the embedder's cosines count, by the first memories of a namespace."""
+        texts = [text for (text,) in connection.execute(FIRST, [space, end, SAMPLE])]
+        key = space, len(texts)
+        if key not in self._weights:
+            self._weights[key] = weight_of(self._embedder, texts)
+        return self._weights[key]
 
     @staticmethod
     def _key(embedder: Embedder) -> str:
@@ -280,6 +299,7 @@ class MemoryIndex:
         if schema != self._schema:
             self._schema = schema
             self._vectors.clear()
+            self._weights.clear()
         return self._views
 
     def __enter__(self) -> Self:

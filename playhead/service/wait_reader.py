@@ -4,10 +4,16 @@ import threading
 from collections.abc import Mapping
 from typing import Literal, TypedDict, Unpack
 
-from playhead.events.log.contract import RUNTIME_STREAM, Head, Reader
+from playhead.events.log.contract import Reader
 from playhead.projections.state.calls.approvals import OpenApproval
 from playhead.projections.state.waits import APPROVALS, About, Wait
-from playhead.projections.stored.run_list import RunList, RunRow, find_runs, moved_key
+from playhead.projections.stored.run_list import (
+    RunList,
+    RunRow,
+    any_moved_key,
+    find_runs,
+    moved_key,
+)
 from playhead.projections.stored.view import Views
 from playhead.projections.stored.wait_list import OpenWait, WaitList, find_waits
 
@@ -39,7 +45,7 @@ class WaitReader:
     def __init__(self, reader: Reader) -> None:
         self._lock = threading.Lock()
         self._reader = reader
-        self._moved_upto: Head | None = None
+        self._any_moved: bool | None = None
         self._views = Views.of(reader, [RunList(), WaitList(reader)])
 
     def waits(
@@ -66,13 +72,12 @@ class WaitReader:
             return find_runs(self._views.connection, **wanted)
 
     def was_moved(self, run: str) -> bool:
-        """Whether a run with an idempotency key was moved to an archive."""
+        """Whether a run with an idempotency key was archived or erased: nothing is while owned."""
         with self._lock:
-            head = self._reader.head(RUNTIME_STREAM)
-            if head != self._moved_upto:  # what is moved is recorded there
+            if self._any_moved is None:
                 self._views.catch_up()
-                self._moved_upto = head
-            return moved_key(self._views.connection, run)
+                self._any_moved = any_moved_key(self._views.connection)
+            return self._any_moved and moved_key(self._views.connection, run)
 
     def close(self) -> None:
         """Close the list."""

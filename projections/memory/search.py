@@ -7,8 +7,10 @@
         -> one place for what says the same; what supersedes before what it supersedes
 
 The share is small where the query's words are hardly there, and then the meaning decides; where
-they are there, the words do. Ranks fused one to one (reciprocal rank fusion) are worse than words
-alone wherever the embedder is the weaker of the two: `make bench ARGS=memory` prints both.
+they are there, the words do. An embedder that hardly knows the namespace's words has the weight 0,
+and only adds what the words do not find. Ranks fused one to one (reciprocal rank fusion) are worse
+than words alone wherever the embedder is the weaker of the two: `make bench ARGS=memory` prints
+both.
 """
 
 import json
@@ -28,6 +30,10 @@ DEPTH = 100
 """How many of each ranking are compared, at least; four times the limit where that is more."""
 
 
+AFTER_WORDS = 1e-6
+"""What a cosine of 1 counts for a memory that no word has found, if the embedder's weight is 0."""
+
+
 class Nearest(NamedTuple):
     """The search by meaning."""
 
@@ -36,7 +42,7 @@ class Nearest(NamedTuple):
     cosines: Callable[[Collection[int]], Mapping[int, float]]
     """Of these positions; without those that have no vector."""
     weight: float
-    """What a cosine of 1 counts, where all words of the query count 1."""
+    """What a cosine of 1 counts, where all words of the query count 1; 0: only after all words."""
 
 
 class Ranking(NamedTuple):
@@ -114,7 +120,7 @@ def _scored(
         scores["meaning"] |= nearest.cosines(positions - scores["meaning"].keys())
     counts = {"words": ranking.words / (words.best or 1)}
     if nearest is not None:
-        counts["meaning"] = ranking.meaning * nearest.weight
+        counts["meaning"] = ranking.meaning * (nearest.weight or AFTER_WORDS)
     rows = _rows(connection, positions)
     newest = max((at for _, at, _, _ in rows), default=0)
     scored: list[Scored] = []
@@ -124,7 +130,10 @@ def _scored(
             for name, of in scores.items()
             if of.get(position, 0.0) > 0
         }
-        score = sum(counts[name] * part.score for name, part in parts.items())
+        counted = parts
+        if nearest is not None and not nearest.weight and "words" in parts:
+            counted = {"words": parts["words"]}
+        score = sum(counts[name] * part.score for name, part in counted.items())
         score *= 1 - ranking.recency * (1 - 0.5 ** ((newest - at) / DAY / ranking.half_life))
         score *= 1 - ranking.importance * (1 - importance)
         share = (

@@ -220,6 +220,11 @@ def moved_key(connection: sqlite3.Connection, run: str) -> bool:
     return found is not None
 
 
+def any_moved_key(connection: sqlite3.Connection) -> bool:
+    """Whether any run with an idempotency key was moved to an archive, or erased."""
+    return connection.execute("SELECT 1 FROM runs_moved_keys LIMIT 1").fetchone() is not None
+
+
 def open_runs(connection: sqlite3.Connection) -> list[RunRow]:
     """The runs that have not ended, oldest first."""
     rows = connection.execute(

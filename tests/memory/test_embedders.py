@@ -5,16 +5,20 @@ import math
 import subprocess
 import sys
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from playhead import Runtime
 from playhead.events.errors import UsageError
 from playhead.events.log.memory import MemoryLog
+from playhead.projections.memory.search import Ranking
 from playhead.tools.models.embedders import (
+    KNOWN,
     EmbedError,
     EndpointEmbedder,
     OfflineEmbedder,
@@ -124,6 +128,50 @@ def test_the_offline_embedder_knows_what_is_alike() -> None:
     dog, puppy, invoice = ([float(x) for x in vector] for vector in found)
     assert len(dog) == OfflineEmbedder.dimensions
     assert cosine(dog, puppy) > cosine(dog, invoice)
+
+
+def test_the_offline_embedder_says_which_languages_it_knows() -> None:
+    offline = OfflineEmbedder()
+    assert offline.knows(["Where do our invoices go, and who pays for the flight?"]) >= KNOWN
+    for unknown in (
+        "Wohin gehen unsere Rechnungen, und wer bezahlt die Flugbuchungen?",
+        "Куда уходят наши счета, и кто платит за перелёт?",
+        "請求書はどこに送られますか",
+        "",
+    ):
+        assert offline.knows([unknown]) < KNOWN
+
+
+class Arbitrary:
+    """Vectors that say nothing, and knows no word."""
+
+    name, version, dimensions = "arbitrary", "1", 2
+
+    def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        return [[1.0 + hash_of(text) % 7, 1.0 + hash_of(text) % 5] for text in texts]
+
+    def knows(self, texts: Sequence[str]) -> float:
+        return 0.0
+
+
+def hash_of(text: str) -> int:
+    return sum(map(ord, text))
+
+
+WORDS = st.lists(st.sampled_from(["eins", "zwei", "drei", "vier", "fünf"]), min_size=1, max_size=4)
+
+
+@given(texts=st.lists(WORDS.map(" ".join), min_size=1, max_size=12, unique=True), query=WORDS)
+def test_an_embedder_that_does_not_know_the_words_comes_after_all_that_they_find(
+    texts: list[str], query: list[str]
+) -> None:
+    with Runtime(MemoryLog(), embedder=Arbitrary()) as runtime:
+        runtime.memory.remember_all(texts, "acme")
+        asked = " ".join(query)
+        words = runtime.memory.recall(asked, "acme", limit=20, ranking=Ranking(meaning=0))
+        both = runtime.memory.recall(asked, "acme", limit=20)
+    assert [m.id for m in both][: len(words)] == [m.id for m in words]
+    assert len(both) >= len(words)
 
 
 def cosine(one: list[float], other: list[float]) -> float:

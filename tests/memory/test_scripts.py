@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from playhead import Runtime
 from playhead.events.log.memory import MemoryLog
+from playhead.projections.memory.search import Ranking
 from playhead.projections.memory.terms import fold, terms, wording
 from tests.memory.labelled import filled, labelled, recall_at
 
@@ -25,6 +26,23 @@ def test_every_question_is_answered_by_words_alone_in_each_script(script: str) -
             for q in asked
         ]
         assert recall_at(found, asked) == 1
+
+
+@pytest.mark.parametrize("script", sorted(SET.memories))
+def test_the_default_embedder_recalls_no_less_than_words_alone_in_each_script(script: str) -> None:
+    asked = [query for query in SET.queries if query.namespace == script]
+    with Runtime(MemoryLog(), embedder="offline") as runtime:
+        filled(runtime, SET)
+
+        def recalled(limit: int, ranking: Ranking) -> float:
+            hits = [
+                runtime.memory.recall(query.text, script, limit=limit, ranking=ranking)
+                for query in asked
+            ]
+            return recall_at([[hit.metadata["name"] for hit in each] for each in hits], asked)
+
+        for limit in (1, 5, 10, 20):
+            assert recalled(limit, Ranking()) >= recalled(limit, Ranking(meaning=0))
 
 
 def test_the_set_has_at_least_eight_scripts() -> None:

@@ -144,7 +144,7 @@ def test_an_embedder_that_says_it_is_worthless_changes_no_order() -> None:
             )
             hits = runtime.memory.recall("the dog and the fee", "acme")
             orders.append([hit.text for hit in hits if hit.score > 0])
-    assert orders[0] == orders[1]
+    assert orders[0] == orders[1][: len(orders[0])]
 
 
 @pytest.mark.parametrize("embedder", ["none", "offline"])

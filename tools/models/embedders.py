@@ -8,12 +8,14 @@ is computed once, and again only if either changes.
 import base64
 import logging
 import os
+import re
 import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, cast
 
@@ -37,6 +39,9 @@ class Embedder(Protocol):
 
     * `weight`: what a cosine of 1 counts in a memory's score, where all words of the query count 1.
     * `least`: the cosine from which on two texts are near each other.
+
+    And it may have a method `knows(texts)`: which share of their words it knows, from 0 to 1. In a
+    namespace of which it knows less than `KNOWN`, it only adds what the words do not find.
     """
 
     @property
@@ -74,8 +79,15 @@ SENTENCES = Quality(weight=0.5, least=0.3)
 """For models that were trained on sentences, such as all-MiniLM-L6-v2."""
 
 
-def weight_of(embedder: Embedder | None) -> float:
-    """What its cosines count."""
+KNOWN = 0.67
+"""English texts lie above it for the offline embedder, French and German ones below."""
+
+
+def weight_of(embedder: Embedder | None, texts: Sequence[str] = ()) -> float:
+    """What its cosines count among texts like these; 0 if it does not know their words."""
+    knows = getattr(embedder, "knows", None)
+    if texts and knows is not None and knows(texts) < KNOWN:
+        return 0.0
     return float(getattr(embedder, "weight", CAUTIOUS.weight))
 
 
@@ -105,13 +117,32 @@ class OfflineEmbedder:
     def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
         """One vector per text."""
         with self._lock:
-            if self._model is None:
-                with _logging_kept():
-                    package: Any = import_module("wordllama")
-                self._model = package.WordLlama.load(
-                    cache_dir=Path(package.__file__).parent, disable_download=True
-                )
-            return cast("Sequence[Sequence[float]]", self._model.embed(list(texts)))
+            return cast("Sequence[Sequence[float]]", self._loaded().embed(list(texts)))
+
+    def knows(self, texts: Sequence[str]) -> float:
+        """The share of their words that have a vector of their own: the others are in pieces."""
+        with self._lock:
+            split = self._loaded().tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        whole = sum(_whole_words(each.tokens) for each in split)
+        return whole / max(1, sum(len(re.findall(r"\w+", text)) for text in texts))
+
+    def _loaded(self) -> Any:
+        """The model. Called with the lock held."""
+        if self._model is None:
+            with _logging_kept():
+                package: Any = import_module("wordllama")
+            self._model = package.WordLlama.load(
+                cache_dir=Path(package.__file__).parent, disable_download=True
+            )
+        return self._model
+
+
+def _whole_words(tokens: Sequence[str]) -> int:
+    """How many tokens are a word from its beginning to its end; "▁" begins one."""
+    return sum(
+        token[:1] == "▁" and token[1:].isalpha() and (after[:1] == "▁" or not after.isalpha())
+        for token, after in pairwise([*tokens, "▁"])
+    )
 
 
 @contextmanager

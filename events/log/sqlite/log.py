@@ -72,8 +72,7 @@ class SqliteLog(SqliteReader):
         )
 
     def _number(self) -> int:
-        self._files.check()
-        return super()._number()
+        return self._files.check()
 
     @property
     def commits(self) -> int:

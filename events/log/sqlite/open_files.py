@@ -61,8 +61,10 @@ class OpenFiles:
         found = _stat(self._name)
         return bool(self._lost) or found is None or _seen(found) != self._main
 
-    def check(self) -> None:
-        """Raise LogLost unless the paths lead, and always led, to the files that were opened.
+    def check(self) -> int:
+        """The database's inode number.
+
+        Raises LogLost unless the paths lead, and always led, to the files that were opened.
 
         Any thread may look while the writer's makes the file grow, or connects again.
         """
@@ -70,9 +72,11 @@ class OpenFiles:
             self.lose(*self._lost)
         while True:
             main, sides = self._main, self._sides  # before `stat`: what is seen later is not less
-            wrong = None if main is None else self._wrong(main, sides)
+            if main is None:
+                return 0
+            wrong = self._wrong(main, sides)
             if wrong is None:
-                return
+                return main.inode
             if main is self._main and sides is self._sides:
                 self.lose(*wrong)
 

@@ -60,6 +60,7 @@ class SqliteReader:
         if found_format(self.driver, self.path) == 0:
             msg = f"{self.path} is not a Playhead log (it is empty)"
             raise LogError(msg)
+        self._name = str(self.path)
         self._idle: list[tuple[int, DriverConnection]] = []
         """Connections, each with the inode number of the file when it was opened."""
         self._closed = False
@@ -98,7 +99,7 @@ class SqliteReader:
     def _number(self) -> int:
         """The inode number of the file. Raises LogLost if it no longer exists."""
         try:
-            return self.path.stat().st_ino
+            return os.stat(self._name).st_ino  # noqa: PTH116 - a Path is made anew for each look
         except FileNotFoundError as error:
             raise LogLost(str(self.path), "was deleted or moved") from error
 
