@@ -407,6 +407,7 @@ def test_killed_after_any_record_a_cancelled_run_still_cancels_its_batch() -> No
         assert isinstance(second.records[-1].event, RunCancelled), kill
         assert life.batches.cancelled == {"b0"}, kill
         assert replay(life.log, RUN).matches
+        second.bury()
         kills += 1
         if first.appends < kill:
             break
@@ -452,6 +453,7 @@ def test_only_the_endpoint_that_has_a_batch_is_asked_about_it() -> None:
     assert isinstance(play.records[-1].event, RunFinished)
     asked = [r.event for r in play.records if isinstance(r.event, ModelRequested)]
     assert {each.endpoint for each in asked} == {""}
+    play.bury()
 
 
 def test_asking_about_a_batch_changes_neither_the_day_nor_the_number_of_its_calls(
