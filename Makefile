@@ -16,7 +16,7 @@ WORKERS ?= 2
 ARGS ?=
 
 # What tests need from the system, as command:package. `make setup-system` installs what is missing.
-SYSTEM := tmux:tmux chromium:chromium node:nodejs npm:npm git:git
+SYSTEM := tmux:tmux chromium:chromium node:nodejs npm:npm git:git pg_ctlcluster:postgresql
 
 # With a key or an endpoint of your own, `make run` leaves the local model (400 MB) out.
 REMOTE := $(ANTHROPIC_API_KEY)$(ANTHROPIC_BASE_URL)
@@ -192,7 +192,7 @@ $(DEV_READY): pyproject.toml $(VENV)/ready-pip $(NODE_READY)
 	@echo "installing Playhead and what its tests and checks need into $(VENV)"
 	@for room in actors events projections tools; do \
 	  test -e playhead/$$room || ln -s ../$$room playhead/$$room; done  # an sdist holds no links
-	@$(PIP) install --editable '.[aiohttp,apsw,bedrock,embeddings,evals,inspector,local,mcp,openai,otlp-grpc,schedules,skills,vertex,web]' --group dev
+	@$(PIP) install --editable '.[aiohttp,apsw,bedrock,embeddings,evals,inspector,local,mcp,openai,otlp-grpc,postgres,schedules,skills,vertex,web]' --group dev
 	@touch $@ $(VENV)/ready-local $(VENV)/ready-remote $(BUILD_READY)
 
 $(BUILD_READY): pyproject.toml $(VENV)/ready-pip

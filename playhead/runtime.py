@@ -36,8 +36,8 @@ from playhead.events.kinds.schedules import MissedRule, ScheduleCancelled, Sched
 from playhead.events.log.contract import Log
 from playhead.events.log.inbox import Command
 from playhead.events.log.run_agent import agent_of
+from playhead.events.log.sql.writer import Durability
 from playhead.events.log.sqlite.log import SqliteLog
-from playhead.events.log.sqlite.store import Durability
 from playhead.events.logger import ProgramLogger
 from playhead.events.model_api import Model
 from playhead.events.record import Record

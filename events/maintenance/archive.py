@@ -23,11 +23,12 @@ from playhead.events.log.anchor import LogPosition, write_anchor
 from playhead.events.log.contract import ANY, RUNTIME_STREAM, Append, Stream
 from playhead.events.log.owner_lock import OwnerLock
 from playhead.events.log.private_files import make_private
+from playhead.events.log.sql.admission import admit
 from playhead.events.log.sqlite.driver import Driver, DriverConnection, driver_named
 from playhead.events.log.sqlite.log import SqliteLog
 from playhead.events.log.sqlite.reader import SqliteReader
 from playhead.events.log.sqlite.schema import prepare
-from playhead.events.log.sqlite.store import Store, admit
+from playhead.events.log.sqlite.store import Store
 from playhead.events.maintenance.backup import beside, checked, discard, fold_wal, put_in_place
 from playhead.events.record import GENESIS, Record, Stored
 from playhead.events.registry import ENDINGS

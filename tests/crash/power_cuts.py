@@ -15,9 +15,9 @@ from structlog.testing import capture_logs
 
 from playhead.events.errors import PlayheadError
 from playhead.events.log.anchor import read_anchor
+from playhead.events.log.sql.writer import Durability
 from playhead.events.log.sqlite.driver import ApswDriver
 from playhead.events.log.sqlite.log import SqliteLog
-from playhead.events.log.sqlite.store import Durability
 from playhead.events.maintenance.verify import verify
 from playhead.testing.appends import say
 from tests.crash.lossy_disk import LossyDisk

@@ -11,8 +11,8 @@ from playhead.events.errors import LogBehindAnchor, LogDamaged
 from playhead.events.kinds.logs import LossAccepted
 from playhead.events.log.anchor import LogPosition, anchor_path, read_anchor, write_anchor
 from playhead.events.log.contract import RUNTIME_STREAM
+from playhead.events.log.sql.writer import Durability
 from playhead.events.log.sqlite.log import SqliteLog, SqliteReader
-from playhead.events.log.sqlite.store import Durability
 from playhead.events.maintenance.verify import verify
 from playhead.testing.appends import say
 from playhead.testing.log_contract import texts

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from playhead.events.errors import LogDamaged
 from playhead.events.log.anchor import anchor_path, read_anchor
+from playhead.events.log.sql.writer import Durability
 from playhead.events.log.sqlite.log import SqliteLog, SqliteReader
-from playhead.events.log.sqlite.store import Durability
 from playhead.events.maintenance.verify import verify
 from playhead.testing.appends import append_of, said, write
 

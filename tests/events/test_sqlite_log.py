@@ -15,8 +15,8 @@ from playhead.events.errors import LogClosed, LogError, LogOwned, LogTooNew, Usa
 from playhead.events.kinds.tool_calls import ToolSucceeded
 from playhead.events.log.anchor import read_anchor
 from playhead.events.log.contract import FORMAT, Head
+from playhead.events.log.sql.writer import Durability
 from playhead.events.log.sqlite.log import SqliteLog, SqliteReader
-from playhead.events.log.sqlite.store import Durability
 from playhead.events.maintenance.verify import verify
 from playhead.testing.appends import append_of, said, say, write
 from playhead.testing.log_contract import texts

@@ -14,11 +14,12 @@ from playhead.events.log.anchor import LogPosition, base_of, last_move, read_anc
 from playhead.events.log.contract import ANY, RUNTIME_STREAM, Append, OnAppended
 from playhead.events.log.owner_lock import OwnerLock
 from playhead.events.log.private_files import warn_of_others
+from playhead.events.log.sql.admission import admit
+from playhead.events.log.sql.writer import Durability, Writer
 from playhead.events.log.sqlite.driver import Driver, driver_named
 from playhead.events.log.sqlite.reader import SqliteReader
 from playhead.events.log.sqlite.schema import checked_path, found_format
-from playhead.events.log.sqlite.store import Durability, Store, admit
-from playhead.events.log.sqlite.writer import Writer
+from playhead.events.log.sqlite.store import Store
 from playhead.events.record import GENESIS, Record
 
 __all__ = ["SqliteLog", "SqliteReader"]
@@ -68,7 +69,7 @@ class SqliteLog(SqliteReader):
         self.durability: Durability = durability
         self._files = store.files
         self._writer = Writer(
-            path, store, durability, anchor_seconds, anchored, super().close, owner.release
+            str(path), store, durability, anchor_seconds, anchored, super().close, owner.release
         )
 
     def _number(self) -> int:

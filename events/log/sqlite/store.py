@@ -5,16 +5,16 @@ cached state changes after COMMIT; after an error only `disconnect`, then `reope
 be called.
 """
 
-from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
-from playhead.events.errors import LogDamaged, LogError
-from playhead.events.log.anchor import LogPosition
-from playhead.events.log.contract import Append, Head, Tail, check_append, placed, wanted_bodies
+from playhead.events.errors import LogDamaged, LogError, LogLost
+from playhead.events.log.anchor import LogPosition, write_anchor
+from playhead.events.log.contract import Append, Head, Tail
 from playhead.events.log.private_files import make_private
+from playhead.events.log.sql.admission import Batch
+from playhead.events.log.sql.writer import Durability
 from playhead.events.log.sqlite.driver import (
     BUSY_MS,
     CORRUPT,
@@ -26,8 +26,6 @@ from playhead.events.log.sqlite.driver import (
 )
 from playhead.events.log.sqlite.open_files import OpenFiles
 from playhead.events.log.sqlite.schema import check_format, prepare
-
-Durability: TypeAlias = Literal["full", "normal"]
 
 REMEMBERED = 10_000
 """How many stream ends are kept in memory."""
@@ -42,21 +40,6 @@ CHECKPOINT_MS = 1000
 """How long a checkpoint waits for another program's reader."""
 
 PLACES = ", ".join("?" * 18)
-
-
-@dataclass
-class Batch:
-    """Appends that passed their checks and are committed together."""
-
-    mark: LogPosition
-    """The end of the log after the batch."""
-    first_stream: int
-    """The number for the next new stream."""
-    tails: dict[str, tuple[int, Tail]] = field(default_factory=dict)
-    commands: set[str] = field(default_factory=set)
-    streams: list[tuple[Any, ...]] = field(default_factory=list)
-    bodies: dict[str, bytes] = field(default_factory=dict)
-    rows: list[tuple[Any, ...]] = field(default_factory=list)
 
 
 class Store:
@@ -250,6 +233,16 @@ class Store:
         self.files.written()
         return bool(not busy and frames == moved)
 
+    def anchor(self) -> bool:
+        """Also if the file is gone, for the next opening to detect; not if it was replaced."""
+        try:
+            self.files.check()
+        except LogLost:
+            if self._path.exists():
+                return False
+        write_anchor(self._path, self.mark)
+        return True
+
     def reopen_if_needed(self) -> None:
         """After `disconnect`: open the file again; its content then becomes durable."""
         if self._connection is not None:
@@ -271,96 +264,3 @@ class Store:
         if connection is not None:
             with suppress(self._driver.error):  # it is abandoned, whatever the error
                 connection.close()
-
-
-def admit_together(store: Store, batch: Batch, appends: Sequence[Append]) -> list[Append]:
-    """Add all appends to the batch, or none; returns them as added.
-
-    Raises like `admit`.
-    """
-    if len(appends) == 1:
-        return [admit(store, batch, appends[0])]
-    trial = Batch(
-        batch.mark, batch.first_stream, batch.tails.copy(), batch.commands.copy(),
-        batch.streams.copy(), batch.bodies.copy(), batch.rows.copy(),
-    )  # fmt: skip
-    placed_appends = [admit(store, trial, append) for append in appends]
-    vars(batch).update(vars(trial))
-    return placed_appends
-
-
-def admit(store: Store, batch: Batch, append: Append) -> Append:
-    """Add the append to the batch; returns it as added, with its seqs and hashes.
-
-    Raises HeadMoved, ValueError or LogError; the batch is then unchanged.
-    """
-    found = batch.tails.get(append.run) or store.known(append.run)
-    stream, tail = found or _fresh(store, batch, append)
-    append = placed(append, tail)
-    check_append(append, tail)
-    commands = _new_commands(store, batch, append)
-    for digest in wanted_bodies(append):
-        if digest not in batch.bodies and not store.has_body(digest):
-            msg = f"run {append.run}: the log has no body {digest}"
-            raise ValueError(msg)
-    if found is None:
-        parent = None if append.parent is None else _number(store, batch, append.parent)
-        batch.streams.append((stream, append.run, append.kind, parent, append.parent_seq))
-    batch.commands |= commands
-    batch.bodies.update(append.bodies)
-    batch.tails[append.run] = stream, tail.after(append)
-    mark = batch.mark
-    for row in append.rows:
-        mark = mark.after(mark.position + 1, row.hash)
-        batch.rows.append((mark.position, stream, *row[2:], append.epoch))
-    batch.mark = mark
-    return append
-
-
-def _fresh(store: Store, batch: Batch, append: Append) -> tuple[int, Tail]:
-    """The number and the end of a stream without records; for a fork, the end is in its parent."""
-    head = Head()
-    if append.parent is not None and append.parent_seq is not None:
-        parent = _number(store, batch, append.parent)
-        record_hash = _hash_in_line(store, batch, parent, append.parent_seq)
-        if record_hash is None:
-            msg = f"run {append.run}: {append.parent} has no record {append.parent_seq}"
-            raise ValueError(msg)
-        head = Head(append.parent_seq, record_hash)
-    number = batch.first_stream + len(batch.streams)
-    return number, Tail(append.kind, append.parent, append.parent_seq, head)
-
-
-def _hash_in_line(store: Store, batch: Batch, stream: int, seq: int) -> bytes | None:
-    """Like the store's, if the batch may contain the stream or its ancestors."""
-    fresh = {number: (parent, begin) for number, _, _, parent, begin in batch.streams}
-    while stream in fresh:
-        parent, begin = fresh[stream]
-        if begin is None or seq > begin:
-            break
-        stream = parent
-    for row in batch.rows:
-        if row[1] == stream and row[2] == seq:
-            return bytes(row[-2])
-    return None if stream in fresh else store.hash_in_line(stream, seq)
-
-
-def _number(store: Store, batch: Batch, run: str) -> int:
-    found = batch.tails.get(run) or store.known(run)
-    if found is None:
-        msg = f"there is no parent {run}"
-        raise ValueError(msg)
-    return found[0]
-
-
-def _new_commands(store: Store, batch: Batch, append: Append) -> set[str]:
-    commands: set[str] = set()
-    for row in append.rows:
-        command = row.command
-        if command is None:
-            continue
-        if command in commands or command in batch.commands or store.has_command(command):
-            msg = f"run {append.run}: command {command} was appended before"
-            raise ValueError(msg)
-        commands.add(command)
-    return commands

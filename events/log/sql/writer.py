@@ -8,9 +8,9 @@ checked, and only what is missing is written again: nothing twice, nothing lost.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread, current_thread
+from typing import Literal, Protocol, TypeAlias
 
 from playhead.events.errors import (
     HeadMoved,
@@ -21,9 +21,9 @@ from playhead.events.errors import (
     PlayheadError,
     StorageUnavailable,
 )
-from playhead.events.log.anchor import write_anchor
+from playhead.events.log.anchor import LogPosition
 from playhead.events.log.contract import Append, OnAppended
-from playhead.events.log.sqlite.store import Durability, Store, admit_together
+from playhead.events.log.sql.admission import Batch, KnownStreams, admit_together
 from playhead.events.logger import ProgramLogger
 
 TOGETHER = 512
@@ -31,13 +31,64 @@ TOGETHER = 512
 
 logger = ProgramLogger("playhead.log")
 
+Durability: TypeAlias = Literal["full", "normal"]
+
+
+class Store(KnownStreams, Protocol):
+    """The one writing connection of a log, as the writer uses it."""
+
+    @property
+    def mark(self) -> LogPosition:
+        """The end of the log as committed."""
+        ...
+
+    def batch(self) -> Batch:
+        """An empty batch at the end of the log."""
+        ...
+
+    def commit(self, batch: Batch) -> None:
+        """Write the batch. After an exception it may or may not be in: disconnect, reopen, check."""
+        ...
+
+    def landed(self, append: Append) -> int | None:
+        """The position of the append's last row if the log contains it, else None."""
+        ...
+
+    def reopen_if_needed(self) -> None:
+        """After `disconnect`: connect again, and check that nothing acknowledged is lost."""
+        ...
+
+    def disconnect(self) -> None:
+        """Close the connection; uncommitted changes are rolled back."""
+        ...
+
+    def passing(self, error: Exception) -> bool:
+        """Whether the error may pass."""
+        ...
+
+    def damaged(self, error: Exception) -> bool:
+        """Whether the error means that the log is no longer intact."""
+        ...
+
+    def check_files(self) -> None:
+        """Raise LogLost if this is no longer the log that was opened."""
+        ...
+
+    def checkpoint(self, mode: Literal["PASSIVE", "TRUNCATE"]) -> bool:
+        """Make what was committed durable; returns whether all of it is."""
+        ...
+
+    def anchor(self) -> bool:
+        """Record the mark outside the log; returns False if it must not be."""
+        ...
+
 
 class Writer:
     """Owns the store from its start to `close`; everything but `submit` runs on its thread."""
 
     def __init__(
         self,
-        path: Path,
+        name: str,
         store: Store,
         durability: Durability,
         anchor_seconds: float,
@@ -45,8 +96,8 @@ class Writer:
         before_release: Callable[[], None],
         release: Callable[[], None],
     ) -> None:
-        """`anchored`: the position in the anchor's file, 0 without one."""
-        self._path = path
+        """`name`: as errors and the thread name it. `anchored`: the position in the anchor, or 0."""
+        self._name = name
         self._store = store
         self._durability = durability
         self._anchor_seconds = anchor_seconds
@@ -60,7 +111,9 @@ class Writer:
         self._in_doubt = False
         self.commits = 0
         """Transactions so far, for measurements."""
-        self._thread = Thread(target=self._work, name=f"playhead-log-{path.name}", daemon=True)
+        self._thread = Thread(
+            target=self._work, name=f"playhead-log-{name.rpartition('/')[2]}", daemon=True
+        )
         self._thread.start()
 
     def submit(self, appends: Sequence[Append], done: OnAppended) -> None:
@@ -69,7 +122,7 @@ class Writer:
             if not self._closed:
                 self._queue.put((appends, done))
                 return
-        done(LogClosed(f"{self._path} is closed"))
+        done(LogClosed(f"{self._name} is closed"))
 
     def close(self) -> None:
         """Write what was submitted, then release the file. Returns when that has happened."""
@@ -127,7 +180,7 @@ class Writer:
                 self._in_doubt = False
         except Exception as error:
             if not self._in_doubt:  # once for each fault, however often it is tried
-                logger.warning("log.doubt", path=str(self._path), error=repr(error))
+                logger.warning("log.doubt", path=self._name, error=repr(error))
             self._in_doubt = True
             tell = []
             self._store.disconnect()
@@ -183,15 +236,15 @@ class Writer:
         if isinstance(trouble, LogError):
             return trouble
         if trouble is None or isinstance(trouble, OSError) or self._store.passing(trouble):
-            return StorageUnavailable(str(self._path), str(trouble) or type(trouble).__name__)
-        msg = f"{self._path}: run {run} was not written: {trouble}"
+            return StorageUnavailable(self._name, str(trouble) or type(trouble).__name__)
+        msg = f"{self._name}: run {run} was not written: {trouble}"
         return LogDamaged(msg) if self._store.damaged(trouble) else LogError(msg)
 
     def _tell(self, done: OnAppended, outcome: int | Exception) -> None:
         try:
             done(outcome)
         except BaseException:  # a listener's error harms neither the others nor the log
-            logger.exception("log.listener.failed", path=str(self._path))
+            logger.exception("log.listener.failed", path=self._name)
 
     # The anchor
 
@@ -210,17 +263,11 @@ class Writer:
             if self._durability == "full" or self._store.checkpoint("PASSIVE"):
                 self._anchor()
         except Exception as error:
-            logger.warning("log.anchor.failed", path=str(self._path), error=repr(error))
+            logger.warning("log.anchor.failed", path=self._name, error=repr(error))
 
     def _anchor(self) -> None:
-        """Also if the file is gone, for the next opening to detect; not if it was replaced."""
-        try:
-            self._store.files.check()
-        except LogLost:
-            if self._path.exists():
-                return
-        write_anchor(self._path, self._store.mark)
-        self._anchored = self._store.mark.position
+        if self._store.anchor():
+            self._anchored = self._store.mark.position
 
     def _finish(self) -> None:
         # Readers first: SQLite cleans up behind the last connection, and only a writing one can.
@@ -231,12 +278,12 @@ class Writer:
             self._store.check_files()
             moved = self._store.checkpoint("TRUNCATE")
         except Exception as error:
-            logger.warning("log.close.failed", path=str(self._path), error=repr(error))
+            logger.warning("log.close.failed", path=self._name, error=repr(error))
         try:
             if self._until_anchor() is not None and (moved or self._durability == "full"):
                 self._anchor()
         except Exception as error:
-            logger.warning("log.anchor.failed", path=str(self._path), error=repr(error))
+            logger.warning("log.anchor.failed", path=self._name, error=repr(error))
         finally:
             self._store.disconnect()
             self._release()

@@ -1,0 +1,1 @@
+"""What logs in SQL databases share: reading, checking a batch, and the thread that writes."""
