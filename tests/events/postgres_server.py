@@ -66,7 +66,7 @@ class PostgresServer:
         self._databases += 1
         name = f"log{self._databases}"
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
+            connection.execute(f"CREATE DATABASE {name}".encode())
         return self.url(name)
 
     def url(self, database: str) -> str:

@@ -39,7 +39,7 @@ def test_what_was_appended_is_there_when_the_log_is_opened_again(url: str) -> No
     with PostgresLog(url) as log:
         assert say(log, "a", "3") == 3
         assert texts(log, "a") == ["1", "2", "3"]
-        assert verify(log, None).ok
+        assert verify(log, None).problems == []
 
 
 def test_a_second_owner_is_refused_and_a_reader_is_not(url: str) -> None:
@@ -67,7 +67,7 @@ def test_the_database_refuses_to_change_what_was_recorded(
     with PostgresLog(url) as log:
         say(log, "a", "1")
         with psycopg.connect(url) as other, pytest.raises(psycopg.errors.RaiseException):
-            other.execute(change.format(table))
+            other.execute(change.format(table).encode())
         assert texts(log, "a") == ["1"]
 
 
@@ -84,7 +84,7 @@ def test_a_crash_of_the_database_loses_nothing_acknowledged(
             assert log.head("a").seq == 2 * number + 1
             say(log, "a", f"after {number}")
         assert len(texts(log, "a")) == 6
-        assert verify(log, None).ok
+        assert verify(log, None).problems == []
 
 
 def test_a_session_ended_by_the_server_is_replaced_at_the_next_append(url: str) -> None:

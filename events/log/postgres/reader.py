@@ -57,7 +57,7 @@ class PostgresReader(SqlReader):
                 connection = tries.pop() if tries else connect(self._url)
                 # `coalesce(name, '?')` is the only question mark that stands for itself.
                 marked = query.replace("'?'", "chr(63)").replace("?", "%s")
-                rows = connection.execute(marked, values).fetchall()
+                rows = connection.execute(marked.encode(), values).fetchall()
             except psycopg.Error as error:
                 if not fresh and isinstance(error, psycopg.OperationalError):
                     self._drop_idle()

@@ -75,7 +75,7 @@ def connect(url: str) -> "psycopg.Connection[Any]":
         url, autocommit=True, connect_timeout=10, tcp_user_timeout=STATEMENT_MS
     )
     for name in ("statement_timeout", "idle_in_transaction_session_timeout"):
-        connection.execute(f"SET {name} = {STATEMENT_MS}")
+        connection.execute(f"SET {name} = {STATEMENT_MS}".encode())
     return connection
 
 
@@ -98,4 +98,4 @@ def prepare(connection: "psycopg.Connection[Any]", name: str) -> None:
     """Create the tables if there are none, in one transaction."""
     if found_format(connection, name) == 0:
         with connection.transaction():
-            connection.execute(FORMAT_1)
+            connection.execute(FORMAT_1.encode())

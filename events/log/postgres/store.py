@@ -24,26 +24,10 @@ COLUMNS = (
     "position, stream, seq, at, actor, origin, cause, held, command, traceparent, imported,"
     " key_id, kind, version, data, bodies, hash, epoch"
 )
-TYPES = [
-    "int8",
-    "int8",
-    "int8",
-    "int8",
-    "text",
-    "text",
-    "int8",
-    "bool",
-    "text",
-    "text",
-    "bool",
-    "text",
-    "text",
-    "int4",
-    "bytea",
-    "text",
-    "bytea",
-    "int8",
-]
+TYPES = (
+    "int8", "int8", "int8", "int8", "text", "text", "int8", "bool", "text",
+    "text", "bool", "text", "text", "int4", "bytea", "text", "bytea", "int8",
+)  # fmt: skip
 
 
 class PostgresStore:
@@ -60,9 +44,7 @@ class PostgresStore:
     def _connect(self) -> "psycopg.Connection[Any]":
         connection = connect(self._url)
         try:
-            row = connection.execute("SELECT pg_try_advisory_lock(%s)", (OWNER_LOCK,)).fetchone()
-            if row != (True,):
-                raise LogOwned(self._name, self._owner(connection))
+            self._own(connection)
             prepare(connection, self._name)
             mode = "on" if self._durability == "full" else "off"
             connection.execute(f"SET synchronous_commit = {mode}")
@@ -72,6 +54,11 @@ class PostgresStore:
             connection.close()
             raise
         return connection
+
+    def _own(self, connection: "psycopg.Connection[Any]") -> None:
+        row = connection.execute("SELECT pg_try_advisory_lock(%s)", (OWNER_LOCK,)).fetchone()
+        if row != (True,):
+            raise LogOwned(self._name, self._owner(connection))
 
     def _owner(self, connection: "psycopg.Connection[Any]") -> str:
         row = connection.execute(
@@ -90,7 +77,7 @@ class PostgresStore:
         return self._connection
 
     def _row(self, query: str, *values: str | int | bytes) -> Any:
-        return self._open.execute(query, values).fetchone()
+        return self._open.execute(query.encode(), values).fetchone()
 
     def damaged(self, error: Exception) -> bool:
         """Whether the server says that its files are damaged."""
@@ -176,7 +163,7 @@ class PostgresStore:
         return Batch(self.mark, self._streams + 1)
 
     def commit(self, batch: Batch) -> None:
-        """Write the batch. After an exception it may or may not be in: disconnect, reopen, check."""
+        """Write the batch. After an exception it may be in or not: disconnect, reopen, check."""
         connection = self._open
         with connection.transaction(), connection.cursor() as cursor:
             if batch.streams:

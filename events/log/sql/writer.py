@@ -47,7 +47,7 @@ class Store(KnownStreams, Protocol):
         ...
 
     def commit(self, batch: Batch) -> None:
-        """Write the batch. After an exception it may or may not be in: disconnect, reopen, check."""
+        """Write the batch. After an exception it may be in or not: disconnect, reopen, check."""
         ...
 
     def landed(self, append: Append) -> int | None:
@@ -96,7 +96,7 @@ class Writer:
         before_release: Callable[[], None],
         release: Callable[[], None],
     ) -> None:
-        """`name`: as errors and the thread name it. `anchored`: the position in the anchor, or 0."""
+        """`name`: as errors and the thread say it. `anchored`: the anchor's position, or 0."""
         self._name = name
         self._store = store
         self._durability = durability
@@ -111,9 +111,8 @@ class Writer:
         self._in_doubt = False
         self.commits = 0
         """Transactions so far, for measurements."""
-        self._thread = Thread(
-            target=self._work, name=f"playhead-log-{name.rpartition('/')[2]}", daemon=True
-        )
+        short = name.rpartition("/")[2]
+        self._thread = Thread(target=self._work, name=f"playhead-log-{short}", daemon=True)
         self._thread.start()
 
     def submit(self, appends: Sequence[Append], done: OnAppended) -> None:
