@@ -1,6 +1,9 @@
 """The log in PostgreSQL, on a real server: the contract, its owner, crashes of the database."""
 
+import socket
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import psycopg
 import pytest
@@ -39,7 +42,10 @@ def test_what_was_appended_is_there_when_the_log_is_opened_again(url: str) -> No
     with PostgresLog(url) as log:
         assert say(log, "a", "3") == 3
         assert texts(log, "a") == ["1", "2", "3"]
-        assert verify(log, None).problems == []
+        anchor = log.anchor()
+        assert anchor is not None
+        assert anchor.position == 2
+        assert verify(log, anchor).problems == []
 
 
 def test_a_second_owner_is_refused_and_a_reader_is_not(url: str) -> None:
@@ -84,7 +90,8 @@ def test_a_crash_of_the_database_loses_nothing_acknowledged(
             assert log.head("a").seq == 2 * number + 1
             say(log, "a", f"after {number}")
         assert len(texts(log, "a")) == 6
-        assert verify(log, None).problems == []
+    with PostgresLog(url) as log:
+        assert verify(log, log.anchor()).problems == []
 
 
 def test_a_session_ended_by_the_server_is_replaced_at_the_next_append(url: str) -> None:
@@ -97,3 +104,71 @@ def test_a_session_ended_by_the_server_is_replaced_at_the_next_append(url: str) 
             )
         assert say(log, "a", "2") == 2
         assert texts(log, "a") == ["1", "2"]
+
+
+class CuttingProxy:
+    """Forwards to the server; once armed, it swallows one answer to COMMIT and cuts."""
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.armed = False
+        self.cut = 0
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            thread = threading.Thread(target=self._serve, args=(client,))
+            thread.start()
+            self._threads.append(thread)
+
+    def _serve(self, client: socket.socket) -> None:
+        with client, socket.create_connection(("127.0.0.1", self._to)) as server:
+            committing = threading.Event()
+            up = threading.Thread(target=self._pass, args=(client, server, True, committing))
+            up.start()
+            self._pass(server, client, False, committing)
+            up.join()
+
+    def _pass(
+        self, source: socket.socket, sink: socket.socket, up: bool, committing: threading.Event
+    ) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                if up and self.armed and b"COMMIT" in data:
+                    self.armed = False
+                    committing.set()
+                elif not up and committing.is_set():  # the server has answered: it is committed
+                    self.cut += 1
+                    break
+                sink.sendall(data)
+        for end in (source, sink):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        self._listener.close()
+
+
+def test_a_commit_whose_answer_was_lost_is_found_and_not_written_twice(
+    server: PostgresServer, url: str
+) -> None:
+    proxy = CuttingProxy(server.port)
+    try:
+        with PostgresLog(url.replace(f":{server.port}/", f":{proxy.port}/")) as log:
+            for number in range(1, 6):
+                proxy.armed = True
+                assert say(log, "a", str(number)) == number
+            assert proxy.cut == 5
+            assert texts(log, "a") == ["1", "2", "3", "4", "5"]
+    finally:
+        proxy.close()

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import psycopg
 
 from playhead.events.errors import LogClosed, LogError, UsageError
+from playhead.events.log.anchor import LogPosition
 from playhead.events.log.postgres.schema import connect, found_format
 from playhead.events.log.sql.reader import SqlReader, Value
 
@@ -68,6 +69,11 @@ class PostgresReader(SqlReader):
             if self._closed:
                 self._drop_idle()
             return rows
+
+    def anchor(self) -> LogPosition | None:
+        """The position that was anchored last; None before the first."""
+        rows = self._rows("SELECT position, hash, running FROM anchors ORDER BY 1 DESC LIMIT 1")
+        return LogPosition(*rows[0]) if rows else None
 
     def _check_usable(self) -> None:
         if self._closed:
