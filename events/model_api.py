@@ -80,6 +80,8 @@ class BatchJob:
     since: int | None = None
     """Look first for a batch that was made from then on: an earlier attempt may have made it.
     Microseconds since the epoch; None if nothing was submitted before."""
+    cancel: bool = False
+    """Cancel the batch first, unless it has ended: the reply is no longer wanted."""
 
 
 class Model(Protocol):

@@ -11,7 +11,7 @@ from playhead.actors.performing.services import Services, Work
 from playhead.events.errors import NotStorable
 from playhead.events.event import Outcome
 from playhead.events.kinds.child_runs import ChildStarted
-from playhead.events.kinds.model_calls import ModelCall
+from playhead.events.kinds.model_calls import ModelCall, cancels_batch
 from playhead.events.kinds.tool_calls import AttemptStarted
 from playhead.events.logger import ProgramLogger
 from playhead.events.record import Record
@@ -124,13 +124,15 @@ class Effects:
         task = self._loop.create_task(effect, name=intent.event.kind, context=context)
         self._tasks.setdefault(run, {})[intent.seq] = task
 
-    def cancel(self, run: str) -> None:
-        """Cancel the run's open effects; each still gives its outcome.
+    def cancel(self, state: RunState) -> None:
+        """Cancel a stopping run's open effects; each still gives its outcome.
 
+        The cancel of a batch is itself part of the stop, and goes on.
         Not immediately: a task that is cancelled before its first step would give no outcome.
         """
-        for task in self.of(run).values():
-            self._loop.call_soon(task.cancel, "cancelled")
+        for seq, task in self.of(state.run).items():
+            if not (seq in state.open and cancels_batch(state.open[seq].event)):
+                self._loop.call_soon(task.cancel, "cancelled")
 
     def abandon(self, run: str) -> None:
         """Drop the run's open effects without outcomes, like a crash."""

@@ -336,7 +336,7 @@ class Engine:
                 self._recordings.forget(state.run)
                 self._disarm(state.run)
         if state.stop is not None and state.stop.cancels:
-            self.effects.cancel(state.run)
+            self.effects.cancel(state)
         self._arm_timer(state)
 
     def refused(self, turn: Turn, error: Exception) -> None:

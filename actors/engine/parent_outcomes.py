@@ -35,14 +35,14 @@ from playhead.events.kinds.tool_calls import (
 )
 from playhead.events.log.contract import Reader
 from playhead.events.record import Record
-from playhead.projections.cost.targets import OUTAGES, PASSES, UNREACHED
+from playhead.projections.cost.targets import CANCELED, OUTAGES, PASSES, UNREACHED
 from playhead.projections.state.run_state import RunState
 
 Key: TypeAlias = tuple[str, ...]
 RequestedCall: TypeAlias = tuple[str, dict[str, Json]]
 """A call's tool and arguments."""
 
-ACCIDENTS = frozenset({"interrupted", "cancelled"})
+ACCIDENTS = frozenset({"interrupted", "cancelled", CANCELED})
 """Outcomes caused by the parent's process or people, which are not repeated in a fork; nor are
 outages of its model."""
 

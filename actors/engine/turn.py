@@ -12,6 +12,7 @@ from playhead.actors.performing.effects import DECIDERS
 from playhead.actors.roles.role import ORDER, Role, RoleName
 from playhead.events.codec import seal
 from playhead.events.event import Event, Intent
+from playhead.events.kinds.model_calls import cancels_batch
 from playhead.events.kinds.runs import RunResumed, RunStarted
 from playhead.events.log.contract import Append
 from playhead.events.record import Origin, Record, Stored
@@ -115,7 +116,7 @@ class Turn:
         state = self.state
         if state.ending is not None:
             msg = f"{role.name} may not decide {event.kind}: the run has ended"
-        elif isinstance(event, Intent) and state.stop is not None:
+        elif isinstance(event, Intent) and state.stop is not None and not cancels_batch(event):
             msg = f"{role.name} may not decide {event.kind}: the run is stopping"
         elif role.name not in DECIDERS.get(type(event), ()):
             msg = f"{role.name} may not decide {event.kind}"

@@ -95,7 +95,7 @@ async def _reply(model: Model, work: Work[ModelCall, Request], on_text: OnText) 
         message = f"{type(model).__name__} has no batches: leave out Route(batch=True)"
         raise ModelError(error="no_batches", message=message)
     since = intent.at - BATCH_DAY if asked.batch_lost else None
-    job = BatchJob(asked.batch_job, asked.batch, since)
+    job = BatchJob(asked.batch_job, asked.batch, since, asked.batch_cancel)
     return cast("Reply", await by_batch(work.job, job))
 
 
@@ -135,10 +135,11 @@ def _watch_cache(services: Services, work: Work[ModelCall, Request], reply: Repl
         )  # fmt: skip
 
 
-def model_cut_off(_: ModelCall, __: Request, reason: str) -> ModelFailed:
+def model_cut_off(asked: ModelCall, _: Request, reason: str) -> ModelFailed:
     """An interrupted call may be repeated; a cancelled one is no longer needed."""
     message = f"the model call was {reason} before its reply was whole"
-    return ModelFailed(error=reason, message=message, retryable=reason == "interrupted")
+    again, batch = reason == "interrupted", asked.batch or None
+    return ModelFailed(error=reason, message=message, retryable=again, batch=batch)
 
 
 def model_broken(word: str, message: str) -> ModelFailed:

@@ -30,6 +30,7 @@ from playhead.projections.cost.targets import (
     ring,
     route_of,
     special_rates,
+    target_of,
     variant,
 )
 from playhead.projections.state.run_state import RunState
@@ -93,7 +94,9 @@ def ask_after_failure(
 ) -> Sequence[Event]:
     """The next attempt: of the same model after a pause, or of the next model at once."""
     targets = ring(state.agent, step.task_type, step.rejected)
-    place = step.tried % len(targets)
+    place = 0 if step.batch is not None else step.tried % len(targets)
+    if step.batch_taken:  # a fork's parent has cancelled what both waited for
+        return ask(state, step.id, attempt=step.attempt + 1, why=failed.error)
     if failed.error == "interrupted":  # not the model's fault: it does not use up an attempt
         return ask(state, step.id, attempt=step.attempt + 1, why=failed.error)
     if waited(step) and place and failed.error in FALLS_BACK:
@@ -180,6 +183,8 @@ def _filled(state: RunState, step: Step, request: Request) -> ContextFilled | No
 
 
 def _choose(state: RunState, step: Step, why: str) -> Choice:
+    if step.batch is not None:  # nobody else knows it
+        return Choice(target_of(state.agent, step.batch.asked), "asks about its batch")
     targets = ring(state.agent, step.task_type, step.rejected)
     place = step.tried % len(targets)
     left = len(targets) - 1 - place

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from playhead.actors.planning.steps import answer_of_plan, call_of_plan, rejected
+from playhead.actors.requests.batches import cancel_batches
 from playhead.actors.requests.guardrails import judge, on_verdict
 from playhead.actors.requests.next_request import (
     ask,
@@ -25,8 +26,10 @@ from playhead.events.kinds.context import ContextCompressed
 from playhead.events.kinds.guardrails import GuardrailAsked, GuardrailDecided
 from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed, ModelRequested
 from playhead.events.kinds.runs import (
+    CancelRequested,
     LimitReached,
     MessageReceived,
+    RunFailing,
     RunResumed,
     RunStarted,
     TimeReached,
@@ -77,6 +80,9 @@ class Executor(Role):
         ContextCompressed,
         ToolRefused,
         CallAnswered,
+        CancelRequested,
+        LimitReached,
+        RunFailing,
     ) | outcomes_of((
         ModelRequested, RouterAsked, OutputRuleAsked, GuardrailAsked, *ATTEMPTS, ChildStarted,
     ))  # fmt: skip
@@ -87,6 +93,10 @@ class Executor(Role):
         if not state.guarded or any(isinstance(each, DECIDE_FIRST) for each in decided):
             return decided
         return [*decided, *judge(state)]
+
+    def stopping(self, state: RunState, record: Record) -> Sequence[Event]:
+        """Cancel the batches that nobody waits for any more."""
+        return cancel_batches(state, record)
 
     def _decide(self, state: RunState, record: Record) -> Sequence[Event]:
         match record.event, state.asked(record):

@@ -78,6 +78,7 @@ class Planner(Role):
     def stopping(self, state: RunState, record: Record) -> Sequence[Event]:
         """End the run with the last outcome."""
         done = state.stop is not None and state.at_rest and not to_store(state, record)
+        done = done and not state.batches_left
         return [_ended_by(state.stop)] if done and state.stop is not None else []
 
     def _decide(self, state: RunState, record: Record) -> Sequence[Event]:
@@ -113,7 +114,7 @@ def _held_back(state: RunState, event: Event) -> Event:
             return AnswerReached(answer=answer, output=output)
         case RunFinished() if state.handed_to is not None:
             return event.model_copy(update={"agent": state.handed_to})
-        case RunFailed(reason=reason, message=message) if state.open:
+        case RunFailed(reason=reason, message=message) if state.open or state.batches_left:
             return RunFailing(reason=reason, message=message)
         case _:
             return event

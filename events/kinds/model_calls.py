@@ -45,7 +45,8 @@ class ModelFailed(Outcome):
     usage: Usage | None = None
     """The token counts that arrived before the reply broke off."""
     batch: str | None = None
-    """The batch that holds the request, if it is one that has not ended (error: batch_pending)."""
+    """The batch that holds the request, if it has not ended (error: batch_pending) or nothing could
+    be learned of it."""
 
     @property
     def unbilled(self) -> bool:
@@ -99,6 +100,8 @@ class ModelCall(Intent):
     """For a route with `batch`: the request's custom_id there, that of its first submission."""
     batch_lost: bool = False
     """Whether an earlier attempt may have submitted it unnoticed: it is looked for first."""
+    batch_cancel: bool = False
+    """Whether it cancels the batch, since the run is stopping; a reply that has come is billed."""
     waited: bool = False
     """Whether the run has already waited for its model: if the endpoint is paused, the run waits
     again, and the performer does not."""
@@ -118,6 +121,11 @@ class ModelRequested(ModelCall):
     def opens_round(self) -> bool:
         """Whether it is the first attempt of a round."""
         return self.attempt == 1
+
+
+def cancels_batch(event: Event) -> bool:
+    """Whether it cancels a batch: the one intent that a stopping run may still decide."""
+    return isinstance(event, ModelRequested) and event.batch_cancel
 
 
 class SummaryRequested(ModelCall):

@@ -23,6 +23,9 @@ QUOTA = "quota_reached"
 PENDING = "batch_pending"
 """The error of a call whose batch has not ended."""
 
+CANCELED = "batch_canceled"
+"""The error of a call whose batch was cancelled before it was answered."""
+
 PASSES = frozenset({QUOTA, PENDING})
 """What passes at a known time, or certainly passes: no limit of outages applies."""
 

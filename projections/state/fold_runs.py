@@ -1,5 +1,7 @@
 """How a run begins, receives messages, stops, pauses, is forked and ends."""
 
+from dataclasses import replace
+
 from playhead.events.event import Event
 from playhead.events.kinds import forks, runs
 from playhead.events.record import Record
@@ -86,6 +88,7 @@ def _run_forked(state: RunState, record: Record, event: forks.RunForked) -> None
     for step in state.steps.values():
         step.context.run = record.run
         step.outage = step.outage and Outage(record.at, 0)  # the earlier time was the parent's
+        step.batch = step.batch and replace(step.batch, inherited=True)
     if event.agent is not None:
         _go_on_with(state, record, event.agent)
     state.forks = (*state.forks, record.run)

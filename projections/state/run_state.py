@@ -166,6 +166,14 @@ class RunState:
         return not self.open and not self.calls
 
     @property
+    def batches_left(self) -> list[Step]:
+        """The steps whose batches a stopping run has still to cancel."""
+        if self.parked:  # they are another log's
+            return []
+        held = [(step, step.batch) for step in self.steps.values() if step.batch is not None]
+        return [step for step, batch in held if batch.may_be_cancelled]
+
+    @property
     def handed_to(self) -> str | None:
         """The agent that its last step was handed over to, and that has answered."""
         return next((step.handed for step in reversed(self.steps.values())), None)

@@ -8,6 +8,7 @@ from typing import Literal
 
 from playhead.events.event import Event, Json
 from playhead.events.kinds import approvals, steps, tool_calls
+from playhead.events.kinds.model_calls import ModelCall
 from playhead.events.record import Record
 from playhead.events.spec.agent import AgentSpec, Limits, ToolSpec
 from playhead.events.spec.guardrails import GuardrailSpec, Place
@@ -128,10 +129,23 @@ class Batch:
 
     intent: int
     """The seq of the call that reserved for it."""
+    asked: ModelCall
+    """That call."""
     id: str = ""
     """Empty if it is not known."""
     job: str = ""
     """The request's custom_id in it."""
+    inherited: bool = False
+    """Whether a fork's parent submitted it: a fork neither cancels it nor fails when it is."""
+    cancels: int = 0
+    """How often the run has tried to cancel it."""
+    cancel_done: bool = False
+    """Whether the run tries no more: it has been cancelled, or cannot be."""
+
+    @property
+    def may_be_cancelled(self) -> bool:
+        """Whether it is known, this run's own, and neither cancelled nor given up."""
+        return bool(self.id) and not self.inherited and not self.cancel_done
 
 
 @dataclass(slots=True)
@@ -189,6 +203,8 @@ class Step:
     """Where its request waits for an answer, on a route with `batch`."""
     lost_job: str = ""
     """The custom_id of a request that may have been submitted, in a batch that nobody knows."""
+    batch_taken: bool = False
+    """Whether a fork's parent cancelled the batch that its request waited in."""
     outage: Outage | None = None
     """Failures since the last reply that may pass."""
     heads: dict[tuple[object, ...], RequestHead] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from playhead import (
     ModelError,
     Price,
     Quota,
+    Retry,
     Route,
     RunNotFinished,
     Runtime,
@@ -25,14 +26,15 @@ from playhead import (
 from playhead.actors.engine.recovery import take_up
 from playhead.actors.fork import cut_at, fork_run
 from playhead.actors.replay import replay
-from playhead.events.kinds.model_calls import ModelFailed, ModelRequested
-from playhead.events.kinds.runs import RunFinished
+from playhead.events.kinds.model_calls import ModelAnswered, ModelFailed, ModelRequested
+from playhead.events.kinds.runs import CancelRequested, RunCancelled, RunFinished
 from playhead.events.log.memory import MemoryLog
 from playhead.events.log.sqlite.log import SqliteLog
 from playhead.events.log.sqlite.reader import SqliteReader
 from playhead.events.maintenance.export import export
 from playhead.events.maintenance.import_run import import_run
 from playhead.events.model_api import BatchJob, Reply, Request
+from playhead.events.record import Record
 from playhead.events.usage import Usage
 from playhead.projections.cost.ledger import ledger
 from playhead.projections.metrics.run_metrics import RunMetrics
@@ -203,6 +205,7 @@ class Batches:
         """From when until when it cannot be reached."""
         self.made: dict[str, tuple[str, float]] = {}
         """By the request's id: its batch, and when that ends."""
+        self.cancelled: set[str] = set()
 
     async def reply(self, request: Request, on_text: Any) -> Reply:
         raise AssertionError(request)
@@ -214,6 +217,8 @@ class Batches:
         if self.down[0] <= self.now() < self.down[1]:
             raise ModelError(error="connection", message="lost", retryable=True)
         known = dict(self.made.values())
+        if job.cancel:
+            self.cancelled.add(job.batch)
         if job.batch:
             return self._answer(job.batch, known[job.batch])
         if job.id not in self.made:
@@ -305,23 +310,150 @@ def test_a_message_that_comes_while_a_batch_works_loses_no_reply_and_is_read_aft
         assert runtime.replay(run.id).matches
 
 
-def test_a_batch_that_nobody_reads_any_more_is_on_the_bill(path: Path) -> None:
-    with BatchesApi([text("3")]) as api, Runtime(path, base_url=api.url) as runtime:
-        run = runtime.start(desk(), "go")
+def stopped(api: BatchesApi, path: Path, before: Any = None) -> tuple[list[Record], int, str]:
+    """A run that is cancelled while it waits: its records, what it is billed, and its last error.
+
+    The ledger, the metrics and the quotas' projection agree on the bill.
+    """
+    with Runtime(path, base_url=api.url) as runtime:
+        run = runtime.start(desk(retry=Retry(attempts=3, base=0.001)), "go")
         waits(runtime, run.id)
+        if before is not None:
+            before()
         run.cancel("no longer needed")
         with pytest.raises(RunNotFinished):
             run.wait()
+        assert runtime.replay(run.id).matches
     with SqliteLog(path) as log, Views.of(log, [Spending(log)]) as views:
         found = list(records(log, run.id))
         (line,) = ledger(found)
         (used,) = find_used(views.connection, "agent", since=0)
-    (asked,) = (r.event for r in found if isinstance(r.event, ModelRequested))
     metrics = RunMetrics()
     for record in found:
         metrics.fold(record)
-    assert line.cost == used.cost == metrics.cost == asked.reserved_cost
-    assert line.estimated
+    assert line.cost is not None
+    assert line.cost == used.cost == metrics.cost
+    assert isinstance(found[-1].event, RunCancelled)
+    failed = [r.event for r in found if isinstance(r.event, ModelFailed)]
+    return found, line.cost, f"{failed[-1].error}: {failed[-1].message}"
+
+
+def reserved(found: list[Record]) -> int:
+    """What the run reserved for its batch."""
+    asked = next(r.event for r in found if isinstance(r.event, ModelRequested))
+    return asked.reserved_cost or 0
+
+
+def test_a_cancelled_run_cancels_its_batch_and_is_billed_all_that_it_may_have_cost(
+    path: Path,
+) -> None:
+    with BatchesApi([text("3")]) as api:
+        found, cost, said = stopped(api, path)
+        assert api.batches["msgbatch_1"]["processing_status"] == "canceling"
+    assert "batch msgbatch_1 is being cancelled" in said
+    assert cost == reserved(found)
+
+
+def test_a_batch_that_ended_before_its_run_was_cancelled_is_billed_by_its_usage(
+    path: Path,
+) -> None:
+    with BatchesApi([text("3")]) as api:
+        found, cost, _ = stopped(api, path, api.end)
+        assert api.batches["msgbatch_1"]["cancel_initiated_at"] is None
+    assert cost == COST * 10**6 // 2
+    assert [r.event for r in found if isinstance(r.event, ModelAnswered)]
+
+
+def test_a_batch_that_ends_as_it_is_cancelled_is_billed_by_its_usage(path: Path) -> None:
+    with BatchesApi([text("3")]) as api:
+        api.ends_on_cancel = True
+        _, cost, _ = stopped(api, path)
+    assert cost == COST * 10**6 // 2
+
+
+def test_a_batch_whose_request_was_cancelled_in_time_costs_nothing(path: Path) -> None:
+    with BatchesApi([{"type": "canceled"}]) as api:
+        _, cost, said = stopped(api, path, api.end)
+    assert cost == 0
+    assert said.startswith("batch_canceled")
+
+
+def test_a_cancel_that_fails_is_tried_again_and_one_that_cannot_be_made_is_said(
+    path: Path,
+) -> None:
+    with BatchesApi([text("3")]) as api:
+        api.refuses = [500, 529]
+        stopped(api, path)
+        assert api.batches["msgbatch_1"]["processing_status"] == "canceling"
+    with BatchesApi([text("3")]) as api:
+        api.refuses = [403]
+        found, cost, said = stopped(api, path.with_name("other.db"))
+        assert api.batches["msgbatch_1"]["processing_status"] == "in_progress"
+    assert said.startswith("permission")
+    assert cost == reserved(found)
+
+
+def test_killed_after_any_record_a_cancelled_run_still_cancels_its_batch() -> None:
+    kills = 0
+    for kill in range(1, 40):
+        life = Waiter()
+        first = life.process().at(1800.0, CancelRequested())
+        first.dies_after = kill
+        first.start()
+        life.ends(first)
+        if not any(isinstance(r.event, CancelRequested) for r in first.records):
+            continue
+        second = life.process().take_up()
+        assert isinstance(second.records[-1].event, RunCancelled), kill
+        assert life.batches.cancelled == {"b0"}, kill
+        assert replay(life.log, RUN).matches
+        second.bury()
+        kills += 1
+        if first.appends < kill:
+            break
+    assert kills > 2
+
+
+def test_a_fork_neither_cancels_the_batch_of_its_parent_nor_fails_when_the_parent_does(
+    path: Path,
+) -> None:
+    replies: list[Any] = [{"type": "canceled"}, text("3")]
+    with BatchesApi(replies) as api, Runtime(path, base_url=api.url) as runtime:
+        run = runtime.start(desk(), "go")
+        at = waits(runtime, run.id).seq
+        left, kept = runtime.fork(run.id, at), runtime.fork(run.id, at)
+        waits(runtime, left.id)
+        waits(runtime, kept.id)
+        left.cancel()
+        with pytest.raises(RunNotFinished):
+            left.wait()
+        assert api.batches["msgbatch_1"]["processing_status"] == "in_progress"
+        run.cancel()
+        with pytest.raises(RunNotFinished):
+            run.wait()
+        assert api.batches["msgbatch_1"]["processing_status"] == "canceling"
+        api.end()
+        before = waits(runtime, kept.id).seq
+        kept.resume()
+        waits_again(runtime, kept.id, before)
+        assert len(api.batches) == 2
+        api.end()
+        kept.resume()
+        assert kept.wait().answer == "3"
+        assert runtime.replay(kept.id).matches
+
+
+def test_only_the_endpoint_that_has_a_batch_is_asked_about_it() -> None:
+    life = Waiter()
+    life.batches.down = 500.0, 4000.0
+    other = Target(model="custom", endpoint="other")
+    route = Route(ladder=(Target(model="custom"),), fallback=(other,), batch=True)
+    life.agent = replace(life.agent, routing={"reasoning": route})
+    play = life.process().start()
+    assert isinstance(play.records[-1].event, RunFinished)
+    asked = [r.event for r in play.records if isinstance(r.event, ModelRequested)]
+    assert {each.endpoint for each in asked} == {""}
+    play.bury()
 
 
 def test_asking_about_a_batch_changes_neither_the_day_nor_the_number_of_its_calls(

@@ -174,7 +174,7 @@ def test_an_effect_that_is_cancelled_before_its_first_step_gives_its_outcome_all
         (intent,) = state.open.values()
         engine.taken.add("run-1")
         engine.effects.recover(intent, state)
-        engine.effects.cancel("run-1")
+        engine.effects.cancel(state)
 
     scene.before_taking_up(cancel_at_once)
     assert scene.kinds()[-1] == "run_failed"

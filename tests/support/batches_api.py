@@ -41,6 +41,10 @@ class BatchesApi:
         self.requests: dict[str, list[dict[str, Any]]] = {}
         self.cut = False
         """Whether a batch is made, and the connection closed before the answer."""
+        self.refuses: list[int] = []
+        """Statuses with which the next cancels are answered."""
+        self.ends_on_cancel = False
+        """Whether a batch ends just before its cancel arrives."""
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
 
@@ -73,6 +77,8 @@ class BatchesApi:
             name, _, rest = path.removeprefix(BATCHES + "/").partition("/")
             if name not in self.batches:
                 raise Refused(404, "not_found_error", f"no batch {name}")
+            if method == "POST" and rest == "cancel":
+                return json.dumps(self.cancelled(name)).encode()
             if not rest:
                 return json.dumps(self.batches[name]).encode()
             if self.batches[name]["processing_status"] != "ended":
@@ -102,6 +108,21 @@ class BatchesApi:
         self.batches[made["id"]] = made
         self.requests[made["id"]] = body["requests"]
         return made
+
+    def cancelled(self, name: str) -> dict[str, Any]:
+        """A batch that is asked to end: it is `canceling` until the test lets it end."""
+        batch = self.batches[name]
+        if self.refuses:
+            status = self.refuses.pop(0)
+            kind = "permission_error" if status == 403 else "api_error"
+            raise Refused(status, kind, "the cancel failed")
+        if self.ends_on_cancel:
+            batch["processing_status"] = "ended"
+        if batch["processing_status"] == "ended":
+            raise Refused(400, "invalid_request_error", f"batch {name} has ended")
+        now = datetime.now(UTC).isoformat()
+        batch.update(processing_status="canceling", cancel_initiated_at=now)
+        return batch
 
     def _listed(self, query: str) -> dict[str, Any]:
         newest = list(reversed(self.batches.values()))

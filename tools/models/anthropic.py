@@ -93,7 +93,9 @@ class AnthropicModel:
         except ModelError:
             raise
         except Exception as error:
-            raise self._model_error(error) from error
+            failed = self._model_error(error)
+            failed.batch = job.batch or None  # which may be answered, and billed, all the same
+            raise failed from error
 
     async def count_tokens(self, request: Request) -> int:
         """The input tokens of the request, as the API counts them. Raises ModelError."""

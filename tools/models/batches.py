@@ -36,6 +36,10 @@ async def reply_in_batch(client: Client, request: Request, job: BatchJob) -> Rep
         made = await _post(client, {"requests": [asked]})
         raise _pending(str(made["id"]))
     about = await _get(client, f"{PATH}/{batch}")
+    if job.cancel and about["processing_status"] == "in_progress":
+        about = await _cancelled(client, batch)
+    if about["processing_status"] == "canceling":
+        raise _pending(batch, "is being cancelled; what it did before may be billed")
     if about["processing_status"] != "ended":
         raise _pending(batch)
     async for answered in _results(client, batch):
@@ -44,8 +48,8 @@ async def reply_in_batch(client: Client, request: Request, job: BatchJob) -> Rep
     raise malformed(why=f"batch {batch} has ended without a result for its request")
 
 
-def _pending(batch: str) -> ModelError:
-    message = f"batch {batch} has not ended" if batch else "a batch that may hold it has not ended"
+def _pending(batch: str, state: str = "has not ended") -> ModelError:
+    message = f"{f'batch {batch}' if batch else 'a batch that may hold it'} {state}"
     return ModelError(
         error="batch_pending", message=message, retryable=True, retry_after=PAUSE, batch=batch
     )
@@ -110,6 +114,18 @@ async def _holds(client: Client, batch: str, job: str) -> bool:
 
 async def _post(client: Client, body: Mapping[str, Any]) -> dict[str, Any]:
     made = await client.post(PATH, cast_to=object, body=body, options={"max_retries": 0})
+    return cast("dict[str, Any]", made)
+
+
+async def _cancelled(client: Client, batch: str) -> dict[str, Any]:
+    """The batch, once it is asked to end; one that has just ended is given as it is."""
+    try:
+        made = await client.post(f"{PATH}/{batch}/cancel", cast_to=object, body={})
+    except Exception:
+        about = await _get(client, f"{PATH}/{batch}")
+        if about["processing_status"] == "in_progress":
+            raise
+        return about
     return cast("dict[str, Any]", made)
 
 

@@ -11,6 +11,7 @@ from playhead.events.kinds.model_calls import (
     ModelFailed,
     ModelRequested,
     SummaryRequested,
+    cancels_batch,
     in_batch,
 )
 from playhead.events.kinds.waits import OutageWaitStarted
@@ -18,9 +19,11 @@ from playhead.events.record import Record
 from playhead.events.usage import text_of
 from playhead.projections.cost.pricing import charge
 from playhead.projections.cost.targets import (
+    CANCELED,
     FALLS_BACK,
     OUTAGES,
     PASSES,
+    PENDING,
     UNREACHED,
     longest,
     target_of,
@@ -123,9 +126,12 @@ def _model_ended(
 ) -> None:
     """Count what it used; if that is unknown, everything that was reserved for it."""
     spent, step = state.spent, state.steps[asked.step]
+    step.batch_taken = False
     if isinstance(event, ModelFailed) and in_batch(asked, event):
-        step.batch = Batch(intent, event.batch or asked.batch or "", asked.batch_job)
+        step.batch = _held(state, step.batch, asked, intent, event)
         return
+    inherited = step.batch is not None and step.batch.inherited
+    step.batch_taken = inherited and isinstance(event, ModelFailed) and event.error == CANCELED
     step.batch = None
     lost = isinstance(event, ModelFailed) and event.status is None and not event.unbilled
     step.lost_job = asked.batch_job if lost else ""
@@ -138,6 +144,22 @@ def _model_ended(
     state.steps[asked.step].tokens += tokens
     spent.cost += cost or 0
     spent.unpriced += cost is None
+
+
+def _held(
+    state: RunState, before: Batch | None, asked: ModelCall, intent: int, failed: ModelFailed
+) -> Batch:
+    """The batch of a call that has no reply yet."""
+    held = Batch(
+        intent, asked, failed.batch or asked.batch or "", asked.batch_job,
+        inherited=before is not None and before.inherited,
+        cancels=0 if before is None else before.cancels,
+    )  # fmt: skip
+    if not cancels_batch(asked) or failed.error == "interrupted":
+        return held
+    tries, retry = held.cancels + 1, state.agent.model.retry
+    done = failed.error == PENDING or not failed.retryable or tries >= retry.attempts
+    return replace(held, cancels=tries, cancel_done=done)
 
 
 def _budget_neared(state: RunState, _: Record, event: BudgetNeared) -> None:
