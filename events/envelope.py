@@ -14,9 +14,14 @@ Envelope: TypeAlias = Mapping[str, Json]
 
 
 SHOWN = frozenset({
-    "stop_details", "stop_sequence", "container", "context_management", "id", "usage",
+    "stop_details", "stop_sequence", "container", "context_management", "annotations", "id",
+    "usage",
 })  # fmt: skip
 """Fields with words of their own, and those that say nothing to a person."""
+
+
+UNREAD = frozenset({"type", "id", "tool_use_id", "status"})
+"""Fields of what the API did that say nothing to a person."""
 
 
 def container_id(container: Json, at: int) -> str | None:
@@ -66,8 +71,45 @@ def envelope_lines(envelope: Envelope) -> list[str]:
             lines += [f"context edited by the API: {_fields(edit)}" for edit in edits]
         case _:
             pass
+    match envelope.get("annotations"):
+        case list(annotations):
+            lines += [f"cites {source_text(each)}" for each in annotations]
+        case _:
+            pass
     others = (each for each in envelope.items() if each[0] not in SHOWN)
     return [*lines, *(f"{name}: {_fields(value)}" for name, value in others)]
+
+
+def source_text(citation: Json) -> str:
+    """Title and address of one citation or annotation."""
+    if not isinstance(citation, dict):
+        return str(citation)
+    inner = citation.get("url_citation")  # Chat Completions puts it inside
+    if isinstance(inner, dict):
+        citation = inner
+    title = citation.get("title") or citation.get("document_title") or citation.get("filename")
+    where = citation.get("url") or citation.get("source") or citation.get("file_id")
+    if title and where:
+        return f"{title} ({where})"
+    return str(title or where or citation.get("cited_text") or readable(citation))
+
+
+def readable(value: Json) -> str:
+    """JSON as text, without what is empty, encrypted or only a machine's."""
+    match value:
+        case dict():
+            kept = [(name, readable(each)) for name, each in value.items() if _says(name)]
+            return ", ".join(f"{name} {text}" for name, text in kept if text)
+        case list():
+            return "; ".join(text for each in value if (text := readable(each)))
+        case None | "":
+            return ""
+        case _:
+            return str(value)
+
+
+def _says(name: str) -> bool:
+    return name not in UNREAD and not name.startswith("encrypted_")
 
 
 def _fields(value: Json) -> str:

@@ -24,6 +24,7 @@ from playhead.events.kinds import (
 )
 from playhead.events.record import Record
 from playhead.events.usage import Usage, text_of
+from playhead.projections.history.reply_blocks import done_by_api, thoughts_of
 from playhead.projections.prompt.tool_result import content_text, result_text
 
 Heading: TypeAlias = Literal[
@@ -253,13 +254,19 @@ def _step_text(started: steps.StepStarted) -> str:
 
 
 def _thoughts(reply: model_calls.ModelAnswered) -> Told:
-    thoughts = [str(block["thinking"]) for block in reply.content if block.get("thinking")]
+    thoughts = thoughts_of(reply.content)
     if any(block.get("type") == "tool_use" for block in reply.content):
         thoughts.append(text_of(reply.content))
     said: Told = [("Thought", thought) for thought in thoughts if thought.strip()]
-    if reply.envelope and (lines := envelope_lines(reply.envelope)):
+    said += done_by_api(reply.content)
+    lines = [f"stopped: {reply.stop_reason}"] if reply.stop_reason in GOES_ON else []
+    if lines := [*lines, *envelope_lines(reply.envelope)]:
         said.append(("Note", "\n".join(lines)))
     return said
+
+
+GOES_ON = frozenset({"pause_turn", "compaction"})
+"""Reasons to stop after which the same conversation is sent on."""
 
 
 def call_text(arguments: Mapping[str, object]) -> str:

@@ -174,8 +174,14 @@ def local_time(at: int) -> str:
 
 
 def tokens(usage: Usage) -> str:
-    """How many tokens went in and came out."""
-    return f"{usage.total:,} tokens ({usage.output_tokens:,} out)"
+    """How many tokens went in and came out, and what else the API bills."""
+    said = f"{usage.total:,} tokens ({usage.output_tokens:,} out)"
+    if usage.web_search_requests:
+        searches = usage.web_search_requests
+        said += f", {searches:,} web search{'' if searches == 1 else 'es'}"
+    if usage.code_executions:
+        said += f", {count(usage.code_executions, 'code execution')}"
+    return said
 
 
 def count(number: int, noun: str) -> str:

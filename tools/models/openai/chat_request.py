@@ -157,5 +157,11 @@ def _call(block: Json) -> Json:
 
 def _reasoning(blocks: Sequence[Json]) -> Json:
     """Thinking under the name that the server gives it."""
-    thought = [b for b in blocks if b["type"] == "thinking" and "field" in own_part(b)]
-    return {own_part(block)["field"]: block["thinking"] for block in thought}
+    found: Json = {}
+    for block in blocks:
+        own = own_part(block) if block["type"] == "thinking" else {}
+        if "field" in own and block["thinking"]:
+            found[own["field"]] = block["thinking"]
+        if "reasoning_details" in own:
+            found["reasoning_details"] = own["reasoning_details"]
+    return found

@@ -8,7 +8,7 @@ right here: `stop` beside calls, ids that are missing, arguments that are no tex
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from playhead.events.model_api import Request
 from playhead.tools.models.errors import malformed
@@ -33,6 +33,14 @@ PLACED = frozenset({
 })  # fmt: skip
 """Fields of a chunk that have a place of their own, or say nothing; others are kept verbatim."""
 
+TOLD = frozenset({
+    "role", "content", "refusal", "tool_calls", "function_call", "reasoning_details", *REASONING,
+})  # fmt: skip
+"""Fields of a message that have a place of their own; others are kept verbatim, like those of its
+choice."""
+
+PLACED_IN_CHOICE = frozenset({"index", "delta", "message", "finish_reason", "stop_reason"})
+
 NOT_IN_ID = re.compile(r"[^a-zA-Z0-9_-]")
 """Characters that the Messages API refuses in a call's id."""
 
@@ -51,6 +59,8 @@ class ChatStream:
         self._finish: str | None = None
         self._refusal = ""
         self._envelope: Json = {}
+        self._details: list[Json] = []
+        """Parts of the thinking that go back as they came."""
         self._usage: Json | None = None
         self._written = 0
 
@@ -93,10 +103,21 @@ class ChatStream:
         self._envelope |= {k: v for k, v in chunk.items() if k not in PLACED and v is not None}
         for choice in chunk["choices"]:
             if not choice.get("index"):
+                self._keep(choice, PLACED_IN_CHOICE)
                 yield from self._delta(choice.get("delta") or {})
                 self._finish = choice.get("finish_reason") or self._finish
 
+    def _keep(self, fields: Json, placed: frozenset[str]) -> None:
+        """Fields without a place of their own; the pieces of one are put together."""
+        for name, value in fields.items():
+            if name not in placed and value is not None:
+                self._envelope[name] = grown(self._envelope.get(name), value)
+
     def _delta(self, delta: Json) -> Iterator[StreamEvent]:
+        self._keep(delta, TOLD)
+        if details := delta.get("reasoning_details"):
+            self._details += details
+            yield from self._detailed(delta)
         for field in REASONING:
             if thought := delta.get(field):
                 block = {"type": "thinking", "thinking": "", "openai": {"field": field}}
@@ -108,6 +129,14 @@ class ChatStream:
         self._refusal += delta.get("refusal") or ""
         for call in delta.get("tool_calls") or ():
             yield from self._call(call)
+
+    def _detailed(self, delta: Json) -> Iterator[StreamEvent]:
+        """The thinking that they belong to is begun, and goes back with them."""
+        field = next((name for name in REASONING if delta.get(name)), REASONING[0])
+        if field not in self._blocks:
+            yield from self._begin(field, {"type": "thinking", "thinking": ""})
+        own = {"field": field, "reasoning_details": [*self._details]}
+        yield self._piece(self._blocks.index(field), {"type": "signature_delta", "openai": own})
 
     def _text(self, kind: str, block: Json, field: str, text: object) -> Iterator[StreamEvent]:
         if not isinstance(text, str):
@@ -172,3 +201,18 @@ class ChatStream:
         """For a server that tells no usage: bounds, since a token has at least one byte."""
         bound = self._request.bound or len(self._request.content)
         return {"input_tokens": bound, "output_tokens": self._written}
+
+
+def grown(before: object, more: object) -> object:
+    """Two pieces of one value: texts and lists are joined, objects field by field."""
+    match before, more:
+        case str(), str():
+            return before + more
+        case list(), list():
+            return [*cast("list[object]", before), *cast("list[object]", more)]
+        case dict(), dict():
+            known = cast("Json", before)
+            news = {name: grown(known.get(name), v) for name, v in cast("Json", more).items()}
+            return {**known, **news}
+        case _:
+            return more

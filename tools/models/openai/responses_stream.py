@@ -99,7 +99,7 @@ class ResponsesStream:
             raise self._failed(response)
         items: Sequence[Json] = response["output"] or self._items
         blocks = [block for item in items for block in blocks_of_item(item)]
-        events = [_start(response, self._request)]
+        events = [_start({**response, "output": items}, self._request)]
         for index, block in enumerate(blocks):
             events += _whole_block(index, block)
         stop = _stop(response, items, blocks)
@@ -115,7 +115,15 @@ def _start(response: Json, request: Request) -> StreamEvent:
     usage = response.get("usage")
     message: Json = {"model": response.get("model") or request.model, "content": []}
     told = _estimate(response, request) if usage is None else responses_usage(usage)
+    if searches := sum(map(_is_search, response.get("output") or ())):
+        told["server_tool_use"] = {"web_search_requests": searches}
     return {"type": "message_start", "message": {**message, "usage": told}}
+
+
+def _is_search(item: Json) -> bool:
+    """Whether it is a search that is billed; opening a page it found is not."""
+    kind = str(inside(item, "action").get("type", "search"))
+    return (str(item["type"]), kind) == ("web_search_call", "search")
 
 
 def _estimate(response: Json, request: Request) -> Json:
