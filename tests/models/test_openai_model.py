@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from playhead.testing.stub_server import JSON, Answer, StubServer
 from playhead.tools.models.anthropic import AnthropicModel
 from playhead.tools.models.openai.chat_request import chat_body
 from playhead.tools.models.openai.model import Api, OpenAIModel
+from playhead.tools.models.openai.providers import PROVIDERS
 from playhead.tools.models.openai.responses_request import responses_body
 from tests.support.agents import add
 from tests.support.messages_api import MessagesApi, message, text
@@ -596,3 +598,12 @@ def test_structured_output_and_prices_work_as_with_any_model(api: Api) -> None:
 ])  # fmt: skip
 def test_traces_name_the_provider_that_is_asked(model: str, wanted: str) -> None:
     assert provider(model) == wanted
+
+
+def test_the_readmes_table_and_the_docs_name_every_provider() -> None:
+    root = Path(__file__).resolve().parents[2]
+    readme = (root / "README.md").read_text("utf-8")
+    docs = (root / "docs/models-and-cost.md").read_text("utf-8")
+    assert [name for name in PROVIDERS if f"`{name}:" not in docs] == []
+    plain = [name for name in PROVIDERS if "-" not in name]  # the others say which protocol
+    assert [name for name in plain if f"`{name}:" not in readme] == []

@@ -69,6 +69,20 @@ def test_questions_that_tools_ask_people_are_drawn_answered_and_denied() -> None
     assert any("decline" in answer for answer in answers)
 
 
+def test_a_conversation_that_is_handed_over_is_simulated() -> None:
+    heard: list[str] = []
+
+    def takes_over(body: dict[str, Any]) -> Scripted:
+        heard.append(str(body["messages"][-1]["content"]))
+        return call("refund", amount=1) if "sent it back" in heard[-1] else "Paid back."
+
+    billing = Agent(name="billing", model=ScriptedModel(takes_over), tools=[refund])
+    over = call("handoff_to_billing", message="She sent it back.")
+    model = ScriptedModel(lambda body: over if len(body["messages"]) == 1 else "It failed.")
+    simulate(Agent(name="desk", model=model, handoffs=[billing]), 40).check()
+    assert any("She sent it back." in said for said in heard)
+
+
 def _reaching_out(reach: object) -> SimulationReport:
     assert callable(reach)
 

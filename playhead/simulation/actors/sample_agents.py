@@ -79,7 +79,20 @@ def agents(random: Random, mix: Mix) -> list[Agent[object]]:
         helper = replace(_agent("helper", random, mix), description="Helps.")
         few = first.tools[: random.choice((0, 2, 99))]
         first = replace(first, tools=(*few, helper))
+    first = _handing_over(first, random, mix)
     return [first] if random.random() < 0.7 else [first, _agent("agent-1", random, mix)]
+
+
+def _handing_over(first: Agent[object], random: Random, mix: Mix) -> Agent[object]:
+    """Some agents may hand the conversation over. Drawn beside the others, as `_deferring` is."""
+    if first.output is not None or first.function is not None:
+        return first
+    beside = Random()
+    beside.setstate(random.getstate())
+    if beside.random() >= 0.2:
+        return first
+    desk = replace(_agent("desk", beside, mix), description="Takes over.", output=None)
+    return replace(first, handoffs=[desk])
 
 
 def _agent(name: str, random: Random, mix: Mix) -> Agent[object]:

@@ -316,7 +316,10 @@ def _withhold(
 
 
 def nothing_is_done_before_a_verdict(e: Evidence) -> Iterator[str]:
-    """No reply's call is requested while input is judged; no unjudged answer finishes a run."""
+    """No reply's call is requested while input is judged; no unjudged answer finishes a run.
+
+    The answer of an agent that took over is judged by that agent's guardrails, in its own run.
+    """
     for run, records in e.records.items():
         state = _begin(e, run)
         judged: dict[int, set[str]] = {}
@@ -326,7 +329,7 @@ def nothing_is_done_before_a_verdict(e: Evidence) -> Iterator[str]:
                     yield f"{run} {record.seq}: a call, while input waits for its verdict"
                 case GuardrailDecided(on="answer", verdict="allow" | "replace") as decided:
                     judged.setdefault(decided.about, set()).add(decided.guardrail)
-                case RunFinished():
+                case RunFinished(agent=None):
                     rules = {r.name for r in state.agent.guardrails if r.on == "answer"}
                     if rules and rules not in judged.values():
                         yield f"{run} {record.seq}: finished with an answer that was not judged"

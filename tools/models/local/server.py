@@ -9,6 +9,8 @@ import sys
 from importlib import import_module
 from typing import Any, NoReturn
 
+from playhead.tools.models.local.chat_template import CHAT_TEMPLATE
+
 CONTEXT_TOKENS = 16384
 SLOTS = 2
 
@@ -30,6 +32,8 @@ def serve(weights: str) -> NoReturn:
     cores = os.cpu_count() or 1
     params.cpuparams.n_threads = min(max(cores // 2, 1), 4)
     params.cpuparams_batch.n_threads = min(cores, 4)
+    params.use_jinja = True  # without it the server leaves tools out of the prompt
+    params.chat_template = CHAT_TEMPLATE
     server = llama.Server(params)
     print("READY", server.listening_address, flush=True)  # noqa: T201
     sys.stdin.read()
