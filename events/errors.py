@@ -210,8 +210,8 @@ class StorageUnavailable(LogError):
         self.log = log
         self.why = why
         super().__init__(
-            f"{log} cannot be written: {why}. Free disk space, raise the file-size limit, or end "
-            f"the program that locks the file; {then}"
+            f"{log} cannot be written: {why}. Free disk space, raise the file-size limit, end the "
+            f"program that locks the file, or start the database; {then}"
         )
 
 

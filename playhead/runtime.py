@@ -84,6 +84,17 @@ def default_log() -> Path:
     return Path(os.environ.get("PLAYHEAD_LOG") or DEFAULT_LOG)
 
 
+def _opened(log: Path | str, durability: Durability) -> Log:
+    if not isinstance(log, str) or not log.startswith(("postgresql://", "postgres://")):
+        return SqliteLog(log, durability)
+    try:
+        from playhead.events.log.postgres.log import PostgresLog
+    except ImportError as error:
+        msg = "a log in PostgreSQL needs an extra: pip install 'playhead[postgres]'"
+        raise UsageError(msg) from error
+    return PostgresLog(log, durability)
+
+
 class Evaluator(Protocol):
     """Judges runs as they end."""
 
@@ -132,8 +143,8 @@ class Runtime:
         """Open the log, resume the open runs of these agents, and be ready.
 
         Args:
-            log: a file (created if missing), a Log (closed by its owner), or None for
-                $PLAYHEAD_LOG or playhead.db.
+            log: a file (created if missing), a database of PostgreSQL's ("postgresql://..."), a
+                Log (closed by its owner), or None for $PLAYHEAD_LOG or playhead.db.
             agents: their open runs are resumed; runs of other agents stay parked. One whose
                 MCP server does not answer is left out, and tried again when a run of it starts.
             model: answers every request of agents whose `model` is a name; by default the
@@ -168,7 +179,7 @@ class Runtime:
         redactor = self._redactor = redactor_of(redact)
         self._own_log = log is None or isinstance(log, str | Path)
         self._log: Log = (
-            SqliteLog(log or default_log(), durability)
+            _opened(log or default_log(), durability)
             if log is None or isinstance(log, str | Path)
             else log
         )

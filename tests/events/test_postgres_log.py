@@ -4,15 +4,19 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import psycopg
 import pytest
 
-from playhead.events.errors import LogError, LogOwned, UsageError
+from playhead import Agent, Runtime, tool
+from playhead.events.errors import LogError, LogLost, LogOwned, UsageError
 from playhead.events.log.contract import Log
 from playhead.events.log.postgres.log import PostgresLog
 from playhead.events.log.postgres.reader import PostgresReader
+from playhead.events.log.postgres.schema import OWNER_LOCK
 from playhead.events.maintenance.verify import verify
+from playhead.testing import ScriptedModel, call
 from playhead.testing.appends import say
 from playhead.testing.log_contract import LogContract, texts
 from tests.events.postgres_server import PostgresServer
@@ -44,7 +48,7 @@ def test_what_was_appended_is_there_when_the_log_is_opened_again(url: str) -> No
         assert texts(log, "a") == ["1", "2", "3"]
         anchor = log.anchor()
         assert anchor is not None
-        assert anchor.position == 2
+        assert anchor.position in (2, 3)  # written now and then
         assert verify(log, anchor).problems == []
 
 
@@ -114,7 +118,10 @@ class CuttingProxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.armed = False
+        self.half = False
+        """Whether the server's end stays open, as after a failure of the network."""
         self.cut = 0
+        self._closed = threading.Event()
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
 
@@ -135,6 +142,8 @@ class CuttingProxy:
             up.start()
             self._pass(server, client, False, committing)
             up.join()
+            if self.half:
+                self._closed.wait()
 
     def _pass(
         self, source: socket.socket, sink: socket.socket, up: bool, committing: threading.Event
@@ -148,11 +157,13 @@ class CuttingProxy:
                     self.cut += 1
                     break
                 sink.sendall(data)
-        for end in (source, sink):
+        client = source if up else sink
+        for end in (client,) if self.half else (source, sink):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
+        self._closed.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join()
@@ -172,3 +183,63 @@ def test_a_commit_whose_answer_was_lost_is_found_and_not_written_twice(
             assert texts(log, "a") == ["1", "2", "3", "4", "5"]
     finally:
         proxy.close()
+
+
+def test_a_connection_of_which_the_server_knows_no_end_is_ended_by_its_owner(
+    server: PostgresServer, url: str
+) -> None:
+    proxy = CuttingProxy(server.port)
+    proxy.half = True
+    try:
+        with PostgresLog(url.replace(f":{server.port}/", f":{proxy.port}/")) as log:
+            for number in range(1, 4):
+                proxy.armed = True
+                assert say(log, "a", str(number)) == number
+            assert (proxy.cut, texts(log, "a")) == (3, ["1", "2", "3"])
+    finally:
+        proxy.close()
+
+
+def test_a_log_that_another_owner_took_over_is_lost_and_says_to_whom(url: str) -> None:
+    with PostgresLog(url) as log, psycopg.connect(url, autocommit=True) as other:
+        say(log, "a", "1")
+        other.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        other.execute("SELECT pg_advisory_lock(%s)", (OWNER_LOCK,))
+        with pytest.raises(LogLost, match=r"was taken over: .* session \d+ from"):
+            say(log, "a", "2")
+        assert [row.seq for row in log.read("a")] == [1]
+
+
+@tool(effect="read")
+def double(number: int) -> int:
+    """Double a number. Use it whenever something is doubled.
+
+    Args:
+        number: any integer.
+    """
+    return 2 * number
+
+
+def doubling(body: dict[str, Any]) -> Any:
+    said = [b for m in body["messages"] for b in m["content"] if b["type"] == "tool_result"]
+    return "It is 14." if said else call("double", number=7)
+
+
+def test_a_runtime_runs_on_a_database_and_goes_on_after_the_database_has_crashed(
+    server: PostgresServer, url: str
+) -> None:
+    agent = Agent(name="doubler", model=ScriptedModel(doubling), tools=[double])
+    with Runtime(url) as runtime:
+        assert runtime.run(agent, "Double 7.").answer == "It is 14."
+        server.crash()
+        server.start()
+        assert runtime.run(agent, "Again.").answer == "It is 14."
+    with Runtime(url, agents=[agent]) as runtime:
+        rows = runtime.find_runs(agent="doubler")
+        assert [row.status for row in rows] == ["finished", "finished"]
+        assert all(runtime.replay(row.run).matches for row in rows)
+        runtime.memory.remember("Invoices go to Nora", "acme")
+        assert runtime.memory.recall("invoices", "acme")[0].text == "Invoices go to Nora"

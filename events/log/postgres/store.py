@@ -6,7 +6,7 @@ looked for or written; if somebody else has it, or has appended meanwhile, the l
 """
 
 from contextlib import suppress
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import psycopg
 
@@ -16,6 +16,9 @@ from playhead.events.log.contract import Append, Head, Tail
 from playhead.events.log.postgres.schema import OWNER_LOCK, connect, prepare
 from playhead.events.log.sql.admission import Batch
 from playhead.events.log.sql.writer import Durability
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 REMEMBERED = 10_000
 """How many stream ends are kept in memory."""
@@ -29,6 +32,12 @@ TYPES = (
     "text", "bool", "text", "text", "int4", "bytea", "text", "bytea", "int8",
 )  # fmt: skip
 
+END_SESSION = (
+    "SELECT pg_terminate_backend(l.pid, 5000) FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
+    " WHERE l.locktype = 'advisory' AND l.objid = %s AND l.granted"
+    " AND a.pid = %s AND a.backend_start = %s"
+)
+
 
 class PostgresStore:
     """The only connection that writes."""
@@ -39,6 +48,8 @@ class PostgresStore:
         self._streams = 0
         self.mark = LogPosition()
         """The end of the log as committed; set by `catch_up`."""
+        self._session: tuple[int, datetime] | None = None
+        """Pid and start of the session that holds the lock, or held it last."""
         self._connection: psycopg.Connection[Any] | None = self._connect()
 
     def _connect(self) -> "psycopg.Connection[Any]":
@@ -56,9 +67,21 @@ class PostgresStore:
         return connection
 
     def _own(self, connection: "psycopg.Connection[Any]") -> None:
+        """Take the lock, from the server's end of our own lost connection if that still has it."""
+        if not self._locked(connection):
+            if self._session is not None:
+                connection.execute(END_SESSION, (OWNER_LOCK, *self._session))
+            if self._session is None or not self._locked(connection):
+                raise LogOwned(self._name, self._owner(connection))
+        found = connection.execute(
+            "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+        ).fetchone()
+        assert found is not None
+        self._session = found[0], found[1]
+
+    def _locked(self, connection: "psycopg.Connection[Any]") -> bool:
         row = connection.execute("SELECT pg_try_advisory_lock(%s)", (OWNER_LOCK,)).fetchone()
-        if row != (True,):
-            raise LogOwned(self._name, self._owner(connection))
+        return row == (True,)
 
     def _owner(self, connection: "psycopg.Connection[Any]") -> str:
         row = connection.execute(
