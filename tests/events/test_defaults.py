@@ -8,7 +8,7 @@ from playhead.events.usage import Usage
 MODEL_CALL: dict[str, object] = {
     "not_before": None, "reserved_cost": None, "task": "reasoning", "reason": "",
     "endpoint": "", "variant": 0, "fallbacks": 0, "waited": False, "container": None, "batch": None,
-    "batch_job": "", "batch_lost": False,
+    "batch_job": "", "batch_lost": False, "batch_cancel": False,
 }  # fmt: skip
 
 KNOWN: dict[tuple[str, int], dict[str, object]] = {
