@@ -70,14 +70,17 @@ def test_a_database_without_a_log_and_an_address_of_nobody_are_refused(url: str)
 
 
 @pytest.mark.parametrize("table", ["streams", "records", "bodies", "anchors"])
-@pytest.mark.parametrize("change", ["DELETE FROM {}", "TRUNCATE {} CASCADE"])
+@pytest.mark.parametrize(
+    "change", ["UPDATE {} SET {} = NULL", "DELETE FROM {}", "TRUNCATE {} CASCADE"]
+)
 def test_the_database_refuses_to_change_what_was_recorded(
     url: str, table: str, change: str
 ) -> None:
     with PostgresLog(url) as log:
         say(log, "a", "1")
+        column = {"streams": "parent", "bodies": "content"}.get(table, "hash")
         with psycopg.connect(url) as other, pytest.raises(psycopg.errors.RaiseException):
-            other.execute(change.format(table).encode())
+            other.execute(change.format(table, column).encode())
         assert texts(log, "a") == ["1"]
 
 
