@@ -170,7 +170,8 @@ class ProgramLog:
         return origin
 
     def _read(self, run: str, seq: int) -> Record:
-        return decode(next(self._log.read(run, seq - 1, seq)), self._log.body)
+        row = next(self._log.read(run, seq - 1, seq))
+        return decode(row, self._log.body)._replace(run=run)  # what a fork inherits is its own
 
     def _forget(self, run: str) -> None:
         self._origins.pop(run, None)

@@ -142,6 +142,16 @@ def test_export_trace_of_a_time_sends_what_the_runs_had_sent_themselves(
     assert {int(run["trace"], 16) for run in document["runs"]} == {s.trace for s in later.spans}
 
 
+def test_export_trace_of_a_fork_names_the_trace_that_it_sends(playhead: Playhead) -> None:
+    runs(playhead, "adder")
+    forked = playhead("fork", "last", "--at", "3", "--agent", f"{HERE}:adder")
+    assert forked.code == 0, forked.err
+    with http_collector() as later:
+        said = playhead("export-trace", "last", "--otlp", later.url, "--json")
+    (told,) = json.loads(said.out)["runs"]
+    assert {int(told["trace"], 16)} == {span.trace for span in later.spans}
+
+
 def test_spans_that_nobody_took_are_counted_and_the_exit_code_says_no(
     playhead: Playhead, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,7 +103,8 @@ def _chosen(reader: SqliteReader, run: str | None, since: str | None) -> list[st
 
 
 def _told(reader: Reader, run: str, spans: int) -> dict[str, Any]:
-    first = decode(next(reader.read(run, 0, 1)), reader.body)
+    row = next(reader.read(run, 0, 1))  # of a fork: its parent's, in a trace of its own
+    first = decode(row, reader.body)._replace(run=run)
     return {"run": run, "trace": f"{origin_of(first).trace:032x}", "spans": spans}
 
 
