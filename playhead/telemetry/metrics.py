@@ -43,8 +43,9 @@ class OtelMetrics:
         )  # fmt: skip
         self._runs = meter.create_counter(semconv.METRIC_RUNS, "{run}", "Runs that have ended.")
         self._run_duration = meter.create_histogram(
-            semconv.METRIC_RUN_DURATION, "s", "Length of a run, without waiting for people."
-        )
+            semconv.METRIC_RUN_DURATION, "s", "Length of a run, without waiting for people.",
+            explicit_bucket_boundaries_advisory=BOUNDS,
+        )  # fmt: skip
         self._steps = meter.create_histogram(semconv.METRIC_STEPS, "{step}", "Rounds of a run.")
         self._cost = meter.create_counter(semconv.METRIC_COST, "USD", "Where prices are known.")
         self._retries = meter.create_counter(semconv.METRIC_RETRIES, "{attempt}", "Second tries.")

@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from playhead.events.usage import Usage
 from playhead.projections.cost.pricing import Charge, sum_usage
 
-BOUNDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
-"""Upper bounds of durations in seconds, as the GenAI conventions advise; one more is open."""
+BOUNDS = tuple(round(0.01 * 2**n, 2) for n in range(19))
+"""Upper bounds of durations in seconds: those that the GenAI conventions advise, up to 81.92, and
+then to 2621.44, since agents work for minutes; one more is open."""
 
 
 class StatsPart(BaseModel):

@@ -25,7 +25,7 @@ class RunMetricsView:
     """The view `run_metrics`: a row for each run. Query it with `find_run_metrics`."""
 
     name = "run_metrics"
-    version = 3
+    version = 4
     kinds = SEEN | {"runs_moved", "run_judged"}
 
     def create(self, db: "Database") -> None:

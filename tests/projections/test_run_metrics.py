@@ -34,6 +34,7 @@ from playhead.events.spec.agent import AgentSpec, ModelSettings
 from playhead.events.spec.prices import Price
 from playhead.events.usage import Usage
 from playhead.projections.cost.ledger import Ledger
+from playhead.projections.metrics.call_stats import Durations
 from playhead.projections.metrics.run_metrics import RunMetrics
 from playhead.projections.metrics.view import RunMetricsView, find_run_metrics
 from playhead.projections.stored.view import Views
@@ -248,3 +249,11 @@ def test_a_stored_measure_of_another_shape_is_not_read_as_if_it_were_one() -> No
     with pytest.raises(ValueError, match="strange"):
         find_run_metrics(connection)
     connection.close()
+
+
+def test_calls_of_minutes_are_told_apart() -> None:
+    durations = Durations()
+    for minutes in (2, 10, 40):
+        durations.add(60.0 * minutes)
+    quartiles = [durations.quantile(share) for share in (0.3, 0.6, 1.0)]
+    assert quartiles == [163.84, 655.36, 2621.44]
