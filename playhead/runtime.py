@@ -84,15 +84,16 @@ def default_log() -> Path:
     return Path(os.environ.get("PLAYHEAD_LOG") or DEFAULT_LOG)
 
 
-def _opened(log: Path | str, durability: Durability) -> Log:
-    if not isinstance(log, str) or not log.startswith(("postgresql://", "postgres://")):
-        return SqliteLog(log, durability)
+def _opened(log: Path | str | None, durability: Durability) -> Log:
+    url = os.environ.get("PLAYHEAD_LOG") if log is None else log
+    if not isinstance(url, str) or not url.startswith(("postgresql://", "postgres://")):
+        return SqliteLog(log or default_log(), durability)
     try:
         from playhead.events.log.postgres.log import PostgresLog
     except ImportError as error:
         msg = "a log in PostgreSQL needs an extra: pip install 'playhead[postgres]'"
         raise UsageError(msg) from error
-    return PostgresLog(log, durability)
+    return PostgresLog(url, durability)
 
 
 class Evaluator(Protocol):
@@ -179,9 +180,7 @@ class Runtime:
         redactor = self._redactor = redactor_of(redact)
         self._own_log = log is None or isinstance(log, str | Path)
         self._log: Log = (
-            _opened(log or default_log(), durability)
-            if log is None or isinstance(log, str | Path)
-            else log
+            _opened(log, durability) if log is None or isinstance(log, str | Path) else log
         )
         self._capacity = capacity
         self._drain_seconds = drain_seconds

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from playhead.events.usage import Usage
 from playhead.projections.cost.pricing import Charge, sum_usage
 
-BOUNDS = tuple(round(0.01 * 2**n, 2) for n in range(19))
+BOUNDS: tuple[float, ...] = tuple(round(0.01 * 2**n, 2) for n in range(19))
 """Upper bounds of durations in seconds: those that the GenAI conventions advise, up to 81.92, and
 then to 2621.44, since agents work for minutes; one more is open."""
 

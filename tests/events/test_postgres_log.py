@@ -16,6 +16,7 @@ from playhead.events.log.postgres.log import PostgresLog
 from playhead.events.log.postgres.reader import PostgresReader
 from playhead.events.log.postgres.schema import OWNER_LOCK
 from playhead.events.maintenance.verify import verify
+from playhead.logs import LogReader
 from playhead.testing import ScriptedModel, call
 from playhead.testing.appends import say
 from playhead.testing.log_contract import LogContract, texts
@@ -232,7 +233,7 @@ def doubling(body: dict[str, Any]) -> Any:
 
 
 def test_a_runtime_runs_on_a_database_and_goes_on_after_the_database_has_crashed(
-    server: PostgresServer, url: str
+    server: PostgresServer, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     agent = Agent(name="doubler", model=ScriptedModel(doubling), tools=[double])
     with Runtime(url) as runtime:
@@ -240,9 +241,15 @@ def test_a_runtime_runs_on_a_database_and_goes_on_after_the_database_has_crashed
         server.crash()
         server.start()
         assert runtime.run(agent, "Again.").answer == "It is 14."
-    with Runtime(url, agents=[agent]) as runtime:
+    monkeypatch.setenv("PLAYHEAD_LOG", url)
+    with Runtime(agents=[agent]) as runtime:
         rows = runtime.find_runs(agent="doubler")
         assert [row.status for row in rows] == ["finished", "finished"]
         assert all(runtime.replay(row.run).matches for row in rows)
         runtime.memory.remember("Invoices go to Nora", "acme")
         assert runtime.memory.recall("invoices", "acme")[0].text == "Invoices go to Nora"
+
+
+def test_what_works_on_files_says_so_of_a_database(url: str) -> None:
+    with pytest.raises(UsageError, match="is opened by Runtime"):
+        LogReader(url)

@@ -82,12 +82,18 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (FORMAT_1,)
 def checked_path(path: Path | str) -> Path:
     """The absolute path, independent of later changes of the working directory.
 
-    Raises UsageError for a path that cannot be a log: a folder, a device, an invalid name.
+    Raises UsageError for a path that cannot be a log: a folder, a device, an invalid name, a URL.
     """
     try:
         full = Path(path).absolute()
         if "\0" in str(full):
             msg = f"{str(path)!r} cannot be the name of a log: it contains a null byte"
+            raise UsageError(msg)
+        if str(path).startswith(("postgresql:/", "postgres:/")):
+            msg = (
+                f"{path}: a log in PostgreSQL is opened by Runtime(URL) only; the commands, and "
+                "what works on files, take the name of a file"
+            )
             raise UsageError(msg)
         if full.is_dir():
             msg = f"{path or '.'} is a folder: name a file in it as the log"
