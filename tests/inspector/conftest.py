@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from playhead.events.log.memory import MemoryLog
 from playhead.events.log.sqlite.reader import SqliteReader
@@ -18,6 +18,9 @@ FLAGS = [
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 LAPTOP, PHONE = (1280, 820), (390, 844)
+
+
+expect.set_options(timeout=30_000)  # milliseconds: a busy machine is late, not wrong
 
 
 @pytest.fixture(scope="module")
